@@ -1,0 +1,1 @@
+"""Where labelled digit images come from: files in, checked NumPy arrays out. No torch."""

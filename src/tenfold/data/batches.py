@@ -1,0 +1,20 @@
+"""In which order training sees the images: pure functions of (seed, epoch).
+
+The order depends on nothing else, so that a run can be repeated, and looked into, from any epoch.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+
+def build_order(seed: int, epoch: int, num_images: int) -> npt.NDArray[np.int64]:
+    """The order of one epoch: a permutation of 0 ... num_images - 1, as int64 [num_images].
+
+    `epoch` counts from 0. NumPy's SeedSequence mixes (seed, epoch) into independent streams.
+    """
+    return np.random.default_rng((seed, epoch)).permutation(num_images)
+
+
+def count_batches(num_images: int, batch_size: int) -> int:
+    """Batches in an epoch; the last one is smaller if the images do not divide evenly."""
+    return -(-num_images // batch_size)

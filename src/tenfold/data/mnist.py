@@ -1,0 +1,195 @@
+"""The embedded MNIST, other folders of labelled digit images, and the hold-out split.
+
+In: nothing (the files in the package) or a folder, and which part of it. Out: `LabelledImages`,
+arrays with the checksums of their content. The bytes of an IDX file are `idx.py`'s affair, the
+order in which training sees the images is `batches.py`'s.
+
+Array names carry their axes: N images, H rows, W columns.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from tenfold.data.idx import dump_idx, load_idx
+from tenfold.errors import DataError
+
+NUM_CLASSES = 10
+IMAGE_SIZE_PX = 28
+HOLDOUT_SHARE = 6  # one training image in six, the last ones: 10,000 of MNIST's 60,000
+IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+EMBEDDED_FOLDER = Path(__file__).parent / "files"
+
+Part = Literal["train", "test"]
+
+# Two ways in which the four files are named: as first published, and as some unpackers rename them.
+FILE_PREFIXES: Mapping[Part, str] = MappingProxyType({"train": "train", "test": "t10k"})
+
+# Of the unpacked files, as yann.lecun.com published them.
+MNIST_CHECKSUMS: Mapping[Part, tuple[str, str]] = MappingProxyType(
+    {
+        "train": (
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        ),
+        "test": (
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledImages:
+    """Digit images with their labels.
+
+    `images_NHW` is uint8 [N, 28, 28], white (255) on black; `labels_N` is uint8 [N], 0 to 9.
+    `checksums` are the SHA-256 of the unpacked IDX files (images, labels) that they came from; for
+    a folder of image files, of the IDX files that would hold the same images in the same order.
+    """
+
+    images_NHW: npt.NDArray[np.uint8]
+    labels_N: npt.NDArray[np.uint8]
+    checksums: tuple[str, str]
+
+    def __len__(self) -> int:
+        return len(self.labels_N)
+
+    def is_mnist(self, part: Part) -> bool:
+        """Whether these come from MNIST's own files of that part."""
+        return self.checksums == MNIST_CHECKSUMS[part]
+
+
+def load_part(folder: Path | None, part: Part) -> LabelledImages:
+    """Load the training or the test part of the embedded MNIST (`folder` None) or of a folder.
+
+    A folder holds either IDX files, gzipped or not, under MNIST's usual names
+    (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., also with a dot for the last dash),
+    or image files of 28x28 pixels, white on black, in train/0 ... train/9 and test/0 ... test/9.
+    Only the files of the part asked for are opened.
+
+    Raises DataError if a file is missing, cannot be used, or the two do not fit together.
+    """
+    if folder is None:
+        loaded = _load_idx_pair(EMBEDDED_FOLDER, part)
+        if not loaded.is_mnist(part):
+            raise DataError(
+                f"{EMBEDDED_FOLDER}: checksum: expected MNIST's {part} files, found others. "
+                "Install Tenfold again."
+            )
+        return loaded
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing"
+        raise DataError(f"{folder}: expected a folder with MNIST's IDX files, found {found}")
+    if (folder / part).is_dir():
+        return _load_image_folders(folder / part)
+    return _load_idx_pair(folder, part)
+
+
+def split_holdout(training: LabelledImages) -> tuple[LabelledImages, LabelledImages]:
+    """Split training images into those to train on and the last sixth, for validation.
+
+    Of MNIST's 60,000 the first 50,000 and the last 10,000. Both parts keep the checksums of the
+    whole, for that is what can be looked up.
+    """
+    num_training = len(training) - len(training) // HOLDOUT_SHARE
+    if num_training == len(training):
+        raise DataError(
+            f"hold-out: expected at least {HOLDOUT_SHARE} training images, found {len(training)}"
+        )
+    first, last = slice(None, num_training), slice(num_training, None)
+    return _slice(training, first), _slice(training, last)
+
+
+def _slice(whole: LabelledImages, rows: slice) -> LabelledImages:
+    return LabelledImages(
+        images_NHW=whole.images_NHW[rows],
+        labels_N=whole.labels_N[rows],
+        checksums=whole.checksums,
+    )
+
+
+def _load_idx_pair(folder: Path, part: Part) -> LabelledImages:
+    prefix = FILE_PREFIXES[part]
+    images_path = _find_file(folder, part, f"{prefix}-images-idx3-ubyte")
+    labels_path = _find_file(folder, part, f"{prefix}-labels-idx1-ubyte")
+    images_NHW = load_idx(images_path, (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX))
+    labels_N = load_idx(labels_path, (None,))
+    if len(images_NHW) != len(labels_N):
+        raise DataError(
+            f"{labels_path}: number of labels: expected {len(images_NHW)} as {images_path.name} "
+            f"has images, found {len(labels_N)}"
+        )
+    wrong = np.flatnonzero(labels_N >= NUM_CLASSES)
+    if len(wrong):
+        raise DataError(
+            f"{labels_path}: label {wrong[0]}: expected 0 to 9, found {labels_N[wrong[0]]}"
+        )
+    return _build(images_NHW, labels_N)
+
+
+def _find_file(folder: Path, part: Part, name: str) -> Path:
+    names = [name, f"{name}.gz"]
+    names += [other.replace("-idx", ".idx") for other in names]
+    for candidate in names:
+        if (folder / candidate).is_file():
+            return folder / candidate
+    raise DataError(
+        f"{folder}: expected {name} (or {name}.gz), or image folders {part}/0 ... {part}/9, "
+        "found neither"
+    )
+
+
+def _load_image_folders(folder: Path) -> LabelledImages:
+    images, labels = [], []
+    for digit in range(NUM_CLASSES):
+        digit_folder = folder / str(digit)
+        if not digit_folder.is_dir():
+            raise DataError(f"{digit_folder}: expected a folder of images of {digit}, found none")
+        for path in sorted(digit_folder.iterdir()):
+            if not path.name.startswith("."):  # what file browsers leave behind
+                images.append(_load_image(path))
+                labels.append(digit)
+    if not images:
+        raise DataError(f"{folder}: expected images in the folders 0 ... 9, found none")
+    return _build(np.stack(images), np.array(labels, dtype=np.uint8))
+
+
+def _load_image(path: Path) -> npt.NDArray[np.uint8]:
+    try:
+        with Image.open(path, formats=IMAGE_FORMATS) as image:
+            # Before the pixels are decoded, so that a huge image costs nothing.
+            if image.size != (IMAGE_SIZE_PX, IMAGE_SIZE_PX):
+                raise DataError(
+                    f"{path}: size: expected {IMAGE_SIZE_PX}x{IMAGE_SIZE_PX} pixels, "
+                    f"found {image.width}x{image.height}"
+                )
+            if image.mode not in ("1", "L", "P", "RGB") or "transparency" in image.info:
+                raise DataError(
+                    f"{path}: colours: expected 8-bit grey or RGB without transparency, "
+                    f"found {image.mode}{' with transparency' * ('transparency' in image.info)}"
+                )
+            return np.asarray(image.convert("L"), dtype=np.uint8)
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"{path}: format: expected an image ({', '.join(IMAGE_FORMATS)}), found none"
+        ) from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: expected a readable image, found: {error}") from error
+
+
+def _build(images_NHW: npt.NDArray[np.uint8], labels_N: npt.NDArray[np.uint8]) -> LabelledImages:
+    images_sha256, labels_sha256 = (
+        hashlib.sha256(dump_idx(array)).hexdigest() for array in (images_NHW, labels_N)
+    )
+    return LabelledImages(
+        images_NHW=images_NHW, labels_N=labels_N, checksums=(images_sha256, labels_sha256)
+    )

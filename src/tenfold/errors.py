@@ -1,0 +1,25 @@
+"""The errors that a user can cause.
+
+    TenfoldError        what was expected, what was found, what to do; printed in one line
+    ├── DataError       a data folder, an IDX file or an image that cannot be used
+    ├── RecipeError     an unknown recipe, or a field with a value outside its range
+    └── RunError        a run folder that cannot be written, read, or does not fit
+
+Everything else that escapes Tenfold is a bug. This module imports nothing.
+"""
+
+
+class TenfoldError(Exception):
+    """A mistake that the user can mend; the message says how."""
+
+
+class DataError(TenfoldError):
+    """A data folder, an IDX file or an image cannot be used."""
+
+
+class RecipeError(TenfoldError):
+    """A recipe is unknown, or one of its fields has a value outside its range."""
+
+
+class RunError(TenfoldError):
+    """A run folder cannot be written or read, or does not fit what is asked of it."""

@@ -1,0 +1,218 @@
+"""What a run showed, as sentences computed from its numbers.
+
+In: the numbers of `metrics.py`, as evaluation.json holds them. Out: findings, each a question, an
+answer in one word, and a sentence with the numbers behind it. Findings that speak of MNIST are made
+only when the numbers say that the images were MNIST's.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tenfold.evaluation.contested import CONTESTED
+from tenfold.evaluation.metrics import Z, difference_interval
+
+BRIEFS_ACCURACY = 0.97
+SETTLED_SHARE = 0.05  # an epoch that lowers the loss by less than this share changed little
+
+PART_NAMES = {"test": "test", "validation": "held-out validation"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One question, its answer in a word or two, and the sentence that bears it out."""
+
+    name: str
+    question: str
+    answer: str
+    sentence: str
+
+
+def find(evaluation: dict[str, Any]) -> list[dict[str, str]]:
+    """All findings that the numbers of an evaluation allow, as JSON values."""
+    noun = "digit" if evaluation["is_mnist"] else "class"
+    findings = [_accuracy(evaluation)]
+    if evaluation["is_mnist"]:
+        findings.append(_brief_accuracy(evaluation))
+    findings.append(_hardest_class(evaluation, noun))
+    if len(evaluation["epochs"]) > 1:
+        findings.append(_last_epoch(evaluation))
+    if evaluation["corrected"]:
+        findings.append(_contested(evaluation))
+    return [asdict(finding) for finding in findings]
+
+
+def percent(share: float, decimals: int = 2) -> str:
+    """A share from 0 to 1 as a percentage, such as 97.82 %."""
+    return f"{100 * share:.{decimals}f} %"  # a no-break space before the sign
+
+
+def percent_interval(interval: tuple[float, float], decimals: int = 2) -> str:
+    """An interval of shares, such as 97.5 to 98.1 %."""
+    return f"{100 * interval[0]:.{decimals}f} to {percent(interval[1], decimals)}"
+
+
+def _accuracy(evaluation: dict[str, Any]) -> Finding:
+    num_errors = evaluation["num_images"] - evaluation["num_correct"]
+    return Finding(
+        name="accuracy",
+        question="How accurate is it?",
+        answer=percent(evaluation["accuracy"]),
+        sentence=(
+            f"{evaluation['num_correct']:,} of {evaluation['num_images']:,} "
+            f"{PART_NAMES[evaluation['part']]} images are classified as labelled, "
+            f"{percent(evaluation['accuracy'])} (95 % interval "
+            f"{percent_interval(evaluation['accuracy_interval'])}); {num_errors:,} are not."
+        ),
+    )
+
+
+def _brief_accuracy(evaluation: dict[str, Any]) -> Finding:
+    low, high = evaluation["accuracy_interval"]
+    over = evaluation["accuracy"] > BRIEFS_ACCURACY
+    if low > BRIEFS_ACCURACY:
+        certainty = "The whole interval lies above 97 %, so this is more than the luck of the draw."
+    elif high < BRIEFS_ACCURACY:
+        certainty = "The whole interval lies below 97 %."
+    else:
+        certainty = "The interval holds 97 %, so other images of the kind might decide otherwise."
+    return Finding(
+        name="over_97_percent",
+        question="Is it over 97 %?",
+        answer="yes" if over else "no",
+        sentence=(
+            f"The accuracy is {'over' if over else 'not over'} the brief's 97 %, by "
+            f"{100 * abs(evaluation['accuracy'] - BRIEFS_ACCURACY):.2f} percentage points. "
+            f"{certainty} How it varies from seed to seed one run cannot tell."
+        ),
+    )
+
+
+def _hardest_class(evaluation: dict[str, Any], noun: str) -> Finding:
+    classes = sorted(evaluation["classes"], key=lambda one: -one["error_rate"])
+    hardest, others = classes[0], classes[1:]
+    question = f"Which {noun} is misclassified most?"
+    if hardest["num_errors"] == 0:
+        return Finding(
+            name="hardest_class",
+            question=question,
+            answer="none",
+            sentence=f"No {noun} was misclassified at all.",
+        )
+    # Alike: the interval of the difference of the two error rates holds 0.
+    alike = [
+        other
+        for other in others
+        if difference_interval(
+            hardest["num_errors"], hardest["num_images"], other["num_errors"], other["num_images"]
+        )[0]
+        <= 0
+    ]
+    taken_for = [f"{k} ({count}×)" for k, count in list(hardest["taken_for"].items())[:3]]
+    sentence = (
+        f"The {noun} {hardest['label']} is misclassified most: {hardest['num_errors']} of "
+        f"{hardest['num_images']:,}, {percent(hardest['error_rate'])} (95 % interval "
+        f"{percent_interval(hardest['error_rate_interval'])}), most often as "
+        f"{join_words(taken_for)}. "
+    )
+    if alike:
+        names = [f"{other['label']} ({percent(other['error_rate'])})" for other in alike]
+        sentence += (
+            f"On these {evaluation['num_images']:,} images it cannot be told apart from "
+            f"{join_words(names)}: the 95 % interval of the difference holds zero."
+        )
+    else:
+        sentence += "The difference to every other is larger than its 95 % interval allows."
+    if evaluation["is_mnist"] and hardest["label"] != 7:
+        [seven] = [one for one in classes if one["label"] == 7]
+        place = 1 + [one["label"] for one in classes].index(7)
+        sentence += (
+            f" The brief named 7, which here is number {place} of 10 with "
+            f"{percent(seven['error_rate'])}."
+        )
+    elif evaluation["is_mnist"]:
+        sentence += " The brief named 7 too."
+    answer = str(hardest["label"])
+    return Finding(
+        name="hardest_class",
+        question=question,
+        answer=f"{answer}, not clearly" if alike else answer,
+        sentence=sentence,
+    )
+
+
+def _last_epoch(evaluation: dict[str, Any]) -> Finding:
+    before, last = evaluation["epochs"][-2:]
+    fall = before["mean_loss"] - last["mean_loss"]
+    share = fall / before["mean_loss"] if before["mean_loss"] else 0.0
+    error = math.sqrt(
+        sum(one["standard_deviation"] ** 2 / one["num_batches"] for one in (before, last))
+    )
+    if fall > Z * error and share > SETTLED_SHARE:
+        answer = "the loss still fell"
+        verdict = (
+            f"The training loss had not settled after {last['epoch']} epochs. Whether more would "
+            "classify new images better, the training loss cannot say: a hold-out run with more "
+            "epochs can."
+        )
+    elif fall >= -Z * error:
+        answer = "yes, by the training loss"
+        verdict = (
+            f"The training loss had nearly settled, so {last['epoch']} epochs were about enough "
+            "for it."
+        )
+    else:
+        answer = "the loss rose again"
+        verdict = "The training loss rose in the last epoch; a smaller learning rate may help."
+    overlap = fall / last["standard_deviation"] if last["standard_deviation"] else math.inf
+    return Finding(
+        name="last_epoch",
+        question=f"Were {last['epoch']} epochs enough?",
+        answer=answer,
+        sentence=(
+            f"From epoch {before['epoch']} to {last['epoch']} the mean training loss went from "
+            f"{before['mean_loss']:.4f} to {last['mean_loss']:.4f} "
+            f"({-100 * share:+.0f} %, {-fall:+.4f} ± {Z * error:.4f}). Next to the deviation "
+            f"between batches, {last['standard_deviation']:.4f}, that is {abs(overlap):.1f} of it, "
+            f"which is why the last two curves {'overlap' if abs(overlap) < 2 else 'differ'} in "
+            f"the figure. {verdict}"
+        ),
+    )
+
+
+def _contested(evaluation: dict[str, Any]) -> Finding:
+    corrected = evaluation["corrected"]
+    listed = corrected["contested_among_misclassified"]
+    mended = corrected["given_the_corrected_label"]
+    if listed:
+        first = (
+            f"{len(listed)} of the {len(evaluation['misclassified'])} misclassified images are "
+            f"among the {len(CONTESTED)} test images whose labels people contest "
+            f"({', '.join(map(str, listed))}); {len(mended)} of them got the label that a majority "
+            "of five people chose. "
+        )
+    else:
+        first = (
+            f"None of the {len(evaluation['misclassified'])} misclassified images is among the "
+            f"{len(CONTESTED)} test images whose labels people contest. "
+        )
+    return Finding(
+        name="contested_labels",
+        question="How many mistakes are the labels'?",
+        answer=str(len(mended)),
+        sentence=(
+            f"{first}On the corrected labels (ten changed, five undecidable ones left out) the "
+            f"accuracy is {percent(corrected['accuracy'])} (95 % interval "
+            f"{percent_interval(corrected['accuracy_interval'])}, "
+            f"n = {corrected['num_images']:,})."
+        ),
+    )
+
+
+def join_words(words: list[str]) -> str:
+    """Words as English lists them: a, b and c."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+

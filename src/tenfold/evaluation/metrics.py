@@ -1,0 +1,139 @@
+"""From predictions to numbers: plain functions on NumPy arrays, and the JSON that they make.
+
+Array names carry their axes: N images, K classes.
+"""
+
+import math
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.evaluation.contested import CONTESTED, RELABELLED, UNDECIDABLE
+
+NUM_CLASSES = 10
+CONFIDENCE_LEVEL = 0.95
+Z = NormalDist().inv_cdf((1 + CONFIDENCE_LEVEL) / 2)
+
+
+def count_confusions(
+    labels_N: npt.NDArray[np.integer[Any]], predicted_N: npt.NDArray[np.integer[Any]]
+) -> npt.NDArray[np.int64]:
+    """The confusion matrix [10, 10]: how many images with the row's label got the column's."""
+    pairs = labels_N.astype(np.int64) * NUM_CLASSES + predicted_N
+    return np.bincount(pairs, minlength=NUM_CLASSES**2).reshape(NUM_CLASSES, NUM_CLASSES)
+
+
+def wilson_interval(num_hits: int, num_trials: int) -> tuple[float, float]:
+    """The 95 % interval of a share, from 0 to 1.
+
+    Wilson's score interval (E. B. Wilson, 1927): unlike the textbook's it holds for shares near
+    0 and 1 and for few trials.
+    """
+    share = num_hits / num_trials
+    centre = share + Z**2 / (2 * num_trials)
+    half = Z * math.sqrt(share * (1 - share) / num_trials + Z**2 / (4 * num_trials**2))
+    scale = 1 + Z**2 / num_trials
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+
+def difference_interval(
+    hits_a: int, trials_a: int, hits_b: int, trials_b: int
+) -> tuple[float, float]:
+    """The 95 % interval of the difference of two shares, a minus b.
+
+    Newcombe's hybrid score interval (R. G. Newcombe, Statistics in Medicine 17, 1998, method 10),
+    which is made of the two Wilson intervals.
+    """
+    share_a, share_b = hits_a / trials_a, hits_b / trials_b
+    low_a, high_a = wilson_interval(hits_a, trials_a)
+    low_b, high_b = wilson_interval(hits_b, trials_b)
+    difference = share_a - share_b
+    return (
+        difference - math.hypot(share_a - low_a, high_b - share_b),
+        difference + math.hypot(high_a - share_a, share_b - low_b),
+    )
+
+
+def measure_accuracy(is_correct_N: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Count, share and 95 % interval of the correct ones, as JSON values."""
+    num_correct, num_images = int(is_correct_N.sum()), len(is_correct_N)
+    return {
+        "num_images": num_images,
+        "num_correct": num_correct,
+        "accuracy": num_correct / num_images,
+        "accuracy_interval": wilson_interval(num_correct, num_images),
+    }
+
+
+def measure_corrected(
+    labels_N: npt.NDArray[np.uint8], predicted_N: npt.NDArray[np.int64]
+) -> dict[str, Any]:
+    """Accuracy on MNIST's test labels as corrected by vote (ten changed, five left out)."""
+    corrected_N = labels_N.astype(np.int64)
+    corrected_N[list(RELABELLED)] = list(RELABELLED.values())
+    keep_N = np.ones(len(labels_N), dtype=bool)
+    keep_N[list(UNDECIDABLE)] = False
+    wrong = np.flatnonzero(predicted_N != labels_N)
+    return {
+        **measure_accuracy((predicted_N == corrected_N)[keep_N]),
+        "contested_among_misclassified": [int(i) for i in wrong if int(i) in CONTESTED],
+        "given_the_corrected_label": [
+            int(i) for i in wrong if RELABELLED.get(int(i)) == int(predicted_N[i])
+        ],
+    }
+
+
+def measure_classes(confusions_KK: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+    """For each class that has images: errors, error rate with its interval, what it is taken for."""
+    classes = []
+    for label, row in enumerate(confusions_KK):
+        num_images = int(row.sum())
+        if num_images == 0:
+            continue
+        num_errors = num_images - int(row[label])
+        taken_for = {str(k): int(row[k]) for k in np.argsort(-row, kind="stable") if k != label}
+        classes.append(
+            {
+                "label": label,
+                "num_images": num_images,
+                "num_errors": num_errors,
+                "error_rate": num_errors / num_images,
+                "error_rate_interval": wilson_interval(num_errors, num_images),
+                "taken_for": {k: count for k, count in taken_for.items() if count},
+            }
+        )
+    return classes
+
+
+def list_misclassified(
+    labels_N: npt.NDArray[np.uint8],
+    predicted_N: npt.NDArray[np.int64],
+    confidences_N: npt.NDArray[np.floating[Any]],
+) -> list[dict[str, Any]]:
+    """The misclassified images, most confident mistakes first, as JSON values."""
+    wrong = np.flatnonzero(predicted_N != labels_N)
+    wrong = wrong[np.argsort(-confidences_N[wrong], kind="stable")]
+    return [
+        {
+            "index": int(i),
+            "label": int(labels_N[i]),
+            "predicted": int(predicted_N[i]),
+            "confidence": float(confidences_N[i]),
+        }
+        for i in wrong
+    ]
+
+
+def measure_epochs(losses: list[list[float]]) -> list[dict[str, Any]]:
+    """Mean training loss of each epoch and the deviation of its batches, as JSON values."""
+    return [
+        {
+            "epoch": epoch,
+            "num_batches": len(batch_losses),
+            "mean_loss": float(np.mean(batch_losses)),
+            "standard_deviation": float(np.std(batch_losses, ddof=1)) if batch_losses[1:] else 0.0,
+        }
+        for epoch, batch_losses in enumerate(losses, start=1)
+    ]

@@ -1,0 +1,44 @@
+"""The perceptron: fully connected layers with ReLU between them.
+
+In: digit images as float32 in [0, 1], [N, 28, 28] or [N, 784]. Out: logits [N, 10].
+"""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.recipes import PerceptronConfig
+
+NUM_INPUTS = 28 * 28
+NUM_CLASSES = 10
+
+
+class Perceptron(nn.Module):
+    """784 inputs, the config's hidden layers with ReLU, 10 logits."""
+
+    def __init__(self, config: PerceptronConfig) -> None:
+        super().__init__()
+        sizes = (NUM_INPUTS, *config.hidden_sizes, NUM_CLASSES)
+        self.layers = nn.ModuleList(
+            nn.Linear(num_inputs, num_outputs)
+            for num_inputs, num_outputs in itertools.pairwise(sizes)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images, [N, 28, 28] or [N, 784] in [0, 1], to logits [N, 10]."""
+        activations = images.flatten(1)
+        for layer in self.layers[:-1]:
+            activations = torch.relu(layer(activations))
+        logits: Tensor = self.layers[-1](activations)
+        return logits
+
+
+def build_perceptron(config: PerceptronConfig, seed: int) -> Perceptron:
+    """A perceptron with PyTorch's default initialisation, drawn from `seed`.
+
+    PyTorch's global generator, which initialisation draws from, is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Perceptron(config)

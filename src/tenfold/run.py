@@ -1,0 +1,273 @@
+"""The run folder: what is in it, written atomically, checked when it is read. No torch.
+
+    config.json         what was asked for: recipe, seed, data and their checksums, versions, machine
+    losses.jsonl        one line an optimizer step, readable while it grows
+    model.safetensors   the weights
+    evaluation.json     every number that figures, findings and report show
+    figures/            loss_per_batch.png, confusion_matrix.png, misclassified.png
+    report.html         one file that opens offline
+    state.json          running, then complete: written last
+
+What the numbers mean is `evaluation`'s affair, what the weights are `training`'s.
+"""
+
+import base64
+import datetime
+import errno
+import hashlib
+import html
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+from tenfold.errors import RecipeError, RunError
+from tenfold.recipes import Recipe
+
+CONFIG, STATE, LOSSES, WEIGHTS = "config.json", "state.json", "losses.jsonl", "model.safetensors"
+EVALUATION, REPORT = "evaluation.json", "report.html"
+FIGURES = {
+    "loss_per_batch": "figures/loss_per_batch.png",
+    "confusion_matrix": "figures/confusion_matrix.png",
+    "misclassified": "figures/misclassified.png",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What a run was asked to do, and where: the content of config.json.
+
+    `data_folder` is None for the embedded MNIST. `checksums` are the SHA-256 of the unpacked data
+    files, by part ("train", and "test" unless held out), images first.
+    """
+
+    recipe: Recipe
+    seed: int
+    holdout: bool
+    data_folder: str | None
+    checksums: dict[str, tuple[str, str]]
+    threads: int
+    device: str
+    versions: dict[str, str]
+    machine: dict[str, str | int]
+    started: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The config as JSON values; `RunConfig.from_json` reads them back."""
+        return {**vars(self), "recipe": self.recipe.to_json()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "RunConfig":
+        """The config that `to_json` wrote. Raises KeyError, TypeError or RecipeError for others."""
+        return cls(
+            **{
+                **values,
+                "recipe": Recipe.from_json(values["recipe"]),
+                "checksums": {part: (a, b) for part, (a, b) in values["checksums"].items()},
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, as its folder has it.
+
+    In a notebook it shows its headline and figures. `run.accuracy` is a share from 0 to 1;
+    `run.figures` maps names to the paths of PNG files; `run.report` is the path of the report.
+    """
+
+    path: Path
+    config: RunConfig
+    state: dict[str, Any]
+
+    @cached_property
+    def evaluation(self) -> dict[str, Any]:
+        """Every number that figures, findings and report show: the content of evaluation.json."""
+        return _read_json(self.path / EVALUATION)
+
+    @property
+    def accuracy(self) -> float:
+        """The share of test (or held-out validation) images classified as labelled."""
+        return float(self.evaluation["accuracy"])
+
+    @property
+    def figures(self) -> dict[str, Path]:
+        """The paths of the figures by name."""
+        return {name: self.path / file for name, file in FIGURES.items()}
+
+    @property
+    def report(self) -> Path:
+        """The path of the report, one HTML file."""
+        return self.path / REPORT
+
+    @property
+    def weights_path(self) -> Path:
+        """The path of the weights, in the safetensors format."""
+        return self.path / WEIGHTS
+
+    def read_losses(self) -> list[list[float]]:
+        """The training loss of every batch, a list for each epoch."""
+        return read_losses(self.path)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path}: {self.evaluation['headline']}>"
+
+    def _repr_html_(self) -> str:
+        figures = "".join(
+            f'<img alt="{name}" style="max-width: min(100%, 46em); display: block" '
+            f'src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
+            for name, path in self.figures.items()
+        )
+        headline = html.escape(self.evaluation["headline"])
+        return f"<p><strong>{headline}</strong><br>{html.escape(str(self.report))}</p>{figures}"
+
+
+def load_run(path: Path) -> Run:
+    """Open the folder of a finished run.
+
+    Raises RunError if it is no run folder, if its run did not finish, or if its weights are not
+    those that training wrote.
+    """
+    if not (path / CONFIG).is_file():
+        raise RunError(f"{path}: expected a run folder with {CONFIG}, found none")
+    state = _read_json(path / STATE)
+    if state.get("state") != "complete":
+        raise RunError(
+            f"{path}: expected a finished run, found one that is '{state.get('state')}': "
+            "it was interrupted or is still going on. Train it again."
+        )
+    try:
+        config = RunConfig.from_json(_read_json(path / CONFIG))
+    except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
+        raise RunError(
+            f"{path / CONFIG}: expected the config of a run of this version of Tenfold: {error}"
+        ) from error
+    found = hash_file(path / WEIGHTS)
+    if found != state.get("weights_sha256"):
+        raise RunError(
+            f"{path / WEIGHTS}: expected the weights that training wrote "
+            f"(SHA-256 {state.get('weights_sha256')}), found {found}"
+        )
+    return Run(path, config, state)
+
+
+def create_run_folder(out: Path | None, recipe_name: str, seed: int) -> Path:
+    """Make a new folder for a run: `out`, or the first free name in ./runs.
+
+    Raises RunError if `out` is there and not empty, or no folder can be made.
+    """
+    try:
+        if out is not None:
+            with reporting_disk_errors(out):
+                out.mkdir(parents=True, exist_ok=True)
+                if any(out.iterdir()):
+                    raise RunError(f"{out}: expected a new or empty folder, found files in it")
+            return out
+        name = f"{datetime.date.today().isoformat()}-{recipe_name}-{seed}"
+        for number in range(1, 100_000):
+            path = Path("runs") / (name if number == 1 else f"{name}-{number}")
+            with reporting_disk_errors(path):
+                path.parent.mkdir(exist_ok=True)
+                try:
+                    path.mkdir()
+                except FileExistsError:
+                    continue
+            return path
+    except NotADirectoryError as error:
+        raise RunError(f"{out or 'runs'}: expected a folder, found a file") from error
+    raise RunError(f"runs/{name}: expected a free name, found 99,999 runs. Use --out.")
+
+
+def write_file(path: Path, content: bytes | str) -> None:
+    """Write a whole file so that, whatever happens, the old or the new one is there.
+
+    Raises RunError if the disk is full or does not let it be written.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with reporting_disk_errors(path):
+        path.parent.mkdir(exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        if os.name == "posix":  # the new name must reach the disk too
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write JSON as `write_file` writes."""
+    write_file(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
+
+
+@contextmanager
+def reporting_disk_errors(path: Path) -> Iterator[None]:
+    """Turn what a disk may answer to a write of `path` into a RunError of one clear line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise RunError(
+                f"{path}: no space left on the disk; free some, or use --out on another disk, "
+                "and train again"
+            ) from error
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def append_losses(file: IO[str], epoch: int, first_batch: int, losses: list[float]) -> None:
+    """Append the losses of some batches to losses.jsonl, one line an optimizer step.
+
+    `epoch` and `first_batch` count from 0.
+    """
+    file.writelines(
+        f'{{"epoch": {epoch}, "batch": {first_batch + i}, "loss": {loss!r}}}\n'
+        for i, loss in enumerate(losses)
+    )
+    file.flush()
+
+
+def read_losses(path: Path) -> list[list[float]]:
+    """The losses in a run folder, a list for each epoch. Raises RunError if they are not there."""
+    epochs: list[list[float]] = []
+    try:
+        for line in (path / LOSSES).read_text().splitlines():
+            step = json.loads(line)
+            if step["epoch"] == len(epochs):
+                epochs.append([])
+            epochs[step["epoch"]].append(float(step["loss"]))
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise RunError(f"{path / LOSSES}: expected the losses of a run, found: {error}") from error
+    return epochs
+
+
+def hash_file(path: Path) -> str:
+    """The SHA-256 of a file. Raises RunError if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise RunError(f"{path}: expected a readable file, found: {error.strerror}") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text())
+    except OSError as error:
+        raise RunError(f"{path}: expected a readable file, found: {error.strerror}") from error
+    except ValueError as error:
+        raise RunError(f"{path}: expected JSON, found: {error}") from error
+    if not isinstance(values, dict):
+        raise RunError(f"{path}: expected a JSON object, found {type(values).__name__}")
+    return values

@@ -1,0 +1,66 @@
+"""The three matrix products of a fully connected layer.
+
+PyTorch's builds for x86 carry two libraries for them. Its ordinary product calls MKL, which on AMD
+processors runs at about half the speed of the other, oneDNN (docs/benchmarks.md has the
+measurement); so there, large products go to oneDNN. The two differ in the last bits of a sum.
+Which one runs depends on the machine and the shapes alone, never on a timing: a run can be repeated.
+
+Array names carry their axes: N images of a batch, I inputs of a layer, O outputs.
+"""
+
+import torch
+from torch import Tensor
+
+from tenfold.machine import find_cpu_name
+
+# Below this many multiply-adds a product is over before oneDNN's set-up is.
+MIN_LARGE_MULTIPLY_ADDS = 1_000_000
+# With few outputs MKL shares the sum over a batch among threads, so that its last bits depend on
+# their number; oneDNN does not, and `threads.py` needs bits that do not.
+MAX_FEW_OUTPUTS = 32
+
+
+class Products:
+    """The products, by the faster library of this machine.
+
+    Results may be written to the buffer given as `out`, or be new.
+    """
+
+    def __init__(self) -> None:
+        # What PyTorch's compiler emits for a linear layer on a CPU; it has no `out=`, the memory
+        # that it allocates comes back from the allocator's cache.
+        self.has_onednn = torch.backends.mkldnn.is_available() and hasattr(
+            torch.ops.mkldnn, "_linear_pointwise"
+        )
+        self.prefers_onednn = self.has_onednn and "AMD" in find_cpu_name()
+
+    def forward(self, inputs_NI: Tensor, weight_OI: Tensor, bias_O: Tensor, out: Tensor) -> Tensor:
+        """Outputs [N, O]: inputs times weight transposed, plus bias."""
+        if self.prefers_onednn and _is_large(len(inputs_NI), weight_OI):
+            return _linear(inputs_NI, weight_OI, bias_O)
+        return torch.addmm(bias_O, inputs_NI, weight_OI.t(), out=out)
+
+    def input_gradient(self, gradient_NO: Tensor, weight_OI: Tensor, out: Tensor) -> Tensor:
+        """Gradient of the inputs [N, I]: gradient of the outputs times weight."""
+        if self.prefers_onednn and _is_large(len(gradient_NO), weight_OI):
+            return _linear(gradient_NO, weight_OI.t(), None)
+        return torch.mm(gradient_NO, weight_OI, out=out)
+
+    def weight_gradient(self, gradient_NO: Tensor, inputs_NI: Tensor, out: Tensor) -> None:
+        """Write the gradient of the weight [O, I]: gradient of the outputs transposed, times inputs."""
+        few_outputs = self.has_onednn and len(out) <= MAX_FEW_OUTPUTS
+        if few_outputs or (self.prefers_onednn and _is_large(len(gradient_NO), out)):
+            # Of two transposed operands oneDNN would take a kernel half as fast.
+            gradient_ON = gradient_NO.t().contiguous()
+            out.copy_(_linear(gradient_ON, inputs_NI.t(), None))
+        else:
+            torch.mm(gradient_NO.t(), inputs_NI, out=out)
+
+
+def _is_large(num_images: int, weight_OI: Tensor) -> bool:
+    return num_images * weight_OI.numel() >= MIN_LARGE_MULTIPLY_ADDS
+
+
+def _linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    outputs: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
+    return outputs
