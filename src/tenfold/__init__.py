@@ -1,1 +1,43 @@
+"""Tenfold trains, measures and uses classifiers of handwritten digits.
+
+    import tenfold
+    run = tenfold.train("classic", seed=0)
+    run.accuracy, run.figures, run.report
+
+Names are imported when they are first used, so that `import tenfold` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tenfold.errors import TenfoldError as TenfoldError
+    from tenfold.recipes import RECIPES as RECIPES
+    from tenfold.recipes import Recipe as Recipe
+    from tenfold.run import Run as Run
+    from tenfold.run import load_run as load_run
+    from tenfold.workflow import evaluate as evaluate
+    from tenfold.workflow import train as train
+
+_HOMES = {
+    "RECIPES": "tenfold.recipes",
+    "Recipe": "tenfold.recipes",
+    "Run": "tenfold.run",
+    "TenfoldError": "tenfold.errors",
+    "evaluate": "tenfold.workflow",
+    "load_run": "tenfold.run",
+    "train": "tenfold.workflow",
+}
+__all__ = ["RECIPES", "Recipe", "Run", "TenfoldError", "evaluate", "load_run", "train"]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'tenfold' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -6,7 +6,9 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("tenfold", "numpy", "torch", "matplotlib")
+import tenfold
+
+PACKAGES = ("numpy", "torch", "matplotlib")
 
 
 @cache
@@ -35,7 +37,7 @@ def describe_machine() -> dict[str, str | int]:
 
 def list_versions() -> dict[str, str]:
     """The versions of Python and of the packages that decide a run's numbers."""
-    versions = {"python": platform.python_version()}
+    versions = {"tenfold": tenfold.__version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
             versions[package] = metadata.version(package)

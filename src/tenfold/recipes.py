@@ -98,7 +98,7 @@ class Recipe:
 
     name: str
     summary: str
-    model: PerceptronConfig = PerceptronConfig()  # noqa: RUF009 - frozen, so it can be shared
+    model: PerceptronConfig = PerceptronConfig()
     learning_rate: float = _ranged(0.001, low=1e-7, high=1.0, help="Adam's step size.")
     batch_size: int = _ranged(100, low=1, high=60_000, help="Images in each optimizer step.")
     epochs: int = _ranged(5, low=1, high=10_000, help="Passes over the training images.")

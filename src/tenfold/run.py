@@ -1,6 +1,6 @@
 """The run folder: what is in it, written atomically, checked when it is read. No torch.
 
-    config.json         what was asked for: recipe, seed, data and their checksums, versions, machine
+    config.json         what was asked for: recipe, seed, data, versions, machine
     losses.jsonl        one line an optimizer step, readable while it grows
     model.safetensors   the weights
     evaluation.json     every number that figures, findings and report show

@@ -71,7 +71,9 @@ def dump_idx(array: npt.NDArray[np.uint8]) -> bytes:
     return header + array.tobytes()
 
 
-def _parse(file: BinaryIO | gzip.GzipFile, path: Path, shape: tuple[int | None, ...]) -> npt.NDArray[np.uint8]:
+def _parse(
+    file: BinaryIO | gzip.GzipFile, path: Path, shape: tuple[int | None, ...]
+) -> npt.NDArray[np.uint8]:
     magic = _read(file, 4, path, "magic number")
     if magic[:2] != b"\0\0":
         raise DataError(

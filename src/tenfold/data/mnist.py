@@ -63,10 +63,6 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.labels_N)
 
-    def is_mnist(self, part: Part) -> bool:
-        """Whether these come from MNIST's own files of that part."""
-        return self.checksums == MNIST_CHECKSUMS[part]
-
 
 def load_part(folder: Path | None, part: Part) -> LabelledImages:
     """Load the training or the test part of the embedded MNIST (`folder` None) or of a folder.
@@ -80,7 +76,7 @@ def load_part(folder: Path | None, part: Part) -> LabelledImages:
     """
     if folder is None:
         loaded = _load_idx_pair(EMBEDDED_FOLDER, part)
-        if not loaded.is_mnist(part):
+        if loaded.checksums != MNIST_CHECKSUMS[part]:
             raise DataError(
                 f"{EMBEDDED_FOLDER}: checksum: expected MNIST's {part} files, found others. "
                 "Install Tenfold again."

@@ -44,7 +44,7 @@ def find(evaluation: dict[str, Any]) -> list[dict[str, str]]:
 
 def percent(share: float, decimals: int = 2) -> str:
     """A share from 0 to 1 as a percentage, such as 97.82 %."""
-    return f"{100 * share:.{decimals}f} %"  # a no-break space before the sign
+    return f"{100 * share:.{decimals}f} %"
 
 
 def percent_interval(interval: tuple[float, float], decimals: int = 2) -> str:
@@ -214,5 +214,3 @@ def join_words(words: list[str]) -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
-
-

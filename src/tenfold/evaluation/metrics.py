@@ -86,7 +86,7 @@ def measure_corrected(
 
 
 def measure_classes(confusions_KK: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
-    """For each class that has images: errors, error rate with its interval, what it is taken for."""
+    """For each class with images: errors, error rate with interval, what it is taken for."""
     classes = []
     for label, row in enumerate(confusions_KK):
         num_images = int(row.sum())

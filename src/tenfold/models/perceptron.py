@@ -28,10 +28,15 @@ class Perceptron(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Images, [N, 28, 28] or [N, 784] in [0, 1], to logits [N, 10]."""
         activations = images.flatten(1)
-        for layer in self.layers[:-1]:
+        *hidden, last = self.linear_layers()
+        for layer in hidden:
             activations = torch.relu(layer(activations))
-        logits: Tensor = self.layers[-1](activations)
+        logits: Tensor = last(activations)
         return logits
+
+    def linear_layers(self) -> list[nn.Linear]:
+        """The fully connected layers, from the input to the logits."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
 
 def build_perceptron(config: PerceptronConfig, seed: int) -> Perceptron:

@@ -41,7 +41,7 @@ class AutogradGradients:
         """Fill the gradients for one batch and return its mean loss."""
         self.model.zero_grad(set_to_none=False)
         loss = F.cross_entropy(self.model(images), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss.detach()
 
 
@@ -50,10 +50,12 @@ class PerceptronGradients:
 
     def __init__(self, model: Perceptron, batch_size: int) -> None:
         # Detached, so that autograd has nothing to record.
-        self.layers = [
-            (layer.weight.detach(), layer.bias.detach(), layer.weight.grad, layer.bias.grad)
-            for layer in model.layers
-        ]
+        self.layers: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        for layer in model.linear_layers():
+            weight, bias = layer.weight.detach(), layer.bias.detach()
+            assert layer.weight.grad is not None
+            assert layer.bias.grad is not None
+            self.layers.append((weight, bias, layer.weight.grad, layer.bias.grad))
         self.products = Products()
         self._allocate(batch_size)
 

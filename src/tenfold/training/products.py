@@ -3,7 +3,8 @@
 PyTorch's builds for x86 carry two libraries for them. Its ordinary product calls MKL, which on AMD
 processors runs at about half the speed of the other, oneDNN (docs/benchmarks.md has the
 measurement); so there, large products go to oneDNN. The two differ in the last bits of a sum.
-Which one runs depends on the machine and the shapes alone, never on a timing: a run can be repeated.
+Which one runs depends on the machine and the shapes alone, never on a timing, so that a run can be
+repeated.
 
 Array names carry their axes: N images of a batch, I inputs of a layer, O outputs.
 """
@@ -47,7 +48,7 @@ class Products:
         return torch.mm(gradient_NO, weight_OI, out=out)
 
     def weight_gradient(self, gradient_NO: Tensor, inputs_NI: Tensor, out: Tensor) -> None:
-        """Write the gradient of the weight [O, I]: gradient of the outputs transposed, times inputs."""
+        """Write the weight's gradient [O, I]: that of the outputs, transposed, times inputs."""
         few_outputs = self.has_onednn and len(out) <= MAX_FEW_OUTPUTS
         if few_outputs or (self.prefers_onednn and _is_large(len(gradient_NO), out)):
             # Of two transposed operands oneDNN would take a kernel half as fast.

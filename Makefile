@@ -1,0 +1,33 @@
+# Two commands matter: `make train` and `make test`. Both set up .venv themselves.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+SETUP := .venv/.complete
+
+.PHONY: train test bench format clean
+
+train: $(SETUP)
+	$(BIN)/tenfold train classic
+
+test: $(SETUP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+# Takes about six minutes and wants the machine to itself.
+bench: $(SETUP)
+	$(BIN)/python benchmarks/bench_classic.py
+
+format: $(SETUP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv
+
+$(SETUP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: on Debian, apt install python3 python3-venv; elsewhere, make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv --clear .venv || { echo "Python's venv is missing: on Debian, apt install python3-venv"; exit 1; }
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(SETUP)

@@ -1,0 +1,78 @@
+"""The command line: one file a verb; the only place that prints and exits.
+
+Results go to stdout, progress and notes to stderr. A user's mistake is one line and exit code 2,
+Ctrl-C is exit code 130.
+"""
+
+import os
+import sys
+
+import cyclopts
+from cyclopts import App
+from rich.console import Console
+
+import tenfold
+from tenfold.cli.data import data
+from tenfold.cli.evaluate import evaluate
+from tenfold.cli.recipes import recipes
+from tenfold.cli.train import train
+from tenfold.errors import TenfoldError
+from tenfold.recipes import describe_bad_value, list_fields
+
+EXIT_MISTAKE, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED = 2, 1, 130
+
+app = App(
+    name="tenfold",
+    help="Train, measure and use classifiers of handwritten digits.",
+    help_prologue="Example: tenfold train classic --seed 1",
+    version=tenfold.__version__,
+    version_flags=["--version"],
+    help_format="plaintext",
+    result_action="return_value",
+    print_error=False,
+    exit_on_error=False,
+    suppress_keyboard_interrupt=False,
+)
+for verb, example, arguments in (
+    (train, "train classic --seed 1 --epochs 10", "[RECIPE] [OPTIONS]"),
+    (evaluate, "evaluate runs/2026-11-22-classic-0", "RUN [OPTIONS]"),
+    (recipes, "recipes", "[OPTIONS]"),
+    (data, "data --sheet digits.png", "[OPTIONS]"),
+):
+    app.command(
+        verb,
+        help_prologue=f"Example: tenfold {example}",
+        usage=f"tenfold {verb.__name__} {arguments}",
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code; `arguments` are sys.argv's unless given."""
+    try:
+        app(arguments, console=Console(), error_console=Console(stderr=True))
+        sys.stdout.flush()
+    except TenfoldError as error:
+        return _report_mistake(str(error))
+    except cyclopts.CycloptsError as error:
+        return _report_mistake(_explain(error))
+    except KeyboardInterrupt:
+        print("tenfold: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    return 0
+
+
+def _report_mistake(message: str) -> int:
+    print(f"tenfold: {' '.join(message.split())}", file=sys.stderr)
+    return EXIT_MISTAKE
+
+
+def _explain(error: cyclopts.CycloptsError) -> str:
+    """What the parser says of an argument; for a recipe's field, with the range that it takes."""
+    if isinstance(error, cyclopts.CoercionError) and error.argument and error.token:
+        field = list_fields().get(error.argument.name.removeprefix("--").replace("-", "_"))
+        if field is not None:
+            return describe_bad_value(field.name, error.token.value, field.metadata["range"])
+    return str(error)

@@ -1,0 +1,103 @@
+"""`tenfold data`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from cyclopts import Parameter
+
+from tenfold.cli.output import AsJson, print_json, print_rows, print_table
+from tenfold.data.mnist import MNIST_CHECKSUMS, NUM_CLASSES, LabelledImages, Part, load_part
+from tenfold.run import reporting_disk_errors, write_file
+
+PARTS: tuple[Part, ...] = ("train", "test")
+DIGITS_IN_A_ROW = 5
+INK = 96  # pixels brighter than this are drawn
+# The eight dots of a Braille character, two columns of four, as the bits of its code point.
+BRAILLE_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+BRAILLE_BLANK = 0x2800
+
+
+def data(
+    *,
+    folder: Annotated[Path | None, Parameter(name="--data")] = None,
+    sheet: Path | None = None,
+    json: AsJson = False,
+) -> None:
+    """Show what data there are: counts, digits per class, checksums, a contact sheet.
+
+    Parameters
+    ----------
+    folder
+        A folder of IDX or image files instead of the embedded MNIST.
+    sheet
+        Also write a contact sheet as a PNG file of this name.
+    """
+    parts = {part: load_part(folder, part) for part in PARTS}
+    if sheet is not None:
+        from tenfold.figures.images import draw_contact_sheet
+
+        training = parts["train"]
+        title = "MNIST" if folder is None else folder.resolve().name
+        picture = draw_contact_sheet(training.images_NHW, training.labels_N, title)
+        with reporting_disk_errors(sheet):
+            write_file(sheet, picture)
+    if json:
+        print_json({part: _describe(part, images) for part, images in parts.items()})
+        return
+    print_table(
+        ["part", "images", *map(str, range(NUM_CLASSES))],
+        [
+            [part, str(len(images)), *map(str, count_labels(images))]
+            for part, images in parts.items()
+        ],
+    )
+    print()
+    for part, images in parts.items():
+        is_mnist = images.checksums == MNIST_CHECKSUMS[part]
+        print_rows(
+            (f"{part} images", f"SHA-256 {images.checksums[0]}"),
+            (f"{part} labels", f"SHA-256 {images.checksums[1]}"),
+            (f"{part} is", "MNIST's own" if is_mnist else "not MNIST's"),
+        )
+    print()
+    print(draw_digits(parts["train"]))
+    if sheet is not None:
+        print_rows(("sheet", sheet))
+
+
+def count_labels(images: LabelledImages) -> list[int]:
+    """How many images there are of each label, 0 to 9."""
+    return [int(count) for count in np.bincount(images.labels_N, minlength=NUM_CLASSES)]
+
+
+def draw_digits(images: LabelledImages) -> str:
+    """The first image of each label in Braille characters, five in a row, 74 columns wide."""
+    drawings = []
+    for label in range(NUM_CLASSES):
+        of_label = np.flatnonzero(images.labels_N == label)
+        if len(of_label):
+            drawings.append(_draw_braille(images.images_NHW[of_label[0]]))
+    rows = []
+    for first in range(0, len(drawings), DIGITS_IN_A_ROW):
+        lines = zip(*drawings[first : first + DIGITS_IN_A_ROW], strict=True)
+        rows += [" ".join(line).rstrip() for line in lines]
+    return "\n".join(rows)
+
+
+def _draw_braille(image_HW: npt.NDArray[np.uint8]) -> list[str]:
+    height, width = image_HW.shape
+    dots = (image_HW > INK).reshape(height // 4, 4, width // 2, 2).transpose(0, 2, 1, 3)
+    codes = BRAILLE_BLANK + (dots * BRAILLE_BITS).sum((2, 3))
+    return ["".join(map(chr, row)) for row in codes]
+
+
+def _describe(part: Part, images: LabelledImages) -> dict[str, Any]:
+    return {
+        "num_images": len(images),
+        "num_images_of_label": count_labels(images),
+        "images_sha256": images.checksums[0],
+        "labels_sha256": images.checksums[1],
+        "is_mnist": images.checksums == MNIST_CHECKSUMS[part],
+    }

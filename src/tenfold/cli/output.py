@@ -1,0 +1,34 @@
+"""How commands print: results to stdout, as text or JSON."""
+
+import json
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print the result as JSON.")]
+
+
+def print_json(values: object) -> None:
+    """Print a result as JSON."""
+    print(json.dumps(values, indent=1))
+
+
+def print_rows(*rows: tuple[str, Any]) -> None:
+    """Print names and values in two columns; long values are not wrapped."""
+    width = max(len(name) for name, _ in rows)
+    console = Console(highlight=False, soft_wrap=True)
+    for name, value in rows:
+        console.print(f"[dim]{name:<{width}}[/dim]  ", end="")
+        console.print(str(value), markup=False)
+
+
+def print_table(columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table; only its last column may be wrapped."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        table.add_column(column, no_wrap=column != columns[-1], overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)

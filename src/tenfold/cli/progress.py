@@ -1,0 +1,72 @@
+"""One live bar a run on a terminal; plain lines anywhere else. Both on stderr."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tenfold.workflow import TrainingProgress
+
+SECONDS_BETWEEN_LINES = 2.0
+
+Show = Callable[[TrainingProgress], None]
+
+
+@contextmanager
+def showing_progress(title: str) -> Iterator[Show]:
+    """Show the progress that is handed to the function that this gives."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield _PlainLines(title)
+        return
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}  {task.fields[speed]:,.0f} images/s"),
+        TimeRemainingColumn(),
+        console=console,
+        # It is redrawn when there is news: a thread that redraws would take time from training.
+        auto_refresh=False,
+    )
+    task = bar.add_task(title, total=None, loss=0.0, speed=0.0)
+
+    def show(progress: TrainingProgress) -> None:
+        bar.update(
+            task,
+            total=progress.num_steps,
+            completed=progress.step,
+            description=f"{title}  epoch {progress.epoch}/{progress.num_epochs}",
+            loss=progress.mean_loss,
+            speed=progress.images_per_second,
+            refresh=True,
+        )
+
+    with bar:
+        yield show
+
+
+class _PlainLines:
+    """A line at the end of an epoch, but not more than one every two seconds, and at the end."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.start = self.last = time.monotonic()
+
+    def __call__(self, progress: TrainingProgress) -> None:
+        now = time.monotonic()
+        is_epoch_end = progress.step * progress.num_epochs == progress.epoch * progress.num_steps
+        is_end = progress.step == progress.num_steps
+        if not is_end and (not is_epoch_end or now - self.last < SECONDS_BETWEEN_LINES):
+            return
+        self.last = now
+        left = (now - self.start) * (progress.num_steps / progress.step - 1)
+        print(
+            f"{self.title}: epoch {progress.epoch}/{progress.num_epochs}, "
+            f"loss {progress.mean_loss:.4f}, {progress.images_per_second:,.0f} images/s, "
+            f"{left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )

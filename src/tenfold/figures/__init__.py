@@ -1,0 +1,1 @@
+"""Every picture that Tenfold draws, and the only user of matplotlib."""

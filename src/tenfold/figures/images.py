@@ -1,0 +1,87 @@
+"""Digit images: a gallery of misclassified ones, the brief's third figure, and a contact sheet."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from tenfold.figures.style import LIGHT, Theme, drawing, save_png
+
+GALLERY_COLUMNS, GALLERY_ROWS = 8, 5
+SHEET_COLUMNS = 20
+LEFT = 0.016  # of the headings, as a share of the width
+
+
+def draw_misclassified(
+    images_NHW: npt.NDArray[np.uint8], evaluation: dict[str, Any], theme: Theme = LIGHT
+) -> bytes:
+    """A PNG of misclassified images, most confident mistakes first, as an evaluation lists them.
+
+    `images_NHW` are all the images that were evaluated, uint8 [N, 28, 28].
+    """
+    mistakes = evaluation["misclassified"]
+    shown = mistakes[: GALLERY_COLUMNS * GALLERY_ROWS]
+    num_rows = max(1, -(-len(shown) // GALLERY_COLUMNS))
+    with drawing(8.2, 1.1 + 1.32 * num_rows, theme) as figure:
+        if shown:
+            subtitle = (
+                f"{len(shown)} of {len(mistakes):,} mistakes, the most confident first: "
+                "true label → label given, confidence"
+            )
+        else:
+            subtitle = f"none of {evaluation['num_images']:,} images"
+        _draw_heading(figure, "Misclassified digits", subtitle, theme)
+        grid = figure.subplots(num_rows, GALLERY_COLUMNS, squeeze=False)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for axes, mistake in zip(grid.flat, shown, strict=False):
+            _draw_digit(axes, images_NHW[mistake["index"]])
+            confidence = min(99.99, 100 * mistake["confidence"])  # never claim certainty
+            axes.set_title(f"{mistake['label']} → {mistake['predicted']}", fontsize=11.5, pad=3)
+            axes.text(
+                0.5,
+                -0.05,
+                f"{confidence:.2f} %" if confidence > 99.9 else f"{confidence:.1f} %",
+                transform=axes.transAxes,
+                ha="center",
+                va="top",
+                fontsize=8.5,
+                color=theme.quiet,
+            )
+        return save_png(figure)
+
+
+def draw_contact_sheet(
+    images_NHW: npt.NDArray[np.uint8],
+    labels_N: npt.NDArray[np.uint8],
+    title: str,
+    theme: Theme = LIGHT,
+) -> bytes:
+    """A PNG with the first images of each label, a row for each label."""
+    labels = np.unique(labels_N)
+    with drawing(8.2, 0.9 + 0.41 * len(labels), theme) as figure:
+        _draw_heading(figure, title, "the first images of each label", theme)
+        axes = figure.add_subplot()
+        sheet = np.zeros((len(labels) * 30, SHEET_COLUMNS * 30), dtype=np.uint8)
+        for row, label in enumerate(labels):
+            for column, image in enumerate(images_NHW[labels_N == label][:SHEET_COLUMNS]):
+                sheet[row * 30 + 1 : row * 30 + 29, column * 30 + 1 : column * 30 + 29] = image
+        axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.set_yticks(np.arange(len(labels)) * 30 + 15, [str(label) for label in labels])
+        axes.set_xticks([])
+        axes.tick_params(length=0, labelsize=11, labelcolor=theme.ink)
+        axes.spines[:].set_visible(False)
+        return save_png(figure)
+
+
+def _draw_heading(figure: Figure, title: str, subtitle: str, theme: Theme) -> None:
+    figure.suptitle(
+        f"{title}\n", x=LEFT, ha="left", fontsize=13, fontweight="bold", linespacing=1.7
+    )
+    height = figure.get_figheight()
+    figure.text(LEFT, 1 - 0.46 / height, subtitle, fontsize=9.5, color=theme.quiet, va="center")
+
+
+def _draw_digit(axes: Any, image_HW: npt.NDArray[np.uint8]) -> None:  # noqa: ANN401 - matplotlib's
+    axes.imshow(image_HW, cmap="gray", vmin=0, vmax=255, interpolation="nearest")

@@ -1,0 +1,94 @@
+"""How every figure looks: on light and on dark paper, and as the bytes of a PNG."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+DOTS_PER_INCH = 160
+MARGIN_INCHES = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Theme:
+    """Colours of paper, text, quiet lines, what is right, and what is wrong (from few to many)."""
+
+    paper: str
+    ink: str
+    quiet: str
+    faint: str
+    right: str
+    errors: tuple[str, str]
+    epochs: str  # a colour map, and the part of it that stands out from the paper
+    epochs_range: tuple[float, float]
+
+
+LIGHT = Theme(
+    paper="#ffffff",
+    ink="#1c2128",
+    quiet="#6a737d",
+    faint="#e4e7eb",
+    right="#e9eef4",
+    errors=("#fff1e6", "#c2410c"),
+    epochs="viridis_r",
+    epochs_range=(0.2, 0.97),
+)
+DARK = Theme(
+    paper="#15191f",
+    ink="#e6e9ee",
+    quiet="#98a2ad",
+    faint="#2b323b",
+    right="#232b35",
+    errors=("#3b2417", "#fb8b4b"),
+    epochs="viridis",
+    epochs_range=(0.35, 1.0),
+)
+
+
+@contextmanager
+def drawing(width: float, height: float, theme: Theme) -> Iterator[Figure]:
+    """A new figure of so many inches in the colours of a theme."""
+    colours: dict[Any, Any] = {
+        "figure.facecolor": theme.paper,
+        "axes.facecolor": theme.paper,
+        "axes.edgecolor": theme.quiet,
+        "axes.labelcolor": theme.ink,
+        "text.color": theme.ink,
+        "xtick.color": theme.quiet,
+        "ytick.color": theme.quiet,
+        "grid.color": theme.faint,
+        "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+        "font.size": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+    with mpl.rc_context(colours):
+        figure = Figure(figsize=(width, height))
+        figure.set_layout_engine("constrained", w_pad=MARGIN_INCHES, h_pad=MARGIN_INCHES)
+        yield figure
+
+
+def draw_title(axes: Axes, title: str, subtitle: str, theme: Theme) -> None:
+    """A bold title over the left edge, and one quiet line under it."""
+    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=24)
+    axes.annotate(
+        subtitle,
+        xy=(0, 1),
+        xycoords="axes fraction",
+        xytext=(0, 8),
+        textcoords="offset points",
+        fontsize=9.5,
+        color=theme.quiet,
+    )
+
+
+def save_png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG file, without a date: the same figure, the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return buffer.getvalue()
