@@ -67,6 +67,7 @@ def train(
         The most threads that a step uses; by default PyTorch's own choice, up to 8.
     """
     from tenfold import workflow
+    from tenfold.evaluation.report import write_command
 
     changed = {name: value for name, value in vars(changes).items() if value is not None}
     with showing_progress(recipe) as show:
@@ -94,13 +95,14 @@ def train(
             }
         )
         return
+    another = dataclasses.replace(run.config, seed=(seed + 1) % workflow.MAX_SEED)
     hardest = next(one for one in evaluation["findings"] if one["name"] == "hardest_class")
     print_rows(
         ("accuracy", evaluation["headline"]),
         ("interval", f"{percent_interval(evaluation['accuracy_interval'])} (95 %)"),
         ("hardest", hardest["answer"]),
         ("report", run.report),
-        ("next", f"tenfold train {recipe} --seed {seed + 1}    (is it luck? try another seed)"),
+        ("next", f"{write_command(another)}    (is it luck? another seed tells)"),
     )
 
 
