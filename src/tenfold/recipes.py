@@ -6,7 +6,6 @@ command-line flags, checks and error messages come from these alone. No torch.
 
 import dataclasses
 import difflib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -58,7 +57,7 @@ def _check(config: "Recipe | PerceptronConfig") -> None:
 def _is_within(value: object, kind: type, allowed: Range) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else int):
         return False
-    return math.isfinite(value) and allowed.low <= value <= allowed.high
+    return allowed.low <= value <= allowed.high  # also false for NaN
 
 
 def describe_bad_value(field_name: str, value: object, allowed: Range) -> str:

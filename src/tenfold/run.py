@@ -132,7 +132,7 @@ def load_run(path: Path) -> Run:
     Raises RunError if it is no run folder, if its run did not finish, or if its weights are not
     those that training wrote.
     """
-    if not (path / CONFIG).is_file():
+    if not os.path.isfile(path / CONFIG):  # noqa: PTH113 - Path's raises where this says no
         raise RunError(f"{path}: expected a run folder with {CONFIG}, found none")
     state = _read_json(path / STATE)
     if state.get("state") != "complete":
@@ -160,26 +160,29 @@ def create_run_folder(out: Path | None, recipe_name: str, seed: int) -> Path:
 
     Raises RunError if `out` is there and not empty, or no folder can be made.
     """
-    try:
-        if out is not None:
-            with reporting_disk_errors(out):
-                out.mkdir(parents=True, exist_ok=True)
-                if any(out.iterdir()):
-                    raise RunError(f"{out}: expected a new or empty folder, found files in it")
-            return out
-        name = f"{datetime.date.today().isoformat()}-{recipe_name}-{seed}"
-        for number in range(1, 100_000):
-            path = Path("runs") / (name if number == 1 else f"{name}-{number}")
-            with reporting_disk_errors(path):
-                path.parent.mkdir(exist_ok=True)
-                try:
-                    path.mkdir()
-                except FileExistsError:
-                    continue
-            return path
-    except NotADirectoryError as error:
-        raise RunError(f"{out or 'runs'}: expected a folder, found a file") from error
+    if out is not None:
+        with reporting_disk_errors(out):
+            _make_folder(out)
+            if any(out.iterdir()):
+                raise RunError(f"{out}: expected a new or empty folder, found files in it")
+        return out
+    name = f"{datetime.date.today().isoformat()}-{recipe_name}-{seed}"
+    for number in range(1, 100_000):
+        path = Path("runs") / (name if number == 1 else f"{name}-{number}")
+        with reporting_disk_errors(path):
+            _make_folder(path.parent)
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+        return path
     raise RunError(f"runs/{name}: expected a free name, found 99,999 runs. Use --out.")
+
+
+def _make_folder(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path}: expected a folder, found a file")
+    path.mkdir(parents=True, exist_ok=True)
 
 
 def write_file(path: Path, content: bytes | str) -> None:

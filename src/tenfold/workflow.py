@@ -4,6 +4,7 @@ Torch and matplotlib are imported when a call needs them, not before.
 """
 
 import datetime
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -206,6 +207,12 @@ def _train(
     start = time.perf_counter()
     with reporting_disk_errors(path / LOSSES), (path / LOSSES).open("x") as file:
         for new in train_model(model, recipe, images.images_NHW, images.labels_N, seed=config.seed):
+            if not all(map(math.isfinite, new.losses)):
+                raise RunError(
+                    f"{path}: training diverged in epoch {new.epoch + 1}: expected finite losses, "
+                    f"found {next(x for x in new.losses if not math.isfinite(x))}. "
+                    "Try a smaller --learning-rate."
+                )
             append_losses(file, new.epoch, new.first_batch, new.losses)
             losses[new.epoch] += new.losses
             if on_progress is not None:

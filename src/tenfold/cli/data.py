@@ -54,13 +54,16 @@ def data(
         ],
     )
     print()
-    for part, images in parts.items():
-        is_mnist = images.checksums == MNIST_CHECKSUMS[part]
-        print_rows(
-            (f"{part} images", f"SHA-256 {images.checksums[0]}"),
-            (f"{part} labels", f"SHA-256 {images.checksums[1]}"),
-            (f"{part} is", "MNIST's own" if is_mnist else "not MNIST's"),
-        )
+    print_table(
+        ["file", "SHA-256 of its content"],
+        [
+            [f"{part} {name}", checksum]
+            for part, images in parts.items()
+            for name, checksum in zip(("images", "labels"), images.checksums, strict=True)
+        ],
+    )
+    is_mnist = all(images.checksums == MNIST_CHECKSUMS[part] for part, images in parts.items())
+    print("These are MNIST's own files." if is_mnist else "These are not MNIST's own files.")
     print()
     print(draw_digits(parts["train"]))
     if sheet is not None:

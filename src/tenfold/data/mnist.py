@@ -8,6 +8,7 @@ Array names carry their axes: N images, H rows, W columns.
 """
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,15 @@ def load_part(folder: Path | None, part: Part) -> LabelledImages:
 
     Raises DataError if a file is missing, cannot be used, or the two do not fit together.
     """
+    try:
+        return _load_part(folder, part)
+    except OSError as error:  # a name too long, a folder that may not be searched
+        raise DataError(
+            f"{folder}: expected a readable folder, found: {error.strerror or error}"
+        ) from error
+
+
+def _load_part(folder: Path | None, part: Part) -> LabelledImages:
     if folder is None:
         loaded = _load_idx_pair(EMBEDDED_FOLDER, part)
         if loaded.checksums != MNIST_CHECKSUMS[part]:
@@ -161,7 +171,11 @@ def _load_image_folders(folder: Path) -> LabelledImages:
 
 def _load_image(path: Path) -> npt.NDArray[np.uint8]:
     try:
-        with Image.open(path, formats=IMAGE_FORMATS) as image:
+        # Pillow warns of damage that it can live with; training data should have none.
+        with (
+            warnings.catch_warnings(action="error"),
+            Image.open(path, formats=IMAGE_FORMATS) as image,
+        ):
             # Before the pixels are decoded, so that a huge image costs nothing.
             if image.size != (IMAGE_SIZE_PX, IMAGE_SIZE_PX):
                 raise DataError(
@@ -178,7 +192,7 @@ def _load_image(path: Path) -> npt.NDArray[np.uint8]:
         raise DataError(
             f"{path}: format: expected an image ({', '.join(IMAGE_FORMATS)}), found none"
         ) from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
         raise DataError(f"{path}: expected a readable image, found: {error}") from error
 
 

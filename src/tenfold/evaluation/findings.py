@@ -164,7 +164,15 @@ def _last_epoch(evaluation: dict[str, Any]) -> Finding:
     else:
         answer = "the loss rose again"
         verdict = "The training loss rose in the last epoch; a smaller learning rate may help."
-    overlap = fall / last["standard_deviation"] if last["standard_deviation"] else math.inf
+    deviation = last["standard_deviation"]
+    spread = ""
+    if deviation > 0:
+        overlap = abs(fall) / deviation
+        spread = (
+            f"Next to the deviation between batches, {deviation:.4f}, that is {overlap:.1f} of it, "
+            f"which is why the last two curves {'overlap' if overlap < 2 else 'differ'} in the "
+            "figure. "
+        )
     return Finding(
         name="last_epoch",
         question=f"Were {last['epoch']} epochs enough?",
@@ -172,10 +180,8 @@ def _last_epoch(evaluation: dict[str, Any]) -> Finding:
         sentence=(
             f"From epoch {before['epoch']} to {last['epoch']} the mean training loss went from "
             f"{before['mean_loss']:.4f} to {last['mean_loss']:.4f} "
-            f"({-100 * share:+.0f} %, {-fall:+.4f} ± {Z * error:.4f}). Next to the deviation "
-            f"between batches, {last['standard_deviation']:.4f}, that is {abs(overlap):.1f} of it, "
-            f"which is why the last two curves {'overlap' if abs(overlap) < 2 else 'differ'} in "
-            f"the figure. {verdict}"
+            f"({describe_change(-100 * share, 0)} %, {describe_change(-fall, 4)} ± "
+            f"{Z * error:.4f}). {spread}{verdict}"
         ),
     )
 
@@ -207,6 +213,12 @@ def _contested(evaluation: dict[str, Any]) -> Finding:
             f"n = {corrected['num_images']:,})."
         ),
     )
+
+
+def describe_change(change: float, decimals: int) -> str:
+    """A change with its sign; one that rounds to zero has none."""
+    text = f"{change:+.{decimals}f}"
+    return text[1:] if float(text) == 0 else text
 
 
 def join_words(words: list[str]) -> str:

@@ -32,4 +32,5 @@ def load_weights(model: nn.Module, path: Path) -> None:
     except (OSError, safetensors.SafetensorError) as error:
         raise RunError(f"{path}: expected a safetensors file, found: {error}") from error
     except RuntimeError as error:  # names, or names and shapes, of the tensors that differ
-        raise RunError(f"{path}: expected the weights of the run's recipe: {error}") from error
+        differs = " ".join(str(error).split())
+        raise RunError(f"{path}: expected the weights of the run's recipe: {differs}") from error

@@ -1,0 +1,42 @@
+"""Who is measured: each contestant's name and how its process is run.
+
+In: whether the optional ones take part. Out: functions from the flags of a process to its
+`Result`, by name, in the order of the table.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from measure import Result, busy_loop, run_import, run_script, run_tenfold
+
+TENFOLD, TUTORIAL, RESIDENT = "tenfold train classic", "tutorial script", "resident tensors"
+LIMIT, FASTEST = "limit, torch.mm", "limit, faster library"
+BESIDE, BESIDE_OTHER = "tenfold, busy loop beside", "tenfold, in other session"
+SCIKIT, IMPORT, BALANCE = "scikit-learn", "import torch", "thread balance"
+
+Contestants = Mapping[str, Callable[..., Result]]
+
+
+def build_contestants(*, with_sklearn: bool) -> Contestants:
+    """The contestants by name, each to be called with the flags of its process."""
+    contestants: dict[str, Callable[..., Result]] = {
+        # The three that are compared with one another run one after the other.
+        BESIDE: partial(run_beside_busy_loop, own_session=False),
+        TENFOLD: run_tenfold,
+        BESIDE_OTHER: partial(run_beside_busy_loop, own_session=True),
+        BALANCE: partial(run_script, "balance.py"),
+        LIMIT: partial(run_script, "limit.py"),
+        FASTEST: partial(run_script, "limit.py", "--fastest"),
+        RESIDENT: partial(run_script, "resident.py"),
+        TUTORIAL: partial(run_script, "tutorial.py"),
+        IMPORT: lambda *flags: run_import(),
+    }
+    if with_sklearn:
+        contestants[SCIKIT] = partial(run_script, "scikit.py")
+    return contestants
+
+
+def run_beside_busy_loop(*flags: str, own_session: bool) -> Result:
+    """Run `tenfold train classic` while one thread of another program is busy."""
+    with busy_loop(own_session=own_session):
+        return run_tenfold(*flags)

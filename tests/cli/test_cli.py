@@ -1,0 +1,226 @@
+import errno
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tenfold.cli import main
+from tenfold.data.idx import dump_idx
+from tenfold.data.mnist import LabelledImages
+
+TENFOLD = [sys.executable, "-m", "tenfold"]
+
+
+@pytest.fixture(scope="module")
+def small_data(
+    training: LabelledImages, test_images: LabelledImages, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    folder = tmp_path_factory.mktemp("small")
+    for prefix, images, count in (("train", training, 1200), ("t10k", test_images, 500)):
+        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(dump_idx(images.images_NHW[:count]))
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(dump_idx(images.labels_N[:count]))
+    return str(folder)
+
+
+def test_train_prints_the_headline_the_report_and_what_to_do_next(
+    small_data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "run")
+    assert main(["train", "classic", "--data", small_data, "--out", out, "--epochs", "2"]) == 0
+    printed = capsys.readouterr()
+    assert re.search(r"accuracy +\d\d\.\d\d % of 500 test images, trained in", printed.out)
+    assert f"report    {out}/report.html" in printed.out
+    assert "next      tenfold train classic --seed 1 --epochs 2 --data" in printed.out
+    assert re.search(r"classic: epoch 2/2, loss \d\.\d+, [\d,]+ images/s, 0 s left", printed.err)
+
+
+def test_every_flag_reaches_the_run(
+    small_data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "run")
+    flags = "--seed 7 --epochs 1 --batch-size 64 --learning-rate 3e-4 --hidden-sizes 40 20"
+    flags += " --holdout --threads 1 --json"
+    assert main(["train", "--data", small_data, "--out", out, *flags.split()]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["part"] == "validation"
+    config = json.loads(Path(out, "config.json").read_text())
+    recipe = config["recipe"]
+    assert (recipe["epochs"], recipe["batch_size"], recipe["learning_rate"]) == (1, 64, 3e-4)
+    assert recipe["model"] == {"hidden_sizes": [40, 20]}
+    assert (config["seed"], config["holdout"], config["threads"]) == (7, True, 1)
+
+
+def test_evaluate_prints_the_findings_and_json(
+    small_data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "run")
+    assert main(["train", "--data", small_data, "--out", out, "--epochs", "1"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", out]) == 0
+    assert "How accurate is it?" in capsys.readouterr().out
+    assert main(["evaluate", out, "--json"]) == 0
+    evaluation = json.loads(capsys.readouterr().out)
+    assert evaluation == json.loads(Path(out, "evaluation.json").read_text())
+
+
+def test_recipes_lists_the_classic(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes"]) == 0
+    assert re.search(r"classic +784-500-125-10 +0.001 +100 +5", capsys.readouterr().out)
+    assert main(["recipes", "--json"]) == 0
+    [recipe] = json.loads(capsys.readouterr().out)
+    assert recipe["name"] == "classic"
+
+
+def test_data_shows_counts_checksums_and_digits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = tmp_path / "sheet.png"
+    assert main(["data", "--sheet", str(sheet)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"train +60000 +5923 +6742 +5958 +6131 +5842 +5421 +5918 +6265", printed)
+    assert "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db" in printed
+    braille = [line for line in printed.splitlines() if "\u2800" in line]
+    assert len(braille) == 14
+    assert max(map(len, printed.splitlines())) <= 80
+    with Image.open(sheet) as picture:
+        assert picture.width > 1000
+
+
+def test_data_as_json(small_data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "--data", small_data, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["train"]["num_images"] == sum(printed["train"]["num_images_of_label"]) == 1200
+    assert not printed["test"]["is_mnist"]
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("train clasic", "unknown recipe 'clasic'; there are: classic"),
+        ("train --epochs 0", "--epochs: expected a whole number from 1 to 10000, found 0"),
+        ("train --epochs many", "--epochs: expected a whole number from 1 to 10000, found many"),
+        ("train --batch-size 1e9", "--batch-size: expected a whole number from 1 to 60000"),
+        ("train --learning-rate nan", "--learning-rate: expected from 1e-07 to 1, found nan"),
+        ("train --hidden-sizes 5 0", "--hidden-sizes: expected 1 to 8 whole numbers, each from"),
+        ("train --seed -1", "--seed: expected a whole number from 0 to 4294967295, found -1"),
+        ("train --seed one", 'Invalid value for --seed: unable to convert "one" into int.'),
+        ("train --threads 0", "--threads: expected a whole number from 1 to 1024, found 0"),
+        ("train --data nowhere", "nowhere: expected a folder with MNIST's IDX files, found noth"),
+        ("train --data .", "expected train-images-idx3-ubyte (or train-images-idx3-ubyte.gz), or"),
+        ("train --epoch 3", "Unknown option: --epoch."),
+        ("train classic 5", "Unused Tokens"),
+        ("evaluate", 'Command "evaluate" parameter RUN requires an argument.'),
+        ("evaluate nowhere", "nowhere: expected a run folder with config.json, found none"),
+        ("data --data nowhere", "nowhere: expected a folder with MNIST's IDX files"),
+        ("data --sheet nowhere/sheet.png", ""),
+        ("trian", 'Unknown command "trian"'),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    command: str,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = main(command.split())
+    printed = capsys.readouterr()
+    if not message:  # the folder of a sheet is made, as that of any file
+        assert code == 0
+        return
+    assert code == 2
+    assert message in printed.err
+    assert printed.err.startswith("tenfold: ")
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["", "train", "evaluate", "recipes", "data"])
+def test_help_begins_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*verb.split(), "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Example: tenfold {verb}".rstrip())
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+def test_listing_commands_do_not_import_torch() -> None:
+    script = (
+        "import sys; from tenfold.cli import main; main(sys.argv[1:]); "
+        "assert 'torch' not in sys.modules; assert 'matplotlib' not in sys.modules"
+    )
+    for arguments in (["--help"], ["train", "--help"], ["recipes"], ["data"]):
+        subprocess.run([sys.executable, "-c", script, *arguments], check=True, capture_output=True)
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    command = subprocess.Popen(
+        [*TENFOLD, "data", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert command.stdout is not None
+    assert command.stderr is not None
+    command.stdout.close()
+    assert command.stderr.read() == b""
+    command.stderr.close()
+    command.wait()
+
+
+def test_ctrl_c_exits_130_and_leaves_the_run_unfinished(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = subprocess.Popen(
+        [*TENFOLD, "train", "--epochs", "500", "--out", str(out)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    losses = out / "losses.jsonl"
+    deadline = time.monotonic() + 60
+    while not (losses.exists() and losses.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    command.send_signal(signal.SIGINT)
+    _, errors = command.communicate(timeout=60)
+    assert command.returncode == 130
+    assert errors.splitlines()[-1] == "tenfold: interrupted"
+    assert "Traceback" not in errors
+    assert json.loads((out / "state.json").read_text()) == {"state": "running"}
+
+
+def test_no_colour_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_full_disk_is_one_clear_line(small_data: str, tmp_path: Path) -> None:
+    """A disk of 300 kB, which the weights do not fit on, mounted for this test alone."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    script = (
+        f"mount -t tmpfs -o size=300k tmpfs {disk} || exit {errno.EPERM + 100}\n"
+        f'exec "$@" train --epochs 1 --data {small_data} --out {disk}/run\n'
+    )
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", *TENFOLD],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ,
+    )
+    if done.returncode in (errno.EPERM + 100, 1):
+        pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
+    assert done.returncode == 2, done.stderr
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("tenfold:")]
+    assert line == (
+        f"tenfold: {disk}/run/model.safetensors: no space left on the disk; free some, or use "
+        "--out on another disk, and train again"
+    )
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,234 @@
+import gzip
+import struct
+import tempfile
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from tenfold.data.idx import MAX_DATA_BYTES, dump_idx, load_idx
+from tenfold.data.mnist import EMBEDDED_FOLDER
+from tenfold.errors import DataError
+
+IMAGES = (None, 28, 28)
+LABELS = (None,)
+
+
+def header(*sizes: int, magic: tuple[int, int, int] = (0, 0, 8)) -> bytes:
+    """An IDX header written out by hand, not by the code under test."""
+    return bytes([*magic, len(sizes)]) + struct.pack(f">{len(sizes)}I", *sizes)
+
+
+def refusal(content: bytes, folder: Path, shape: tuple[int | None, ...]) -> str:
+    """The message with which a file of that content is refused, less its path."""
+    path = folder / "damaged-idx"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as raised:
+        load_idx(path, shape)
+    message = str(raised.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+@settings(max_examples=60)
+@given(
+    array=arrays(np.uint8, array_shapes(min_dims=1, max_dims=4, max_side=6)),
+    packed=st.booleans(),
+)
+def test_what_is_dumped_is_loaded(array: npt.NDArray[np.uint8], packed: bool) -> None:
+    content = dump_idx(array)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "array"
+        path.write_bytes(gzip.compress(content) if packed else content)
+        for shape in ((None,) * array.ndim, array.shape):
+            loaded = load_idx(path, shape)
+            assert loaded.dtype == np.uint8
+            np.testing.assert_array_equal(loaded, array, strict=True)
+
+
+def test_dump_writes_the_published_format() -> None:
+    array = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    assert dump_idx(array) == bytes.fromhex("00000802 00000002 00000003 000102030405")
+
+
+def test_dump_writes_row_major_order_whatever_the_memory_holds() -> None:
+    array = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    assert dump_idx(np.asfortranarray(array)) == dump_idx(array)
+    assert dump_idx(array[:, ::-1])[-3:] == bytes([5, 4, 3])
+
+
+def test_embedded_files_are_dumped_as_they_were() -> None:
+    for path in sorted(EMBEDDED_FOLDER.glob("t10k-*.gz")):
+        shape = IMAGES if "images" in path.name else LABELS
+        assert dump_idx(load_idx(path, shape)) == gzip.decompress(path.read_bytes())
+
+
+def test_compression_is_told_by_content_not_by_name(tmp_path: Path) -> None:
+    content = header(2) + b"\3\4"
+    (tmp_path / "plain.gz").write_bytes(content)
+    (tmp_path / "packed").write_bytes(gzip.compress(content))
+    assert load_idx(tmp_path / "plain.gz", LABELS).tolist() == [3, 4]
+    assert load_idx(tmp_path / "packed", LABELS).tolist() == [3, 4]
+
+
+def test_a_gzip_file_of_several_members_is_read_through(tmp_path: Path) -> None:
+    path = tmp_path / "labels.gz"
+    path.write_bytes(gzip.compress(header(4) + b"\1\2") + gzip.compress(b"\3\4"))
+    assert load_idx(path, LABELS).tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize(
+    ("content", "shape", "message"),
+    [
+        (
+            b"GIF89a",
+            IMAGES,
+            "magic number: expected two zero bytes at the start of an IDX file, found 47 49",
+        ),
+        (
+            header(1, 28, 28, magic=(0, 1, 8)),
+            IMAGES,
+            "magic number: expected two zero bytes at the start of an IDX file, found 00 01",
+        ),
+        (b"\0\0\x08", LABELS, "magic number: expected 4 bytes, found 3"),
+        (b"", LABELS, "magic number: expected 4 bytes, found 0"),
+        (
+            header(1, magic=(0, 0, 0x0D)),
+            LABELS,
+            "type: expected 0x08 (unsigned byte), found 0x0d (float)",
+        ),
+        (
+            header(1, magic=(0, 0, 0x09)),
+            LABELS,
+            "type: expected 0x08 (unsigned byte), found 0x09 (signed byte)",
+        ),
+        (
+            header(1, magic=(0, 0, 0x42)),
+            LABELS,
+            "type: expected 0x08 (unsigned byte), found 0x42 (unknown)",
+        ),
+        (header(1), IMAGES, "number of dimensions: expected 3 (images), found 1"),
+        (header(1, 28, 28), LABELS, "number of dimensions: expected 1 (labels), found 3"),
+        (header(1, 28, 28)[:9], IMAGES, "dimensions: expected 12 bytes, found 5"),
+        (header(1)[:4], LABELS, "dimensions: expected 4 bytes, found 0"),
+        (header(1, 27, 28), IMAGES, "dimension 2: expected 28, found 27"),
+        (header(1, 28, 32), IMAGES, "dimension 3: expected 28, found 32"),
+        (header(1, 28, 0), IMAGES, "dimension 3: expected 28, found 0"),
+        (header(0, 28, 28), IMAGES, "dimension 1: expected at least 1, found 0"),
+        (header(0), LABELS, "dimension 1: expected at least 1, found 0"),
+        (
+            header(3) + b"\1\2",
+            LABELS,
+            "size: expected 3 bytes of data as the header says, found 2",
+        ),
+        (
+            header(1, 28, 28),
+            IMAGES,
+            "size: expected 784 bytes of data as the header says, found 0",
+        ),
+        (
+            header(3) + b"\1\2\3\4",
+            LABELS,
+            "size: expected 3 bytes of data as the header says, found more",
+        ),
+        (
+            header(MAX_DATA_BYTES + 1),
+            LABELS,
+            "dimensions: expected at most 2147483648 bytes of data, found 2147483649 = 2147483649",
+        ),
+        (
+            header(2**32 - 1, 28, 28),
+            IMAGES,
+            "dimensions: expected at most 2147483648 bytes of data, "
+            "found 4294967295 x 28 x 28 = 3367254359280",
+        ),
+    ],
+)
+def test_damage_is_refused_by_field(
+    content: bytes,
+    shape: tuple[int | None, ...],
+    message: str,
+    pack: type[bytes],
+    tmp_path: Path,
+) -> None:
+    assert refusal(pack(content), tmp_path, shape) == message
+
+
+# Incompressible, so that a cut in the middle of the file falls into the deflated data.
+NOISE = np.random.default_rng(0).integers(0, 256, 5000, dtype=np.uint8).tobytes()
+PACKED = gzip.compress(header(len(NOISE)) + NOISE, mtime=0)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (
+            PACKED[:2000],
+            "Compressed file ended before the end-of-stream marker was reached",
+        ),
+        (PACKED[:-8], "Compressed file ended before the end-of-stream marker was reached"),
+        (PACKED[:2], "Compressed file ended before the end-of-stream marker was reached"),
+        (PACKED[:2] + b"\x07" + PACKED[3:], "Unknown compression method"),
+        (PACKED + b"rubbish", "Not a gzipped file (b'ru')"),
+        (
+            PACKED[:10] + b"\xff" * 20,
+            "Error -3 while decompressing data: invalid block type",
+        ),
+    ],
+    ids=["cut data", "cut checksum", "cut header", "method", "appended", "blocks"],
+)
+def test_a_broken_gzip_file_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
+    assert refusal(content, tmp_path, LABELS) == (
+        f"gzip: expected a whole gzip file, found a broken one ({reason}). Fetch the file again."
+    )
+
+
+def test_the_checksum_of_a_gzip_file_is_checked(tmp_path: Path) -> None:
+    content = PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:]
+    assert "found a broken one (CRC check failed" in refusal(content, tmp_path, LABELS)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "no-such-file"
+    with pytest.raises(DataError) as raised:
+        load_idx(path, LABELS)
+    expected = f"{path}: file: expected a readable file, found: No such file or directory"
+    assert str(raised.value) == expected
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as raised:
+        load_idx(tmp_path, LABELS)
+    expected = f"{tmp_path}: file: expected a readable file, found: Is a directory"
+    assert str(raised.value) == expected
+
+
+def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    bomb = gzip.compress(header(1, 28, 28) + bytes(64 * 2**20), compresslevel=1)
+    tracemalloc.start()
+    try:
+        message = refusal(bomb, tmp_path, IMAGES)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert message == "size: expected 784 bytes of data as the header says, found more"
+    assert peak_bytes < 2 * 2**20
+
+
+def test_a_promise_of_two_gigabytes_takes_no_memory(tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        message = refusal(header(MAX_DATA_BYTES) + b"\1\2\3", tmp_path, LABELS)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    expected = "size: expected 2147483648 bytes of data as the header says, found 3"
+    assert message == expected
+    assert peak_bytes < 4 * 2**20

@@ -1,0 +1,51 @@
+"""The README's commands, run as they stand there."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"^    (tenfold [^#\n]+)", README, re.MULTILINE)
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(COMMANDS) >= 5
+    assert {command.split()[1] for command in COMMANDS} == {"train", "evaluate", "recipes", "data"}
+
+
+def test_the_readme_commands_run_in_a_row(tmp_path: Path) -> None:
+    for command in COMMANDS:
+        words = [sys.executable, "-m", *shlex.split(command)]
+        # A shell's pattern in the README stands for the run that was just made.
+        words = [str(next(tmp_path.glob(word), word)) if "*" in word else word for word in words]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def test_the_readme_python_runs(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        done = subprocess.run(
+            [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    for link in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+        if not link.startswith("http"):
+            assert (path.parent / link).exists(), f"{page}: {link}"
+
+
+def test_every_make_target_in_the_readme_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^    make (\w+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target

@@ -1,0 +1,246 @@
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix
+
+from tenfold.data.mnist import LabelledImages
+from tenfold.evaluation.contested import CONTESTED, RELABELLED, UNDECIDABLE
+from tenfold.evaluation.metrics import (
+    count_confusions,
+    difference_interval,
+    list_misclassified,
+    measure_accuracy,
+    measure_classes,
+    measure_corrected,
+    measure_epochs,
+    wilson_interval,
+)
+
+labels_of_any_size = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=200)
+
+
+@given(pairs=labels_of_any_size)
+def test_confusions_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+    labels = np.array([label for label, _ in pairs], dtype=np.uint8)
+    predicted = np.array([other for _, other in pairs], dtype=np.int64)
+    found = count_confusions(labels, predicted)
+    assert found.shape == (10, 10)
+    assert found.sum() == len(pairs)
+    if pairs:
+        expected = confusion_matrix(labels, predicted, labels=range(10))
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_rows_are_labels_and_columns_are_predictions() -> None:
+    found = count_confusions(np.array([7], dtype=np.uint8), np.array([2]))
+    assert found[7, 2] == 1
+
+
+@pytest.mark.parametrize(
+    ("num_hits", "num_trials"),
+    [(0, 1), (1, 1), (0, 10), (10, 10), (9700, 10_000), (9812, 10_000), (1, 1028), (81, 263)],
+)
+def test_wilson_interval_is_that_of_scipy(num_hits: int, num_trials: int) -> None:
+    expected = binomtest(num_hits, num_trials).proportion_ci(0.95, method="wilson")
+    found = wilson_interval(num_hits, num_trials)
+    assert found == pytest.approx((expected.low, expected.high), rel=1e-12, abs=1e-15)
+
+
+@given(counts=st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_interval_holds_the_share_and_stays_in_bounds(counts: tuple[int, int]) -> None:
+    num_hits, num_trials = counts
+    low, high = wilson_interval(num_hits, num_trials)
+    assert 0 <= low < high <= 1
+    assert low - 1e-12 <= num_hits / num_trials <= high + 1e-12
+    # Hits and misses are treated alike.
+    mirrored = wilson_interval(num_trials - num_hits, num_trials)
+    assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-12)
+
+
+# R. G. Newcombe, Statistics in Medicine 17 (1998), table II, method 10: contrasts (a) to (h).
+@pytest.mark.parametrize(
+    ("hits_a", "trials_a", "hits_b", "trials_b", "expected"),
+    [
+        (56, 70, 48, 80, (0.0524, 0.3339)),
+        (9, 10, 3, 10, (0.1705, 0.8090)),
+        (6, 7, 2, 7, (0.0582, 0.8062)),
+        (5, 56, 0, 29, (-0.0381, 0.1926)),
+        (0, 10, 0, 20, (-0.1611, 0.2775)),
+        (0, 10, 0, 10, (-0.2775, 0.2775)),
+        (10, 10, 0, 20, (0.6791, 1.0)),
+        (10, 10, 0, 10, (0.6075, 1.0)),
+    ],
+)
+def test_difference_interval_is_the_published_one(
+    hits_a: int, trials_a: int, hits_b: int, trials_b: int, expected: tuple[float, float]
+) -> None:
+    found = difference_interval(hits_a, trials_a, hits_b, trials_b)
+    assert found == pytest.approx(expected, abs=5.1e-5)
+
+
+@given(
+    a=st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    b=st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+)
+def test_difference_interval_holds_the_difference(a: tuple[int, int], b: tuple[int, int]) -> None:
+    low, high = difference_interval(*a, *b)
+    difference = a[0] / a[1] - b[0] / b[1]
+    assert -1 - 1e-9 <= low <= difference + 1e-12
+    assert difference - 1e-12 <= high <= 1 + 1e-9
+    assert difference_interval(*b, *a) == pytest.approx((-high, -low), abs=1e-12)
+
+
+def test_accuracy_is_counted() -> None:
+    measured = measure_accuracy(np.array([True] * 97 + [False] * 3))
+    assert measured == {
+        "num_images": 100,
+        "num_correct": 97,
+        "accuracy": 0.97,
+        "accuracy_interval": wilson_interval(97, 100),
+    }
+    assert json.loads(json.dumps(measured))["num_correct"] == 97
+
+
+# --- contested labels
+
+
+def test_the_contested_images_are_ten_and_five() -> None:
+    assert len(RELABELLED) == 10
+    assert len(UNDECIDABLE) == 5
+    assert len(CONTESTED) == 15
+    assert not UNDECIDABLE & RELABELLED.keys()
+    assert all(0 <= index < 10_000 for index in CONTESTED)
+    assert RELABELLED[947] == 9
+    assert RELABELLED[9729] == 6
+
+
+def test_corrected_labels_differ_from_those_given(test_images: LabelledImages) -> None:
+    for index, label in RELABELLED.items():
+        assert 0 <= label <= 9
+        assert test_images.labels_N[index] != label
+
+
+def test_whoever_gets_all_given_labels_right_misses_ten_corrected_ones(
+    test_images: LabelledImages,
+) -> None:
+    labels = test_images.labels_N
+    measured = measure_corrected(labels, labels.astype(np.int64))
+    assert (measured["num_images"], measured["num_correct"]) == (9995, 9985)
+    assert measured["accuracy"] == 9985 / 9995
+    assert measured["accuracy_interval"] == wilson_interval(9985, 9995)
+    assert measured["contested_among_misclassified"] == []
+    assert measured["given_the_corrected_label"] == []
+
+
+def test_whoever_gives_the_corrected_labels_misses_none(test_images: LabelledImages) -> None:
+    labels = test_images.labels_N
+    predicted = labels.astype(np.int64)
+    for index, label in RELABELLED.items():
+        predicted[index] = label
+    measured = measure_corrected(labels, predicted)
+    assert (measured["num_images"], measured["num_correct"]) == (9995, 9995)
+    assert measured["contested_among_misclassified"] == sorted(RELABELLED)
+    assert measured["given_the_corrected_label"] == sorted(RELABELLED)
+
+
+def test_undecidable_images_are_listed_but_not_counted(test_images: LabelledImages) -> None:
+    labels = test_images.labels_N
+    predicted = labels.astype(np.int64)
+    wrong = [*UNDECIDABLE, 0]  # and one that nobody contests
+    predicted[wrong] = (predicted[wrong] + 1) % 10
+    measured = measure_corrected(labels, predicted)
+    assert (measured["num_images"], measured["num_correct"]) == (9995, 9984)
+    assert measured["contested_among_misclassified"] == sorted(UNDECIDABLE)
+    assert measured["given_the_corrected_label"] == []
+
+
+def test_a_third_answer_to_a_relabelled_image_is_wrong_twice(test_images: LabelledImages) -> None:
+    labels = test_images.labels_N
+    predicted = labels.astype(np.int64)
+    index, corrected = next(iter(RELABELLED.items()))
+    predicted[index] = next(k for k in range(10) if k not in (corrected, labels[index]))
+    measured = measure_corrected(labels, predicted)
+    assert measured["num_correct"] == 9985
+    assert measured["contested_among_misclassified"] == [index]
+    assert measured["given_the_corrected_label"] == []
+
+
+def test_measuring_leaves_the_labels_as_they_were(test_images: LabelledImages) -> None:
+    before = test_images.labels_N.copy()
+    measure_corrected(test_images.labels_N, before.astype(np.int64))
+    np.testing.assert_array_equal(test_images.labels_N, before)
+
+
+# --- classes, mistakes, epochs
+
+
+def test_classes_are_measured_row_by_row() -> None:
+    confusions = np.zeros((10, 10), dtype=np.int64)
+    confusions[3] = [0, 0, 1, 90, 0, 5, 0, 0, 4, 0]
+    confusions[8, 8] = 50
+    three, eight = measure_classes(confusions)  # classes without images are left out
+    assert three == {
+        "label": 3,
+        "num_images": 100,
+        "num_errors": 10,
+        "error_rate": 0.1,
+        "error_rate_interval": wilson_interval(10, 100),
+        "taken_for": {"5": 5, "8": 4, "2": 1},
+    }
+    assert list(three["taken_for"]) == ["5", "8", "2"]  # most often first
+    assert (eight["num_errors"], eight["error_rate"], eight["taken_for"]) == (0, 0.0, {})
+    assert json.loads(json.dumps(three))["taken_for"] == three["taken_for"]
+
+
+def test_mistakes_are_listed_by_confidence() -> None:
+    labels = np.array([1, 2, 3, 4, 5], dtype=np.uint8)
+    predicted = np.array([1, 7, 3, 9, 6])
+    confidences = np.array([1.0, 0.5, 0.9, 0.75, 0.5], dtype=np.float32)
+    listed = list_misclassified(labels, predicted, confidences)
+    assert listed == [
+        {"index": 3, "label": 4, "predicted": 9, "confidence": 0.75},
+        {"index": 1, "label": 2, "predicted": 7, "confidence": 0.5},  # a tie: by index
+        {"index": 4, "label": 5, "predicted": 6, "confidence": 0.5},
+    ]
+    assert json.loads(json.dumps(listed)) == listed
+
+
+def test_no_mistakes_make_an_empty_list() -> None:
+    labels = np.array([1, 2], dtype=np.uint8)
+    assert list_misclassified(labels, np.array([1, 2]), np.ones(2)) == []
+
+
+@given(
+    losses=st.lists(st.lists(st.floats(0, 100), min_size=1, max_size=50), min_size=1, max_size=4)
+)
+def test_epochs_are_measured_by_mean_and_deviation(losses: list[list[float]]) -> None:
+    measured = measure_epochs(losses)
+    assert [one["epoch"] for one in measured] == list(range(1, len(losses) + 1))
+    for one, batch_losses in zip(measured, losses, strict=True):
+        num_batches = len(batch_losses)
+        mean = math.fsum(batch_losses) / num_batches
+        squares = math.fsum((loss - mean) ** 2 for loss in batch_losses)
+        deviation = math.sqrt(squares / (num_batches - 1)) if num_batches > 1 else 0.0
+        assert one["num_batches"] == num_batches
+        assert one["mean_loss"] == pytest.approx(mean)
+        assert one["standard_deviation"] == pytest.approx(deviation, abs=1e-9)
+
+
+def test_confusions_classes_and_mistakes_agree(test_images: LabelledImages) -> None:
+    labels = test_images.labels_N
+    predicted = np.random.default_rng(0).integers(0, 10, len(labels))
+    confusions = count_confusions(labels, predicted)
+    classes = measure_classes(confusions)
+    num_mistakes = len(list_misclassified(labels, predicted, np.zeros(len(labels))))
+    assert sum(one["num_errors"] for one in classes) == num_mistakes
+    assert num_mistakes == 10_000 - measure_accuracy(predicted == labels)["num_correct"]
+    for one in classes:
+        assert sum(one["taken_for"].values()) == one["num_errors"]
+        counts = list(one["taken_for"].values())
+        assert all(first >= second for first, second in itertools.pairwise(counts))

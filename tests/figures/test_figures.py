@@ -1,0 +1,92 @@
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tenfold.data.mnist import LabelledImages
+from tenfold.evaluation.metrics import count_confusions, list_misclassified, measure_classes
+from tenfold.figures.confusion import draw_confusions
+from tenfold.figures.images import draw_contact_sheet, draw_misclassified
+from tenfold.figures.loss import draw_losses, smooth
+from tenfold.figures.style import DARK, LIGHT, Theme
+
+
+def open_picture(png: bytes) -> np.ndarray[Any, Any]:
+    with Image.open(io.BytesIO(png)) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def build_evaluation(images: LabelledImages, num_wrong: int) -> dict[str, Any]:
+    """What the figures show, for predictions that are wrong on the first images."""
+    predicted = images.labels_N.astype(np.int64)
+    predicted[:num_wrong] = (predicted[:num_wrong] + 1) % 10
+    confidences = np.linspace(1.0, 0.5, len(predicted))
+    confusions = count_confusions(images.labels_N, predicted)
+    return {
+        "num_images": len(predicted),
+        "confusions": confusions.tolist(),
+        "classes": measure_classes(confusions),
+        "misclassified": list_misclassified(images.labels_N, predicted, confidences),
+    }
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+@pytest.mark.parametrize("num_wrong", [0, 1, 9, 100])
+def test_pictures_are_drawn_for_few_and_many_mistakes(
+    test_images: LabelledImages, theme: Theme, num_wrong: int
+) -> None:
+    evaluation = build_evaluation(test_images, num_wrong)
+    for png in (
+        draw_confusions(evaluation, theme),
+        draw_misclassified(test_images.images_NHW, evaluation, theme),
+    ):
+        picture = open_picture(png)
+        paper = tuple(int(theme.paper[i : i + 2], 16) for i in (1, 3, 5))
+        assert tuple(picture[0, 0]) == paper
+        assert (picture != paper).any()
+
+
+def test_the_gallery_shows_the_images_that_the_evaluation_lists(
+    test_images: LabelledImages,
+) -> None:
+    evaluation = build_evaluation(test_images, 3)
+    gallery = open_picture(draw_misclassified(test_images.images_NHW, evaluation))
+    evaluation["misclassified"] = evaluation["misclassified"][::-1]
+    assert not np.array_equal(
+        gallery, open_picture(draw_misclassified(test_images.images_NHW, evaluation))
+    )
+
+
+@pytest.mark.parametrize("num_epochs", [1, 2, 5, 30])
+@pytest.mark.parametrize("num_batches", [1, 7, 600])
+def test_losses_are_drawn_for_any_number_of_epochs(num_epochs: int, num_batches: int) -> None:
+    losses = [
+        [2.0 / (1 + epoch + batch) for batch in range(num_batches)] for epoch in range(num_epochs)
+    ]
+    assert open_picture(draw_losses(losses)).shape[1] > 1000
+
+
+def test_losses_of_zero_can_be_drawn() -> None:
+    assert open_picture(draw_losses([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])).size
+
+
+def test_the_same_figure_has_the_same_bytes() -> None:
+    losses = [[2.0, 1.0, 0.5], [0.4, 0.3, 0.2]]
+    assert draw_losses(losses) == draw_losses(losses)
+
+
+def test_smoothing_is_a_centred_mean() -> None:
+    values = np.array([4.0, 1.0, 7.0, 1.0, 2.0])
+    np.testing.assert_allclose(smooth(values, 3), [4, 4, 3, 10 / 3, 2])
+    np.testing.assert_allclose(smooth(values, 1), values)
+    np.testing.assert_allclose(smooth(values, 99), [4, 4, 3, 10 / 3, 2])
+    np.testing.assert_allclose(smooth(np.ones(1), 3), [1])
+
+
+def test_a_contact_sheet_shows_each_label(test_images: LabelledImages) -> None:
+    images, labels = test_images.images_NHW[:500], test_images.labels_N[:500]
+    sheet = open_picture(draw_contact_sheet(images, labels, "MNIST"))
+    fewer = open_picture(draw_contact_sheet(images[labels < 5], labels[labels < 5], "MNIST"))
+    assert fewer.shape[0] < sheet.shape[0]

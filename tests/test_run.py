@@ -1,0 +1,306 @@
+import dataclasses
+import datetime
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenfold.errors import RunError
+from tenfold.recipes import RECIPES
+from tenfold.run import (
+    CONFIG,
+    EVALUATION,
+    FIGURES,
+    LOSSES,
+    STATE,
+    WEIGHTS,
+    Run,
+    RunConfig,
+    append_losses,
+    create_run_folder,
+    hash_file,
+    load_run,
+    read_losses,
+    write_file,
+    write_json,
+)
+
+CONFIG_OF_A_RUN = RunConfig(
+    recipe=RECIPES["classic"],
+    seed=3,
+    holdout=False,
+    data_folder=None,
+    checksums={"train": ("a", "b"), "test": ("c", "d")},
+    threads=2,
+    device="cpu",
+    versions={"python": "3.11.7"},
+    machine={"cpu": "a processor", "cores": 2},
+    started="2026-11-22T13:14:15+00:00",
+)
+WEIGHTS_OF_A_RUN = b"the weights of a run"
+
+
+def write_run(folder: Path) -> Path:
+    """A folder as a finished run leaves it, as far as `run` looks into it."""
+    write_file(folder / WEIGHTS, WEIGHTS_OF_A_RUN)
+    write_json(folder / CONFIG, CONFIG_OF_A_RUN.to_json())
+    sha256 = hashlib.sha256(WEIGHTS_OF_A_RUN).hexdigest()
+    write_json(folder / STATE, {"state": "complete", "weights_sha256": sha256})
+    write_json(folder / EVALUATION, {"accuracy": 0.975, "headline": "97.5 % & <more>"})
+    for file in FIGURES.values():
+        write_file(folder / file, b"png")
+    return folder
+
+
+def refusal(call: Callable[[], object]) -> str:
+    with pytest.raises(RunError) as raised:
+        call()
+    message = str(raised.value)
+    assert "\n" not in message
+    return message
+
+
+def list_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_folder_is_named_after_date_recipe_and_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = datetime.date.today()
+    path = create_run_folder(None, "classic", 7)
+    dates = {before.isoformat(), datetime.date.today().isoformat()}
+    assert path in {Path("runs") / f"{date}-classic-7" for date in dates}
+    assert path.is_dir()
+    assert list_names(path) == []
+
+
+def test_a_taken_name_gets_the_next_free_suffix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second, third = (create_run_folder(None, "classic", 0) for _ in range(3))
+    assert second.name == f"{first.name}-2"
+    assert third.name == f"{first.name}-3"
+    second.rmdir()
+    second.touch()  # a file takes a name too
+    assert create_run_folder(None, "classic", 0).name == f"{first.name}-4"
+    assert create_run_folder(None, "classic", 1).name == first.name[:-1] + "1"
+
+
+def test_a_folder_named_by_the_user_is_made_with_its_parents(tmp_path: Path) -> None:
+    out = tmp_path / "a" / "b"
+    assert create_run_folder(out, "classic", 0) == out
+    assert out.is_dir()
+    assert create_run_folder(out, "classic", 0) == out  # there, but empty
+
+
+def test_a_folder_with_files_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("work")
+    assert refusal(lambda: create_run_folder(tmp_path, "classic", 0)) == (
+        f"{tmp_path}: expected a new or empty folder, found files in it"
+    )
+    assert list_names(tmp_path) == ["precious"]
+
+
+def test_a_file_in_the_way_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("work")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        message = refusal(lambda out=out: create_run_folder(out, "classic", 0))  # type: ignore[misc]
+        assert message.startswith(f"{out}: ")
+    assert (tmp_path / "file").read_text() == "work"
+
+
+def test_a_file_named_runs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs").write_text("work")
+    assert "runs" in refusal(lambda: create_run_folder(None, "classic", 0))
+    assert Path("runs").read_text() == "work"
+
+
+def test_a_finished_run_is_loaded(tmp_path: Path) -> None:
+    run = load_run(write_run(tmp_path))
+    assert run.path == tmp_path
+    assert run.config == CONFIG_OF_A_RUN
+    assert run.state["state"] == "complete"
+    assert run.accuracy == 0.975
+    assert run.weights_path == tmp_path / "model.safetensors"
+    assert run.report == tmp_path / "report.html"
+    assert set(run.figures) == {"loss_per_batch", "confusion_matrix", "misclassified"}
+    assert all(path.is_file() for path in run.figures.values())
+    assert repr(run) == f"<Run {tmp_path}: 97.5 % & <more>>"
+
+
+def test_a_notebook_shows_headline_and_figures(tmp_path: Path) -> None:
+    shown = load_run(write_run(tmp_path))._repr_html_()
+    assert "<strong>97.5 % &amp; &lt;more&gt;</strong>" in shown
+    assert re.findall(r'alt="(\w+)"', shown) == list(FIGURES)
+    assert shown.count("data:image/png;base64,cG5n") == 3
+
+
+def test_a_config_comes_back_from_json() -> None:
+    for config in (
+        CONFIG_OF_A_RUN,
+        dataclasses.replace(CONFIG_OF_A_RUN, holdout=True, data_folder="a/b", checksums={}),
+    ):
+        assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def refused_run(folder: Path) -> str:
+    message = refusal(lambda: load_run(folder))
+    assert message.startswith(str(folder))
+    return message.removeprefix(str(folder))
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert refused_run(folder) == ": expected a run folder with config.json, found none"
+
+
+def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
+    write_json(write_run(tmp_path) / STATE, {"state": "running"})
+    assert refused_run(tmp_path) == (
+        ": expected a finished run, found one that is 'running': "
+        "it was interrupted or is still going on. Train it again."
+    )
+
+
+def test_a_run_without_state_is_refused(tmp_path: Path) -> None:
+    (write_run(tmp_path) / STATE).unlink()
+    assert refused_run(tmp_path) == (
+        "/state.json: expected a readable file, found: No such file or directory"
+    )
+
+
+def test_changed_weights_are_refused(tmp_path: Path) -> None:
+    (write_run(tmp_path) / WEIGHTS).write_bytes(b"other weights")
+    expected = hashlib.sha256(WEIGHTS_OF_A_RUN).hexdigest()
+    found = hashlib.sha256(b"other weights").hexdigest()
+    assert refused_run(tmp_path) == (
+        "/model.safetensors: expected the weights that training wrote "
+        f"(SHA-256 {expected}), found {found}"
+    )
+
+
+def test_missing_weights_are_refused(tmp_path: Path) -> None:
+    (write_run(tmp_path) / WEIGHTS).unlink()
+    assert refused_run(tmp_path) == (
+        "/model.safetensors: expected a readable file, found: No such file or directory"
+    )
+
+
+@pytest.mark.parametrize("file", [CONFIG, STATE])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{", "expected JSON, found: Expecting property name"),
+        (b"", "expected JSON, found: Expecting value"),
+        (b"\xff\xfe\x00", "expected JSON, found: 'utf-8' codec can't decode"),
+        (b"[1]", "expected a JSON object, found list"),
+        (b"null", "expected a JSON object, found NoneType"),
+    ],
+)
+def test_broken_json_is_refused(file: str, content: bytes, reason: str, tmp_path: Path) -> None:
+    (write_run(tmp_path) / file).write_bytes(content)
+    assert refused_run(tmp_path).startswith(f"/{file}: {reason}")
+
+
+def test_a_missing_evaluation_is_refused(tmp_path: Path) -> None:
+    run = load_run(write_run(tmp_path))
+    (tmp_path / EVALUATION).unlink()
+    assert refusal(lambda: run.accuracy) == (
+        f"{tmp_path / EVALUATION}: expected a readable file, found: No such file or directory"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"recipe": {"name": "x"}}, "expected a recipe of this version of Tenfold: 'model'"),
+        ({"recipe": 3}, "expected a recipe of this version of Tenfold: 'int' object"),
+        ({"recipe": {**RECIPES["classic"].to_json(), "epochs": 0}}, "--epochs: expected"),
+        ({"checksums": {"train": ["a"]}}, "not enough values to unpack"),
+        ({"checksums": 3}, "'int' object has no attribute 'items'"),
+        ({"precision": "bf16"}, "RunConfig.__init__() got an unexpected keyword argument"),
+    ],
+)
+def test_the_config_of_another_version_is_refused(
+    changed: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    write_run(tmp_path)
+    write_json(tmp_path / CONFIG, {**CONFIG_OF_A_RUN.to_json(), **changed})
+    assert refused_run(tmp_path).startswith(
+        f"/config.json: expected the config of a run of this version of Tenfold: {reason}"
+    )
+
+
+def test_a_config_without_a_seed_is_refused(tmp_path: Path) -> None:
+    values = CONFIG_OF_A_RUN.to_json()
+    del values["seed"]
+    write_json(write_run(tmp_path) / CONFIG, values)
+    assert "missing 1 required keyword-only argument: 'seed'" in refused_run(tmp_path)
+
+
+@given(
+    epochs=st.lists(
+        st.lists(st.floats(0, 1e9, width=32), min_size=1, max_size=20), min_size=1, max_size=4
+    ),
+    piece=st.integers(1, 7),
+)
+def test_losses_come_back_to_the_last_bit(
+    epochs: list[list[float]], piece: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    with (folder / LOSSES).open("w") as file:
+        for epoch, losses in enumerate(epochs):
+            for first in range(0, len(losses), piece):
+                append_losses(file, epoch, first, losses[first : first + piece])
+    assert read_losses(folder) == epochs
+    assert Run(folder, CONFIG_OF_A_RUN, {}).read_losses() == epochs
+
+
+def test_losses_are_lines_of_json_readable_while_they_grow(tmp_path: Path) -> None:
+    with (tmp_path / LOSSES).open("w") as file:
+        append_losses(file, 1, 4, [0.5, 0.25])
+        lines = (tmp_path / LOSSES).read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"epoch": 1, "batch": 4, "loss": 0.5},
+        {"epoch": 1, "batch": 5, "loss": 0.25},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "Expecting property name"),
+        ('{"epoch": 0, "batch": 0}', "'loss'"),
+        ('{"epoch": 0, "batch": 0, "loss": "much"}', "could not convert string to float"),
+        ('{"epoch": 2, "batch": 0, "loss": 1.0}', "list index out of range"),
+        ('{"epoch": 0.5, "batch": 0, "loss": 1.0}', "list indices must be integers"),
+        ("7", "'int' object is not subscriptable"),
+    ],
+)
+def test_broken_losses_are_refused(line: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / LOSSES).write_text(f'{{"epoch": 0, "batch": 0, "loss": 1.0}}\n{line}\n')
+    assert refusal(lambda: read_losses(tmp_path)).startswith(
+        f"{tmp_path / LOSSES}: expected the losses of a run, found: {reason}"
+    )
+
+
+def test_missing_losses_are_refused(tmp_path: Path) -> None:
+    assert refusal(lambda: read_losses(tmp_path)).startswith(
+        f"{tmp_path / LOSSES}: expected the losses of a run, found: [Errno 2] No such file"
+    )
+
+
+def test_the_hash_of_a_missing_file_is_refused(tmp_path: Path) -> None:
+    assert refusal(lambda: hash_file(tmp_path / "a")) == (
+        f"{tmp_path / 'a'}: expected a readable file, found: No such file or directory"
+    )

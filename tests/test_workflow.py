@@ -1,0 +1,269 @@
+import base64
+import dataclasses
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+import tenfold
+from tenfold.data.idx import dump_idx
+from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages
+from tenfold.errors import DataError, RecipeError, RunError
+from tenfold.run import hash_file
+from tenfold.workflow import TrainingProgress
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tenfold.Run:
+    """The classic recipe as it stands."""
+    return tenfold.train("classic", seed=0, out=tmp_path_factory.mktemp("classic"))
+
+
+@pytest.fixture(scope="module")
+def small_data(
+    training: LabelledImages, test_images: LabelledImages, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """1,200 training and 500 test images of MNIST, as plain IDX files."""
+    folder = tmp_path_factory.mktemp("small")
+    for prefix, images, count in (("train", training, 1200), ("t10k", test_images, 500)):
+        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(dump_idx(images.images_NHW[:count]))
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(dump_idx(images.labels_N[:count]))
+    return folder
+
+
+def test_the_classic_recipe_does_what_the_brief_says(run: tenfold.Run) -> None:
+    assert run.accuracy > 0.97
+    assert run.config.recipe == tenfold.RECIPES["classic"]
+    losses = run.read_losses()
+    assert [len(epoch) for epoch in losses] == [600] * 5
+    assert np.mean(losses[4]) < np.mean(losses[0]) / 4
+    assert run.evaluation["training"]["num_parameters"] == 456_385
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_other_seeds_are_over_97_percent_too(seed: int, run: tenfold.Run, tmp_path: Path) -> None:
+    other = tenfold.train("classic", seed=seed, out=tmp_path)
+    assert other.accuracy > 0.97
+    assert other.state["weights_sha256"] != run.state["weights_sha256"]
+
+
+def test_the_same_run_again_gives_the_same_weights(run: tenfold.Run, tmp_path: Path) -> None:
+    again = tenfold.train("classic", seed=0, out=tmp_path)
+    assert again.state["weights_sha256"] == run.state["weights_sha256"]
+    assert hash_file(again.weights_path) == hash_file(run.weights_path)
+
+
+def test_a_run_folder_holds_what_it_should(run: tenfold.Run) -> None:
+    names = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    assert names == {
+        "config.json",
+        "evaluation.json",
+        "figures/confusion_matrix.png",
+        "figures/loss_per_batch.png",
+        "figures/misclassified.png",
+        "losses.jsonl",
+        "model.safetensors",
+        "report.html",
+        "state.json",
+    }
+    config = json.loads((run.path / "config.json").read_text())
+    assert config["recipe"]["learning_rate"] == 0.001
+    assert config["recipe"]["model"]["hidden_sizes"] == [500, 125]
+    assert {part: tuple(pair) for part, pair in config["checksums"].items()} == MNIST_CHECKSUMS
+    assert config["versions"]["torch"] == torch.__version__
+    assert {"cpu", "cores", "system"} == set(config["machine"])
+
+
+def test_the_weights_carry_their_recipe_and_are_what_was_evaluated(
+    run: tenfold.Run, test_images: LabelledImages
+) -> None:
+    with safe_open(run.weights_path, "numpy") as file:
+        metadata = json.loads(file.metadata()["tenfold"])
+        weights = [file.get_tensor(f"layers.{i}.weight") for i in range(3)]
+        biases = [file.get_tensor(f"layers.{i}.bias") for i in range(3)]
+    assert metadata == {"recipe": json.loads(json.dumps(run.config.recipe.to_json())), "seed": 0}
+    # An independent forward pass, in NumPy.
+    activations = test_images.images_NHW.reshape(-1, 784) / np.float32(255)
+    for weight, bias in zip(weights[:2], biases[:2], strict=True):
+        activations = np.maximum(activations @ weight.T + bias, 0)
+    predicted = (activations @ weights[2].T + biases[2]).argmax(1)
+    assert run.accuracy == pytest.approx((predicted == test_images.labels_N).mean(), abs=1e-4)
+
+
+def test_a_notebook_shows_the_headline_and_the_figures(run: tenfold.Run) -> None:
+    shown = run._repr_html_()
+    assert f"{100 * run.accuracy:.2f} % of 10,000 test images" in shown
+    assert shown.count("data:image/png;base64,") == 3
+    assert f"{100 * run.accuracy:.2f} %" in repr(run)
+
+
+def test_evaluating_again_gives_the_same_numbers(run: tenfold.Run) -> None:
+    before = (run.path / "evaluation.json").read_bytes()
+    figures = {name: path.read_bytes() for name, path in run.figures.items()}
+    (run.path / "report.html").unlink()
+    again = tenfold.evaluate(run)
+    assert (run.path / "evaluation.json").read_bytes() == before
+    assert {name: path.read_bytes() for name, path in again.figures.items()} == figures
+    assert again.report.is_file()
+
+
+def test_the_report_stands_alone_and_shows_the_numbers(run: tenfold.Run) -> None:
+    page = run.report.read_text()
+    assert "<script" not in page
+    assert not re.search(r'(?:src|href|srcset)="(?!data:image/png;base64,)', page)
+    assert "http" not in re.sub(r"base64,[^\"]*", "", page)
+    assert "prefers-color-scheme: dark" in page
+    assert page.count("<figure") == 3
+    text = page.replace("\N{NO-BREAK SPACE}", " ").replace("&#39;", "'")
+    for finding in run.evaluation["findings"]:
+        assert finding["sentence"] in text
+    assert f"{100 * run.accuracy:.2f} %" in text
+    assert "tenfold train classic --seed 0 --threads" in text
+    for embedded in re.findall(r"base64,([^\"]*)", page):
+        assert base64.b64decode(embedded).startswith(b"\x89PNG")
+
+
+def test_a_holdout_run_does_not_open_the_test_files(small_data: Path, tmp_path: Path) -> None:
+    only_train = tmp_path / "data"
+    only_train.mkdir()
+    for path in small_data.glob("train-*"):
+        shutil.copy(path, only_train)
+    run = tenfold.train(
+        "classic", holdout=True, data=only_train, out=tmp_path / "run", epochs=2, batch_size=64
+    )
+    assert run.config.holdout
+    assert set(run.config.checksums) == {"train"}
+    assert run.evaluation["part"] == "validation"
+    assert run.evaluation["num_images"] == 200
+    assert run.evaluation["training"]["num_images"] == 1000
+    assert [len(epoch) for epoch in run.read_losses()] == [16, 16]
+    assert "--holdout" in run.report.read_text()
+
+
+def test_findings_on_other_data_do_not_speak_of_mnist(small_data: Path, tmp_path: Path) -> None:
+    run = tenfold.train("classic", data=small_data, out=tmp_path, epochs=1, hidden_sizes=[30])
+    names = {finding["name"] for finding in run.evaluation["findings"]}
+    assert names == {"accuracy", "hardest_class"}
+    assert run.evaluation["corrected"] is None
+    assert "MNIST" not in run.report.read_text()
+    assert run.config.recipe.model.hidden_sizes == (30,)
+
+
+def test_a_recipe_can_be_built_in_python(small_data: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(tenfold.RECIPES["classic"], name="mine", epochs=1)
+    seen: list[TrainingProgress] = []
+    run = tenfold.train(recipe, data=small_data, out=tmp_path, on_progress=seen.append)
+    assert run.config.recipe.name == "mine"
+    assert seen[-1].step == seen[-1].num_steps == 12
+    assert seen[-1].mean_loss == pytest.approx(np.mean(run.read_losses()[0]))
+
+
+def test_threads_are_set_for_the_run_alone(small_data: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    run = tenfold.train("classic", data=small_data, out=tmp_path, epochs=1, threads=1)
+    assert run.config.threads == 1
+    assert torch.get_num_threads() == before
+
+
+def test_an_interrupted_run_stays_unfinished(small_data: Path, tmp_path: Path) -> None:
+    def interrupt(progress: TrainingProgress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train("classic", data=small_data, out=tmp_path / "run", on_progress=interrupt)
+    assert json.loads((tmp_path / "run" / "state.json").read_text()) == {"state": "running"}
+    with pytest.raises(RunError, match="expected a finished run, found one that is 'running'"):
+        tenfold.evaluate(tmp_path / "run")
+
+
+def test_evaluating_with_other_data_names_what_differs(
+    small_data: Path, tmp_path: Path, test_images: LabelledImages
+) -> None:
+    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1)
+    moved = tmp_path / "moved"
+    shutil.copytree(small_data, moved)
+    assert tenfold.evaluate(run.path, data=moved).accuracy == run.accuracy
+    (moved / "t10k-labels-idx1-ubyte").write_bytes(dump_idx(test_images.labels_N[1:501]))
+    with pytest.raises(
+        RunError, match=r"moved: expected the test labels of the run .*SHA-256 .*found others"
+    ):
+        tenfold.evaluate(run.path, data=moved)
+
+
+def test_evaluating_with_missing_data_names_the_file(small_data: Path, tmp_path: Path) -> None:
+    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(DataError, match="expected train-images-idx3-ubyte"):
+        tenfold.evaluate(run.path, data=empty)
+
+
+def test_weights_of_another_model_are_refused(small_data: Path, tmp_path: Path) -> None:
+    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1)
+    config = json.loads((run.path / "config.json").read_text())
+    config["recipe"]["model"]["hidden_sizes"] = [30]
+    (run.path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RunError, match="expected the weights of the run's recipe"):
+        tenfold.evaluate(run.path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"recipe": "clasic"}, "unknown recipe 'clasic'; there are: classic"),
+        ({"epochs": 0}, "--epochs: expected a whole number from 1 to 10000, found 0"),
+        ({"seed": -1}, "--seed: expected a whole number from 0 to 4294967295, found -1"),
+        ({"seed": True}, "--seed: expected a whole number from 0 to 4294967295, found True"),
+        ({"threads": 0}, "--threads: expected a whole number from 1 to 1024, found 0"),
+        ({"epoch": 3}, "--epoch: no such field of a recipe; there are: --learning-rate"),
+    ],
+)
+def test_bad_arguments_leave_no_folder(
+    arguments: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match=re.escape(message)):
+        tenfold.train(**{"out": tmp_path / "run", **arguments})  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_not_written_over_another(run: tenfold.Run) -> None:
+    with pytest.raises(RunError, match="expected a new or empty folder, found files in it"):
+        tenfold.train("classic", out=run.path)
+    assert tenfold.load_run(run.path).accuracy == run.accuracy
+
+
+def test_figures_are_pictures_of_a_size_for_paper(run: tenfold.Run) -> None:
+    assert set(run.figures) == {"loss_per_batch", "confusion_matrix", "misclassified"}
+    for path in run.figures.values():
+        with Image.open(path) as picture:
+            assert picture.width > 1000
+            assert picture.height > 700
+
+
+def test_folders_of_images_train_too(test_images: LabelledImages, tmp_path: Path) -> None:
+    for part, rows in (("train", range(300)), ("test", range(300, 400))):
+        for digit in range(10):
+            (tmp_path / part / str(digit)).mkdir(parents=True)
+        for i in rows:
+            label = test_images.labels_N[i]
+            Image.fromarray(test_images.images_NHW[i]).save(tmp_path / part / f"{label}/{i}.png")
+    run = tenfold.train("classic", data=tmp_path, out=tmp_path / "run", epochs=5, batch_size=20)
+    assert run.evaluation["num_images"] == 100
+    assert run.accuracy > 0.6
+
+
+@pytest.mark.skipif(
+    not Path("/usr/share/datasets/fashion-mnist").is_dir(),
+    reason="Debian's dataset-fashion-mnist is not installed",
+)
+def test_fashion_mnist_trains(tmp_path: Path) -> None:
+    folder = "/usr/share/datasets/fashion-mnist"
+    run = tenfold.train("classic", data=folder, out=tmp_path, epochs=1)
+    assert 0.75 < run.accuracy < 0.92
+    assert not run.evaluation["is_mnist"]

@@ -1,0 +1,157 @@
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tenfold.data.mnist import LabelledImages
+from tenfold.models.perceptron import build_perceptron
+from tenfold.recipes import PerceptronConfig
+from tenfold.training.gradients import (
+    AutogradGradients,
+    PerceptronGradients,
+    build_gradients,
+)
+from tenfold.training.parameters import flatten_parameters
+from tenfold.training.products import Products
+
+HAS_ONEDNN = Products().has_onednn
+LIBRARIES = [
+    "mkl",
+    pytest.param(
+        "onednn", marks=pytest.mark.skipif(not HAS_ONEDNN, reason="PyTorch is without oneDNN")
+    ),
+]
+
+
+def take_batch(test_images: LabelledImages, first: int, num_images: int) -> tuple[Tensor, Tensor]:
+    rows = slice(first, first + num_images)
+    images = torch.tensor(test_images.images_NHW[rows]) / 255
+    return images, torch.tensor(test_images.labels_N[rows], dtype=torch.int64)
+
+
+def differentiate(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss and flat gradient by autograd, in the precision of the model."""
+    model = copy.deepcopy(model)
+    model.zero_grad()
+    loss = F.cross_entropy(model(images), labels)
+    loss.backward()
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    return loss.detach(), torch.cat([gradient.flatten() for gradient in gradients])
+
+
+def assert_equal_to_autograd(
+    model: nn.Module, loss: Tensor, gradients: Tensor, images: Tensor, labels: Tensor
+) -> None:
+    # Single precision keeps seven digits; what is lost is lost on sums as large as the largest.
+    single_loss, single = differentiate(model, images, labels)
+    torch.testing.assert_close(loss, single_loss, rtol=1e-6, atol=0)
+    largest = single.abs().max().item()
+    torch.testing.assert_close(gradients, single, rtol=1e-5, atol=1e-6 * largest)
+    double_loss, double = differentiate(model.double(), images.double(), labels)
+    torch.testing.assert_close(loss.double(), double_loss, rtol=1e-6, atol=0)
+    torch.testing.assert_close(gradients.double(), double, rtol=1e-5, atol=1e-6 * largest)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("num_images", [1, 37, 200])
+@pytest.mark.parametrize("hidden_sizes", [(500, 125), (3,), (1, 1), (300,), (64, 48, 40, 33)])
+def test_a_perceptrons_gradients_are_autograds(
+    hidden_sizes: tuple[int, ...], num_images: int, library: str, test_images: LabelledImages
+) -> None:
+    model = build_perceptron(PerceptronConfig(hidden_sizes=hidden_sizes), seed=1)
+    flat = flatten_parameters(model)
+    gradients = PerceptronGradients(model, num_images)
+    gradients.products.prefers_onednn = library == "onednn"
+    images, labels = take_batch(test_images, 0, num_images)
+    loss = gradients(images, labels)
+    assert_equal_to_autograd(model, loss.clone(), flat.gradients.clone(), images, labels)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_batches_may_shrink_and_grow_and_nothing_adds_up(
+    library: str, test_images: LabelledImages
+) -> None:
+    model = build_perceptron(PerceptronConfig(), seed=1)
+    flat = flatten_parameters(model)
+    gradients = PerceptronGradients(model, 100)
+    gradients.products.prefers_onednn = library == "onednn"
+    for first, num_images in ((0, 100), (100, 100), (200, 17), (300, 100), (400, 1)):
+        images, labels = take_batch(test_images, first, num_images)
+        loss = gradients(images, labels)
+        same = copy.deepcopy(model)
+        assert_equal_to_autograd(same, loss.clone(), flat.gradients.clone(), images, labels)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_trained_perceptron_with_tiny_losses_has_its_gradients_too(
+    library: str, test_images: LabelledImages
+) -> None:
+    model = build_perceptron(PerceptronConfig(), seed=1)
+    flat = flatten_parameters(model)
+    gradients = PerceptronGradients(model, 100)
+    gradients.products.prefers_onednn = library == "onednn"
+    images, labels = take_batch(test_images, 0, 100)
+    for _ in range(150):
+        gradients(images, labels)
+        flat.values.sub_(flat.gradients, alpha=0.2)
+    loss = gradients(images, labels)
+    assert loss < 0.1
+    _, expected = differentiate(model, images, labels)
+    largest = expected.abs().max().item()
+    torch.testing.assert_close(flat.gradients, expected, rtol=1e-4, atol=1e-5 * largest)
+
+
+def test_at_its_corner_relu_lets_no_gradient_pass(test_images: LabelledImages) -> None:
+    model = build_perceptron(PerceptronConfig(hidden_sizes=(30, 20)), seed=1)
+    flat = flatten_parameters(model)
+    for parameter in model.layers[0].parameters():
+        parameter.data.zero_()  # every output of the first layer is 0 exactly
+    images, labels = take_batch(test_images, 0, 10)
+    PerceptronGradients(model, 10)(images, labels)
+    _, expected = differentiate(model, images, labels)
+    assert not expected[: 784 * 30].any()
+    torch.testing.assert_close(flat.gradients, expected, rtol=1e-5, atol=1e-8)
+
+
+def test_images_may_come_flat_and_are_left_alone(test_images: LabelledImages) -> None:
+    model = build_perceptron(PerceptronConfig(hidden_sizes=(30,)), seed=1)
+    flat = flatten_parameters(model)
+    gradients = PerceptronGradients(model, 10)
+    images, labels = take_batch(test_images, 0, 10)
+    before = images.clone(), labels.clone()
+    gradients(images, labels)
+    expected = flat.gradients.clone()
+    gradients(images.flatten(1), labels)
+    assert torch.equal(flat.gradients, expected)
+    assert torch.equal(images, before[0])
+    assert torch.equal(labels, before[1])
+
+
+def test_the_values_are_left_alone(test_images: LabelledImages) -> None:
+    model = build_perceptron(PerceptronConfig(), seed=1)
+    flat = flatten_parameters(model)
+    before = flat.values.clone()
+    PerceptronGradients(model, 100)(*take_batch(test_images, 0, 100))
+    assert torch.equal(flat.values, before)
+
+
+def test_other_models_are_left_to_autograd(test_images: LabelledImages) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 20), nn.Tanh(), nn.Linear(20, 10))
+    flat = flatten_parameters(model)
+    gradients = build_gradients(model, 50)
+    assert isinstance(gradients, AutogradGradients)
+    for first in (0, 50):  # the second batch does not add to the first
+        images, labels = take_batch(test_images, first, 50)
+        loss = gradients(images, labels)
+        assert not loss.requires_grad
+        expected_loss, expected = differentiate(model, images, labels)
+        assert torch.equal(loss, expected_loss)
+        assert torch.equal(flat.gradients, expected)
+
+
+def test_perceptrons_get_the_explicit_version() -> None:
+    model = build_perceptron(PerceptronConfig(hidden_sizes=(5,)), seed=1)
+    flatten_parameters(model)
+    assert isinstance(build_gradients(model, 50), PerceptronGradients)

@@ -1,0 +1,42 @@
+import torch
+from torch import nn
+
+from tenfold.models.perceptron import build_perceptron
+from tenfold.recipes import PerceptronConfig
+from tenfold.training.parameters import flatten_parameters
+
+CONFIG = PerceptronConfig(hidden_sizes=(7, 5))
+
+
+def test_parameters_and_gradients_are_views_of_the_buffers_in_order() -> None:
+    model = build_perceptron(CONFIG, seed=0)
+    flat = flatten_parameters(model)
+    num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    assert flat.values.shape == flat.gradients.shape == (num_parameters,)
+    flat.values.copy_(torch.arange(num_parameters))
+    flat.gradients.copy_(-torch.arange(num_parameters))
+    first = 0
+    for parameter in model.parameters():
+        expected = torch.arange(first, first + parameter.numel()).float().view(parameter.shape)
+        assert torch.equal(parameter, expected)
+        assert parameter.grad is not None
+        assert torch.equal(parameter.grad, -expected)
+        first += parameter.numel()
+
+
+def test_the_model_stays_what_it_was() -> None:
+    model, same = (build_perceptron(CONFIG, seed=0) for _ in range(2))
+    flat = flatten_parameters(model)
+    assert not flat.gradients.any()
+    for mine, theirs in zip(model.parameters(), same.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+        assert mine.requires_grad
+    assert model.state_dict().keys() == same.state_dict().keys()
+
+
+def test_autograd_adds_to_the_buffer() -> None:
+    model = nn.Linear(3, 2)
+    flat = flatten_parameters(model)
+    inputs = torch.tensor([[1.0, 2.0, 3.0]])
+    model(inputs).sum().backward()
+    assert flat.gradients.tolist() == [1, 2, 3, 1, 2, 3, 1, 1]
