@@ -15,7 +15,7 @@ test: $(SETUP)
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-# Takes about six minutes and wants the machine to itself.
+# Takes about eight minutes and wants the machine to itself.
 bench: $(SETUP)
 	$(BIN)/python benchmarks/bench_classic.py
 

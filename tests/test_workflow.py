@@ -1,6 +1,7 @@
 import base64
 import dataclasses
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages
 from tenfold.errors import DataError, RecipeError, RunError
 from tenfold.run import hash_file
+from tenfold.training.loop import Progress
 from tenfold.workflow import TrainingProgress
 
 
@@ -180,6 +182,26 @@ def test_an_interrupted_run_stays_unfinished(small_data: Path, tmp_path: Path) -
     assert json.loads((tmp_path / "run" / "state.json").read_text()) == {"state": "running"}
     with pytest.raises(RunError, match="expected a finished run, found one that is 'running'"):
         tenfold.evaluate(tmp_path / "run")
+
+
+def test_losses_that_are_no_numbers_end_the_run(
+    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No recipe in range was found that diverges so far, so the loop's losses are replaced.
+    monkeypatch.setattr(
+        "tenfold.training.loop.train_model",
+        lambda *_, **__: iter([Progress(epoch=0, first_batch=0, losses=[2.3, math.nan])]),
+    )
+    with pytest.raises(RunError, match="training diverged in epoch 1: .* Try a smaller --learning"):
+        tenfold.train("classic", data=small_data, out=tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "state.json").read_text()) == {"state": "running"}
+
+
+def test_one_batch_an_epoch_is_enough_for_a_report(small_data: Path, tmp_path: Path) -> None:
+    run = tenfold.train("classic", data=small_data, out=tmp_path, epochs=2, batch_size=60_000)
+    [last] = [one for one in run.evaluation["findings"] if one["name"] == "last_epoch"]
+    assert "inf" not in last["sentence"]
+    assert "deviation between batches" not in last["sentence"]
 
 
 def test_evaluating_with_other_data_names_what_differs(
