@@ -58,12 +58,22 @@ def _draw(figure: Figure, losses: list[list[float]], theme: Theme) -> None:
 
 
 def smooth(values: npt.NDArray[np.floating], window: int) -> npt.NDArray[np.floating]:
-    """The centred moving average, [N] to [N], over at most `window` values.
+    """The moving average, [N] to [N], over `window` values, or one more to be centred.
 
-    Towards the ends it narrows, so that it stays centred: a wider mean at the start, where the loss
-    falls steeply, would show a lower loss than there was.
+    The first and last half of a window lie on the straight line through the window's values, as
+    Savitzky and Golay smooth (1964, first order): a mean would show a loss that falls steeply at
+    the start as lower than it was. The line is held within those values.
     """
-    at = np.arange(len(values))
-    half = np.minimum(np.minimum(at, at[::-1]), window // 2)
-    sums = np.concatenate(([0.0], np.cumsum(values)))
-    return np.asarray((sums[at + half + 1] - sums[at - half]) / (2 * half + 1))
+    width = 2 * min(window // 2, (len(values) - 1) // 2) + 1
+    half = width // 2
+    smoothed = values.astype(float)
+    smoothed[half : len(values) - half] = np.convolve(values, np.ones(width) / width, mode="valid")
+    if half:
+        at = np.arange(width)
+        for edge, kept in (
+            (slice(0, width), slice(0, half)),
+            (slice(-width, None), slice(-half, None)),
+        ):
+            line = np.polyval(np.polyfit(at, values[edge], 1), at)
+            smoothed[edge][kept] = line.clip(values[edge].min(), values[edge].max())[kept]
+    return smoothed
