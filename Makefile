@@ -8,6 +8,7 @@ SETUP := .venv/.complete
 
 train: $(SETUP)
 	$(BIN)/tenfold train classic
+	@echo "To call tenfold yourself: . .venv/bin/activate"
 
 test: $(SETUP)
 	$(BIN)/ruff check .

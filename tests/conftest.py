@@ -1,8 +1,11 @@
 """What many tests share: the embedded MNIST, loaded once."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
+from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
 
 # How long an example takes says more about the machine's other work than about Tenfold.
@@ -20,3 +23,15 @@ def training() -> LabelledImages:
 def test_images() -> LabelledImages:
     """The 10,000 test images."""
     return load_part(None, "test")
+
+
+@pytest.fixture(scope="session")
+def small_data(
+    training: LabelledImages, test_images: LabelledImages, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """1,200 training and 500 test images of MNIST, as plain IDX files."""
+    folder = tmp_path_factory.mktemp("small")
+    for prefix, images, count in (("train", training, 1200), ("t10k", test_images, 500)):
+        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(dump_idx(images.images_NHW[:count]))
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(dump_idx(images.labels_N[:count]))
+    return folder

@@ -27,18 +27,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tenfold.Run:
     return tenfold.train("classic", seed=0, out=tmp_path_factory.mktemp("classic"))
 
 
-@pytest.fixture(scope="module")
-def small_data(
-    training: LabelledImages, test_images: LabelledImages, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """1,200 training and 500 test images of MNIST, as plain IDX files."""
-    folder = tmp_path_factory.mktemp("small")
-    for prefix, images, count in (("train", training, 1200), ("t10k", test_images, 500)):
-        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(dump_idx(images.images_NHW[:count]))
-        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(dump_idx(images.labels_N[:count]))
-    return folder
-
-
 def test_the_classic_recipe_does_what_the_brief_says(run: tenfold.Run) -> None:
     assert run.accuracy > 0.97
     assert run.config.recipe == tenfold.RECIPES["classic"]
@@ -222,7 +210,7 @@ def test_evaluating_with_missing_data_names_the_file(small_data: Path, tmp_path:
     run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1)
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(DataError, match="expected train-images-idx3-ubyte"):
+    with pytest.raises(DataError, match="expected t10k-images-idx3-ubyte"):
         tenfold.evaluate(run.path, data=empty)
 
 

@@ -1,9 +1,10 @@
 """The errors that a user can cause.
 
-    TenfoldError        what was expected, what was found, what to do; printed in one line
-    ├── DataError       a data folder, an IDX file or an image that cannot be used
-    ├── RecipeError     an unknown recipe, or a field with a value outside its range
-    └── RunError        a run folder that cannot be written, read, or does not fit
+    TenfoldError             what was expected, what was found, what to do; printed in one line
+    ├── DataError            a data folder, an IDX file or an image that cannot be used
+    ├── RecipeError          an unknown recipe, or a field with a value outside its range
+    ├── RunError             a run folder that cannot be written, read, or does not fit
+    └── MissingExtraError    packages that Tenfold was installed without
 
 Everything else that escapes Tenfold is a bug. This module imports nothing.
 """
@@ -23,3 +24,7 @@ class RecipeError(TenfoldError):
 
 class RunError(TenfoldError):
     """A run folder cannot be written or read, or does not fit what is asked of it."""
+
+
+class MissingExtraError(TenfoldError):
+    """What is asked for needs packages of an extra that is not installed."""

@@ -4,6 +4,7 @@ Torch and matplotlib are imported when a call needs them, not before.
 """
 
 import datetime
+import importlib.util
 import math
 import time
 from collections.abc import Callable
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenfold.data.mnist import LabelledImages, load_part, split_holdout
-from tenfold.errors import RecipeError, RunError
+from tenfold.data.mnist import LabelledImages, Part, load_part, split_holdout
+from tenfold.errors import MissingExtraError, RecipeError, RunError
 from tenfold.machine import describe_machine, list_versions
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 MAX_SEED = 2**32 - 1
 MAX_THREADS = 1024
+TRAIN_PACKAGES = ("torch", "safetensors", "matplotlib", "jinja2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +77,18 @@ def train(
     Raises RecipeError, DataError or RunError for what cannot be used; a run that fails or is
     interrupted stays in its folder as unfinished.
     """
+    require_train_extra()
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     recipe = recipe.replace(**changes)
     _check_whole("--seed", seed, 0, MAX_SEED)
     if threads is not None:
         _check_whole("--threads", threads, 1, MAX_THREADS)
     data_folder = None if data is None else Path(data)
-    training_images, evaluated = _load_data(data_folder, holdout)
+    training_images = load_part(data_folder, "train")
+    if holdout:
+        training_images, evaluated = split_holdout(training_images)
+    else:
+        evaluated = load_part(data_folder, "test")
 
     import torch
 
@@ -143,11 +150,14 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
     Raises RunError if the folder holds no finished run or the data are not the run's, DataError if
     the data cannot be read.
     """
+    require_train_extra()
     run = load_run(run.path if isinstance(run, Run) else Path(run))
     config = run.config
     folder = config.data_folder if data is None else data
-    _, evaluated = _load_data(None if folder is None else Path(folder), config.holdout)
-    part = "train" if config.holdout else "test"
+    part: Part = "train" if config.holdout else "test"
+    evaluated = load_part(None if folder is None else Path(folder), part)
+    if config.holdout:
+        _, evaluated = split_holdout(evaluated)
     if evaluated.checksums != config.checksums[part]:
         for name, expected, found in zip(
             ("images", "labels"), config.checksums[part], evaluated.checksums, strict=True
@@ -177,17 +187,19 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
     return load_run(run.path)
 
 
+def require_train_extra() -> None:
+    """Raise MissingExtraError if Tenfold was installed without what training needs."""
+    missing = [name for name in TRAIN_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"expected the packages of the extra 'train', found no {', '.join(missing)}. "
+            "Install them: pip install '.[train]' (see the README for PyTorch's CPU build)"
+        )
+
+
 def _check_whole(flag: str, value: object, low: int, high: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise RecipeError(f"{flag}: expected a whole number from {low} to {high}, found {value}")
-
-
-def _load_data(folder: Path | None, holdout: bool) -> tuple[LabelledImages, LabelledImages]:
-    """The images to train on and those to evaluate on."""
-    training = load_part(folder, "train")
-    if holdout:
-        return split_holdout(training)
-    return training, load_part(folder, "test")
 
 
 def _train(

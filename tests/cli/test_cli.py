@@ -5,35 +5,24 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import tenfold
 from tenfold.cli import main
-from tenfold.data.idx import dump_idx
-from tenfold.data.mnist import LabelledImages
 
 TENFOLD = [sys.executable, "-m", "tenfold"]
 
 
-@pytest.fixture(scope="module")
-def small_data(
-    training: LabelledImages, test_images: LabelledImages, tmp_path_factory: pytest.TempPathFactory
-) -> str:
-    folder = tmp_path_factory.mktemp("small")
-    for prefix, images, count in (("train", training, 1200), ("t10k", test_images, 500)):
-        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(dump_idx(images.images_NHW[:count]))
-        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(dump_idx(images.labels_N[:count]))
-    return str(folder)
-
-
 def test_train_prints_the_headline_the_report_and_what_to_do_next(
-    small_data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "run")
-    assert main(["train", "classic", "--data", small_data, "--out", out, "--epochs", "2"]) == 0
+    assert main(["train", "classic", "--data", str(small_data), "--out", out, "--epochs", "2"]) == 0
     printed = capsys.readouterr()
     assert re.search(r"accuracy +\d\d\.\d\d % of 500 test images, trained in", printed.out)
     assert f"report    {out}/report.html" in printed.out
@@ -42,12 +31,12 @@ def test_train_prints_the_headline_the_report_and_what_to_do_next(
 
 
 def test_every_flag_reaches_the_run(
-    small_data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "run")
     flags = "--seed 7 --epochs 1 --batch-size 64 --learning-rate 3e-4 --hidden-sizes 40 20"
     flags += " --holdout --threads 1 --json"
-    assert main(["train", "--data", small_data, "--out", out, *flags.split()]) == 0
+    assert main(["train", "--data", str(small_data), "--out", out, *flags.split()]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["part"] == "validation"
     config = json.loads(Path(out, "config.json").read_text())
@@ -58,10 +47,10 @@ def test_every_flag_reaches_the_run(
 
 
 def test_evaluate_prints_the_findings_and_json(
-    small_data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "run")
-    assert main(["train", "--data", small_data, "--out", out, "--epochs", "1"]) == 0
+    assert main(["train", "--data", str(small_data), "--out", out, "--epochs", "1"]) == 0
     capsys.readouterr()
     assert main(["evaluate", out]) == 0
     assert "How accurate is it?" in capsys.readouterr().out
@@ -93,8 +82,8 @@ def test_data_shows_counts_checksums_and_digits(
         assert picture.width > 1000
 
 
-def test_data_as_json(small_data: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["data", "--data", small_data, "--json"]) == 0
+def test_data_as_json(small_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "--data", str(small_data), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["train"]["num_images"] == sum(printed["train"]["num_images_of_label"]) == 1200
     assert not printed["test"]["is_mnist"]
@@ -198,12 +187,39 @@ def test_ctrl_c_exits_130_and_leaves_the_run_unfinished(tmp_path: Path) -> None:
     assert json.loads((out / "state.json").read_text()) == {"state": "running"}
 
 
+@pytest.mark.parametrize("command", ["train", "evaluate run", "data --sheet sheet.png"])
+def test_an_installation_without_the_extra_says_what_to_install(
+    command: str, tmp_path: Path
+) -> None:
+    # -S leaves out the installed packages; those of the core are linked in again.
+    installed = Path(sysconfig.get_paths()["purelib"])
+    extra = ("torch", "safetensors", "matplotlib", "jinja2")
+    for path in installed.iterdir():
+        if path.name not in extra and path.suffix not in (".pth", ".dist-info"):
+            (tmp_path / path.name).symlink_to(path)
+    if not (tmp_path / "tenfold").exists():
+        (tmp_path / "tenfold").symlink_to(Path(tenfold.__file__).parent)
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "tenfold", *command.split()],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr == (
+        "tenfold: expected the packages of the extra 'train', found no torch, safetensors, "
+        "matplotlib, jinja2. Install them: pip install '.[train]' (see the README for PyTorch's "
+        "CPU build)\n"
+    )
+
+
 def test_no_colour_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes"]) == 0
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_a_full_disk_is_one_clear_line(small_data: str, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_clear_line(small_data: Path, tmp_path: Path) -> None:
     """A disk of 300 kB, which the weights do not fit on, mounted for this test alone."""
     disk = tmp_path / "disk"
     disk.mkdir()

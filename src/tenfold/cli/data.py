@@ -36,6 +36,9 @@ def data(
     """
     parts = {part: load_part(folder, part) for part in PARTS}
     if sheet is not None:
+        from tenfold.workflow import require_train_extra
+
+        require_train_extra()
         from tenfold.figures.images import draw_contact_sheet
 
         training = parts["train"]

@@ -67,7 +67,6 @@ def train(
         The most threads that a step uses; by default PyTorch's own choice, up to 8.
     """
     from tenfold import workflow
-    from tenfold.evaluation.report import write_command
 
     changed = {name: value for name, value in vars(changes).items() if value is not None}
     with showing_progress(recipe) as show:
@@ -95,6 +94,8 @@ def train(
             }
         )
         return
+    from tenfold.evaluation.report import write_command
+
     another = dataclasses.replace(run.config, seed=(seed + 1) % workflow.MAX_SEED)
     hardest = next(one for one in evaluation["findings"] if one["name"] == "hardest_class")
     print_rows(

@@ -27,7 +27,7 @@ class ReportFigure:
 
 
 def write_command(config: RunConfig) -> str:
-    """The command that trains the same run again."""
+    """The command that trains the same run again, with threads as they come."""
     words = ["tenfold", "train", config.recipe.name, "--seed", str(config.seed)]
     for name, value in config.recipe.changes().items():
         values = value if isinstance(value, tuple) else (value,)
@@ -36,7 +36,6 @@ def write_command(config: RunConfig) -> str:
         words.append("--holdout")
     if config.data_folder is not None:
         words += ["--data", config.data_folder]
-    words += ["--threads", str(config.threads)]
     return shlex.join(words)
 
 
@@ -75,7 +74,7 @@ def build_report(
             f"The same machine, versions and number of threads give weights with the SHA-256 "
             f"{weights_sha256[:16]}…; others differ in the last bits of their sums."
         ),
-        commands=[write_command(config)],
+        commands=[f"{write_command(config)} --threads {config.threads}"],
         version=tenfold.__version__,
         is_mnist=evaluation["is_mnist"],
     )
