@@ -1,6 +1,7 @@
 # Two commands matter: `make train` and `make test`. Both set up .venv themselves.
 
-PYTHON ?= python3.11
+# PyTorch's wheel of constraints.txt is for Python 3.11; another that has one may do.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SETUP := .venv/.complete
 
@@ -18,7 +19,7 @@ test: $(SETUP)
 
 # Takes about eight minutes and wants the machine to itself.
 bench: $(SETUP)
-	$(BIN)/python benchmarks/bench_classic.py
+	$(BIN)/python benchmarks/bench_classic.py --with-sklearn
 
 format: $(SETUP)
 	$(BIN)/ruff check --fix .
@@ -28,7 +29,7 @@ clean:
 	rm -rf .venv
 
 $(SETUP): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: on Debian, apt install python3 python3-venv; elsewhere, make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv --clear .venv || { echo "Python's venv is missing: on Debian, apt install python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "expected Python 3.11 or newer: on Debian, apt install python3 python3-venv; elsewhere, make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "no virtual environment can be made: on Debian, apt install python3-venv"; exit 1; }
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $(SETUP)

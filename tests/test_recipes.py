@@ -3,6 +3,7 @@ import json
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -137,7 +138,22 @@ def test_changes_are_those_to_the_recipe_of_that_name() -> None:
     assert CLASSIC.changes() == {}
     changed = CLASSIC.replace(epochs=7, hidden_sizes=(30,), batch_size=100)
     assert changed.changes() == {"epochs": 7, "hidden_sizes": (30,)}
-    assert Recipe(name="of my own", summary="", epochs=9).changes() == {}
+    assert Recipe(name="of-my-own", summary="", epochs=9).changes() == {}
+
+
+@pytest.mark.parametrize("name", ["", "Mine", "../up", "of my own", "-x"])
+def test_a_name_must_do_for_a_folder(name: str) -> None:
+    with pytest.raises(RecipeError, match="name: expected lower-case letters, digits and dashes"):
+        Recipe(name=name, summary="")
+
+
+def test_numpy_numbers_become_python_numbers() -> None:
+    recipe = CLASSIC.replace(
+        epochs=np.int64(3), learning_rate=np.float32(0.5), hidden_sizes=[np.int32(7)]
+    )
+    assert json.loads(json.dumps(recipe.to_json()))["epochs"] == 3
+    assert type(recipe.learning_rate) is float
+    assert recipe.model.hidden_sizes == (7,)
 
 
 @given(

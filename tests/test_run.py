@@ -51,7 +51,13 @@ def write_run(folder: Path) -> Path:
     write_file(folder / WEIGHTS, WEIGHTS_OF_A_RUN)
     write_json(folder / CONFIG, CONFIG_OF_A_RUN.to_json())
     sha256 = hashlib.sha256(WEIGHTS_OF_A_RUN).hexdigest()
-    write_json(folder / STATE, {"state": "complete", "weights_sha256": sha256})
+    state = {
+        "state": "complete",
+        "config_sha256": hash_file(folder / CONFIG),
+        "weights_sha256": sha256,
+        "training": {"seconds": 3.0},
+    }
+    write_json(folder / STATE, state)
     write_json(folder / EVALUATION, {"accuracy": 0.975, "headline": "97.5 % & <more>"})
     for file in FIGURES.values():
         write_file(folder / file, b"png")
@@ -168,7 +174,7 @@ def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
     write_json(write_run(tmp_path) / STATE, {"state": "running"})
     assert refused_run(tmp_path) == (
         ": expected a finished run, found one that is 'running': "
-        "it was interrupted or is still going on. Train it again."
+        "it was interrupted or is still going on. Train again, into another folder."
     )
 
 

@@ -5,6 +5,7 @@ import math
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,13 +215,54 @@ def test_evaluating_with_missing_data_names_the_file(small_data: Path, tmp_path:
         tenfold.evaluate(run.path, data=empty)
 
 
-def test_weights_of_another_model_are_refused(small_data: Path, tmp_path: Path) -> None:
+def test_a_config_that_was_edited_is_refused(small_data: Path, tmp_path: Path) -> None:
     run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1)
     config = json.loads((run.path / "config.json").read_text())
-    config["recipe"]["model"]["hidden_sizes"] = [30]
+    config["holdout"] = True
     (run.path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(RunError, match="expected the weights of the run's recipe"):
+    with pytest.raises(RunError, match=r"config\.json: expected the config that training wrote"):
         tenfold.evaluate(run.path)
+
+
+def test_data_that_have_moved_are_asked_for(small_data: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(small_data, tmp_path / "data")
+    run = tenfold.train("classic", data=moved, out=tmp_path / "run", epochs=1)
+    shutil.rmtree(moved)
+    with pytest.raises(DataError, match="expected a folder") as raised:
+        tenfold.evaluate(run.path)
+    assert raised.value.__notes__ == ["if the data have moved, say where they are with --data"]
+
+
+def test_a_callback_that_fails_is_not_taken_for_the_disk(small_data: Path, tmp_path: Path) -> None:
+    def fail(progress: TrainingProgress) -> None:
+        raise FileNotFoundError("a file of the callback's own")
+
+    with pytest.raises(FileNotFoundError, match="a file of the callback's own"):
+        tenfold.train("classic", data=small_data, out=tmp_path / "run", on_progress=fail)
+
+
+def test_a_recipe_of_ones_own_is_reproduced_from_python(small_data: Path, tmp_path: Path) -> None:
+    recipe = tenfold.Recipe(name="mine", summary="a test", epochs=1, batch_size=300)
+    run = tenfold.train(recipe, data=small_data, out=tmp_path / "run")
+    assert "tenfold.train(Recipe(name=&#39;mine&#39;" in run.report.read_text()
+
+
+def test_numpy_seeds_are_numbers(small_data: Path, tmp_path: Path) -> None:
+    int_like: Any = np.int64(3)
+    run = tenfold.train("classic", data=small_data, out=tmp_path, epochs=1, seed=int_like)
+    assert run.config.seed == 3
+
+
+def test_holding_out_from_sorted_images_keeps_every_digit_on_both_sides(
+    test_images: LabelledImages, tmp_path: Path
+) -> None:
+    for digit in range(10):
+        (tmp_path / f"train/{digit}").mkdir(parents=True)
+        for i in np.flatnonzero(test_images.labels_N == digit)[:30]:
+            Image.fromarray(test_images.images_NHW[i]).save(tmp_path / f"train/{digit}/{i}.png")
+    run = tenfold.train("classic", data=tmp_path, out=tmp_path / "run", epochs=1, holdout=True)
+    assert run.evaluation["num_images"] == 50
+    assert len(run.evaluation["classes"]) == 10
 
 
 @pytest.mark.parametrize(

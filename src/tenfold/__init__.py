@@ -1,4 +1,4 @@
-"""Tenfold trains, measures and uses classifiers of handwritten digits.
+"""Tenfold trains and measures classifiers of handwritten digits.
 
     import tenfold
     run = tenfold.train("classic", seed=0)

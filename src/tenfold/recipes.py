@@ -6,12 +6,16 @@ command-line flags, checks and error messages come from these alone. No torch.
 
 import dataclasses
 import difflib
+import numbers
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from tenfold.errors import RecipeError
+
+NAME_PATTERN = "[a-z0-9][a-z0-9-]*"  # it becomes part of a folder's name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,7 @@ def _ranged(default: Any, **described: Any) -> Any:  # noqa: ANN401 - as datacla
 
 def _check(config: "Recipe | PerceptronConfig") -> None:
     """Raise RecipeError for the first field whose value is of the wrong type or out of range."""
+    field: dataclasses.Field[Any]
     for field in dataclasses.fields(config):
         allowed: Range | None = field.metadata.get("range")
         value = getattr(config, field.name)
@@ -52,12 +57,23 @@ def _check(config: "Recipe | PerceptronConfig") -> None:
             good = _is_within(value, type(field.default), allowed)
         if not good:
             raise RecipeError(describe_bad_value(field.name, value, allowed))
+        # NumPy's numbers are welcome, but not kept: they are no JSON.
+        plain = (
+            tuple(map(int, value))
+            if allowed.num_values
+            else float(value)
+            if isinstance(field.default, float)
+            else int(value)
+        )
+        object.__setattr__(config, field.name, plain)
 
 
 def _is_within(value: object, kind: type, allowed: Range) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else int):
+    number: Any = value
+    is_number = isinstance(value, numbers.Real if kind is float else numbers.Integral)
+    if isinstance(value, bool) or not is_number:
         return False
-    return allowed.low <= value <= allowed.high  # also false for NaN
+    return bool(allowed.low <= number <= allowed.high)  # false for NaN too
 
 
 def describe_bad_value(field_name: str, value: object, allowed: Range) -> str:
@@ -103,6 +119,10 @@ class Recipe:
     epochs: int = _ranged(5, low=1, high=10_000, help="Passes over the training images.")
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(NAME_PATTERN, self.name):
+            raise RecipeError(
+                f"name: expected lower-case letters, digits and dashes, found {self.name!r}"
+            )
         _check(self)
 
     def to_json(self) -> dict[str, Any]:
@@ -172,7 +192,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         for recipe in (
             Recipe(
                 name="classic",
-                summary="the brief's perceptron: ReLU, Adam, cross-entropy, all training images",
+                summary="the well-known exercise: a perceptron with ReLU, Adam, cross-entropy",
             ),
         )
     }

@@ -138,21 +138,27 @@ def load_run(path: Path) -> Run:
     if state.get("state") != "complete":
         raise RunError(
             f"{path}: expected a finished run, found one that is '{state.get('state')}': "
-            "it was interrupted or is still going on. Train it again."
+            "it was interrupted or is still going on. Train again, into another folder."
         )
+    if not {"config_sha256", "weights_sha256", "training"} <= state.keys():
+        raise RunError(f"{path / STATE}: expected the state of a run of this version of Tenfold")
     try:
         config = RunConfig.from_json(_read_json(path / CONFIG))
     except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
         raise RunError(
             f"{path / CONFIG}: expected the config of a run of this version of Tenfold: {error}"
         ) from error
-    found = hash_file(path / WEIGHTS)
-    if found != state.get("weights_sha256"):
-        raise RunError(
-            f"{path / WEIGHTS}: expected the weights that training wrote "
-            f"(SHA-256 {state.get('weights_sha256')}), found {found}"
-        )
+    _check_hash(path / CONFIG, "config", state["config_sha256"])
+    _check_hash(path / WEIGHTS, "weights", state["weights_sha256"])
     return Run(path, config, state)
+
+
+def _check_hash(path: Path, name: str, expected: str) -> None:
+    found = hash_file(path)
+    if found != expected:
+        raise RunError(
+            f"{path}: expected the {name} that training wrote (SHA-256 {expected}), found {found}"
+        )
 
 
 def create_run_folder(out: Path | None, recipe_name: str, seed: int) -> Path:
@@ -190,7 +196,8 @@ def write_file(path: Path, content: bytes | str) -> None:
 
     Raises RunError if the disk is full or does not let it be written.
     """
-    data = content.encode() if isinstance(content, str) else content
+    # A folder's name that is not UTF-8 may stand in a report: it is shown as well as can be.
+    data = content.encode(errors="replace") if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with reporting_disk_errors(path):
         path.parent.mkdir(exist_ok=True)
@@ -253,6 +260,8 @@ def read_losses(path: Path) -> list[list[float]]:
             epochs[step["epoch"]].append(float(step["loss"]))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise RunError(f"{path / LOSSES}: expected the losses of a run, found: {error}") from error
+    if not epochs:
+        raise RunError(f"{path / LOSSES}: expected the losses of a run, found none")
     return epochs
 
 

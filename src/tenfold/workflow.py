@@ -6,6 +6,7 @@ Torch and matplotlib are imported when a call needs them, not before.
 import datetime
 import importlib.util
 import math
+import numbers
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold.data.mnist import LabelledImages, Part, load_part, split_holdout
-from tenfold.errors import MissingExtraError, RecipeError, RunError
+from tenfold.errors import DataError, MissingExtraError, RecipeError, RunError
 from tenfold.machine import describe_machine, list_versions
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
@@ -53,6 +54,7 @@ class TrainingProgress:
     num_epochs: int
     mean_loss: float
     images_per_second: float
+    seconds_left: float
 
 
 def train(
@@ -80,9 +82,9 @@ def train(
     require_train_extra()
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     recipe = recipe.replace(**changes)
-    _check_whole("--seed", seed, 0, MAX_SEED)
+    seed = _check_whole("--seed", seed, 0, MAX_SEED)
     if threads is not None:
-        _check_whole("--threads", threads, 1, MAX_THREADS)
+        threads = _check_whole("--threads", threads, 1, MAX_THREADS)
     data_folder = None if data is None else Path(data)
     training_images = load_part(data_folder, "train")
     if holdout:
@@ -125,19 +127,26 @@ def train(
         seconds = time.perf_counter() - start
         weights = dump_weights(model, recipe, seed)
         write_file(path / WEIGHTS, weights)
+        training = {
+            "seconds": seconds,
+            "num_images": len(training_images),
+            "images_per_second": len(training_images) * recipe.epochs / seconds,
+            "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "weights_sha256": hash_file(path / WEIGHTS),
+        }
         predictions = predict(model, evaluated.images_NHW)
+        _write_evaluation(path, config, evaluated, predictions, losses, training)
+    except BaseException as error:
+        error.add_note(f"the unfinished run stays in {path}")
+        raise
     finally:
         torch.set_num_threads(threads_before)
-
-    training = {
-        "seconds": seconds,
-        "num_images": len(training_images),
-        "images_per_second": len(training_images) * recipe.epochs / seconds,
-        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+    state = {
+        "state": "complete",
+        "config_sha256": hash_file(path / CONFIG),
+        "weights_sha256": training["weights_sha256"],
+        "training": training,
     }
-    weights_sha256 = hash_file(path / WEIGHTS)
-    _write_evaluation(path, config, evaluated, predictions, losses, training, weights_sha256)
-    state = {"state": "complete", "weights_sha256": weights_sha256, "training": training}
     write_json(path / STATE, state)
     return Run(path, config, state)
 
@@ -155,7 +164,12 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
     config = run.config
     folder = config.data_folder if data is None else data
     part: Part = "train" if config.holdout else "test"
-    evaluated = load_part(None if folder is None else Path(folder), part)
+    try:
+        evaluated = load_part(None if folder is None else Path(folder), part)
+    except DataError as error:
+        if data is None and folder is not None:
+            error.add_note("if the data have moved, say where they are with --data")
+        raise
     if config.holdout:
         _, evaluated = split_holdout(evaluated)
     if evaluated.checksums != config.checksums[part]:
@@ -182,7 +196,6 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
         predictions,
         run.read_losses(),
         run.state["training"],
-        run.state["weights_sha256"],
     )
     return load_run(run.path)
 
@@ -197,9 +210,11 @@ def require_train_extra() -> None:
         )
 
 
-def _check_whole(flag: str, value: object, low: int, high: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+def _check_whole(flag: str, value: object, low: int, high: int) -> int:
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_whole or not low <= int(value) <= high:  # type: ignore[call-overload]
         raise RecipeError(f"{flag}: expected a whole number from {low} to {high}, found {value}")
+    return int(value)  # type: ignore[call-overload,no-any-return]
 
 
 def _train(
@@ -217,7 +232,9 @@ def _train(
     num_batches = count_batches(len(images), recipe.batch_size)
     losses: list[list[float]] = [[] for _ in range(recipe.epochs)]
     start = time.perf_counter()
-    with reporting_disk_errors(path / LOSSES), (path / LOSSES).open("x") as file:
+    with reporting_disk_errors(path / LOSSES):
+        file = (path / LOSSES).open("x")
+    with file:
         for new in train_model(model, recipe, images.images_NHW, images.labels_N, seed=config.seed):
             if not all(map(math.isfinite, new.losses)):
                 raise RunError(
@@ -225,19 +242,23 @@ def _train(
                     f"found {next(x for x in new.losses if not math.isfinite(x))}. "
                     "Try a smaller --learning-rate."
                 )
-            append_losses(file, new.epoch, new.first_batch, new.losses)
+            with reporting_disk_errors(path / LOSSES):
+                append_losses(file, new.epoch, new.first_batch, new.losses)
             losses[new.epoch] += new.losses
             if on_progress is not None:
                 done = len(losses[new.epoch])
+                step, num_steps = new.epoch * num_batches + done, recipe.epochs * num_batches
                 images_done = new.epoch * len(images) + min(done * recipe.batch_size, len(images))
+                seconds = time.perf_counter() - start
                 on_progress(
                     TrainingProgress(
-                        step=new.epoch * num_batches + done,
-                        num_steps=recipe.epochs * num_batches,
+                        step=step,
+                        num_steps=num_steps,
                         epoch=new.epoch + 1,
                         num_epochs=recipe.epochs,
                         mean_loss=sum(losses[new.epoch]) / done,
-                        images_per_second=images_done / (time.perf_counter() - start),
+                        images_per_second=images_done / seconds,
+                        seconds_left=seconds * (num_steps / step - 1),
                     )
                 )
     return losses
@@ -250,7 +271,6 @@ def _write_evaluation(
     predictions: Any,  # noqa: ANN401 - its module needs torch
     losses: list[list[float]],
     training: dict[str, Any],
-    weights_sha256: str,
 ) -> None:
     """Write evaluation.json, the figures and the report."""
     from tenfold.evaluation.evaluation import build_evaluation
@@ -284,5 +304,5 @@ def _write_evaluation(
     write_json(path / EVALUATION, evaluation)
     for name, figure in figures.items():
         write_file(path / FIGURES[name], figure.light)
-    report = build_report(config, evaluation, list(figures.values()), weights_sha256)
+    report = build_report(config, evaluation, list(figures.values()))
     write_file(path / REPORT, report)

@@ -99,7 +99,12 @@ def test_data_as_json(small_data: Path, capsys: pytest.CaptureFixture[str]) -> N
         ("train --learning-rate nan", "--learning-rate: expected from 1e-07 to 1, found nan"),
         ("train --hidden-sizes 5 0", "--hidden-sizes: expected 1 to 8 whole numbers, each from"),
         ("train --seed -1", "--seed: expected a whole number from 0 to 4294967295, found -1"),
-        ("train --seed one", 'Invalid value for --seed: unable to convert "one" into int.'),
+        ("train --seed one", "Invalid value for --seed: expected a whole number, found one."),
+        ("train --seed 1.5", "Invalid value for --seed: expected a whole number, found 1.5."),
+        ("train --epochs 1.5", "--epochs: expected a whole number from 1 to 10000, found 1.5"),
+        ("train --batch-size 99.6", "--batch-size: expected a whole number from 1 to 60000"),
+        ("train --hidden-sizes 30.7", "--hidden-sizes: expected 1 to 8 whole numbers, each from"),
+        ("train --threads 1.9", "Invalid value for --threads: expected a whole number, found 1.9"),
         ("train --threads 0", "--threads: expected a whole number from 1 to 1024, found 0"),
         ("train --data nowhere", "nowhere: expected a folder with MNIST's IDX files, found noth"),
         ("train --data .", "expected train-images-idx3-ubyte (or train-images-idx3-ubyte.gz), or"),
@@ -182,7 +187,7 @@ def test_ctrl_c_exits_130_and_leaves_the_run_unfinished(tmp_path: Path) -> None:
     command.send_signal(signal.SIGINT)
     _, errors = command.communicate(timeout=60)
     assert command.returncode == 130
-    assert errors.splitlines()[-1] == "tenfold: interrupted"
+    assert errors.splitlines()[-1] == f"tenfold: interrupted; the unfinished run stays in {out}"
     assert "Traceback" not in errors
     assert json.loads((out / "state.json").read_text()) == {"state": "running"}
 
@@ -240,6 +245,6 @@ def test_a_full_disk_is_one_clear_line(small_data: Path, tmp_path: Path) -> None
     [line] = [line for line in done.stderr.splitlines() if line.startswith("tenfold:")]
     assert line == (
         f"tenfold: {disk}/run/model.safetensors: no space left on the disk; free some, or use "
-        "--out on another disk, and train again"
+        f"--out on another disk, and train again; the unfinished run stays in {disk}/run"
     )
     assert "Traceback" not in done.stderr

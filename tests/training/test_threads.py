@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from tenfold.training.threads import (
+    DEFAULT_MAX_THREADS,
     LOST_CORES,
     MAX_PAUSE_SECONDS,
-    MAX_THREADS,
     MIN_PAUSE_SECONDS,
     PAUSE_GROWTH,
     WINDOW_SECONDS,
@@ -36,8 +36,8 @@ def test_threads_are_as_many_as_asked_for() -> None:
 
 def test_threads_are_pytorchs_own_choice_up_to_a_limit() -> None:
     assert choose_num_threads(None) == ALL
-    torch.set_num_threads(MAX_THREADS + 4)
-    assert choose_num_threads(None) == MAX_THREADS
+    torch.set_num_threads(DEFAULT_MAX_THREADS + 4)
+    assert choose_num_threads(None) == DEFAULT_MAX_THREADS
 
 
 def test_equal_bits_are_found_equal_with_every_number_of_threads() -> None:
@@ -124,13 +124,15 @@ def test_fewer_threads_that_are_faster_stay_for_a_pause_that_grows() -> None:
 
 def test_fewer_threads_that_are_no_faster_give_way_to_all() -> None:
     balance = ThreadBalance(may_vary=True)
+    pause = MIN_PAUSE_SECONDS
     for now in (0.0, 10.0, 20.0):
         balance._choose(now, 100.0, 2.5)
         balance._choose(now, 100.0, 2.0)
         assert torch.get_num_threads() == ALL
         assert not balance.is_trial
-        # All threads are in use, so that the next trial may come soon.
-        assert balance.paused_until == pytest.approx(now + MIN_PAUSE_SECONDS)
+        # If time is missing all along and fewer threads do not help, they are tried ever less.
+        assert balance.paused_until == pytest.approx(now + pause)
+        pause = min(PAUSE_GROWTH * pause, MAX_PAUSE_SECONDS)
 
 
 def test_time_that_is_back_shortens_the_next_pause() -> None:

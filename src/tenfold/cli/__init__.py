@@ -4,6 +4,7 @@ Results go to stdout, progress and notes to stderr. A user's mistake is one line
 Ctrl-C is exit code 130.
 """
 
+import io
 import os
 import sys
 
@@ -23,7 +24,7 @@ EXIT_MISTAKE, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED = 2, 1, 130
 
 app = App(
     name="tenfold",
-    help="Train, measure and use classifiers of handwritten digits.",
+    help="Train and measure classifiers of handwritten digits.",
     help_prologue="Example: tenfold train classic --seed 1",
     version=tenfold.__version__,
     version_flags=["--version"],
@@ -48,15 +49,20 @@ for verb, example, arguments in (
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; `arguments` are sys.argv's unless given."""
+    # A terminal or pipe that is not UTF-8 gets question marks, not a traceback.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app(arguments, console=Console(), error_console=Console(stderr=True))
         sys.stdout.flush()
     except TenfoldError as error:
-        return _report_mistake(str(error))
+        return _report_mistake("; ".join([str(error), *getattr(error, "__notes__", ())]))
     except cyclopts.CycloptsError as error:
         return _report_mistake(_explain(error))
-    except KeyboardInterrupt:
-        print("tenfold: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        message = "; ".join(["interrupted", *getattr(error, "__notes__", ())])
+        print(f"tenfold: {message}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read our output has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from tenfold.cli.output import AsJson, print_json, print_rows, print_table
 from tenfold.data.mnist import MNIST_CHECKSUMS, NUM_CLASSES, LabelledImages, Part, load_part
-from tenfold.run import reporting_disk_errors, write_file
+from tenfold.run import write_file
 
 PARTS: tuple[Part, ...] = ("train", "test")
 DIGITS_IN_A_ROW = 5
@@ -44,8 +44,7 @@ def data(
         training = parts["train"]
         title = "MNIST" if folder is None else folder.resolve().name
         picture = draw_contact_sheet(training.images_NHW, training.labels_N, title)
-        with reporting_disk_errors(sheet):
-            write_file(sheet, picture)
+        write_file(sheet, picture)
     if json:
         print_json({part: _describe(part, images) for part, images in parts.items()})
         return

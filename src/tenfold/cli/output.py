@@ -1,13 +1,27 @@
 """How commands print: results to stdout, as text or JSON."""
 
 import json
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, get_origin
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 from rich.console import Console
 from rich.table import Table
 
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print the result as JSON.")]
+
+
+def parse_whole_numbers(kind: Any, tokens: Sequence[Token]) -> int | tuple[int, ...]:  # noqa: ANN401
+    """Convert one or more arguments; the parser's own conversion would round 1.5 to 2."""
+    try:
+        values = tuple(int(token.value) for token in tokens)
+    except ValueError:
+        found = " ".join(token.value for token in tokens)
+        raise ValueError(f"expected a whole number, found {found}.") from None
+    return values if get_origin(kind) is tuple else values[0]
+
+
+WholeNumber = Annotated[int, Parameter(converter=parse_whole_numbers)]
 
 
 def print_json(values: object) -> None:

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -53,7 +53,7 @@ class _PlainLines:
 
     def __init__(self, title: str) -> None:
         self.title = title
-        self.start = self.last = time.monotonic()
+        self.last = time.monotonic()
 
     def __call__(self, progress: TrainingProgress) -> None:
         now = time.monotonic()
@@ -62,11 +62,11 @@ class _PlainLines:
         if not is_end and (not is_epoch_end or now - self.last < SECONDS_BETWEEN_LINES):
             return
         self.last = now
-        left = (now - self.start) * (progress.num_steps / progress.step - 1)
-        print(
-            f"{self.title}: epoch {progress.epoch}/{progress.num_epochs}, "
-            f"loss {progress.mean_loss:.4f}, {progress.images_per_second:,.0f} images/s, "
-            f"{left:.0f} s left",
-            file=sys.stderr,
-            flush=True,
-        )
+        with suppress(BrokenPipeError):  # if nobody reads them any more, training goes on
+            print(
+                f"{self.title}: epoch {progress.epoch}/{progress.num_epochs}, "
+                f"loss {progress.mean_loss:.4f}, {progress.images_per_second:,.0f} images/s, "
+                f"{progress.seconds_left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Optional
 
 from cyclopts import Group, Parameter
 
-from tenfold.cli.output import AsJson, print_json, print_rows
+from tenfold.cli.output import AsJson, WholeNumber, parse_whole_numbers, print_json, print_rows
 from tenfold.cli.progress import showing_progress
 from tenfold.evaluation.findings import percent_interval
 from tenfold.recipes import list_fields
@@ -24,6 +24,7 @@ def _build_changes() -> Any:  # noqa: ANN401 - a dataclass made from the recipe'
             group=RECIPE_FLAGS,
             consume_multiple=allowed.num_values is not None,
             negative=(),
+            converter=None if field.type is float else parse_whole_numbers,
         )
         kind: Any = Optional[field.type]  # noqa: UP045 - its type is known only when this runs
         fields.append((name, Annotated[kind, parameter], dataclasses.field(default=None)))
@@ -40,11 +41,11 @@ def train(
     recipe: str = "classic",
     /,
     *,
-    seed: int = 0,
+    seed: WholeNumber = 0,
     holdout: Annotated[bool, Parameter(negative=())] = False,
     data: Path | None = None,
     out: Path | None = None,
-    threads: int | None = None,
+    threads: WholeNumber | None = None,
     json: AsJson = False,
     changes: Any = _NO_CHANGES,  # noqa: ANN401 - of type Changes, see below
 ) -> None:
@@ -96,7 +97,7 @@ def train(
         return
     from tenfold.evaluation.report import write_command
 
-    another = dataclasses.replace(run.config, seed=(seed + 1) % workflow.MAX_SEED)
+    another = dataclasses.replace(run.config, seed=(seed + 1) % (workflow.MAX_SEED + 1))
     hardest = next(one for one in evaluation["findings"] if one["name"] == "hardest_class")
     print_rows(
         ("accuracy", evaluation["headline"]),

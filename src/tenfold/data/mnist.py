@@ -24,13 +24,12 @@ from tenfold.errors import DataError
 
 NUM_CLASSES = 10
 IMAGE_SIZE_PX = 28
-HOLDOUT_SHARE = 6  # one training image in six, the last ones: 10,000 of MNIST's 60,000
+HOLDOUT_SHARE = 6  # one training image in six: 10,000 of MNIST's 60,000
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 EMBEDDED_FOLDER = Path(__file__).parent / "files"
 
 Part = Literal["train", "test"]
 
-# Two ways in which the four files are named: as first published, and as some unpackers rename them.
 FILE_PREFIXES: Mapping[Part, str] = MappingProxyType({"train": "train", "test": "t10k"})
 
 # Of the unpacked files, as yann.lecun.com published them.
@@ -101,21 +100,24 @@ def _load_part(folder: Path | None, part: Part) -> LabelledImages:
 
 
 def split_holdout(training: LabelledImages) -> tuple[LabelledImages, LabelledImages]:
-    """Split training images into those to train on and the last sixth, for validation.
+    """Split training images into those to train on and a sixth for validation.
 
-    Of MNIST's 60,000 the first 50,000 and the last 10,000. Both parts keep the checksums of the
-    whole, for that is what can be looked up.
+    Of MNIST's 60,000 the first 50,000 and the last 10,000, as others do. Other data may be sorted
+    by label, so they are shuffled first, always in the same way. Both parts keep the checksums of
+    the whole, for that is what can be looked up.
     """
     num_training = len(training) - len(training) // HOLDOUT_SHARE
     if num_training == len(training):
         raise DataError(
             f"hold-out: expected at least {HOLDOUT_SHARE} training images, found {len(training)}"
         )
-    first, last = slice(None, num_training), slice(num_training, None)
-    return _slice(training, first), _slice(training, last)
+    order = np.arange(len(training))
+    if training.checksums != MNIST_CHECKSUMS["train"]:
+        order = np.random.default_rng(0).permutation(len(training))
+    return _select(training, order[:num_training]), _select(training, order[num_training:])
 
 
-def _slice(whole: LabelledImages, rows: slice) -> LabelledImages:
+def _select(whole: LabelledImages, rows: npt.NDArray[np.int64]) -> LabelledImages:
     return LabelledImages(
         images_NHW=whole.images_NHW[rows],
         labels_N=whole.labels_N[rows],
@@ -143,6 +145,7 @@ def _load_idx_pair(folder: Path, part: Part) -> LabelledImages:
 
 
 def _find_file(folder: Path, part: Part, name: str) -> Path:
+    # As first published, and with the dot that some unpackers put.
     names = [name, f"{name}.gz"]
     names += [other.replace("-idx", ".idx") for other in names]
     for candidate in names:

@@ -5,8 +5,6 @@ In: labels, predictions and losses. Out: JSON values, the content of a run's eva
 
 from typing import Any
 
-import numpy as np
-
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages
 from tenfold.evaluation.findings import PART_NAMES, find, percent
 from tenfold.evaluation.metrics import (
@@ -48,7 +46,6 @@ def build_evaluation(
         "confusions": confusions_KK.tolist(),
         "classes": measure_classes(confusions_KK),
         "misclassified": list_misclassified(labels_N, predicted_N, predictions.confidences_N),
-        "mean_confidence": float(np.mean(predictions.confidences_N)),
         "epochs": measure_epochs(losses),
         "training": training,
     }

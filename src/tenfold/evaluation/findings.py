@@ -6,34 +6,38 @@ only when the numbers say that the images were MNIST's.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tenfold.evaluation.contested import CONTESTED
 from tenfold.evaluation.metrics import Z, difference_interval
 
-BRIEFS_ACCURACY = 0.97
-SETTLED_SHARE = 0.05  # an epoch that lowers the loss by less than this share changed little
+CLAIMED_ACCURACY = 0.97
+LITTLE = 0.05  # a change of the loss by less than this share is little
 
 PART_NAMES = {"test": "test", "validation": "held-out validation"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One question, its answer in a word or two, and the sentence that bears it out."""
+    """One question, its answer in a word or two, and the sentence that bears it out.
+
+    `numbers` are those in the sentence that stand nowhere else in the evaluation.
+    """
 
     name: str
     question: str
     answer: str
     sentence: str
+    numbers: dict[str, Any] = field(default_factory=dict)
 
 
-def find(evaluation: dict[str, Any]) -> list[dict[str, str]]:
+def find(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     """All findings that the numbers of an evaluation allow, as JSON values."""
     noun = "digit" if evaluation["is_mnist"] else "class"
     findings = [_accuracy(evaluation)]
     if evaluation["is_mnist"]:
-        findings.append(_brief_accuracy(evaluation))
+        findings.append(_claimed_accuracy(evaluation))
     findings.append(_hardest_class(evaluation, noun))
     if len(evaluation["epochs"]) > 1:
         findings.append(_last_epoch(evaluation))
@@ -67,12 +71,12 @@ def _accuracy(evaluation: dict[str, Any]) -> Finding:
     )
 
 
-def _brief_accuracy(evaluation: dict[str, Any]) -> Finding:
+def _claimed_accuracy(evaluation: dict[str, Any]) -> Finding:
     low, high = evaluation["accuracy_interval"]
-    over = evaluation["accuracy"] > BRIEFS_ACCURACY
-    if low > BRIEFS_ACCURACY:
+    over = evaluation["accuracy"] > CLAIMED_ACCURACY
+    if low > CLAIMED_ACCURACY:
         certainty = "The whole interval lies above 97 %, so this is more than the luck of the draw."
-    elif high < BRIEFS_ACCURACY:
+    elif high < CLAIMED_ACCURACY:
         certainty = "The whole interval lies below 97 %."
     else:
         certainty = "The interval holds 97 %, so other images of the kind might decide otherwise."
@@ -81,8 +85,8 @@ def _brief_accuracy(evaluation: dict[str, Any]) -> Finding:
         question="Is it over 97 %?",
         answer="yes" if over else "no",
         sentence=(
-            f"The accuracy is {'over' if over else 'not over'} the brief's 97 %, by "
-            f"{100 * abs(evaluation['accuracy'] - BRIEFS_ACCURACY):.2f} percentage points. "
+            f"The accuracy is {'over' if over else 'not over'} 97 %, by "
+            f"{100 * abs(evaluation['accuracy'] - CLAIMED_ACCURACY):.2f} percentage points. "
             f"{certainty} How it varies from seed to seed one run cannot tell."
         ),
     )
@@ -99,80 +103,82 @@ def _hardest_class(evaluation: dict[str, Any], noun: str) -> Finding:
             answer="none",
             sentence=f"No {noun} was misclassified at all.",
         )
-    # Alike: the interval of the difference of the two error rates holds 0.
-    alike = [
-        other
-        for other in others
-        if difference_interval(
+    differences = {
+        str(other["label"]): difference_interval(
             hardest["num_errors"], hardest["num_images"], other["num_errors"], other["num_images"]
-        )[0]
-        <= 0
-    ]
+        )
+        for other in others
+    }
+    # Alike: the interval of the difference of the two error rates holds 0.
+    alike = [other for other in others if differences[str(other["label"])][0] <= 0]
     taken_for = [f"{k} ({count}×)" for k, count in list(hardest["taken_for"].items())[:3]]
     sentence = (
-        f"The {noun} {hardest['label']} is misclassified most: {hardest['num_errors']} of "
+        f"The {noun} {hardest['label']} has the highest error rate: {hardest['num_errors']} of "
         f"{hardest['num_images']:,}, {percent(hardest['error_rate'])} (95 % interval "
-        f"{percent_interval(hardest['error_rate_interval'])}), most often as "
-        f"{join_words(taken_for)}. "
+        f"{percent_interval(hardest['error_rate_interval'])}), most often taken for "
+        f"{join_words(taken_for)}."
     )
     if alike:
         names = [f"{other['label']} ({percent(other['error_rate'])})" for other in alike]
         sentence += (
-            f"On these {evaluation['num_images']:,} images it cannot be told apart from "
+            f" On these {evaluation['num_images']:,} images it cannot be told apart from "
             f"{join_words(names)}: the 95 % interval of the difference holds zero."
         )
-    else:
-        sentence += "The difference to every other is larger than its 95 % interval allows."
-    if evaluation["is_mnist"] and hardest["label"] != 7:
-        [seven] = [one for one in classes if one["label"] == 7]
-        place = 1 + [one["label"] for one in classes].index(7)
-        sentence += (
-            f" The brief named 7, which here is number {place} of 10 with "
-            f"{percent(seven['error_rate'])}."
-        )
-    elif evaluation["is_mnist"]:
-        sentence += " The brief named 7 too."
-    answer = str(hardest["label"])
+    elif others:
+        sentence += " The 95 % interval of its difference to every other lies above zero."
+    if evaluation["is_mnist"]:
+        sentence += _compare_with_seven(hardest, classes)
     return Finding(
         name="hardest_class",
         question=question,
-        answer=f"{answer}, not clearly" if alike else answer,
+        answer=f"{hardest['label']}, not clearly" if alike else str(hardest["label"]),
         sentence=sentence,
+        numbers={"difference_intervals": differences},
+    )
+
+
+def _compare_with_seven(hardest: dict[str, Any], classes: list[dict[str, Any]]) -> str:
+    """The exercise that the classic recipe comes from saw 7 misclassified most."""
+    if hardest["label"] == 7:
+        return " The original exercise named 7 too."
+    [seven] = [one for one in classes if one["label"] == 7]
+    place = 1 + sum(one["error_rate"] > seven["error_rate"] for one in classes)
+    return (
+        f" The original exercise named 7, which here is number {place} of {len(classes)} with "
+        f"{percent(seven['error_rate'])}."
     )
 
 
 def _last_epoch(evaluation: dict[str, Any]) -> Finding:
     before, last = evaluation["epochs"][-2:]
     fall = before["mean_loss"] - last["mean_loss"]
-    share = fall / before["mean_loss"] if before["mean_loss"] else 0.0
-    error = math.sqrt(
+    # Of the difference of two means, from the scatter of their batches.
+    half = Z * math.sqrt(
         sum(one["standard_deviation"] ** 2 / one["num_batches"] for one in (before, last))
     )
-    if fall > Z * error and share > SETTLED_SHARE:
+    little = LITTLE * before["mean_loss"]
+    if min(before["num_batches"], last["num_batches"]) < 2:
+        answer, verdict = "cannot be told", "With one batch an epoch its scatter is not known."
+    elif fall - half > little:
         answer = "the loss still fell"
         verdict = (
             f"The training loss had not settled after {last['epoch']} epochs. Whether more would "
             "classify new images better, the training loss cannot say: a hold-out run with more "
             "epochs can."
         )
-    elif fall >= -Z * error:
-        answer = "yes, by the training loss"
-        verdict = (
-            f"The training loss had nearly settled, so {last['epoch']} epochs were about enough "
-            "for it."
-        )
-    else:
+    elif fall + half < -little:
         answer = "the loss rose again"
         verdict = "The training loss rose in the last epoch; a smaller learning rate may help."
-    deviation = last["standard_deviation"]
-    spread = ""
-    if deviation > 0:
-        overlap = abs(fall) / deviation
-        spread = (
-            f"Next to the deviation between batches, {deviation:.4f}, that is {overlap:.1f} of it, "
-            f"which is why the last two curves {'overlap' if overlap < 2 else 'differ'} in the "
-            "figure. "
+    elif abs(fall) + half <= little:
+        answer = "the loss hardly changed"
+        verdict = (
+            f"That is less than {percent(LITTLE, 0)}: by the training loss, another epoch like the "
+            "last would change little. It has settled, or the learning rate is too small."
         )
+    else:
+        answer = "cannot be told"
+        verdict = "The batches scatter too much to say whether the loss still fell."
+    share = fall / before["mean_loss"] if before["mean_loss"] else 0.0
     return Finding(
         name="last_epoch",
         question=f"Were {last['epoch']} epochs enough?",
@@ -180,9 +186,10 @@ def _last_epoch(evaluation: dict[str, Any]) -> Finding:
         sentence=(
             f"From epoch {before['epoch']} to {last['epoch']} the mean training loss went from "
             f"{before['mean_loss']:.4f} to {last['mean_loss']:.4f} "
-            f"({describe_change(-100 * share, 0)} %, {describe_change(-fall, 4)} ± "
-            f"{Z * error:.4f}). {spread}{verdict}"
+            f"({describe_change(-100 * share, 0)} %, {describe_change(-fall, 4)} ± {half:.4f}), "
+            f"while single batches scatter by {last['standard_deviation']:.4f}. {verdict}"
         ),
+        numbers={"change": -fall, "change_share": -share, "half_interval": half},
     )
 
 

@@ -12,7 +12,7 @@ import jinja2
 
 import tenfold
 from tenfold.evaluation.findings import PART_NAMES, percent, percent_interval
-from tenfold.recipes import flag_name
+from tenfold.recipes import RECIPES, Recipe, flag_name
 from tenfold.run import RunConfig
 
 
@@ -29,9 +29,7 @@ class ReportFigure:
 def write_command(config: RunConfig) -> str:
     """The command that trains the same run again, with threads as they come."""
     words = ["tenfold", "train", config.recipe.name, "--seed", str(config.seed)]
-    for name, value in config.recipe.changes().items():
-        values = value if isinstance(value, tuple) else (value,)
-        words += [flag_name(name), *map(str, values)]
+    words += _list_change_flags(config.recipe)
     if config.holdout:
         words.append("--holdout")
     if config.data_folder is not None:
@@ -39,9 +37,15 @@ def write_command(config: RunConfig) -> str:
     return shlex.join(words)
 
 
-def build_report(
-    config: RunConfig, evaluation: dict[str, Any], figures: list[ReportFigure], weights_sha256: str
-) -> str:
+def _list_change_flags(recipe: Recipe) -> list[str]:
+    flags = []
+    for name, value in recipe.changes().items():
+        values = value if isinstance(value, tuple) else (value,)
+        flags += [flag_name(name), *map(str, values)]
+    return flags
+
+
+def build_report(config: RunConfig, evaluation: dict[str, Any], figures: list[ReportFigure]) -> str:
     """The whole page."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tenfold.evaluation", ""),
@@ -69,12 +73,16 @@ def build_report(
             }
             for figure in figures
         ],
-        configuration=_list_configuration(config, training, weights_sha256),
+        configuration=_list_configuration(config, training),
         reproduction=(
             f"The same machine, versions and number of threads give weights with the SHA-256 "
-            f"{weights_sha256[:16]}…; others differ in the last bits of their sums."
+            f"{training['weights_sha256'][:16]}…; others differ in the last bits of their sums."
         ),
-        commands=[f"{write_command(config)} --threads {config.threads}"],
+        command=(
+            f"{write_command(config)} --threads {config.threads}"
+            if recipe.name in RECIPES
+            else f"tenfold.train({recipe!r}, seed={config.seed}, threads={config.threads})"
+        ),
         version=tenfold.__version__,
         is_mnist=evaluation["is_mnist"],
     )
@@ -113,14 +121,12 @@ def _list_numbers(evaluation: dict[str, Any]) -> list[tuple[str, str, str]]:
     return numbers
 
 
-def _list_configuration(
-    config: RunConfig, training: dict[str, Any], weights_sha256: str
-) -> list[tuple[str, str]]:
+def _list_configuration(config: RunConfig, training: dict[str, Any]) -> list[tuple[str, str]]:
     recipe = config.recipe
-    changed = [f"{flag_name(name)} {value}" for name, value in recipe.changes().items()]
+    changed = _list_change_flags(recipe)
     rows = [
         ("recipe", f"{recipe.name}: {recipe.summary}"),
-        ("changed", ", ".join(changed) or "nothing"),
+        ("changed", " ".join(changed) or "nothing"),
         ("model", recipe.model.describe()),
         ("optimizer", f"Adam, learning rate {recipe.learning_rate:g}"),
         ("batch size", f"{recipe.batch_size:,}"),
@@ -134,7 +140,7 @@ def _list_configuration(
         rows.append((f"{part} labels", f"SHA-256 {labels}"))
     machine = config.machine
     rows += [
-        ("weights", f"SHA-256 {weights_sha256}"),
+        ("weights", f"SHA-256 {training['weights_sha256']}"),
         ("machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"),
         ("threads", f"{config.threads}, {config.device}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in config.versions.items())),

@@ -1,4 +1,4 @@
-"""The confusion matrix: the brief's second figure."""
+"""The confusion matrix: the exercise's second figure."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Digit images: a gallery of misclassified ones, the brief's third figure, and a contact sheet."""
+"""Digit images: a gallery of misclassified ones (the third figure), and a contact sheet."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The training loss of every batch, one curve an epoch: the brief's first figure."""
+"""The training loss of every batch, one curve an epoch: the exercise's first figure."""
 
 import matplotlib as mpl
 import numpy as np
@@ -26,7 +26,7 @@ def draw_losses(losses: list[list[float]], theme: Theme = LIGHT) -> bytes:
 def _draw(figure: Figure, losses: list[list[float]], theme: Theme) -> None:
     axes = figure.add_subplot()
     shades = mpl.colormaps[theme.epochs](np.linspace(*theme.epochs_range, len(losses)))
-    window = max(1, round(SMOOTHING_SHARE * len(losses[0])))
+    window = 2 * round(SMOOTHING_SHARE * len(losses[0]) / 2) + 1
     named = {round(i) for i in np.linspace(0, len(losses) - 1, MAX_NAMED_EPOCHS)}
     smoothed = [smooth(np.asarray(epoch), window) for epoch in losses]
     for epoch, (raw, curve, shade) in enumerate(zip(losses, smoothed, shades, strict=True)):
@@ -52,13 +52,14 @@ def _draw(figure: Figure, losses: list[list[float]], theme: Theme) -> None:
     draw_title(
         axes,
         "Training loss per batch",
-        f"faint: each batch; bold: moving average over {window} batches; logarithmic axis",
+        f"faint: each batch; bold: average over {window} batches, a straight line at the ends; "
+        "logarithmic axis",
         theme,
     )
 
 
 def smooth(values: npt.NDArray[np.floating], window: int) -> npt.NDArray[np.floating]:
-    """The moving average, [N] to [N], over `window` values, or one more to be centred.
+    """The moving average, [N] to [N], over `window` values, an odd number.
 
     The first and last half of a window lie on the straight line through the window's values, as
     Savitzky and Golay smooth (1964, first order): a mean would show a loss that falls steeply at

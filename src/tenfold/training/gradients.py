@@ -3,8 +3,8 @@
 In: a batch of images as float32 in [0, 1] and its labels. Out: the mean cross-entropy; the
 gradient is left in the parameters' `.grad`, the views of `parameters.py`'s flat buffer.
 
-The explicit version does what autograd would, in the same order, but into buffers that are kept:
-no graph is built and nothing large is allocated. A test holds the two equal.
+The explicit version does what autograd would, in the same order, without building a graph, and
+into buffers that are kept where the matrix products allow it. A test holds the two equal.
 
 Array names carry their axes: N images of a batch, I inputs of a layer, O outputs, K classes.
 """
@@ -62,7 +62,7 @@ class PerceptronGradients:
     def _allocate(self, num_images: int) -> None:
         sizes = [len(bias) for _, bias, _, _ in self.layers]
         self.outputs = [torch.empty(num_images, size) for size in sizes]
-        self.output_gradients = [torch.empty(num_images, size) for size in sizes]
+        self.hidden_gradients = [torch.empty(num_images, size) for size in sizes[:-1]]
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """Fill the gradients for one batch and return its mean loss."""
@@ -87,7 +87,7 @@ class PerceptronGradients:
             products.weight_gradient(gradient, activations[i], weight_gradient)
             torch.sum(gradient, 0, out=bias_gradient)
             if i > 0:
-                gradient = products.input_gradient(gradient, weight, self.output_gradients[i - 1])
+                gradient = products.input_gradient(gradient, weight, self.hidden_gradients[i - 1])
                 # ReLU lets a gradient pass where its output is above 0.
                 torch.ops.aten.threshold_backward.grad_input(
                     gradient, activations[i], 0, grad_input=gradient

@@ -7,8 +7,9 @@ less. So `ThreadBalance` watches how much processor time the threads get. When i
 should, it tries fewer threads, stays there while they are faster, and tries all of them again from
 time to time.
 
-That may not change a run's result. `gives_same_bits` computes a step with each number of threads;
-only if all agree to the last bit may the number vary.
+That may not change a run's result. `gives_same_bits` computes a first step with each number of
+threads; only if all agree to the last bit may the number vary. A library that shares a sum among
+threads shows in that step, for a batch's size and a layer's shape decide how it is shared.
 """
 
 import math
@@ -18,7 +19,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-MAX_THREADS = 8  # products of 100 images do not occupy more; a default, `--threads` goes past it
+DEFAULT_MAX_THREADS = 8  # a cautious guess for small batches; --threads goes past it
 WINDOW_SECONDS = 0.04
 LOST_CORES = 0.15  # processor time that threads may miss in a window before it counts as taken
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS, PAUSE_GROWTH = 0.2, 3.2, 4
@@ -26,12 +27,14 @@ MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS, PAUSE_GROWTH = 0.2, 3.2, 4
 
 def choose_num_threads(requested: int | None) -> int:
     """The number of threads to train with: as requested, else PyTorch's own choice up to 8."""
-    return requested or min(torch.get_num_threads(), MAX_THREADS)
+    return requested or min(torch.get_num_threads(), DEFAULT_MAX_THREADS)
 
 
 def gives_same_bits(compute: Callable[[], Tensor]) -> bool:
     """Whether `compute` returns the same bits with 1 thread up to as many as are set now."""
     num_threads = torch.get_num_threads()
+    if num_threads == 1:
+        return True
     try:
         expected = compute()
         for fewer in range(1, num_threads):
@@ -47,9 +50,9 @@ class ThreadBalance:
     """Watches steps and sets PyTorch's number of threads between them.
 
     Time is cut into windows. A window with all threads in which processor time was missing is
-    followed by one with fewer threads; the faster of the two numbers is kept for a pause, after
-    which all threads are tried again. Each time that fewer threads prove right the pause grows.
-    If the number of threads `may_vary` not, nothing is ever changed.
+    followed by a trial with fewer; the faster of the two numbers is kept for a pause, after which
+    all threads are looked at again. Pauses grow until no time is missing. If the number of threads
+    `may_vary` not, nothing is ever changed.
     """
 
     def __init__(self, *, may_vary: bool) -> None:
@@ -84,7 +87,6 @@ class ThreadBalance:
             self.is_trial = False
             if steps_per_second <= self.steps_per_second_with_all:
                 torch.set_num_threads(self.all_threads)
-                self.pause_seconds = MIN_PAUSE_SECONDS
             self.paused_until = now + self.pause_seconds
             self.pause_seconds = min(PAUSE_GROWTH * self.pause_seconds, MAX_PAUSE_SECONDS)
         elif num_threads < self.all_threads:
