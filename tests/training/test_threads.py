@@ -93,7 +93,7 @@ def test_threads_that_get_their_time_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("busy_cores", "num_threads"), [(3.8, 3), (3.1, 3), (2.9, 3), (2.5, 2), (1.2, 1), (0.0, 1)]
+    ("busy_cores", "num_threads"), [(3.6, 3), (3.1, 3), (2.7, 3), (2.5, 2), (1.2, 1), (0.0, 1)]
 )
 def test_missing_time_starts_a_trial_with_the_threads_that_got_theirs(
     busy_cores: float, num_threads: int

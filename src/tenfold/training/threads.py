@@ -21,7 +21,7 @@ from torch import Tensor
 
 DEFAULT_MAX_THREADS = 8  # a cautious guess for small batches; --threads goes past it
 WINDOW_SECONDS = 0.04
-LOST_CORES = 0.15  # processor time that threads may miss in a window before it counts as taken
+LOST_CORES = 0.35  # of a window: less is what other programs and the system take in passing
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS, PAUSE_GROWTH = 0.2, 3.2, 4
 
 
