@@ -16,7 +16,7 @@ import torch
 from classic import start
 from measure import build_parser, report_result
 from tenfold.data.mnist import LabelledImages, load_part
-from tenfold.models.perceptron import build_perceptron
+from tenfold.models.build import build_model
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.training import loop
 from tenfold.training.threads import ThreadBalance
@@ -24,7 +24,7 @@ from tenfold.training.threads import ThreadBalance
 
 def time_training(recipe: Recipe, part: LabelledImages, seed: int) -> float:
     """Seconds from images in memory as bytes to final weights."""
-    model = build_perceptron(recipe.model, seed)
+    model = build_model(recipe.model, seed)
     started = time.perf_counter()
     for _ in loop.train_model(model, recipe, part.images_NHW, part.labels_N, seed):
         pass

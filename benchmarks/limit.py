@@ -18,6 +18,7 @@ import torch
 
 from classic import BATCH_SIZE, LEARNING_RATE, start
 from measure import build_parser, report_result
+from tenfold.recipes import OptimizerConfig
 from tenfold.training.optimizer import Adam
 from tenfold.training.parameters import FlatParameters
 from tenfold.training.products import Products
@@ -57,7 +58,8 @@ def build_calls(*, fastest: bool) -> Calls:
                 input_gradient, gradient, weight, out=of_inputs
             )
     values, gradients = torch.randn(NUM_PARAMETERS), torch.randn(NUM_PARAMETERS)
-    calls["Adam"] = Adam(FlatParameters(values, gradients), LEARNING_RATE).step
+    config = OptimizerConfig(learning_rate=LEARNING_RATE)
+    calls["Adam"] = Adam(FlatParameters(values, gradients), config).step
     return calls
 
 

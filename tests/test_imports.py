@@ -80,6 +80,7 @@ def find_modules(is_meant: Callable[[str], bool]) -> list[str]:
 INSTRUMENT_AND_PLAIN_DATA = (
     "tenfold.data",
     "tenfold.errors",
+    "tenfold.fields",
     "tenfold.machine",
     "tenfold.reading",
     "tenfold.recipes",
@@ -98,6 +99,7 @@ def test_the_rules_meet_the_modules_they_are_about() -> None:
         "tenfold.data.idx",
         "tenfold.data.mnist",
         "tenfold.errors",
+        "tenfold.fields",
         "tenfold.machine",
         "tenfold.recipes",
         "tenfold.run",
@@ -138,7 +140,7 @@ def test_data_and_models_do_not_know_each_other(package: str, other: str) -> Non
 
 
 def test_cli_and_workflow_are_known_by_nobody_else() -> None:
-    top = ("tenfold.cli", "tenfold.workflow")
+    top = ("tenfold.cli", "tenfold.studying", "tenfold.workflow")
     # The package resolves its names lazily, and `python -m tenfold` is the command.
     for module in find_modules(
         lambda module: not is_within(module, *top, "tenfold.__main__") and module != "tenfold"

@@ -151,6 +151,15 @@ def test_a_notebook_shows_headline_and_figures(tmp_path: Path) -> None:
     assert shown.count("data:image/png;base64,cG5n") == 3
 
 
+def test_a_notebook_shows_a_run_without_figures_too(tmp_path: Path) -> None:
+    run = load_run(write_run(tmp_path))
+    for path in run.figures.values():
+        path.unlink()
+    shown = run._repr_html_()
+    assert "<strong>97.5 % &amp; &lt;more&gt;</strong>" in shown
+    assert "<img" not in shown
+
+
 def test_a_config_comes_back_from_json() -> None:
     for config in (
         CONFIG_OF_A_RUN,

@@ -17,9 +17,26 @@ import tenfold
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages
 from tenfold.errors import DataError, RecipeError, RunError
+from tenfold.recipes import (
+    AugmentationConfig,
+    ConvolutionalConfig,
+    OptimizerConfig,
+    PerceptronConfig,
+    Recipe,
+)
 from tenfold.run import hash_file
 from tenfold.training.loop import Progress
-from tenfold.workflow import TrainingProgress
+from tenfold.workflow import TrainingProgress, check_whole
+
+CONVOLUTIONAL = Recipe(
+    name="small",
+    summary="a small network with all that a recipe can have",
+    model=ConvolutionalConfig(channels=(4, 8), depths=(1, 1)),
+    optimizer=OptimizerConfig(optimizer="sgd", learning_rate=0.01, schedule="one-cycle"),
+    augmentation=AugmentationConfig(rotation_degrees=10, shift_px=1, elastic_px=0.5, stroke=0.3),
+    batch_size=10,
+    epochs=1,
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +81,7 @@ def test_a_run_folder_holds_what_it_should(run: tenfold.Run) -> None:
         "state.json",
     }
     config = json.loads((run.path / "config.json").read_text())
-    assert config["recipe"]["learning_rate"] == 0.001
+    assert config["recipe"]["optimizer"]["learning_rate"] == 0.001
     assert config["recipe"]["model"]["hidden_sizes"] == [500, 125]
     assert {part: tuple(pair) for part, pair in config["checksums"].items()} == MNIST_CHECKSUMS
     assert config["versions"]["torch"] == torch.__version__
@@ -143,7 +160,7 @@ def test_findings_on_other_data_do_not_speak_of_mnist(small_data: Path, tmp_path
     assert names == {"accuracy", "hardest_class"}
     assert run.evaluation["corrected"] is None
     assert "MNIST" not in run.report.read_text()
-    assert run.config.recipe.model.hidden_sizes == (30,)
+    assert run.config.recipe.model == PerceptronConfig(hidden_sizes=(30,))
 
 
 def test_a_recipe_can_be_built_in_python(small_data: Path, tmp_path: Path) -> None:
@@ -273,7 +290,8 @@ def test_holding_out_from_sorted_images_keeps_every_digit_on_both_sides(
         ({"seed": -1}, "--seed: expected a whole number from 0 to 4294967295, found -1"),
         ({"seed": True}, "--seed: expected a whole number from 0 to 4294967295, found True"),
         ({"threads": 0}, "--threads: expected a whole number from 1 to 1024, found 0"),
-        ({"epoch": 3}, "--epoch: no such field of a recipe; there are: --learning-rate"),
+        ({"epoch": 3}, "--epoch: no such field of a recipe with this model; there are: --batch-"),
+        ({"channels": (4, 8)}, "--channels: no such field of a recipe with this model; there are"),
     ],
 )
 def test_bad_arguments_leave_no_folder(
@@ -308,6 +326,97 @@ def test_folders_of_images_train_too(test_images: LabelledImages, tmp_path: Path
     run = tenfold.train("classic", data=tmp_path, out=tmp_path / "run", epochs=5, batch_size=20)
     assert run.evaluation["num_images"] == 100
     assert run.accuracy > 0.6
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_convolutional_recipe_trains_and_repeats_itself(
+    precision: str, small_data: Path, tmp_path: Path
+) -> None:
+    recipe = CONVOLUTIONAL.replace(precision=precision)
+    run, again = (
+        tenfold.train(recipe, data=small_data, out=tmp_path / name, threads=1, report=False)
+        for name in ("run", "again")
+    )
+    assert run.state["weights_sha256"] == again.state["weights_sha256"]
+    assert run.read_losses() == again.read_losses()
+    [losses] = run.read_losses()
+    assert np.mean(losses[-30:]) < np.mean(losses[:30]) - 0.1
+    assert run.accuracy > 0.2  # guessing gets 0.1
+    with safe_open(run.weights_path, "numpy") as file:
+        metadata = json.loads(file.metadata()["tenfold"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    assert Recipe.from_json(metadata["recipe"]) == recipe
+    # Weights are always in single precision; what normalisations remember is kept with them.
+    kinds = {str(tensor.dtype) for name, tensor in tensors.items() if "num_batches" not in name}
+    assert kinds == {"float32"}
+    assert tensors["blocks.1.normalisation.num_batches_tracked"] == 120
+    assert run.evaluation["training"]["num_parameters"] == recipe.model.count_parameters()
+
+
+def test_a_convolutional_run_is_evaluated_again_with_figures_and_report(
+    small_data: Path, tmp_path: Path
+) -> None:
+    run = tenfold.train(CONVOLUTIONAL, data=small_data, out=tmp_path / "run", report=False)
+    before = (run.path / "evaluation.json").read_bytes()
+    assert not run.report.exists()
+    assert not (run.path / "figures").exists()
+    assert f"{100 * run.accuracy:.2f} %" in run._repr_html_()
+    assert "<img" not in run._repr_html_()
+    evaluated = tenfold.evaluate(run)
+    assert (run.path / "evaluation.json").read_bytes() == before
+    assert all(path.is_file() for path in evaluated.figures.values())
+    assert evaluated._repr_html_().count("<img") == 3
+    page = evaluated.report.read_text()
+    assert "conv 1x4 1x8" in page
+    assert "SGD, momentum 0.9, learning rate 0.01 at the peak of one cycle" in page
+
+
+def test_accuracies_by_epoch_do_not_change_the_run(small_data: Path, tmp_path: Path) -> None:
+    recipe = CONVOLUTIONAL.replace(epochs=2)
+    plain, watched = (
+        tenfold.train(
+            recipe, data=small_data, out=tmp_path / name, threads=1, by_epoch=by_epoch, report=False
+        )
+        for name, by_epoch in (("plain", False), ("watched", True))
+    )
+    assert watched.state["weights_sha256"] == plain.state["weights_sha256"]
+    accuracies = watched.evaluation["training"]["epoch_accuracies"]
+    assert len(accuracies) == 2
+    assert accuracies[-1] == watched.accuracy == plain.accuracy
+    assert accuracies[0] != accuracies[-1]
+    assert "epoch_accuracies" not in plain.evaluation["training"]
+    for run in (plain, watched):
+        other_cores = run.evaluation["training"]["other_cores"]
+        assert other_cores is None or other_cores >= 0
+
+
+@pytest.mark.parametrize(("holdout", "num_images"), [(False, 60_000 - 17), (True, 50_000 - 12)])
+def test_mislabelled_images_are_left_out_of_mnists_training_images(
+    holdout: bool, num_images: int, tmp_path: Path
+) -> None:
+    run = tenfold.train(
+        "classic",
+        holdout=holdout,
+        out=tmp_path / "run",
+        epochs=1,
+        batch_size=1000,
+        hidden_sizes=[10],
+        leave_out_mislabelled=True,
+        report=False,
+    )
+    assert run.evaluation["training"]["num_images"] == num_images
+    assert run.evaluation["num_images"] == 10_000
+    assert run.config.checksums["train"] == MNIST_CHECKSUMS["train"]
+    assert [len(epoch) for epoch in run.read_losses()] == [-(-num_images // 1000)]
+
+
+def test_whole_numbers_in_range_pass() -> None:
+    assert check_whole("--seed", np.uint8(7), 0, 7) == 7
+    assert type(check_whole("--seed", np.uint8(7), 0, 7)) is int
+    for value in (8, -1, 3.0, True, "3", None, math.nan):
+        with pytest.raises(RecipeError) as raised:
+            check_whole("--seed", value, 0, 7)
+        assert str(raised.value) == f"--seed: expected a whole number from 0 to 7, found {value}"
 
 
 @pytest.mark.skipif(

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from tenfold.recipes import Recipe as Recipe
     from tenfold.run import Run as Run
     from tenfold.run import load_run as load_run
+    from tenfold.studies.study import Study as Study
+    from tenfold.studies.study import load_study as load_study
+    from tenfold.studying import compare as compare
+    from tenfold.studying import study as study
     from tenfold.workflow import evaluate as evaluate
     from tenfold.workflow import train as train
 
@@ -25,12 +29,28 @@ _HOMES = {
     "RECIPES": "tenfold.recipes",
     "Recipe": "tenfold.recipes",
     "Run": "tenfold.run",
+    "Study": "tenfold.studies.study",
     "TenfoldError": "tenfold.errors",
+    "compare": "tenfold.studying",
     "evaluate": "tenfold.workflow",
     "load_run": "tenfold.run",
+    "load_study": "tenfold.studies.study",
+    "study": "tenfold.studying",
     "train": "tenfold.workflow",
 }
-__all__ = ["RECIPES", "Recipe", "Run", "TenfoldError", "evaluate", "load_run", "train"]
+__all__ = [
+    "RECIPES",
+    "Recipe",
+    "Run",
+    "Study",
+    "TenfoldError",
+    "compare",
+    "evaluate",
+    "load_run",
+    "load_study",
+    "study",
+    "train",
+]
 
 
 def __getattr__(name: str) -> object:

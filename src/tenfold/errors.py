@@ -4,6 +4,7 @@
     ├── DataError            a data folder, an IDX file or an image that cannot be used
     ├── RecipeError          an unknown recipe, or a field with a value outside its range
     ├── RunError             a run folder that cannot be written, read, or does not fit
+    ├── StudyError           a study that cannot be read, continued or compared
     └── MissingExtraError    packages that Tenfold was installed without
 
 Everything else that escapes Tenfold is a bug. This module imports nothing.
@@ -24,6 +25,10 @@ class RecipeError(TenfoldError):
 
 class RunError(TenfoldError):
     """A run folder cannot be written or read, or does not fit what is asked of it."""
+
+
+class StudyError(TenfoldError):
+    """A study cannot be read, continued or compared."""
 
 
 class MissingExtraError(TenfoldError):

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -44,3 +45,31 @@ def list_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+class OtherPrograms:
+    """Watches how many cores other programs take, from when it is made."""
+
+    def __init__(self) -> None:
+        self.wall, self.own, self.all = _read_clocks()
+
+    def measure_cores(self) -> float | None:
+        """Cores that others kept busy on average since; None where the system does not tell."""
+        wall, own, everything = _read_clocks()
+        if everything is None or self.all is None or wall <= self.wall:
+            return None
+        return max(0.0, (everything - self.all - own + self.own) / (wall - self.wall))
+
+
+def _read_clocks() -> tuple[float, float, float | None]:
+    """Seconds of the wall, of this process on cores, and of all processes on all cores."""
+    wall, own = time.perf_counter(), time.process_time()
+    try:
+        line = Path("/proc/stat").read_text().splitlines()[0]  # Linux only
+    except OSError:
+        return wall, own, None
+    # user nice system idle iowait irq softirq steal guest guest_nice; guest is part of user.
+    user, nice, system, _, _, irq, softirq, steal = map(int, line.split()[1:9])
+    ticks = user + nice + system + irq + softirq + steal
+    # Some sandboxes show nothing but zeros.
+    return wall, own, ticks / os.sysconf("SC_CLK_TCK") if ticks else None

@@ -1,107 +1,229 @@
 """Recipes: everything that decides a training run but the random seed, as plain data.
 
-Each recipe and model config is a frozen dataclass whose fields carry their help and their range;
-command-line flags, checks and error messages come from these alone. No torch.
+Each recipe is made of frozen dataclasses whose fields carry their help and their range
+(`fields.py`). No torch.
 """
 
 import dataclasses
 import difflib
-import numbers
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from tenfold.errors import RecipeError
+from tenfold.fields import check_fields, choice, flag_name, get_allowed, number, several, switch
 
 NAME_PATTERN = "[a-z0-9][a-z0-9-]*"  # it becomes part of a folder's name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Range:
-    """Which numbers a field takes: from `low` to `high`, both included."""
-
-    low: float
-    high: float
-    help: str
-    num_values: tuple[int, int] | None = None  # for a field of several numbers: how many
-
-    def __str__(self) -> str:
-        text = f"from {self.low:g} to {self.high:g}"
-        if self.num_values:
-            return f"{self.num_values[0]} to {self.num_values[1]} whole numbers, each {text}"
-        return text
-
-
-def _ranged(default: Any, **described: Any) -> Any:  # noqa: ANN401 - as dataclasses.field has it
-    return dataclasses.field(default=default, metadata={"range": Range(**described)})
-
-
-def _check(config: "Recipe | PerceptronConfig") -> None:
-    """Raise RecipeError for the first field whose value is of the wrong type or out of range."""
-    field: dataclasses.Field[Any]
-    for field in dataclasses.fields(config):
-        allowed: Range | None = field.metadata.get("range")
-        value = getattr(config, field.name)
-        if allowed is None:
-            continue
-        if allowed.num_values:
-            few, many = allowed.num_values
-            good = (
-                isinstance(value, tuple)
-                and few <= len(value) <= many
-                and all(_is_within(number, int, allowed) for number in value)
-            )
-        else:
-            good = _is_within(value, type(field.default), allowed)
-        if not good:
-            raise RecipeError(describe_bad_value(field.name, value, allowed))
-        # NumPy's numbers are welcome, but not kept: they are no JSON.
-        plain = (
-            tuple(map(int, value))
-            if allowed.num_values
-            else float(value)
-            if isinstance(field.default, float)
-            else int(value)
-        )
-        object.__setattr__(config, field.name, plain)
-
-
-def _is_within(value: object, kind: type, allowed: Range) -> bool:
-    number: Any = value
-    is_number = isinstance(value, numbers.Real if kind is float else numbers.Integral)
-    if isinstance(value, bool) or not is_number:
-        return False
-    return bool(allowed.low <= number <= allowed.high)  # false for NaN too
-
-
-def describe_bad_value(field_name: str, value: object, allowed: Range) -> str:
-    """The message for a value that a field does not take; names flag, value and range."""
-    whole = "a whole number " if isinstance(allowed.low, int) and not allowed.num_values else ""
-    expected = f"{whole}{allowed}"
-    return f"{flag_name(field_name)}: expected {expected}, found {value}"
-
-
-def flag_name(field_name: str) -> str:
-    """The command-line flag of a field: learning_rate is --learning-rate."""
-    return "--" + field_name.replace("_", "-")
+IMAGE_SIZE_PX = 28
+NUM_INPUTS = IMAGE_SIZE_PX**2
+NUM_CLASSES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptronConfig:
     """A perceptron: fully connected layers with ReLU between them."""
 
-    hidden_sizes: tuple[int, ...] = _ranged(
-        (500, 125), low=1, high=10_000, num_values=(1, 8), help="Neurons in each hidden layer."
+    kind: ClassVar[str] = "perceptron"
+
+    hidden_sizes: tuple[int, ...] = several(
+        (500, 125), low=1, high=10_000, fewest=1, most=8, help="Neurons in each hidden layer."
     )
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_fields(self)
 
     def describe(self) -> str:
         """The layers in one line, such as 784-500-125-10."""
-        return "-".join(map(str, (784, *self.hidden_sizes, 10)))
+        return "-".join(map(str, self._sizes()))
+
+    def count_parameters(self) -> int:
+        """Weights and biases."""
+        return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(self._sizes()))
+
+    def count_multiply_adds(self) -> int:
+        """Multiplications, each with an addition, that classifying one image takes."""
+        return sum(inputs * outputs for inputs, outputs in itertools.pairwise(self._sizes()))
+
+    def _sizes(self) -> tuple[int, ...]:
+        return (NUM_INPUTS, *self.hidden_sizes, NUM_CLASSES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionalConfig:
+    """A convolutional network: stages of 3x3 convolutions, each stage at half the size.
+
+    Every convolution is followed by batch normalisation and ReLU; the last one of a stage is pooled
+    2x2 before them. At the end the mean and the maximum of each channel go to one linear layer.
+    """
+
+    kind: ClassVar[str] = "convolutional"
+
+    channels: tuple[int, ...] = several(
+        (32, 64, 128), low=1, high=1024, fewest=1, most=4, help="Channels in each stage."
+    )
+    depths: tuple[int, ...] = several(
+        (1, 2, 2), low=1, high=8, fewest=1, most=4, help="Convolutions in each stage."
+    )
+    first_kernel_px: int = number(
+        5, low=1, high=7, help="Width of the first convolution's kernel, an odd number."
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if len(self.depths) != len(self.channels):
+            raise RecipeError(
+                f"--depths: expected as many as --channels, {len(self.channels)}, "
+                f"found {len(self.depths)}"
+            )
+        if self.first_kernel_px % 2 == 0:
+            raise RecipeError(
+                f"--first-kernel-px: expected an odd number, found {self.first_kernel_px}"
+            )
+
+    def list_convolutions(self) -> list["Convolution"]:
+        """Every convolution, from the image on."""
+        convolutions: list[Convolution] = []
+        inputs, size = 1, IMAGE_SIZE_PX
+        for stage, (outputs, depth) in enumerate(zip(self.channels, self.depths, strict=True)):
+            for i in range(depth):
+                convolutions.append(
+                    Convolution(
+                        num_inputs=inputs,
+                        num_outputs=outputs,
+                        kernel_px=3 if convolutions else self.first_kernel_px,
+                        size_px=size,
+                        is_pooled=i == depth - 1 and stage < len(self.channels) - 1,
+                    )
+                )
+                inputs = outputs
+            size //= 2
+        return convolutions
+
+    def describe(self) -> str:
+        """The stages in one line, such as conv 1x32 2x64 2x128."""
+        stages = zip(self.depths, self.channels, strict=True)
+        return "conv " + " ".join(f"{depth}x{channels}" for depth, channels in stages)
+
+    def count_parameters(self) -> int:
+        """Weights, biases, and the factor and offset of each normalised channel."""
+        return (2 * self.channels[-1] + 1) * NUM_CLASSES + sum(
+            (one.num_inputs * one.kernel_px**2 + 2) * one.num_outputs
+            for one in self.list_convolutions()
+        )
+
+    def count_multiply_adds(self) -> int:
+        """Multiplications, each with an addition, that classifying one image takes."""
+        return 2 * self.channels[-1] * NUM_CLASSES + sum(
+            one.num_inputs * one.num_outputs * one.kernel_px**2 * one.size_px**2
+            for one in self.list_convolutions()
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolution:
+    """One convolution of a network; `size_px` is the width of the images that it works on."""
+
+    num_inputs: int
+    num_outputs: int
+    kernel_px: int
+    size_px: int
+    is_pooled: bool
+
+
+ModelConfig = PerceptronConfig | ConvolutionalConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """How the weights follow their gradients, and how far at which time."""
+
+    optimizer: str = choice("adam", "sgd", help="The rule by which weights follow gradients.")
+    learning_rate: float = number(
+        0.001, low=1e-7, high=10.0, help="The optimizer's step size, at its peak."
+    )
+    momentum: float = number(
+        0.9, low=0.0, high=0.9999, help="How much of the last step SGD keeps (Nesterov's way)."
+    )
+    weight_decay: float = number(
+        0.0,
+        low=0.0,
+        high=1.0,
+        help="How much weights shrink: a share of each step's learning rate with Adam (AdamW), "
+        "an addition to the gradient with SGD.",
+    )
+    schedule: str = choice(
+        "constant",
+        "one-cycle",
+        help="The learning rate over time: as it is, or up from 0 to its peak and down to 0.",
+    )
+    warmup: float = number(
+        0.1, low=0.0, high=0.9, help="The share of a cycle in which the learning rate rises."
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def scale_at(self, step: int, num_steps: int) -> float:
+        """The share of the learning rate that a step (from 0) of so many uses."""
+        if self.schedule == "constant":
+            return 1.0
+        num_rising = round(self.warmup * num_steps)
+        if step < num_rising:
+            return (step + 1) / num_rising
+        return (num_steps - step) / (num_steps - num_rising)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationConfig:
+    """How much training images are altered at random; nothing by default."""
+
+    rotation_degrees: float = number(
+        0.0, low=0.0, high=180.0, help="Images are turned by up to this, either way."
+    )
+    shift_px: float = number(
+        0.0, low=0.0, high=14.0, help="Images are moved by up to this along each axis."
+    )
+    scale: float = number(
+        0.0, low=0.0, high=1.0, help="Width and height change by factors of up to e^this."
+    )
+    shear: float = number(
+        0.0, low=0.0, high=1.0, help="Rows are moved by up to this times their height."
+    )
+    elastic_px: float = number(
+        0.0, low=0.0, high=10.0, help="Standard deviation of a smooth random displacement."
+    )
+    stroke: float = number(
+        0.0, low=0.0, high=1.0, help="Strokes grow or shrink by up to this share of a pixel."
+    )
+
+    interpolation: str = choice(
+        "bilinear",
+        "bicubic",
+        help="How pixels are read between pixels: smoothly, or as sharp as they are.",
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether images stay as they are."""
+        return not self.describe()
+
+    def describe(self) -> str:
+        """What is altered and how much, in one line; empty if nothing is."""
+        parts = (
+            (self.rotation_degrees, "rotation ±{:g}°"),
+            (self.shift_px, "shift ±{:g} px"),
+            (self.scale, "scale e^±{:g}"),
+            (self.shear, "shear ±{:g}"),
+            (self.elastic_px, "elastic {:g} px"),
+            (self.stroke, "stroke ±{:g} px"),
+        )
+        return ", ".join(text.format(strength) for strength, text in parts if strength)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,89 +235,189 @@ class Recipe:
 
     name: str
     summary: str
-    model: PerceptronConfig = PerceptronConfig()
-    learning_rate: float = _ranged(0.001, low=1e-7, high=1.0, help="Adam's step size.")
-    batch_size: int = _ranged(100, low=1, high=60_000, help="Images in each optimizer step.")
-    epochs: int = _ranged(5, low=1, high=10_000, help="Passes over the training images.")
+    model: ModelConfig = PerceptronConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    batch_size: int = number(100, low=1, high=60_000, help="Images in each optimizer step.")
+    epochs: int = number(5, low=1, high=10_000, help="Passes over the training images.")
+    clean_share: float = number(
+        0.0,
+        low=0.0,
+        high=1.0,
+        help="The share of epochs, the last, in which images stay as they are.",
+    )
+    members: int = number(
+        1, low=1, high=100, help="Models, each of its own seed, whose probabilities are averaged."
+    )
+    leave_out_mislabelled: bool = switch(
+        False, help="Train without the MNIST images whose labels are known to be wrong."
+    )
+    precision: str = choice(
+        "float32",
+        "bfloat16",
+        help="In what convolutions multiply; sums and weights are always float32.",
+    )
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME_PATTERN, self.name):
             raise RecipeError(
                 f"name: expected lower-case letters, digits and dashes, found {self.name!r}"
             )
-        _check(self)
+        check_fields(self)
+        if self.precision != "float32" and isinstance(self.model, PerceptronConfig):
+            raise RecipeError(
+                "--precision: expected float32, for a perceptron has no convolutions, "
+                f"found {self.precision}"
+            )
+
+    def list_member_seeds(self, seed: int) -> list[int]:
+        """The seeds of the models that a run with `seed` trains: no two runs have one in common.
+
+        With one member it is the run's own seed.
+        """
+        return list(range(self.members * seed, self.members * (seed + 1)))
+
+    def count_clean_epochs(self) -> int:
+        """The last epochs, in which images are not altered."""
+        return round(self.clean_share * self.epochs)
+
+    def count_parameters(self) -> int:
+        """Weights and biases of all members."""
+        return self.members * self.model.count_parameters()
+
+    def count_multiply_adds(self) -> int:
+        """Multiplications, each with an addition, that classifying one image takes."""
+        return self.members * self.model.count_multiply_adds()
+
+    def describe_model(self) -> str:
+        """The model in one line."""
+        return f"{self.members} of " * (self.members > 1) + self.model.describe()
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON values; `Recipe.from_json` reads them back."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        return {**values, "model": {"kind": self.model.kind, **values["model"]}}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Recipe":
         """The recipe that `to_json` wrote. Raises RecipeError for fields it does not know."""
         try:
-            model = PerceptronConfig(
-                **{name: tuple(value) for name, value in values["model"].items()}
-            )
-            return cls(**{**values, "model": model})
-        except (TypeError, KeyError, AttributeError) as error:
+            model = dict(values["model"])
+            kind = MODEL_KINDS[model.pop("kind")]
+            parts = {
+                "model": kind(**{name: _from_list(value) for name, value in model.items()}),
+                "optimizer": OptimizerConfig(**values["optimizer"]),
+                "augmentation": AugmentationConfig(**values["augmentation"]),
+            }
+            return cls(**{**values, **parts})
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise RecipeError(f"expected a recipe of this version of Tenfold: {error}") from error
 
     def replace(self, **changes: Any) -> "Recipe":  # noqa: ANN401 - checked against the fields
-        """This recipe with some fields changed, those of its model included.
+        """This recipe with some fields changed, those of its parts included.
 
         Raises RecipeError for a field that the recipe does not have or a value out of range.
         """
-        known = list_fields()
+        known = list_fields(self)
         for name in changes:
             if name not in known:
                 raise RecipeError(
-                    f"{flag_name(name)}: no such field of a recipe; there are: "
+                    f"{flag_name(name)}: no such field of a recipe with this model; there are: "
                     f"{', '.join(map(flag_name, known))}"
                 )
-        of_model = {name: changes.pop(name) for name in list(changes) if name in MODEL_FIELDS}
-        if of_model:
-            of_model = {
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in of_model.items()
+        parts: dict[str, Any] = {}
+        for part_name in PARTS:
+            part = getattr(self, part_name)
+            of_part = {
+                field.name: _from_list(changes.pop(field.name))
+                for field in dataclasses.fields(part)
+                if field.name in changes
             }
-            changes["model"] = dataclasses.replace(self.model, **of_model)
-        return dataclasses.replace(self, **changes)
+            if of_part:
+                parts[part_name] = dataclasses.replace(part, **of_part)
+        return dataclasses.replace(self, **changes, **parts)
 
     def changes(self) -> dict[str, Any]:
         """The fields in which this recipe differs from the one that it is named after."""
         original = RECIPES.get(self.name)
         if original is None:
             return {}
-        mine, theirs = _flatten(self), _flatten(original)
-        return {name: mine[name] for name in mine if mine[name] != theirs[name]}
+        mine, theirs = self.flatten(), original.flatten()
+        return {name: mine[name] for name in mine if mine[name] != theirs.get(name)}
+
+    def flatten(self) -> dict[str, Any]:
+        """Every field that can be changed with its value, those of the parts included."""
+        holders = (self, *(getattr(self, part) for part in PARTS))
+        return {
+            field.name: getattr(holder, field.name)
+            for holder in holders
+            for field in dataclasses.fields(holder)
+            if get_allowed(field)
+        }
 
 
-MODEL_FIELDS = {field.name: field for field in dataclasses.fields(PerceptronConfig)}
+PARTS = ("model", "optimizer", "augmentation")
+MODEL_KINDS: Mapping[str, type[ModelConfig]] = MappingProxyType(
+    {kind.kind: kind for kind in (PerceptronConfig, ConvolutionalConfig)}
+)
 
 
-def list_fields() -> dict[str, dataclasses.Field[Any]]:
-    """Every field that can be changed by a flag, its name first."""
-    own = {field.name: field for field in dataclasses.fields(Recipe) if "range" in field.metadata}
-    return {**own, **MODEL_FIELDS}
+def _from_list(value: Any) -> Any:  # noqa: ANN401 - JSON and callers may have lists for tuples
+    return tuple(value) if isinstance(value, list) else value
 
 
-def _flatten(recipe: Recipe) -> dict[str, Any]:
+def list_fields(recipe: Recipe | None = None) -> dict[str, dataclasses.Field[Any]]:
+    """Every field that can be changed by a flag, by name: of a recipe, or of any recipe."""
+    models: list[Any] = [*MODEL_KINDS.values()] if recipe is None else [recipe.model]
     return {
-        name: getattr(recipe.model if name in MODEL_FIELDS else recipe, name)
-        for name in list_fields()
+        field.name: field
+        for holder in (Recipe, OptimizerConfig, AugmentationConfig, *models)
+        for field in dataclasses.fields(holder)
+        if get_allowed(field)
     }
 
+
+CLASSIC = Recipe(
+    name="classic",
+    summary="the well-known exercise: a perceptron with ReLU, Adam, cross-entropy",
+)
+CLASSIC_AUGMENTED = Recipe(
+    name="classic-augmented",
+    summary="the same perceptron, trained longer on altered images",
+    optimizer=OptimizerConfig(learning_rate=0.002, weight_decay=0.05, schedule="one-cycle"),
+    augmentation=AugmentationConfig(
+        rotation_degrees=12.0, shift_px=1.5, scale=0.12, shear=0.12, elastic_px=0.8
+    ),
+    batch_size=128,
+    epochs=150,
+)
+STRONG = Recipe(
+    name="strong",
+    summary="a small convolutional network, trained on altered images",
+    model=ConvolutionalConfig(),
+    optimizer=OptimizerConfig(
+        optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, schedule="one-cycle"
+    ),
+    augmentation=AugmentationConfig(
+        rotation_degrees=12.0,
+        shift_px=1.5,
+        scale=0.12,
+        shear=0.12,
+        elastic_px=0.8,
+        interpolation="bicubic",
+    ),
+    batch_size=125,
+    epochs=24,
+    clean_share=0.125,
+    leave_out_mislabelled=True,
+    precision="bfloat16",
+)
+ENSEMBLE = dataclasses.replace(
+    STRONG, name="ensemble", summary="five runs of strong, their probabilities averaged", members=5
+)
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {
-        recipe.name: recipe
-        for recipe in (
-            Recipe(
-                name="classic",
-                summary="the well-known exercise: a perceptron with ReLU, Adam, cross-entropy",
-            ),
-        )
-    }
+    {recipe.name: recipe for recipe in (CLASSIC, CLASSIC_AUGMENTED, STRONG, ENSEMBLE)}
 )
 
 

@@ -121,6 +121,7 @@ class Run:
             f'<img alt="{name}" style="max-width: min(100%, 46em); display: block" '
             f'src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
             for name, path in self.figures.items()
+            if path.exists()  # a study's runs have none until they are evaluated again
         )
         headline = html.escape(self.evaluation["headline"])
         return f"<p><strong>{headline}</strong><br>{html.escape(str(self.report))}</p>{figures}"

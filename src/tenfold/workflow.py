@@ -3,6 +3,7 @@
 Torch and matplotlib are imported when a call needs them, not before.
 """
 
+import dataclasses
 import datetime
 import importlib.util
 import math
@@ -13,9 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenfold.data.mnist import LabelledImages, Part, load_part, split_holdout
+from tenfold.data.mnist import (
+    LabelledImages,
+    Part,
+    leave_out_mislabelled,
+    load_part,
+    split_holdout,
+)
 from tenfold.errors import DataError, MissingExtraError, RecipeError, RunError
-from tenfold.machine import describe_machine, list_versions
+from tenfold.machine import OtherPrograms, describe_machine, list_versions
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
     CONFIG,
@@ -41,7 +48,7 @@ if TYPE_CHECKING:
 
 MAX_SEED = 2**32 - 1
 MAX_THREADS = 1024
-TRAIN_PACKAGES = ("torch", "safetensors", "matplotlib", "jinja2")
+TRAIN_PACKAGES = ("torch", "safetensors", "matplotlib", "jinja2", "scipy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +72,9 @@ def train(
     data: str | Path | None = None,
     out: str | Path | None = None,
     threads: int | None = None,
+    by_epoch: bool = False,
+    report: bool = True,
+    members_from: str | Path | None = None,
     on_progress: Callable[[TrainingProgress], None] | None = None,
     **changes: Any,  # noqa: ANN401 - checked against the recipe's fields
 ) -> Run:
@@ -74,7 +84,10 @@ def train(
     `holdout` trains on the first five sixths of the training images and evaluates on the rest; the
     test images are not opened. `data` is a folder of IDX files or of image folders, the embedded
     MNIST if None. `out` is the run's folder, by default a new one in ./runs. `threads` are the most
-    that a step uses, by default PyTorch's own choice up to 8.
+    that a step uses, by default PyTorch's own choice up to 8. `by_epoch` also measures the accuracy
+    after every epoch; without `report` no figures and no report are made, which `evaluate` can do
+    later. `members_from` is a folder with runs of an ensemble's members, named by their seeds, as a
+    study of the single recipe leaves it: members that are there are not trained again.
 
     Raises RecipeError, DataError or RunError for what cannot be used; a run that fails or is
     interrupted stays in its folder as unfinished.
@@ -82,20 +95,22 @@ def train(
     require_train_extra()
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     recipe = recipe.replace(**changes)
-    seed = _check_whole("--seed", seed, 0, MAX_SEED)
+    seed = check_whole("--seed", seed, 0, MAX_SEED)
     if threads is not None:
-        threads = _check_whole("--threads", threads, 1, MAX_THREADS)
+        threads = check_whole("--threads", threads, 1, MAX_THREADS)
     data_folder = None if data is None else Path(data)
     training_images = load_part(data_folder, "train")
     if holdout:
         training_images, evaluated = split_holdout(training_images)
     else:
         evaluated = load_part(data_folder, "test")
+    if recipe.leave_out_mislabelled:
+        training_images = leave_out_mislabelled(training_images)
 
     import torch
 
     from tenfold.evaluation.predictions import predict
-    from tenfold.models.perceptron import build_perceptron
+    from tenfold.models.build import build_classifier
     from tenfold.training.threads import choose_num_threads
     from tenfold.training.weights import dump_weights
 
@@ -121,21 +136,44 @@ def train(
     write_json(path / CONFIG, config.to_json())
     torch.set_num_threads(num_threads)
     try:
+        others = OtherPrograms()
         start = time.perf_counter()
-        model = build_perceptron(recipe.model, seed)
-        losses = _train(model, config, training_images, path, on_progress)
-        seconds = time.perf_counter() - start
+        model = build_classifier(recipe, seed)
+        watch = None
+        if by_epoch and recipe.members == 1:
+
+            def watch() -> float:
+                predicted_N = predict(model, evaluated.images_NHW).labels_N
+                return float((predicted_N == evaluated.labels_N).mean())
+
+        trained = _train(
+            model,
+            config,
+            training_images,
+            path,
+            on_progress=on_progress,
+            watch=watch,
+            members_from=None if members_from is None else Path(members_from),
+        )
+        seconds = time.perf_counter() - start - trained.watching_seconds + trained.reused_seconds
+        # Of members that were trained before, nobody knows beside what.
+        other_cores = None if trained.reused_seconds else others.measure_cores()
         weights = dump_weights(model, recipe, seed)
         write_file(path / WEIGHTS, weights)
-        training = {
+        training: dict[str, Any] = {
             "seconds": seconds,
+            "other_cores": other_cores,
             "num_images": len(training_images),
-            "images_per_second": len(training_images) * recipe.epochs / seconds,
+            "images_per_second": len(training_images) * len(trained.losses) / seconds,
             "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
             "weights_sha256": hash_file(path / WEIGHTS),
         }
+        if trained.accuracies:
+            training["epoch_accuracies"] = trained.accuracies
         predictions = predict(model, evaluated.images_NHW)
-        _write_evaluation(path, config, evaluated, predictions, losses, training)
+        _write_evaluation(
+            path, config, evaluated, predictions, trained.losses, training, report=report
+        )
     except BaseException as error:
         error.add_note(f"the unfinished run stays in {path}")
         raise
@@ -183,10 +221,10 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
                 )
 
     from tenfold.evaluation.predictions import predict
-    from tenfold.models.perceptron import build_perceptron
+    from tenfold.models.build import build_classifier
     from tenfold.training.weights import load_weights
 
-    model = build_perceptron(config.recipe.model, config.seed)
+    model = build_classifier(config.recipe, config.seed)
     load_weights(model, run.weights_path)
     predictions = predict(model, evaluated.images_NHW)
     _write_evaluation(
@@ -210,11 +248,22 @@ def require_train_extra() -> None:
         )
 
 
-def _check_whole(flag: str, value: object, low: int, high: int) -> int:
+def check_whole(flag: str, value: object, low: int, high: int) -> int:
+    """The value as an int. Raises RecipeError if it is no whole number from `low` to `high`."""
     is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_whole or not low <= int(value) <= high:  # type: ignore[call-overload]
         raise RecipeError(f"{flag}: expected a whole number from {low} to {high}, found {value}")
     return int(value)  # type: ignore[call-overload,no-any-return]
+
+
+@dataclass
+class _Trained:
+    """What training gave: losses, a list an epoch, and what `watch` said after each epoch."""
+
+    losses: list[list[float]]
+    accuracies: list[float]
+    watching_seconds: float = 0.0
+    reused_seconds: float = 0.0  # that members took which were not trained again
 
 
 def _train(
@@ -222,46 +271,92 @@ def _train(
     config: RunConfig,
     images: LabelledImages,
     path: Path,
+    *,
     on_progress: Callable[[TrainingProgress], None] | None,
-) -> list[list[float]]:
-    """Train, writing the losses as they come; return them, a list for each epoch."""
+    watch: Callable[[], float] | None,
+    members_from: Path | None,
+) -> _Trained:
+    """Train, writing the losses as they come; `watch` is called for an accuracy at epoch ends."""
     from tenfold.data.batches import count_batches
+    from tenfold.models.build import list_members
     from tenfold.training.loop import train_model
+    from tenfold.training.weights import load_weights
 
     recipe = config.recipe
     num_batches = count_batches(len(images), recipe.batch_size)
-    losses: list[list[float]] = [[] for _ in range(recipe.epochs)]
+    num_epochs = recipe.members * recipe.epochs
+    trained = _Trained([], [])
+    losses = trained.losses
     start = time.perf_counter()
     with reporting_disk_errors(path / LOSSES):
         file = (path / LOSSES).open("x")
     with file:
-        for new in train_model(model, recipe, images.images_NHW, images.labels_N, seed=config.seed):
-            if not all(map(math.isfinite, new.losses)):
-                raise RunError(
-                    f"{path}: training diverged in epoch {new.epoch + 1}: expected finite losses, "
-                    f"found {next(x for x in new.losses if not math.isfinite(x))}. "
-                    "Try a smaller --learning-rate."
-                )
-            with reporting_disk_errors(path / LOSSES):
-                append_losses(file, new.epoch, new.first_batch, new.losses)
-            losses[new.epoch] += new.losses
-            if on_progress is not None:
-                done = len(losses[new.epoch])
-                step, num_steps = new.epoch * num_batches + done, recipe.epochs * num_batches
-                images_done = new.epoch * len(images) + min(done * recipe.batch_size, len(images))
-                seconds = time.perf_counter() - start
-                on_progress(
-                    TrainingProgress(
-                        step=step,
-                        num_steps=num_steps,
-                        epoch=new.epoch + 1,
-                        num_epochs=recipe.epochs,
-                        mean_loss=sum(losses[new.epoch]) / done,
-                        images_per_second=images_done / seconds,
-                        seconds_left=seconds * (num_steps / step - 1),
+        for member, seed in zip(
+            list_members(model), recipe.list_member_seeds(config.seed), strict=True
+        ):
+            first_epoch = len(losses)
+            known = None if members_from is None else _find_member(members_from, config, seed)
+            if known is not None:
+                load_weights(member, known.weights_path)
+                losses += known.read_losses()
+                trained.reused_seconds += known.state["training"]["seconds"]
+                with reporting_disk_errors(path / LOSSES):
+                    for epoch in range(first_epoch, len(losses)):
+                        append_losses(file, epoch, 0, losses[epoch])
+                continue
+            losses += [[] for _ in range(recipe.epochs)]
+            for new in train_model(member, recipe, images.images_NHW, images.labels_N, seed):
+                epoch = first_epoch + new.epoch
+                if not all(map(math.isfinite, new.losses)):
+                    raise RunError(
+                        f"{path}: training diverged in epoch {epoch + 1}: expected finite losses, "
+                        f"found {next(x for x in new.losses if not math.isfinite(x))}. "
+                        "Try a smaller --learning-rate."
                     )
-                )
-    return losses
+                with reporting_disk_errors(path / LOSSES):
+                    append_losses(file, epoch, new.first_batch, new.losses)
+                losses[epoch] += new.losses
+                done = len(losses[epoch])
+                if watch is not None and done == num_batches:
+                    before = time.perf_counter()
+                    trained.accuracies.append(watch())
+                    trained.watching_seconds += time.perf_counter() - before
+                if on_progress is not None:
+                    step, num_steps = epoch * num_batches + done, num_epochs * num_batches
+                    images_done = epoch * len(images) + min(done * recipe.batch_size, len(images))
+                    seconds = time.perf_counter() - start - trained.watching_seconds
+                    on_progress(
+                        TrainingProgress(
+                            step=step,
+                            num_steps=num_steps,
+                            epoch=epoch + 1,
+                            num_epochs=num_epochs,
+                            mean_loss=sum(losses[epoch]) / done,
+                            images_per_second=images_done / seconds,
+                            seconds_left=seconds * (num_steps / step - 1),
+                        )
+                    )
+    return trained
+
+
+def _find_member(folder: Path, config: RunConfig, seed: int) -> Run | None:
+    """The finished run of one member of an ensemble, None if it is not there.
+
+    Raises RunError if the run that is there is of another recipe or other data.
+    """
+    if not (folder / str(seed)).is_dir():
+        return None
+    run = load_run(folder / str(seed))
+    expected = dataclasses.replace(
+        config.recipe, members=1, name=run.config.recipe.name, summary=run.config.recipe.summary
+    )
+    same_data = run.config.checksums == config.checksums and run.config.holdout == config.holdout
+    if run.config.recipe != expected or run.config.seed != seed or not same_data:
+        raise RunError(
+            f"{run.path}: expected a run of the ensemble's member with seed {seed}, found one of "
+            "another recipe, seed or data"
+        )
+    return run
 
 
 def _write_evaluation(
@@ -271,38 +366,44 @@ def _write_evaluation(
     predictions: Any,  # noqa: ANN401 - its module needs torch
     losses: list[list[float]],
     training: dict[str, Any],
+    *,
+    report: bool = True,
 ) -> None:
-    """Write evaluation.json, the figures and the report."""
+    """Write evaluation.json and, for a report, the figures and the page."""
     from tenfold.evaluation.evaluation import build_evaluation
-    from tenfold.evaluation.report import ReportFigure, build_report
+
+    evaluation = build_evaluation(config, evaluated, predictions, losses, training)
+    write_json(path / EVALUATION, evaluation)
+    if not report:
+        return
+    from tenfold.evaluation.page import PageFigure
+    from tenfold.evaluation.report import build_report
     from tenfold.figures.confusion import draw_confusions
     from tenfold.figures.images import draw_misclassified
     from tenfold.figures.loss import draw_losses
     from tenfold.figures.style import DARK, LIGHT
 
-    evaluation = build_evaluation(config, evaluated, predictions, losses, training)
     figures = {
-        "loss_per_batch": ReportFigure(
+        "loss_per_batch": PageFigure(
             title="Training loss per batch",
             description="The training loss against the batch, one curve for each epoch.",
             light=draw_losses(losses, LIGHT),
             dark=draw_losses(losses, DARK),
         ),
-        "confusion_matrix": ReportFigure(
+        "confusion_matrix": PageFigure(
             title="Confusion matrix",
             description="How many images of each true label got each label.",
             light=draw_confusions(evaluation, LIGHT),
             dark=draw_confusions(evaluation, DARK),
         ),
-        "misclassified": ReportFigure(
+        "misclassified": PageFigure(
             title="Misclassified digits",
             description="Misclassified images with true label, given label and confidence.",
             light=draw_misclassified(evaluated.images_NHW, evaluation, LIGHT),
             dark=draw_misclassified(evaluated.images_NHW, evaluation, DARK),
         ),
     }
-    write_json(path / EVALUATION, evaluation)
     for name, figure in figures.items():
         write_file(path / FIGURES[name], figure.light)
-    report = build_report(config, evaluation, list(figures.values()))
-    write_file(path / REPORT, report)
+    page = build_report(config, evaluation, list(figures.values()))
+    write_file(path / REPORT, page)

@@ -41,8 +41,9 @@ def test_every_flag_reaches_the_run(
     assert printed["part"] == "validation"
     config = json.loads(Path(out, "config.json").read_text())
     recipe = config["recipe"]
-    assert (recipe["epochs"], recipe["batch_size"], recipe["learning_rate"]) == (1, 64, 3e-4)
-    assert recipe["model"] == {"hidden_sizes": [40, 20]}
+    assert (recipe["epochs"], recipe["batch_size"]) == (1, 64)
+    assert recipe["optimizer"]["learning_rate"] == 3e-4
+    assert recipe["model"] == {"kind": "perceptron", "hidden_sizes": [40, 20]}
     assert (config["seed"], config["holdout"], config["threads"]) == (7, True, 1)
 
 
@@ -59,12 +60,24 @@ def test_evaluate_prints_the_findings_and_json(
     assert evaluation == json.loads(Path(out, "evaluation.json").read_text())
 
 
-def test_recipes_lists_the_classic(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("columns", [80, 160])
+def test_recipes_lists_every_recipe(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
     assert main(["recipes"]) == 0
-    assert re.search(r"classic +784-500-125-10 +0.001 +100 +5", capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= columns
+    assert re.search(r"^classic +784-500-125-10 +456,385 +the well", printed, re.MULTILINE)
+    for recipe in tenfold.RECIPES.values():
+        assert re.search(rf"^{recipe.name} ", printed, re.MULTILINE)
+        assert recipe.summary in " ".join(printed.split())  # on narrow terminals in several lines
+
+
+def test_recipes_as_json_are_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes", "--json"]) == 0
-    [recipe] = json.loads(capsys.readouterr().out)
-    assert recipe["name"] == "classic"
+    printed = [tenfold.Recipe.from_json(values) for values in json.loads(capsys.readouterr().out)]
+    assert printed == list(tenfold.RECIPES.values())
 
 
 def test_data_shows_counts_checksums_and_digits(
@@ -96,7 +109,7 @@ def test_data_as_json(small_data: Path, capsys: pytest.CaptureFixture[str]) -> N
         ("train --epochs 0", "--epochs: expected a whole number from 1 to 10000, found 0"),
         ("train --epochs many", "--epochs: expected a whole number from 1 to 10000, found many"),
         ("train --batch-size 1e9", "--batch-size: expected a whole number from 1 to 60000"),
-        ("train --learning-rate nan", "--learning-rate: expected from 1e-07 to 1, found nan"),
+        ("train --learning-rate nan", "--learning-rate: expected from 1e-07 to 10, found nan"),
         ("train --hidden-sizes 5 0", "--hidden-sizes: expected 1 to 8 whole numbers, each from"),
         ("train --seed -1", "--seed: expected a whole number from 0 to 4294967295, found -1"),
         ("train --seed one", "Invalid value for --seed: expected a whole number, found one."),
@@ -198,7 +211,7 @@ def test_an_installation_without_the_extra_says_what_to_install(
 ) -> None:
     # -S leaves out the installed packages; those of the core are linked in again.
     installed = Path(sysconfig.get_paths()["purelib"])
-    extra = ("torch", "safetensors", "matplotlib", "jinja2")
+    extra = ("torch", "safetensors", "matplotlib", "jinja2", "scipy")
     for path in installed.iterdir():
         if path.name not in extra and path.suffix not in (".pth", ".dist-info"):
             (tmp_path / path.name).symlink_to(path)
@@ -214,8 +227,8 @@ def test_an_installation_without_the_extra_says_what_to_install(
     assert done.returncode == 2, done.stderr
     assert done.stderr == (
         "tenfold: expected the packages of the extra 'train', found no torch, safetensors, "
-        "matplotlib, jinja2. Install them: pip install '.[train]' (see the README for PyTorch's "
-        "CPU build)\n"
+        "matplotlib, jinja2, scipy. Install them: pip install '.[train]' (see the README for "
+        "PyTorch's CPU build)\n"
     )
 
 

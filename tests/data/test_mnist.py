@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import hashlib
 import shutil
@@ -14,8 +15,10 @@ from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import (
     EMBEDDED_FOLDER,
     IMAGE_FORMATS,
+    MISLABELLED,
     MNIST_CHECKSUMS,
     LabelledImages,
+    leave_out_mislabelled,
     load_part,
     split_holdout,
 )
@@ -199,6 +202,37 @@ def test_too_few_images_to_hold_out_are_refused() -> None:
     with pytest.raises(DataError) as raised:
         split_holdout(few_images(5))
     assert str(raised.value) == "hold-out: expected at least 6 training images, found 5"
+
+
+def test_images_with_wrong_labels_are_listed_once_and_in_order() -> None:
+    assert list(MISLABELLED) == sorted(set(MISLABELLED))
+    assert 0 <= min(MISLABELLED) < max(MISLABELLED) < 60_000
+
+
+def test_a_clear_3_labelled_5_is_left_out(training: LabelledImages) -> None:
+    assert training.labels_N[40144] == 5
+    kept = leave_out_mislabelled(training)
+    assert len(kept) == 60_000 - len(MISLABELLED)
+    assert kept.checksums == training.checksums
+    # The others stay, in their order, with their labels.
+    expected = [i for i in range(60_000) if i not in MISLABELLED]
+    np.testing.assert_array_equal(kept.labels_N, training.labels_N[expected])
+    np.testing.assert_array_equal(kept.images_NHW, training.images_NHW[expected])
+    assert not (kept.images_NHW == training.images_NHW[40144]).all((1, 2)).any()
+
+
+def test_wrong_labels_are_left_out_of_what_a_holdout_trains_on(training: LabelledImages) -> None:
+    first, _ = split_holdout(training)
+    kept = leave_out_mislabelled(first)
+    assert len(kept) == 50_000 - sum(i < 50_000 for i in MISLABELLED)
+    np.testing.assert_array_equal(
+        kept.labels_N, np.delete(first.labels_N, [i for i in MISLABELLED if i < 50_000])
+    )
+
+
+def test_other_data_are_not_searched_for_wrong_labels(training: LabelledImages) -> None:
+    other = dataclasses.replace(training, checksums=("a", "b"))
+    assert leave_out_mislabelled(other) is other
 
 
 def test_image_folders_are_read_by_digit_and_name(tmp_path: Path) -> None:

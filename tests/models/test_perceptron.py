@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from tenfold.data.mnist import LabelledImages
-from tenfold.models.perceptron import build_perceptron
+from tenfold.models.build import build_model
 from tenfold.recipes import RECIPES, PerceptronConfig
 
 CLASSIC = RECIPES["classic"].model
@@ -19,7 +19,7 @@ def build_sequential(*sizes: int, seed: int) -> nn.Sequential:
 
 
 def test_classic_has_the_parameters_of_the_brief() -> None:
-    model = build_perceptron(CLASSIC, seed=0)
+    model = build_model(CLASSIC, seed=0)
     assert sum(parameter.numel() for parameter in model.parameters()) == 456_385
     shapes = [tuple(parameter.shape) for parameter in model.parameters()]
     assert shapes == [(500, 784), (500,), (125, 500), (125,), (10, 125), (10,)]
@@ -32,7 +32,7 @@ def test_it_is_initialised_as_pytorch_does_after_manual_seed(
 ) -> None:
     with torch.random.fork_rng(devices=[]):
         expected = build_sequential(784, *hidden_sizes, 10, seed=3)
-    model = build_perceptron(PerceptronConfig(hidden_sizes=hidden_sizes), seed=3)
+    model = build_model(PerceptronConfig(hidden_sizes=hidden_sizes), seed=3)
     for mine, theirs in zip(model.parameters(), expected.parameters(), strict=True):
         assert torch.equal(mine, theirs)
 
@@ -41,21 +41,9 @@ def test_it_computes_what_a_sequential_computes(test_images: LabelledImages) -> 
     with torch.random.fork_rng(devices=[]):
         expected = build_sequential(784, 500, 125, 10, seed=3)
     images = torch.tensor(test_images.images_NHW[:50]) / 255
-    model = build_perceptron(CLASSIC, seed=3)
+    model = build_model(CLASSIC, seed=3)
     with torch.inference_mode():
         logits = model(images)
         assert logits.shape == (50, 10)
         assert torch.equal(logits, expected(images))
         assert torch.equal(logits, model(images.flatten(1)))
-
-
-def test_seeds_decide_the_weights() -> None:
-    first, same, other = (build_perceptron(CLASSIC, seed).layers[0] for seed in (1, 1, 2))
-    assert torch.equal(first.state_dict()["weight"], same.state_dict()["weight"])
-    assert not torch.equal(first.state_dict()["weight"], other.state_dict()["weight"])
-
-
-def test_the_global_generator_is_left_as_it_was() -> None:
-    before = torch.random.get_rng_state()
-    build_perceptron(CLASSIC, seed=5)
-    assert torch.equal(torch.random.get_rng_state(), before)

@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.data.mnist import LabelledImages
-from tenfold.models.perceptron import build_perceptron
-from tenfold.recipes import PerceptronConfig
+from tenfold.models.build import build_model
+from tenfold.models.perceptron import Perceptron
+from tenfold.recipes import RECIPES, ConvolutionalConfig, PerceptronConfig, Recipe
 from tenfold.training.gradients import (
     AutogradGradients,
     PerceptronGradients,
@@ -16,6 +17,12 @@ from tenfold.training.gradients import (
 from tenfold.training.parameters import flatten_parameters
 from tenfold.training.products import Products
 
+CLASSIC = RECIPES["classic"]
+SMALL_CONVOLUTIONAL = Recipe(
+    name="small",
+    summary="fast to train",
+    model=ConvolutionalConfig(channels=(4, 8), depths=(1, 1)),
+)
 HAS_ONEDNN = Products().has_onednn
 LIBRARIES = [
     "mkl",
@@ -23,6 +30,12 @@ LIBRARIES = [
         "onednn", marks=pytest.mark.skipif(not HAS_ONEDNN, reason="PyTorch is without oneDNN")
     ),
 ]
+
+
+def build_perceptron(config: PerceptronConfig, seed: int) -> Perceptron:
+    model = build_model(config, seed)
+    assert isinstance(model, Perceptron)
+    return model
 
 
 def take_batch(test_images: LabelledImages, first: int, num_images: int) -> tuple[Tensor, Tensor]:
@@ -42,7 +55,11 @@ def differentiate(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Ten
 
 
 def assert_equal_to_autograd(
-    model: nn.Module, loss: Tensor, gradients: Tensor, images: Tensor, labels: Tensor
+    model: nn.Module,
+    loss: Tensor,
+    gradients: Tensor,
+    images: Tensor,
+    labels: Tensor,
 ) -> None:
     # Single precision keeps seven digits; what is lost is lost on sums as large as the largest.
     single_loss, single = differentiate(model, images, labels)
@@ -140,7 +157,7 @@ def test_the_values_are_left_alone(test_images: LabelledImages) -> None:
 def test_other_models_are_left_to_autograd(test_images: LabelledImages) -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 20), nn.Tanh(), nn.Linear(20, 10))
     flat = flatten_parameters(model)
-    gradients = build_gradients(model, 50)
+    gradients = build_gradients(model, CLASSIC.replace(batch_size=50))
     assert isinstance(gradients, AutogradGradients)
     for first in (0, 50):  # the second batch does not add to the first
         images, labels = take_batch(test_images, first, 50)
@@ -151,7 +168,43 @@ def test_other_models_are_left_to_autograd(test_images: LabelledImages) -> None:
         assert torch.equal(flat.gradients, expected)
 
 
-def test_perceptrons_get_the_explicit_version() -> None:
+def test_perceptrons_get_the_explicit_version(test_images: LabelledImages) -> None:
     model = build_perceptron(PerceptronConfig(hidden_sizes=(5,)), seed=1)
     flatten_parameters(model)
-    assert isinstance(build_gradients(model, 50), PerceptronGradients)
+    gradients = build_gradients(model, CLASSIC)
+    assert isinstance(gradients, PerceptronGradients)
+    images, labels = take_batch(test_images, 0, 100)
+    expected, _ = differentiate(model, images, labels)
+    torch.testing.assert_close(gradients(images, labels), expected, rtol=1e-6, atol=0)
+
+
+def test_gradients_in_bfloat16_are_near_those_in_float32(test_images: LabelledImages) -> None:
+    model = build_model(SMALL_CONVOLUTIONAL.model, seed=1)
+    flat = flatten_parameters(model)
+    images, labels = take_batch(test_images, 0, 100)
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        gradients = build_gradients(model, SMALL_CONVOLUTIONAL.replace(precision=precision))
+        loss = gradients(images, labels)
+        assert loss.dtype == flat.gradients.dtype == flat.values.dtype == torch.float32
+        found[precision] = (loss, flat.gradients.clone())
+    loss, gradient = found["float32"]
+    rounded_loss, rounded_gradient = found["bfloat16"]
+    # It keeps 8 binary digits: the two agree to a few hundredths, but not to the last bit.
+    assert not torch.equal(rounded_gradient, gradient)
+    assert rounded_loss.item() == pytest.approx(loss.item(), rel=0.01)
+    assert (rounded_gradient - gradient).norm() < 0.05 * gradient.norm()
+
+
+def test_float32_is_autograds_float32(test_images: LabelledImages) -> None:
+    model = build_model(SMALL_CONVOLUTIONAL.model, seed=1)
+    flat = flatten_parameters(model)
+    images, labels = take_batch(test_images, 0, 100)
+    loss = build_gradients(model, SMALL_CONVOLUTIONAL)(images, labels)
+    expected_loss, expected = differentiate(model, images, labels)
+    assert torch.equal(loss, expected_loss)
+    found = [
+        parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None
+    ]
+    assert torch.equal(torch.cat(found), expected)
+    assert flat.gradients.norm() == pytest.approx(expected.norm())  # they are in the buffer

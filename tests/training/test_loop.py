@@ -1,6 +1,8 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +12,17 @@ from torch import Tensor, nn
 
 from tenfold.data.batches import build_order, count_batches
 from tenfold.data.mnist import LabelledImages
-from tenfold.models.perceptron import build_perceptron
-from tenfold.recipes import RECIPES, PerceptronConfig, Recipe
+from tenfold.models.build import build_model
+from tenfold.recipes import (
+    RECIPES,
+    AugmentationConfig,
+    ConvolutionalConfig,
+    OptimizerConfig,
+    PerceptronConfig,
+    Recipe,
+)
 from tenfold.training import loop
-from tenfold.training.gradients import AutogradGradients, PerceptronGradients
+from tenfold.training.augment import Augmentation, build_generator
 from tenfold.training.loop import Batches, Progress, train_model
 from tenfold.training.threads import ThreadBalance, gives_same_bits
 
@@ -24,6 +33,22 @@ SMALL = Recipe(
     model=PerceptronConfig(hidden_sizes=(20,)),
     batch_size=100,
     epochs=3,
+)
+AUGMENTED = dataclasses.replace(
+    SMALL,
+    augmentation=AugmentationConfig(
+        rotation_degrees=15, shift_px=2, scale=0.1, shear=0.1, elastic_px=1, stroke=0.4
+    ),
+)
+# With so few images PyTorch may share the sums of an alteration among threads.
+AUGMENTED_BY_THREES = AUGMENTED.replace(batch_size=3)
+CONVOLUTIONAL = dataclasses.replace(
+    SMALL,
+    model=ConvolutionalConfig(channels=(4, 8), depths=(1, 1)),
+    optimizer=OptimizerConfig(
+        optimizer="sgd", learning_rate=0.1, schedule="one-cycle", warmup=1 / 3
+    ),
+    batch_size=50,
 )
 
 
@@ -53,7 +78,7 @@ def train(
     recipe: Recipe, data: LabelledImages, seed: int, model: nn.Module | None = None
 ) -> tuple[Tensor, list[Progress]]:
     """The weights in one tensor, and all progress."""
-    model = model or build_perceptron(recipe.model, seed)
+    model = model or build_model(recipe.model, seed)
     progress = list(train_model(model, recipe, data.images_NHW, data.labels_N, seed))
     return flatten(model), progress
 
@@ -92,7 +117,7 @@ def test_another_seed_gives_other_weights(few: LabelledImages) -> None:
 def test_the_seed_decides_the_order_too(few: LabelledImages) -> None:
     ends = []
     for seed in (0, 1):
-        model = build_perceptron(SMALL.model, 5)
+        model = build_model(SMALL.model, 5)
         ends.append(train(SMALL, few, seed, model)[0])
     assert not torch.equal(*ends)
 
@@ -106,9 +131,12 @@ def test_the_global_generator_decides_nothing(few: LabelledImages) -> None:
     assert torch.equal(*ends)
 
 
-@pytest.mark.parametrize("num_images", [2000, 1030])
+@pytest.mark.parametrize(
+    ("recipe", "num_images"),
+    [(ONE_EPOCH, 2000), (ONE_EPOCH, 1030), (AUGMENTED, 1000), (AUGMENTED_BY_THREES, 300)],
+)
 def test_the_number_of_threads_does_not_change_a_bit(
-    num_images: int, training: LabelledImages, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, num_images: int, training: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged = []
 
@@ -121,9 +149,9 @@ def test_the_number_of_threads_does_not_change_a_bit(
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        with_two, _ = train(ONE_EPOCH, data, seed=0)
+        with_two, _ = train(recipe, data, seed=0)
         torch.set_num_threads(1)
-        with_one, _ = train(ONE_EPOCH, data, seed=0)
+        with_one, _ = train(recipe, data, seed=0)
     finally:
         torch.set_num_threads(before)
     if not judged[0]:
@@ -187,14 +215,24 @@ def build_plain(sizes: tuple[int, ...], seed: int) -> nn.Sequential:
 
 
 def train_plainly(
-    sizes: tuple[int, ...], recipe: Recipe, data: LabelledImages, seed: int
+    model: nn.Module, recipe: Recipe, data: LabelledImages, seed: int
 ) -> tuple[Tensor, list[float]]:
     """The loop that every tutorial has; only the order of images is Tenfold's."""
-    model = build_plain(sizes, seed)
     images = torch.tensor(data.images_NHW).float() / 255
     labels = torch.tensor(data.labels_N).long()
-    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
-    losses = []
+    config = recipe.optimizer
+    optimizer: torch.optim.Optimizer
+    if config.optimizer == "adam":
+        optimizer = torch.optim.AdamW(model.parameters(), weight_decay=config.weight_decay)
+    else:
+        optimizer = torch.optim.SGD(
+            model.parameters(),
+            momentum=config.momentum,
+            nesterov=True,
+            weight_decay=config.weight_decay,
+        )
+    num_steps = recipe.epochs * count_batches(len(data), recipe.batch_size)
+    losses: list[float] = []
     for epoch in range(recipe.epochs):
         order = torch.tensor(build_order(seed, epoch, len(data)))
         for first in range(0, len(data), recipe.batch_size):
@@ -202,34 +240,63 @@ def train_plainly(
             optimizer.zero_grad()
             loss = F.cross_entropy(model(images[rows]), labels[rows])
             loss.backward()
+            share = 1.0
+            if config.schedule == "one-cycle":  # in the warm-up from 0 up to 1, then down to 0
+                rising = round(config.warmup * num_steps)
+                up = (len(losses) + 1) / rising
+                down = (num_steps - len(losses)) / (num_steps - rising)
+                share = min(up, down)
+            optimizer.param_groups[0]["lr"] = share * config.learning_rate
             optimizer.step()
             losses.append(loss.item())
     return flatten(model), losses
 
 
 @pytest.mark.parametrize(
-    ("hidden_sizes", "num_images", "epochs"),
-    [((500, 125), 2000, 1), ((500, 125), 950, 2), ((20,), 1000, 2)],
+    ("hidden_sizes", "num_images", "changes"),
+    [
+        ((500, 125), 2000, {"epochs": 1}),
+        ((500, 125), 950, {"epochs": 2}),
+        ((20,), 1000, {"epochs": 2}),
+        ((20,), 1000, {"epochs": 2, "schedule": "one-cycle", "warmup": 0.3}),
+        ((20,), 1000, {"epochs": 2, "weight_decay": 0.5}),
+        ((20,), 1000, {"epochs": 2, "optimizer": "sgd", "weight_decay": 0.01}),
+    ],
 )
 def test_twenty_steps_end_where_a_plain_loop_ends(
-    hidden_sizes: tuple[int, ...], num_images: int, epochs: int, training: LabelledImages
+    hidden_sizes: tuple[int, ...],
+    num_images: int,
+    changes: dict[str, Any],
+    training: LabelledImages,
 ) -> None:
-    recipe = RECIPES["classic"].replace(hidden_sizes=hidden_sizes, epochs=epochs)
+    recipe = RECIPES["classic"].replace(hidden_sizes=hidden_sizes, **changes)
     data = take(training, num_images)
     weights, progress = train(recipe, data, seed=4)
-    expected, expected_losses = train_plainly((784, *hidden_sizes, 10), recipe, data, seed=4)
+    plain = build_plain((784, *hidden_sizes, 10), seed=4)
+    expected, expected_losses = train_plainly(plain, recipe, data, seed=4)
     losses = [loss for epoch_losses in losses_of(progress) for loss in epoch_losses]
     assert len(losses) == 20
     assert losses == pytest.approx(expected_losses, rel=1e-4)
     # Adam divides by the size of a gradient: where that is next to nothing, rounding shows in a
     # weight or two, by less than the length of a step.
-    torch.testing.assert_close(weights, expected, rtol=0, atol=recipe.learning_rate)
-    assert (weights - expected).abs().mean() < 1e-4 * recipe.learning_rate
+    torch.testing.assert_close(weights, expected, rtol=0, atol=recipe.optimizer.learning_rate)
+    assert (weights - expected).abs().mean() < 1e-4 * recipe.optimizer.learning_rate
     assert ((weights - expected).abs() > 1e-5).sum() < 50
 
 
+def test_a_convolutional_network_ends_where_a_plain_loop_ends(training: LabelledImages) -> None:
+    data = take(training, 330)
+    weights, progress = train(CONVOLUTIONAL, data, seed=4)
+    plain = build_model(CONVOLUTIONAL.model, seed=4).train()
+    expected, expected_losses = train_plainly(plain, CONVOLUTIONAL, data, seed=4)
+    losses = [loss for epoch_losses in losses_of(progress) for loss in epoch_losses]
+    assert len(losses) == 21
+    assert losses == pytest.approx(expected_losses, rel=1e-4)
+    torch.testing.assert_close(weights, expected, rtol=0, atol=1e-4)
+
+
 def test_the_model_learns(training: LabelledImages, test_images: LabelledImages) -> None:
-    model = build_perceptron(SMALL.model, 0)
+    model = build_model(SMALL.model, 0)
     _, progress = train(SMALL.replace(learning_rate=0.005), take(training, 5000), 0, model)
     epochs = losses_of(progress)
     assert np.mean(epochs[-1]) < np.mean(epochs[0]) / 2
@@ -255,7 +322,7 @@ def test_the_images_are_left_as_they_were(few: LabelledImages) -> None:
 
 
 def test_nothing_is_trained_before_it_is_asked_for(few: LabelledImages) -> None:
-    model = build_perceptron(SMALL.model, 0)
+    model = build_model(SMALL.model, 0)
     before = flatten(model)
     train_model(model, SMALL, few.images_NHW, few.labels_N, 0)
     assert torch.equal(flatten(model), before)
@@ -266,7 +333,7 @@ def test_an_abandoned_training_sets_the_threads_back(
 ) -> None:
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_PROGRESS", 0.0)
     before = torch.get_num_threads()
-    model = build_perceptron(SMALL.model, 0)
+    model = build_model(SMALL.model, 0)
     training = iter(train_model(model, SMALL, few.images_NHW, few.labels_N, 0))
     next(training)
     torch.set_num_threads(before + 1)  # as a trial might have left it
@@ -285,22 +352,139 @@ def test_a_batch_is_gathered_as_numbers_from_0_to_1(few: LabelledImages) -> None
     assert (images.min().item(), images.max().item()) == (0, 1)
 
 
-@pytest.mark.parametrize("kind", [PerceptronGradients, AutogradGradients])
-def test_the_trial_of_threads_moves_no_weight(
-    kind: type, few: LabelledImages, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("recipe", [SMALL, CONVOLUTIONAL], ids=["perceptron", "convolutional"])
+def test_the_trial_of_threads_changes_nothing(
+    recipe: Recipe, few: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved: list[bool] = []
 
     def spy(compute: Callable[[], Tensor]) -> bool:
         before = flatten(model)
+        state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         steps = [compute(), compute()]
-        moved.append(not torch.equal(before, flatten(model)))
+        # Weights, and what normalisations remember.
+        moved.extend(not torch.equal(state[name], now) for name, now in model.state_dict().items())
         assert torch.equal(*steps)
         assert not torch.equal(steps[0][: len(before)], before)  # a step was made, elsewhere
         return True
 
     monkeypatch.setattr(loop, "gives_same_bits", spy)
-    is_plain = kind is AutogradGradients
-    model = build_plain((784, 20, 10), 0) if is_plain else build_perceptron(SMALL.model, 0)
-    train(SMALL.replace(epochs=1), few, seed=0, model=model)
-    assert moved == [False]
+    model = build_model(recipe.model, 0)
+    train(recipe.replace(epochs=1), few, seed=0, model=model)
+    assert moved
+    assert not any(moved)
+
+
+# --- what reaches the gradients
+
+
+@dataclass
+class Spied:
+    """What the gradients were given, in a list for each epoch, in the order of the samples."""
+
+    images: list[Tensor]
+    labels: list[list[int]]
+    was_training: list[bool]
+
+
+SEED = 3
+SpyOn = Callable[[Recipe, LabelledImages], Spied]
+
+
+@pytest.fixture
+def spy_on(monkeypatch: pytest.MonkeyPatch) -> SpyOn:
+    """Train with gradients that only look on, evaluating the model at each epoch's end."""
+
+    def spy_on(recipe: Recipe, data: LabelledImages) -> Spied:
+        batches: list[tuple[Tensor, Tensor]] = []
+        was_training: list[bool] = []
+        model = build_model(recipe.model, 0)
+
+        def look(images: Tensor, labels: Tensor) -> Tensor:
+            batches.append((images.clone(), labels))
+            was_training.append(model.training)
+            return torch.tensor(1.0)
+
+        monkeypatch.setattr(loop, "gives_same_bits", lambda _: True)
+        monkeypatch.setattr(loop, "SECONDS_BETWEEN_PROGRESS", 1e9)
+        monkeypatch.setattr(loop, "build_gradients", lambda *_: look)
+        for _ in train_model(model, recipe, data.images_NHW, data.labels_N, SEED):
+            model.eval()
+        spied = Spied([], [], was_training)
+        num_batches = count_batches(len(data), recipe.batch_size)
+        for epoch in range(recipe.epochs):
+            of_epoch = batches[epoch * num_batches : (epoch + 1) * num_batches]
+            places = torch.from_numpy(build_order(SEED, epoch, len(data))).argsort()
+            spied.images.append(torch.cat([images for images, _ in of_epoch])[places])
+            labels = torch.cat([labels for _, labels in of_epoch])[places]
+            spied.labels.append(labels.tolist())
+        return spied
+
+    return spy_on
+
+
+def test_every_epoch_sees_every_image_with_its_label(
+    training: LabelledImages, spy_on: SpyOn
+) -> None:
+    data = take(training, 130)
+    spied = spy_on(SMALL, data)
+    for epoch in range(3):
+        np.testing.assert_array_equal(
+            spied.images[epoch].numpy(), data.images_NHW.astype(np.float32) / np.float32(255)
+        )
+        assert spied.labels[epoch] == data.labels_N.tolist()
+
+
+def test_images_are_altered_as_drawn_for_the_epoch(training: LabelledImages, spy_on: SpyOn) -> None:
+    data = take(training, 130)
+    images = torch.tensor(data.images_NHW) / 255
+    augmentation = Augmentation(AUGMENTED.augmentation)
+    spied = spy_on(AUGMENTED, data)
+    for epoch in range(3):
+        draws = augmentation.draw(130, build_generator(SEED, epoch))
+        expected = augmentation.alter(images, draws)
+        torch.testing.assert_close(spied.images[epoch], expected, rtol=0, atol=2e-5)
+        assert spied.labels[epoch] == data.labels_N.tolist()
+        assert (spied.images[epoch] - images).abs().mean() > 0.01
+    assert (spied.images[1] - spied.images[0]).abs().mean() > 0.01
+
+
+@pytest.mark.parametrize(("batch_size", "num_images"), [(7, 130), (1000, 130), (100, 60)])
+def test_batches_and_other_images_do_not_decide_how_an_image_is_altered(
+    batch_size: int, num_images: int, training: LabelledImages, spy_on: SpyOn
+) -> None:
+    expected = spy_on(AUGMENTED, take(training, 130))
+    spied = spy_on(AUGMENTED.replace(batch_size=batch_size), take(training, num_images))
+    for epoch in range(3):
+        torch.testing.assert_close(
+            spied.images[epoch], expected.images[epoch][:num_images], rtol=0, atol=2e-5
+        )
+
+
+@pytest.mark.parametrize(
+    ("clean_share", "num_altered"), [(0.0, 3), (0.1, 3), (0.2, 2), (0.34, 2), (0.6, 1), (1.0, 0)]
+)
+def test_the_last_epochs_may_be_clean(
+    clean_share: float, num_altered: int, training: LabelledImages, spy_on: SpyOn
+) -> None:
+    data = take(training, 130)
+    images = torch.tensor(data.images_NHW) / 255
+    spied = spy_on(AUGMENTED.replace(clean_share=clean_share), data)
+    is_altered = [not torch.equal(altered, images) for altered in spied.images]
+    assert is_altered == [True] * num_altered + [False] * (3 - num_altered)
+
+
+def test_a_model_that_was_evaluated_between_epochs_goes_on_training(
+    few: LabelledImages, spy_on: SpyOn
+) -> None:
+    spied = spy_on(CONVOLUTIONAL, few)
+    assert spied.was_training == [True] * 3 * 40
+
+
+def test_normalisations_remember_the_batches_that_were_trained_on(few: LabelledImages) -> None:
+    model = build_model(CONVOLUTIONAL.model, 0)
+    train(CONVOLUTIONAL, few, seed=0, model=model)
+    state = model.state_dict()
+    assert state["blocks.0.normalisation.num_batches_tracked"] == 3 * 40
+    assert state["blocks.0.normalisation.running_var"].min() > 0
+    assert not torch.equal(state["blocks.0.normalisation.running_mean"], torch.zeros(4))

@@ -1,13 +1,25 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
-from tenfold.models.perceptron import build_perceptron
-from tenfold.recipes import PerceptronConfig
-from tenfold.training.optimizer import Adam
+from tenfold.models.build import build_model
+from tenfold.recipes import OptimizerConfig, PerceptronConfig
+from tenfold.training.optimizer import build_optimizer
 from tenfold.training.parameters import FlatParameters, flatten_parameters
 
-CONFIG = PerceptronConfig(hidden_sizes=(50, 20))
+MODEL = PerceptronConfig(hidden_sizes=(50, 20))
+SCALES = [0.1, 0.5, 1.0, 1.0, 0.7, 0.01]  # up and down, as a schedule has them
+
+ADAM = OptimizerConfig(learning_rate=0.001)
+ADAM_WITH_DECAY = OptimizerConfig(learning_rate=0.01, weight_decay=0.3)
+SGD = OptimizerConfig(optimizer="sgd", learning_rate=0.1)
+SGD_WITH_DECAY = OptimizerConfig(
+    optimizer="sgd", learning_rate=0.05, momentum=0.6, weight_decay=0.01
+)
+SGD_WITHOUT_MOMENTUM = OptimizerConfig(optimizer="sgd", learning_rate=0.1, momentum=0.0)
+CONFIGS = [ADAM, ADAM_WITH_DECAY, SGD, SGD_WITH_DECAY, SGD_WITHOUT_MOMENTUM]
 
 
 def set_gradients(gradients: Tensor, step: int) -> None:
@@ -18,29 +30,46 @@ def set_gradients(gradients: Tensor, step: int) -> None:
     gradients.copy_(noise * scale * (torch.arange(len(noise)) % 7 != step % 7))
 
 
+def build_pytorchs(
+    config: OptimizerConfig, parameters: list[torch.nn.Parameter], *, fused: bool
+) -> torch.optim.Optimizer:
+    """What a PyTorch user would write for the config."""
+    options: dict[str, Any] = {"lr": config.learning_rate, "fused": fused}
+    if config.optimizer == "sgd":
+        nesterov = config.momentum > 0
+        options |= {"momentum": config.momentum, "nesterov": nesterov}
+        return torch.optim.SGD(parameters, weight_decay=config.weight_decay, **options)
+    if config.weight_decay == 0:
+        return torch.optim.Adam(parameters, **options)
+    return torch.optim.AdamW(parameters, weight_decay=config.weight_decay, **options)
+
+
 @pytest.mark.parametrize("fused", [False, True])
-@pytest.mark.parametrize("learning_rate", [0.001, 0.1])
-def test_twenty_steps_are_those_of_pytorch(learning_rate: float, fused: bool) -> None:
-    model, other = (build_perceptron(CONFIG, seed=0) for _ in range(2))
+@pytest.mark.parametrize("config", CONFIGS)
+def test_eighteen_steps_are_those_of_pytorch(config: OptimizerConfig, fused: bool) -> None:
+    model, other = (build_model(MODEL, seed=0) for _ in range(2))
     flat = flatten_parameters(model)
-    mine = Adam(flat, learning_rate)
-    theirs = torch.optim.Adam(other.parameters(), lr=learning_rate, fused=fused)
-    for step in range(20):
+    mine = build_optimizer(flat, config)
+    theirs = build_pytorchs(config, list(other.parameters()), fused=fused)
+    for step, scale in enumerate(3 * SCALES):
         set_gradients(flat.gradients, step)
         for parameter, same in zip(other.parameters(), model.parameters(), strict=True):
             assert same.grad is not None
             parameter.grad = same.grad.clone()
-        mine.step()
+        for group in theirs.param_groups:
+            group["lr"] = scale * config.learning_rate
+        mine.step(scale)
         theirs.step()
     for parameter, same in zip(other.parameters(), model.parameters(), strict=True):
-        torch.testing.assert_close(same, parameter, rtol=1e-6, atol=learning_rate * 1e-5)
+        torch.testing.assert_close(same, parameter, rtol=1e-6, atol=config.learning_rate * 1e-5)
 
 
-def test_on_one_tensor_it_is_pytorchs_fused_kernel_to_the_last_bit() -> None:
-    flat = flatten_parameters(build_perceptron(CONFIG, seed=0))
-    mine = Adam(flat, 0.001)
+@pytest.mark.parametrize("config", CONFIGS)
+def test_on_one_tensor_it_is_pytorchs_fused_kernel_to_the_last_bit(config: OptimizerConfig) -> None:
+    flat = flatten_parameters(build_model(MODEL, seed=0))
+    mine = build_optimizer(flat, config)
     other = torch.nn.Parameter(flat.values.clone())
-    theirs = torch.optim.Adam([other], lr=0.001, fused=True)
+    theirs = build_pytorchs(config, [other], fused=True)
     for step in range(20):
         set_gradients(flat.gradients, step)
         other.grad = flat.gradients.clone()
@@ -49,14 +78,27 @@ def test_on_one_tensor_it_is_pytorchs_fused_kernel_to_the_last_bit() -> None:
     assert torch.equal(flat.values, other)
 
 
-def test_the_first_step_is_as_long_as_the_learning_rate() -> None:
+def test_adams_first_step_is_as_long_as_the_learning_rate() -> None:
     flat = FlatParameters(torch.zeros(4), torch.tensor([5.0, -0.01, 1e-4, 0.0]))
-    Adam(flat, 0.25).step()
+    build_optimizer(flat, OptimizerConfig(learning_rate=0.5)).step(0.5)
     expected = torch.tensor([-0.25, 0.25, -0.25, 0.0])
     torch.testing.assert_close(flat.values, expected, rtol=2e-4, atol=0)
 
 
-def test_a_step_leaves_the_gradients_alone() -> None:
-    flat = FlatParameters(torch.zeros(3), torch.tensor([1.0, 2.0, 3.0]))
-    Adam(flat, 0.1).step()
+def test_weights_without_a_gradient_shrink_by_the_decay_alone() -> None:
+    # Adam's by a share of the step's learning rate: 0.5 x 0.4 x 0.25 of 8.
+    adam = FlatParameters(torch.tensor([8.0]), torch.zeros(1))
+    build_optimizer(adam, OptimizerConfig(learning_rate=0.4, weight_decay=0.25)).step(0.5)
+    assert adam.values.item() == pytest.approx(8 - 0.4)
+    # SGD's as a gradient of 0.25 x 8, of which Nesterov's first step makes 1.9 times as much.
+    sgd = FlatParameters(torch.tensor([8.0]), torch.zeros(1))
+    config = OptimizerConfig(optimizer="sgd", learning_rate=0.4, weight_decay=0.25)
+    build_optimizer(sgd, config).step(0.5)
+    assert sgd.values.item() == pytest.approx(8 - 0.2 * 1.9 * 2)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_step_leaves_the_gradients_alone(config: OptimizerConfig) -> None:
+    flat = FlatParameters(torch.ones(3), torch.tensor([1.0, 2.0, 3.0]))
+    build_optimizer(flat, config).step()
     assert flat.gradients.tolist() == [1, 2, 3]

@@ -6,7 +6,7 @@ import safetensors
 import torch
 
 from tenfold.errors import RunError
-from tenfold.models.perceptron import build_perceptron
+from tenfold.models.build import build_model
 from tenfold.recipes import RECIPES, PerceptronConfig, Recipe
 from tenfold.training.parameters import flatten_parameters
 from tenfold.training.weights import dump_weights, load_weights
@@ -16,7 +16,7 @@ RECIPE = RECIPES["classic"].replace(hidden_sizes=(7, 5))
 
 
 def test_weights_come_back_to_the_last_bit(tmp_path: Path) -> None:
-    model, other = build_perceptron(CONFIG, seed=0), build_perceptron(CONFIG, seed=1)
+    model, other = build_model(CONFIG, seed=0), build_model(CONFIG, seed=1)
     flatten_parameters(model)  # as training leaves it: views of one buffer
     (tmp_path / "weights").write_bytes(dump_weights(model, RECIPE, 0))
     load_weights(other, tmp_path / "weights")
@@ -25,13 +25,13 @@ def test_weights_come_back_to_the_last_bit(tmp_path: Path) -> None:
 
 
 def test_the_same_weights_are_the_same_bytes() -> None:
-    first, again = (dump_weights(build_perceptron(CONFIG, 0), RECIPE, 0) for _ in range(2))
+    first, again = (dump_weights(build_model(CONFIG, 0), RECIPE, 0) for _ in range(2))
     assert first == again
 
 
 def test_recipe_and_seed_are_in_the_metadata(tmp_path: Path) -> None:
     path = tmp_path / "weights"
-    path.write_bytes(dump_weights(build_perceptron(CONFIG, 3), RECIPE, 3))
+    path.write_bytes(dump_weights(build_model(CONFIG, 3), RECIPE, 3))
     with safetensors.safe_open(path, framework="pt") as file:
         metadata = json.loads(file.metadata()["tenfold"])
     assert metadata["seed"] == 3
@@ -41,7 +41,7 @@ def test_recipe_and_seed_are_in_the_metadata(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights"
     with pytest.raises(RunError) as raised:
-        load_weights(build_perceptron(CONFIG, 0), path)
+        load_weights(build_model(CONFIG, 0), path)
     assert str(raised.value).startswith(f"{path}: expected a safetensors file, found: No such file")
 
 
@@ -50,15 +50,15 @@ def test_a_file_of_something_else_is_refused(content: bytes, tmp_path: Path) -> 
     path = tmp_path / "weights"
     path.write_bytes(content)
     with pytest.raises(RunError) as raised:
-        load_weights(build_perceptron(CONFIG, 0), path)
+        load_weights(build_model(CONFIG, 0), path)
     assert str(raised.value).startswith(f"{path}: expected a safetensors file, found: ")
 
 
 def test_a_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights"
-    path.write_bytes(dump_weights(build_perceptron(CONFIG, 0), RECIPE, 0)[:-1])
+    path.write_bytes(dump_weights(build_model(CONFIG, 0), RECIPE, 0)[:-1])
     with pytest.raises(RunError) as raised:
-        load_weights(build_perceptron(CONFIG, 0), path)
+        load_weights(build_model(CONFIG, 0), path)
     assert str(raised.value).startswith(f"{path}: expected a safetensors file, found: ")
 
 
@@ -67,8 +67,8 @@ def test_the_weights_of_another_model_are_refused(
     hidden_sizes: tuple[int, ...], tmp_path: Path
 ) -> None:
     path = tmp_path / "weights"
-    path.write_bytes(dump_weights(build_perceptron(CONFIG, 0), RECIPE, 0))
-    other = build_perceptron(PerceptronConfig(hidden_sizes=hidden_sizes), 0)
+    path.write_bytes(dump_weights(build_model(CONFIG, 0), RECIPE, 0))
+    other = build_model(PerceptronConfig(hidden_sizes=hidden_sizes), 0)
     with pytest.raises(RunError) as raised:
         load_weights(other, path)
     assert str(raised.value).startswith(f"{path}: expected the weights of the run's recipe: ")

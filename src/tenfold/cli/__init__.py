@@ -13,12 +13,15 @@ from cyclopts import App
 from rich.console import Console
 
 import tenfold
+from tenfold.cli.compare import compare
 from tenfold.cli.data import data
 from tenfold.cli.evaluate import evaluate
 from tenfold.cli.recipes import recipes
+from tenfold.cli.study import study
 from tenfold.cli.train import train
 from tenfold.errors import TenfoldError
-from tenfold.recipes import describe_bad_value, list_fields
+from tenfold.fields import describe_bad_value
+from tenfold.recipes import list_fields
 
 EXIT_MISTAKE, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED = 2, 1, 130
 
@@ -37,7 +40,9 @@ app = App(
 for verb, example, arguments in (
     (train, "train classic --seed 1 --epochs 10", "[RECIPE] [OPTIONS]"),
     (evaluate, "evaluate runs/2026-11-22-classic-0", "RUN [OPTIONS]"),
-    (recipes, "recipes", "[OPTIONS]"),
+    (study, "study classic --seeds 20", "[RECIPE] [OPTIONS]"),
+    (compare, "compare studies/classic studies/strong", "STUDY [STUDY ...] [OPTIONS]"),
+    (recipes, "recipes strong --show", "[RECIPE] [OPTIONS]"),
     (data, "data --sheet digits.png", "[OPTIONS]"),
 ):
     app.command(
@@ -77,8 +82,10 @@ def _report_mistake(message: str) -> int:
 
 def _explain(error: cyclopts.CycloptsError) -> str:
     """What the parser says of an argument; for a recipe's field, with the range that it takes."""
-    if isinstance(error, cyclopts.CoercionError) and error.argument and error.token:
+    if isinstance(error, cyclopts.CoercionError) and error.argument:
         field = list_fields().get(error.argument.name.removeprefix("--").replace("-", "_"))
         if field is not None:
-            return describe_bad_value(field.name, error.token.value, field.metadata["range"])
+            tokens = [error.token] if error.token else error.argument.tokens
+            found = " ".join(token.value for token in tokens)
+            return describe_bad_value(field.name, found, field.metadata["allowed"])
     return str(error)

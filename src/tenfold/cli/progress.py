@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tenfold.studying import StudyProgress
 from tenfold.workflow import TrainingProgress
 
 SECONDS_BETWEEN_LINES = 2.0
@@ -70,3 +71,59 @@ class _PlainLines:
                 file=sys.stderr,
                 flush=True,
             )
+
+
+@contextmanager
+def showing_study_progress() -> Iterator[Callable[[StudyProgress], None]]:
+    """Show a study's progress: a line for each finished run, on a terminal a bar below them."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield _print_newest
+        return
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[done]} seeds"),
+        TimeRemainingColumn(),
+        console=console,
+        auto_refresh=False,
+    )
+    tasks = {}
+
+    def show(progress: StudyProgress) -> None:
+        if progress.title not in tasks:
+            tasks[progress.title] = bar.add_task(progress.title, total=1.0, done="")
+        if progress.newest is not None:
+            bar.console.print(_describe_newest(progress))
+        bar.update(
+            tasks[progress.title],
+            completed=progress.share,
+            done=f"{progress.num_done} of {progress.num_seeds}",
+            refresh=True,
+        )
+
+    with bar:
+        yield show
+
+
+def _print_newest(progress: StudyProgress) -> None:
+    if progress.newest is not None:
+        with suppress(BrokenPipeError):
+            print(_describe_newest(progress), file=sys.stderr, flush=True)
+
+
+def _describe_newest(progress: StudyProgress) -> str:
+    assert progress.newest is not None
+    assert progress.newest_accuracy is not None
+    left = ""
+    if progress.num_done < progress.num_seeds and progress.seconds_left is not None:
+        left = f", {_describe_seconds(progress.seconds_left)} left"
+    return (
+        f"{progress.title}: seed {progress.newest.seed}: "
+        f"{100 * progress.newest_accuracy:.2f} % in {progress.newest.seconds:.1f} s "
+        f"({progress.num_done} of {progress.num_seeds} seeds{left})"
+    )
+
+
+def _describe_seconds(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

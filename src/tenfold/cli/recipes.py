@@ -1,25 +1,106 @@
 """`tenfold recipes`."""
 
-from tenfold.cli.output import AsJson, print_json, print_table
-from tenfold.recipes import RECIPES
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from cyclopts import Parameter
+
+from tenfold.cli.output import AsJson, print_json, print_rows, print_table
+from tenfold.errors import RecipeError
+from tenfold.recipes import RECIPES, Recipe, find_recipe
+from tenfold.run import write_file
+
+NUM_SHOWN_EPOCHS = 11
 
 
-def recipes(*, json: AsJson = False) -> None:
-    """List the recipes and what is in them."""
+def recipes(
+    recipe: str | None = None,
+    /,
+    *,
+    show: Annotated[bool, Parameter(negative=())] = False,
+    out: Path | None = None,
+    json: AsJson = False,
+) -> None:
+    """List the recipes, or say what is in one of them.
+
+    Parameters
+    ----------
+    recipe
+        The name of a recipe.
+    show
+        Also draw a sheet of digits as the recipe alters them in training.
+    out
+        The sheet's PNG file; by default RECIPE-augmented.png.
+    """
+    if recipe is None:
+        if show or out is not None:
+            raise RecipeError("--show: expected the name of a recipe before it, found none")
+        _list(json=json)
+        return
+    found = find_recipe(recipe)
+    sheet = None
+    if show or out is not None:
+        sheet = out or Path(f"{recipe}-augmented.png")
+        write_file(sheet, draw_augmented_sheet(found))
+    if json:
+        print_json(found.to_json())
+        return
+    from tenfold.evaluation.describing import list_recipe
+
+    print_rows(
+        *(row for row in list_recipe(found) if row[0] != "changed"),
+        *([("sheet", sheet)] if sheet else []),
+    )
+
+
+def _list(*, json: bool) -> None:
     if json:
         print_json([recipe.to_json() for recipe in RECIPES.values()])
         return
     print_table(
-        ["recipe", "model", "learning rate", "batch size", "epochs", "what it is"],
+        ["recipe", "model", "parameters", "what it is"],
         [
             [
                 recipe.name,
-                recipe.model.describe(),
-                f"{recipe.learning_rate:g}",
-                str(recipe.batch_size),
-                str(recipe.epochs),
+                recipe.describe_model(),
+                f"{recipe.count_parameters():,}",
                 recipe.summary,
             ]
             for recipe in RECIPES.values()
         ],
+    )
+
+
+def draw_augmented_sheet(recipe: Recipe, seed: int = 0) -> bytes:
+    """A PNG with the first MNIST image of each digit, as it is and as the first epochs see it.
+
+    Raises RecipeError if the recipe alters nothing.
+    """
+    if recipe.augmentation.is_none:
+        raise RecipeError(f"--show: expected a recipe with augmentation, found {recipe.name}")
+    from tenfold.workflow import require_train_extra
+
+    require_train_extra()
+    import torch
+
+    from tenfold.data.mnist import load_part
+    from tenfold.figures.images import draw_rows
+    from tenfold.training.augment import Augmentation, build_generator
+
+    training = load_part(None, "train")
+    first_of_digit = [int(np.argmax(training.labels_N == digit)) for digit in range(10)]
+    images = torch.tensor(training.images_NHW[first_of_digit]) / 255
+    augmentation = Augmentation(recipe.augmentation)
+    columns = [images]
+    for epoch in range(min(NUM_SHOWN_EPOCHS, recipe.epochs)):
+        draws = augmentation.draw(len(training), build_generator(seed, epoch))
+        columns.append(augmentation.alter(images, draws[torch.tensor(first_of_digit)]))
+    return draw_rows(
+        (255 * torch.stack(columns, 1)).round().byte().numpy(),
+        title=f"Digits as {recipe.name} alters them",
+        subtitle=(
+            f"left: as they are; then epochs 1 to {len(columns) - 1} with seed {seed}; "
+            + recipe.augmentation.describe()
+        ),
     )

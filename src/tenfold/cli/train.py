@@ -2,39 +2,14 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
-from tenfold.cli.output import AsJson, WholeNumber, parse_whole_numbers, print_json, print_rows
+from tenfold.cli.changes import NO_CHANGES, Changes, list_changes
+from tenfold.cli.output import AsJson, WholeNumber, print_json, print_rows
 from tenfold.cli.progress import showing_progress
 from tenfold.evaluation.findings import percent_interval
-from tenfold.recipes import list_fields
-
-RECIPE_FLAGS = Group("Changes to the recipe", sort_key=1)
-
-
-def _build_changes() -> Any:  # noqa: ANN401 - a dataclass made from the recipe's own fields
-    """A dataclass with every field of a recipe, None where the recipe's own value stays."""
-    fields = []
-    for name, field in list_fields().items():
-        allowed = field.metadata["range"]
-        parameter = Parameter(
-            help=f"{allowed.help} {str(allowed).capitalize()}.",
-            group=RECIPE_FLAGS,
-            consume_multiple=allowed.num_values is not None,
-            negative=(),
-            converter=None if field.type is float else parse_whole_numbers,
-        )
-        kind: Any = Optional[field.type]  # noqa: UP045 - its type is known only when this runs
-        fields.append((name, Annotated[kind, parameter], dataclasses.field(default=None)))
-    changes = dataclasses.make_dataclass("Changes", fields, kw_only=True)
-    changes.__module__ = __name__  # else it is "types", and the parser takes it for Python's own
-    return changes
-
-
-Changes = _build_changes()
-_NO_CHANGES = Changes()
 
 
 def train(
@@ -47,7 +22,7 @@ def train(
     out: Path | None = None,
     threads: WholeNumber | None = None,
     json: AsJson = False,
-    changes: Any = _NO_CHANGES,  # noqa: ANN401 - of type Changes, see below
+    changes: Any = NO_CHANGES,  # noqa: ANN401 - of type Changes, see below
 ) -> None:
     """Train a recipe, evaluate it, and write a run folder with figures and a report.
 
@@ -69,7 +44,6 @@ def train(
     """
     from tenfold import workflow
 
-    changed = {name: value for name, value in vars(changes).items() if value is not None}
     with showing_progress(recipe) as show:
         run = workflow.train(
             recipe,
@@ -79,7 +53,7 @@ def train(
             out=out,
             threads=threads,
             on_progress=show,
-            **changed,
+            **list_changes(changes),
         )
     evaluation = run.evaluation
     if json:

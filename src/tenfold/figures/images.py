@@ -23,43 +23,65 @@ def draw_misclassified(
     """
     mistakes = evaluation["misclassified"]
     shown = mistakes[: GALLERY_COLUMNS * GALLERY_ROWS]
+    if shown:
+        subtitle = (
+            f"{len(shown)} of {len(mistakes):,} mistakes, the most confident first: "
+            "true label → label given, confidence"
+        )
+    else:
+        subtitle = f"none of {evaluation['num_images']:,} images"
+    return draw_gallery(
+        images_NHW,
+        [
+            (
+                one["index"],
+                f"{one['label']} → {one['predicted']}",
+                _describe_confidence(one["confidence"]),
+            )
+            for one in shown
+        ],
+        title="Misclassified digits",
+        subtitle=subtitle,
+        theme=theme,
+    )
+
+
+def _describe_confidence(confidence: float) -> str:
+    percentage = min(99.99, 100 * confidence)  # never claim certainty
+    return f"{percentage:.2f} %" if percentage > 99.9 else f"{percentage:.1f} %"
+
+
+def draw_gallery(
+    images_NHW: npt.NDArray[np.uint8],
+    shown: list[tuple[int, str, str]],
+    *,
+    title: str,
+    subtitle: str,
+    theme: Theme,
+) -> bytes:
+    """A PNG of images in rows of eight: for each its index, a line above it and one below."""
     num_rows = max(1, -(-len(shown) // GALLERY_COLUMNS))
     with drawing(8.2, 0.75 + 1.51 * num_rows, theme) as figure:
-        if shown:
-            subtitle = (
-                f"{len(shown)} of {len(mistakes):,} mistakes, the most confident first: "
-                "true label → label given, confidence"
-            )
-        else:
-            subtitle = f"none of {evaluation['num_images']:,} images"
-        _draw_heading(figure, "Misclassified digits", subtitle, theme)
+        _draw_heading(figure, title, subtitle, theme)
         # All in one plot with cells one unit wide: forty plots would take a second to lay out.
         axes = figure.add_subplot()
-        for i, mistake in enumerate(shown):
+        for i, (index, above, below) in enumerate(shown):
             row, column = divmod(i, GALLERY_COLUMNS)
             left, top = column + MARGIN, row * CELL_HEIGHT + CAPTION
             right, bottom = left + 1 - 2 * MARGIN, top + 1 - 2 * MARGIN
             axes.imshow(
-                images_NHW[mistake["index"]],
+                images_NHW[index],
                 extent=(left, right, bottom, top),
                 cmap="gray",
                 vmin=0,
                 vmax=255,
                 interpolation="nearest",
             )
-            axes.text(
-                column + 0.5,
-                top - 0.05,
-                f"{mistake['label']} → {mistake['predicted']}",
-                ha="center",
-                va="bottom",
-                fontsize=11.5,
-            )
-            confidence = min(99.99, 100 * mistake["confidence"])  # never claim certainty
+            axes.text(column + 0.5, top - 0.05, above, ha="center", va="bottom", fontsize=11.5)
             axes.text(
                 column + 0.5,
                 bottom + 0.05,
-                f"{confidence:.2f} %" if confidence > 99.9 else f"{confidence:.1f} %",
+                below,
                 ha="center",
                 va="top",
                 fontsize=8.5,
@@ -92,6 +114,32 @@ def draw_contact_sheet(
         axes.set_xticks([])
         axes.tick_params(length=0, labelsize=11, labelcolor=theme.ink)
         axes.spines[:].set_visible(False)
+        return save_png(figure)
+
+
+def draw_rows(
+    images_RCHW: npt.NDArray[np.uint8], title: str, subtitle: str, theme: Theme = LIGHT
+) -> bytes:
+    """A PNG of rows of images, uint8 [rows, columns, 28, 28]; the first column stands apart."""
+    num_rows, num_columns, height, width = images_RCHW.shape
+    with drawing(8.2, 0.9 + 7.6 * num_rows / num_columns, theme) as figure:
+        _draw_heading(figure, title, subtitle, theme)
+        axes = figure.add_subplot()
+        for column in range(num_columns):
+            left = 1.06 * column + (0.25 if column else 0)
+            stacked = np.pad(images_RCHW[:, column], ((0, 0), (1, 1), (0, 0)))
+            axes.imshow(
+                stacked.reshape(-1, width),
+                extent=(left, left + 1, num_rows * (height + 2) / height, 0),
+                cmap="gray",
+                vmin=0,
+                vmax=255,
+                interpolation="nearest",
+            )
+        axes.set_xlim(0, 1.06 * num_columns + 0.25)
+        axes.set_ylim(num_rows * (height + 2) / height, 0)
+        axes.set_aspect("equal")
+        axes.set_axis_off()
         return save_png(figure)
 
 

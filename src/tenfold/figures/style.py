@@ -16,12 +16,16 @@ MARGIN_INCHES = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Theme:
-    """Colours of paper, text, quiet lines, what is right, and what is wrong (from few to many)."""
+    """Colours of paper, text, quiet lines, measurements, what is right, and what is wrong.
+
+    `errors` go from few to many.
+    """
 
     paper: str
     ink: str
     quiet: str
     faint: str
+    accent: str
     right: str
     errors: tuple[str, str]
     epochs: str  # a colour map, and the part of it that stands out from the paper
@@ -33,6 +37,7 @@ LIGHT = Theme(
     ink="#1c2128",
     quiet="#6a737d",
     faint="#e4e7eb",
+    accent="#0b6b5d",
     right="#e9eef4",
     errors=("#fff1e6", "#c2410c"),
     epochs="viridis_r",
@@ -43,6 +48,7 @@ DARK = Theme(
     ink="#e6e9ee",
     quiet="#98a2ad",
     faint="#2b323b",
+    accent="#5cc8b4",
     right="#232b35",
     errors=("#3b2417", "#fb8b4b"),
     epochs="viridis",

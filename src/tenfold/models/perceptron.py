@@ -8,10 +8,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from tenfold.recipes import PerceptronConfig
-
-NUM_INPUTS = 28 * 28
-NUM_CLASSES = 10
+from tenfold.recipes import NUM_CLASSES, NUM_INPUTS, PerceptronConfig
 
 
 class Perceptron(nn.Module):
@@ -37,13 +34,3 @@ class Perceptron(nn.Module):
     def linear_layers(self) -> list[nn.Linear]:
         """The fully connected layers, from the input to the logits."""
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
-
-
-def build_perceptron(config: PerceptronConfig, seed: int) -> Perceptron:
-    """A perceptron with PyTorch's default initialisation, drawn from `seed`.
-
-    PyTorch's global generator, which initialisation draws from, is left as it was.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Perceptron(config)

@@ -16,31 +16,36 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.models.perceptron import Perceptron
+from tenfold.recipes import Recipe
 from tenfold.training.products import Products
 
 Gradients = Callable[[Tensor, Tensor], Tensor]
 
 
-def build_gradients(model: nn.Module, batch_size: int) -> Gradients:
+def build_gradients(model: nn.Module, recipe: Recipe) -> Gradients:
     """The function (images, labels) -> mean loss that also fills the gradients of `model`.
 
-    Images are float32 [N, 28, 28] or [N, 784] with N up to `batch_size`, labels int64 [N].
+    Images are float32 [N, 28, 28] or [N, 784] with N up to the recipe's batch size, labels
+    int64 [N].
     """
     if isinstance(model, Perceptron):
-        return PerceptronGradients(model, batch_size)
-    return AutogradGradients(model)
+        return PerceptronGradients(model, recipe.batch_size)
+    return AutogradGradients(model, recipe.precision)
 
 
 class AutogradGradients:
     """Loss and gradients of any model, by autograd."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, precision: str = "float32") -> None:
         self.model = model
+        self.is_bfloat16 = precision == "bfloat16"
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """Fill the gradients for one batch and return its mean loss."""
         self.model.zero_grad(set_to_none=False)
-        loss = F.cross_entropy(self.model(images), labels)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.is_bfloat16):
+            logits = self.model(images)
+        loss = F.cross_entropy(logits.float(), labels)
         loss.backward()
         return loss.detach()
 

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from tenfold.data.batches import build_order, count_batches
 from tenfold.recipes import Recipe
+from tenfold.training.augment import Augmentation, build_generator
 from tenfold.training.gradients import build_gradients
-from tenfold.training.optimizer import Adam
+from tenfold.training.optimizer import build_optimizer
 from tenfold.training.parameters import FlatParameters, flatten_parameters
 from tenfold.training.threads import ThreadBalance, gives_same_bits
 
@@ -68,37 +69,58 @@ def train_model(
     Yields progress about four times a second and at the end of each epoch; training goes on only
     while it is asked for more.
     """
+    num_images, num_batches = len(labels_N), count_batches(len(labels_N), recipe.batch_size)
     batches = Batches(images_NHW, labels_N, recipe.batch_size)
+    augmentation = Augmentation(recipe.augmentation)
     parameters = flatten_parameters(model)
-    gradients = build_gradients(model, recipe.batch_size)
-    optimizer = Adam(parameters, recipe.learning_rate)
-    losses = torch.empty(count_batches(len(labels_N), recipe.batch_size))
+    gradients = build_gradients(model, recipe)
+    optimizer = build_optimizer(parameters, recipe.optimizer)
+    losses = torch.empty(num_batches)
+    num_altered_epochs = 0
+    if not recipe.augmentation.is_none:
+        num_altered_epochs = recipe.epochs - recipe.count_clean_epochs()
 
     def try_step() -> Tensor:
         """The weights after a step on a whole and on the last batch; the model stays as it is."""
-        samples = torch.arange(len(labels_N)).split(recipe.batch_size)
+        statistics = [buffer.clone() for buffer in model.buffers()]
+        samples = torch.arange(num_images).split(recipe.batch_size)
+        trial_draws = augmentation.draw(num_images, build_generator(seed, 0))
         trials = []
         for batch in (samples[0], samples[-1]):
-            gradients(*batches.gather(batch))
+            images, labels = batches.gather(batch)
+            if num_altered_epochs:
+                images = augmentation.alter(images, trial_draws[batch])
+            gradients(images, labels)
             trials.append(FlatParameters(parameters.values.clone(), parameters.gradients))
-            Adam(trials[-1], recipe.learning_rate).step()
+            build_optimizer(trials[-1], recipe.optimizer).step()
+        for buffer, before in zip(model.buffers(), statistics, strict=True):
+            buffer.copy_(before)
         return torch.cat([trial.values for trial in trials])
 
+    model.train()
     balance = ThreadBalance(may_vary=gives_same_bits(try_step))
     try:
         reported = time.perf_counter()
         for epoch in range(recipe.epochs):
-            order = torch.from_numpy(build_order(seed, epoch, len(labels_N)))
+            order = torch.from_numpy(build_order(seed, epoch, num_images))
+            draws = None
+            if epoch < num_altered_epochs:
+                draws = augmentation.draw(num_images, build_generator(seed, epoch))
             first_batch = 0
             for batch, samples in enumerate(order.split(recipe.batch_size)):
-                losses[batch] = gradients(*batches.gather(samples))
-                optimizer.step()
+                images, labels = batches.gather(samples)
+                if draws is not None:
+                    images = augmentation.alter(images, draws[samples])
+                losses[batch] = gradients(images, labels)
+                step = epoch * num_batches + batch
+                optimizer.step(recipe.optimizer.scale_at(step, recipe.epochs * num_batches))
                 balance.count_step()
 
-                is_last = batch == len(losses) - 1
+                is_last = batch == num_batches - 1
                 if is_last or time.perf_counter() - reported > SECONDS_BETWEEN_PROGRESS:
                     new = losses[first_batch : batch + 1].tolist()
                     yield Progress(epoch=epoch, first_batch=first_batch, losses=new)
+                    model.train()  # whoever got this progress may have evaluated the model
                     first_batch, reported = batch + 1, time.perf_counter()
                     balance.start_window()
     finally:

@@ -1,43 +1,89 @@
-"""Adam on the flat buffers: one fused call a step."""
+"""Adam and SGD on the flat buffers: one fused call a step.
+
+They call the kernels that PyTorch's optimizers call with `fused=True`, and tests hold them equal.
+Calling these directly spares the second that importing PyTorch's optimizers takes and what they do
+around the kernels at each step.
+"""
+
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from tenfold.recipes import OptimizerConfig
 from tenfold.training.parameters import FlatParameters
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
+class Optimizer(Protocol):
+    """Moves parameters against their gradients."""
+
+    def step(self, scale: float = 1.0) -> None:
+        """Make one step, with `scale` times the learning rate."""
+
+
+def build_optimizer(parameters: FlatParameters, config: OptimizerConfig) -> Optimizer:
+    """The optimizer that a config asks for."""
+    kind = Adam if config.optimizer == "adam" else Sgd
+    return kind(parameters, config)
+
+
 class Adam:
     """Adam (Kingma and Ba, 2015) with its paper's constants, which are PyTorch's defaults too.
 
-    It calls the kernel that `torch.optim.Adam(fused=True)` calls, and a test holds the two equal.
-    Calling it directly spares the second that importing PyTorch's optimizers takes and what they
-    do around the kernel at each step.
+    Weight decay is apart from the gradient (Loshchilov and Hutter, 2019), as in AdamW.
     """
 
-    def __init__(self, parameters: FlatParameters, learning_rate: float) -> None:
+    def __init__(self, parameters: FlatParameters, config: OptimizerConfig) -> None:
         self.parameters = parameters
-        self.learning_rate = learning_rate
+        self.config = config
         self.num_steps = torch.zeros(())
         self.mean: Tensor = torch.zeros_like(parameters.values)
         self.mean_square: Tensor = torch.zeros_like(parameters.values)
 
-    def step(self) -> None:
-        """Move the parameters by one step against their gradients."""
+    def step(self, scale: float = 1.0) -> None:
+        """Make one step, with `scale` times the learning rate."""
         self.num_steps += 1
-        torch._fused_adam_(
+        torch._fused_adamw_(
             [self.parameters.values],
             [self.parameters.gradients],
             [self.mean],
             [self.mean_square],
             [],
             [self.num_steps],
-            lr=self.learning_rate,
+            lr=scale * self.config.learning_rate,
             beta1=BETA1,
             beta2=BETA2,
-            weight_decay=0.0,
+            weight_decay=self.config.weight_decay,
             eps=EPSILON,
             amsgrad=False,
             maximize=False,
         )
+
+
+class Sgd:
+    """Stochastic gradient descent with Nesterov's momentum, as PyTorch has it."""
+
+    def __init__(self, parameters: FlatParameters, config: OptimizerConfig) -> None:
+        self.parameters = parameters
+        self.config = config
+        self.is_first_step = True
+        self.velocity: Tensor = torch.zeros_like(parameters.values)
+
+    def step(self, scale: float = 1.0) -> None:
+        """Make one step, with `scale` times the learning rate."""
+        momentum = self.config.momentum
+        torch._fused_sgd_(
+            [self.parameters.values],
+            [self.parameters.gradients],
+            [self.velocity] if momentum > 0 else [],
+            weight_decay=self.config.weight_decay,
+            momentum=momentum,
+            lr=scale * self.config.learning_rate,
+            dampening=0.0,
+            nesterov=momentum > 0,
+            maximize=False,
+            is_first_step=self.is_first_step,
+        )
+        self.is_first_step = False

@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class FlatParameters:
-    """`values` and `gradients`, both float32 [number of parameters], in the model's order."""
+    """`values` and `gradients`, both float32 [number of parameters].
+
+    Parameters lie in the model's order, the numbers of each in its own memory layout.
+    """
 
     values: Tensor
     gradients: Tensor
@@ -23,12 +26,14 @@ def flatten_parameters(model: nn.Module) -> FlatParameters:
     Afterwards each parameter and its `.grad` are views of the two buffers.
     """
     parameters = list(model.parameters())
-    values = torch.cat([parameter.detach().flatten() for parameter in parameters])
-    gradients = torch.zeros_like(values)
     sizes = [parameter.numel() for parameter in parameters]
+    values = torch.empty(sum(sizes))
+    gradients = torch.zeros_like(values)
     for parameter, value, gradient in zip(
         parameters, values.split(sizes), gradients.split(sizes), strict=True
     ):
-        parameter.data = value.view(parameter.shape)
-        parameter.grad = gradient.view(parameter.shape)
+        # In the order in which its numbers lie: kernels with the channels last stay so.
+        layout = (parameter.shape, parameter.stride())
+        parameter.data = value.as_strided(*layout, value.storage_offset()).copy_(parameter.data)
+        parameter.grad = gradient.as_strided(*layout, gradient.storage_offset())
     return FlatParameters(values, gradients)

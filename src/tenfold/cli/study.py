@@ -1,0 +1,90 @@
+"""`tenfold study`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from tenfold.cli.changes import NO_CHANGES, Changes, list_changes
+from tenfold.cli.output import AsJson, WholeNumber, print_json, print_rows
+from tenfold.cli.progress import showing_study_progress
+
+
+def study(
+    recipe: str = "classic",
+    /,
+    *,
+    seeds: WholeNumber = 10,
+    first_seed: WholeNumber = 0,
+    jobs: WholeNumber | None = None,
+    alone: WholeNumber = 3,
+    holdout: Annotated[bool, Parameter(negative=())] = False,
+    data: Path | None = None,
+    out: Path | None = None,
+    by_epoch: bool = True,
+    longer: bool | None = None,
+    members_from: Path | None = None,
+    json: AsJson = False,
+    changes: Any = NO_CHANGES,  # noqa: ANN401 - of type Changes, see below
+) -> None:
+    """Train a recipe with many seeds, and say what holds over all of them.
+
+    The same command again continues a study that was stopped.
+
+    Parameters
+    ----------
+    recipe
+        The name of a recipe; `tenfold recipes` lists them.
+    seeds
+        How many seeds.
+    first_seed
+        The first of them; the others follow it.
+    jobs
+        Runs at a time, which share the cores; by default as many as there are cores.
+    alone
+        Runs that have the machine to themselves, for the seconds that training takes.
+    holdout
+        Train on the first five sixths of the training images and evaluate on the rest; the test
+        images are not opened. For every choice between recipes.
+    data
+        A folder of IDX files, or of images in train/0 ... train/9 and test/0 ... test/9.
+    out
+        The study's folder; by default studies/RECIPE. Seeds that it holds are not trained again.
+    by_epoch
+        Whether to measure the accuracy after every epoch too.
+    longer
+        Whether to study twice the epochs too; by default only for the unchanged classic recipe.
+    members_from
+        The folder of a study of an ensemble's single recipe, whose runs become members.
+    """
+    from tenfold import studying
+
+    with showing_study_progress() as show:
+        done = studying.study(
+            recipe,
+            seeds=seeds,
+            first_seed=first_seed,
+            jobs=jobs,
+            alone=alone,
+            holdout=holdout,
+            data=data,
+            out=out,
+            by_epoch=by_epoch,
+            longer=longer,
+            members_from=members_from,
+            on_progress=show,
+            **list_changes(changes),
+        )
+    summary = done.read_summary()
+    if json:
+        print_json(summary)
+        return
+    print_rows(
+        ("study", done.path),
+        *((one["question"], one["answer"]) for one in summary["findings"]),
+        ("report", done.report),
+    )
+
+
+# A class that is made at run time cannot stand in an annotation; the parser reads it from here.
+study.__annotations__["changes"] = Annotated[Changes, Parameter(name="*")]

@@ -1,0 +1,192 @@
+"""The figures of a study: what many seeds gave, by epoch, by digit, and the hardest images."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from tenfold.figures.images import draw_gallery
+from tenfold.figures.style import LIGHT, Theme, draw_title, drawing, save_png
+
+SCATTER = 0.16  # how far dots of one column lie apart, so that equal ones can be seen
+NUM_HARDEST = 40
+
+
+def draw_seeds(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
+    """A PNG of the accuracy of each seed, with their mean and its two intervals."""
+    accuracy, shares = summary["accuracy"], np.array(summary["accuracies"])
+    with drawing(8.2, 2.6, theme) as figure:
+        axes = figure.add_subplot()
+        rows = np.linspace(-1, 1, len(shares)) if len(shares) > 1 else np.zeros(1)
+        axes.scatter(100 * shares, 1 + 0.28 * rows, s=26, color=theme.accent, alpha=0.75, zorder=3)
+        for place, name, interval in (
+            (0.36, "other seeds", accuracy["interval"]),
+            (0.0, "other images", accuracy["images_interval"]),
+        ):
+            if interval is None:
+                continue
+            ends = [100 * end for end in interval]
+            axes.plot(ends, [place, place], color=theme.ink, linewidth=2.2, zorder=3)
+            axes.plot(100 * accuracy["mean"], place, "o", color=theme.ink, markersize=5, zorder=4)
+            axes.annotate(
+                f"mean, 95 % interval for {name}",
+                (ends[1], place),
+                xytext=(8, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9,
+                color=theme.quiet,
+            )
+        axes.set_ylim(-0.3, 1.5)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.margins(x=0.12)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f} %"))
+        axes.xaxis.set_major_locator(MaxNLocator(7))
+        axes.grid(visible=True, axis="x", linewidth=0.7)
+        axes.set_axisbelow(True)
+        draw_title(axes, "Accuracy of each seed", "one dot a run, in the order of seeds", theme)
+        return save_png(figure)
+
+
+def draw_epochs(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
+    """A PNG of training loss and accuracy by epoch, mean and deviation over seeds."""
+    longer = summary.get("longer")
+    with drawing(8.2, 4.2, theme) as figure:
+        left, right = figure.subplots(1, 2)
+        for axes, key, factor in ((left, "loss", 1), (right, "accuracy", 100)):
+            if longer:
+                label = f"{longer['num_epochs']} epochs"
+                _draw_band(axes, longer["epochs"], key, factor, theme.quiet, label)
+            label = f"{len(summary['epochs'])} epochs"
+            _draw_band(axes, summary["epochs"], key, factor, theme.accent, label)
+            axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+            axes.set_xlabel("epoch")
+            axes.grid(visible=True, axis="y", linewidth=0.7)
+            axes.set_axisbelow(True)
+            if longer:
+                axes.legend(frameon=False, labelcolor=theme.ink)
+        left.set_yscale("log")
+        left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        left.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        left.tick_params(axis="y", which="minor", labelsize=8)
+        right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g} %"))
+        draw_title(left, "Training loss", "mean over seeds, band: ± deviation", theme)
+        draw_title(right, "Accuracy", f"on the {summary['part']} images", theme)
+        return save_png(figure)
+
+
+def _draw_band(
+    axes: Axes, epochs: list[dict[str, Any]], key: str, factor: float, colour: str, label: str
+) -> None:
+    measured = [one for one in epochs if one[key]]
+    if not measured:
+        return
+    numbers = [one["epoch"] for one in measured]
+    mean = factor * np.array([one[key]["mean"] for one in measured])
+    deviation = factor * np.array([one[key]["standard_deviation"] or 0.0 for one in measured])
+    axes.fill_between(numbers, mean - deviation, mean + deviation, color=colour, alpha=0.2, lw=0)
+    few = len(numbers) <= 12
+    axes.plot(numbers, mean, "o-" if few else "-", color=colour, markersize=4, label=label)
+
+
+def draw_digits(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
+    """A PNG of each digit's error rate: a dot a run, their mean, its interval for other images."""
+    digits = summary["digits"]
+    num_seeds = len(summary["seeds"])
+    with drawing(8.2, 4.6, theme) as figure:
+        axes = figure.add_subplot()
+        for k, digit in enumerate(digits):
+            rates = 100 * np.array(digit["error_rates"])
+            places = k + SCATTER * np.linspace(-1, 1, len(rates)) if len(rates) > 1 else [k]
+            axes.scatter(places, rates, s=14, color=theme.accent, alpha=0.55, zorder=3)
+            mean = 100 * digit["error_rate"]["mean"]
+            low, high = (100 * end for end in digit["error_rate"]["images_interval"])
+            axes.plot([k + 0.3] * 2, [low, high], color=theme.ink, linewidth=2, zorder=3)
+            axes.plot(k + 0.3, mean, "o", color=theme.ink, markersize=5, zorder=4)
+            if digit["num_hardest"]:
+                axes.annotate(
+                    f"hardest in\n{digit['num_hardest']} of {num_seeds}",
+                    (k, max(high, rates.max())),
+                    xytext=(0, 6),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=8.5,
+                    color=theme.quiet,
+                )
+        axes.set_xticks(range(len(digits)), [str(one["label"]) for one in digits])
+        axes.tick_params(axis="x", length=0, labelsize=12, labelcolor=theme.ink)
+        axes.set_ylim(bottom=0)
+        axes.margins(y=0.16)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+        axes.grid(visible=True, axis="y", linewidth=0.7)
+        axes.set_axisbelow(True)
+        draw_title(
+            axes,
+            "Misclassified share of each digit",
+            "dots: seeds; bar: mean and its 95 % interval for other images of the kind",
+            theme,
+        )
+        return save_png(figure)
+
+
+def draw_hardest(
+    images_NHW: npt.NDArray[np.uint8], summary: dict[str, Any], theme: Theme = LIGHT
+) -> bytes:
+    """A PNG of the images that most seeds misclassify, with how many and which answers."""
+    hardest, num_seeds = summary["hardest_images"], len(summary["seeds"])
+    shown = hardest[:NUM_HARDEST]
+    return draw_gallery(
+        images_NHW,
+        [
+            (
+                one["index"],
+                f"{one['label']}: {one['num_wrong']} of {num_seeds}",
+                "  ".join(f"{answer} ×{count}" for answer, count in [*one["answers"].items()][:3]),
+            )
+            for one in shown
+        ],
+        title="The hardest images",
+        subtitle=(
+            f"{len(shown)} of the {len(hardest):,} that some seed misclassifies, the hardest first:"
+            " label, seeds that miss it; answers"
+        ),
+        theme=theme,
+    )
+
+
+def draw_mended(
+    images_NHW: npt.NDArray[np.uint8], difference: dict[str, Any], which: str, theme: Theme = LIGHT
+) -> bytes:
+    """A PNG of the images that one recipe mends, does not mend, or newly misses.
+
+    `which` is "mended", "not_mended" or "new".
+    """
+    listed, (first, other) = difference[which], (difference["first"], difference["other"])
+    title = {
+        "mended": f"Mistakes of {first} that {other} mends",
+        "not_mended": f"Mistakes of {first} that {other} makes too",
+        "new": f"Mistakes of {other} alone",
+    }[which]
+    shown = listed[:NUM_HARDEST]
+    return draw_gallery(
+        images_NHW,
+        [
+            (
+                one["index"],
+                f"{one['label']}: {one['answer_of_first']} → {one['answer_of_other']}",
+                f"{100 * one['missed_by_first']:.0f} → {100 * one['missed_by_other']:.0f} %",
+            )
+            for one in shown
+        ],
+        title=title,
+        subtitle=(
+            f"{len(shown)} of {len(listed):,}: label, the usual answers before and after; "
+            "share of seeds that miss it"
+            if shown
+            else "none"
+        ),
+        theme=theme,
+    )

@@ -1,0 +1,1 @@
+"""Recipes run with many seeds: running them, their statistics, claims and comparisons."""

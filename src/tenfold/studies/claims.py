@@ -1,0 +1,209 @@
+"""What a study says of the exercise's claims: holds, fails or undecided, with the numbers.
+
+In: the numbers of `statistics.py`. Out: findings as `evaluation/findings.py` has them. The exercise
+trained once on MNIST, looked, and claimed: over 97 %; 7 is misclassified most; the last two of five
+epochs are almost identical, so that more would add little; the misclassified digits are hard for
+people too.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from tenfold.evaluation.findings import (
+    CLAIMED_ACCURACY,
+    LITTLE,
+    PART_NAMES,
+    Finding,
+    join_words,
+    percent,
+    percent_interval,
+)
+from tenfold.evaluation.metrics import wilson_interval
+
+HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+CLAIMED_DIGIT = 7
+LITTLE_ACCURACY = 0.001  # a gain of less than a tenth of a percentage point is little
+
+
+def find_claims(summary: dict[str, Any], *, is_mnist: bool) -> list[dict[str, Any]]:
+    """All findings that the numbers of a study allow, as JSON values."""
+    findings = [_accuracy(summary)]
+    if is_mnist:
+        findings += [_over_97_percent(summary), _hardest_digit(summary)]
+        # The epochs of an ensemble are those of one member after the other.
+        if len(summary["epochs"]) > 1 and summary["recipe"]["members"] == 1:
+            findings.append(_last_epochs(summary))
+        if summary.get("contested"):
+            findings.append(_hard_for_people(summary))
+    return [asdict(finding) for finding in findings]
+
+
+def _accuracy(summary: dict[str, Any]) -> Finding:
+    accuracy, count = summary["accuracy"], len(summary["seeds"])
+    part = PART_NAMES[summary["part"]]
+    if count == 1:
+        return Finding(
+            name="accuracy",
+            question="How accurate is it?",
+            answer=percent(accuracy["mean"]),
+            sentence=f"One seed; how it varies, more of them would tell. On {part} images.",
+        )
+    sentence = (
+        f"Over {count} seeds the accuracy on the {summary['num_images']:,} {part} images has "
+        f"a mean of {percent(accuracy['mean'], 3)} and a standard deviation of "
+        f"{100 * accuracy['standard_deviation']:.3f} percentage points, from "
+        f"{percent(accuracy['lowest'])} to {percent(accuracy['highest'])}. The 95 % interval of "
+        f"the mean is {percent_interval(accuracy['interval'], 3)} for other seeds, and "
+        f"{percent_interval(accuracy['images_interval'])} for other images of the kind."
+    )
+    if summary["corrected"]:
+        sentence += (
+            f" On the corrected labels the mean is {percent(summary['corrected']['mean'], 3)}."
+        )
+    return Finding(
+        name="accuracy",
+        question="How accurate is it?",
+        answer=f"{percent(accuracy['mean'])} ± {100 * accuracy['standard_deviation']:.2f}",
+        sentence=sentence,
+    )
+
+
+def _over_97_percent(summary: dict[str, Any]) -> Finding:
+    accuracy, accuracies = summary["accuracy"], summary["accuracies"]
+    num_over = sum(one > CLAIMED_ACCURACY for one in accuracies)
+    intervals = [accuracy["interval"], accuracy["images_interval"]]
+    if accuracy["interval"] is None:
+        answer = UNDECIDED
+    elif all(low > CLAIMED_ACCURACY for low, _ in intervals):
+        answer = HOLDS
+    elif all(high < CLAIMED_ACCURACY for _, high in intervals):
+        answer = FAILS
+    else:
+        answer = UNDECIDED
+    where = {
+        HOLDS: "Both intervals of the mean lie above 97 %.",
+        FAILS: "Both intervals of the mean lie below 97 %.",
+        UNDECIDED: "The intervals of the mean do not both lie on one side of 97 %.",
+    }[answer]
+    if accuracy["interval"] is None:
+        where = "How it varies from seed to seed, one seed cannot tell."
+    return Finding(
+        name="over_97_percent",
+        question="Claim: the accuracy is over 97 %.",
+        answer=answer,
+        sentence=(
+            f"{num_over} of {len(accuracies)} seeds are over 97 %; the mean is "
+            f"{percent(accuracy['mean'])}, the lowest {percent(accuracy['lowest'])}. {where}"
+        ),
+        numbers={"num_over": num_over},
+    )
+
+
+def _hardest_digit(summary: dict[str, Any]) -> Finding:
+    num_seeds = len(summary["seeds"])
+    by_rate = sorted(summary["digits"], key=lambda one: -one["error_rate"]["mean"])
+    by_count = sorted(summary["digits"], key=lambda one: -one["num_hardest"])
+    [claimed] = [one for one in summary["digits"] if one["label"] == CLAIMED_DIGIT]
+    low, high = wilson_interval(claimed["num_hardest"], num_seeds)
+    answer = HOLDS if low > 0.5 else FAILS if high < 0.5 else UNDECIDED
+    others = [
+        f"{one['label']} in {one['num_hardest']}"
+        for one in by_count
+        if one["num_hardest"] and one["label"] != CLAIMED_DIGIT
+    ]
+    rates = [f"{one['label']} {percent(one['error_rate']['mean'])}" for one in by_rate[:3]]
+    place = 1 + by_rate.index(claimed)
+    taken_for = [
+        f"{label} ({count:.1f} times a run)"
+        for label, count in list(claimed["taken_for"].items())[:3]
+    ]
+    return Finding(
+        name="hardest_digit",
+        question=f"Claim: {CLAIMED_DIGIT} is the digit most often misclassified.",
+        answer=answer,
+        sentence=(
+            f"{CLAIMED_DIGIT} has the highest error rate in {claimed['num_hardest']} of "
+            f"{num_seeds} seeds (95 % interval {percent_interval((low, high), 0)}"
+            f"{'' if answer == UNDECIDED else ', on one side of one half'})"
+            f"{'; ' + join_words(others) if others else ''}. The highest mean rates are "
+            f"{join_words(rates)}; {CLAIMED_DIGIT} is number {place} of {len(by_rate)} with "
+            f"{percent(claimed['error_rate']['mean'])} "
+            f"({percent_interval(claimed['error_rate']['images_interval'])} for other images of "
+            f"the kind), most often taken for {join_words(taken_for) or 'nothing else'}."
+        ),
+        numbers={"share_interval": (low, high)},
+    )
+
+
+def _last_epochs(summary: dict[str, Any]) -> Finding:
+    before, last = summary["epochs"][-2:]
+    longer = summary.get("longer")
+    change = last["loss"]["mean"] / before["loss"]["mean"] - 1
+    is_alike = abs(change) <= LITTLE
+    sentence = (
+        f"From epoch {before['epoch']} to {last['epoch']} the mean training loss went from "
+        f"{before['loss']['mean']:.4f} to {last['loss']['mean']:.4f} ({100 * change:+.0f} %)"
+    )
+    if last["accuracy"]:
+        gain = last["accuracy"]["mean"] - before["accuracy"]["mean"]
+        sentence += (
+            f" and the mean accuracy from {percent(before['accuracy']['mean'])} to "
+            f"{percent(last['accuracy']['mean'])} ({100 * gain:+.2f} points)"
+        )
+    sentence += ": they are almost identical." if is_alike else ": they are not almost identical."
+    adds_little: bool | None = None
+    if longer:
+        gain = longer["gain"]
+        interval = gain["interval"]
+        sentence += (
+            f" With {longer['num_epochs']} epochs the accuracy is "
+            f"{percent(longer['accuracy']['mean'])}, {100 * gain['mean']:+.2f} points"
+        )
+        if interval is not None:
+            sentence += (
+                f" (95 % interval {100 * interval[0]:+.2f} to {100 * interval[1]:+.2f}, seed by "
+                f"seed)"
+            )
+            if interval[1] < LITTLE_ACCURACY:
+                adds_little = True
+            elif interval[0] > LITTLE_ACCURACY:
+                adds_little = False
+        sentence += {
+            True: ": less than a tenth of a point, little.",
+            False: ": more than a tenth of a point, which is not little.",
+            None: "; whether that is more or less than a tenth of a point stays open.",
+        }[adds_little]
+    else:
+        sentence += " What more epochs would give, this study did not try."
+    fails = not is_alike or adds_little is False
+    answer = FAILS if fails else HOLDS if adds_little else UNDECIDED
+    return Finding(
+        name="last_epochs",
+        question="Claim: the last two epochs are almost identical, so more would add little.",
+        answer=answer,
+        sentence=sentence,
+        numbers={"loss_change": change},
+    )
+
+
+def _hard_for_people(summary: dict[str, Any]) -> Finding:
+    contested = summary["contested"]
+    share = contested["share_of_mistakes"]
+    low, high = share["interval"] or share["pooled_interval"] or (0.0, 1.0)
+    answer = HOLDS if low > 0.5 else FAILS if high < 0.5 else UNDECIDED
+    ratio = contested["rate_on_contested"] / max(contested["rate_on_others"], 1e-9)
+    return Finding(
+        name="hard_for_people",
+        question="Claim: the misclassified digits are hard for people too.",
+        answer=answer,
+        sentence=(
+            f"Of {contested['num_mistakes']['mean']:.0f} mistakes a run, "
+            f"{contested['num_on_contested']['mean']:.1f} ({percent(share['mean'], 1)}, 95 % "
+            f"interval {percent_interval((low, high), 1)}) are on the {contested['num_contested']} "
+            f"test images whose labels people contest, which are misclassified {ratio:.0f} times "
+            f"as often as the others. {contested['num_missed_by_all']} images are missed by every "
+            f"seed, {contested['num_missed_by_most']} by most, "
+            f"{contested['num_contested_missed_by_most']} of these contested. Only images that an "
+            "algorithm had flagged were put to people, so the gallery must speak for the rest."
+        ),
+    )

@@ -1,0 +1,139 @@
+"""Two or more studies side by side: a table, paired tests, and which mistakes are mended.
+
+In: studies of the same images, the first of which the others are compared with. Out: JSON values.
+
+Array names carry their axes: R runs, N images.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from tenfold.errors import StudyError
+from tenfold.evaluation.metrics import CONFIDENCE_LEVEL
+from tenfold.studies.statistics import summarize
+from tenfold.studies.study import Study
+
+MOST = 0.5  # an image counts as a recipe's mistake if more than this share of its runs miss it
+
+
+def check_comparable(studies: list[Study]) -> None:
+    """Raise StudyError unless all studies evaluated the same images and have runs."""
+    first = studies[0]
+    for study in studies:
+        if not study.runs:
+            raise StudyError(f"{study.path}: expected a study with runs, found none yet")
+        evaluated = "train" if study.config.holdout else "test"
+        known = first.config.checksums.get(evaluated)
+        if study.config.part != first.config.part or study.config.checksums[evaluated] != known:
+            raise StudyError(
+                f"{study.path}: expected a study of the same images as {first.path} "
+                f"({first.config.part} images), found one of other {study.config.part} images"
+            )
+
+
+def compare(
+    studies: list[Study], labels_N: npt.NDArray[np.uint8], *, is_mnist: bool
+) -> dict[str, Any]:
+    """Summaries of all studies, and each of the others against the first."""
+    check_comparable(studies)
+    names = name_studies(studies)
+    return {
+        "part": studies[0].config.part,
+        "num_images": len(labels_N),
+        "studies": [
+            {
+                "path": str(study.path),
+                "name": name,
+                **summarize(study, labels_N, is_mnist=is_mnist),
+            }
+            for study, name in zip(studies, names, strict=True)
+        ],
+        "differences": [
+            {
+                "first": names[0],
+                "other": name,
+                **measure_difference(studies[0], other, labels_N),
+                **list_mended(studies[0], other, labels_N),
+            }
+            for other, name in zip(studies[1:], names[1:], strict=True)
+        ],
+    }
+
+
+def name_studies(studies: list[Study]) -> list[str]:
+    """A name for each study: its recipe's; where these are alike, its folder's path."""
+    recipes = [study.name for study in studies]
+    if len(set(recipes)) == len(recipes):
+        return recipes
+    return [str(study.path) for study in studies]
+
+
+def measure_difference(
+    first: Study, other: Study, labels_N: npt.NDArray[np.uint8]
+) -> dict[str, Any]:
+    """The difference of the mean accuracies, other minus first, and how sure it is.
+
+    Two questions, two tests. For other images of the kind: both recipes met the same images, so
+    each image gives a difference of two shares of runs, and Student's paired t-test takes these.
+    For other seeds: seeds of two recipes are no pairs, so Welch's t-test takes the accuracies; with
+    a single run on either side there is none.
+    """
+    right_first_N = (first.get_given_labels(labels_N) == labels_N).mean(0)
+    right_other_N = (other.get_given_labels(labels_N) == labels_N).mean(0)
+    by_image = seeds = None
+    if np.ptp(right_other_N - right_first_N) > 0:
+        paired = stats.ttest_rel(right_other_N, right_first_N)
+        interval = paired.confidence_interval(CONFIDENCE_LEVEL)
+        by_image = {
+            "interval": (float(interval.low), float(interval.high)),
+            "p_value": float(paired.pvalue),
+        }
+    a, b = first.accuracies, other.accuracies
+    if len(a) > 1 and len(b) > 1 and a.std() + b.std() > 0:
+        welch = stats.ttest_ind(b, a, equal_var=False)
+        interval = welch.confidence_interval(CONFIDENCE_LEVEL)
+        seeds = {
+            "interval": (float(interval.low), float(interval.high)),
+            "p_value": float(welch.pvalue),
+        }
+    return {"difference": float(b.mean() - a.mean()), "by_image": by_image, "by_seed": seeds}
+
+
+def list_mended(first: Study, other: Study, labels_N: npt.NDArray[np.uint8]) -> dict[str, Any]:
+    """Which of the images that most runs of the first miss most runs of the other get right.
+
+    Images are listed with the shares of runs that miss them, by how much these differ.
+    """
+    wrong_first_N = (first.get_given_labels(labels_N) != labels_N).mean(0)
+    wrong_other_N = (other.get_given_labels(labels_N) != labels_N).mean(0)
+    missed_first, missed_other = wrong_first_N > MOST, wrong_other_N > MOST
+
+    def list_images(chosen_N: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
+        rows = np.flatnonzero(chosen_N)
+        rows = rows[np.argsort(-np.abs(wrong_first_N - wrong_other_N)[rows], kind="stable")]
+        return [
+            {
+                "index": int(row),
+                "label": int(labels_N[row]),
+                "missed_by_first": float(wrong_first_N[row]),
+                "missed_by_other": float(wrong_other_N[row]),
+                "answer_of_other": find_answer(other, int(row), int(labels_N[row])),
+                "answer_of_first": find_answer(first, int(row), int(labels_N[row])),
+            }
+            for row in rows
+        ]
+
+    return {
+        "mended": list_images(missed_first & ~missed_other),
+        "not_mended": list_images(missed_first & missed_other),
+        "new": list_images(~missed_first & missed_other),
+    }
+
+
+def find_answer(study: Study, index: int, label: int) -> int:
+    """The label that most runs of a study give to an image; of equals the smallest."""
+    answers = [next((k for i, k, _ in run.mistakes if i == index), label) for run in study.runs]
+    return max(sorted(set(answers)), key=answers.count)

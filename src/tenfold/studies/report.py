@@ -1,0 +1,203 @@
+"""The reports of studies and comparisons.
+
+In: their numbers and figures. Out: pages as text.
+"""
+
+import shlex
+from typing import Any
+
+from tenfold.evaluation.describing import list_change_flags, list_data, list_recipe
+from tenfold.evaluation.findings import PART_NAMES, percent, percent_interval
+from tenfold.evaluation.page import PageFigure, PageTable, build_page
+from tenfold.studies.study import Study
+
+
+def write_study_command(study: Study) -> str:
+    """The command that makes a study of the same recipe, data and number of seeds."""
+    config = study.config
+    words = ["tenfold", "study", config.recipe.name, "--seeds", str(len(study.runs))]
+    first = min(run.seed for run in study.runs)
+    if first:
+        words += ["--first-seed", str(first)]
+    words += list_change_flags(config.recipe)
+    if config.holdout:
+        words.append("--holdout")
+    if config.data_folder is not None:
+        words += ["--data", config.data_folder]
+    return shlex.join([*words, "--out", str(study.path)])
+
+
+def build_study_report(
+    study: Study,
+    summary: dict[str, Any],
+    findings: list[dict[str, Any]],
+    figures: list[PageFigure],
+    *,
+    is_mnist: bool,
+) -> str:
+    """The page of one study."""
+    config, runs = study.config, study.runs
+    recipe = config.recipe
+    return build_page(
+        title=f"{percent(summary['accuracy']['mean'])} over {len(runs)} seeds",
+        subtitle=(
+            f"The recipe {recipe.name}{', changed,' * bool(recipe.changes())} on "
+            f"{PART_NAMES[config.part]} images"
+        ),
+        numbers=_list_numbers(summary),
+        findings=findings,
+        tables=[
+            PageTable(
+                title="Error rate of each digit",
+                columns=("digit", "mean", "other images, 95 %", "hardest in", "taken for (a run)"),
+                rows=[
+                    (
+                        str(one["label"]),
+                        percent(one["error_rate"]["mean"]),
+                        percent_interval(one["error_rate"]["images_interval"]),
+                        f"{one['num_hardest']} of {len(runs)}",
+                        ", ".join(
+                            f"{label} ({count:.1f})"
+                            for label, count in list(one["taken_for"].items())[:3]
+                        ),
+                    )
+                    for one in summary["digits"]
+                ],
+            )
+        ],
+        figures=figures,
+        configuration=[
+            *list_recipe(recipe),
+            ("seeds", ", ".join(str(run.seed) for run in runs)),
+            *list_data(config.data_folder, config.checksums),
+            ("machine", "; ".join(sorted({run.cpu for run in runs}))),
+            ("PyTorch", ", ".join(sorted({run.torch for run in runs}))),
+        ],
+        reproduction=(
+            "In another folder it trains all seeds anew; where study.json lies it makes the report "
+            "again. Another machine, PyTorch or number of threads gives other last bits of sums, "
+            "and so accuracies that differ as those of other seeds do."
+        ),
+        command=write_study_command(study),
+        sources=" from study.json; summary.json holds every number on this page.",
+        is_mnist=is_mnist,
+    )
+
+
+def _list_numbers(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
+    accuracy = summary["accuracy"]
+    deviation = accuracy["standard_deviation"]
+    numbers = [
+        (
+            "mean accuracy",
+            percent(accuracy["mean"]),
+            "one seed" if deviation is None else f"deviation {100 * deviation:.3f} points",
+        ),
+        ("lowest", percent(accuracy["lowest"]), f"highest {percent(accuracy['highest'])}"),
+    ]
+    if summary["corrected"]:
+        mean = summary["corrected"]["mean"]
+        numbers.append(("on corrected labels", percent(mean), "n = 9,995"))
+    alone = summary["seconds_alone"]
+    seconds = alone or summary["seconds"]
+    numbers += [
+        (
+            "training",
+            f"{seconds['mean']:.1f} s",
+            f"mean of {seconds['num_values']} "
+            + ("alone on the machine" if alone else "beside other programs"),
+        ),
+        (
+            "parameters",
+            f"{summary['num_parameters']:,}",
+            f"{summary['num_multiply_adds']:,} multiply-adds",
+        ),
+    ]
+    return numbers
+
+
+def build_comparison_report(
+    comparison: dict[str, Any], figures: list[PageFigure], command: str, *, is_mnist: bool
+) -> str:
+    """The page of a comparison."""
+    columns, rows = tabulate(comparison)
+    return build_page(
+        title=" and ".join(one["name"] for one in comparison["studies"]) + " compared",
+        subtitle=(
+            f"On the same {comparison['num_images']:,} {PART_NAMES[comparison['part']]} images"
+        ),
+        numbers=[],
+        findings=[describe_difference(one) for one in comparison["differences"]],
+        tables=[PageTable(title="Studies", columns=columns, rows=rows)],
+        figures=figures,
+        reproduction="It reads the study.json of each folder, and trains nothing.",
+        command=command,
+        sources=" from the studies; comparison.json holds every number on this page.",
+        is_mnist=is_mnist,
+    )
+
+
+def tabulate(comparison: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The columns and rows of the table of a comparison: a column for each study."""
+    studies = comparison["studies"]
+    rows = [
+        ["seeds", *(str(len(one["seeds"])) for one in studies)],
+        ["mean accuracy", *(percent(one["accuracy"]["mean"], 3) for one in studies)],
+        ["standard deviation", *(_describe_deviation(one["accuracy"]) for one in studies)],
+        ["lowest", *(percent(one["accuracy"]["lowest"]) for one in studies)],
+        ["highest", *(percent(one["accuracy"]["highest"]) for one in studies)],
+        ["training, s", *(_describe_seconds(one) for one in studies)],
+        ["parameters", *(f"{one['num_parameters']:,}" for one in studies)],
+        ["multiply-adds", *(f"{one['num_multiply_adds']:,}" for one in studies)],
+    ]
+    if studies[0]["corrected"]:
+        corrected = [percent(one["corrected"]["mean"], 3) for one in studies]
+        rows.insert(5, ["mean, corrected labels", *corrected])
+    return ["", *(one["name"] for one in studies)], rows
+
+
+def _describe_deviation(accuracy: dict[str, Any]) -> str:
+    deviation = accuracy["standard_deviation"]
+    return "" if deviation is None else f"{100 * deviation:.3f}"
+
+
+def _describe_seconds(summary: dict[str, Any]) -> str:
+    alone = summary["seconds_alone"]
+    if alone:
+        return f"{alone['mean']:.1f} ({alone['num_values']} alone)"
+    return f"{summary['seconds']['mean']:.1f} (beside others)"
+
+
+def describe_difference(difference: dict[str, Any]) -> dict[str, Any]:
+    """The difference of two studies as a finding."""
+    by_image, by_seed = difference["by_image"], difference["by_seed"]
+    points = 100 * difference["difference"]
+    certain = [test for test in (by_image, by_seed) if test]
+    if not certain:
+        answer = "cannot be told"
+    elif all(test["p_value"] < 0.05 for test in certain):
+        answer = "better" if points > 0 else "worse"
+    else:
+        answer = "not clearly"
+    sentence = f"{difference['other']} is {points:+.3f} points from {difference['first']}."
+    if by_image:
+        sentence += f" Paired by image: {_describe_test(by_image)}."
+    if by_seed:
+        sentence += f" Over seeds (Welch): {_describe_test(by_seed)}."
+    mended, kept, new = (difference[key] for key in ("mended", "not_mended", "new"))
+    sentence += (
+        f" Of the {len(mended) + len(kept)} images that most runs of {difference['first']} miss, "
+        f"most runs of {difference['other']} get {len(mended)} right; {len(kept)} stay missed and "
+        f"{len(new)} are newly missed."
+    )
+    return {
+        "question": f"Is {difference['other']} better than {difference['first']}?",
+        "answer": answer,
+        "sentence": sentence,
+    }
+
+
+def _describe_test(test: dict[str, Any]) -> str:
+    low, high = (100 * end for end in test["interval"])
+    p_value = "p < 0.0001" if test["p_value"] < 1e-4 else f"p = {test['p_value']:.2g}"
+    return f"95 % interval {low:+.3f} to {high:+.3f}, {p_value}"

@@ -1,0 +1,204 @@
+"""From the runs of a study to numbers: plain functions on NumPy arrays, JSON values out.
+
+Two kinds of chance are kept apart: other seeds on the same images, and other images of the kind.
+
+Array names carry their axes: R runs, N images, K classes.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from tenfold.evaluation.contested import CONTESTED
+from tenfold.evaluation.metrics import CONFIDENCE_LEVEL, Z, measure_corrected, wilson_interval
+from tenfold.studies.study import Study, StudyRun
+
+Shares = npt.NDArray[np.float64]
+
+
+def measure_mean(values: npt.NDArray[np.floating[Any]] | list[float]) -> dict[str, Any]:
+    """Mean, deviation (n - 1), extremes, and the 95 % interval of the mean by Student's t.
+
+    With one value the deviation and the interval are None.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    mean, count = float(array.mean()), len(array)
+    deviation = float(array.std(ddof=1)) if count > 1 else None
+    interval = None
+    if deviation is not None:
+        t = float(stats.t.ppf((1 + CONFIDENCE_LEVEL) / 2, count - 1))
+        half = t * deviation / math.sqrt(count)
+        interval = (mean - half, mean + half)
+    return {
+        "mean": mean,
+        "standard_deviation": deviation,
+        "lowest": float(array.min()),
+        "highest": float(array.max()),
+        "interval": interval,
+        "num_values": count,
+    }
+
+
+def measure_images_interval(shares_N: Shares) -> tuple[float, float]:
+    """The 95 % interval of a mean over images, if other images of the kind were drawn.
+
+    `shares_N` is, for each image, the share of runs in which something held. By the normal
+    approximation, within [0, 1].
+    """
+    mean = float(shares_N.mean())
+    half = Z * float(shares_N.std(ddof=1)) / math.sqrt(len(shares_N))
+    return max(0.0, mean - half), min(1.0, mean + half)
+
+
+def summarize(study: Study, labels_N: npt.NDArray[np.uint8], *, is_mnist: bool) -> dict[str, Any]:
+    """Every number of a study; `labels_N` are the labels of the evaluated images."""
+    given_RN = study.get_given_labels(labels_N)
+    is_wrong_RN = given_RN != labels_N
+    alone = [run.seconds for run in study.runs if run.was_alone]
+    is_test = study.config.part == "test"
+    summary: dict[str, Any] = {
+        "recipe": study.config.recipe.to_json(),
+        "part": study.config.part,
+        "num_images": len(labels_N),
+        "seeds": [run.seed for run in study.runs],
+        "accuracies": study.accuracies.tolist(),
+        "accuracy": {
+            **measure_mean(study.accuracies),
+            "images_interval": measure_images_interval(1 - is_wrong_RN.mean(0)),
+        },
+        "corrected": None,
+        "digits": measure_digits(given_RN, labels_N),
+        "epochs": measure_epochs(study.runs),
+        "seconds": measure_mean([run.seconds for run in study.runs]),
+        "seconds_alone": measure_mean(alone) if alone else None,
+        "num_parameters": study.runs[0].num_parameters,
+        "num_multiply_adds": study.config.recipe.count_multiply_adds(),
+        "hardest_images": find_hardest_images(given_RN, labels_N),
+    }
+    if is_mnist and is_test:
+        summary["corrected"] = measure_mean(
+            [measure_corrected(labels_N, given_N)["accuracy"] for given_N in given_RN]
+        )
+        summary["contested"] = measure_contested(is_wrong_RN)
+    if study.longer is not None:
+        summary["longer"] = measure_longer(study, study.longer)
+    return summary
+
+
+def measure_digits(
+    given_RN: npt.NDArray[np.int64], labels_N: npt.NDArray[np.uint8]
+) -> list[dict[str, Any]]:
+    """For each digit: error rates, their mean with both intervals, how often it was the hardest.
+
+    In a run with several hardest digits, each of them counts.
+    """
+    digits = np.unique(labels_N)
+    is_wrong_RN = given_RN != labels_N
+    rates_RK = np.stack([is_wrong_RN[:, labels_N == digit].mean(1) for digit in digits], 1)
+    is_hardest_RK = rates_RK == rates_RK.max(1, keepdims=True)
+    measured = []
+    for k, digit in enumerate(digits):
+        is_digit_N = labels_N == digit
+        answers, counts = np.unique(given_RN[:, is_digit_N], return_counts=True)
+        taken_for = sorted(zip(-counts, answers, strict=True))
+        measured.append(
+            {
+                "label": int(digit),
+                "num_images": int(is_digit_N.sum()),
+                "error_rates": rates_RK[:, k].tolist(),
+                "error_rate": {
+                    **measure_mean(rates_RK[:, k]),
+                    "images_interval": measure_images_interval(is_wrong_RN[:, is_digit_N].mean(0)),
+                },
+                "num_hardest": int(is_hardest_RK[:, k].sum()),
+                # A run's mean number of this digit's images that were taken for another.
+                "taken_for": {
+                    str(answer): -float(count) / len(given_RN)
+                    for count, answer in taken_for
+                    if answer != digit
+                },
+            }
+        )
+    return measured
+
+
+def measure_epochs(runs: tuple[StudyRun, ...]) -> list[dict[str, Any]]:
+    """For each epoch: mean training loss and, where it was measured, accuracy over runs."""
+    with_accuracies = [run for run in runs if run.epoch_accuracies]
+    return [
+        {
+            "epoch": epoch + 1,
+            "loss": measure_mean([run.epoch_losses[epoch] for run in runs]),
+            "accuracy": (
+                measure_mean([run.epoch_accuracies[epoch] for run in with_accuracies])
+                if with_accuracies
+                else None
+            ),
+        }
+        for epoch in range(min(len(run.epoch_losses) for run in runs))
+    ]
+
+
+def measure_longer(study: Study, longer: Study) -> dict[str, Any] | None:
+    """What twice the epochs change, seed by seed; None without a common seed."""
+    before = dict(zip((run.seed for run in study.runs), study.accuracies, strict=True))
+    after = dict(zip((run.seed for run in longer.runs), longer.accuracies, strict=True))
+    common = sorted(before.keys() & after.keys())
+    if not common:
+        return None
+    return {
+        "num_epochs": longer.config.recipe.epochs,
+        "accuracy": measure_mean(longer.accuracies),
+        "gain": measure_mean([after[seed] - before[seed] for seed in common]),
+        "epochs": measure_epochs(longer.runs),
+    }
+
+
+def find_hardest_images(
+    given_RN: npt.NDArray[np.int64], labels_N: npt.NDArray[np.uint8]
+) -> list[dict[str, Any]]:
+    """The images that some run misclassified, those that most runs did first."""
+    num_wrong_N = (given_RN != labels_N).sum(0)
+    order = np.argsort(-num_wrong_N, kind="stable")[: int((num_wrong_N > 0).sum())]
+    hardest = []
+    for index in order:
+        answers, counts = np.unique(given_RN[:, index], return_counts=True)
+        by_count = sorted(zip(-counts, answers, strict=True))
+        hardest.append(
+            {
+                "index": int(index),
+                "label": int(labels_N[index]),
+                "num_wrong": int(num_wrong_N[index]),
+                "answers": {str(answer): -int(count) for count, answer in by_count},
+            }
+        )
+    return hardest
+
+
+def measure_contested(is_wrong_RN: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Of the mistakes on MNIST's test images, the share on labels that people contest."""
+    contested = sorted(CONTESTED)
+    on_contested_R = is_wrong_RN[:, contested].sum(1)
+    num_wrong_R = is_wrong_RN.sum(1)
+    num_others = is_wrong_RN.shape[1] - len(contested)
+    most_miss = is_wrong_RN.mean(0) > 0.5
+    return {
+        "num_contested": len(contested),
+        "num_mistakes": measure_mean(num_wrong_R),
+        "num_on_contested": measure_mean(on_contested_R),
+        "share_of_mistakes": {
+            **measure_mean(on_contested_R / np.maximum(1, num_wrong_R)),
+            # Of the mistakes of all runs together: for want of runs, with one.
+            "pooled_interval": wilson_interval(int(on_contested_R.sum()), int(num_wrong_R.sum()))
+            if num_wrong_R.sum()
+            else None,
+        },
+        "rate_on_contested": float(on_contested_R.mean() / len(contested)),
+        "rate_on_others": float((num_wrong_R - on_contested_R).mean() / num_others),
+        "num_missed_by_all": int(is_wrong_RN.all(0).sum()),
+        "num_missed_by_most": int(most_miss.sum()),
+        "num_contested_missed_by_most": int(most_miss[contested].sum()),
+    }

@@ -1,0 +1,222 @@
+"""The study folder: one recipe run with many seeds. No torch.
+
+    study.json      what was asked for, and what each run gave; rewritten after each run
+    runs/SEED/      the runs' folders
+    longer/         a study of the same recipe with twice the epochs, where there is one
+    summary.json, figures/, report.html      made from study.json when all seeds are done
+
+study.json alone is a study: it can be shared without the runs, compared and continued.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.errors import RecipeError, StudyError
+from tenfold.recipes import Recipe
+from tenfold.run import Run, write_file
+
+STUDY, SUMMARY, REPORT = "study.json", "summary.json", "report.html"
+RUNS, LONGER = "runs", "longer"
+FORMAT = 1
+ALONE_CORES = 0.1  # a run beside which others took fewer cores had the machine to itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """What all runs of a study share.
+
+    `data_folder` is None for the embedded MNIST. `checksums` are the SHA-256 of the unpacked data
+    files, by part ("train", and "test" unless held out), images first.
+    """
+
+    recipe: Recipe
+    holdout: bool
+    data_folder: str | None
+    checksums: dict[str, tuple[str, str]]
+    num_evaluated: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The config as JSON values; `StudyConfig.from_json` reads them back."""
+        return {**vars(self), "recipe": self.recipe.to_json()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "StudyConfig":
+        """The config that `to_json` wrote. Raises KeyError, TypeError or RecipeError for others."""
+        return cls(
+            **{
+                **values,
+                "recipe": Recipe.from_json(values["recipe"]),
+                "checksums": {part: (a, b) for part, (a, b) in values["checksums"].items()},
+            }
+        )
+
+    @property
+    def part(self) -> str:
+        """Which images were evaluated."""
+        return "validation" if self.holdout else "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRun:
+    """What one run of a study gave.
+
+    `mistakes` are (index of the image, label given, confidence). `epoch_losses` are mean training
+    losses, `epoch_accuracies` shares of the evaluated images after each epoch, empty if they were
+    not measured. `other_cores` is how many cores other programs took meanwhile, None if unknown.
+    """
+
+    seed: int
+    mistakes: tuple[tuple[int, int, float], ...]
+    epoch_losses: tuple[float, ...]
+    epoch_accuracies: tuple[float, ...]
+    seconds: float
+    threads: int
+    other_cores: float | None
+    num_parameters: int
+    weights_sha256: str
+    cpu: str
+    torch: str
+    started: str
+
+    @classmethod
+    def from_run(cls, run: Run) -> "StudyRun":
+        """The parts of a run that a study keeps."""
+        evaluation = run.evaluation
+        training = evaluation["training"]
+        return cls(
+            seed=run.config.seed,
+            mistakes=tuple(
+                (one["index"], one["predicted"], round(one["confidence"], 4))
+                for one in evaluation["misclassified"]
+            ),
+            epoch_losses=tuple(round(one["mean_loss"], 6) for one in evaluation["epochs"]),
+            epoch_accuracies=tuple(training.get("epoch_accuracies", ())),
+            seconds=round(training["seconds"], 3),
+            threads=run.config.threads,
+            other_cores=training["other_cores"],
+            num_parameters=training["num_parameters"],
+            weights_sha256=training["weights_sha256"],
+            cpu=f"{run.config.machine['cpu']}, {run.config.machine['cores']} cores",
+            torch=run.config.versions["torch"],
+            started=run.config.started,
+        )
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "StudyRun":
+        """What was written of a run. Raises KeyError, TypeError or ValueError for other values."""
+        return cls(
+            **{
+                **values,
+                "mistakes": tuple((int(i), int(k), float(p)) for i, k, p in values["mistakes"]),
+                "epoch_losses": tuple(map(float, values["epoch_losses"])),
+                "epoch_accuracies": tuple(map(float, values["epoch_accuracies"])),
+            }
+        )
+
+    @property
+    def was_alone(self) -> bool:
+        """Whether the run had the machine to itself, so that its seconds count."""
+        return self.other_cores is not None and self.other_cores < ALONE_CORES
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its folder has it; `runs` by seed, `longer` the same with twice the epochs."""
+
+    path: Path
+    config: StudyConfig
+    runs: tuple[StudyRun, ...]
+    longer: "Study | None" = None
+
+    @property
+    def name(self) -> str:
+        """The recipe's name, said to be changed where it is."""
+        recipe = self.config.recipe
+        return recipe.name + " (changed)" * bool(recipe.changes())
+
+    @property
+    def accuracies(self) -> npt.NDArray[np.float64]:
+        """The accuracy of each run, a share, by seed."""
+        num_mistakes = np.array([len(run.mistakes) for run in self.runs])
+        shares: npt.NDArray[np.float64] = 1 - num_mistakes / self.config.num_evaluated
+        return shares
+
+    @property
+    def report(self) -> Path:
+        """The path of the report, one HTML file."""
+        return self.path / REPORT
+
+    def read_summary(self) -> dict[str, Any]:
+        """Every number of the report: the content of summary.json.
+
+        Raises StudyError if there is none: the study is still going on, or came without it.
+        """
+        try:
+            summary: dict[str, Any] = json.loads((self.path / SUMMARY).read_text())
+        except (OSError, ValueError) as error:
+            raise StudyError(
+                f"{self.path / SUMMARY}: expected a finished study's summary; `tenfold study` on "
+                "this folder makes it"
+            ) from error
+        return summary
+
+    def get_given_labels(self, labels_N: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+        """The label that each run gave to each evaluated image, [run, image].
+
+        `labels_N` are the images' own labels.
+        """
+        given_RN = np.tile(labels_N.astype(np.int64), (len(self.runs), 1))
+        for row, run in zip(given_RN, self.runs, strict=True):
+            for index, predicted, _ in run.mistakes:
+                row[index] = predicted
+        return given_RN
+
+    def __repr__(self) -> str:
+        return f"<Study {self.path}: {self.name}, {len(self.runs)} seeds>"
+
+
+def load_study(path: Path) -> Study:
+    """Read the study in a folder (or a study.json itself).
+
+    Raises StudyError if there is none, or it is not of this version of Tenfold.
+    """
+    if path.name == STUDY:
+        path = path.parent
+    file = path / STUDY
+    try:
+        values = json.loads(file.read_text())
+    except OSError as error:
+        raise StudyError(
+            f"{path}: expected a study's folder with {STUDY}, found: {error.strerror}"
+        ) from error
+    except ValueError as error:
+        raise StudyError(f"{file}: expected JSON, found: {error}") from error
+    try:
+        if values["format"] != FORMAT:
+            raise ValueError(f"format {values['format']}")
+        config = StudyConfig.from_json(values["config"])
+        runs = tuple(StudyRun.from_json(run) for run in values["runs"])
+    except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
+        raise StudyError(
+            f"{file}: expected a study of this version of Tenfold, found: {error}"
+        ) from error
+    for run in runs:
+        if not all(0 <= index < config.num_evaluated for index, _, _ in run.mistakes):
+            raise StudyError(f"{file}: seed {run.seed}: expected mistakes on its images")
+    longer = load_study(path / LONGER) if (path / LONGER / STUDY).is_file() else None
+    return Study(path, config, runs, longer)
+
+
+def write_study(study: Study) -> None:
+    """Write study.json, one line a run, as `write_file` writes."""
+    runs = ",\n".join(json.dumps(vars(run), allow_nan=False) for run in study.runs)
+    config = json.dumps(study.config.to_json(), indent=1, allow_nan=False)
+    write_file(
+        study.path / STUDY,
+        f'{{\n"format": {FORMAT},\n"config": {config},\n"runs": [\n{runs}\n]\n}}\n',
+    )

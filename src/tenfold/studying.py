@@ -1,0 +1,423 @@
+"""Study and compare as one call each: what `import tenfold` offers and the command line calls.
+
+Torch, scipy and matplotlib are imported when a call needs them, not before.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenfold.data.batches import count_batches
+from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, load_part, split_holdout
+from tenfold.errors import RunError, StudyError
+from tenfold.machine import count_cores
+from tenfold.recipes import Recipe, find_recipe
+from tenfold.run import (
+    LOSSES,
+    STATE,
+    load_run,
+    reporting_disk_errors,
+    write_file,
+    write_json,
+)
+from tenfold.studies.runner import run_seeds
+from tenfold.studies.study import (
+    LONGER,
+    REPORT,
+    RUNS,
+    STUDY,
+    SUMMARY,
+    Study,
+    StudyConfig,
+    StudyRun,
+    load_study,
+    write_study,
+)
+from tenfold.workflow import MAX_SEED, MAX_THREADS, check_whole, require_train_extra, train
+
+if TYPE_CHECKING:
+    from tenfold.evaluation.page import PageFigure
+    from tenfold.figures.style import Theme
+
+MAX_SEEDS = 10_000
+LONGEST_LINE_BYTES = 200  # of losses.jsonl
+EXERCISE = "classic"  # the recipe of which it is claimed that more epochs would add little
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyProgress:
+    """How far a study is: seeds done and in all, the share of all training, the newest run.
+
+    `title` says which study, for one may come with another of twice the epochs.
+    """
+
+    title: str
+    num_done: int
+    num_seeds: int
+    share: float
+    seconds_left: float | None
+    newest: StudyRun | None
+    newest_accuracy: float | None
+
+
+OnProgress = Callable[[StudyProgress], None]
+
+
+def study(
+    recipe: str | Recipe = "classic",
+    *,
+    seeds: int = 10,
+    first_seed: int = 0,
+    holdout: bool = False,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    jobs: int | None = None,
+    alone: int = 3,
+    by_epoch: bool = True,
+    longer: bool | None = None,
+    members_from: str | Path | None = None,
+    on_progress: OnProgress | None = None,
+    **changes: Any,  # noqa: ANN401 - checked against the recipe's fields
+) -> Study:
+    """Train a recipe with many seeds and return the study, kept as a folder with a report.
+
+    `recipe`, `holdout`, `data` and `changes` are as in `train`. The seeds are `seeds` numbers from
+    `first_seed` on. `out` is the study's folder, by default ./studies/RECIPE; seeds that it holds
+    are not trained again, so the same call continues a study that was stopped. `alone` runs have
+    the machine to themselves, for the seconds that training takes; of the others, `jobs` go on at
+    a time, by default as many as there are cores, each with an equal share of these. `by_epoch`
+    also measures the accuracy after every epoch. `longer` also studies the recipe with twice the
+    epochs; by default only where the exercise claims that this would add little. `members_from` is
+    the folder of a study of an ensemble's single recipe: members that it has are not trained again.
+
+    Raises RecipeError, DataError, RunError or StudyError for what cannot be used.
+    """
+    require_train_extra()
+    recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    recipe = recipe.replace(**changes)
+    num_seeds = check_whole("--seeds", seeds, 1, MAX_SEEDS)
+    first_seed = check_whole("--first-seed", first_seed, 0, MAX_SEED + 1 - num_seeds)
+    cores = count_cores()
+    num_jobs = check_whole("--jobs", cores if jobs is None else jobs, 1, MAX_THREADS)
+    num_alone = check_whole("--alone", alone, 0, MAX_SEEDS)
+    if longer is None:
+        longer = recipe.name == EXERCISE and not recipe.changes()
+    if out is None:
+        out = Path("studies") / (recipe.name + "-holdout" * holdout)
+    data_folder = None if data is None else Path(data).resolve()
+    training_images, evaluated = load_study_images(data_folder, holdout)
+    checksums = {"train": training_images.checksums}
+    if not holdout:
+        checksums["test"] = evaluated.checksums
+    config = StudyConfig(
+        recipe=recipe,
+        holdout=holdout,
+        data_folder=None if data_folder is None else str(data_folder),
+        checksums=checksums,
+        num_evaluated=len(evaluated),
+    )
+    wanted = range(first_seed, first_seed + num_seeds)
+    plans = [(Path(out), config, "")]
+    if longer:
+        twice = recipe.replace(epochs=2 * recipe.epochs)
+        longer_config = dataclasses.replace(config, recipe=twice)
+        plans.append((Path(out) / LONGER, longer_config, f", {twice.epochs} epochs"))
+    for path, planned, note in plans:
+        _complete(
+            open_study(path, planned),
+            wanted,
+            num_jobs=num_jobs,
+            num_alone=0 if note else num_alone,
+            by_epoch=by_epoch,
+            members_from=None if members_from is None else Path(members_from) / RUNS,
+            title=recipe.name + note,
+            num_batches=count_batches(len(training_images), recipe.batch_size),
+            on_progress=on_progress,
+        )
+    finished = load_study(Path(out))
+    write_study_report(finished, evaluated)
+    return finished
+
+
+def load_study_images(
+    data_folder: Path | None, holdout: bool
+) -> tuple[LabelledImages, LabelledImages]:
+    """The images that a study trains on, and those that it evaluates."""
+    training = load_part(data_folder, "train")
+    if holdout:
+        return split_holdout(training)
+    return training, load_part(data_folder, "test")
+
+
+def open_study(path: Path, config: StudyConfig) -> Study:
+    """The study in a folder, which must be of this config, or a new one without runs.
+
+    Raises StudyError if there is another study.
+    """
+    if not (path / STUDY).is_file():
+        with reporting_disk_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+        new = Study(path, config, ())
+        write_study(new)
+        return new
+    known = load_study(path)
+    mine, theirs = config.recipe.flatten(), known.config.recipe.flatten()
+    differing = [name for name in mine if mine[name] != theirs.get(name)]
+    differing += ["name"] * (config.recipe.name != known.config.recipe.name)
+    differing += ["holdout"] * (config.holdout != known.config.holdout)
+    differing += ["data"] * (config.checksums != known.config.checksums)
+    if differing:
+        raise StudyError(
+            f"{path}: expected a study of the same recipe and data to continue, found one of "
+            f"{known.config.recipe.name} that differs in {', '.join(differing)}. "
+            "Use --out for another folder."
+        )
+    return known
+
+
+def _complete(
+    study: Study,
+    wanted: range,
+    *,
+    num_jobs: int,
+    num_alone: int,
+    by_epoch: bool,
+    members_from: Path | None,
+    title: str,
+    num_batches: int,
+    on_progress: OnProgress | None,
+) -> None:
+    """Train the seeds that a study lacks, writing study.json after each."""
+    runs = {run.seed: run for run in study.runs}
+    missing = [seed for seed in wanted if seed not in runs]
+    num_alone = min(len(missing), max(0, num_alone - sum(run.was_alone for run in study.runs)))
+    num_epochs = study.config.recipe.members * study.config.recipe.epochs
+    start, num_before = time.perf_counter(), len(wanted) - len(missing)
+    for seeds, jobs in ((missing[:num_alone], 1), (missing[num_alone:], num_jobs)):
+        train_seed = functools.partial(
+            _train_seed,
+            study.path,
+            study.config,
+            threads=max(1, count_cores() // jobs),
+            by_epoch=by_epoch,
+            members_from=members_from,
+        )
+        for new in run_seeds(train_seed, seeds, min(jobs, len(seeds))):
+            if new is not None:
+                runs[new.seed] = new
+                in_order = tuple(runs[seed] for seed in sorted(runs))
+                write_study(dataclasses.replace(study, runs=in_order))
+            if on_progress is None:
+                continue
+            num_done = sum(seed in runs for seed in wanted)
+            running = sum(
+                _read_share(study.path / RUNS / str(seed), num_epochs, num_batches)
+                for seed in missing
+                if seed not in runs
+            )
+            share_of_missing = (num_done - num_before + running) / len(missing)
+            seconds = time.perf_counter() - start
+            on_progress(
+                StudyProgress(
+                    title=title,
+                    num_done=num_done,
+                    num_seeds=len(wanted),
+                    share=(num_done + running) / len(wanted),
+                    seconds_left=(
+                        seconds * (1 / share_of_missing - 1) if share_of_missing > 0 else None
+                    ),
+                    newest=new,
+                    newest_accuracy=(
+                        None if new is None else 1 - len(new.mistakes) / study.config.num_evaluated
+                    ),
+                )
+            )
+
+
+def _train_seed(
+    path: Path,
+    config: StudyConfig,
+    seed: int,
+    *,
+    threads: int,
+    by_epoch: bool,
+    members_from: Path | None,
+) -> StudyRun:
+    """One run of a study, in a process of its own; a finished run is taken as it is."""
+    out = path / RUNS / str(seed)
+    if (out / STATE).is_file():
+        try:
+            finished = load_run(out)
+            if finished.config.recipe == config.recipe:
+                return StudyRun.from_run(finished)
+        except RunError:
+            pass  # stopped before its end: it is trained anew
+        with reporting_disk_errors(out):
+            shutil.rmtree(out)
+    run = train(
+        config.recipe,
+        seed=seed,
+        holdout=config.holdout,
+        data=config.data_folder,
+        out=out,
+        threads=threads,
+        by_epoch=by_epoch,
+        report=False,
+        members_from=members_from,
+    )
+    return StudyRun.from_run(run)
+
+
+def _read_share(path: Path, num_epochs: int, num_batches: int) -> float:
+    """How much of a run's training is done, from the last line of its losses."""
+    try:
+        with (path / LOSSES).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_LINE_BYTES))
+            last = json.loads(file.read().splitlines()[-1])
+    except (OSError, ValueError, IndexError):
+        return 0.0  # it has not begun, or is being written at this moment
+    return min(1.0, float(last["epoch"] + (last["batch"] + 1) / num_batches) / num_epochs)
+
+
+def write_study_report(study: Study, evaluated: LabelledImages) -> None:
+    """Write summary.json, the figures and the report of a study."""
+    from tenfold.figures.study import draw_digits, draw_epochs, draw_hardest, draw_seeds
+    from tenfold.studies.claims import find_claims
+    from tenfold.studies.report import build_study_report
+    from tenfold.studies.statistics import summarize
+
+    is_mnist = is_of_mnist(study)
+    summary = summarize(study, evaluated.labels_N, is_mnist=is_mnist)
+    findings = find_claims(summary, is_mnist=is_mnist)
+    images_NHW = evaluated.images_NHW
+    drawn: list[tuple[str, str, str, Callable[[Theme], bytes]]] = [
+        (
+            "accuracy_by_seed",
+            "Accuracy of each seed",
+            "The accuracy of each run, their mean and its intervals.",
+            lambda theme: draw_seeds(summary, theme),
+        ),
+        (
+            "epochs",
+            "Loss and accuracy by epoch",
+            "Mean and deviation of training loss and accuracy after each epoch.",
+            lambda theme: draw_epochs(summary, theme),
+        ),
+        (
+            "digits",
+            "Misclassified share of each digit",
+            "The error rate of each digit in each run, their mean and its interval.",
+            lambda theme: draw_digits(summary, theme),
+        ),
+        (
+            "hardest_images",
+            "The hardest images",
+            "The images that most seeds misclassify, with how many and which answers.",
+            lambda theme: draw_hardest(images_NHW, summary, theme),
+        ),
+    ]
+    figures = _write_figures(study.path, drawn)
+    write_json(study.path / SUMMARY, {**summary, "findings": findings})
+    page = build_study_report(study, summary, findings, figures, is_mnist=is_mnist)
+    write_file(study.report, page)
+
+
+def _write_figures(
+    path: Path, drawn: list[tuple[str, str, str, "Callable[[Theme], bytes]"]]
+) -> "list[PageFigure]":
+    """Draw figures in both themes and write the light ones; (name, title, description, draw)."""
+    from tenfold.evaluation.page import PageFigure
+    from tenfold.figures.style import DARK, LIGHT
+
+    figures = []
+    for name, title, description, draw in drawn:
+        figure = PageFigure(
+            title=title, description=description, light=draw(LIGHT), dark=draw(DARK)
+        )
+        write_file(path / "figures" / f"{name}.png", figure.light)
+        figures.append(figure)
+    return figures
+
+
+def is_of_mnist(study: Study) -> bool:
+    """Whether a study's data are MNIST's own files."""
+    known: dict[str, tuple[str, str]] = {str(name): pair for name, pair in MNIST_CHECKSUMS.items()}
+    return all(pair == known.get(name) for name, pair in study.config.checksums.items())
+
+
+def compare(
+    studies: Sequence[str | Path | Study],
+    *,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+) -> dict[str, Any]:
+    """Compare studies of the same images, the first with each of the others.
+
+    Returns the numbers as JSON values: a summary of each study, and differences with two tests and
+    the images that are mended. `data` is where the studies' data lie now, if that has changed.
+    With `out`, comparison.json, figures and a report are written there.
+
+    Raises StudyError for a folder without a study or studies of different images.
+    """
+    require_train_extra()
+    from tenfold.studies.comparison import check_comparable
+    from tenfold.studies.comparison import compare as compare_studies
+
+    opened = [one if isinstance(one, Study) else load_study(Path(one)) for one in studies]
+    if not opened:
+        raise StudyError("expected the folders of studies, found none")
+    check_comparable(opened)
+    first = opened[0].config
+    folder = first.data_folder if data is None else str(data)
+    _, evaluated = load_study_images(None if folder is None else Path(folder), first.holdout)
+    evaluated_part = "train" if first.holdout else "test"
+    if evaluated.checksums != first.checksums[evaluated_part]:
+        raise StudyError(
+            f"{folder or 'the embedded MNIST'}: expected the images of {opened[0].path} "
+            f"(SHA-256 {first.checksums[evaluated_part][0]}), found others "
+            f"({evaluated.checksums[0]})"
+        )
+    is_mnist = is_of_mnist(opened[0])
+    comparison = compare_studies(opened, evaluated.labels_N, is_mnist=is_mnist)
+    if out is not None:
+        _write_comparison(Path(out), opened, comparison, evaluated, is_mnist=is_mnist)
+    return comparison
+
+
+def _write_comparison(
+    path: Path,
+    studies: list[Study],
+    comparison: dict[str, Any],
+    evaluated: LabelledImages,
+    *,
+    is_mnist: bool,
+) -> None:
+    """Write comparison.json, the figures and the report."""
+    from tenfold.figures.study import draw_mended
+    from tenfold.studies.report import build_comparison_report
+
+    drawn: list[tuple[str, str, str, Callable[[Theme], bytes]]] = []
+    for number, difference in enumerate(comparison["differences"], start=2):
+        for which in ("mended", "not_mended", "new"):
+            draw = functools.partial(draw_mended, evaluated.images_NHW, difference, which)
+            title = f"{which.replace('_', ' ')}: {difference['other']}"
+            drawn.append(
+                (f"{which}_{number}", title.capitalize(), f"Images that are {title}.", draw)
+            )
+    with reporting_disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    figures = _write_figures(path, drawn)
+    write_json(path / "comparison.json", comparison)
+    command = shlex.join(
+        ["tenfold", "compare", *(str(study.path) for study in studies), "--out", str(path)]
+    )
+    page = build_comparison_report(comparison, figures, command, is_mnist=is_mnist)
+    write_file(path / REPORT, page)

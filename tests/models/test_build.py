@@ -1,0 +1,74 @@
+"""What holds for every model: its seed, and the arithmetic that its config counts."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tenfold.models.build import build_model
+from tenfold.models.convolutional import ConvolutionalNetwork
+from tenfold.models.perceptron import Perceptron
+from tenfold.recipes import RECIPES, ConvolutionalConfig, ModelConfig, PerceptronConfig
+
+SMALL_PERCEPTRON = PerceptronConfig(hidden_sizes=(30, 20))
+SMALL_CONVOLUTIONAL = ConvolutionalConfig(channels=(4, 6, 8), depths=(1, 2, 1))
+CONFIGS = [SMALL_PERCEPTRON, SMALL_CONVOLUTIONAL]
+
+
+def flatten(model: nn.Module) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+def count_with_hooks(model: nn.Module) -> int:
+    """Multiply-adds for one image, as the layers' inputs and outputs show them."""
+    counts = []
+
+    def count(layer: Any, _: object, output: Tensor) -> None:
+        # Each output is a sum over a layer's weights for it.
+        counts.append(output[0].numel() * layer.weight[0].numel())
+
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(count)
+    with torch.inference_mode():
+        model.eval()(torch.zeros(3, 28, 28))
+    return sum(counts)
+
+
+def test_a_config_decides_which_model_is_built() -> None:
+    assert isinstance(build_model(SMALL_PERCEPTRON, 0), Perceptron)
+    assert isinstance(build_model(SMALL_CONVOLUTIONAL, 0), ConvolutionalNetwork)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_seeds_decide_the_weights(config: ModelConfig) -> None:
+    first, same, other = (flatten(build_model(config, seed)) for seed in (1, 1, 2))
+    assert first.dtype == torch.float32
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_global_generator_is_left_as_it_was(config: ModelConfig) -> None:
+    before = torch.random.get_rng_state()
+    build_model(config, seed=5)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        *CONFIGS,
+        PerceptronConfig(),
+        ConvolutionalConfig(),
+        ConvolutionalConfig(channels=(3,), depths=(1,), first_kernel_px=1),
+        ConvolutionalConfig(channels=(3, 5), depths=(3, 2), first_kernel_px=7),
+        ConvolutionalConfig(channels=(8, 4, 2, 6), depths=(1, 1, 2, 3), first_kernel_px=3),
+        *(recipe.model for recipe in RECIPES.values()),
+    ],
+)
+def test_costs_are_those_of_the_layers(config: ModelConfig) -> None:
+    model = build_model(config, 0)
+    assert config.count_parameters() == len(flatten(model))
+    assert config.count_multiply_adds() == count_with_hooks(model)

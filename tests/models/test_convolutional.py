@@ -1,0 +1,125 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tenfold.data.mnist import LabelledImages
+from tenfold.models.build import build_model
+from tenfold.models.convolutional import ConvolutionalNetwork
+from tenfold.recipes import ConvolutionalConfig
+
+CONFIG = ConvolutionalConfig(channels=(4, 6, 8), depths=(1, 2, 1))
+CONFIGS = [
+    CONFIG,
+    ConvolutionalConfig(channels=(5,), depths=(1,), first_kernel_px=1),
+    ConvolutionalConfig(channels=(5, 3), depths=(2, 2), first_kernel_px=7),
+    ConvolutionalConfig(channels=(2, 3, 4, 5), depths=(1, 1, 1, 2)),
+]
+
+
+@pytest.fixture(scope="module")
+def images(test_images: LabelledImages) -> Tensor:
+    return torch.tensor(test_images.images_NHW[:20]) / 255
+
+
+def build(config: ConvolutionalConfig, seed: int = 0) -> ConvolutionalNetwork:
+    """A network whose normalisations do something, as after training.
+
+    Some of their weights are below 0: then it matters whether pooling comes before.
+    """
+    model = build_model(config, seed)
+    assert isinstance(model, ConvolutionalNetwork)
+    generator = torch.Generator().manual_seed(seed)
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            for tensor in (layer.weight.data, layer.bias.data, layer.running_mean):
+                assert tensor is not None
+                tensor.normal_(generator=generator)
+            assert layer.running_var is not None
+            layer.running_var.uniform_(0.5, 2, generator=generator)
+    return model
+
+
+def compute(
+    model: ConvolutionalNetwork, config: ConvolutionalConfig, images: Tensor, *, training: bool
+) -> Tensor:
+    """The same network from the same tensors, written down without the config's list."""
+    tensors = model.state_dict()
+    activations, number = images.view(-1, 1, 28, 28), 0
+    for stage, depth in enumerate(config.depths):
+        for i in range(depth):
+            weight = tensors[f"blocks.{number}.convolution.weight"]
+            activations = F.conv2d(activations, weight, padding=weight.shape[2] // 2)
+            if i == depth - 1 and stage < len(config.depths) - 1:
+                activations = F.max_pool2d(activations, kernel_size=2, stride=2)
+            names = ("running_mean", "running_var", "weight", "bias")
+            mean, variance, scale, offset = (
+                tensors[f"blocks.{number}.normalisation.{name}"][:, None, None] for name in names
+            )
+            if training:
+                mean = activations.mean((0, 2, 3), keepdim=True)
+                variance = activations.var((0, 2, 3), keepdim=True, correction=0)
+            activations = (activations - mean) / torch.sqrt(variance + 1e-5) * scale + offset
+            activations = activations.clamp(min=0)
+            number += 1
+    pixels = activations.flatten(2)
+    summary = torch.cat([pixels.mean(2), pixels.max(2).values], 1)
+    logits: Tensor = summary @ tensors["last.weight"].T + tensors["last.bias"]
+    return logits
+
+
+def test_the_layers_have_the_shapes_of_the_config() -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in build(CONFIG).named_parameters()}
+    weights = [shape for name, shape in shapes.items() if name.endswith("convolution.weight")]
+    assert weights == [(4, 1, 5, 5), (6, 4, 3, 3), (6, 6, 3, 3), (8, 6, 3, 3)]
+    assert (shapes["last.weight"], shapes["last.bias"]) == ((10, 16), (10,))
+    # Normalisation takes a convolution's bias away again: there is none.
+    assert not [name for name in shapes if name.endswith("convolution.bias")]
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["evaluating", "training"])
+@pytest.mark.parametrize("config", CONFIGS)
+def test_it_computes_what_its_layers_say(
+    config: ConvolutionalConfig, training: bool, images: Tensor
+) -> None:
+    model = build(config).train(training)
+    with torch.inference_mode():
+        expected = compute(model, config, images, training=training)
+        logits = model(images)
+    assert logits.shape == (20, 10)
+    assert logits.dtype == torch.float32
+    assert logits.std() > 0.1
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_order_of_numbers_in_memory_does_not_matter(images: Tensor) -> None:
+    model = build(CONFIG).eval()
+    columns_first = images.transpose(1, 2).contiguous().transpose(1, 2)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(columns_first), model(images), rtol=1e-5, atol=1e-5)
+
+
+def test_the_channels_lie_last_in_memory_all_the_way(images: Tensor) -> None:
+    model = build(CONFIG).eval()
+    layouts = []
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(
+                lambda _, inputs, output: layouts.append(
+                    output.is_contiguous(memory_format=torch.channels_last)
+                )
+            )
+    with torch.inference_mode():
+        model(images)
+    assert layouts == [True] * 4
+
+
+def test_evaluated_images_do_not_depend_on_those_beside_them(images: Tensor) -> None:
+    model = build(CONFIG).eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(model(images[7:8]), model(images)[7:8], rtol=1e-5, atol=1e-5)
+
+
+def test_one_image_can_be_trained_on(images: Tensor) -> None:
+    model = build(CONFIGS[-1]).train()  # 3x3 pixels at its end
+    assert model(images[:1]).isfinite().all()
