@@ -18,7 +18,7 @@ import torch
 
 from classic import BATCH_SIZE, LEARNING_RATE, start
 from measure import build_parser, report_result
-from tenfold.recipes import OptimizerConfig
+from tenfold.configs import OptimizerConfig
 from tenfold.training.optimizer import Adam
 from tenfold.training.parameters import FlatParameters
 from tenfold.training.products import Products

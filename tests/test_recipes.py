@@ -9,21 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenfold import recipes
-from tenfold.errors import RecipeError
-from tenfold.fields import flag_name, get_allowed
-from tenfold.recipes import (
+from tenfold.configs import (
     MODEL_KINDS,
-    PARTS,
-    RECIPES,
     AugmentationConfig,
     Convolution,
     ConvolutionalConfig,
     OptimizerConfig,
     PerceptronConfig,
-    Recipe,
-    find_recipe,
-    list_fields,
 )
+from tenfold.errors import RecipeError
+from tenfold.fields import flag_name, get_allowed
+from tenfold.recipes import PARTS, RECIPES, Recipe, find_recipe, list_fields
 
 CLASSIC = RECIPES["classic"]
 CONVOLUTIONAL = Recipe(

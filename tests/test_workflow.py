@@ -14,19 +14,19 @@ from PIL import Image
 from safetensors import safe_open
 
 import tenfold
-from tenfold.data.idx import dump_idx
-from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages
-from tenfold.errors import DataError, RecipeError, RunError
-from tenfold.recipes import (
+from tenfold.configs import (
     AugmentationConfig,
     ConvolutionalConfig,
     OptimizerConfig,
     PerceptronConfig,
-    Recipe,
 )
-from tenfold.run import hash_file
+from tenfold.data.idx import dump_idx
+from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages
+from tenfold.errors import DataError, RecipeError, RunError
+from tenfold.recipes import Recipe
+from tenfold.run import TrainingProgress, hash_file
 from tenfold.training.loop import Progress
-from tenfold.workflow import TrainingProgress, check_whole
+from tenfold.workflow import check_whole
 
 CONVOLUTIONAL = Recipe(
     name="small",
@@ -195,7 +195,7 @@ def test_losses_that_are_no_numbers_end_the_run(
 ) -> None:
     # No recipe in range was found that diverges so far, so the loop's losses are replaced.
     monkeypatch.setattr(
-        "tenfold.training.loop.train_model",
+        "tenfold.training.recording.train_model",
         lambda *_, **__: iter([Progress(epoch=0, first_batch=0, losses=[2.3, math.nan])]),
     )
     with pytest.raises(RunError, match=r"training diverged in epoch 1: .*nan\. Try a smaller"):

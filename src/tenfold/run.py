@@ -72,6 +72,19 @@ class RunConfig:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingProgress:
+    """How far training is: steps done and in all, the epoch (from 1), its mean loss so far."""
+
+    step: int
+    num_steps: int
+    epoch: int
+    num_epochs: int
+    mean_loss: float
+    images_per_second: float
+    seconds_left: float
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished run, as its folder has it.

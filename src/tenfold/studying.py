@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import json
 import os
-import shlex
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold.data.batches import count_batches
-from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, load_part, split_holdout
+from tenfold.data.mnist import LabelledImages, load_part, split_holdout
 from tenfold.errors import RunError, StudyError
 from tenfold.machine import count_cores
 from tenfold.recipes import Recipe, find_recipe
@@ -25,16 +24,12 @@ from tenfold.run import (
     STATE,
     load_run,
     reporting_disk_errors,
-    write_file,
-    write_json,
 )
 from tenfold.studies.runner import run_seeds
 from tenfold.studies.study import (
     LONGER,
-    REPORT,
     RUNS,
     STUDY,
-    SUMMARY,
     Study,
     StudyConfig,
     StudyRun,
@@ -44,8 +39,7 @@ from tenfold.studies.study import (
 from tenfold.workflow import MAX_SEED, MAX_THREADS, check_whole, require_train_extra, train
 
 if TYPE_CHECKING:
-    from tenfold.evaluation.page import PageFigure
-    from tenfold.figures.style import Theme
+    pass
 
 MAX_SEEDS = 10_000
 LONGEST_LINE_BYTES = 200  # of losses.jsonl
@@ -142,6 +136,8 @@ def study(
             num_batches=count_batches(len(training_images), recipe.batch_size),
             on_progress=on_progress,
         )
+    from tenfold.studies.files import write_study_report
+
     finished = load_study(Path(out))
     write_study_report(finished, evaluated)
     return finished
@@ -287,72 +283,6 @@ def _read_share(path: Path, num_epochs: int, num_batches: int) -> float:
     return min(1.0, float(last["epoch"] + (last["batch"] + 1) / num_batches) / num_epochs)
 
 
-def write_study_report(study: Study, evaluated: LabelledImages) -> None:
-    """Write summary.json, the figures and the report of a study."""
-    from tenfold.figures.study import draw_digits, draw_epochs, draw_hardest, draw_seeds
-    from tenfold.studies.claims import find_claims
-    from tenfold.studies.report import build_study_report
-    from tenfold.studies.statistics import summarize
-
-    is_mnist = is_of_mnist(study)
-    summary = summarize(study, evaluated.labels_N, is_mnist=is_mnist)
-    findings = find_claims(summary, is_mnist=is_mnist)
-    images_NHW = evaluated.images_NHW
-    drawn: list[tuple[str, str, str, Callable[[Theme], bytes]]] = [
-        (
-            "accuracy_by_seed",
-            "Accuracy of each seed",
-            "The accuracy of each run, their mean and its intervals.",
-            lambda theme: draw_seeds(summary, theme),
-        ),
-        (
-            "epochs",
-            "Loss and accuracy by epoch",
-            "Mean and deviation of training loss and accuracy after each epoch.",
-            lambda theme: draw_epochs(summary, theme),
-        ),
-        (
-            "digits",
-            "Misclassified share of each digit",
-            "The error rate of each digit in each run, their mean and its interval.",
-            lambda theme: draw_digits(summary, theme),
-        ),
-        (
-            "hardest_images",
-            "The hardest images",
-            "The images that most seeds misclassify, with how many and which answers.",
-            lambda theme: draw_hardest(images_NHW, summary, theme),
-        ),
-    ]
-    figures = _write_figures(study.path, drawn)
-    write_json(study.path / SUMMARY, {**summary, "findings": findings})
-    page = build_study_report(study, summary, findings, figures, is_mnist=is_mnist)
-    write_file(study.report, page)
-
-
-def _write_figures(
-    path: Path, drawn: list[tuple[str, str, str, "Callable[[Theme], bytes]"]]
-) -> "list[PageFigure]":
-    """Draw figures in both themes and write the light ones; (name, title, description, draw)."""
-    from tenfold.evaluation.page import PageFigure
-    from tenfold.figures.style import DARK, LIGHT
-
-    figures = []
-    for name, title, description, draw in drawn:
-        figure = PageFigure(
-            title=title, description=description, light=draw(LIGHT), dark=draw(DARK)
-        )
-        write_file(path / "figures" / f"{name}.png", figure.light)
-        figures.append(figure)
-    return figures
-
-
-def is_of_mnist(study: Study) -> bool:
-    """Whether a study's data are MNIST's own files."""
-    known: dict[str, tuple[str, str]] = {str(name): pair for name, pair in MNIST_CHECKSUMS.items()}
-    return all(pair == known.get(name) for name, pair in study.config.checksums.items())
-
-
 def compare(
     studies: Sequence[str | Path | Study],
     *,
@@ -385,39 +315,9 @@ def compare(
             f"(SHA-256 {first.checksums[evaluated_part][0]}), found others "
             f"({evaluated.checksums[0]})"
         )
-    is_mnist = is_of_mnist(opened[0])
-    comparison = compare_studies(opened, evaluated.labels_N, is_mnist=is_mnist)
+    comparison = compare_studies(opened, evaluated.labels_N, is_mnist=opened[0].is_mnist)
     if out is not None:
-        _write_comparison(Path(out), opened, comparison, evaluated, is_mnist=is_mnist)
+        from tenfold.studies.files import write_comparison_report
+
+        write_comparison_report(Path(out), opened, comparison, evaluated)
     return comparison
-
-
-def _write_comparison(
-    path: Path,
-    studies: list[Study],
-    comparison: dict[str, Any],
-    evaluated: LabelledImages,
-    *,
-    is_mnist: bool,
-) -> None:
-    """Write comparison.json, the figures and the report."""
-    from tenfold.figures.study import draw_mended
-    from tenfold.studies.report import build_comparison_report
-
-    drawn: list[tuple[str, str, str, Callable[[Theme], bytes]]] = []
-    for number, difference in enumerate(comparison["differences"], start=2):
-        for which in ("mended", "not_mended", "new"):
-            draw = functools.partial(draw_mended, evaluated.images_NHW, difference, which)
-            title = f"{which.replace('_', ' ')}: {difference['other']}"
-            drawn.append(
-                (f"{which}_{number}", title.capitalize(), f"Images that are {title}.", draw)
-            )
-    with reporting_disk_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-    figures = _write_figures(path, drawn)
-    write_json(path / "comparison.json", comparison)
-    command = shlex.join(
-        ["tenfold", "compare", *(str(study.path) for study in studies), "--out", str(path)]
-    )
-    page = build_comparison_report(comparison, figures, command, is_mnist=is_mnist)
-    write_file(path / REPORT, page)

@@ -10,9 +10,10 @@ import pytest
 
 from tenfold.cli import app, main
 from tenfold.cli.changes import NO_CHANGES, Changes, describe_range, list_changes
+from tenfold.configs import ConvolutionalConfig
 from tenfold.evaluation.report import write_command
 from tenfold.fields import flag_name
-from tenfold.recipes import RECIPES, ConvolutionalConfig, Recipe, list_fields
+from tenfold.recipes import RECIPES, Recipe, list_fields
 from tenfold.run import RunConfig
 
 CLASSIC = RECIPES["classic"]
@@ -71,7 +72,10 @@ def test_flags_are_changes(flags: str, changes: dict[str, Any]) -> None:
         (CLASSIC, {"rotation_degrees": 12.5, "stroke": 0.25, "clean_share": 0.25}),
         (CLASSIC, {"leave_out_mislabelled": True}),
         (CLASSIC.replace(leave_out_mislabelled=True), {"leave_out_mislabelled": False}),
-        (CONVOLUTIONAL, {"channels": (4, 8), "depths": (1, 2), "first_kernel_px": 3, "precision": "bfloat16"}),
+        (
+            CONVOLUTIONAL,
+            {"channels": (4, 8), "depths": (1, 2), "first_kernel_px": 3, "precision": "bfloat16"},
+        ),
     ],
 )
 def test_the_command_of_a_changed_recipe_makes_it_again(

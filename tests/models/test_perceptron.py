@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch import nn
 
+from tenfold.configs import PerceptronConfig
 from tenfold.data.mnist import LabelledImages
 from tenfold.models.build import build_model
-from tenfold.recipes import RECIPES, PerceptronConfig
+from tenfold.recipes import RECIPES
 
 CLASSIC = RECIPES["classic"].model
 

@@ -5,10 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tenfold.configs import ConvolutionalConfig, PerceptronConfig
 from tenfold.data.mnist import LabelledImages
 from tenfold.models.build import build_model
 from tenfold.models.perceptron import Perceptron
-from tenfold.recipes import RECIPES, ConvolutionalConfig, PerceptronConfig, Recipe
+from tenfold.recipes import RECIPES, Recipe
 from tenfold.training.gradients import (
     AutogradGradients,
     PerceptronGradients,

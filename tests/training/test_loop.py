@@ -10,17 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.data.batches import build_order, count_batches
-from tenfold.data.mnist import LabelledImages
-from tenfold.models.build import build_model
-from tenfold.recipes import (
-    RECIPES,
+from tenfold.configs import (
     AugmentationConfig,
     ConvolutionalConfig,
     OptimizerConfig,
     PerceptronConfig,
-    Recipe,
 )
+from tenfold.data.batches import build_order, count_batches
+from tenfold.data.mnist import LabelledImages
+from tenfold.models.build import build_model
+from tenfold.recipes import RECIPES, Recipe
 from tenfold.training import loop
 from tenfold.training.augment import Augmentation, build_generator
 from tenfold.training.loop import Batches, Progress, train_model

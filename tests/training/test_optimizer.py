@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from tenfold.configs import OptimizerConfig, PerceptronConfig
 from tenfold.models.build import build_model
-from tenfold.recipes import OptimizerConfig, PerceptronConfig
 from tenfold.training.optimizer import build_optimizer
 from tenfold.training.parameters import FlatParameters, flatten_parameters
 

@@ -1,8 +1,8 @@
 import torch
 from torch import nn
 
+from tenfold.configs import ConvolutionalConfig, PerceptronConfig
 from tenfold.models.build import build_model
-from tenfold.recipes import ConvolutionalConfig, PerceptronConfig
 from tenfold.training.parameters import flatten_parameters
 
 CONFIG = PerceptronConfig(hidden_sizes=(7, 5))

@@ -5,9 +5,10 @@ import pytest
 import safetensors
 import torch
 
+from tenfold.configs import PerceptronConfig
 from tenfold.errors import RunError
 from tenfold.models.build import build_model
-from tenfold.recipes import RECIPES, PerceptronConfig, Recipe
+from tenfold.recipes import RECIPES, Recipe
 from tenfold.training.parameters import flatten_parameters
 from tenfold.training.weights import dump_weights, load_weights
 

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from cyclopts import Parameter
 
 from tenfold.cli.output import AsJson, print_json, print_rows, print_table
-from tenfold.data.mnist import MNIST_CHECKSUMS, NUM_CLASSES, LabelledImages, Part, load_part
+from tenfold.configs import NUM_CLASSES
+from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, Part, load_part
 from tenfold.run import write_file
 
 PARTS: tuple[Part, ...] = ("train", "test")

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tenfold.run import TrainingProgress
 from tenfold.studying import StudyProgress
-from tenfold.workflow import TrainingProgress
 
 SECONDS_BETWEEN_LINES = 2.0
 

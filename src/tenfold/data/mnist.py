@@ -19,11 +19,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from tenfold.configs import IMAGE_SIZE_PX, NUM_CLASSES
 from tenfold.data.idx import dump_idx, load_idx
 from tenfold.errors import DataError
 
-NUM_CLASSES = 10
-IMAGE_SIZE_PX = 28
 HOLDOUT_SHARE = 6  # one training image in six: 10,000 of MNIST's 60,000
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 EMBEDDED_FOLDER = Path(__file__).parent / "files"

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.configs import NUM_CLASSES
 from tenfold.evaluation.contested import CONTESTED, RELABELLED, UNDECIDABLE
 
-NUM_CLASSES = 10
 CONFIDENCE_LEVEL = 0.95
 Z = NormalDist().inv_cdf((1 + CONFIDENCE_LEVEL) / 2)
 

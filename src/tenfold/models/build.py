@@ -3,10 +3,11 @@
 import torch
 from torch import nn
 
+from tenfold.configs import ModelConfig, PerceptronConfig
 from tenfold.models.convolutional import ConvolutionalNetwork
 from tenfold.models.ensemble import Ensemble
 from tenfold.models.perceptron import Perceptron
-from tenfold.recipes import ModelConfig, PerceptronConfig, Recipe
+from tenfold.recipes import Recipe
 
 
 def build_classifier(recipe: Recipe, seed: int) -> nn.Module:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.recipes import NUM_CLASSES, Convolution, ConvolutionalConfig
+from tenfold.configs import NUM_CLASSES, Convolution, ConvolutionalConfig
 
 
 class Block(nn.Module):

@@ -8,7 +8,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from tenfold.recipes import NUM_CLASSES, NUM_INPUTS, PerceptronConfig
+from tenfold.configs import NUM_CLASSES, NUM_INPUTS, PerceptronConfig
 
 
 class Perceptron(nn.Module):

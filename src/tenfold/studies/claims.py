@@ -111,7 +111,7 @@ def _hardest_digit(summary: dict[str, Any]) -> Finding:
         for one in by_count
         if one["num_hardest"] and one["label"] != CLAIMED_DIGIT
     ]
-    rates = [f"{one['label']} {percent(one['error_rate']['mean'])}" for one in by_rate[:3]]
+    rates = [f"{one['label']} ({percent(one['error_rate']['mean'])})" for one in by_rate[:3]]
     place = 1 + by_rate.index(claimed)
     taken_for = [
         f"{label} ({count:.1f} times a run)"
@@ -125,7 +125,7 @@ def _hardest_digit(summary: dict[str, Any]) -> Finding:
             f"{CLAIMED_DIGIT} has the highest error rate in {claimed['num_hardest']} of "
             f"{num_seeds} seeds (95 % interval {percent_interval((low, high), 0)}"
             f"{'' if answer == UNDECIDED else ', on one side of one half'})"
-            f"{'; ' + join_words(others) if others else ''}. The highest mean rates are "
+            f"{'; ' + join_words(others) if others else ''}. The highest mean error rates have "
             f"{join_words(rates)}; {CLAIMED_DIGIT} is number {place} of {len(by_rate)} with "
             f"{percent(claimed['error_rate']['mean'])} "
             f"({percent_interval(claimed['error_rate']['images_interval'])} for other images of "

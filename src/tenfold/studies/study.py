@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.data.mnist import MNIST_CHECKSUMS
 from tenfold.errors import RecipeError, StudyError
 from tenfold.recipes import Recipe
 from tenfold.run import Run, write_file
@@ -138,6 +139,12 @@ class Study:
         """The recipe's name, said to be changed where it is."""
         recipe = self.config.recipe
         return recipe.name + " (changed)" * bool(recipe.changes())
+
+    @property
+    def is_mnist(self) -> bool:
+        """Whether the data are MNIST's own files."""
+        known = {str(name): pair for name, pair in MNIST_CHECKSUMS.items()}
+        return all(pair == known.get(name) for name, pair in self.config.checksums.items())
 
     @property
     def accuracies(self) -> npt.NDArray[np.float64]:

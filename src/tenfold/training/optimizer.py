@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tenfold.recipes import OptimizerConfig
+from tenfold.configs import OptimizerConfig
 from tenfold.training.parameters import FlatParameters
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
