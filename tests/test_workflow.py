@@ -179,6 +179,15 @@ def test_threads_are_set_for_the_run_alone(small_data: Path, tmp_path: Path) -> 
     assert torch.get_num_threads() == before
 
 
+@pytest.mark.parametrize("name", tenfold.RECIPES)
+def test_a_short_run_of_every_recipe_learns(name: str, small_data: Path, tmp_path: Path) -> None:
+    recipe = tenfold.RECIPES[name].replace(epochs=4, batch_size=20)
+    recipe = recipe.replace(members=min(recipe.members, 2))
+    run = tenfold.train(recipe, data=small_data, out=tmp_path)
+    assert run.accuracy > 0.8
+    assert tenfold.evaluate(run).accuracy == run.accuracy
+
+
 def test_an_interrupted_run_stays_unfinished(small_data: Path, tmp_path: Path) -> None:
     def interrupt(progress: TrainingProgress) -> None:
         raise KeyboardInterrupt

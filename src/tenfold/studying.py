@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
-from tenfold.errors import RunError, StudyError
+from tenfold.errors import RecipeError, RunError, StudyError
 from tenfold.machine import count_cores
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
@@ -102,6 +102,12 @@ def study(
     cores = count_cores()
     num_jobs = check_whole("--jobs", cores if jobs is None else jobs, 1, MAX_THREADS)
     num_alone = check_whole("--alone", alone, 0, MAX_SEEDS)
+    if members_from is not None:
+        if recipe.members == 1:
+            raise RecipeError(
+                f"--members-from: expected a recipe with several members, found {recipe.name}"
+            )
+        members_from = load_study(Path(members_from)).path / RUNS
     if longer is None:
         longer = recipe.name == EXERCISE and not recipe.changes()
     if out is None:
@@ -131,7 +137,7 @@ def study(
             num_jobs=num_jobs,
             num_alone=0 if note else num_alone,
             by_epoch=by_epoch,
-            members_from=None if members_from is None else Path(members_from) / RUNS,
+            members_from=members_from,
             title=recipe.name + note,
             num_batches=count_batches(len(training_images), recipe.batch_size),
             on_progress=on_progress,
@@ -158,7 +164,7 @@ def open_study(path: Path, config: StudyConfig) -> Study:
 
     Raises StudyError if there is another study.
     """
-    if not (path / STUDY).is_file():
+    if not os.path.isfile(path / STUDY):  # noqa: PTH113 - Path's raises where this says no
         with reporting_disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         new = Study(path, config, ())
@@ -176,7 +182,7 @@ def open_study(path: Path, config: StudyConfig) -> Study:
             f"{known.config.recipe.name} that differs in {', '.join(differing)}. "
             "Use --out for another folder."
         )
-    return known
+    return dataclasses.replace(known, config=config)  # the data may lie elsewhere now
 
 
 def _complete(
@@ -186,7 +192,7 @@ def _complete(
     num_jobs: int,
     num_alone: int,
     by_epoch: bool,
-    members_from: Path | None,
+    members_from: str | Path | None,
     title: str,
     num_batches: int,
     on_progress: OnProgress | None,
@@ -245,19 +251,23 @@ def _train_seed(
     *,
     threads: int,
     by_epoch: bool,
-    members_from: Path | None,
+    members_from: str | Path | None,
 ) -> StudyRun:
     """One run of a study, in a process of its own; a finished run is taken as it is."""
     out = path / RUNS / str(seed)
-    if (out / STATE).is_file():
+    if out.is_dir():
         try:
             finished = load_run(out)
-            if finished.config.recipe == config.recipe:
+            of_finished = (finished.config.recipe, finished.config.holdout)
+            same_data = finished.config.checksums == config.checksums
+            if of_finished == (config.recipe, config.holdout) and same_data:
                 return StudyRun.from_run(finished)
         except RunError:
             pass  # stopped before its end: it is trained anew
+        is_run = (out / STATE).is_file() or all(file.name[0] == "." for file in out.iterdir())
         with reporting_disk_errors(out):
-            shutil.rmtree(out)
+            if is_run:
+                shutil.rmtree(out)
     run = train(
         config.recipe,
         seed=seed,
@@ -309,12 +319,14 @@ def compare(
     folder = first.data_folder if data is None else str(data)
     _, evaluated = load_study_images(None if folder is None else Path(folder), first.holdout)
     evaluated_part = "train" if first.holdout else "test"
-    if evaluated.checksums != first.checksums[evaluated_part]:
-        raise StudyError(
-            f"{folder or 'the embedded MNIST'}: expected the images of {opened[0].path} "
-            f"(SHA-256 {first.checksums[evaluated_part][0]}), found others "
-            f"({evaluated.checksums[0]})"
-        )
+    for name, expected, found in zip(
+        ("images", "labels"), first.checksums[evaluated_part], evaluated.checksums, strict=True
+    ):
+        if expected != found:
+            raise StudyError(
+                f"{folder or 'the embedded MNIST'}: expected the {name} of {opened[0].path} "
+                f"(SHA-256 {expected}), found others ({found})"
+            )
     comparison = compare_studies(opened, evaluated.labels_N, is_mnist=opened[0].is_mnist)
     if out is not None:
         from tenfold.studies.files import write_comparison_report

@@ -32,7 +32,7 @@ def compare(
         return
     from tenfold.studies.report import describe_difference, tabulate
 
-    print_table(*tabulate(comparison))
+    print_table(*tabulate(comparison), num_unwrapped=1)
     for difference in comparison["differences"]:
         finding = describe_difference(difference)
         print(f"\n{finding['question']} {finding['answer']}\n{finding['sentence']}")

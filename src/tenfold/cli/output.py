@@ -38,11 +38,15 @@ def print_rows(*rows: tuple[str, Any]) -> None:
         console.print(str(value), markup=False)
 
 
-def print_table(columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table; only its last column may be wrapped."""
+def print_table(
+    columns: list[str], rows: list[list[str]], *, num_unwrapped: int | None = None
+) -> None:
+    """Print a table; its first columns, all but the last by default, are never wrapped."""
+    if num_unwrapped is None:
+        num_unwrapped = len(columns) - 1
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in columns:
-        table.add_column(column, no_wrap=column != columns[-1], overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column, no_wrap=number < num_unwrapped, overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console(highlight=False).print(table)

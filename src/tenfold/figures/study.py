@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from tenfold.figures.images import draw_gallery
 from tenfold.figures.style import LIGHT, Theme, draw_title, drawing, save_png
@@ -66,12 +66,12 @@ def draw_epochs(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
             axes.set_xlabel("epoch")
             axes.grid(visible=True, axis="y", linewidth=0.7)
             axes.set_axisbelow(True)
-            if longer:
+            if longer and axes.lines:
                 axes.legend(frameon=False, labelcolor=theme.ink)
         left.set_yscale("log")
         left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        left.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        left.tick_params(axis="y", which="minor", labelsize=8)
+        left.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        left.yaxis.set_minor_formatter(NullFormatter())
         right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g} %"))
         draw_title(left, "Training loss", "mean over seeds, band: ± deviation", theme)
         draw_title(right, "Accuracy", f"on the {summary['part']} images", theme)
@@ -106,20 +106,19 @@ def draw_digits(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
             low, high = (100 * end for end in digit["error_rate"]["images_interval"])
             axes.plot([k + 0.3] * 2, [low, high], color=theme.ink, linewidth=2, zorder=3)
             axes.plot(k + 0.3, mean, "o", color=theme.ink, markersize=5, zorder=4)
-            if digit["num_hardest"]:
-                axes.annotate(
-                    f"hardest in\n{digit['num_hardest']} of {num_seeds}",
-                    (k, max(high, rates.max())),
-                    xytext=(0, 6),
-                    textcoords="offset points",
-                    ha="center",
-                    fontsize=8.5,
-                    color=theme.quiet,
-                )
+            axes.annotate(
+                f"{digit['num_hardest']} of {num_seeds}",
+                (k, 0),
+                xytext=(0, -32),
+                textcoords="offset points",
+                ha="center",
+                fontsize=9,
+                color=theme.ink if digit["num_hardest"] else theme.quiet,
+            )
         axes.set_xticks(range(len(digits)), [str(one["label"]) for one in digits])
+        axes.set_xlabel("digit, and in how many runs it was misclassified most", labelpad=26)
         axes.tick_params(axis="x", length=0, labelsize=12, labelcolor=theme.ink)
         axes.set_ylim(bottom=0)
-        axes.margins(y=0.16)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
         axes.grid(visible=True, axis="y", linewidth=0.7)
         axes.set_axisbelow(True)
@@ -143,15 +142,15 @@ def draw_hardest(
         [
             (
                 one["index"],
-                f"{one['label']}: {one['num_wrong']} of {num_seeds}",
-                "  ".join(f"{answer} ×{count}" for answer, count in [*one["answers"].items()][:3]),
+                f"{one['label']}: {one['num_wrong']}/{num_seeds}",
+                "  ".join(f"{answer} ×{count}" for answer, count in [*one["answers"].items()][:2]),
             )
             for one in shown
         ],
         title="The hardest images",
         subtitle=(
             f"{len(shown)} of the {len(hardest):,} that some seed misclassifies, the hardest first:"
-            " label, seeds that miss it; answers"
+            " label, seeds that miss it; usual answers"
         ),
         theme=theme,
     )

@@ -138,7 +138,8 @@ def _hardest_digit(summary: dict[str, Any]) -> Finding:
 def _last_epochs(summary: dict[str, Any]) -> Finding:
     before, last = summary["epochs"][-2:]
     longer = summary.get("longer")
-    change = last["loss"]["mean"] / before["loss"]["mean"] - 1
+    loss_before = before["loss"]["mean"]
+    change = last["loss"]["mean"] / loss_before - 1 if loss_before else 0.0
     is_alike = abs(change) <= LITTLE
     sentence = (
         f"From epoch {before['epoch']} to {last['epoch']} the mean training loss went from "
@@ -188,13 +189,21 @@ def _last_epochs(summary: dict[str, Any]) -> Finding:
 
 def _hard_for_people(summary: dict[str, Any]) -> Finding:
     contested = summary["contested"]
+    question = "Claim: the misclassified digits are hard for people too."
+    if not contested["num_mistakes"]["mean"]:
+        return Finding(
+            name="hard_for_people",
+            question=question,
+            answer=UNDECIDED,
+            sentence="No image was misclassified by any seed.",
+        )
     share = contested["share_of_mistakes"]
     low, high = share["interval"] or share["pooled_interval"] or (0.0, 1.0)
     answer = HOLDS if low > 0.5 else FAILS if high < 0.5 else UNDECIDED
     ratio = contested["rate_on_contested"] / max(contested["rate_on_others"], 1e-9)
     return Finding(
         name="hard_for_people",
-        question="Claim: the misclassified digits are hard for people too.",
+        question=question,
         answer=answer,
         sentence=(
             f"Of {contested['num_mistakes']['mean']:.0f} mistakes a run, "

@@ -16,7 +16,7 @@ from tenfold.evaluation.metrics import CONFIDENCE_LEVEL
 from tenfold.studies.statistics import summarize
 from tenfold.studies.study import Study
 
-MOST = 0.5  # an image counts as a recipe's mistake if more than this share of its runs miss it
+HALF = 0.5  # an image that more than this share of a recipe's runs miss is its mistake
 
 
 def check_comparable(studies: list[Study]) -> None:
@@ -92,7 +92,7 @@ def measure_difference(
             "p_value": float(paired.pvalue),
         }
     a, b = first.accuracies, other.accuracies
-    if len(a) > 1 and len(b) > 1 and a.std() + b.std() > 0:
+    if len(a) > 1 and len(b) > 1 and np.ptp(a) + np.ptp(b) > 0:
         welch = stats.ttest_ind(b, a, equal_var=False)
         interval = welch.confidence_interval(CONFIDENCE_LEVEL)
         seeds = {
@@ -105,11 +105,13 @@ def measure_difference(
 def list_mended(first: Study, other: Study, labels_N: npt.NDArray[np.uint8]) -> dict[str, Any]:
     """Which of the images that most runs of the first miss most runs of the other get right.
 
+    Not mended are those that half or more of the other's runs miss, new those that most of the
+    first's get right and most of the other's miss.
+
     Images are listed with the shares of runs that miss them, by how much these differ.
     """
     wrong_first_N = (first.get_given_labels(labels_N) != labels_N).mean(0)
     wrong_other_N = (other.get_given_labels(labels_N) != labels_N).mean(0)
-    missed_first, missed_other = wrong_first_N > MOST, wrong_other_N > MOST
 
     def list_images(chosen_N: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
         rows = np.flatnonzero(chosen_N)
@@ -127,9 +129,9 @@ def list_mended(first: Study, other: Study, labels_N: npt.NDArray[np.uint8]) -> 
         ]
 
     return {
-        "mended": list_images(missed_first & ~missed_other),
-        "not_mended": list_images(missed_first & missed_other),
-        "new": list_images(~missed_first & missed_other),
+        "mended": list_images((wrong_first_N > HALF) & (wrong_other_N < HALF)),
+        "not_mended": list_images((wrong_first_N > HALF) & (wrong_other_N >= HALF)),
+        "new": list_images((wrong_first_N < HALF) & (wrong_other_N > HALF)),
     }
 
 

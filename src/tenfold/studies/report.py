@@ -9,12 +9,19 @@ from typing import Any
 from tenfold.evaluation.describing import list_change_flags, list_data, list_recipe
 from tenfold.evaluation.findings import PART_NAMES, percent, percent_interval
 from tenfold.evaluation.page import PageFigure, PageTable, build_page
+from tenfold.recipes import RECIPES
 from tenfold.studies.study import Study
 
 
 def write_study_command(study: Study) -> str:
     """The command that makes a study of the same recipe, data and number of seeds."""
     config = study.config
+    if config.recipe.name not in RECIPES:
+        return (
+            f"tenfold.study({config.recipe!r}, seeds={len(study.runs)}, "
+            f"first_seed={min(run.seed for run in study.runs)}, holdout={config.holdout}, "
+            f"data={config.data_folder!r}, out={str(study.path)!r})"
+        )
     words = ["tenfold", "study", config.recipe.name, "--seeds", str(len(study.runs))]
     first = min(run.seed for run in study.runs)
     if first:
@@ -105,7 +112,7 @@ def _list_numbers(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
             "training",
             f"{seconds['mean']:.1f} s",
             f"mean of {seconds['num_values']} "
-            + ("alone on the machine" if alone else "beside other programs"),
+            + (f"alone, {alone['threads']} threads" if alone else "beside other programs"),
         ),
         (
             "parameters",
@@ -164,7 +171,7 @@ def _describe_deviation(accuracy: dict[str, Any]) -> str:
 def _describe_seconds(summary: dict[str, Any]) -> str:
     alone = summary["seconds_alone"]
     if alone:
-        return f"{alone['mean']:.1f} ({alone['num_values']} alone)"
+        return f"{alone['mean']:.1f} ({alone['num_values']} alone, {alone['threads']} threads)"
     return f"{summary['seconds']['mean']:.1f} (beside others)"
 
 
@@ -187,8 +194,8 @@ def describe_difference(difference: dict[str, Any]) -> dict[str, Any]:
     mended, kept, new = (difference[key] for key in ("mended", "not_mended", "new"))
     sentence += (
         f" Of the {len(mended) + len(kept)} images that most runs of {difference['first']} miss, "
-        f"most runs of {difference['other']} get {len(mended)} right; {len(kept)} stay missed and "
-        f"{len(new)} are newly missed."
+        f"most runs of {difference['other']} get {len(mended)} right and half or more of them miss "
+        f"{len(kept)}; {len(new)} are newly missed by most."
     )
     return {
         "question": f"Is {difference['other']} better than {difference['first']}?",

@@ -19,10 +19,13 @@ from tenfold.studies.study import Study, StudyRun
 Shares = npt.NDArray[np.float64]
 
 
-def measure_mean(values: npt.NDArray[np.floating[Any]] | list[float]) -> dict[str, Any]:
+def measure_mean(
+    values: npt.NDArray[np.floating[Any]] | list[float], *, are_shares: bool = False
+) -> dict[str, Any]:
     """Mean, deviation (n - 1), extremes, and the 95 % interval of the mean by Student's t.
 
-    With one value the deviation and the interval are None.
+    With one value the deviation and the interval are None. The interval of shares is cut at 0 and
+    1, which Student's t does not know.
     """
     array = np.asarray(values, dtype=np.float64)
     mean, count = float(array.mean()), len(array)
@@ -32,6 +35,8 @@ def measure_mean(values: npt.NDArray[np.floating[Any]] | list[float]) -> dict[st
         t = float(stats.t.ppf((1 + CONFIDENCE_LEVEL) / 2, count - 1))
         half = t * deviation / math.sqrt(count)
         interval = (mean - half, mean + half)
+        if are_shares:
+            interval = (max(0.0, interval[0]), min(1.0, interval[1]))
     return {
         "mean": mean,
         "standard_deviation": deviation,
@@ -48,6 +53,8 @@ def measure_images_interval(shares_N: Shares) -> tuple[float, float]:
     `shares_N` is, for each image, the share of runs in which something held. By the normal
     approximation, within [0, 1].
     """
+    if len(shares_N) == 1:  # one image says nothing of others
+        return 0.0, 1.0
     mean = float(shares_N.mean())
     half = Z * float(shares_N.std(ddof=1)) / math.sqrt(len(shares_N))
     return max(0.0, mean - half), min(1.0, mean + half)
@@ -57,7 +64,9 @@ def summarize(study: Study, labels_N: npt.NDArray[np.uint8], *, is_mnist: bool) 
     """Every number of a study; `labels_N` are the labels of the evaluated images."""
     given_RN = study.get_given_labels(labels_N)
     is_wrong_RN = given_RN != labels_N
-    alone = [run.seconds for run in study.runs if run.was_alone]
+    alone = [run for run in study.runs if run.was_alone]
+    most_threads = max((run.threads for run in alone), default=0)
+    seconds_alone = [run.seconds for run in alone if run.threads == most_threads]
     is_test = study.config.part == "test"
     summary: dict[str, Any] = {
         "recipe": study.config.recipe.to_json(),
@@ -66,21 +75,25 @@ def summarize(study: Study, labels_N: npt.NDArray[np.uint8], *, is_mnist: bool) 
         "seeds": [run.seed for run in study.runs],
         "accuracies": study.accuracies.tolist(),
         "accuracy": {
-            **measure_mean(study.accuracies),
+            **measure_mean(study.accuracies, are_shares=True),
             "images_interval": measure_images_interval(1 - is_wrong_RN.mean(0)),
         },
         "corrected": None,
         "digits": measure_digits(given_RN, labels_N),
         "epochs": measure_epochs(study.runs),
         "seconds": measure_mean([run.seconds for run in study.runs]),
-        "seconds_alone": measure_mean(alone) if alone else None,
+        # The last of several jobs may be alone too, on some of the cores: it does not count.
+        "seconds_alone": (
+            {**measure_mean(seconds_alone), "threads": most_threads} if alone else None
+        ),
         "num_parameters": study.runs[0].num_parameters,
         "num_multiply_adds": study.config.recipe.count_multiply_adds(),
         "hardest_images": find_hardest_images(given_RN, labels_N),
     }
     if is_mnist and is_test:
         summary["corrected"] = measure_mean(
-            [measure_corrected(labels_N, given_N)["accuracy"] for given_N in given_RN]
+            [measure_corrected(labels_N, given_N)["accuracy"] for given_N in given_RN],
+            are_shares=True,
         )
         summary["contested"] = measure_contested(is_wrong_RN)
     if study.longer is not None:
@@ -98,7 +111,8 @@ def measure_digits(
     digits = np.unique(labels_N)
     is_wrong_RN = given_RN != labels_N
     rates_RK = np.stack([is_wrong_RN[:, labels_N == digit].mean(1) for digit in digits], 1)
-    is_hardest_RK = rates_RK == rates_RK.max(1, keepdims=True)
+    highest_R1 = rates_RK.max(1, keepdims=True)
+    is_hardest_RK = (rates_RK == highest_R1) & (highest_R1 > 0)
     measured = []
     for k, digit in enumerate(digits):
         is_digit_N = labels_N == digit
@@ -110,7 +124,7 @@ def measure_digits(
                 "num_images": int(is_digit_N.sum()),
                 "error_rates": rates_RK[:, k].tolist(),
                 "error_rate": {
-                    **measure_mean(rates_RK[:, k]),
+                    **measure_mean(rates_RK[:, k], are_shares=True),
                     "images_interval": measure_images_interval(is_wrong_RN[:, is_digit_N].mean(0)),
                 },
                 "num_hardest": int(is_hardest_RK[:, k].sum()),
@@ -133,7 +147,9 @@ def measure_epochs(runs: tuple[StudyRun, ...]) -> list[dict[str, Any]]:
             "epoch": epoch + 1,
             "loss": measure_mean([run.epoch_losses[epoch] for run in runs]),
             "accuracy": (
-                measure_mean([run.epoch_accuracies[epoch] for run in with_accuracies])
+                measure_mean(
+                    [run.epoch_accuracies[epoch] for run in with_accuracies], are_shares=True
+                )
                 if with_accuracies
                 else None
             ),
@@ -151,7 +167,7 @@ def measure_longer(study: Study, longer: Study) -> dict[str, Any] | None:
         return None
     return {
         "num_epochs": longer.config.recipe.epochs,
-        "accuracy": measure_mean(longer.accuracies),
+        "accuracy": measure_mean(longer.accuracies, are_shares=True),
         "gain": measure_mean([after[seed] - before[seed] for seed in common]),
         "epochs": measure_epochs(longer.runs),
     }
@@ -190,7 +206,7 @@ def measure_contested(is_wrong_RN: npt.NDArray[np.bool_]) -> dict[str, Any]:
         "num_mistakes": measure_mean(num_wrong_R),
         "num_on_contested": measure_mean(on_contested_R),
         "share_of_mistakes": {
-            **measure_mean(on_contested_R / np.maximum(1, num_wrong_R)),
+            **measure_mean(on_contested_R / np.maximum(1, num_wrong_R), are_shares=True),
             # Of the mistakes of all runs together: for want of runs, with one.
             "pooled_interval": wilson_interval(int(on_contested_R.sum()), int(num_wrong_R.sum()))
             if num_wrong_R.sum()

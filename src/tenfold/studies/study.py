@@ -53,6 +53,7 @@ class StudyConfig:
                 **values,
                 "recipe": Recipe.from_json(values["recipe"]),
                 "checksums": {part: (a, b) for part, (a, b) in values["checksums"].items()},
+                "num_evaluated": int(values["num_evaluated"]),
             }
         )
 

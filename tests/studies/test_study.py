@@ -1,0 +1,171 @@
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from synthetic import build_study
+from tenfold.errors import StudyError
+from tenfold.recipes import RECIPES
+from tenfold.studies.study import Study, load_study, write_study
+
+LABELS_N = np.arange(20).astype(np.uint8) % 10
+GIVEN_RN = np.tile(LABELS_N.astype(np.int64), (2, 1))
+GIVEN_RN[0, [3, 17]] = [8, 1]
+GIVEN_RN[1, 17] = 2
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    study = build_study(
+        LABELS_N,
+        GIVEN_RN,
+        path=tmp_path / "study",
+        seeds=[4, 5],
+        epoch_accuracies=[(0.8, 0.9), ()],
+        other_cores=[None, 0.2],
+    )
+    study.path.mkdir()
+    write_study(study)
+    return study
+
+
+def test_what_is_written_can_be_read(study: Study) -> None:
+    assert load_study(study.path) == study
+    assert load_study(study.path / "study.json") == study
+    assert repr(load_study(study.path)) == f"<Study {study.path}: classic, 2 seeds>"
+    # A study that came alone is one too: nothing else lies there.
+    assert [path.name for path in study.path.iterdir()] == ["study.json"]
+
+
+def test_study_json_has_a_line_for_each_run(study: Study) -> None:
+    text = (study.path / "study.json").read_text()
+    values = json.loads(text)
+    assert list(values) == ["format", "config", "runs"]
+    assert values["format"] == 1
+    assert set(values["config"]) == {
+        "recipe",
+        "holdout",
+        "data_folder",
+        "checksums",
+        "num_evaluated",
+    }
+    assert set(values["runs"][0]) == {field.name for field in dataclasses.fields(study.runs[0])}
+    assert values["runs"][0]["mistakes"] == [[3, 8, 0.9], [17, 1, 0.9]]
+    lines = [line.removesuffix(",") for line in text.splitlines() if line.startswith('{"seed"')]
+    assert [json.loads(line) for line in lines] == values["runs"]
+
+
+def test_accuracies_and_answers_follow_from_the_mistakes(study: Study) -> None:
+    assert study.accuracies.tolist() == pytest.approx([0.9, 0.95])
+    np.testing.assert_array_equal(study.get_given_labels(LABELS_N), GIVEN_RN)
+
+
+def test_a_study_goes_by_its_recipes_name(study: Study) -> None:
+    assert study.name == "classic"
+    changed = build_study(LABELS_N, GIVEN_RN, recipe=RECIPES["classic"].replace(epochs=6))
+    assert changed.name == "classic (changed)"
+
+
+@pytest.mark.parametrize(("other_cores", "was_alone"), [(0.0, True), (0.1, False), (None, False)])
+def test_a_run_was_alone_if_hardly_anything_ran_beside_it(
+    other_cores: float | None, was_alone: bool
+) -> None:
+    study = build_study(LABELS_N, GIVEN_RN[:1], other_cores=[other_cores])
+    assert study.runs[0].was_alone == was_alone
+
+
+def test_a_study_within_is_the_longer_one(study: Study) -> None:
+    longer = build_study(
+        LABELS_N,
+        GIVEN_RN[:1],
+        path=study.path / "longer",
+        recipe=RECIPES["classic"].replace(epochs=10),
+    )
+    longer.path.mkdir()
+    write_study(longer)
+    assert load_study(study.path).longer == longer
+    assert load_study(study.path / "longer").longer is None
+
+
+def test_a_study_that_is_going_on_has_no_summary(study: Study) -> None:
+    message = (
+        f"{study.path}/summary.json: expected a finished study's summary; `tenfold study` on this "
+        "folder makes it"
+    )
+    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
+        study.read_summary()
+    (study.path / "summary.json").write_text("{")
+    with pytest.raises(StudyError, match=re.escape(message)):
+        study.read_summary()
+    (study.path / "summary.json").write_text('{"part": "test"}')
+    assert study.read_summary() == {"part": "test"}
+
+
+def test_a_folder_without_a_study_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "study.json"):
+        message = f"{tmp_path}: expected a study's folder with study.json, found: No such file"
+        with pytest.raises(StudyError, match=f"^{re.escape(message)}"):
+            load_study(path)
+
+
+def change(values: dict[str, Any], *keys: Any, to: Any) -> None:
+    for key in keys[:-1]:
+        values = values[key]
+    values[keys[-1]] = to
+
+
+OF_ANOTHER_VERSION = "expected a study of this version of Tenfold, found: "
+
+
+@pytest.mark.parametrize(
+    ("keys", "to", "message"),
+    [
+        (["format"], 2, f"{OF_ANOTHER_VERSION}format 2"),
+        (["config", "recipe", "epochs"], 0, f"{OF_ANOTHER_VERSION}--epochs: expected a whole"),
+        (
+            ["config", "recipe", "depth"],
+            3,
+            f"{OF_ANOTHER_VERSION}expected a recipe of this version",
+        ),
+        (["config", "checksums"], {"train": ["a"]}, f"{OF_ANOTHER_VERSION}not enough values"),
+        (["config", "colour"], "red", OF_ANOTHER_VERSION),
+        (["runs", 0, "mistakes"], [[3, "?", 0.5]], f"{OF_ANOTHER_VERSION}invalid literal for int"),
+        (["runs", 0, "mistakes"], [[3, 8]], f"{OF_ANOTHER_VERSION}not enough values"),
+        (["runs", 0], {"seed": 4}, f"{OF_ANOTHER_VERSION}'mistakes'"),
+        (["runs", 0, "epoch_losses"], None, OF_ANOTHER_VERSION),
+        (["runs", 0, "mistakes"], [[20, 8, 0.5]], "seed 4: expected mistakes on its images"),
+        (["runs", 1, "mistakes"], [[-1, 8, 0.5]], "seed 5: expected mistakes on its images"),
+        (["config", "num_evaluated"], "many", f"{OF_ANOTHER_VERSION}invalid literal for int"),
+    ],
+)
+def test_a_study_of_another_making_is_refused(
+    keys: list[Any], to: Any, message: str, study: Study
+) -> None:
+    file = study.path / "study.json"
+    values = json.loads(file.read_text())
+    change(values, *keys, to=to)
+    file.write_text(json.dumps(values))
+    with pytest.raises(StudyError, match=f"^{re.escape(f'{file}: {message}')}"):
+        load_study(study.path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"format": 1, ', "expected JSON, found: "),
+        (b"", "expected JSON, found: "),
+        (b"\xff\xfe", "expected JSON, found: "),
+        (b"[]", OF_ANOTHER_VERSION),
+        (b"{}", f"{OF_ANOTHER_VERSION}'format'"),
+        (b"3", OF_ANOTHER_VERSION),
+    ],
+)
+def test_a_file_that_is_no_study_is_refused(content: bytes, message: str, study: Study) -> None:
+    file = study.path / "study.json"
+    file.write_bytes(content)
+    with pytest.raises(StudyError, match=f"^{re.escape(f'{file}: {message}')}"):
+        load_study(study.path)

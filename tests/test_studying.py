@@ -1,0 +1,691 @@
+"""Studies of a tiny recipe on 1,200 images.
+
+Starting processes takes longer than all their training, so most tests train in this one. What
+processes do, tests/studies/test_runner.py shows, and at the end two studies that are stopped.
+"""
+
+import base64
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tenfold
+import tenfold.studying
+from tenfold.data.idx import dump_idx
+from tenfold.data.mnist import LabelledImages, load_part
+from tenfold.errors import DataError, RecipeError, RunError, StudyError
+from tenfold.run import hash_file
+from tenfold.studies.study import load_study, write_study
+from tenfold.studying import StudyProgress
+
+TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2}
+Calls = list[tuple[list[int], int]]
+
+
+def run_here(calls: Calls) -> Callable[..., Iterator[Any]]:
+    """What takes the place of `run_seeds`: it trains in this process, and notes seeds and jobs."""
+
+    def run_seeds(
+        train_seed: Callable[[int], Any], seeds: Sequence[int], num_jobs: int
+    ) -> Iterator[Any]:
+        if seeds:
+            calls.append((list(seeds), num_jobs))
+        for seed in seeds:
+            yield None
+            yield train_seed(seed)
+
+    return run_seeds
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """Studies train in this process and make no report; what they train is listed here."""
+    noted: Calls = []
+    monkeypatch.setattr("tenfold.studying.run_seeds", run_here(noted))
+    monkeypatch.setattr("tenfold.studies.files.write_study_report", lambda *_: None)
+    return noted
+
+
+@pytest.fixture(scope="module")
+def progress() -> list[StudyProgress]:
+    """What the study below tells while it goes on."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def study(
+    small_data: Path, tmp_path_factory: pytest.TempPathFactory, progress: list[StudyProgress]
+) -> tenfold.Study:
+    """Three seeds, and the same with twice the epochs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tenfold.studying.run_seeds", run_here([]))
+        return tenfold.study(
+            "classic",
+            seeds=3,
+            data=small_data,
+            out=tmp_path_factory.mktemp("study"),
+            longer=True,
+            on_progress=progress.append,
+            **TINY,
+        )
+
+
+@pytest.fixture
+def copy(study: tenfold.Study, tmp_path: Path) -> Path:
+    """A copy of the study's folder, to go on with."""
+    return shutil.copytree(study.path, tmp_path / "copy", ignore=lambda *_: ["longer"])
+
+
+def list_files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_study_folder_holds_what_it_should(study: tenfold.Study) -> None:
+    of_a_run = {"config.json", "evaluation.json", "losses.jsonl", "model.safetensors", "state.json"}
+    assert list_files(study.path) == {
+        "study.json",
+        "summary.json",
+        "report.html",
+        *(f"figures/{name}.png" for name in ("accuracy_by_seed", "digits", "epochs")),
+        "figures/hardest_images.png",
+        "longer/study.json",
+        *(f"runs/{seed}/{name}" for seed in range(3) for name in of_a_run),
+        *(f"longer/runs/{seed}/{name}" for seed in range(3) for name in of_a_run),
+    }
+
+
+def test_a_study_keeps_what_its_runs_gave(study: tenfold.Study) -> None:
+    assert [run.seed for run in study.runs] == [0, 1, 2]
+    for kept, accuracy in zip(study.runs, study.accuracies, strict=True):
+        run = tenfold.load_run(study.path / "runs" / str(kept.seed))
+        assert kept.weights_sha256 == hash_file(run.weights_path)
+        assert accuracy == pytest.approx(run.accuracy)
+        assert sorted(index for index, _, _ in kept.mistakes) == sorted(
+            one["index"] for one in run.evaluation["misclassified"]
+        )
+        first = run.evaluation["misclassified"][0]
+        assert kept.mistakes[0] == pytest.approx(
+            (first["index"], first["predicted"], first["confidence"]), abs=1e-4
+        )
+        losses = [np.mean(epoch) for epoch in run.read_losses()]
+        assert kept.epoch_losses == pytest.approx(losses, abs=1e-6)
+        # The last epoch's accuracy is the run's: the same model, the same images.
+        assert kept.epoch_accuracies[-1] == pytest.approx(run.accuracy)
+        assert len(kept.epoch_accuracies) == 2
+        assert kept.epoch_accuracies[0] != kept.epoch_accuracies[1]
+        assert kept.started == run.config.started
+        assert kept.num_parameters == 785 * 16 + 17 * 10
+
+
+def test_measuring_by_epoch_changes_no_weights(
+    study: tenfold.Study, small_data: Path, tmp_path: Path
+) -> None:
+    threads = study.runs[0].threads
+    run = tenfold.train(
+        "classic", data=small_data, out=tmp_path, threads=threads, report=False, **TINY
+    )
+    assert run.state["weights_sha256"] == study.runs[0].weights_sha256
+    assert "epoch_accuracies" not in run.evaluation["training"]
+
+
+def test_twice_the_epochs_are_a_study_too(study: tenfold.Study) -> None:
+    assert study.longer is not None
+    assert study.longer == load_study(study.path / "longer")
+    assert study.longer.config.recipe.epochs == 4
+    gains = [
+        tenfold.load_run(study.path / "longer/runs" / str(seed)).accuracy
+        - tenfold.load_run(study.path / "runs" / str(seed)).accuracy
+        for seed in range(3)
+    ]
+    assert study.read_summary()["longer"]["gain"]["mean"] == pytest.approx(np.mean(gains))
+
+
+def test_a_study_of_other_data_claims_nothing(study: tenfold.Study) -> None:
+    summary = study.read_summary()
+    assert [one["name"] for one in summary["findings"]] == ["accuracy"]
+    assert "MNIST" not in study.report.read_text()
+
+
+def test_the_report_stands_alone_and_shows_the_numbers(study: tenfold.Study) -> None:
+    page = study.report.read_text()
+    assert "<script" not in page
+    assert not re.search(r'(?:src|href|srcset)="(?!data:image/png;base64,)', page)
+    assert "http" not in re.sub(r"base64,[^\"]*", "", page)
+    assert page.count("<figure") == 4
+    assert page.count("base64,") == 8  # each in light and dark
+    for embedded in re.findall(r"base64,([^\"]*)", page):
+        assert base64.b64decode(embedded).startswith(b"\x89PNG")
+    for name in ("accuracy_by_seed", "digits", "epochs", "hardest_images"):
+        png = (study.path / "figures" / f"{name}.png").read_bytes()
+        assert base64.b64encode(png).decode() in page
+    text = page.replace("\N{NO-BREAK SPACE}", " ")
+    summary = study.read_summary()
+    for finding in summary["findings"]:
+        assert finding["sentence"] in text
+    assert f"{100 * study.accuracies.mean():.2f} % over 3 seeds" in text
+    for one in summary["digits"]:
+        assert f"{100 * one['error_rate']['mean']:.2f} %" in text
+    assert (
+        "tenfold study classic --seeds 3 --epochs 2 --hidden-sizes 16 --data "
+        f"{study.config.data_folder} --out {study.path}"
+    ) in text
+
+
+def test_progress_tells_how_far_the_study_is(
+    study: tenfold.Study, progress: list[StudyProgress]
+) -> None:
+    assert [one.title for one in progress] == ["classic"] * 6 + ["classic, 4 epochs"] * 6
+    for told in (progress[:6], progress[6:]):
+        assert [one.num_done for one in told] == [0, 1, 1, 2, 2, 3]
+        assert all(one.num_seeds == 3 for one in told)
+        assert [one.newest and one.newest.seed for one in told] == [None, 0, None, 1, None, 2]
+        assert [one.share for one in told] == pytest.approx([0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 1])
+        assert told[0].seconds_left is None
+        assert told[-1].seconds_left == pytest.approx(0)
+    assert progress[1].newest_accuracy == pytest.approx(study.accuracies[0])
+
+
+def test_runs_that_are_going_on_count_as_far_as_they_are(
+    small_data: Path, copy: Path, calls: Calls
+) -> None:
+    # As two processes leave it: of seed 3 one of 24 steps is told, of seed 4 all but one.
+    for seed, (epoch, batch) in ((3, (0, 0)), (4, (1, 10))):
+        (copy / f"runs/{seed}").mkdir()
+        (copy / f"runs/{seed}/losses.jsonl").write_text(
+            f'{{"epoch": 0, "batch": 0, "loss": 2.3}}\n{{"epoch": {epoch}, "batch": {batch}, '
+            '"loss": 2.1}\n'
+        )
+        (copy / f"runs/{seed}/state.json").write_text('{"state": "running"}')
+    told: list[StudyProgress] = []
+    tenfold.study(
+        "classic", seeds=5, data=small_data, out=copy, on_progress=told.append, alone=0, **TINY
+    )
+    assert told[0].share == pytest.approx((3 + 1 / 24 + 23 / 24) / 5)
+    assert told[0].num_done == 3
+
+
+def test_more_seeds_train_only_what_is_missing(
+    study: tenfold.Study, small_data: Path, copy: Path, calls: Calls
+) -> None:
+    more = tenfold.study("classic", seeds=5, data=small_data, out=copy, alone=0, jobs=2, **TINY)
+    assert calls == [([3, 4], 2)]
+    assert more.runs[:3] == study.runs
+    assert [run.seed for run in more.runs] == [0, 1, 2, 3, 4]
+    assert len({run.weights_sha256 for run in more.runs}) == 5
+    assert load_study(copy) == more
+    before = (copy / "study.json").read_bytes()
+    again = tenfold.study("classic", seeds=2, first_seed=3, data=small_data, out=copy, **TINY)
+    assert calls == [([3, 4], 2)]
+    assert again == more
+    assert (copy / "study.json").read_bytes() == before
+
+
+def test_seeds_before_the_first_come_first(small_data: Path, tmp_path: Path, calls: Calls) -> None:
+    for first_seed in (7, 2):
+        done = tenfold.study(
+            "classic",
+            seeds=1,
+            first_seed=first_seed,
+            data=small_data,
+            out=tmp_path / "study",
+            by_epoch=False,
+            **TINY,
+        )
+    assert [run.seed for run in done.runs] == [2, 7]
+    assert done.runs[0].epoch_accuracies == ()
+
+
+@pytest.mark.parametrize(
+    ("other_cores", "alone", "expected"),
+    [
+        ([0.0, 0.0, 1.0], 3, [([3], 1), ([4, 5], 2)]),
+        ([0.0, 0.0, 0.0], 3, [([3, 4, 5], 2)]),
+        ([None, 1.0, 1.0], 9, [([3, 4, 5], 1)]),
+        ([1.0, 1.0, 1.0], 0, [([3, 4, 5], 2)]),
+    ],
+)
+def test_as_many_runs_as_asked_for_have_the_machine_to_themselves(
+    other_cores: list[float | None],
+    alone: int,
+    expected: Calls,
+    small_data: Path,
+    copy: Path,
+    calls: Calls,
+) -> None:
+    known = json.loads((copy / "study.json").read_text())
+    for run, cores in zip(known["runs"], other_cores, strict=True):
+        run["other_cores"] = cores
+    (copy / "study.json").write_text(json.dumps(known))
+    tenfold.study("classic", seeds=6, data=small_data, out=copy, alone=alone, jobs=2, **TINY)
+    assert calls == expected
+
+
+def test_the_cores_are_shared_among_the_jobs(
+    small_data: Path, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.studying.count_cores", lambda: 4)
+    done = tenfold.study("classic", seeds=5, data=small_data, out=tmp_path / "a", alone=1, **TINY)
+    assert calls == [([0], 1), ([1, 2, 3, 4], 4)]
+    assert [run.threads for run in done.runs] == [4, 1, 1, 1, 1]
+    calls.clear()
+    done = tenfold.study("classic", seeds=3, data=small_data, out=tmp_path / "b", alone=0, **TINY)
+    assert calls == [([0, 1, 2], 3)]  # no more processes than seeds
+    done = tenfold.study(
+        "classic", seeds=2, data=small_data, out=tmp_path / "c", alone=0, jobs=2, **TINY
+    )
+    assert [run.threads for run in done.runs] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("changed", "differing"),
+    [
+        ({"epochs": 3}, "epochs"),
+        ({"hidden_sizes": [17], "batch_size": 50}, "batch_size, hidden_sizes"),
+        ({"holdout": True}, "holdout, data"),
+        ({"recipe": tenfold.Recipe(name="mine", summary="a test")}, "name"),
+    ],
+)
+def test_another_study_in_the_folder_is_refused(
+    changed: dict[str, Any], differing: str, small_data: Path, copy: Path, calls: Calls
+) -> None:
+    before = (copy / "study.json").read_bytes()
+    message = (
+        f"{copy}: expected a study of the same recipe and data to continue, found one of classic "
+        f"that differs in {differing}. Use --out for another folder."
+    )
+    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
+        tenfold.study(data=small_data, out=copy, **{**TINY, **changed})
+    assert calls == []
+    assert (copy / "study.json").read_bytes() == before
+
+
+def test_other_data_in_the_folder_are_refused(
+    small_data: Path, copy: Path, calls: Calls, test_images: LabelledImages, tmp_path: Path
+) -> None:
+    other = shutil.copytree(small_data, tmp_path / "data")
+    (other / "t10k-labels-idx1-ubyte").write_bytes(dump_idx(test_images.labels_N[1:501]))
+    with pytest.raises(StudyError, match=r"found one of classic that differs in data\."):
+        tenfold.study("classic", data=other, out=copy, **TINY)
+    assert calls == []
+
+
+def test_a_holdout_study_does_not_open_the_test_files(
+    small_data: Path, tmp_path: Path, calls: Calls
+) -> None:
+    only_train = tmp_path / "data"
+    only_train.mkdir()
+    for path in small_data.glob("train-*"):
+        shutil.copy(path, only_train)
+    done = tenfold.study(
+        "classic", seeds=2, holdout=True, data=only_train, out=tmp_path / "study", **TINY
+    )
+    assert done.config.part == "validation"
+    assert done.config.num_evaluated == 200
+    assert set(done.config.checksums) == {"train"}
+    assert len({run.epoch_accuracies[-1] for run in done.runs} & set(done.accuracies)) == 2
+    comparison = tenfold.compare([done, done.path])
+    assert comparison["part"] == "validation"
+    assert comparison["num_images"] == 200
+
+
+def test_study_json_alone_is_continued_and_compared(
+    study: tenfold.Study, small_data: Path, tmp_path: Path, calls: Calls
+) -> None:
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(study.path / "study.json", alone)
+    comparison = tenfold.compare([alone, study.path])
+    assert comparison["differences"][0]["difference"] == 0
+    done = tenfold.study("classic", seeds=4, data=small_data, out=alone, alone=0, **TINY)
+    assert calls == [([3], 1)]
+    assert done.runs[:3] == study.runs
+    assert [path.name for path in (alone / "runs").iterdir()] == ["3"]
+
+
+def forget(folder: Path, seed: int) -> None:
+    """Take a run out of study.json, as a study leaves it that was killed before it wrote that."""
+    known = load_study(folder)
+    kept = tuple(run for run in known.runs if run.seed != seed)
+    write_study(tenfold.Study(folder, known.config, kept))
+
+
+def test_a_finished_run_that_was_not_listed_is_taken_as_it_is(
+    study: tenfold.Study, small_data: Path, copy: Path, calls: Calls
+) -> None:
+    forget(copy, 1)
+    changed = (copy / "runs/1/state.json").stat().st_mtime_ns
+    done = tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
+    assert calls == [([1], 1)]
+    assert done.runs == study.runs
+    assert (copy / "runs/1/state.json").stat().st_mtime_ns == changed
+
+
+def test_an_unfinished_run_is_trained_anew(
+    study: tenfold.Study, small_data: Path, copy: Path, calls: Calls
+) -> None:
+    forget(copy, 1)
+    (copy / "runs/1/state.json").write_text('{"state": "running"}')
+    (copy / "runs/1/model.safetensors").unlink()
+    threads = study.runs[1].threads
+    done = tenfold.study("classic", seeds=3, data=small_data, out=copy, alone=1, **TINY)
+    assert done.runs[1].threads == threads
+    assert done.runs[1].weights_sha256 == study.runs[1].weights_sha256
+    assert done.runs[1].mistakes == study.runs[1].mistakes
+    assert tenfold.load_run(copy / "runs/1").accuracy == pytest.approx(study.accuracies[1])
+
+
+def test_a_run_of_another_recipe_is_not_taken(
+    study: tenfold.Study, small_data: Path, copy: Path, calls: Calls
+) -> None:
+    forget(copy, 1)
+    shutil.rmtree(copy / "runs/1")
+    other = TINY | {"epochs": 1}
+    tenfold.train("classic", seed=1, data=small_data, out=copy / "runs/1", report=False, **other)
+    done = tenfold.study("classic", seeds=3, data=small_data, out=copy, alone=1, **TINY)
+    assert done.runs[1].mistakes == study.runs[1].mistakes
+
+
+def test_what_a_folder_is_called_and_what_is_studied_longer_by_itself(
+    small_data: Path, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = tenfold.study(seeds=1, data=small_data, alone=0)
+    assert done.path == Path("studies/classic")
+    assert done.longer is not None
+    assert done.longer.config.recipe.epochs == 10
+    done = tenfold.study(seeds=1, data=small_data, holdout=True, **TINY)
+    assert done.path == Path("studies/classic-holdout")
+    assert done.longer is None
+    done = tenfold.study(seeds=1, data=small_data, out="short", longer=False, alone=0)
+    assert done.longer is None
+    assert not Path("short/longer").exists()
+
+
+def test_all_of_mnist_is_studied_for_the_claims(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tenfold.studying.run_seeds", run_here([]))
+        done = tenfold.study("classic", seeds=2, out=tmp_path, alone=0, **TINY)
+    assert done.config.data_folder is None
+    assert done.config.num_evaluated == 10_000
+    summary = done.read_summary()
+    assert [one["name"] for one in summary["findings"]] == [
+        "accuracy",
+        "over_97_percent",
+        "hardest_digit",
+        "last_epochs",
+        "hard_for_people",
+    ]
+    text = done.report.read_text().replace("\N{NO-BREAK SPACE}", " ")
+    for finding in summary["findings"]:
+        assert finding["sentence"].replace("'", "&#39;") in text
+    assert "n = 9,995" in text
+    test_labels_N = load_part(None, "test").labels_N
+    wrong_RN = done.get_given_labels(test_labels_N) != test_labels_N
+    assert summary["accuracies"] == pytest.approx((1 - wrong_RN.mean(1)).tolist())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seeds": 0}, "--seeds: expected a whole number from 1 to 10000, found 0"),
+        ({"seeds": 2.5}, "--seeds: expected a whole number from 1 to 10000, found 2.5"),
+        (
+            {"seeds": 6, "first_seed": 4294967291},
+            "--first-seed: expected a whole number from 0 to 4294967290, found 4294967291",
+        ),
+        ({"first_seed": -1}, "--first-seed: expected a whole number from 0 to "),
+        ({"jobs": 0}, "--jobs: expected a whole number from 1 to 1024, found 0"),
+        ({"alone": -1}, "--alone: expected a whole number from 0 to 10000, found -1"),
+        ({"recipe": "clasic"}, "unknown recipe 'clasic'; there are: classic"),
+        ({"epochs": 0}, "--epochs: expected a whole number from 1 to 10000, found 0"),
+    ],
+)
+def test_bad_arguments_leave_no_folder(
+    arguments: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match=f"^{re.escape(message)}"):
+        tenfold.study(**{"out": tmp_path / "study", **arguments})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(small_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"file: cannot be written: File exists$"):
+        tenfold.study("classic", data=small_data, out=tmp_path / "file", **TINY)
+
+
+def test_comparing_counts_and_writes_a_page(
+    study: tenfold.Study, small_data: Path, tmp_path: Path
+) -> None:
+    assert study.longer is not None
+    comparison = tenfold.compare([study, str(study.path / "longer")], out=tmp_path / "new/page")
+    [difference] = comparison["differences"]
+    assert difference["difference"] == pytest.approx(
+        study.longer.accuracies.mean() - study.accuracies.mean()
+    )
+    assert comparison["studies"][1]["accuracies"] == study.longer.accuracies.tolist()
+    page = tmp_path / "new/page"
+    assert list_files(page) == {
+        "comparison.json",
+        "report.html",
+        "figures/mended_2.png",
+        "figures/not_mended_2.png",
+        "figures/new_2.png",
+    }
+    assert json.loads((page / "comparison.json").read_text()) == json.loads(json.dumps(comparison))
+    text = (page / "report.html").read_text()
+    assert text.count("<figure") == 3
+    assert f"{100 * difference['difference']:+.3f} points from" in text
+    assert f"tenfold compare {study.path} {study.path}/longer --out {page}" in text
+
+
+def test_comparing_looks_where_the_data_lie_now(
+    study: tenfold.Study, small_data: Path, test_images: LabelledImages, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(small_data, tmp_path / "moved")
+    here = tenfold.compare([study], data=moved)
+    assert here["studies"][0]["accuracies"] == study.accuracies.tolist()
+    assert here["differences"] == []
+    images = moved / "t10k-images-idx3-ubyte"
+    images.write_bytes(dump_idx(test_images.images_NHW[1:501]))
+    with pytest.raises(
+        StudyError,
+        match=rf"moved: expected the images of {study.path} \(SHA-256 \w{{64}}\), found others",
+    ):
+        tenfold.compare([study], data=moved)
+    images.unlink()
+    with pytest.raises(DataError, match="moved: expected t10k-images-idx3-ubyte"):
+        tenfold.compare([study], data=moved)
+
+
+def test_comparing_needs_studies_of_the_same_images(
+    study: tenfold.Study, small_data: Path, tmp_path: Path, calls: Calls
+) -> None:
+    with pytest.raises(StudyError, match=r"^expected the folders of studies, found none$"):
+        tenfold.compare([])
+    with pytest.raises(StudyError, match=r"expected a study's folder with study\.json, found: No"):
+        tenfold.compare([study, tmp_path / "nowhere"])
+    held_out = tenfold.study(
+        "classic", seeds=1, holdout=True, data=small_data, out=tmp_path / "h", **TINY
+    )
+    message = (
+        f"{held_out.path}: expected a study of the same images as {study.path} (test images), "
+        "found one of other validation images"
+    )
+    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
+        tenfold.compare([study, held_out])
+
+
+def test_a_run_that_was_killed_before_its_first_file_is_trained(
+    small_data: Path, tmp_path: Path, calls: Calls
+) -> None:
+    (tmp_path / "runs/0").mkdir(parents=True)
+    (tmp_path / "runs/0/.state.json.12.tmp").touch()
+    assert len(tenfold.study("classic", seeds=1, data=small_data, out=tmp_path, **TINY).runs) == 1
+
+
+def test_data_that_have_moved_are_read_where_they_lie_now(
+    small_data: Path, copy: Path, tmp_path: Path, calls: Calls
+) -> None:
+    values = (copy / "study.json").read_text().replace(str(small_data), "/moved/away")
+    (copy / "study.json").write_text(values)
+    assert len(tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY).runs) == 4
+
+
+def test_a_run_of_other_images_is_not_taken(small_data: Path, copy: Path, calls: Calls) -> None:
+    (copy / "study.json").unlink()
+    done = tenfold.study("classic", seeds=1, holdout=True, data=small_data, out=copy, **TINY)
+    assert tenfold.load_run(copy / "runs/0").config.holdout
+    assert done.accuracies[0] > 0
+
+
+def test_a_name_that_is_too_long_is_a_mistake(small_data: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="File name too long"):
+        tenfold.study("classic", data=small_data, out=tmp_path / (300 * "x"), **TINY)
+
+
+def test_other_labels_are_told_by_their_own_checksums(
+    study: tenfold.Study, small_data: Path, test_images: LabelledImages, tmp_path: Path
+) -> None:
+    other = shutil.copytree(small_data, tmp_path / "other")
+    (other / "t10k-labels-idx1-ubyte").write_bytes(dump_idx(test_images.labels_N[1:501]))
+    with pytest.raises(StudyError, match="found others") as raised:
+        tenfold.compare([study], data=other)
+    expected, found = re.findall(r"\b[0-9a-f]{64}\b", str(raised.value))
+    assert expected != found
+
+
+def test_a_folder_without_members_is_a_mistake(
+    small_data: Path, tmp_path: Path, calls: Calls
+) -> None:
+    with pytest.raises(StudyError, match="nowhere"):
+        tenfold.study(
+            "classic",
+            seeds=1,
+            members=2,
+            data=small_data,
+            out=tmp_path / "study",
+            members_from=tmp_path / "nowhere",
+            **TINY,
+        )
+
+
+# Studies that are stopped. Each seed trains for about half a second.
+SLOW: dict[str, Any] = {"hidden_sizes": [16], "epochs": 20, "batch_size": 20}
+NUM_SLOW_SEEDS = 5
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tenfold.Study:
+    """What the studies that are stopped shall give in the end: here one seed follows another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tenfold.studying.run_seeds", run_here([]))
+        patch.setattr("tenfold.studies.files.write_study_report", lambda *_: None)
+        return tenfold.study(
+            "classic",
+            seeds=NUM_SLOW_SEEDS,
+            data=small_data,
+            out=tmp_path_factory.mktemp("slow"),
+            alone=0,
+            jobs=1,
+            **SLOW,
+        )
+
+
+def start_study(small_data: Path, out: Path) -> subprocess.Popen[str]:
+    """Start `tenfold study` with two jobs, in a group of processes of its own."""
+    command = f"-m tenfold study classic --seeds {NUM_SLOW_SEEDS} --alone 0 --jobs 2 --epochs 20"
+    command += f" --batch-size 20 --hidden-sizes 16 --data {small_data} --out {out}"
+    return subprocess.Popen(
+        [sys.executable, *command.split()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_first_run(out: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if (out / "study.json").exists() and load_study(out).runs:
+            return
+        time.sleep(0.02)
+    raise TimeoutError(out)
+
+
+def is_any_alive(group: int) -> bool:
+    """Whether a group of processes has one that is not a zombie."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue  # it has just ended
+        if int(of_group) == group and state != "Z":
+            return True
+    return False
+
+
+def check_that_all_end(group: int) -> None:
+    """Check that a moment after its first process a group has no other."""
+    deadline = time.monotonic() + 10
+    while is_any_alive(group) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_any_alive(group)
+
+
+def test_a_study_that_was_killed_is_continued_by_the_same_call(
+    small_data: Path,
+    tmp_path: Path,
+    uninterrupted: tenfold.Study,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "study"
+    with start_study(small_data, out) as command:
+        wait_for_first_run(out)
+        command.kill()  # it alone: the processes that it began must see that it is gone
+        command.communicate()
+    check_that_all_end(command.pid)
+    before = load_study(out).runs
+    assert 0 < len(before) < NUM_SLOW_SEEDS
+    monkeypatch.setattr("tenfold.studies.files.write_study_report", lambda *_: None)
+    done = tenfold.study(
+        "classic", seeds=NUM_SLOW_SEEDS, data=small_data, out=out, alone=0, jobs=2, **SLOW
+    )
+    # What was done stays as it was, down to the seconds and the time of day.
+    assert {run.seed: run for run in before}.items() <= {run.seed: run for run in done.runs}.items()
+    assert [run.seed for run in done.runs] == [*range(NUM_SLOW_SEEDS)]
+    for run, expected in zip(done.runs, uninterrupted.runs, strict=True):
+        assert run.weights_sha256 == expected.weights_sha256
+        assert run.mistakes == expected.mistakes
+        assert run.epoch_losses == expected.epoch_losses
+        assert run.epoch_accuracies == expected.epoch_accuracies
+
+
+def test_ctrl_c_stops_all_processes_and_exits_130(
+    small_data: Path, tmp_path: Path, uninterrupted: tenfold.Study
+) -> None:
+    out = tmp_path / "study"
+    with start_study(small_data, out) as command:
+        wait_for_first_run(out)
+        command.send_signal(signal.SIGINT)
+        printed, errors = command.communicate(timeout=60)
+        assert command.returncode == 130
+    assert printed == ""
+    assert errors.splitlines()[-1] == "tenfold: interrupted"
+    assert "Traceback" not in errors
+    check_that_all_end(command.pid)
+    runs = load_study(out).runs
+    assert 0 < len(runs) < NUM_SLOW_SEEDS
+    expected = {run.seed: run.weights_sha256 for run in uninterrupted.runs}
+    assert {run.seed: run.weights_sha256 for run in runs}.items() <= expected.items()
