@@ -20,6 +20,7 @@ test: $(SETUP)
 # Takes about eight minutes and wants the machine to itself.
 bench: $(SETUP)
 	$(BIN)/python benchmarks/bench_classic.py --with-sklearn
+	$(BIN)/python benchmarks/bench_augment.py
 
 format: $(SETUP)
 	$(BIN)/ruff check --fix .

@@ -6,6 +6,7 @@ processes do, tests/studies/test_runner.py shows, and at the end two studies tha
 
 import base64
 import json
+import os
 import re
 import shutil
 import signal
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -446,6 +448,10 @@ def test_all_of_mnist_is_studied_for_the_claims(tmp_path: Path) -> None:
         ({"first_seed": -1}, "--first-seed: expected a whole number from 0 to "),
         ({"jobs": 0}, "--jobs: expected a whole number from 1 to 1024, found 0"),
         ({"alone": -1}, "--alone: expected a whole number from 0 to 10000, found -1"),
+        (
+            {"members_from": "singles"},
+            "--members-from: expected a recipe with several members, found classic",
+        ),
         ({"recipe": "clasic"}, "unknown recipe 'clasic'; there are: classic"),
         ({"epochs": 0}, "--epochs: expected a whole number from 1 to 10000, found 0"),
     ],
@@ -580,6 +586,16 @@ def test_a_folder_without_members_is_a_mistake(
         )
 
 
+def test_files_of_another_making_stay_where_they_are(
+    small_data: Path, tmp_path: Path, calls: Calls
+) -> None:
+    (tmp_path / "runs/0").mkdir(parents=True)
+    (tmp_path / "runs/0/thesis.tex").touch()
+    with pytest.raises(RunError, match=r"runs/0: expected a new or empty folder, found files"):
+        tenfold.study("classic", seeds=1, data=small_data, out=tmp_path, **TINY)
+    assert (tmp_path / "runs/0/thesis.tex").exists()
+
+
 # Studies that are stopped. Each seed trains for about half a second.
 SLOW: dict[str, Any] = {"hidden_sizes": [16], "epochs": 20, "batch_size": 20}
 NUM_SLOW_SEEDS = 5
@@ -602,17 +618,24 @@ def uninterrupted(small_data: Path, tmp_path_factory: pytest.TempPathFactory) ->
         )
 
 
-def start_study(small_data: Path, out: Path) -> subprocess.Popen[str]:
-    """Start `tenfold study` with two jobs, in a group of processes of its own."""
+@contextmanager
+def starting_study(small_data: Path, out: Path) -> Iterator[subprocess.Popen[str]]:
+    """`tenfold study` with two jobs, in a group of processes of its own that lists a run by now."""
     command = f"-m tenfold study classic --seeds {NUM_SLOW_SEEDS} --alone 0 --jobs 2 --epochs 20"
     command += f" --batch-size 20 --hidden-sizes 16 --data {small_data} --out {out}"
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, *command.split()],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
+    ) as process:
+        try:
+            wait_for_first_run(out)
+            yield process
+        finally:  # else a test that fails would leave processes
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def wait_for_first_run(out: Path) -> None:
@@ -651,11 +674,10 @@ def test_a_study_that_was_killed_is_continued_by_the_same_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / "study"
-    with start_study(small_data, out) as command:
-        wait_for_first_run(out)
-        command.kill()  # it alone: the processes that it began must see that it is gone
-        command.communicate()
-    check_that_all_end(command.pid)
+    with starting_study(small_data, out) as process:
+        process.kill()  # it alone: the processes that it began must see that it is gone
+        process.wait()
+        check_that_all_end(process.pid)
     before = load_study(out).runs
     assert 0 < len(before) < NUM_SLOW_SEEDS
     monkeypatch.setattr("tenfold.studies.files.write_study_report", lambda *_: None)
@@ -676,15 +698,14 @@ def test_ctrl_c_stops_all_processes_and_exits_130(
     small_data: Path, tmp_path: Path, uninterrupted: tenfold.Study
 ) -> None:
     out = tmp_path / "study"
-    with start_study(small_data, out) as command:
-        wait_for_first_run(out)
-        command.send_signal(signal.SIGINT)
-        printed, errors = command.communicate(timeout=60)
-        assert command.returncode == 130
+    with starting_study(small_data, out) as process:
+        process.send_signal(signal.SIGINT)
+        printed, errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        check_that_all_end(process.pid)
     assert printed == ""
     assert errors.splitlines()[-1] == "tenfold: interrupted"
     assert "Traceback" not in errors
-    check_that_all_end(command.pid)
     runs = load_study(out).runs
     assert 0 < len(runs) < NUM_SLOW_SEEDS
     expected = {run.seed: run.weights_sha256 for run in uninterrupted.runs}
