@@ -386,15 +386,22 @@ def test_an_unfinished_run_is_trained_anew(
     assert tenfold.load_run(copy / "runs/1").accuracy == pytest.approx(study.accuracies[1])
 
 
-def test_a_run_of_another_recipe_is_not_taken(
-    study: tenfold.Study, small_data: Path, copy: Path, calls: Calls
-) -> None:
+def test_a_run_of_another_recipe_is_not_taken(small_data: Path, copy: Path, calls: Calls) -> None:
     forget(copy, 1)
     shutil.rmtree(copy / "runs/1")
     other = TINY | {"epochs": 1}
     tenfold.train("classic", seed=1, data=small_data, out=copy / "runs/1", report=False, **other)
-    done = tenfold.study("classic", seeds=3, data=small_data, out=copy, alone=1, **TINY)
-    assert done.runs[1].mistakes == study.runs[1].mistakes
+    with pytest.raises(StudyError, match="runs/1: expected the run of this study with seed 1"):
+        tenfold.study("classic", seeds=3, data=small_data, out=copy, alone=1, **TINY)
+    assert tenfold.load_run(copy / "runs/1").config.recipe.epochs == 1  # it is not thrown away
+
+
+def test_a_run_of_another_seed_is_not_taken(small_data: Path, copy: Path, calls: Calls) -> None:
+    forget(copy, 1)
+    shutil.rmtree(copy / "runs/1")
+    shutil.copytree(copy / "runs/0", copy / "runs/1")
+    with pytest.raises(StudyError, match="runs/1: expected the run of this study with seed 1"):
+        tenfold.study("classic", seeds=3, data=small_data, out=copy, alone=1, **TINY)
 
 
 def test_what_a_folder_is_called_and_what_is_studied_longer_by_itself(
@@ -550,9 +557,9 @@ def test_data_that_have_moved_are_read_where_they_lie_now(
 
 def test_a_run_of_other_images_is_not_taken(small_data: Path, copy: Path, calls: Calls) -> None:
     (copy / "study.json").unlink()
-    done = tenfold.study("classic", seeds=1, holdout=True, data=small_data, out=copy, **TINY)
-    assert tenfold.load_run(copy / "runs/0").config.holdout
-    assert done.accuracies[0] > 0
+    with pytest.raises(StudyError, match="found a finished one of another recipe, seed or data"):
+        tenfold.study("classic", seeds=1, holdout=True, data=small_data, out=copy, **TINY)
+    assert not tenfold.load_run(copy / "runs/0").config.holdout
 
 
 def test_a_name_that_is_too_long_is_a_mistake(small_data: Path, tmp_path: Path) -> None:

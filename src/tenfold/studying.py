@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
@@ -37,9 +37,6 @@ from tenfold.studies.study import (
     write_study,
 )
 from tenfold.workflow import MAX_SEED, MAX_THREADS, check_whole, require_train_extra, train
-
-if TYPE_CHECKING:
-    pass
 
 MAX_SEEDS = 10_000
 LONGEST_LINE_BYTES = 200  # of losses.jsonl
@@ -200,7 +197,9 @@ def _complete(
     """Train the seeds that a study lacks, writing study.json after each."""
     runs = {run.seed: run for run in study.runs}
     missing = [seed for seed in wanted if seed not in runs]
-    num_alone = min(len(missing), max(0, num_alone - sum(run.was_alone for run in study.runs)))
+    cores = count_cores()
+    num_timed = sum(run.was_alone and run.threads == cores for run in study.runs)
+    num_alone = min(len(missing), max(0, num_alone - num_timed))
     num_epochs = study.config.recipe.members * study.config.recipe.epochs
     start, num_before = time.perf_counter(), len(wanted) - len(missing)
     for seeds, jobs in ((missing[:num_alone], 1), (missing[num_alone:], num_jobs)):
@@ -208,7 +207,7 @@ def _complete(
             _train_seed,
             study.path,
             study.config,
-            threads=max(1, count_cores() // jobs),
+            threads=max(1, cores // jobs),
             by_epoch=by_epoch,
             members_from=members_from,
         )
@@ -260,8 +259,13 @@ def _train_seed(
             finished = load_run(out)
             of_finished = (finished.config.recipe, finished.config.holdout)
             same_data = finished.config.checksums == config.checksums
-            if of_finished == (config.recipe, config.holdout) and same_data:
+            same_seed = finished.config.seed == seed
+            if of_finished == (config.recipe, config.holdout) and same_data and same_seed:
                 return StudyRun.from_run(finished)
+            raise StudyError(
+                f"{out}: expected the run of this study with seed {seed}, found a finished one of "
+                "another recipe, seed or data. Move it away."
+            )
         except RunError:
             pass  # stopped before its end: it is trained anew
         is_run = (out / STATE).is_file() or all(file.name[0] == "." for file in out.iterdir())

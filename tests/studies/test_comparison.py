@@ -16,6 +16,7 @@ from tenfold.studies.comparison import (
     check_comparable,
     compare,
     find_answer,
+    find_p_value,
     list_mended,
     measure_difference,
 )
@@ -152,7 +153,7 @@ def test_one_seed_on_either_side_leaves_other_seeds_untested(first: Study) -> No
     found = describe_difference(
         compare([single, single], LABELS_N, is_mnist=False)["differences"][0]
     )
-    assert found["answer"] == "cannot be told"
+    assert found["answer"] == "one seed cannot tell"
     assert "Welch" not in found["sentence"]
     assert "Paired" not in found["sentence"]
 
@@ -227,7 +228,7 @@ def test_a_tiny_chance_is_not_written_as_zero(first: Study) -> None:
     found = describe_difference(difference)
     assert found["answer"] == "worse"
     assert re.search(
-        r"Paired by image: 95 % interval -\d\d\.\d{3} to -\d\d\.\d{3}, p < 0\.0001\. "
+        r"Paired by image: 95 % interval -\d\d\.\d{3} to -\d\d\.\d{3}, p = 0\.0002\. "
         r"Over seeds \(Welch\): .*, p < 0\.0001\.",
         found["sentence"],
     )
@@ -248,7 +249,7 @@ def test_the_table_has_a_column_for_each_study(first: Study, other: Study) -> No
     assert table["training, s"] == [
         "12.5 (6 alone, 2 threads)",
         "12.0 (5 alone, 2 threads)",
-        "10.0 (beside others)",
+        "10.0 (not alone)",
     ]
     assert table["parameters"] == ["456,385"] * 3
     assert table["multiply-adds"] == ["455,750"] * 3
@@ -287,6 +288,20 @@ def test_a_study_without_runs_cannot_be_compared(first: Study) -> None:
         message = "^empty: expected a study with runs, found none yet$"
         with pytest.raises(StudyError, match=message):
             check_comparable(studies)
+
+
+@pytest.mark.parametrize(
+    ("num_mended", "num_new", "expected"),
+    # McNemar's exact test, which one run on each side comes to.
+    [(5, 0, 2 / 2**5), (1, 0, 1.0), (9, 2, 134 / 2**11), (15, 6, 0.0784)],
+)
+def test_few_images_that_differ_give_mcnemars_chance(
+    num_mended: int, num_new: int, expected: float
+) -> None:
+    differences = np.array([1.0] * num_mended + [-1.0] * num_new + [0.0] * 1000)
+    tested = stats.binomtest(num_mended, num_mended + num_new).pvalue
+    assert tested == pytest.approx(expected, abs=1e-4)
+    assert find_p_value(differences) == pytest.approx(expected, abs=0.01)
 
 
 def test_seeds_that_all_agree_are_not_tested() -> None:

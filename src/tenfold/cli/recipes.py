@@ -35,7 +35,8 @@ def recipes(
     """
     if recipe is None:
         if show or out is not None:
-            raise RecipeError("--show: expected the name of a recipe before it, found none")
+            flag = "--show" if show else "--out"
+            raise RecipeError(f"{flag}: expected the name of a recipe before it, found none")
         _list(json=json)
         return
     found = find_recipe(recipe)

@@ -148,7 +148,9 @@ def draw_hardest(
             for one in shown
         ],
         title="The hardest images",
-        subtitle=(
+        subtitle="no seed misclassifies any"
+        if not shown
+        else (
             f"{len(shown)} of the {len(hardest):,} that some seed misclassifies, the hardest first:"
             " label, seeds that miss it; usual answers"
         ),

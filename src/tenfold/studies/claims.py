@@ -14,6 +14,7 @@ from tenfold.evaluation.findings import (
     LITTLE,
     PART_NAMES,
     Finding,
+    describe_change,
     join_words,
     percent,
     percent_interval,
@@ -22,6 +23,7 @@ from tenfold.evaluation.metrics import wilson_interval
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 CLAIMED_DIGIT = 7
+NO_MISTAKES = "No image was misclassified by any seed."
 LITTLE_ACCURACY = 0.001  # a gain of less than a tenth of a percentage point is little
 
 
@@ -100,6 +102,11 @@ def _over_97_percent(summary: dict[str, Any]) -> Finding:
 
 
 def _hardest_digit(summary: dict[str, Any]) -> Finding:
+    question = f"Claim: {CLAIMED_DIGIT} is the digit most often misclassified."
+    if not any(one["num_hardest"] for one in summary["digits"]):
+        return Finding(
+            name="hardest_digit", question=question, answer=UNDECIDED, sentence=NO_MISTAKES
+        )
     num_seeds = len(summary["seeds"])
     by_rate = sorted(summary["digits"], key=lambda one: -one["error_rate"]["mean"])
     by_count = sorted(summary["digits"], key=lambda one: -one["num_hardest"])
@@ -119,12 +126,12 @@ def _hardest_digit(summary: dict[str, Any]) -> Finding:
     ]
     return Finding(
         name="hardest_digit",
-        question=f"Claim: {CLAIMED_DIGIT} is the digit most often misclassified.",
+        question=question,
         answer=answer,
         sentence=(
             f"{CLAIMED_DIGIT} has the highest error rate in {claimed['num_hardest']} of "
-            f"{num_seeds} seeds (95 % interval {percent_interval((low, high), 0)}"
-            f"{'' if answer == UNDECIDED else ', on one side of one half'})"
+            f"{num_seeds} seeds (95 % interval {percent_interval((low, high), 0)}; the claim holds "
+            f"above and fails below one half)"
             f"{'; ' + join_words(others) if others else ''}. The highest mean error rates have "
             f"{join_words(rates)}; {CLAIMED_DIGIT} is number {place} of {len(by_rate)} with "
             f"{percent(claimed['error_rate']['mean'])} "
@@ -138,32 +145,46 @@ def _hardest_digit(summary: dict[str, Any]) -> Finding:
 def _last_epochs(summary: dict[str, Any]) -> Finding:
     before, last = summary["epochs"][-2:]
     longer = summary.get("longer")
-    loss_before = before["loss"]["mean"]
-    change = last["loss"]["mean"] / loss_before - 1 if loss_before else 0.0
-    is_alike = abs(change) <= LITTLE
+    change = summary["last_loss_change"]
+    is_alike = None
     sentence = (
         f"From epoch {before['epoch']} to {last['epoch']} the mean training loss went from "
-        f"{before['loss']['mean']:.4f} to {last['loss']['mean']:.4f} ({100 * change:+.0f} %)"
+        f"{before['loss']['mean']:.4f} to {last['loss']['mean']:.4f}"
     )
+    if change and change["interval"]:
+        low, high = change["interval"]
+        sentence += (
+            f" ({describe_change(100 * change['mean'], 0)} %, 95 % interval "
+            f"{describe_change(100 * low, 1)} to {describe_change(100 * high, 1)} %)"
+        )
+        if low >= -LITTLE and high <= LITTLE:
+            is_alike = True
+        elif high < -LITTLE or low > LITTLE:
+            is_alike = False
     if last["accuracy"]:
         gain = last["accuracy"]["mean"] - before["accuracy"]["mean"]
         sentence += (
             f" and the mean accuracy from {percent(before['accuracy']['mean'])} to "
-            f"{percent(last['accuracy']['mean'])} ({100 * gain:+.2f} points)"
+            f"{percent(last['accuracy']['mean'])} ({describe_change(100 * gain, 2)} points)"
         )
-    sentence += ": they are almost identical." if is_alike else ": they are not almost identical."
+    sentence += {
+        True: f": they are almost identical, within {percent(LITTLE, 0)}.",
+        False: ": they are not almost identical.",
+        None: f"; whether that is within {percent(LITTLE, 0)} stays open.",
+    }[is_alike]
     adds_little: bool | None = None
     if longer:
         gain = longer["gain"]
         interval = gain["interval"]
         sentence += (
             f" With {longer['num_epochs']} epochs the accuracy is "
-            f"{percent(longer['accuracy']['mean'])}, {100 * gain['mean']:+.2f} points"
+            f"{percent(longer['accuracy']['mean'])}, "
+            f"{describe_change(100 * gain['mean'], 2)} points"
         )
         if interval is not None:
             sentence += (
-                f" (95 % interval {100 * interval[0]:+.2f} to {100 * interval[1]:+.2f}, seed by "
-                f"seed)"
+                f" (95 % interval {describe_change(100 * interval[0], 2)} to "
+                f"{describe_change(100 * interval[1], 2)}, seed by seed)"
             )
             if interval[1] < LITTLE_ACCURACY:
                 adds_little = True
@@ -176,14 +197,13 @@ def _last_epochs(summary: dict[str, Any]) -> Finding:
         }[adds_little]
     else:
         sentence += " What more epochs would give, this study did not try."
-    fails = not is_alike or adds_little is False
-    answer = FAILS if fails else HOLDS if adds_little else UNDECIDED
+    fails = is_alike is False or adds_little is False
+    answer = FAILS if fails else HOLDS if is_alike and adds_little else UNDECIDED
     return Finding(
         name="last_epochs",
         question="Claim: the last two epochs are almost identical, so more would add little.",
         answer=answer,
         sentence=sentence,
-        numbers={"loss_change": change},
     )
 
 
@@ -195,24 +215,28 @@ def _hard_for_people(summary: dict[str, Any]) -> Finding:
             name="hard_for_people",
             question=question,
             answer=UNDECIDED,
-            sentence="No image was misclassified by any seed.",
+            sentence=NO_MISTAKES,
         )
     share = contested["share_of_mistakes"]
-    low, high = share["interval"] or share["pooled_interval"] or (0.0, 1.0)
-    answer = HOLDS if low > 0.5 else FAILS if high < 0.5 else UNDECIDED
-    ratio = contested["rate_on_contested"] / max(contested["rate_on_others"], 1e-9)
+    low, high = share["interval"] or share["pooled_interval"]
+    sentence = (
+        f"Of {contested['num_mistakes']['mean']:.0f} mistakes a run, "
+        f"{contested['num_on_contested']['mean']:.1f} ({percent(share['mean'], 1)}, 95 % "
+        f"interval {percent_interval((low, high), 1)}) are on the {contested['num_contested']} "
+        "test images whose labels people contest"
+    )
+    if contested["rate_on_others"]:
+        ratio = contested["rate_on_contested"] / contested["rate_on_others"]
+        sentence += f", which are misclassified {ratio:.0f} times as often as the others"
     return Finding(
         name="hard_for_people",
         question=question,
-        answer=answer,
+        answer=HOLDS if low > 0.5 else UNDECIDED,
         sentence=(
-            f"Of {contested['num_mistakes']['mean']:.0f} mistakes a run, "
-            f"{contested['num_on_contested']['mean']:.1f} ({percent(share['mean'], 1)}, 95 % "
-            f"interval {percent_interval((low, high), 1)}) are on the {contested['num_contested']} "
-            f"test images whose labels people contest, which are misclassified {ratio:.0f} times "
-            f"as often as the others. {contested['num_missed_by_all']} images are missed by every "
-            f"seed, {contested['num_missed_by_most']} by most, "
-            f"{contested['num_contested_missed_by_most']} of these contested. Only images that an "
-            "algorithm had flagged were put to people, so the gallery must speak for the rest."
+            f"{sentence}. {contested['num_missed_by_all']} images are missed by every seed, "
+            f"{contested['num_missed_by_most']} by most, "
+            f"{contested['num_contested_missed_by_most']} of these contested. The others were not "
+            "put to people, for only images that an algorithm had flagged were: the gallery must "
+            "speak for them."
         ),
     )

@@ -81,9 +81,9 @@ def build_study_report(
             ("PyTorch", ", ".join(sorted({run.torch for run in runs}))),
         ],
         reproduction=(
-            "In another folder it trains all seeds anew; where study.json lies it makes the report "
-            "again. Another machine, PyTorch or number of threads gives other last bits of sums, "
-            "and so accuracies that differ as those of other seeds do."
+            "Where study.json lies it trains what is missing and makes the report again; --out "
+            "with another folder trains all anew. Another machine, PyTorch or number of threads "
+            "gives other last bits of sums, and so accuracies that differ as those of other seeds."
         ),
         command=write_study_command(study),
         sources=" from study.json; summary.json holds every number on this page.",
@@ -112,7 +112,7 @@ def _list_numbers(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
             "training",
             f"{seconds['mean']:.1f} s",
             f"mean of {seconds['num_values']} "
-            + (f"alone, {alone['threads']} threads" if alone else "beside other programs"),
+            + (f"alone, {alone['threads']} threads" if alone else "not all alone on the machine"),
         ),
         (
             "parameters",
@@ -172,7 +172,7 @@ def _describe_seconds(summary: dict[str, Any]) -> str:
     alone = summary["seconds_alone"]
     if alone:
         return f"{alone['mean']:.1f} ({alone['num_values']} alone, {alone['threads']} threads)"
-    return f"{summary['seconds']['mean']:.1f} (beside others)"
+    return f"{summary['seconds']['mean']:.1f} (not alone)"
 
 
 def describe_difference(difference: dict[str, Any]) -> dict[str, Any]:
@@ -180,8 +180,8 @@ def describe_difference(difference: dict[str, Any]) -> dict[str, Any]:
     by_image, by_seed = difference["by_image"], difference["by_seed"]
     points = 100 * difference["difference"]
     certain = [test for test in (by_image, by_seed) if test]
-    if not certain:
-        answer = "cannot be told"
+    if not by_seed:
+        answer = "one seed cannot tell"
     elif all(test["p_value"] < 0.05 for test in certain):
         answer = "better" if points > 0 else "worse"
     else:

@@ -55,6 +55,8 @@ def measure_images_interval(shares_N: Shares) -> tuple[float, float]:
     """
     if len(shares_N) == 1:  # one image says nothing of others
         return 0.0, 1.0
+    if np.ptp(shares_N) == 0 and shares_N[0] in (0.0, 1.0):  # no scatter to go by
+        return wilson_interval(int(shares_N.sum()), len(shares_N))
     mean = float(shares_N.mean())
     half = Z * float(shares_N.std(ddof=1)) / math.sqrt(len(shares_N))
     return max(0.0, mean - half), min(1.0, mean + half)
@@ -81,6 +83,7 @@ def summarize(study: Study, labels_N: npt.NDArray[np.uint8], *, is_mnist: bool) 
         "corrected": None,
         "digits": measure_digits(given_RN, labels_N),
         "epochs": measure_epochs(study.runs),
+        "last_loss_change": measure_last_loss_change(study.runs),
         "seconds": measure_mean([run.seconds for run in study.runs]),
         # The last of several jobs may be alone too, on some of the cores: it does not count.
         "seconds_alone": (
@@ -158,6 +161,17 @@ def measure_epochs(runs: tuple[StudyRun, ...]) -> list[dict[str, Any]]:
     ]
 
 
+def measure_last_loss_change(runs: tuple[StudyRun, ...]) -> dict[str, Any] | None:
+    """By which share of itself the mean training loss changed in the last epoch, run by run.
+
+    None where there is one epoch, or a loss of zero to begin with.
+    """
+    pairs = [run.epoch_losses[-2:] for run in runs]
+    if any(len(pair) < 2 or pair[0] == 0 for pair in pairs):
+        return None
+    return measure_mean([last / before - 1 for before, last in pairs])
+
+
 def measure_longer(study: Study, longer: Study) -> dict[str, Any] | None:
     """What twice the epochs change, seed by seed; None without a common seed."""
     before = dict(zip((run.seed for run in study.runs), study.accuracies, strict=True))
@@ -167,7 +181,7 @@ def measure_longer(study: Study, longer: Study) -> dict[str, Any] | None:
         return None
     return {
         "num_epochs": longer.config.recipe.epochs,
-        "accuracy": measure_mean(longer.accuracies, are_shares=True),
+        "accuracy": measure_mean([after[seed] for seed in common], are_shares=True),
         "gain": measure_mean([after[seed] - before[seed] for seed in common]),
         "epochs": measure_epochs(longer.runs),
     }
