@@ -156,6 +156,13 @@ def load_study_images(
     return training, load_part(data_folder, "test")
 
 
+def load_evaluated_images(data_folder: Path | None, holdout: bool) -> LabelledImages:
+    """The images that a study evaluates; of test images the training files are not needed."""
+    if holdout:
+        return split_holdout(load_part(data_folder, "train"))[1]
+    return load_part(data_folder, "test")
+
+
 def open_study(path: Path, config: StudyConfig) -> Study:
     """The study in a folder, which must be of this config, or a new one without runs.
 
@@ -321,7 +328,7 @@ def compare(
     check_comparable(opened)
     first = opened[0].config
     folder = first.data_folder if data is None else str(data)
-    _, evaluated = load_study_images(None if folder is None else Path(folder), first.holdout)
+    evaluated = load_evaluated_images(None if folder is None else Path(folder), first.holdout)
     evaluated_part = "train" if first.holdout else "test"
     for name, expected, found in zip(
         ("images", "labels"), first.checksums[evaluated_part], evaluated.checksums, strict=True

@@ -52,11 +52,18 @@ def draw_seeds(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
 
 
 def draw_epochs(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
-    """A PNG of training loss and accuracy by epoch, mean and deviation over seeds."""
+    """A PNG of training loss and, where it was measured, accuracy by epoch.
+
+    Mean and deviation over seeds.
+    """
     longer = summary.get("longer")
+    panels = [("loss", 1), ("accuracy", 100)]
+    measured = [*summary["epochs"], *(longer["epochs"] if longer else ())]
+    if not any(one["accuracy"] for one in measured):
+        panels = panels[:1]
     with drawing(8.2, 4.2, theme) as figure:
-        left, right = figure.subplots(1, 2)
-        for axes, key, factor in ((left, "loss", 1), (right, "accuracy", 100)):
+        columns = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, (key, factor) in zip(columns, panels, strict=True):
             if longer:
                 label = f"{longer['num_epochs']} epochs"
                 _draw_band(axes, longer["epochs"], key, factor, theme.quiet, label)
@@ -68,13 +75,15 @@ def draw_epochs(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
             axes.set_axisbelow(True)
             if longer and axes.lines:
                 axes.legend(frameon=False, labelcolor=theme.ink)
+        left = columns[0]
         left.set_yscale("log")
         left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         left.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         left.yaxis.set_minor_formatter(NullFormatter())
-        right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g} %"))
         draw_title(left, "Training loss", "mean over seeds, band: ± deviation", theme)
-        draw_title(right, "Accuracy", f"on the {summary['part']} images", theme)
+        for right in columns[1:]:
+            right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g} %"))
+            draw_title(right, "Accuracy", f"on the {summary['part']} images", theme)
         return save_png(figure)
 
 
