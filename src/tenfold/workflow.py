@@ -9,7 +9,7 @@ import numbers
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tenfold.data.mnist import (
     LabelledImages,
@@ -37,9 +37,6 @@ from tenfold.run import (
     write_file,
     write_json,
 )
-
-if TYPE_CHECKING:
-    pass
 
 MAX_SEED = 2**32 - 1
 MAX_THREADS = 1024
