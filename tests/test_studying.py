@@ -379,7 +379,7 @@ def test_an_unfinished_run_is_trained_anew(
     (copy / "runs/1/state.json").write_text('{"state": "running"}')
     (copy / "runs/1/model.safetensors").unlink()
     threads = study.runs[1].threads
-    done = tenfold.study("classic", seeds=3, data=small_data, out=copy, alone=1, **TINY)
+    done = tenfold.study("classic", seeds=3, data=small_data, out=copy, jobs=1, **TINY)
     assert done.runs[1].threads == threads
     assert done.runs[1].weights_sha256 == study.runs[1].weights_sha256
     assert done.runs[1].mistakes == study.runs[1].mistakes
@@ -392,7 +392,7 @@ def test_a_run_of_another_recipe_is_not_taken(small_data: Path, copy: Path, call
     other = TINY | {"epochs": 1}
     tenfold.train("classic", seed=1, data=small_data, out=copy / "runs/1", report=False, **other)
     with pytest.raises(StudyError, match="runs/1: expected the run of this study with seed 1"):
-        tenfold.study("classic", seeds=3, data=small_data, out=copy, alone=1, **TINY)
+        tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
     assert tenfold.load_run(copy / "runs/1").config.recipe.epochs == 1  # it is not thrown away
 
 
@@ -401,7 +401,7 @@ def test_a_run_of_another_seed_is_not_taken(small_data: Path, copy: Path, calls:
     shutil.rmtree(copy / "runs/1")
     shutil.copytree(copy / "runs/0", copy / "runs/1")
     with pytest.raises(StudyError, match="runs/1: expected the run of this study with seed 1"):
-        tenfold.study("classic", seeds=3, data=small_data, out=copy, alone=1, **TINY)
+        tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
 
 
 def test_what_a_folder_is_called_and_what_is_studied_longer_by_itself(
