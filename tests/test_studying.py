@@ -512,8 +512,8 @@ def test_comparing_looks_where_the_data_lie_now(
     images = moved / "t10k-images-idx3-ubyte"
     images.write_bytes(dump_idx(test_images.images_NHW[1:501]))
     with pytest.raises(
-        StudyError,
-        match=rf"moved: expected the images of {study.path} \(SHA-256 \w{{64}}\), found others",
+        DataError,
+        match=rf"moved: expected the test images of the study {study.path} \(SHA-256 \w{{64}}\), ",
     ):
         tenfold.compare([study], data=moved)
     images.unlink()
@@ -572,7 +572,7 @@ def test_other_labels_are_told_by_their_own_checksums(
 ) -> None:
     other = shutil.copytree(small_data, tmp_path / "other")
     (other / "t10k-labels-idx1-ubyte").write_bytes(dump_idx(test_images.labels_N[1:501]))
-    with pytest.raises(StudyError, match="found others") as raised:
+    with pytest.raises(DataError, match="found others") as raised:
         tenfold.compare([study], data=other)
     expected, found = re.findall(r"\b[0-9a-f]{64}\b", str(raised.value))
     assert expected != found

@@ -228,7 +228,7 @@ def test_evaluating_with_other_data_names_what_differs(
     assert tenfold.evaluate(run.path, data=moved).accuracy == run.accuracy
     (moved / "t10k-labels-idx1-ubyte").write_bytes(dump_idx(test_images.labels_N[1:501]))
     with pytest.raises(
-        RunError, match=r"moved: expected the test labels of the run .*SHA-256 .*found others"
+        DataError, match=r"moved: expected the test labels of the run .*SHA-256 .*found others"
     ):
         tenfold.evaluate(run.path, data=moved)
 

@@ -36,7 +36,14 @@ from tenfold.studies.study import (
     load_study,
     write_study,
 )
-from tenfold.workflow import MAX_SEED, MAX_THREADS, check_whole, require_train_extra, train
+from tenfold.workflow import (
+    MAX_SEED,
+    MAX_THREADS,
+    check_whole,
+    load_evaluated_again,
+    require_train_extra,
+    train,
+)
 
 MAX_SEEDS = 10_000
 LONGEST_LINE_BYTES = 200  # of losses.jsonl
@@ -154,13 +161,6 @@ def load_study_images(
     if holdout:
         return split_holdout(training)
     return training, load_part(data_folder, "test")
-
-
-def load_evaluated_images(data_folder: Path | None, holdout: bool) -> LabelledImages:
-    """The images that a study evaluates; of test images the training files are not needed."""
-    if holdout:
-        return split_holdout(load_part(data_folder, "train"))[1]
-    return load_part(data_folder, "test")
 
 
 def open_study(path: Path, config: StudyConfig) -> Study:
@@ -316,7 +316,8 @@ def compare(
     the images that are mended. `data` is where the studies' data lie now, if that has changed.
     With `out`, comparison.json, figures and a report are written there.
 
-    Raises StudyError for a folder without a study or studies of different images.
+    Raises StudyError for a folder without a study or studies of different images, DataError for
+    data that cannot be read or are not the studies'.
     """
     require_train_extra()
     from tenfold.studies.comparison import check_comparable
@@ -326,18 +327,7 @@ def compare(
     if not opened:
         raise StudyError("expected the folders of studies, found none")
     check_comparable(opened)
-    first = opened[0].config
-    folder = first.data_folder if data is None else str(data)
-    evaluated = load_evaluated_images(None if folder is None else Path(folder), first.holdout)
-    evaluated_part = "train" if first.holdout else "test"
-    for name, expected, found in zip(
-        ("images", "labels"), first.checksums[evaluated_part], evaluated.checksums, strict=True
-    ):
-        if expected != found:
-            raise StudyError(
-                f"{folder or 'the embedded MNIST'}: expected the {name} of {opened[0].path} "
-                f"(SHA-256 {expected}), found others ({found})"
-            )
+    evaluated = load_evaluated_again(opened[0].config, f"the study {opened[0].path}", data)
     comparison = compare_studies(opened, evaluated.labels_N, is_mnist=opened[0].is_mnist)
     if out is not None:
         from tenfold.studies.files import write_comparison_report

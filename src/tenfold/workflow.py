@@ -13,12 +13,12 @@ from typing import Any
 
 from tenfold.data.mnist import (
     LabelledImages,
-    Part,
     leave_out_mislabelled,
+    load_evaluated,
     load_part,
     split_holdout,
 )
-from tenfold.errors import DataError, MissingExtraError, RecipeError, RunError
+from tenfold.errors import DataError, MissingExtraError, RecipeError
 from tenfold.machine import OtherPrograms, describe_machine, list_versions
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
@@ -37,6 +37,7 @@ from tenfold.run import (
     write_file,
     write_json,
 )
+from tenfold.studies.study import StudyConfig
 
 MAX_SEED = 2**32 - 1
 MAX_THREADS = 1024
@@ -174,31 +175,13 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
 
     `data` is where the run's data lie now, if that has changed; their checksums must be the run's.
 
-    Raises RunError if the folder holds no finished run or the data are not the run's, DataError if
-    the data cannot be read.
+    Raises RunError if the folder holds no finished run, DataError if the data cannot be read or are
+    not the run's.
     """
     require_train_extra()
     run = load_run(run.path if isinstance(run, Run) else Path(run))
     config = run.config
-    folder = config.data_folder if data is None else data
-    part: Part = "train" if config.holdout else "test"
-    try:
-        evaluated = load_part(None if folder is None else Path(folder), part)
-    except DataError as error:
-        if data is None and folder is not None:
-            error.add_note("if the data have moved, say where they are with --data")
-        raise
-    if config.holdout:
-        _, evaluated = split_holdout(evaluated)
-    if evaluated.checksums != config.checksums[part]:
-        for name, expected, found in zip(
-            ("images", "labels"), config.checksums[part], evaluated.checksums, strict=True
-        ):
-            if expected != found:
-                raise RunError(
-                    f"{folder or 'the embedded MNIST'}: expected the {part} {name} of the run "
-                    f"{run.path} (SHA-256 {expected}), found others ({found})"
-                )
+    evaluated = load_evaluated_again(config, f"the run {run.path}", data)
 
     from tenfold.evaluation.predictions import predict
     from tenfold.models.build import build_classifier
@@ -216,6 +199,24 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
         run.state["training"],
     )
     return load_run(run.path)
+
+
+def load_evaluated_again(
+    config: RunConfig | StudyConfig, owner: str, data: str | Path | None
+) -> LabelledImages:
+    """The images that a run or study evaluated, from `data` if they lie elsewhere now."""
+    folder = config.data_folder if data is None else data
+    try:
+        return load_evaluated(
+            None if folder is None else Path(folder),
+            holdout=config.holdout,
+            checksums=config.checksums["train" if config.holdout else "test"],
+            owner=owner,
+        )
+    except DataError as error:
+        if data is None and folder is not None:
+            error.add_note("if the data have moved, say where they are with --data")
+        raise
 
 
 def require_train_extra() -> None:

@@ -124,6 +124,29 @@ def split_holdout(training: LabelledImages) -> tuple[LabelledImages, LabelledIma
     return _select(training, order[:num_training]), _select(training, order[num_training:])
 
 
+def load_evaluated(
+    folder: Path | None, *, holdout: bool, checksums: tuple[str, str], owner: str
+) -> LabelledImages:
+    """The images that a run or study evaluated: of a hold-out the validation images, else the test.
+
+    `checksums` are those of their part in its config, `owner` says in an error whose they are. Of
+    test images the training files are not needed.
+
+    Raises DataError if the files cannot be used or are others.
+    """
+    part: Part = "train" if holdout else "test"
+    loaded = load_part(folder, part)
+    for name, expected, found in zip(
+        ("images", "labels"), checksums, loaded.checksums, strict=True
+    ):
+        if expected != found:
+            raise DataError(
+                f"{folder or 'the embedded MNIST'}: expected the {part} {name} of {owner} "
+                f"(SHA-256 {expected}), found others ({found})"
+            )
+    return split_holdout(loaded)[1] if holdout else loaded
+
+
 def leave_out_mislabelled(training: LabelledImages) -> LabelledImages:
     """MNIST's training images, or the first of them, without those that MISLABELLED lists.
 
