@@ -228,8 +228,8 @@ def test_a_tiny_chance_is_not_written_as_zero(first: Study) -> None:
     found = describe_difference(difference)
     assert found["answer"] == "worse"
     assert re.search(
-        r"Paired by image: 95 % interval -\d\d\.\d{3} to -\d\d\.\d{3}, p = 0\.0002\. "
-        r"Over seeds \(Welch\): .*, p < 0\.0001\.",
+        r"Paired by image: 95 % interval -\d\d\.\d{3} to -\d\d\.\d{3}, p ≤ 0\.0002\. "
+        r"Over seeds \(Welch\): .*, p ≤ 0\.0002\.",
         found["sentence"],
     )
 

@@ -17,6 +17,7 @@ from tenfold.studies.statistics import summarize
 from tenfold.studies.study import Study
 
 NUM_FLIPS = 9999
+SMALLEST_P_VALUE = 2 / (NUM_FLIPS + 1)  # that so many flips can show, of a two-sided test
 HALF = 0.5  # an image that more than this share of a recipe's runs miss is its mistake
 
 

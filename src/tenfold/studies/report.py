@@ -7,9 +7,10 @@ import shlex
 from typing import Any
 
 from tenfold.evaluation.describing import list_change_flags, list_data, list_recipe
-from tenfold.evaluation.findings import PART_NAMES, percent, percent_interval
+from tenfold.evaluation.findings import PART_NAMES, join_words, percent, percent_interval
 from tenfold.evaluation.page import PageFigure, PageTable, build_page
 from tenfold.recipes import RECIPES
+from tenfold.studies.comparison import SMALLEST_P_VALUE
 from tenfold.studies.study import Study
 
 
@@ -129,7 +130,7 @@ def build_comparison_report(
     """The page of a comparison."""
     columns, rows = tabulate(comparison)
     return build_page(
-        title=" and ".join(one["name"] for one in comparison["studies"]) + " compared",
+        title=join_words([one["name"] for one in comparison["studies"]]) + " compared",
         subtitle=(
             f"On the same {comparison['num_images']:,} {PART_NAMES[comparison['part']]} images"
         ),
@@ -206,5 +207,8 @@ def describe_difference(difference: dict[str, Any]) -> dict[str, Any]:
 
 def _describe_test(test: dict[str, Any]) -> str:
     low, high = (100 * end for end in test["interval"])
-    p_value = "p < 0.0001" if test["p_value"] < 1e-4 else f"p = {test['p_value']:.2g}"
+    if test["p_value"] <= SMALLEST_P_VALUE:
+        p_value = f"p ≤ {SMALLEST_P_VALUE:.2g}"
+    else:
+        p_value = f"p = {test['p_value']:.2g}"
     return f"95 % interval {low:+.3f} to {high:+.3f}, {p_value}"
