@@ -17,7 +17,7 @@ test: $(SETUP)
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-# Takes about eight minutes and wants the machine to itself.
+# Takes about nine minutes and wants the machine to itself.
 bench: $(SETUP)
 	$(BIN)/python benchmarks/bench_classic.py --with-sklearn
 	$(BIN)/python benchmarks/bench_augment.py

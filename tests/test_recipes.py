@@ -58,6 +58,65 @@ def test_classic_is_the_brief() -> None:
     assert CLASSIC.precision == "float32"
 
 
+# Every field: whoever changes one has other studies to make.
+MODERATE = {
+    "rotation_degrees": 12.0,
+    "shift_px": 1.5,
+    "scale": 0.12,
+    "shear": 0.12,
+    "elastic_px": 0.8,
+    "stroke": 0.0,
+}
+STRONG = {
+    "channels": (32, 64, 128),
+    "depths": (1, 2, 2),
+    "first_kernel_px": 5,
+    "optimizer": "sgd",
+    "learning_rate": 0.1,
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "schedule": "one-cycle",
+    "warmup": 0.1,
+    **MODERATE,
+    "interpolation": "bicubic",
+    "batch_size": 125,
+    "epochs": 24,
+    "clean_share": 0.125,
+    "members": 1,
+    "leave_out_mislabelled": True,
+    "precision": "bfloat16",
+}
+CLASSIC_AUGMENTED = {
+    "hidden_sizes": (500, 125),
+    "optimizer": "adam",
+    "learning_rate": 0.002,
+    "momentum": 0.9,
+    "weight_decay": 0.05,
+    "schedule": "one-cycle",
+    "warmup": 0.1,
+    **MODERATE,
+    "interpolation": "bilinear",
+    "batch_size": 128,
+    "epochs": 150,
+    "clean_share": 0.0,
+    "members": 1,
+    "leave_out_mislabelled": False,
+    "precision": "float32",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("classic-augmented", CLASSIC_AUGMENTED),
+        ("strong", STRONG),
+        ("ensemble", STRONG | {"members": 5}),
+    ],
+)
+def test_a_named_recipe_is_what_was_studied(name: str, fields: dict[str, Any]) -> None:
+    assert RECIPES[name].flatten() == fields
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_named_recipe_is_in_order(name: str) -> None:
     recipe = RECIPES[name]

@@ -28,7 +28,7 @@ from tenfold.data.mnist import LabelledImages, load_part
 from tenfold.errors import DataError, RecipeError, RunError, StudyError
 from tenfold.run import hash_file
 from tenfold.studies.study import load_study, write_study
-from tenfold.studying import StudyProgress
+from tenfold.studying import StudyProgress, locking
 
 TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2}
 Calls = list[tuple[list[int], int]]
@@ -179,7 +179,7 @@ def test_the_report_stands_alone_and_shows_the_numbers(study: tenfold.Study) -> 
         assert f"{100 * one['error_rate']['mean']:.2f} %" in text
     assert (
         "tenfold study classic --seeds 3 --epochs 2 --hidden-sizes 16 --data "
-        f"{study.config.data_folder} --out {study.path}"
+        f"{study.config.data_folder} --longer --out {study.path}"
     ) in text
 
 
@@ -272,6 +272,29 @@ def test_as_many_runs_as_asked_for_have_the_machine_to_themselves(
     assert calls == expected
 
 
+def test_only_runs_on_all_cores_count_as_alone(
+    small_data: Path, copy: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last of several jobs may have had nothing beside it, on some of the cores."""
+    monkeypatch.setattr("tenfold.studying.count_cores", lambda: 2)
+    known = json.loads((copy / "study.json").read_text())
+    for run, threads in zip(known["runs"], (2, 1, 1), strict=True):
+        run.update(other_cores=0.0, threads=threads)
+    (copy / "study.json").write_text(json.dumps(known))
+    tenfold.study("classic", seeds=6, data=small_data, out=copy, alone=2, jobs=2, **TINY)
+    assert calls == [([3], 1), ([4, 5], 2)]
+
+
+def test_the_longer_study_trains_nobody_alone(
+    small_data: Path, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.studying.count_cores", lambda: 2)
+    done = tenfold.study("classic", seeds=3, data=small_data, out=tmp_path, longer=True, **TINY)
+    assert calls == [([0, 1, 2], 1), ([0, 1, 2], 2)]
+    assert done.longer is not None
+    assert [run.threads for run in done.longer.runs] == [1, 1, 1]
+
+
 def test_the_cores_are_shared_among_the_jobs(
     small_data: Path, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,6 +305,13 @@ def test_the_cores_are_shared_among_the_jobs(
     calls.clear()
     done = tenfold.study("classic", seeds=3, data=small_data, out=tmp_path / "b", alone=0, **TINY)
     assert calls == [([0, 1, 2], 3)]  # no more processes than seeds
+    assert [run.threads for run in done.runs] == [1, 1, 1]
+    # One that is left has all cores, and half of them where two are left.
+    for seeds, threads in ((4, [1, 1, 1, 4]), (6, [1, 1, 1, 4, 2, 2])):
+        done = tenfold.study(
+            "classic", seeds=seeds, data=small_data, out=tmp_path / "b", alone=0, **TINY
+        )
+        assert [run.threads for run in done.runs] == threads
     done = tenfold.study(
         "classic", seeds=2, data=small_data, out=tmp_path / "c", alone=0, jobs=2, **TINY
     )
@@ -309,6 +339,37 @@ def test_another_study_in_the_folder_is_refused(
         tenfold.study(data=small_data, out=copy, **{**TINY, **changed})
     assert calls == []
     assert (copy / "study.json").read_bytes() == before
+
+
+def test_a_study_that_has_no_runs_yet_may_become_another(
+    small_data: Path, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one leaves it that was stopped, and begun again with other flags."""
+
+    def stop(*_: Any) -> Iterator[Any]:
+        raise KeyboardInterrupt
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tenfold.studying.run_seeds", stop)
+        with pytest.raises(KeyboardInterrupt):
+            tenfold.study("classic", data=small_data, out=tmp_path, **TINY)
+    assert load_study(tmp_path).runs == ()
+    changed = TINY | {"epochs": 1}
+    done = tenfold.study("classic", seeds=1, data=small_data, out=tmp_path, **changed)
+    assert done.config.recipe.epochs == 1
+    assert load_study(tmp_path) == done
+
+
+def test_whoever_stops_a_study_is_told_how_it_goes_on(
+    small_data: Path, tmp_path: Path, calls: Calls
+) -> None:
+    def stop(_: StudyProgress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        tenfold.study("classic", data=small_data, out=tmp_path, on_progress=stop, **TINY)
+    assert raised.value.__notes__ == [f"the same command continues the study in {tmp_path}"]
 
 
 def test_other_data_in_the_folder_are_refused(
@@ -402,6 +463,82 @@ def test_a_run_of_another_seed_is_not_taken(small_data: Path, copy: Path, calls:
     shutil.copytree(copy / "runs/0", copy / "runs/1")
     with pytest.raises(StudyError, match="runs/1: expected the run of this study with seed 1"):
         tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
+
+
+def test_a_run_of_other_data_is_not_taken(
+    small_data: Path, copy: Path, calls: Calls, test_images: LabelledImages, tmp_path: Path
+) -> None:
+    other = shutil.copytree(small_data, tmp_path / "data")
+    (other / "t10k-labels-idx1-ubyte").write_bytes(dump_idx(test_images.labels_N[1:501]))
+    forget(copy, 1)
+    shutil.rmtree(copy / "runs/1")
+    tenfold.train("classic", seed=1, data=other, out=copy / "runs/1", report=False, **TINY)
+    before = list_files(copy)
+    message = (
+        f"{copy}/runs/1: expected the run of this study with seed 1, found a finished one of "
+        "another recipe, seed or data. Move it away."
+    )
+    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
+        tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
+    assert list_files(copy) == before
+    assert [run.seed for run in load_study(copy).runs] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("config.json", "config.json: expected the config that training wrote (SHA-256 "),
+        ("model.safetensors", "model.safetensors: expected the weights that training wrote (SHA"),
+    ],
+)
+def test_an_altered_run_is_refused_and_stays(
+    name: str, message: str, small_data: Path, copy: Path, calls: Calls
+) -> None:
+    forget(copy, 1)
+    with (copy / "runs/1" / name).open("ab") as file:
+        file.write(b"\n")
+    before = {path: (copy / path).read_bytes() for path in list_files(copy)}
+    with pytest.raises(RunError, match=f"^{re.escape(f'{copy}/runs/1/{message}')}") as raised:
+        tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
+    assert raised.value.__notes__ == [f"if {copy}/runs/1 is not needed, move it away"]
+    assert {path: (copy / path).read_bytes() for path in list_files(copy)} == before
+
+
+@pytest.mark.parametrize("state", [None, "", "[]", '{"state": "stopped"}', '"running"'])
+def test_only_a_run_that_says_so_is_trained_anew(
+    state: str | None, small_data: Path, copy: Path, calls: Calls
+) -> None:
+    forget(copy, 1)
+    (copy / "runs/1/state.json").unlink()
+    if state is not None:
+        (copy / "runs/1/state.json").write_text(state)
+    before = list_files(copy)
+    with pytest.raises(RunError, match="runs/1"):
+        tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
+    assert list_files(copy) == before
+
+
+def test_a_folder_is_for_one_study_at_a_time(
+    study: tenfold.Study, small_data: Path, copy: Path, calls: Calls
+) -> None:
+    before = (copy / "study.json").read_bytes()
+    message = (
+        f"{copy}: expected a study that nothing else continues, found that another program is at "
+        "it. Wait for its end, or use --out for another folder."
+    )
+    with (
+        locking(copy),
+        pytest.raises(StudyError, match=f"^{re.escape(message)}$"),
+    ):
+        tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY)
+    assert calls == []
+    assert (copy / "study.json").read_bytes() == before
+    # Whoever is refused, fails or ends leaves it free.
+    with suppress(ZeroDivisionError), locking(copy):
+        _ = 1 / 0
+    for seeds in (4, 5):
+        done = tenfold.study("classic", seeds=seeds, data=small_data, out=copy, **TINY)
+        assert len(done.runs) == seeds
 
 
 def test_what_a_folder_is_called_and_what_is_studied_longer_by_itself(
@@ -498,8 +635,36 @@ def test_comparing_counts_and_writes_a_page(
     assert json.loads((page / "comparison.json").read_text()) == json.loads(json.dumps(comparison))
     text = (page / "report.html").read_text()
     assert text.count("<figure") == 3
-    assert f"{100 * difference['difference']:+.3f} points from" in text
+    assert f"is {100 * difference['difference']:.3f} points above" in text
     assert f"tenfold compare {study.path} {study.path}/longer --out {page}" in text
+
+
+def test_a_single_study_needs_no_list(study: tenfold.Study) -> None:
+    for one in (study, study.path, str(study.path)):
+        comparison = tenfold.compare(one)
+        assert [one["path"] for one in comparison["studies"]] == [str(study.path)]
+        assert comparison["differences"] == []
+
+
+def test_a_comparison_does_not_take_the_place_of_a_studys_report(
+    study: tenfold.Study, copy: Path
+) -> None:
+    before = {name: (copy / name).read_bytes() for name in list_files(copy)}
+    message = f"{copy}: expected another folder than a study's, whose report is there"
+    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
+        tenfold.compare([study, copy], out=copy)
+    assert {name: (copy / name).read_bytes() for name in list_files(copy)} == before
+
+
+def test_a_study_of_another_number_of_images_is_not_compared(
+    study: tenfold.Study, copy: Path
+) -> None:
+    known = json.loads((copy / "study.json").read_text())
+    known["config"]["num_evaluated"] = 600
+    (copy / "study.json").write_text(json.dumps(known))
+    message = f"{copy}: expected a study of 500 evaluated images, found one of 600"
+    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
+        tenfold.compare([study, copy])
 
 
 def test_comparing_looks_where_the_data_lie_now(
@@ -579,18 +744,29 @@ def test_other_labels_are_told_by_their_own_checksums(
 
 
 def test_a_folder_without_members_is_a_mistake(
-    small_data: Path, tmp_path: Path, calls: Calls
+    study: tenfold.Study, small_data: Path, tmp_path: Path, calls: Calls
 ) -> None:
-    with pytest.raises(StudyError, match="nowhere"):
-        tenfold.study(
-            "classic",
-            seeds=1,
-            members=2,
-            data=small_data,
-            out=tmp_path / "study",
-            members_from=tmp_path / "nowhere",
-            **TINY,
-        )
+    (tmp_path / "alone").mkdir()
+    shutil.copy(study.path / "study.json", tmp_path / "alone")
+    for name, message in (
+        ("nowhere", f"{tmp_path}/nowhere: expected a study's folder with study.json, found: No"),
+        (
+            "alone",
+            f"--members-from: expected runs with weights in {tmp_path}/alone/runs, found none: a "
+            "study.json alone has no weights",
+        ),
+    ):
+        with pytest.raises(StudyError, match=f"^{re.escape(message)}"):
+            tenfold.study(
+                "classic",
+                seeds=1,
+                members=2,
+                data=small_data,
+                out=tmp_path / "study",
+                members_from=tmp_path / name,
+                **TINY,
+            )
+    assert not (tmp_path / "study").exists()
 
 
 def test_files_of_another_making_stay_where_they_are(
@@ -598,8 +774,10 @@ def test_files_of_another_making_stay_where_they_are(
 ) -> None:
     (tmp_path / "runs/0").mkdir(parents=True)
     (tmp_path / "runs/0/thesis.tex").touch()
-    with pytest.raises(RunError, match=r"runs/0: expected a new or empty folder, found files"):
+    message = "runs/0: expected a run folder with config.json, found none"
+    with pytest.raises(RunError, match=message) as raised:
         tenfold.study("classic", seeds=1, data=small_data, out=tmp_path, **TINY)
+    assert raised.value.__notes__ == [f"if {tmp_path}/runs/0 is not needed, move it away"]
     assert (tmp_path / "runs/0/thesis.tex").exists()
 
 
@@ -682,6 +860,8 @@ def test_a_study_that_was_killed_is_continued_by_the_same_call(
 ) -> None:
     out = tmp_path / "study"
     with starting_study(small_data, out) as process:
+        with pytest.raises(StudyError, match=f"^{re.escape(str(out))}: expected a study that noth"):
+            tenfold.study("classic", data=small_data, out=out, **SLOW)
         process.kill()  # it alone: the processes that it began must see that it is gone
         process.wait()
         check_that_all_end(process.pid)
@@ -711,7 +891,9 @@ def test_ctrl_c_stops_all_processes_and_exits_130(
         assert process.returncode == 130
         check_that_all_end(process.pid)
     assert printed == ""
-    assert errors.splitlines()[-1] == "tenfold: interrupted"
+    assert errors.splitlines()[-1] == (
+        f"tenfold: interrupted; the same command continues the study in {out}"
+    )
     assert "Traceback" not in errors
     runs = load_study(out).runs
     assert 0 < len(runs) < NUM_SLOW_SEEDS

@@ -167,6 +167,17 @@ def load_run(path: Path) -> Run:
     return Run(path, config, state)
 
 
+def is_unfinished(path: Path) -> bool:
+    """Whether a folder holds a run that began and did not end, or one that did not even begin."""
+    try:
+        state = json.loads((path / STATE).read_text())
+    except FileNotFoundError:
+        return path.is_dir() and all(file.name[0] == "." for file in path.iterdir())
+    except (OSError, ValueError):
+        return False
+    return isinstance(state, dict) and state.get("state") == "running"
+
+
 def _check_hash(path: Path, name: str, expected: str) -> None:
     found = hash_file(path)
     if found != expected:

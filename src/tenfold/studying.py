@@ -9,10 +9,16 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
@@ -21,7 +27,7 @@ from tenfold.machine import count_cores
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
     LOSSES,
-    STATE,
+    is_unfinished,
     load_run,
     reporting_disk_errors,
 )
@@ -33,6 +39,7 @@ from tenfold.studies.study import (
     Study,
     StudyConfig,
     StudyRun,
+    is_longer_claimed,
     load_study,
     write_study,
 )
@@ -47,7 +54,6 @@ from tenfold.workflow import (
 
 MAX_SEEDS = 10_000
 LONGEST_LINE_BYTES = 200  # of losses.jsonl
-EXERCISE = "classic"  # the recipe of which it is claimed that more epochs would add little
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +118,13 @@ def study(
                 f"--members-from: expected a recipe with several members, found {recipe.name}"
             )
         members_from = load_study(Path(members_from)).path / RUNS
+        if not members_from.is_dir():
+            raise StudyError(
+                f"--members-from: expected runs with weights in {members_from}, found none: a "
+                "study.json alone has no weights"
+            )
     if longer is None:
-        longer = recipe.name == EXERCISE and not recipe.changes()
+        longer = is_longer_claimed(recipe)
     if out is None:
         out = Path("studies") / (recipe.name + "-holdout" * holdout)
     data_folder = None if data is None else Path(data).resolve()
@@ -134,23 +145,62 @@ def study(
         twice = recipe.replace(epochs=2 * recipe.epochs)
         longer_config = dataclasses.replace(config, recipe=twice)
         plans.append((Path(out) / LONGER, longer_config, f", {twice.epochs} epochs"))
-    for path, planned, note in plans:
-        _complete(
-            open_study(path, planned),
-            wanted,
-            num_jobs=num_jobs,
-            num_alone=0 if note else num_alone,
-            by_epoch=by_epoch,
-            members_from=members_from,
-            title=recipe.name + note,
-            num_batches=count_batches(len(training_images), recipe.batch_size),
-            on_progress=on_progress,
-        )
-    from tenfold.studies.files import write_study_report
+    with reporting_disk_errors(Path(out)):
+        Path(out).mkdir(parents=True, exist_ok=True)
+    with locking(Path(out)), naming_the_way_on(Path(out)):
+        for path, planned, note in plans:
+            _complete(
+                open_study(path, planned),
+                wanted,
+                num_jobs=num_jobs,
+                num_alone=0 if note else num_alone,
+                by_epoch=by_epoch,
+                members_from=members_from,
+                title=recipe.name + note,
+                num_batches=count_batches(len(training_images), recipe.batch_size),
+                on_progress=on_progress,
+            )
+        from tenfold.studies.files import write_study_report
 
-    finished = load_study(Path(out))
-    write_study_report(finished, evaluated)
+        finished = load_study(Path(out))
+        write_study_report(finished, evaluated)
     return finished
+
+
+@contextmanager
+def naming_the_way_on(folder: Path) -> Iterator[None]:
+    """Say to whoever stops a study that it can go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note(f"the same command continues the study in {folder}")
+        raise
+
+
+@contextmanager
+def locking(folder: Path) -> Iterator[None]:
+    """Hold a study's folder for this process; it is free again when the process ends, in any way.
+
+    Raises StudyError if another process holds it. Where the system has no such locks, nothing is
+    held.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StudyError(
+                f"{folder}: expected a study that nothing else continues, found that another "
+                "program is at it. Wait for its end, or use --out for another folder."
+            ) from error
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def load_study_images(
@@ -175,6 +225,8 @@ def open_study(path: Path, config: StudyConfig) -> Study:
         write_study(new)
         return new
     known = load_study(path)
+    if not known.runs:
+        return dataclasses.replace(known, config=config)  # stopped before there was anything
     mine, theirs = config.recipe.flatten(), known.config.recipe.flatten()
     differing = [name for name in mine if mine[name] != theirs.get(name)]
     differing += ["name"] * (config.recipe.name != known.config.recipe.name)
@@ -210,6 +262,7 @@ def _complete(
     num_epochs = study.config.recipe.members * study.config.recipe.epochs
     start, num_before = time.perf_counter(), len(wanted) - len(missing)
     for seeds, jobs in ((missing[:num_alone], 1), (missing[num_alone:], num_jobs)):
+        jobs = max(1, min(jobs, len(seeds)))
         train_seed = functools.partial(
             _train_seed,
             study.path,
@@ -218,7 +271,7 @@ def _complete(
             by_epoch=by_epoch,
             members_from=members_from,
         )
-        for new in run_seeds(train_seed, seeds, min(jobs, len(seeds))):
+        for new in run_seeds(train_seed, seeds, jobs):
             if new is not None:
                 runs[new.seed] = new
                 in_order = tuple(runs[seed] for seed in sorted(runs))
@@ -261,24 +314,25 @@ def _train_seed(
 ) -> StudyRun:
     """One run of a study, in a process of its own; a finished run is taken as it is."""
     out = path / RUNS / str(seed)
-    if out.is_dir():
+    if is_unfinished(out):
+        with reporting_disk_errors(out):
+            shutil.rmtree(out)
+    elif out.is_dir():
         try:
             finished = load_run(out)
-            of_finished = (finished.config.recipe, finished.config.holdout)
-            same_data = finished.config.checksums == config.checksums
-            same_seed = finished.config.seed == seed
-            if of_finished == (config.recipe, config.holdout) and same_data and same_seed:
-                return StudyRun.from_run(finished)
+        except RunError as error:
+            error.add_note(f"if {out} is not needed, move it away")
+            raise
+        found, expected = finished.config, config
+        if (found.recipe, found.holdout, found.checksums, found.seed) != (
+            *(expected.recipe, expected.holdout, expected.checksums),
+            seed,
+        ):
             raise StudyError(
                 f"{out}: expected the run of this study with seed {seed}, found a finished one of "
                 "another recipe, seed or data. Move it away."
             )
-        except RunError:
-            pass  # stopped before its end: it is trained anew
-        is_run = (out / STATE).is_file() or all(file.name[0] == "." for file in out.iterdir())
-        with reporting_disk_errors(out):
-            if is_run:
-                shutil.rmtree(out)
+        return StudyRun.from_run(finished)
     run = train(
         config.recipe,
         seed=seed,
@@ -305,7 +359,7 @@ def _read_share(path: Path, num_epochs: int, num_batches: int) -> float:
 
 
 def compare(
-    studies: Sequence[str | Path | Study],
+    studies: str | Path | Study | Sequence[str | Path | Study],
     *,
     data: str | Path | None = None,
     out: str | Path | None = None,
@@ -320,6 +374,10 @@ def compare(
     data that cannot be read or are not the studies'.
     """
     require_train_extra()
+    if isinstance(studies, str | Path | Study):
+        studies = [studies]
+    if out is not None and os.path.exists(Path(out) / STUDY):  # noqa: PTH110 - as below
+        raise StudyError(f"{out}: expected another folder than a study's, whose report is there")
     from tenfold.studies.comparison import check_comparable
     from tenfold.studies.comparison import compare as compare_studies
 
@@ -328,9 +386,15 @@ def compare(
         raise StudyError("expected the folders of studies, found none")
     check_comparable(opened)
     evaluated = load_evaluated_again(opened[0].config, f"the study {opened[0].path}", data)
+    for one in opened:
+        if one.config.num_evaluated != len(evaluated):
+            raise StudyError(
+                f"{one.path}: expected a study of {len(evaluated)} evaluated images, found one of "
+                f"{one.config.num_evaluated}"
+            )
     comparison = compare_studies(opened, evaluated.labels_N, is_mnist=opened[0].is_mnist)
     if out is not None:
         from tenfold.studies.files import write_comparison_report
 
-        write_comparison_report(Path(out), opened, comparison, evaluated)
+        write_comparison_report(Path(out), opened, comparison, evaluated, data)
     return comparison

@@ -78,7 +78,7 @@ def test_study_prints_findings_and_each_seed(
     assert re.fullmatch(seed.format(1, 2, ""), last)
     lines = printed.out.splitlines()
     assert lines[0] == f"study                {out}"
-    assert re.fullmatch(r"How accurate is it\?  \d\d\.\d\d % ± \d+\.\d\d", lines[1])
+    assert re.fullmatch(r"How accurate is it\?  \d\d\.\d\d %, deviation \d+\.\d\d", lines[1])
     assert lines[2:] == [f"report               {out}/report.html"]
     # Once more it trains nothing, and prints the same numbers.
     assert main([*command, "--json"]) == 0
@@ -168,7 +168,7 @@ def test_compare_prints_a_table_and_sentences(
         assert f"{100 * one['accuracy']['mean']:.3f} %" in table
     assert sentences.startswith("Is other better than first? better\n")
     [difference] = comparison["differences"]
-    assert f" is {100 * difference['difference']:+.3f} points from first." in sentences
+    assert f"other is {100 * difference['difference']:.3f} points above first." in sentences
 
 
 def test_compare_as_json_and_as_a_page(
@@ -189,6 +189,9 @@ def test_compare_as_json_and_as_a_page(
     ]
     assert main(command) == 0
     assert capsys.readouterr().out.endswith(f"\nreport  {page}/report.html\n")
+    # The report's own command makes the same page again, wherever the data lie.
+    text = (page / "report.html").read_text()
+    assert f"<pre>tenfold compare first other --data {small_data} --out {page}</pre>" in text
 
 
 def test_recipes_says_what_is_in_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,6 +241,19 @@ def test_a_sheet_shows_what_training_sees() -> None:
         assert five.height < two.height
 
 
+def test_recipes_as_json_name_the_sheet_on_stderr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tenfold.recipes.RECIPES", {"classic": ALTERED})
+    for flags, sheet in ((["--show"], "classic-augmented.png"), (["--out", "a.png"], "a.png")):
+        assert main(["recipes", "classic", *flags, "--json"]) == 0
+        printed = capsys.readouterr()
+        assert printed.err == f"sheet {sheet}\n"
+        assert json.loads(printed.out) == json.loads(json.dumps(ALTERED.to_json()))
+        assert Path(sheet).is_file()
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
@@ -259,6 +275,23 @@ def test_a_sheet_shows_what_training_sees() -> None:
         ("recipes clasic", "unknown recipe 'clasic'; there are: classic"),
         ("recipes --show", "--show: expected the name of a recipe before it, found none"),
         ("recipes classic --show", "--show: expected a recipe with augmentation, found classic"),
+        (
+            "recipes classic --out sheet.png",
+            "--out: expected a recipe with augmentation, found classic",
+        ),
+        (
+            "compare synthetic --out synthetic",
+            "synthetic: expected another folder than a study's, whose report is there",
+        ),
+        (
+            "study --members 2 --members-from synthetic",
+            "--members-from: expected runs with weights in synthetic/runs, found none: a "
+            "study.json alone has no weights",
+        ),
+        (
+            "compare cut",
+            "cut: expected a study of 10000 evaluated images, found one of 4",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
@@ -278,6 +311,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     values = (tmp_path / "synthetic/study.json").read_text()
     moved = values.replace('"data_folder": null', '"data_folder": "data"')
     (tmp_path / "synthetic/study.json").write_text(moved)
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut/study.json").write_text(values)
     before = sorted(tmp_path.iterdir())
     assert main(command.split()) == 2
     printed = capsys.readouterr()
@@ -305,3 +340,10 @@ def test_studies_with_long_names_stand_side_by_side(
     table = capsys.readouterr().out.split("\n\n")[0]
     for one in tenfold.compare(long, data=small_data)["studies"]:
         assert f"{100 * one['accuracy']['mean']:.3f} %" in table
+
+
+def test_comparing_into_a_name_that_is_too_long_is_a_mistake(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["compare", "studies/classic", "--out", 300 * "x"]) == 2
+    assert "File name too long" in capsys.readouterr().err

@@ -3,20 +3,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from scipy.signal import savgol_filter
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.evaluation.metrics import count_confusions, list_misclassified, measure_classes
 from tenfold.figures.confusion import draw_confusions
-from tenfold.figures.images import draw_contact_sheet, draw_misclassified
+from tenfold.figures.images import draw_contact_sheet, draw_gallery, draw_misclassified, draw_rows
 from tenfold.figures.loss import draw_losses, smooth
-from tenfold.figures.style import DARK, LIGHT, Theme
+from tenfold.figures.style import DARK, LIGHT, Theme, save_png
 
 
-def open_picture(png: bytes) -> np.ndarray[Any, Any]:
+def open_picture(png: bytes, theme: Theme = LIGHT) -> np.ndarray[Any, Any]:
+    """The pixels of a picture, of which no line and no word goes beyond its edges."""
     with Image.open(io.BytesIO(png)) as picture:
-        return np.asarray(picture.convert("RGB"))
+        pixels = np.asarray(picture.convert("RGB"))
+    paper = [int(theme.paper[i : i + 2], 16) for i in (1, 3, 5)]
+    for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
+        assert (edge == paper).all()
+    assert (pixels != paper).any()
+    return pixels
 
 
 def build_evaluation(images: LabelledImages, num_wrong: int) -> dict[str, Any]:
@@ -43,10 +50,7 @@ def test_pictures_are_drawn_for_few_and_many_mistakes(
         draw_confusions(evaluation, theme),
         draw_misclassified(test_images.images_NHW, evaluation, theme),
     ):
-        picture = open_picture(png)
-        paper = tuple(int(theme.paper[i : i + 2], 16) for i in (1, 3, 5))
-        assert tuple(picture[0, 0]) == paper
-        assert (picture != paper).any()
+        open_picture(png, theme)
 
 
 def test_the_gallery_shows_the_images_that_the_evaluation_lists(
@@ -102,3 +106,28 @@ def test_a_contact_sheet_shows_each_label(test_images: LabelledImages) -> None:
     sheet = open_picture(draw_contact_sheet(images, labels, "MNIST"))
     fewer = open_picture(draw_contact_sheet(images[labels < 5], labels[labels < 5], "MNIST"))
     assert fewer.shape[0] < sheet.shape[0]
+
+
+@pytest.mark.parametrize("num_words", [1, 25, 60])
+def test_long_subtitles_are_wrapped_above_the_images(
+    num_words: int, test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+
+    def note(figure: Figure) -> bytes:
+        drawn.append(figure)
+        return save_png(figure)
+
+    monkeypatch.setattr("tenfold.figures.images.save_png", note)
+    images_NHW, subtitle = test_images.images_NHW, " ".join(["rotation"] * num_words)
+    rows = images_NHW[:60].reshape(10, 6, 28, 28)
+    open_picture(draw_rows(rows, title="Digits", subtitle=subtitle))
+    shown = [(index, "above", "below") for index in range(20)]
+    open_picture(draw_gallery(images_NHW, shown, title="Digits", subtitle=subtitle, theme=LIGHT))
+    for figure in drawn:
+        figure.draw_without_rendering()
+        [axes] = figure.axes
+        [words] = [text for text in figure.texts if "rotation" in text.get_text()]
+        assert words.get_text().split() == subtitle.split()
+        assert words.get_window_extent().y0 > axes.get_window_extent().y1
+        assert axes.get_window_extent().height > 0.6 * figure.bbox.height

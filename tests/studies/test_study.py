@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synthetic import build_study
+from synthetic import build_study, miss
 from tenfold.errors import StudyError
 from tenfold.recipes import RECIPES
 from tenfold.studies.study import Study, load_study, write_study
@@ -135,11 +135,48 @@ OF_ANOTHER_VERSION = "expected a study of this version of Tenfold, found: "
         (["config", "colour"], "red", OF_ANOTHER_VERSION),
         (["runs", 0, "mistakes"], [[3, "?", 0.5]], f"{OF_ANOTHER_VERSION}invalid literal for int"),
         (["runs", 0, "mistakes"], [[3, 8]], f"{OF_ANOTHER_VERSION}not enough values"),
-        (["runs", 0], {"seed": 4}, f"{OF_ANOTHER_VERSION}'mistakes'"),
+        (["runs", 0], {"seed": 4}, f"{OF_ANOTHER_VERSION}'other_cores'"),
         (["runs", 0, "epoch_losses"], None, OF_ANOTHER_VERSION),
-        (["runs", 0, "mistakes"], [[20, 8, 0.5]], "seed 4: expected mistakes on its images"),
-        (["runs", 1, "mistakes"], [[-1, 8, 0.5]], "seed 5: expected mistakes on its images"),
         (["config", "num_evaluated"], "many", f"{OF_ANOTHER_VERSION}invalid literal for int"),
+        (
+            ["config", "data_folder"],
+            3,
+            f"{OF_ANOTHER_VERSION}data_folder: expected a path or null, found 3",
+        ),
+        (["runs", 0, "seed"], "four", f"{OF_ANOTHER_VERSION}'str' object cannot be"),
+        (["runs", 0, "seconds"], "long", f"{OF_ANOTHER_VERSION}could not convert string to float"),
+        (["runs", 0, "threads"], None, f"{OF_ANOTHER_VERSION}'NoneType' object cannot be"),
+        (["runs", 0, "other_cores"], "few", f"{OF_ANOTHER_VERSION}could not convert string"),
+        (["runs", 0, "num_parameters"], [], f"{OF_ANOTHER_VERSION}'list' object cannot be"),
+        (["runs", 0, "epoch_losses"], ["low"], f"{OF_ANOTHER_VERSION}could not convert string"),
+        (["runs", 0, "epoch_accuracies"], [None], f"{OF_ANOTHER_VERSION}float() argument must be"),
+        # What can be read and cannot be true.
+        (["runs", 0, "mistakes"], [[20, 8, 0.5]], "seed 4: expected mistakes on images 0 to 19"),
+        (["runs", 1, "mistakes"], [[-1, 8, 0.5]], "seed 5: expected mistakes on images 0 to 19"),
+        (
+            ["runs", 0, "mistakes"],
+            [[3, 8, 0.5], [3, 8, 0.5]],
+            "seed 4: expected each image at most once among the mistakes",
+        ),
+        (["runs", 1, "mistakes"], [[3, 10, 0.5]], "seed 5: expected answers from 0 to 9"),
+        (["runs", 1, "mistakes"], [[3, -1, 0.5]], "seed 5: expected answers from 0 to 9"),
+        (["runs", 1, "seed"], 4, "expected each seed once, found seed 4 again"),
+        (
+            ["config", "checksums"],
+            {"train": ["a", "b"]},
+            "expected the checksums of the test data, found none",
+        ),
+        (["config", "checksums"], {}, "expected the checksums of the train data, found none"),
+        (
+            ["runs", 1, "epoch_losses"],
+            [0.5],
+            "seed 5: expected losses of 2 epochs, found 1",
+        ),
+        (
+            ["runs", 0, "epoch_accuracies"],
+            [0.8, 0.9, 0.9],
+            "seed 4: expected accuracies of 2 epochs, found 3",
+        ),
     ],
 )
 def test_a_study_of_another_making_is_refused(
@@ -150,6 +187,19 @@ def test_a_study_of_another_making_is_refused(
     change(values, *keys, to=to)
     file.write_text(json.dumps(values))
     with pytest.raises(StudyError, match=f"^{re.escape(f'{file}: {message}')}"):
+        load_study(study.path)
+
+
+def test_a_holdout_study_needs_no_test_data(study: Study) -> None:
+    file = study.path / "study.json"
+    values = json.loads(file.read_text())
+    change(values, "config", "holdout", to=True)
+    change(values, "config", "checksums", to={"train": ["a", "b"]})
+    file.write_text(json.dumps(values))
+    assert load_study(study.path).config.part == "validation"
+    change(values, "config", "checksums", to={})
+    file.write_text(json.dumps(values))
+    with pytest.raises(StudyError, match=r"expected the checksums of the train data, found none$"):
         load_study(study.path)
 
 
@@ -169,3 +219,35 @@ def test_a_file_that_is_no_study_is_refused(content: bytes, message: str, study:
     file.write_bytes(content)
     with pytest.raises(StudyError, match=f"^{re.escape(f'{file}: {message}')}"):
         load_study(study.path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "to"),
+    [
+        (("config", "holdout"), "no"),
+        (("runs", 0, "seed"), 4.7),
+        (("runs", 0, "seed"), -1),
+        (("runs", 0, "seconds"), float("nan")),
+        (("runs", 0, "weights_sha256"), 3),
+        (("runs", 0, "cpu"), None),
+    ],
+)
+def test_values_that_cannot_be_are_refused(
+    keys: tuple[str | int, ...], to: object, tmp_path: Path
+) -> None:
+    write_study(build_study(LABELS_N, miss(LABELS_N, [[1]]), path=tmp_path))
+    values = json.loads((tmp_path / "study.json").read_text())
+    at = values
+    for key in keys[:-1]:
+        at = at[key]
+    at[keys[-1]] = to
+    (tmp_path / "study.json").write_text(json.dumps(values))
+    with pytest.raises(StudyError, match=r"study\.json: "):
+        load_study(tmp_path)
+
+
+def test_missing_training_checksums_are_named_as_such(tmp_path: Path) -> None:
+    other = {"test": ("a", "b")}
+    write_study(build_study(LABELS_N, miss(LABELS_N, [[1]]), path=tmp_path, checksums=other))
+    with pytest.raises(StudyError, match="the checksums of the train data"):
+        load_study(tmp_path)

@@ -257,6 +257,22 @@ def test_elastic_displacements_are_as_long_and_smooth_as_they_should_be() -> Non
     assert abs((fields_N2HW[:, 0] * fields_N2HW[:, 1]).mean()) < 0.1
 
 
+def test_elastic_fields_have_the_signs_that_we_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of eigenvectors are any library's own choice, and another processor's another."""
+    expected = Augmentation(NOTHING).fields_CP
+    assert (expected[3:, 0] > 0).all()  # the first pixel's
+    eigh = np.linalg.eigh
+    signs = np.random.default_rng(0).choice([-1, 1], 28)
+
+    def turn(matrix: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
+        values, vectors = eigh(matrix)
+        return values, vectors * signs
+
+    monkeypatch.setattr("numpy.linalg.eigh", turn)
+    assert len(set(signs[-6:])) == 2
+    assert torch.equal(Augmentation(NOTHING).fields_CP, expected)
+
+
 def test_what_is_drawn_for_one_field_says_nothing_of_another() -> None:
     # Where a strength shows: in the map of x (from x, from y, and 1), that of y, or in strokes.
     places = {"rotation_degrees": [3], "scale": [0, 4], "shear": [1], "shift_px": [2, 5]}

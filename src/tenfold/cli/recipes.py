@@ -1,5 +1,6 @@
 """`tenfold recipes`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -43,8 +44,10 @@ def recipes(
     sheet = None
     if show or out is not None:
         sheet = out or Path(f"{recipe}-augmented.png")
-        write_file(sheet, draw_augmented_sheet(found))
+        write_file(sheet, draw_augmented_sheet(found, flag="--show" if show else "--out"))
     if json:
+        if sheet:
+            print(f"sheet {sheet}", file=sys.stderr)
         print_json(found.to_json())
         return
     from tenfold.evaluation.describing import list_recipe
@@ -73,13 +76,13 @@ def _list(*, json: bool) -> None:
     )
 
 
-def draw_augmented_sheet(recipe: Recipe, seed: int = 0) -> bytes:
+def draw_augmented_sheet(recipe: Recipe, seed: int = 0, flag: str = "--show") -> bytes:
     """A PNG with the first MNIST image of each digit, as it is and as the first epochs see it.
 
-    Raises RecipeError if the recipe alters nothing.
+    Raises RecipeError, which names the flag, if the recipe alters nothing.
     """
     if recipe.augmentation.is_none:
-        raise RecipeError(f"--show: expected a recipe with augmentation, found {recipe.name}")
+        raise RecipeError(f"{flag}: expected a recipe with augmentation, found {recipe.name}")
     from tenfold.workflow import require_train_extra
 
     require_train_extra()

@@ -25,7 +25,7 @@ def count_confusions(
     return np.bincount(pairs, minlength=NUM_CLASSES**2).reshape(NUM_CLASSES, NUM_CLASSES)
 
 
-def wilson_interval(num_hits: int, num_trials: int) -> tuple[float, float]:
+def wilson_interval(num_hits: float, num_trials: int) -> tuple[float, float]:
     """The 95 % interval of a share, from 0 to 1.
 
     Wilson's score interval (E. B. Wilson, 1927): unlike the textbook's it holds for shares near

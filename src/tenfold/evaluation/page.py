@@ -12,6 +12,12 @@ import jinja2
 
 import tenfold
 
+# How an answer stands out, besides its words.
+VERDICT_CLASSES = {
+    **dict.fromkeys(("fails", "worse"), "no"),
+    **dict.fromkeys(("undecided", "not clearly", "one seed cannot tell"), "open"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class PageFigure:
@@ -75,5 +81,6 @@ def build_page(
         command=command,
         sources=sources,
         version=tenfold.__version__,
+        verdict_classes=VERDICT_CLASSES,
         is_mnist=is_mnist,
     )

@@ -1,5 +1,6 @@
 """Digit images: a gallery of misclassified ones (the third figure), and a contact sheet."""
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ GALLERY_COLUMNS, GALLERY_ROWS = 8, 5
 CELL_HEIGHT, CAPTION, MARGIN = 1.48, 0.27, 0.04  # of the gallery, in cells
 SHEET_COLUMNS = 20
 LEFT = 0.016  # of the headings, as a share of the width
+TITLE_CHARACTERS, LINE_CHARACTERS = 68, 112  # that fit into a line of a heading and below it
+TITLE_INCHES = 0.27  # the height of a title's line
 
 
 def draw_misclassified(
@@ -122,7 +125,7 @@ def draw_rows(
 ) -> bytes:
     """A PNG of rows of images, uint8 [rows, columns, 28, 28]; the first column stands apart."""
     num_rows, num_columns, height, width = images_RCHW.shape
-    with drawing(8.2, 0.9 + 7.6 * num_rows / num_columns, theme) as figure:
+    with drawing(8.2, 1.05 + 7.6 * num_rows / num_columns, theme) as figure:
         _draw_heading(figure, title, subtitle, theme)
         axes = figure.add_subplot()
         for column in range(num_columns):
@@ -144,8 +147,13 @@ def draw_rows(
 
 
 def _draw_heading(figure: Figure, title: str, subtitle: str, theme: Theme) -> None:
+    titles = textwrap.wrap(title, TITLE_CHARACTERS)
+    lines = textwrap.wrap(subtitle, LINE_CHARACTERS)
+    room = "\n" * len(lines)  # under the title, for what is written there below
     figure.suptitle(
-        f"{title}\n", x=LEFT, ha="left", fontsize=13, fontweight="bold", linespacing=1.7
+        "\n".join(titles) + room, x=LEFT, ha="left", fontsize=13, fontweight="bold", linespacing=1.5
     )
-    height = figure.get_figheight()
-    figure.text(LEFT, 1 - 0.46 / height, subtitle, fontsize=9.5, color=theme.quiet, va="center")
+    top = 1 - (0.11 + TITLE_INCHES * len(titles)) / figure.get_figheight()
+    figure.text(
+        LEFT, top, "\n".join(lines), fontsize=9.5, color=theme.quiet, va="top", linespacing=1.4
+    )

@@ -7,11 +7,13 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from tenfold.evaluation.contested import CONTESTED
 from tenfold.figures.images import draw_gallery
 from tenfold.figures.style import LIGHT, Theme, draw_title, drawing, save_png
 
 SCATTER = 0.16  # how far dots of one column lie apart, so that equal ones can be seen
-NUM_HARDEST = 40
+NUM_SHOWN = 40
+MOST_HARDEST = 160  # a gallery of more is no longer looked at
 
 
 def draw_seeds(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
@@ -21,6 +23,7 @@ def draw_seeds(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
         axes = figure.add_subplot()
         rows = np.linspace(-1, 1, len(shares)) if len(shares) > 1 else np.zeros(1)
         axes.scatter(100 * shares, 1 + 0.28 * rows, s=26, color=theme.accent, alpha=0.75, zorder=3)
+        names = {1.0: "runs"}
         for place, name, interval in (
             (0.36, "other seeds", accuracy["interval"]),
             (0.0, "other images", accuracy["images_interval"]),
@@ -30,73 +33,74 @@ def draw_seeds(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
             ends = [100 * end for end in interval]
             axes.plot(ends, [place, place], color=theme.ink, linewidth=2.2, zorder=3)
             axes.plot(100 * accuracy["mean"], place, "o", color=theme.ink, markersize=5, zorder=4)
-            axes.annotate(
-                f"mean, 95 % interval for {name}",
-                (ends[1], place),
-                xytext=(8, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=9,
-                color=theme.quiet,
-            )
+            names[place] = f"mean, {name}"
         axes.set_ylim(-0.3, 1.5)
-        axes.set_yticks([])
+        axes.set_yticks([*names], [*names.values()])
+        axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.margins(x=0.12)
+        axes.margins(x=0.05)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f} %"))
         axes.xaxis.set_major_locator(MaxNLocator(7))
         axes.grid(visible=True, axis="x", linewidth=0.7)
         axes.set_axisbelow(True)
-        draw_title(axes, "Accuracy of each seed", "one dot a run, in the order of seeds", theme)
+        draw_title(
+            axes,
+            "Accuracy of each seed",
+            "a dot for each run; the mean and its 95 % intervals",
+            theme,
+        )
         return save_png(figure)
 
 
 def draw_epochs(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
-    """A PNG of training loss and, where it was measured, accuracy by epoch.
+    """A PNG of training loss and, where it was measured, the misclassified share by epoch.
 
     Mean and deviation over seeds.
     """
     longer = summary.get("longer")
-    panels = [("loss", 1), ("accuracy", 100)]
+    panels = ["loss", "accuracy"]
     measured = [*summary["epochs"], *(longer["epochs"] if longer else ())]
     if not any(one["accuracy"] for one in measured):
         panels = panels[:1]
     with drawing(8.2, 4.2, theme) as figure:
         columns = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axes, (key, factor) in zip(columns, panels, strict=True):
+        for axes, key in zip(columns, panels, strict=True):
             if longer:
                 label = f"{longer['num_epochs']} epochs"
-                _draw_band(axes, longer["epochs"], key, factor, theme.quiet, label)
+                _draw_band(axes, longer["epochs"], key, theme.quiet, label)
             label = f"{len(summary['epochs'])} epochs"
-            _draw_band(axes, summary["epochs"], key, factor, theme.accent, label)
+            _draw_band(axes, summary["epochs"], key, theme.accent, label)
             axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
             axes.set_xlabel("epoch")
             axes.grid(visible=True, axis="y", linewidth=0.7)
             axes.set_axisbelow(True)
             if longer and axes.lines:
                 axes.legend(frameon=False, labelcolor=theme.ink)
-        left = columns[0]
-        left.set_yscale("log")
-        left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        left.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        left.yaxis.set_minor_formatter(NullFormatter())
-        draw_title(left, "Training loss", "mean over seeds, band: ± deviation", theme)
+            if any((np.asarray(line.get_ydata()) > 0).any() for line in axes.lines):
+                axes.set_yscale("log")
+                axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                axes.yaxis.set_minor_formatter(NullFormatter())
+            unit = "" if key == "loss" else " %"
+            axes.yaxis.set_major_formatter(
+                FuncFormatter(lambda value, _, unit=unit: f"{value:g}{unit}")
+            )
+        draw_title(columns[0], "Training loss", "mean over seeds, band: ± deviation", theme)
         for right in columns[1:]:
-            right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g} %"))
-            draw_title(right, "Accuracy", f"on the {summary['part']} images", theme)
+            draw_title(right, "Misclassified", f"of the {summary['part']} images", theme)
         return save_png(figure)
 
 
-def _draw_band(
-    axes: Axes, epochs: list[dict[str, Any]], key: str, factor: float, colour: str, label: str
-) -> None:
+def _draw_band(axes: Axes, epochs: list[dict[str, Any]], key: str, colour: str, label: str) -> None:
     measured = [one for one in epochs if one[key]]
     if not measured:
         return
     numbers = [one["epoch"] for one in measured]
-    mean = factor * np.array([one[key]["mean"] for one in measured])
-    deviation = factor * np.array([one[key]["standard_deviation"] or 0.0 for one in measured])
-    axes.fill_between(numbers, mean - deviation, mean + deviation, color=colour, alpha=0.2, lw=0)
+    mean = np.array([one[key]["mean"] for one in measured])
+    deviation = np.array([one[key]["standard_deviation"] or 0.0 for one in measured])
+    if key == "accuracy":
+        mean, deviation = 100 * (1 - mean), 100 * deviation
+    low = np.maximum(mean - deviation, mean / 10)  # a logarithmic axis has no zero
+    axes.fill_between(numbers, low, mean + deviation, color=colour, alpha=0.2, lw=0)
     few = len(numbers) <= 12
     axes.plot(numbers, mean, "o-" if few else "-", color=colour, markersize=4, label=label)
 
@@ -145,14 +149,17 @@ def draw_hardest(
 ) -> bytes:
     """A PNG of the images that most seeds misclassify, with how many and which answers."""
     hardest, num_seeds = summary["hardest_images"], len(summary["seeds"])
-    shown = hardest[:NUM_HARDEST]
+    num_missed_by_most = sum(2 * one["num_wrong"] > num_seeds for one in hardest)
+    shown = hardest[: min(MOST_HARDEST, max(NUM_SHOWN, num_missed_by_most))]
+    contested = CONTESTED if summary.get("contested") else frozenset()
     return draw_gallery(
         images_NHW,
         [
             (
                 one["index"],
-                f"{one['label']}: {one['num_wrong']}/{num_seeds}",
-                "  ".join(f"{answer} ×{count}" for answer, count in [*one["answers"].items()][:2]),
+                f"{one['label']}: {one['num_wrong']}/{num_seeds}"
+                + "*" * (one["index"] in contested),
+                _list_answers(one["answers"]),
             )
             for one in shown
         ],
@@ -162,9 +169,17 @@ def draw_hardest(
         else (
             f"{len(shown)} of the {len(hardest):,} that some seed misclassifies, the hardest first:"
             " label, seeds that miss it; usual answers"
+            + "; * people contest the label"
+            * bool(contested)
         ),
         theme=theme,
     )
+
+
+def _list_answers(answers: dict[str, int]) -> str:
+    """The answers that most seeds gave, as many as a caption holds."""
+    listed = [f"{answer} ×{count}" for answer, count in answers.items()]
+    return "  ".join(listed[:2]) + " …" * (len(listed) > 2)
 
 
 def draw_mended(
@@ -180,7 +195,7 @@ def draw_mended(
         "not_mended": f"Mistakes of {first} that {other} makes too",
         "new": f"Mistakes of {other} alone",
     }[which]
-    shown = listed[:NUM_HARDEST]
+    shown = listed[:NUM_SHOWN]
     return draw_gallery(
         images_NHW,
         [

@@ -9,6 +9,7 @@ people too.
 from dataclasses import asdict
 from typing import Any
 
+from tenfold.evaluation.contested import RELABELLED
 from tenfold.evaluation.findings import (
     CLAIMED_ACCURACY,
     LITTLE,
@@ -65,7 +66,9 @@ def _accuracy(summary: dict[str, Any]) -> Finding:
     return Finding(
         name="accuracy",
         question="How accurate is it?",
-        answer=f"{percent(accuracy['mean'])} ± {100 * accuracy['standard_deviation']:.2f}",
+        answer=(
+            f"{percent(accuracy['mean'])}, deviation {100 * accuracy['standard_deviation']:.2f}"
+        ),
         sentence=sentence,
     )
 
@@ -223,11 +226,13 @@ def _hard_for_people(summary: dict[str, Any]) -> Finding:
         f"Of {contested['num_mistakes']['mean']:.0f} mistakes a run, "
         f"{contested['num_on_contested']['mean']:.1f} ({percent(share['mean'], 1)}, 95 % "
         f"interval {percent_interval((low, high), 1)}) are on the {contested['num_contested']} "
-        "test images whose labels people contest"
+        "test images whose labels people contest, "
+        f"{contested['num_on_mislabelled']['mean']:.1f} of them on the {len(RELABELLED)} that most "
+        "people label otherwise"
     )
     if contested["rate_on_others"]:
         ratio = contested["rate_on_contested"] / contested["rate_on_others"]
-        sentence += f", which are misclassified {ratio:.0f} times as often as the others"
+        sentence += f"; the contested are misclassified {ratio:.0f} times as often as the others"
     return Finding(
         name="hard_for_people",
         question=question,

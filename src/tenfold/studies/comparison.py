@@ -5,6 +5,7 @@ In: studies of the same images, the first of which the others are compared with.
 Array names carry their axes: R runs, N images.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -99,13 +100,20 @@ def measure_difference(
         }
     a, b = first.accuracies, other.accuracies
     if len(a) > 1 and len(b) > 1 and np.ptp(a) + np.ptp(b) > 0:
-        welch = stats.ttest_ind(b, a, equal_var=False)
+        with warnings.catch_warnings():  # scipy's doubts where the runs of one recipe are all alike
+            warnings.simplefilter("ignore", RuntimeWarning)
+            welch = stats.ttest_ind(b, a, equal_var=False)
         interval = welch.confidence_interval(CONFIDENCE_LEVEL)
         seeds = {
             "interval": (float(interval.low), float(interval.high)),
             "p_value": float(welch.pvalue),
         }
-    return {"difference": float(b.mean() - a.mean()), "by_image": by_image, "by_seed": seeds}
+    return {
+        "difference": float(b.mean() - a.mean()),
+        "num_seeds": (len(a), len(b)),
+        "by_image": by_image,
+        "by_seed": seeds,
+    }
 
 
 def find_p_value(differences_N: npt.NDArray[np.float64]) -> float:

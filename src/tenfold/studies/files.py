@@ -86,8 +86,9 @@ def write_comparison_report(
     studies: list[Study],
     comparison: dict[str, Any],
     evaluated: LabelledImages,
+    data: str | Path | None,
 ) -> None:
-    """Write comparison.json, the figures and the report."""
+    """Write comparison.json, the figures and the report; `data` is where the data lie, if given."""
     drawn: Drawn = []
     for number, difference in enumerate(comparison["differences"], start=2):
         for which in ("mended", "not_mended", "new"):
@@ -101,7 +102,11 @@ def write_comparison_report(
     figures = _write_figures(path, drawn)
     write_json(path / COMPARISON, comparison)
     command = shlex.join(
-        ["tenfold", "compare", *(str(study.path) for study in studies), "--out", str(path)]
+        [
+            *("tenfold", "compare", *(str(study.path) for study in studies)),
+            *(() if data is None else ("--data", str(data))),
+            *("--out", str(path)),
+        ]
     )
     page = build_comparison_report(comparison, figures, command, is_mnist=studies[0].is_mnist)
     write_file(path / REPORT, page)

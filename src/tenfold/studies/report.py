@@ -11,20 +11,25 @@ from tenfold.evaluation.findings import PART_NAMES, join_words, percent, percent
 from tenfold.evaluation.page import PageFigure, PageTable, build_page
 from tenfold.recipes import RECIPES
 from tenfold.studies.comparison import SMALLEST_P_VALUE
-from tenfold.studies.study import Study
+from tenfold.studies.study import Study, is_longer_claimed
 
 
 def write_study_command(study: Study) -> str:
-    """The command that makes a study of the same recipe, data and number of seeds."""
+    """The command that makes a study of the same recipe, data and seeds.
+
+    Seeds that lie between those of the study are trained too.
+    """
     config = study.config
+    first, last = (end(run.seed for run in study.runs) for end in (min, max))
+    by_epoch = any(run.epoch_accuracies for run in study.runs)
+    has_longer = study.longer is not None
     if config.recipe.name not in RECIPES:
         return (
-            f"tenfold.study({config.recipe!r}, seeds={len(study.runs)}, "
-            f"first_seed={min(run.seed for run in study.runs)}, holdout={config.holdout}, "
-            f"data={config.data_folder!r}, out={str(study.path)!r})"
+            f"tenfold.study({config.recipe!r}, seeds={last + 1 - first}, first_seed={first}, "
+            f"holdout={config.holdout}, data={config.data_folder!r}, out={str(study.path)!r}, "
+            f"by_epoch={by_epoch}, longer={has_longer})"
         )
-    words = ["tenfold", "study", config.recipe.name, "--seeds", str(len(study.runs))]
-    first = min(run.seed for run in study.runs)
+    words = ["tenfold", "study", config.recipe.name, "--seeds", str(last + 1 - first)]
     if first:
         words += ["--first-seed", str(first)]
     words += list_change_flags(config.recipe)
@@ -32,6 +37,10 @@ def write_study_command(study: Study) -> str:
         words.append("--holdout")
     if config.data_folder is not None:
         words += ["--data", config.data_folder]
+    if not by_epoch:
+        words.append("--no-by-epoch")
+    if has_longer != is_longer_claimed(config.recipe):
+        words.append("--longer" if has_longer else "--no-longer")
     return shlex.join([*words, "--out", str(study.path)])
 
 
@@ -112,8 +121,8 @@ def _list_numbers(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
         (
             "training",
             f"{seconds['mean']:.1f} s",
-            f"mean of {seconds['num_values']} "
-            + (f"alone, {alone['threads']} threads" if alone else "not all alone on the machine"),
+            f"mean of {seconds['num_values']}, "
+            + (f"alone, {alone['threads']} threads" if alone else "none alone on the machine"),
         ),
         (
             "parameters",
@@ -181,13 +190,14 @@ def describe_difference(difference: dict[str, Any]) -> dict[str, Any]:
     by_image, by_seed = difference["by_image"], difference["by_seed"]
     points = 100 * difference["difference"]
     certain = [test for test in (by_image, by_seed) if test]
-    if not by_seed:
+    if min(difference["num_seeds"]) == 1:
         answer = "one seed cannot tell"
-    elif all(test["p_value"] < 0.05 for test in certain):
+    elif certain and all(test["p_value"] < 0.05 for test in certain):
         answer = "better" if points > 0 else "worse"
     else:
         answer = "not clearly"
-    sentence = f"{difference['other']} is {points:+.3f} points from {difference['first']}."
+    above = "above" if points >= 0 else "below"
+    sentence = f"{difference['other']} is {abs(points):.3f} points {above} {difference['first']}."
     if by_image:
         sentence += f" Paired by image: {_describe_test(by_image)}."
     if by_seed:

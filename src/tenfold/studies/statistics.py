@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from tenfold.evaluation.contested import CONTESTED
-from tenfold.evaluation.metrics import CONFIDENCE_LEVEL, Z, measure_corrected, wilson_interval
+from tenfold.evaluation.contested import CONTESTED, RELABELLED
+from tenfold.evaluation.metrics import CONFIDENCE_LEVEL, measure_corrected, wilson_interval
 from tenfold.studies.study import Study, StudyRun
 
 Shares = npt.NDArray[np.float64]
@@ -50,16 +50,11 @@ def measure_mean(
 def measure_images_interval(shares_N: Shares) -> tuple[float, float]:
     """The 95 % interval of a mean over images, if other images of the kind were drawn.
 
-    `shares_N` is, for each image, the share of runs in which something held. By the normal
-    approximation, within [0, 1].
+    `shares_N` is, for each image, the share of runs in which something held. Wilson's interval of
+    their mean, as if a single run had given it: where runs disagree it is a little too wide. The
+    scatter of the shares themselves would be too narrow a measure where all but a few are 0 or 1.
     """
-    if len(shares_N) == 1:  # one image says nothing of others
-        return 0.0, 1.0
-    if np.ptp(shares_N) == 0 and shares_N[0] in (0.0, 1.0):  # no scatter to go by
-        return wilson_interval(int(shares_N.sum()), len(shares_N))
-    mean = float(shares_N.mean())
-    half = Z * float(shares_N.std(ddof=1)) / math.sqrt(len(shares_N))
-    return max(0.0, mean - half), min(1.0, mean + half)
+    return wilson_interval(float(shares_N.sum()), len(shares_N))
 
 
 def summarize(study: Study, labels_N: npt.NDArray[np.uint8], *, is_mnist: bool) -> dict[str, Any]:
@@ -219,6 +214,7 @@ def measure_contested(is_wrong_RN: npt.NDArray[np.bool_]) -> dict[str, Any]:
         "num_contested": len(contested),
         "num_mistakes": measure_mean(num_wrong_R),
         "num_on_contested": measure_mean(on_contested_R),
+        "num_on_mislabelled": measure_mean(is_wrong_RN[:, sorted(RELABELLED)].sum(1)),
         "share_of_mistakes": {
             **measure_mean(on_contested_R / np.maximum(1, num_wrong_R), are_shares=True),
             # Of the mistakes of all runs together: for want of runs, with one.

@@ -9,6 +9,8 @@ study.json alone is a study: it can be shared without the runs, compared and con
 """
 
 import json
+import math
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.configs import NUM_CLASSES
 from tenfold.data.mnist import MNIST_CHECKSUMS
 from tenfold.errors import RecipeError, StudyError
 from tenfold.recipes import Recipe
@@ -48,6 +51,11 @@ class StudyConfig:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "StudyConfig":
         """The config that `to_json` wrote. Raises KeyError, TypeError or RecipeError for others."""
+        folder, holdout = values["data_folder"], values["holdout"]
+        if not isinstance(holdout, bool):
+            raise TypeError(f"holdout: expected true or false, found {holdout}")
+        if not (folder is None or isinstance(folder, str)):
+            raise TypeError(f"data_folder: expected a path or null, found {folder}")
         return cls(
             **{
                 **values,
@@ -111,12 +119,19 @@ class StudyRun:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "StudyRun":
         """What was written of a run. Raises KeyError, TypeError or ValueError for other values."""
+        others = values["other_cores"]
         return cls(
             **{
                 **values,
+                "seed": operator.index(values["seed"]),
                 "mistakes": tuple((int(i), int(k), float(p)) for i, k, p in values["mistakes"]),
                 "epoch_losses": tuple(map(float, values["epoch_losses"])),
                 "epoch_accuracies": tuple(map(float, values["epoch_accuracies"])),
+                "seconds": float(values["seconds"]),
+                "threads": operator.index(values["threads"]),
+                "other_cores": None if others is None else float(others),
+                "num_parameters": operator.index(values["num_parameters"]),
+                **{name: _check_text(values[name]) for name in ("weights_sha256", "cpu", "torch")},
             }
         )
 
@@ -124,6 +139,12 @@ class StudyRun:
     def was_alone(self) -> bool:
         """Whether the run had the machine to itself, so that its seconds count."""
         return self.other_cores is not None and self.other_cores < ALONE_CORES
+
+
+def _check_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, found {value}")
+    return value
 
 
 @dataclass(frozen=True)
@@ -213,11 +234,45 @@ def load_study(path: Path) -> Study:
         raise StudyError(
             f"{file}: expected a study of this version of Tenfold, found: {error}"
         ) from error
-    for run in runs:
-        if not all(0 <= index < config.num_evaluated for index, _, _ in run.mistakes):
-            raise StudyError(f"{file}: seed {run.seed}: expected mistakes on its images")
+    reason = find_contradiction(config, runs)
+    if reason:
+        raise StudyError(f"{file}: {reason}")
     longer = load_study(path / LONGER) if (path / LONGER / STUDY).is_file() else None
     return Study(path, config, runs, longer)
+
+
+def find_contradiction(config: StudyConfig, runs: tuple[StudyRun, ...]) -> str | None:
+    """What cannot be true in a study.json that was edited, or merged from two; None if nothing."""
+    seeds = [run.seed for run in runs]
+    if len(set(seeds)) < len(seeds):
+        twice = next(seed for seed in seeds if seeds.count(seed) > 1)
+        return f"expected each seed once, found seed {twice} again"
+    evaluated = "train" if config.holdout else "test"
+    for part in ("train", evaluated):
+        if part not in config.checksums:
+            return f"expected the checksums of the {part} data, found none"
+    for run in runs:
+        of_run = f"seed {run.seed}: expected"
+        if run.seed < 0 or not math.isfinite(run.seconds):
+            return f"{of_run} a seed from 0 on and its seconds"
+        indices = [index for index, _, _ in run.mistakes]
+        if not all(0 <= index < config.num_evaluated for index in indices):
+            return f"{of_run} mistakes on images 0 to {config.num_evaluated - 1}"
+        if len(set(indices)) < len(indices):
+            return f"{of_run} each image at most once among the mistakes"
+        if not all(0 <= label < NUM_CLASSES for _, label, _ in run.mistakes):
+            return f"{of_run} answers from 0 to {NUM_CLASSES - 1}"
+        num_losses = len(runs[0].epoch_losses)
+        if len(run.epoch_losses) != num_losses:
+            return f"{of_run} losses of {num_losses} epochs, found {len(run.epoch_losses)}"
+        if run.epoch_accuracies and len(run.epoch_accuracies) != num_losses:
+            return f"{of_run} accuracies of {num_losses} epochs, found {len(run.epoch_accuracies)}"
+    return None
+
+
+def is_longer_claimed(recipe: Recipe) -> bool:
+    """Whether it is the exercise's recipe, of which it claims that more epochs would add little."""
+    return recipe.name == "classic" and not recipe.changes()
 
 
 def write_study(study: Study) -> None:
