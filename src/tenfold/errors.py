@@ -5,6 +5,7 @@
     ├── RecipeError          an unknown recipe, or a field with a value outside its range
     ├── RunError             a run folder that cannot be written, read, or does not fit
     ├── StudyError           a study that cannot be read, continued or compared
+    ├── ImageError           an image that cannot be decoded
     └── MissingExtraError    packages that Tenfold was installed without
 
 Everything else that escapes Tenfold is a bug. This module imports nothing.
@@ -29,6 +30,10 @@ class RunError(TenfoldError):
 
 class StudyError(TenfoldError):
     """A study cannot be read, continued or compared."""
+
+
+class ImageError(TenfoldError):
+    """An image cannot be decoded: damaged, too large, or none at all."""
 
 
 class MissingExtraError(TenfoldError):

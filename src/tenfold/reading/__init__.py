@@ -1,0 +1,1 @@
+"""Images of people's own handwriting in, the digits on them out. No torch."""

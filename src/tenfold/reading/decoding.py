@@ -1,0 +1,248 @@
+"""Bytes of an image file to pixels: upright, eight bits a channel, not larger than reading needs.
+
+In: the bytes of a file in one of the formats below, a Pillow image, or an array. Out: RGB pixels
+and how much smaller they are than the image. What is on them, others say. Bytes come from
+strangers: their number and the number of pixels are limited before anything is decoded, and
+whatever a decoder trips over is an ImageError.
+
+Array names carry their axes: H rows, W columns, C colours (red, green, blue).
+"""
+
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from tenfold.errors import ImageError, MissingExtraError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+MAX_FILE_BYTES = 40 * 1024**2
+# Text formats, which Pillow reads a number at a time.
+MAX_PLAIN_PPM_BYTES = 2 * 1024**2
+PLAIN_PPM = (b"P1", b"P2", b"P3")
+# Most formats are decoded whole, at so many bytes a pixel (four for modes that are not listed).
+MAX_DECODED_BYTES = 72_000_000
+PIXEL_BYTES = {"1": 1, "L": 1, "P": 1}
+# A JPEG is decoded reduced; but a progressive JPEG's coefficients are all kept meanwhile.
+MAX_JPEG_PIXELS = 120_000_000
+MAX_PROGRESSIVE_PIXELS = 25_000_000
+# Larger images are reduced to this while reading; handwriting on 2,000 x 2,000 pixels is legible.
+WORKING_PIXELS = 4_200_000
+BRIGHT = 200  # of 255: ink that would not be seen on white paper
+HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+EXIF_ORIENTATION = 0x0112
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Upright pixels, RGB, uint8 [H, W, 3]; one of them is `reduction` of the image's wide."""
+
+    pixels_HWC: Pixels
+    reduction: float = 1.0
+
+
+def read_bytes(source: Path | BinaryIO) -> bytes:
+    """The bytes of a file or a stream. Raises ImageError if they cannot be read or are too many."""
+    try:
+        if isinstance(source, Path):
+            with source.open("rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+        else:
+            data = source.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ImageError(f"expected a file that can be read, found: {error.strerror}") from error
+    return data
+
+
+def decode(data: bytes) -> Decoded:
+    """Decode the bytes of an image file, whose format its first bytes tell.
+
+    Raises ImageError if they are no image of a known format, damaged, or too large, and
+    MissingExtraError for HEIC without the extra that decodes it.
+    """
+    if len(data) > MAX_FILE_BYTES:
+        raise ImageError(f"expected at most {MAX_FILE_BYTES // 1024**2} MiB, found more")
+    if not data:
+        raise ImageError("expected an image, found an empty file")
+    if data[:2] in PLAIN_PPM and len(data) > MAX_PLAIN_PPM_BYTES:
+        raise ImageError(
+            f"expected at most {MAX_PLAIN_PPM_BYTES // 1024**2} MiB of a PPM or PGM in plain text, "
+            "found more; the binary kind may be larger"
+        )
+    formats: tuple[str, ...] = FORMATS
+    if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
+        formats = _register_heif()
+    try:
+        image = Image.open(io.BytesIO(data), formats=formats)
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            "expected an image (PNG, JPEG, WebP, BMP, TIFF, GIF, PGM, PPM or HEIC), found none"
+        ) from error
+    except Exception as error:
+        raise _describe_damage(error) from error
+    with image:
+        return decode_image(image)
+
+
+def _register_heif() -> tuple[str, ...]:
+    """Let Pillow read HEIC; returns the name of the format."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise MissingExtraError(
+            "expected the extra 'heic' for a HEIC image, found it missing. "
+            "Install it: pip install '.[heic]'"
+        ) from error
+    pillow_heif.register_heif_opener()
+    return ("HEIF",)
+
+
+def decode_image(image: Image.Image) -> Decoded:
+    """Decode a Pillow image, which may have just been opened: nothing is decoded before its size.
+
+    Raises ImageError if it is damaged or too large.
+    """
+    width, height = image.size
+    is_jpeg = image.format in ("JPEG", "MPO") and hasattr(image, "draft")
+    limit = MAX_DECODED_BYTES // PIXEL_BYTES.get(image.mode, 4)
+    if is_jpeg:
+        limit = MAX_PROGRESSIVE_PIXELS if image.info.get("progressive") else MAX_JPEG_PIXELS
+    if width * height > limit:
+        raise ImageError(
+            f"expected at most {limit / 1e6:.0f} megapixels, found {width} x {height}, "
+            f"{width * height / 1e6:.0f} megapixels"
+        )
+    try:
+        if is_jpeg:
+            # A decoder can halve the size up to three times, which also takes less time.
+            halvings = round(math.log2(max(1.0, _find_reduction(image))))
+            image.draft(None, (width >> halvings or 1, height >> halvings or 1))
+        image.load()
+        orientation = _find_orientation(image)
+        pixels_HWC = _to_rgb(image)
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:
+        raise _describe_damage(error) from error
+    reduction = max(width, height) / max(pixels_HWC.shape[:2])
+    return Decoded(_turn_upright(pixels_HWC, orientation), reduction)
+
+
+def decode_array(array: npt.NDArray[Any]) -> Decoded:
+    """An array as an image: [H, W] grey, [H, W, 1], 3 (RGB) or 4 (RGBA).
+
+    Booleans are black and white, unsigned integers use their whole range, floats are from 0 to 1.
+
+    Raises ImageError for other shapes, types and values.
+    """
+    is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
+    if not is_image or 0 in array.shape:
+        raise ImageError(
+            f"expected an array [height, width] or [height, width, 1, 3 or 4], found {array.shape}"
+        )
+    if array.dtype == np.bool_:
+        values = array.astype(np.uint8) * np.uint8(255)
+    elif array.dtype == np.uint8:
+        values = array
+    elif array.dtype == np.uint16:
+        values = _halve_depth(array)
+    elif np.issubdtype(array.dtype, np.floating):
+        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+            raise ImageError("expected floats from 0 to 1, found others; bytes are 0 to 255")
+        values = np.rint(array * 255).astype(np.uint8)
+    else:
+        raise ImageError(f"expected bool, uint8, uint16 or floats, found {array.dtype}")
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[:, :, 0]
+    return decode_image(Image.fromarray(np.ascontiguousarray(values)))
+
+
+def _describe_damage(error: Exception) -> ImageError:
+    """What a decoder tripped over: struct.error, SyntaxError, EOFError, a dozen kinds."""
+    reason = str(error) or type(error).__name__
+    return ImageError(f"expected an image that can be decoded, found: {reason}")
+
+
+def _find_orientation(image: Image.Image) -> int:
+    """How EXIF says that the pixels lie: 1 to 8, 1 if it says nothing that can be used."""
+    try:
+        orientation = image.getexif().get(EXIF_ORIENTATION, 1)
+    except Exception:  # damaged metadata do not make an image worse
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _turn_upright(pixels_HWC: Pixels, orientation: int) -> Pixels:
+    """Undo one of EXIF's eight orientations."""
+    if orientation in (5, 6, 7, 8):
+        pixels_HWC = pixels_HWC.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels_HWC = pixels_HWC[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels_HWC = pixels_HWC[::-1]
+    return np.ascontiguousarray(pixels_HWC)
+
+
+def _to_rgb(image: Image.Image) -> Pixels:
+    """RGB pixels of an image of any mode, as large as reading needs."""
+    if image.mode == "1":
+        image = image.convert("L")
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(_scale_deep(np.asarray(image)))
+    if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
+        return _put_on_paper(_reduce(image.convert("RGBA")))
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    return np.array(_reduce(image).convert("RGB"))
+
+
+def _find_reduction(image: Image.Image) -> float:
+    """How many times too wide an image is."""
+    return math.sqrt(image.width * image.height / WORKING_PIXELS)
+
+
+def _reduce(image: Image.Image) -> Image.Image:
+    """The image, averaged over areas if it is larger than reading needs."""
+    reduction = _find_reduction(image)
+    if reduction <= 1:
+        return image
+    size = (max(1, round(image.width / reduction)), max(1, round(image.height / reduction)))
+    return image.resize(size, Image.Resampling.BOX)
+
+
+def _put_on_paper(image: Image.Image) -> Pixels:
+    """A transparent image on white paper, or on black if what is drawn on it is bright."""
+    small_HWC = np.asarray(image.resize((64, 64), Image.Resampling.BOX)).astype(np.float64)
+    colours_HWC, opacity_HW1 = small_HWC[:, :, :3], small_HWC[:, :, 3:] / 255
+    total = float(opacity_HW1.sum())
+    is_bright = float((colours_HWC * opacity_HW1).sum()) > 3 * BRIGHT * total
+    has_paper = float(opacity_HW1.mean()) > 0.5  # then what shows through hardly matters
+    paper = Image.new("RGBA", image.size, "black" if is_bright and not has_paper else "white")
+    return np.array(Image.alpha_composite(paper, image).convert("RGB"))
+
+
+def _halve_depth(values: npt.NDArray[np.uint16]) -> Pixels:
+    """Sixteen bits to eight: rounded division by 257, within sixteen bits."""
+    most = np.uint16(65535 - 128)  # what is above is 255 all the same
+    return ((np.minimum(values, most) + np.uint16(128)) // np.uint16(257)).astype(np.uint8)
+
+
+def _scale_deep(values_HW: npt.NDArray[Any]) -> Pixels:
+    """Grey values of more than eight bits to eight.
+
+    Those that fit into 16 bits are taken as such; of others, also floats, the range that is used
+    becomes black to white.
+    """
+    if values_HW.dtype.kind in "iu" and values_HW.min() >= 0 and values_HW.max() <= 65535:
+        return _halve_depth(values_HW.astype(np.uint16, copy=False))
+    finite_HW = np.nan_to_num(values_HW.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(finite_HW.min()), float(finite_HW.max())
+    scale = 255 / (high - low) if high > low else 0.0
+    return np.rint((finite_HW - low) * scale).astype(np.uint8)
