@@ -1,5 +1,6 @@
 """What many tests share: the embedded MNIST, loaded once."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,9 @@ from hypothesis import settings
 
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
+
+# A shell lets its background jobs ignore Ctrl-C; what tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more about the machine's other work than about Tenfold.
 settings.register_profile("tenfold", deadline=None)

@@ -195,10 +195,13 @@ def test_ctrl_c_exits_130_and_leaves_the_run_unfinished(tmp_path: Path) -> None:
     )
     losses = out / "losses.jsonl"
     deadline = time.monotonic() + 60
-    while not (losses.exists() and losses.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    command.send_signal(signal.SIGINT)
-    _, errors = command.communicate(timeout=60)
+    try:
+        while not (losses.exists() and losses.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        command.send_signal(signal.SIGINT)
+        _, errors = command.communicate(timeout=60)
+    finally:
+        command.kill()
     assert command.returncode == 130
     assert errors.splitlines()[-1] == f"tenfold: interrupted; the unfinished run stays in {out}"
     assert "Traceback" not in errors
