@@ -1,29 +1,17 @@
-import io
 from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from PIL import Image
 from scipy.signal import savgol_filter
 
+from pictures import open_picture
 from tenfold.data.mnist import LabelledImages
 from tenfold.evaluation.metrics import count_confusions, list_misclassified, measure_classes
 from tenfold.figures.confusion import draw_confusions
 from tenfold.figures.images import draw_contact_sheet, draw_gallery, draw_misclassified, draw_rows
 from tenfold.figures.loss import draw_losses, smooth
 from tenfold.figures.style import DARK, LIGHT, Theme, save_png
-
-
-def open_picture(png: bytes, theme: Theme = LIGHT) -> np.ndarray[Any, Any]:
-    """The pixels of a picture, of which no line and no word goes beyond its edges."""
-    with Image.open(io.BytesIO(png)) as picture:
-        pixels = np.asarray(picture.convert("RGB"))
-    paper = [int(theme.paper[i : i + 2], 16) for i in (1, 3, 5)]
-    for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
-        assert (edge == paper).all()
-    assert (pixels != paper).any()
-    return pixels
 
 
 def build_evaluation(images: LabelledImages, num_wrong: int) -> dict[str, Any]:

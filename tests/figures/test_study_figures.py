@@ -1,4 +1,3 @@
-import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -6,8 +5,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from matplotlib.figure import Figure
-from PIL import Image
 
+from pictures import open_picture
 from synthetic import build_study, miss
 from tenfold.data.mnist import LabelledImages
 from tenfold.evaluation.contested import CONTESTED
@@ -65,18 +64,6 @@ def build_longer(labels_N: npt.NDArray[np.uint8]) -> Study:
         epoch_losses=[tuple(0.4 / 2**epoch for epoch in range(6))] * 3,
         epoch_accuracies=[(0.8, 0.9, 0.95, 0.96, 0.97, 0.98)] * 3,
     )
-
-
-def open_picture(png: bytes, theme: Theme = LIGHT) -> npt.NDArray[np.uint8]:
-    """The pixels of a picture, of which no line and no word goes beyond its edges."""
-    with Image.open(io.BytesIO(png)) as picture:
-        assert picture.format == "PNG"
-        pixels = np.asarray(picture.convert("RGB"))
-    paper = [int(theme.paper[i : i + 2], 16) for i in (1, 3, 5)]
-    for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
-        assert (edge == paper).all()
-    assert (pixels != paper).any()
-    return pixels
 
 
 @pytest.fixture
@@ -309,7 +296,4 @@ def test_long_names_of_studies_are_not_cut(test_images: LabelledImages) -> None:
     )
     names = {"first": "a" * 40, "other": "b" * 40}
     listed = list_mended(first, other, test_images.labels_N) | names
-    drawn = Image.open(io.BytesIO(draw_mended(test_images.images_NHW, listed, "mended")))
-    pixels_HWC = np.asarray(drawn.convert("RGB"))
-    assert (pixels_HWC[:, -1] == 255).all()
-    assert (pixels_HWC[:, 0] == 255).all()
+    open_picture(draw_mended(test_images.images_NHW, listed, "mended"))
