@@ -71,6 +71,7 @@ STRONG = {
     "channels": (32, 64, 128),
     "depths": (1, 2, 2),
     "first_kernel_px": 5,
+    "rejects": False,
     "optimizer": "sgd",
     "learning_rate": 0.1,
     "momentum": 0.9,
@@ -83,6 +84,7 @@ STRONG = {
     "epochs": 24,
     "clean_share": 0.125,
     "members": 1,
+    "scenes": 0,
     "leave_out_mislabelled": True,
     "precision": "bfloat16",
 }
@@ -100,6 +102,7 @@ CLASSIC_AUGMENTED = {
     "epochs": 150,
     "clean_share": 0.0,
     "members": 1,
+    "scenes": 0,
     "leave_out_mislabelled": False,
     "precision": "float32",
 }
@@ -378,6 +381,7 @@ def test_json_is_plain(recipe: Recipe) -> None:
             "channels": [4, 8],
             "depths": [1, 2],
             "first_kernel_px": 5,
+            "rejects": False,
         }
     assert Recipe.from_json(values) == recipe
 

@@ -24,7 +24,7 @@ from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages
 from tenfold.errors import DataError, RecipeError, RunError
 from tenfold.recipes import Recipe
-from tenfold.run import TrainingProgress, hash_file
+from tenfold.run import DrawingProgress, TrainingProgress, hash_file
 from tenfold.training.loop import Progress
 from tenfold.workflow import check_whole
 
@@ -165,7 +165,7 @@ def test_findings_on_other_data_do_not_speak_of_mnist(small_data: Path, tmp_path
 
 def test_a_recipe_can_be_built_in_python(small_data: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(tenfold.RECIPES["classic"], name="mine", epochs=1)
-    seen: list[TrainingProgress] = []
+    seen: list[Any] = []
     run = tenfold.train(recipe, data=small_data, out=tmp_path, on_progress=seen.append)
     assert run.config.recipe.name == "mine"
     assert seen[-1].step == seen[-1].num_steps == 12
@@ -189,7 +189,7 @@ def test_a_short_run_of_every_recipe_learns(name: str, small_data: Path, tmp_pat
 
 
 def test_an_interrupted_run_stays_unfinished(small_data: Path, tmp_path: Path) -> None:
-    def interrupt(progress: TrainingProgress) -> None:
+    def interrupt(progress: TrainingProgress | DrawingProgress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -260,7 +260,7 @@ def test_data_that_have_moved_are_asked_for(small_data: Path, tmp_path: Path) ->
 
 
 def test_a_callback_that_fails_is_not_taken_for_the_disk(small_data: Path, tmp_path: Path) -> None:
-    def fail(progress: TrainingProgress) -> None:
+    def fail(progress: TrainingProgress | DrawingProgress) -> None:
         raise FileNotFoundError("a file of the callback's own")
 
     with pytest.raises(FileNotFoundError, match="a file of the callback's own"):

@@ -14,6 +14,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tenfold.errors import TenfoldError as TenfoldError
+    from tenfold.reading.answers import Reading as Reading
+    from tenfold.reading.reader import Reader as Reader
     from tenfold.recipes import RECIPES as RECIPES
     from tenfold.recipes import Recipe as Recipe
     from tenfold.run import Run as Run
@@ -23,16 +25,20 @@ if TYPE_CHECKING:
     from tenfold.studying import compare as compare
     from tenfold.studying import study as study
     from tenfold.workflow import evaluate as evaluate
+    from tenfold.workflow import export_run as export_run
     from tenfold.workflow import train as train
 
 _HOMES = {
     "RECIPES": "tenfold.recipes",
+    "Reader": "tenfold.reading.reader",
+    "Reading": "tenfold.reading.answers",
     "Recipe": "tenfold.recipes",
     "Run": "tenfold.run",
     "Study": "tenfold.studies.study",
     "TenfoldError": "tenfold.errors",
     "compare": "tenfold.studying",
     "evaluate": "tenfold.workflow",
+    "export_run": "tenfold.workflow",
     "load_run": "tenfold.run",
     "load_study": "tenfold.studies.study",
     "study": "tenfold.studying",
@@ -40,12 +46,15 @@ _HOMES = {
 }
 __all__ = [
     "RECIPES",
+    "Reader",
+    "Reading",
     "Recipe",
     "Run",
     "Study",
     "TenfoldError",
     "compare",
     "evaluate",
+    "export_run",
     "load_run",
     "load_study",
     "study",

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from tenfold.errors import RecipeError
-from tenfold.fields import check_fields, choice, number, several
+from tenfold.fields import check_fields, choice, number, several, switch
 
 IMAGE_SIZE_PX = 28
 NUM_INPUTS = IMAGE_SIZE_PX**2
@@ -65,6 +65,7 @@ class ConvolutionalConfig:
     first_kernel_px: int = number(
         5, low=1, high=7, help="Width of the first convolution's kernel, an odd number."
     )
+    rejects: bool = switch(False, help="One answer more than the ten digits: that it is none.")
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -77,6 +78,11 @@ class ConvolutionalConfig:
             raise RecipeError(
                 f"--first-kernel-px: expected an odd number, found {self.first_kernel_px}"
             )
+
+    @property
+    def num_answers(self) -> int:
+        """How many logits the network has."""
+        return NUM_CLASSES + self.rejects
 
     def list_convolutions(self) -> list["Convolution"]:
         """Every convolution, from the image on."""
@@ -104,14 +110,14 @@ class ConvolutionalConfig:
 
     def count_parameters(self) -> int:
         """Weights, biases, and the factor and offset of each normalised channel."""
-        return (2 * self.channels[-1] + 1) * NUM_CLASSES + sum(
+        return (2 * self.channels[-1] + 1) * self.num_answers + sum(
             (one.num_inputs * one.kernel_px**2 + 2) * one.num_outputs
             for one in self.list_convolutions()
         )
 
     def count_multiply_adds(self) -> int:
         """Multiplications, each with an addition, that classifying one image takes."""
-        return 2 * self.channels[-1] * NUM_CLASSES + sum(
+        return 2 * self.channels[-1] * self.num_answers + sum(
             one.num_inputs * one.num_outputs * one.kernel_px**2 * one.size_px**2
             for one in self.list_convolutions()
         )

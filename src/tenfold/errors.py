@@ -6,6 +6,8 @@
     ├── RunError             a run folder that cannot be written, read, or does not fit
     ├── StudyError           a study that cannot be read, continued or compared
     ├── ImageError           an image that cannot be decoded
+    ├── ReadingError         images that cannot be read as asked
+    ├── ModelError           an ONNX file that is no model exported by Tenfold
     └── MissingExtraError    packages that Tenfold was installed without
 
 Everything else that escapes Tenfold is a bug. This module imports nothing.
@@ -34,6 +36,14 @@ class StudyError(TenfoldError):
 
 class ImageError(TenfoldError):
     """An image cannot be decoded: damaged, too large, or none at all."""
+
+
+class ReadingError(TenfoldError):
+    """Images cannot be read as asked: flags that do not fit, an output of other images."""
+
+
+class ModelError(TenfoldError):
+    """An ONNX file cannot be read, or is no model that Tenfold exported."""
 
 
 class MissingExtraError(TenfoldError):

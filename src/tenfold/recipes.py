@@ -49,6 +49,13 @@ class Recipe:
     members: int = number(
         1, low=1, high=100, help="Models, each of its own seed, whose probabilities are averaged."
     )
+    scenes: int = number(
+        0,
+        low=0,
+        high=10_000_000,
+        help="Training images that are drawn first: digits on paper, photographed, and brought "
+        "back by the reader's own pipeline. 0: MNIST's own images.",
+    )
     leave_out_mislabelled: bool = switch(
         False, help="Train without the MNIST images whose labels are known to be wrong."
     )
@@ -212,9 +219,28 @@ STRONG = Recipe(
 ENSEMBLE = dataclasses.replace(
     STRONG, name="ensemble", summary="five runs of strong, their probabilities averaged", members=5
 )
+READER = Recipe(
+    name="reader",
+    summary="the bundled reader's network, trained on drawn scenes of digits and of other marks",
+    model=ConvolutionalConfig(rejects=True),
+    optimizer=STRONG.optimizer,
+    augmentation=AugmentationConfig(
+        rotation_degrees=5.0,
+        shift_px=0.8,
+        scale=0.06,
+        shear=0.08,
+        elastic_px=0.5,
+        interpolation="bicubic",
+    ),
+    batch_size=125,
+    epochs=12,
+    scenes=300_000,
+    leave_out_mislabelled=True,
+    precision="bfloat16",
+)
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {recipe.name: recipe for recipe in (CLASSIC, CLASSIC_AUGMENTED, STRONG, ENSEMBLE)}
+    {recipe.name: recipe for recipe in (CLASSIC, CLASSIC_AUGMENTED, STRONG, ENSEMBLE, READER)}
 )
 
 

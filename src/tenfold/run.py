@@ -4,6 +4,7 @@
     losses.jsonl        one line an optimizer step, readable while it grows
     model.safetensors   the weights
     evaluation.json     every number that figures, findings and report show
+    calibration.json    of a hold-out run: temperature and thresholds for an exported model
     figures/            loss_per_batch.png, confusion_matrix.png, misclassified.png
     report.html         one file that opens offline
     state.json          running, then complete: written last
@@ -18,7 +19,7 @@ import hashlib
 import html
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +30,7 @@ from tenfold.errors import RecipeError, RunError
 from tenfold.recipes import Recipe
 
 CONFIG, STATE, LOSSES, WEIGHTS = "config.json", "state.json", "losses.jsonl", "model.safetensors"
-EVALUATION, REPORT = "evaluation.json", "report.html"
+EVALUATION, REPORT, CALIBRATION = "evaluation.json", "report.html", "calibration.json"
 FIGURES = {
     "loss_per_batch": "figures/loss_per_batch.png",
     "confusion_matrix": "figures/confusion_matrix.png",
@@ -85,6 +86,18 @@ class TrainingProgress:
     seconds_left: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class DrawingProgress:
+    """How many of a recipe's scenes are drawn, before training begins."""
+
+    num_drawn: int
+    num_scenes: int
+    seconds_left: float
+
+
+OnProgress = Callable[[TrainingProgress | DrawingProgress], None]
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished run, as its folder has it.
@@ -121,6 +134,14 @@ class Run:
     def weights_path(self) -> Path:
         """The path of the weights, in the safetensors format."""
         return self.path / WEIGHTS
+
+    @property
+    def calibration(self) -> dict[str, Any]:
+        """Temperature and thresholds that a hold-out run found.
+
+        Raises RunError for a run that is no hold-out run.
+        """
+        return _read_json(self.path / CALIBRATION)
 
     def read_losses(self) -> list[list[float]]:
         """The training loss of every batch, a list for each epoch."""

@@ -1,4 +1,4 @@
-"""Train and evaluate as one call each: what `import tenfold` offers and the command line calls.
+"""Train, evaluate and export as one call each: what `import tenfold` offers and the command line calls.
 
 Torch and matplotlib are imported when a call needs them, not before.
 """
@@ -7,9 +7,11 @@ import datetime
 import importlib.util
 import numbers
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tenfold.data.mnist import (
     LabelledImages,
@@ -18,19 +20,21 @@ from tenfold.data.mnist import (
     load_part,
     split_holdout,
 )
-from tenfold.errors import DataError, MissingExtraError, RecipeError
+from tenfold.errors import DataError, MissingExtraError, RecipeError, RunError
 from tenfold.machine import OtherPrograms, describe_machine, list_versions
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
+    CALIBRATION,
     CONFIG,
     EVALUATION,
     FIGURES,
     REPORT,
     STATE,
     WEIGHTS,
+    DrawingProgress,
+    OnProgress,
     Run,
     RunConfig,
-    TrainingProgress,
     create_run_folder,
     hash_file,
     load_run,
@@ -41,7 +45,15 @@ from tenfold.studies.study import StudyConfig
 
 MAX_SEED = 2**32 - 1
 MAX_THREADS = 1024
-TRAIN_PACKAGES = ("torch", "safetensors", "matplotlib", "jinja2", "scipy")
+TRAIN_PACKAGES = (
+    "torch",
+    "safetensors",
+    "matplotlib",
+    "jinja2",
+    "scipy",
+    "onnx",
+    "onnxscript",
+)
 
 
 def train(
@@ -55,7 +67,7 @@ def train(
     by_epoch: bool = False,
     report: bool = True,
     members_from: str | Path | None = None,
-    on_progress: Callable[[TrainingProgress], None] | None = None,
+    on_progress: OnProgress | None = None,
     **changes: Any,  # noqa: ANN401 - checked against the recipe's fields
 ) -> Run:
     """Train a recipe, evaluate it, and return the run, kept as a folder.
@@ -119,6 +131,8 @@ def train(
     try:
         others = OtherPrograms()
         start = time.perf_counter()
+        if recipe.scenes:
+            training_images = _draw_scenes(training_images, recipe.scenes, seed, on_progress)
         model = build_classifier(recipe, seed)
         watch = None
         if by_epoch and recipe.members == 1:
@@ -155,6 +169,10 @@ def train(
         _write_evaluation(
             path, config, evaluated, predictions, trained.losses, training, report=report
         )
+        if holdout:
+            from tenfold.evaluation.calibration import calibrate
+
+            write_json(path / CALIBRATION, calibrate(model, recipe, evaluated, seed))
     except BaseException as error:
         error.add_note(f"the unfinished run stays in {path}")
         raise
@@ -168,6 +186,27 @@ def train(
     }
     write_json(path / STATE, state)
     return Run(path, config, state)
+
+
+def _draw_scenes(
+    images: LabelledImages, num_scenes: int, seed: int, on_progress: OnProgress | None
+) -> LabelledImages:
+    """A recipe's scenes of digits and other marks, made of labelled images."""
+    from tenfold.scenes.building import build_scenes
+
+    start = time.perf_counter()
+
+    def report(num_drawn: int) -> None:
+        if on_progress is not None:
+            left = (time.perf_counter() - start) * (num_scenes / num_drawn - 1)
+            on_progress(
+                DrawingProgress(num_drawn=num_drawn, num_scenes=num_scenes, seconds_left=left)
+            )
+
+    images_NHW, labels_N = build_scenes(
+        images.images_NHW, images.labels_N, num_scenes, seed, on_progress=report
+    )
+    return LabelledImages(images_NHW=images_NHW, labels_N=labels_N, checksums=images.checksums)
 
 
 def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
@@ -199,6 +238,84 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
         run.state["training"],
     )
     return load_run(run.path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """The file, how many images it was compared on, and by how much probabilities differed."""
+
+    path: Path
+    num_bytes: int
+    num_compared: int
+    largest_difference: float
+    is_calibrated: bool
+
+
+def export_run(
+    run: str | Path | Run,
+    out: str | Path | None = None,
+    *,
+    calibration: str | Path | Run | None = None,
+    data: str | Path | None = None,
+) -> Exported:
+    """Write a run's model as one ONNX file, by default `model.onnx` in the run's folder.
+
+    `calibration` is a hold-out run of the same recipe, whose temperature and thresholds the file
+    gets; a hold-out run has its own. Without one the file says that it is not calibrated. `data` is
+    where the run's data lie now, if that has changed: the file is compared with the run's model on
+    the images that the run was evaluated on.
+
+    Raises RunError if a folder holds no finished run, the two runs do not belong together, or the
+    file answers otherwise than the model; DataError if the data cannot be read.
+    """
+    require_train_extra()
+    run = load_run(run.path if isinstance(run, Run) else Path(run))
+    found = _find_calibration(run, calibration)
+    evaluated = load_evaluated_again(run.config, f"the run {run.path}", data)
+
+    from tenfold.evaluation.calibration import soften
+    from tenfold.evaluation.predictions import compute_logits
+    from tenfold.export import LARGEST_DIFFERENCE, build_metadata, dump_onnx
+    from tenfold.models.build import build_classifier
+    from tenfold.reading.classifier import Classifier
+    from tenfold.training.weights import load_weights
+
+    model = build_classifier(run.config.recipe, run.config.seed)
+    load_weights(model, run.weights_path)
+    exported = dump_onnx(model, build_metadata(run, found))
+    temperature = found["temperature"] if found else 1.0
+    expected_NK = soften(compute_logits(model, evaluated.images_NHW), temperature)
+    answers_NK = Classifier(exported, str(out)).classify(evaluated.images_NHW)
+    difference = float(np.abs(answers_NK - expected_NK).max())
+    if difference > LARGEST_DIFFERENCE:
+        raise RunError(
+            f"{run.path}: expected an exported model whose probabilities are the run's within "
+            f"{LARGEST_DIFFERENCE:g}, found {difference:g}"
+        )
+    path = run.path / "model.onnx" if out is None else Path(out)
+    write_file(path, exported)
+    return Exported(
+        path=path,
+        num_bytes=len(exported),
+        num_compared=len(evaluated),
+        largest_difference=difference,
+        is_calibrated=found is not None,
+    )
+
+
+def _find_calibration(run: Run, calibration: str | Path | Run | None) -> dict[str, Any] | None:
+    """The calibration that a hold-out run of the same recipe found."""
+    if calibration is None:
+        return run.calibration if run.config.holdout else None
+    other = load_run(calibration.path if isinstance(calibration, Run) else Path(calibration))
+    if not other.config.holdout:
+        raise RunError(f"{other.path}: expected a hold-out run for the calibration, found another")
+    if other.config.recipe != run.config.recipe:
+        raise RunError(
+            f"{other.path}: expected a hold-out run of the recipe of {run.path}, found one of "
+            f"another recipe: {other.config.recipe.name}"
+        )
+    return other.calibration
 
 
 def load_evaluated_again(

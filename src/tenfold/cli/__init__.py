@@ -16,6 +16,8 @@ import tenfold
 from tenfold.cli.compare import compare
 from tenfold.cli.data import data
 from tenfold.cli.evaluate import evaluate
+from tenfold.cli.export import export
+from tenfold.cli.read import read
 from tenfold.cli.recipes import recipes
 from tenfold.cli.study import study
 from tenfold.cli.train import train
@@ -27,8 +29,8 @@ EXIT_MISTAKE, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED = 2, 1, 130
 
 app = App(
     name="tenfold",
-    help="Train and measure classifiers of handwritten digits.",
-    help_prologue="Example: tenfold train classic --seed 1",
+    help="Read handwritten digits, and train and measure classifiers of them.",
+    help_prologue="Example: tenfold read photo.jpg",
     version=tenfold.__version__,
     version_flags=["--version"],
     help_format="plaintext",
@@ -38,8 +40,10 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for verb, example, arguments in (
+    (read, "read photo.jpg scans/ --json", "FILE [FILE ...] [OPTIONS]"),
     (train, "train classic --seed 1 --epochs 10", "[RECIPE] [OPTIONS]"),
     (evaluate, "evaluate runs/2026-11-22-classic-0", "RUN [OPTIONS]"),
+    (export, "export runs/2026-11-22-reader-0 reader.onnx", "RUN [OUT] [OPTIONS]"),
     (study, "study classic --seeds 20", "[RECIPE] [OPTIONS]"),
     (compare, "compare studies/classic studies/strong", "STUDY [STUDY ...] [OPTIONS]"),
     (recipes, "recipes strong --show", "[RECIPE] [OPTIONS]"),
@@ -59,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        app(arguments, console=Console(), error_console=Console(stderr=True))
+        code = app(arguments, console=Console(), error_console=Console(stderr=True))
         sys.stdout.flush()
     except TenfoldError as error:
         return _report_mistake("; ".join([str(error), *getattr(error, "__notes__", ())]))
@@ -72,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
-    return 0
+    return code or 0
 
 
 def _report_mistake(message: str) -> int:

@@ -8,16 +8,15 @@ from contextlib import contextmanager, suppress
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tenfold.run import TrainingProgress
+from tenfold.run import DrawingProgress, OnProgress, TrainingProgress
 from tenfold.studying import StudyProgress
 
 SECONDS_BETWEEN_LINES = 2.0
-
-Show = Callable[[TrainingProgress], None]
+SECONDS_BETWEEN_DRAWING_LINES = 20.0
 
 
 @contextmanager
-def showing_progress(title: str) -> Iterator[Show]:
+def showing_progress(title: str) -> Iterator[OnProgress]:
     """Show the progress that is handed to the function that this gives."""
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal or console.is_dumb_terminal:
@@ -34,7 +33,16 @@ def showing_progress(title: str) -> Iterator[Show]:
     )
     task = bar.add_task(title, total=None, loss=0.0, speed=0.0)
 
-    def show(progress: TrainingProgress) -> None:
+    def show(progress: TrainingProgress | DrawingProgress) -> None:
+        if isinstance(progress, DrawingProgress):
+            bar.update(
+                task,
+                total=progress.num_scenes,
+                completed=progress.num_drawn,
+                description=f"{title}  drawing scenes",
+                refresh=True,
+            )
+            return
         bar.update(
             task,
             total=progress.num_steps,
@@ -56,21 +64,31 @@ class _PlainLines:
         self.title = title
         self.last = time.monotonic()
 
-    def __call__(self, progress: TrainingProgress) -> None:
+    def __call__(self, progress: TrainingProgress | DrawingProgress) -> None:
         now = time.monotonic()
+        if isinstance(progress, DrawingProgress):
+            is_end = progress.num_drawn == progress.num_scenes
+            if is_end or now - self.last >= SECONDS_BETWEEN_DRAWING_LINES:
+                self.last = now
+                self._print(
+                    f"{progress.num_drawn:,} of {progress.num_scenes:,} scenes drawn, "
+                    f"{progress.seconds_left:.0f} s left"
+                )
+            return
         is_epoch_end = progress.step * progress.num_epochs == progress.epoch * progress.num_steps
         is_end = progress.step == progress.num_steps
         if not is_end and (not is_epoch_end or now - self.last < SECONDS_BETWEEN_LINES):
             return
         self.last = now
+        self._print(
+            f"epoch {progress.epoch}/{progress.num_epochs}, "
+            f"loss {progress.mean_loss:.4f}, {progress.images_per_second:,.0f} images/s, "
+            f"{progress.seconds_left:.0f} s left"
+        )
+
+    def _print(self, text: str) -> None:
         with suppress(BrokenPipeError):  # if nobody reads them any more, training goes on
-            print(
-                f"{self.title}: epoch {progress.epoch}/{progress.num_epochs}, "
-                f"loss {progress.mean_loss:.4f}, {progress.images_per_second:,.0f} images/s, "
-                f"{progress.seconds_left:.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+            print(f"{self.title}: {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager

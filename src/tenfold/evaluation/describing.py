@@ -26,6 +26,7 @@ def list_recipe(recipe: Recipe) -> list[tuple[str, str]]:
             "model",
             f"{recipe.describe_model()}, {recipe.count_multiply_adds():,} multiply-adds",
         ),
+        *([("scenes", f"{recipe.scenes:,} drawn")] * bool(recipe.scenes)),
         ("optimizer", _describe_optimizer(recipe)),
         ("batch size", f"{recipe.batch_size:,}"),
         ("epochs", f"{recipe.epochs:,}"),

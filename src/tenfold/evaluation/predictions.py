@@ -8,6 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from tenfold.configs import NUM_CLASSES
+
 BATCH_SIZE = 1000
 WHITE = 255
 
@@ -20,14 +22,17 @@ class Predictions:
     confidences_N: npt.NDArray[np.floating[Any]]
 
 
-@torch.inference_mode()
 def predict(model: nn.Module, images_NHW: npt.NDArray[np.uint8]) -> Predictions:
-    """Classify images of bytes, [N, 28, 28]."""
+    """Classify images of bytes, [N, 28, 28], that are known to be digits."""
+    logits_NK = torch.from_numpy(compute_logits(model, images_NHW)[:, :NUM_CLASSES])
+    best = logits_NK.softmax(1).max(1)
+    return Predictions(best.indices.numpy(), best.values.numpy())
+
+
+@torch.inference_mode()
+def compute_logits(model: nn.Module, images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """What the model says of images of bytes, [N, 28, 28]: float32 [N, K]."""
     model.eval()
-    labels, confidences = [], []
-    for images in torch.tensor(images_NHW).split(BATCH_SIZE):
-        probabilities_NK = model(images / WHITE).softmax(1)
-        best = probabilities_NK.max(1)
-        labels.append(best.indices)
-        confidences.append(best.values)
-    return Predictions(torch.cat(labels).numpy(), torch.cat(confidences).numpy())
+    batches = torch.tensor(images_NHW).split(BATCH_SIZE)
+    logits: npt.NDArray[np.float32] = torch.cat([model(one / WHITE) for one in batches]).numpy()
+    return logits

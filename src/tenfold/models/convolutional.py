@@ -1,13 +1,14 @@
 """The convolutional network: stages of 3x3 convolutions, each stage at half the size.
 
-In: digit images as float32 in [0, 1], [N, 28, 28]. Out: logits [N, 10].
+In: digit images as float32 in [0, 1], [N, 28, 28]. Out: logits [N, 10], or
+[N, 11] where the last says that the image shows no digit.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.configs import NUM_CLASSES, Convolution, ConvolutionalConfig
+from tenfold.configs import Convolution, ConvolutionalConfig
 
 
 class Block(nn.Module):
@@ -42,13 +43,13 @@ class ConvolutionalNetwork(nn.Module):
     def __init__(self, config: ConvolutionalConfig) -> None:
         super().__init__()
         self.blocks = nn.Sequential(*map(Block, config.list_convolutions()))
-        self.last = nn.Linear(2 * config.channels[-1], NUM_CLASSES)
+        self.last = nn.Linear(2 * config.channels[-1], config.num_answers)
         # With the channels last in memory, CPU kernels take two thirds of the time. The layout of
         # the kernels decides it: an image of one channel has none.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images, [N, 28, 28] in [0, 1], to logits [N, 10]."""
+        """Images, [N, 28, 28] in [0, 1], to logits [N, 10 or 11]."""
         activations = self.blocks(images[:, None])
         summary = torch.cat([activations.mean((2, 3)), activations.amax((2, 3))], 1)
         logits: Tensor = self.last(summary)

@@ -18,6 +18,7 @@ from tenfold.errors import RunError
 from tenfold.models.build import list_members
 from tenfold.run import (
     LOSSES,
+    OnProgress,
     Run,
     RunConfig,
     TrainingProgress,
@@ -45,7 +46,7 @@ def train_and_record(
     images: LabelledImages,
     path: Path,
     *,
-    on_progress: Callable[[TrainingProgress], None] | None,
+    on_progress: OnProgress | None,
     watch: Callable[[], float] | None,
     members_from: Path | None,
 ) -> Trained:

@@ -1,0 +1,124 @@
+"""What a model's probabilities are worth, found on images that it was not trained on.
+
+In: the model of a hold-out run and the validation images. Out: a temperature that makes its
+probabilities as large as it is right, thresholds from which on an answer counts, and what they
+cost. An exported model carries them.
+
+Array names carry their axes: N images, K answers.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from tenfold.configs import NUM_CLASSES
+from tenfold.data.mnist import LabelledImages
+from tenfold.evaluation.predictions import compute_logits
+from tenfold.recipes import Recipe
+
+Logits = npt.NDArray[np.floating[Any]]
+Labels = npt.NDArray[np.integer[Any]]
+NUM_BINS = 15  # as is usual since Guo et al. 2017
+NUM_SCENES = 20_000
+# The trade-off: of digits in MNIST's own form no more than this share is turned away, and if that
+# allows it, so large a share of what is read in scenes is right.
+MOST_TURNED_AWAY = 0.01
+RIGHT_IF_READ = 0.995
+# Of clean digits, how many may be called no digits at all.
+MOST_CALLED_NONE = 0.0005
+SCENES_SEED_OFFSET = 1_000_000  # validation scenes are not drawn as those of any training run
+
+
+def calibrate(
+    model: nn.Module, recipe: Recipe, validation: LabelledImages, seed: int
+) -> dict[str, Any]:
+    """Temperature, thresholds and what they cost, as JSON values.
+
+    The temperature minimises the cross-entropy (Guo et al. 2017, "On calibration of modern neural
+    networks") of clean validation images and, for a recipe with scenes, as many scenes of them.
+    """
+    clean_NK = compute_logits(model, validation.images_NHW)
+    logits_NK, labels_N = clean_NK, validation.labels_N.astype(np.int64)
+    if recipe.scenes:
+        from tenfold.scenes.building import build_scenes
+
+        scenes_NHW, scene_labels_N = build_scenes(
+            validation.images_NHW, validation.labels_N, NUM_SCENES, SCENES_SEED_OFFSET + seed
+        )
+        scenes_NK = compute_logits(model, scenes_NHW)
+        logits_NK = np.concatenate([clean_NK, scenes_NK])
+        labels_N = np.concatenate([labels_N, scene_labels_N])
+    temperature = fit_temperature(logits_NK, labels_N)
+    clean = soften(clean_NK, temperature)
+    everything = soften(logits_NK, temperature)
+    read = choose_read_threshold(clean, everything, labels_N)
+    not_digit = 1.0
+    if everything.shape[1] > NUM_CLASSES:
+        not_digit = float(np.quantile(clean[:, NUM_CLASSES], 1 - MOST_CALLED_NONE))
+        not_digit = max(not_digit, 0.5)
+    is_right_N = clean.argmax(axis=1) == validation.labels_N
+    return {
+        "temperature": temperature,
+        "read": read,
+        "not_digit": not_digit,
+        "turned_away": float((clean[:, :NUM_CLASSES].max(axis=1) < read).mean()),
+        "calibration_error": measure_calibration_error(clean.max(axis=1), is_right_N),
+        "calibration_error_before": measure_calibration_error(
+            soften(clean_NK, 1.0).max(axis=1), is_right_N
+        ),
+    }
+
+
+def fit_temperature(logits_NK: Logits, labels_N: Labels) -> float:
+    """By what to divide logits so that the cross-entropy is least."""
+    from scipy.optimize import minimize_scalar
+
+    def measure_loss(log_temperature: float) -> float:
+        scaled_NK = logits_NK / np.exp(log_temperature)
+        scaled_NK = scaled_NK - scaled_NK.max(axis=1, keepdims=True)
+        own_N = scaled_NK[np.arange(len(labels_N)), labels_N]
+        return float((np.log(np.exp(scaled_NK).sum(axis=1)) - own_N).mean())
+
+    found = minimize_scalar(measure_loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def soften(logits_NK: Logits, temperature: float) -> npt.NDArray[np.float64]:
+    """Probabilities [N, K] of logits divided by a temperature."""
+    scaled_NK = logits_NK.astype(np.float64) / temperature
+    exponentials_NK = np.exp(scaled_NK - scaled_NK.max(axis=1, keepdims=True))
+    probabilities_NK: npt.NDArray[np.float64] = exponentials_NK / exponentials_NK.sum(
+        axis=1, keepdims=True
+    )
+    return probabilities_NK
+
+
+def choose_read_threshold(
+    clean_NK: npt.NDArray[np.float64], everything_NK: npt.NDArray[np.float64], labels_N: Labels
+) -> float:
+    """The least threshold with which RIGHT_IF_READ of what is read is right, if that is affordable.
+
+    What it may cost at most is MOST_TURNED_AWAY of the clean images.
+    """
+    highest = float(np.quantile(clean_NK[:, :NUM_CLASSES].max(axis=1), MOST_TURNED_AWAY))
+    digits_N = everything_NK[:, :NUM_CLASSES].argmax(axis=1)
+    confidences_N = everything_NK[:, :NUM_CLASSES].max(axis=1)
+    order = np.argsort(-confidences_N, kind="stable")
+    right_N = np.cumsum(digits_N[order] == labels_N[order]) / np.arange(1, len(order) + 1)
+    good = np.flatnonzero(right_N >= RIGHT_IF_READ)
+    wanted = float(confidences_N[order][good[-1]]) if len(good) else 1.0
+    return min(wanted, highest)
+
+
+def measure_calibration_error(
+    confidences_N: npt.NDArray[np.float64], is_right_N: npt.NDArray[np.bool_]
+) -> float:
+    """The expected calibration error: how far confidence and share right differ, on the average.
+
+    In NUM_BINS bins of equal width, each as heavy as it has images (Naeini et al. 2015).
+    """
+    bins_N = np.minimum((confidences_N * NUM_BINS).astype(int), NUM_BINS - 1)
+    gaps = np.bincount(bins_N, weights=confidences_N - is_right_N, minlength=NUM_BINS)
+    return float(np.abs(gaps).sum() / len(confidences_N))

@@ -1,0 +1,107 @@
+"""A run to one ONNX file, which reading uses without PyTorch.
+
+In: a finished run's model, and what a hold-out run found about its probabilities. Out: the file:
+the model with its normalisation in the graph; labels, calibration, thresholds and card in its
+metadata.
+"""
+
+import json
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import tenfold
+from tenfold.configs import NUM_CLASSES
+from tenfold.evaluation.predictions import WHITE
+from tenfold.reading.classifier import FORMAT, INPUT, METADATA_KEY, OUTPUT
+from tenfold.run import Run
+
+OPSET = 18
+LARGEST_DIFFERENCE = 1e-4  # between probabilities of the file and of the PyTorch model
+
+
+class Normalised(nn.Module):
+    """A model that takes the bytes of images, uint8 [N, 28, 28]."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [N, K]."""
+        logits: Tensor = self.model(images.to(torch.float32) / WHITE)
+        return logits
+
+
+def build_metadata(run: Run, calibration: dict[str, Any] | None) -> dict[str, Any]:
+    """What the file says beside the graph: labels, calibration, card."""
+    rejects = getattr(run.config.recipe.model, "rejects", False)
+    return {
+        "labels": [*map(str, range(NUM_CLASSES)), *["none"] * rejects],
+        "calibration": calibration,
+        "card": build_card(run, calibration),
+    }
+
+
+def build_card(run: Run, calibration: dict[str, Any] | None) -> dict[str, Any]:
+    """What a model file says of itself: where it is from and what was measured."""
+    config, evaluation = run.config, run.evaluation
+    return {
+        "tenfold": tenfold.__version__,
+        "recipe": config.recipe.to_json(),
+        "seed": config.seed,
+        "holdout": config.holdout,
+        "checksums": config.checksums,
+        "versions": config.versions,
+        "weights_sha256": run.state["weights_sha256"],
+        "trained": config.started,
+        "training_seconds": run.state["training"]["seconds"],
+        "num_parameters": run.state["training"]["num_parameters"],
+        "part": evaluation["part"],
+        "num_images": evaluation["num_images"],
+        "accuracy": evaluation["accuracy"],
+        "calibration": calibration or "none: this model's probabilities are as training left them",
+        "opset": OPSET,
+    }
+
+
+def dump_onnx(model: nn.Module, metadata: dict[str, Any]) -> bytes:
+    """The bytes of an ONNX file with the model and what it says of itself."""
+    images = torch.zeros(2, 28, 28, dtype=torch.uint8)
+    with warnings.catch_warnings(action="ignore"), _quiet("torch.onnx"):
+        program = torch.onnx.export(
+            Normalised(model).eval(),
+            (images,),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("num_images", min=1)},),
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    program.model.metadata_props[METADATA_KEY] = json.dumps({"format": FORMAT, **metadata})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        program.save(path, external_data=False)
+        return path.read_bytes()
+
+
+class _quiet:  # noqa: N801 - used like a function
+    """Without a logger's warnings: the exporter speaks of packages that it does not need."""
+
+    def __init__(self, name: str) -> None:
+        self.logger = logging.getLogger(name)
+
+    def __enter__(self) -> None:
+        self.level = self.logger.level
+        self.logger.setLevel(logging.ERROR)
+
+    def __exit__(self, *_: object) -> None:
+        self.logger.setLevel(self.level)

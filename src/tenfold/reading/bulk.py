@@ -1,0 +1,112 @@
+"""Many files to readings, in order, on all cores, with memory that does not grow with their number.
+
+In: files, by name or as bytes. Out: one reading after another, as the files come.
+"""
+
+import itertools
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from pathlib import Path
+
+from tenfold.reading.answers import Reading
+from tenfold.reading.reader import Reader
+
+# Fewer files are read by this process: starting others takes as long as reading some hundreds.
+FEWEST_FOR_PROCESSES = 300
+CHUNK_FILES = 32
+CHUNKS_AHEAD = 4  # of each process
+
+File = Path | bytes
+
+_reader: Reader | None = None  # a worker's own
+
+
+def list_files(arguments: Iterable[Path]) -> Iterator[Path]:
+    """The files that paths name: of a folder all that lie below it, sorted by name.
+
+    Names that begin with a dot are left out, for they are what file browsers leave behind. A path
+    where nothing is comes as it is, and reading it says so.
+    """
+    for path in arguments:
+        if path.is_dir():
+            yield from _walk(path)
+        else:
+            yield path
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        found = sorted((one.name, one.is_dir()) for one in entries if not one.name.startswith("."))
+    for name, is_folder in found:
+        if is_folder:
+            yield from _walk(folder / name)
+        else:
+            yield folder / name
+
+
+def read_files(
+    files: Iterable[File],
+    *,
+    model: Path | None = None,
+    single: bool = False,
+    processes: int | None = None,
+) -> Iterator[tuple[File, Reading]]:
+    """Read files in order, with as many processes as there are cores if they are many.
+
+    A file is a path, or its bytes. One that cannot be read gives a reading with status error.
+
+    Raises ModelError for a model that cannot be used.
+    """
+    processes = processes or count_cores()
+    files = iter(files)
+    first = list(itertools.islice(files, FEWEST_FOR_PROCESSES))
+    reader = Reader(model)
+    if processes == 1 or len(first) < FEWEST_FOR_PROCESSES:
+        for file in itertools.chain(first, files):
+            yield file, reader.read(file, single=single)
+        return
+    yield from _read_in_processes(itertools.chain(first, files), model, single, processes)
+
+
+def count_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _read_in_processes(
+    files: Iterator[File], model: Path | None, single: bool, processes: int
+) -> Iterator[tuple[File, Reading]]:
+    # Forked processes would share the state of ONNX Runtime's threads, which they do not have.
+    context = multiprocessing.get_context("spawn")
+    waiting: deque[Future[list[tuple[File, Reading]]]] = deque()
+    pool = ProcessPoolExecutor(processes, context, _start_worker, (model,))
+    try:
+        for chunk in iter(lambda: list(itertools.islice(files, CHUNK_FILES)), []):
+            waiting.append(pool.submit(_read_chunk, chunk, single))
+            if len(waiting) >= CHUNKS_AHEAD * processes:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker(model: Path | None) -> None:
+    import signal
+
+    import cv2
+
+    global _reader
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one stops it
+    _reader = Reader(model)
+
+
+def _read_chunk(files: list[File], single: bool) -> list[tuple[File, Reading]]:
+    assert _reader is not None
+    return [(file, _reader.read(file, single=single)) for file in files]

@@ -1,0 +1,329 @@
+"""Marks to glyphs: which marks are one character, and which are none.
+
+In: ink and its marks. Out: glyphs, each the ink of a box with nothing else in it: the one glyph of
+an image that has one, or lines of pieces in reading order. Whether two pieces are one digit, or
+one piece two, a network says better than geometry: here pieces are only joined and split.
+
+Array names carry their axes: H rows, W columns, M marks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.reading.ink import Ink, Map
+from tenfold.reading.marks import Marks
+
+Box = tuple[int, int, int, int]
+# A mark that touches the image's edge and is so narrow is a bit of a neighbour, a line or a frame.
+EDGE_STRIP_SHARE = 0.12
+SMALLEST_PART = 0.03  # of the main mark's area: what is smaller is no part of the glyph
+WIDEST_GAP = 0.25  # of the glyph's longer side, between its parts
+# Of the height of a line's digits:
+LOWEST_BODY = 0.45  # lower marks are dots, dashes, or parts of others
+NARROWEST_PIECE = 0.22
+LONGEST_STROKE = 1.6
+# Of the square of its length, the area of a straight stroke of a thin pen.
+STRAIGHT_SHARE = 0.08
+MAX_CUTS = 16
+SEAM_ROWS = 48  # cuts are sought on a copy of this height
+SLANT = 0.05  # what a cut pays for each row in which it moves aside
+MOST_INK_CUT = 0.3  # of a cut's length, through full ink
+
+
+@dataclass(frozen=True)
+class Glyph:
+    """The ink in a box (left, top, right, bottom), float32 [H, W], without what is not the glyph's.
+
+    `is_whole` says that neither the image's edge nor a cut ends it.
+    """
+
+    box: Box
+    strength_HW: Map
+    is_whole: bool = True
+
+    @property
+    def width(self) -> int:
+        """In pixels of the image."""
+        return self.box[2] - self.box[0]
+
+    @property
+    def height(self) -> int:
+        """In pixels of the image."""
+        return self.box[3] - self.box[1]
+
+
+class Scene:
+    """An image's ink and marks, with what geometry says of each mark."""
+
+    def __init__(self, ink: Ink, marks: Marks) -> None:
+        self.ink, self.marks = ink, marks
+        height, width = ink.strength_HW.shape
+        left, top, right, bottom = marks.boxes_M4.T
+        self.widths_M, self.heights_M = right - left, bottom - top
+        self.sizes_M = np.maximum(self.widths_M, self.heights_M)
+        self.on_edge_M = (left <= 1) | (top <= 1) | (right >= width - 1) | (bottom >= height - 1)
+        self.is_strip_M = np.zeros(len(marks), bool)
+        if max(height, width) > 32:
+            thickness_M = np.minimum(self.widths_M, self.heights_M)
+            is_narrow_M = thickness_M < EDGE_STRIP_SHARE * min(width, height)
+            is_long_M = self.sizes_M > 0.3 * max(width, height)
+            self.is_strip_M = self.on_edge_M & is_narrow_M & is_long_M
+        off_x, off_y = (left + right) / (2 * width) - 0.5, (top + bottom) / (2 * height) - 0.5
+        scores_M = np.sqrt(marks.areas_M) * self.sizes_M * np.exp(-2 * (off_x**2 + off_y**2))
+        scores_M *= np.where(self.on_edge_M, 0.5, 1.0) * np.where(self.is_strip_M, 0.05, 1.0)
+        self.main = int(np.argmax(scores_M)) if len(marks) else -1
+
+    def cut(self, parts: Sequence[int]) -> Glyph:
+        """Some marks as one glyph."""
+        boxes_P4 = self.marks.boxes_M4[list(parts)]
+        left, top = (int(value) for value in boxes_P4[:, :2].min(axis=0))
+        right, bottom = (int(value) for value in boxes_P4[:, 2:].max(axis=0))
+        # The level cuts off the soft edge of a stroke, which framing needs.
+        rim = max(1, round(max(right - left, bottom - top) / 100))
+        height, width = self.ink.strength_HW.shape
+        left, top = max(0, left - rim), max(0, top - rim)
+        right, bottom = min(width, right + rim), min(height, bottom + rim)
+        labels_HW = self.marks.labels_HW[top:bottom, left:right]
+        numbers = self.marks.numbers_M[list(parts)]
+        if len(numbers) == 1:
+            mask_HW = (labels_HW == numbers[0]).astype(np.uint8)
+        else:
+            mask_HW = np.isin(labels_HW, numbers).astype(np.uint8)
+        mask_HW = cv2.dilate(mask_HW, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8))
+        strength_HW = self.ink.strength_HW[top:bottom, left:right] * mask_HW
+        is_whole = not self.on_edge_M[list(parts)].any()
+        return Glyph((left, top, right, bottom), strength_HW, is_whole)
+
+    def find_single(self) -> Glyph | None:
+        """The one glyph of an image that has one: the main mark and what belongs to it.
+
+        The main mark is large, near the middle, and no strip along the edge. None without marks.
+        """
+        if self.main < 0:
+            return None
+        main, areas_M, boxes_M4 = self.main, self.marks.areas_M, self.marks.boxes_M4
+        is_part_M = areas_M >= SMALLEST_PART * areas_M[main]
+        is_part_M &= ~self.is_strip_M & ~(self.on_edge_M & (areas_M < 0.2 * areas_M[main]))
+        is_part_M &= measure_gaps(boxes_M4, boxes_M4[main]) < WIDEST_GAP * self.sizes_M[main]
+        is_part_M[main] = True
+        return self.cut(np.flatnonzero(is_part_M).tolist())
+
+    def find_lines(self) -> list[list[Glyph]]:
+        """Pieces of digits, line by line from the top, each line from the left.
+
+        What is far lower than the digits is a part of one that it overlaps or, left alone, a piece
+        of its own, which a dash or a dot turns out to be.
+        """
+        if self.main < 0:
+            return []
+        marks = self.marks
+        usual = self._find_usual_height()
+        is_candidate_M = ~self.is_strip_M & (self.sizes_M >= 0.08 * usual)
+        # Pieces of lines that are no whole line: straight, and longer than a digit or at the edge.
+        is_straight_M = marks.areas_M < STRAIGHT_SHARE * self.sizes_M**2
+        is_long_M = self.sizes_M > LONGEST_STROKE * usual
+        is_candidate_M &= ~(is_straight_M & (is_long_M | (self.on_edge_M & (self.sizes_M > usual))))
+        is_candidate_M[self.main] = True
+        is_body_M = is_candidate_M & (self.heights_M >= LOWEST_BODY * usual)
+        groups = [[int(i)] for i in np.flatnonzero(is_body_M)]
+        boxes = [marks.boxes_M4[group[0]] for group in groups]
+        groups, boxes = _join_stacked(groups, boxes, usual)
+        for i in np.flatnonzero(is_candidate_M & ~is_body_M):
+            box = marks.boxes_M4[i]
+            owner = _find_owner(box, boxes, usual)
+            if owner is None:
+                if self.on_edge_M[i] or marks.areas_M[i] < 0.01 * usual**2:
+                    continue
+                groups.append([int(i)])
+                boxes.append(box)
+            else:
+                groups[owner].append(int(i))
+                boxes[owner] = _unite(boxes[owner], box)
+        return [[self.cut(groups[i]) for i in line] for line in _sort_into_lines(boxes, usual)]
+
+    def _find_usual_height(self) -> float:
+        """How high the image's digits are: the median over marks, each as heavy as its area."""
+        is_likely_M = ~self.is_strip_M & (self.heights_M >= 0.35 * self.heights_M[self.main])
+        is_likely_M[self.main] = True
+        heights = self.heights_M[is_likely_M]
+        weights = self.marks.areas_M[is_likely_M].astype(float)
+        order = np.argsort(heights)
+        middle = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
+        return float(heights[order][min(int(middle), len(heights) - 1)])
+
+
+def merge(glyphs: Sequence[Glyph]) -> Glyph:
+    """Several glyphs as one."""
+    left, top = (min(glyph.box[i] for glyph in glyphs) for i in (0, 1))
+    right, bottom = (max(glyph.box[i] for glyph in glyphs) for i in (2, 3))
+    strength_HW = np.zeros((bottom - top, right - left), np.float32)
+    for glyph in glyphs:
+        rows = slice(glyph.box[1] - top, glyph.box[3] - top)
+        columns = slice(glyph.box[0] - left, glyph.box[2] - left)
+        part_HW = strength_HW[rows, columns]
+        np.maximum(part_HW, glyph.strength_HW, out=part_HW)
+    return Glyph((left, top, right, bottom), strength_HW, all(glyph.is_whole for glyph in glyphs))
+
+
+def split(glyph: Glyph, usual_height: float) -> list[Glyph]:
+    """A wide glyph cut where it is thin into at most MAX_CUTS + 1 pieces; else itself."""
+    narrowest = NARROWEST_PIECE * usual_height
+    if glyph.width < max(0.75 * usual_height, 2 * narrowest, 8):
+        return [glyph]
+    most = min(MAX_CUTS, round(2.2 * glyph.width / usual_height))
+    reach = round(0.3 * usual_height)
+    seams = _find_seams(glyph.strength_HW, max(3, round(narrowest)), reach, most)
+    if not seams:
+        return [glyph]
+    columns_W = np.arange(glyph.width)
+    pieces, first_H = [], np.zeros(glyph.height, np.int64)
+    for seam_H in [*seams, np.full(glyph.height, glyph.width)]:
+        is_piece_HW = (columns_W >= first_H[:, None]) & (columns_W < seam_H[:, None])
+        strength_HW = glyph.strength_HW * is_piece_HW
+        used_W = np.flatnonzero(strength_HW.max(axis=0) > 0.2)
+        used_H = np.flatnonzero(strength_HW.max(axis=1) > 0.2)
+        first_H = seam_H
+        if not len(used_W):
+            continue
+        left, top, right, bottom = used_W[0], used_H[0], used_W[-1] + 1, used_H[-1] + 1
+        box = (
+            glyph.box[0] + int(left),
+            glyph.box[1] + int(top),
+            glyph.box[0] + int(right),
+            glyph.box[1] + int(bottom),
+        )
+        pieces.append(Glyph(box, strength_HW[top:bottom, left:right], False))
+    return pieces
+
+
+def _find_seams(
+    strength_HW: Map, narrowest: int, reach: int, most: int
+) -> list[npt.NDArray[np.int64]]:
+    """Paths from top to bottom through little ink, a column for each row, from the left.
+
+    Each is the cheapest within `reach` of one of evenly spaced columns. The cheapest are taken, at
+    most `most`, no two closer than `narrowest`. All in pixels.
+    """
+    height, width = strength_HW.shape
+    scale = min(1.0, SEAM_ROWS / height)
+    small_HW = strength_HW
+    if scale < 1:
+        size = (max(4, round(width * scale)), SEAM_ROWS)
+        small_HW = cv2.resize(strength_HW, size, interpolation=cv2.INTER_AREA)
+    rows, columns = small_HW.shape
+    least, reach = max(2, round(narrowest * scale)), max(2, round(reach * scale))
+    centres_C = np.arange(least, columns - least + 1, max(1, least // 2))
+    if not len(centres_C):
+        return []
+    # One band of columns for each centre: [rows, centres, columns of the band].
+    offsets_B = np.arange(-reach, reach + 1)
+    band_CB = centres_C[:, None] + offsets_B
+    is_outside_CB = (band_CB < 1) | (band_CB > columns - 2)
+    ink_HCB = small_HW[:, np.clip(band_CB, 0, columns - 1)] + np.where(is_outside_CB, 9, 0.01)
+    costs_CB, before_HCB = ink_HCB[0], np.zeros(ink_HCB.shape, np.int8)
+    for row in range(1, rows):
+        padded = np.pad(costs_CB, ((0, 0), (1, 1)), constant_values=np.inf)
+        choices = np.stack([padded[:, 1:-1], padded[:, :-2] + SLANT, padded[:, 2:] + SLANT])
+        best_CB = choices.argmin(axis=0)
+        before_HCB[row] = np.array([0, -1, 1], np.int8)[best_CB]
+        costs_CB = choices.min(axis=0) + ink_HCB[row]
+    at_C = costs_CB.argmin(axis=1)
+    cost_C = costs_CB.min(axis=1)
+    paths_CH = np.empty((len(centres_C), rows), np.int64)
+    for row in range(rows - 1, -1, -1):
+        paths_CH[:, row] = centres_C + offsets_B[at_C]
+        at_C = at_C + before_HCB[row, np.arange(len(centres_C)), at_C]
+    kept: list[int] = []
+    for i in np.argsort(cost_C, kind="stable"):
+        if len(kept) == most or cost_C[i] > MOST_INK_CUT * rows:
+            break
+        middle = paths_CH[i].mean()
+        is_inside = least <= middle <= columns - least
+        if is_inside and all(abs(paths_CH[k].mean() - middle) >= least for k in kept):
+            kept.append(int(i))
+    kept.sort(key=lambda i: float(paths_CH[i].mean()))
+    at_rows = np.minimum(np.arange(height) * rows // height, rows - 1)
+    return [np.rint(paths_CH[i][at_rows] / scale).astype(np.int64) for i in kept]
+
+
+def measure_gaps(
+    boxes_M4: npt.NDArray[np.int64], box: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """The distance of each box from one, along the axis where it is larger; below 0 if none."""
+    across_M = np.maximum(boxes_M4[:, 0] - box[2], box[0] - boxes_M4[:, 2])
+    down_M = np.maximum(boxes_M4[:, 1] - box[3], box[1] - boxes_M4[:, 3])
+    return np.maximum(across_M, down_M)
+
+
+def _unite(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.concatenate([np.minimum(one[:2], other[:2]), np.maximum(one[2:], other[2:])])
+
+
+def _share_columns(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> float:
+    """How much of the narrower box's width lies above or below the other."""
+    both = min(one[2], other[2]) - max(one[0], other[0])
+    return float(both / max(1, min(one[2] - one[0], other[2] - other[0])))
+
+
+def _join_stacked(
+    groups: list[list[int]], boxes: list[npt.NDArray[np.int64]], usual: float
+) -> tuple[list[list[int]], list[npt.NDArray[np.int64]]]:
+    """Join bodies that lie on one another and are together no higher than a digit may be."""
+    order = sorted(range(len(groups)), key=lambda i: int(boxes[i][0]))
+    joined: list[list[int]] = []
+    around: list[npt.NDArray[np.int64]] = []
+    for i in order:
+        for k in range(len(joined) - 1, max(-1, len(joined) - 12), -1):
+            both = _unite(around[k], boxes[i])
+            is_high = both[3] - both[1] > 1.35 * usual
+            gap = max(around[k][1] - boxes[i][3], boxes[i][1] - around[k][3])
+            if not is_high and gap < 0.3 * usual and _share_columns(around[k], boxes[i]) > 0.5:
+                joined[k] += groups[i]
+                around[k] = both
+                break
+        else:
+            joined.append(list(groups[i]))
+            around.append(boxes[i])
+    return joined, around
+
+
+def _find_owner(
+    box: npt.NDArray[np.int64], boxes: list[npt.NDArray[np.int64]], usual: float
+) -> int | None:
+    """The body that a small mark is part of: it lies over it, under it or in it, and close."""
+    best, nearest = None, WIDEST_GAP * usual
+    for k, other in enumerate(boxes):
+        gap = max(box[0] - other[2], other[0] - box[2], box[1] - other[3], other[1] - box[3])
+        both = _unite(box, other)
+        if gap < nearest and both[3] - both[1] <= 1.4 * usual and _share_columns(box, other) > 0.4:
+            best, nearest = k, gap
+    return best
+
+
+def _sort_into_lines(boxes: list[npt.NDArray[np.int64]], usual: float) -> list[list[int]]:
+    """Indices of boxes by line from the top, each line from the left.
+
+    A box belongs to the line whose last box it overlaps most in height, if that is at least half.
+    """
+    order = sorted(range(len(boxes)), key=lambda i: int(boxes[i][0] + boxes[i][2]))
+    lines: list[list[int]] = []
+    for i in order:
+        best, most = None, 0.4
+        for k, line in enumerate(lines):
+            last = [boxes[j] for j in line[-3:]]
+            top = float(np.mean([box[1] for box in last]))
+            bottom = float(np.mean([box[3] for box in last]))
+            both = min(bottom, float(boxes[i][3])) - max(top, float(boxes[i][1]))
+            share = both / max(1.0, min(bottom - top, float(boxes[i][3] - boxes[i][1])))
+            if share > most:
+                best, most = k, share
+        if best is None:
+            lines.append([i])
+        else:
+            lines[best].append(i)
+    lines.sort(key=lambda line: float(np.mean([boxes[i][1] + boxes[i][3] for i in line])))
+    return lines

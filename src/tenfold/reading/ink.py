@@ -1,0 +1,150 @@
+"""Pixels to ink: how much darker, or brighter, than its paper each pixel is.
+
+In: RGB pixels. Out: a map from 0 (paper) to 1 (as strong as the image's strong strokes) and the
+level from which a pixel counts as ink. Uneven light goes here, ruled lines and neighbours do not.
+
+Array names carry their axes: H rows, W columns, C colours.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Map = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.uint8]
+
+# Paper is estimated on a copy of this size: light changes slowly.
+PAPER_SIZE_PX = 128
+# Images below it are cut-outs: no room for uneven light, and no paper to estimate it from.
+CUT_OUT_PX = 64
+# Strokes are thinner than this share of the image; whatever is wider belongs to the paper.
+WIDEST_STROKE = 0.3
+# Differences of fewer grey levels are noise, compression or the paper's own structure.
+FAINTEST = 10.0
+
+
+@dataclass(frozen=True)
+class Ink:
+    """How strong the ink is at each pixel, float32 [H, W], 0 to 1, and from where on it counts.
+
+    `contrast` is the difference between paper and strong strokes in grey levels, `noise` that among
+    the pixels of the paper.
+    """
+
+    strength_HW: Map
+    level: float
+    is_dark: bool
+    contrast: float
+    noise: float
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing stands out from the paper."""
+        return self.contrast < max(FAINTEST, 4 * self.noise)
+
+
+def find_ink(pixels_HWC: npt.NDArray[np.uint8], *, is_dark: bool | None = None) -> Ink:
+    """The ink of an image; `is_dark` says whether it is darker than its paper.
+
+    If it does not, the kind of ink is taken that stands out more from the median around it.
+    """
+    height, width = pixels_HWC.shape[:2]
+    smooth_HWC = pixels_HWC
+    if max(height, width) > 2 * PAPER_SIZE_PX:  # noise of a camera, spread over its pixels
+        smooth_HWC = cv2.GaussianBlur(pixels_HWC, (0, 0), max(height, width) / 1500)
+    if is_dark is None:
+        is_dark = _is_dark(smooth_HWC)
+    paper_HWC = _estimate_paper(smooth_HWC, is_dark)
+    if is_dark:
+        difference_HWC = cv2.subtract(paper_HWC, smooth_HWC)
+    else:
+        difference_HWC = cv2.subtract(smooth_HWC, paper_HWC)
+    difference_HW = _take_largest(difference_HWC)
+    strength_HW: Map
+    if is_dark:
+        # Ink takes a share of the light that falls on it: in the shade the difference is smaller.
+        brightness_HW = _take_largest(paper_HWC)
+        bright = max(float(np.percentile(brightness_HW[::4, ::4], 90)), 1.0)
+        gain_HW = bright / np.maximum(brightness_HW, 0.25 * bright)
+        strength_HW = (difference_HW * gain_HW).astype(np.float32)
+    else:
+        strength_HW = difference_HW.astype(np.float32)
+    return _measure(strength_HW, is_dark)
+
+
+def _measure(strength_HW: Map, is_dark: bool) -> Ink:
+    """Scale differences so that strong strokes are 1, and find from where on a pixel is ink."""
+    sample = strength_HW[
+        :: max(1, strength_HW.shape[0] // 400), :: max(1, strength_HW.shape[1] // 400)
+    ]
+    paper = float(np.median(sample))
+    noise = 1.4826 * float(np.median(np.abs(sample - paper)))
+    strongest = float(np.percentile(sample, 99.8))
+    span = strongest - paper
+    floor = paper + max(min(4 * noise, 0.3 * span), 0.2 * span, 0.6 * FAINTEST)
+    candidates = sample[sample > floor]
+    if len(candidates) < 3:
+        return Ink(np.zeros_like(strength_HW), 1.0, is_dark, max(0.0, span), noise)
+    strong = max(float(np.percentile(candidates, 75)), floor + 1)
+    level = max(floor, paper + 0.42 * (strong - paper))
+    scaled_HW = np.clip((strength_HW - paper) * np.float32(1 / (strong - paper)), 0, 1)
+    return Ink(
+        scaled_HW.astype(np.float32, copy=False),
+        (level - paper) / (strong - paper),
+        is_dark,
+        strong - paper,
+        noise,
+    )
+
+
+def _is_dark(pixels_HWC: npt.NDArray[np.uint8]) -> bool:
+    """Whether what stands out most from the image's surroundings is darker than they are."""
+    small_HWC = _shrink(pixels_HWC, PAPER_SIZE_PX)
+    if min(small_HWC.shape[:2]) < CUT_OUT_PX:
+        paper_C = np.median(small_HWC.reshape(-1, 3), axis=0).astype(np.uint8)
+        paper_HWC = np.broadcast_to(paper_C, small_HWC.shape).copy()
+    else:
+        paper_HWC = cv2.medianBlur(small_HWC, int(0.4 * min(small_HWC.shape[:2])) | 1)
+    dark, bright = (
+        float(np.percentile(_take_largest(difference_HWC), 99.5))
+        for difference_HWC in (
+            cv2.subtract(paper_HWC, small_HWC),
+            cv2.subtract(small_HWC, paper_HWC),
+        )
+    )
+    return dark >= bright
+
+
+def _take_largest(values_HWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The largest of the three colours' values at each pixel."""
+    red, green, blue = cv2.split(values_HWC)
+    return cv2.max(cv2.max(red, green), blue)
+
+
+def _shrink(pixels_HWC: npt.NDArray[np.uint8], size_px: int) -> npt.NDArray[np.uint8]:
+    scale = size_px / max(pixels_HWC.shape[:2])
+    if scale >= 1:
+        return pixels_HWC
+    size = tuple(max(1, round(side * scale)) for side in pixels_HWC.shape[1::-1])
+    return cv2.resize(pixels_HWC, size, interpolation=cv2.INTER_AREA)
+
+
+def _estimate_paper(pixels_HWC: npt.NDArray[np.uint8], is_dark: bool) -> npt.NDArray[np.uint8]:
+    """The image without its strokes: what is thinner than a stroke may be is filled from around.
+
+    That is grey-scale closing for dark ink and opening for bright (Serra 1982), smoothed.
+    """
+    height, width = pixels_HWC.shape[:2]
+    if min(height, width) < CUT_OUT_PX:
+        paper_C = np.percentile(pixels_HWC.reshape(-1, 3), 70 if is_dark else 30, axis=0)
+        return np.broadcast_to(paper_C.astype(np.uint8), pixels_HWC.shape).copy()
+    small_HWC = cv2.medianBlur(_shrink(pixels_HWC, PAPER_SIZE_PX), 5)
+    size = max(3, int(WIDEST_STROKE * min(small_HWC.shape[:2])) | 1)
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
+    operation = cv2.MORPH_CLOSE if is_dark else cv2.MORPH_OPEN
+    # Beyond the edge nothing counts, so that ink which touches it is filled from within.
+    paper_HWC = cv2.morphologyEx(small_HWC, operation, kernel)
+    paper_HWC = cv2.GaussianBlur(paper_HWC, (0, 0), size / 6)
+    return cv2.resize(paper_HWC, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,236 @@
+"""Images to readings: what `tenfold read`, the API and the page answer with.
+
+In: an image as bytes, a path, an array or a Pillow image. Out: the digits that are written on it,
+line by line, with boxes and confidences, and whether to rely on them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tenfold.errors import ImageError
+from tenfold.reading.answers import ReadDigit, Reading, Status
+from tenfold.reading.choosing import LOW, Candidate, choose_digits
+from tenfold.reading.classifier import Classifier, load_classifier
+from tenfold.reading.decoding import (
+    Decoded,
+    Pixels,
+    decode,
+    decode_array,
+    decode_image,
+    read_bytes,
+)
+from tenfold.reading.framing import frame
+from tenfold.reading.glyphs import Glyph, Scene
+from tenfold.reading.ink import Ink, find_ink
+from tenfold.reading.marks import find_marks
+
+MAX_PIECES = 2000  # of an image; a sheet of digits has some hundreds
+# An image with as many pieces or fewer may show one digit; it is no wider than so many heights.
+MAX_PIECES_OF_SINGLE = 8
+WIDEST_SINGLE = 1.6
+OUTSIDE_SINGLE = 0.1  # of the ink, at most, is no part of it
+# Another way to see an image is tried until one gives such a confidence; the first is right more
+# often than the others.
+CLEAR, LATER_VIEW = 0.9, 0.8
+APART_COST = 0.5  # in log probability, for each digit more than one
+NOTHING = "nothing stands out from the paper"
+
+
+class Reader:
+    """Reads handwritten digits from images.
+
+    `model` is a file that `tenfold export` wrote, by default the model that Tenfold brings along.
+    `threads` is how many a network's layer uses. Raises ModelError for a file that cannot be used.
+    """
+
+    def __init__(self, model: str | Path | None = None, *, threads: int = 1) -> None:
+        self.classifier: Classifier = load_classifier(
+            None if model is None else Path(model), threads
+        )
+
+    def read(
+        self,
+        source: str | Path | bytes | npt.NDArray[Any] | Image.Image,
+        *,
+        single: bool = False,
+    ) -> Reading:
+        """Read an image: a path, a file's bytes, an array (see `decode_array`), a Pillow image.
+
+        `single` says that there is one digit on it. An image that cannot be decoded gives a reading
+        with status error.
+        """
+        try:
+            return self.read_decoded(_decode(source), single=single)
+        except ImageError as error:
+            return Reading(Status.ERROR, message=str(error))
+
+    def read_decoded(self, decoded: Decoded, *, single: bool = False) -> Reading:
+        """Read pixels that are decoded already."""
+        ink = find_ink(decoded.pixels_HWC)
+        if ink.is_blank:
+            return Reading(Status.BLANK, message=NOTHING)
+        if single:
+            one = self._find_single(decoded.pixels_HWC, ink)
+            lines = [[one]] if one else []
+        else:
+            found = self._find_lines(decoded.pixels_HWC, ink)
+            if found is None:
+                message = f"expected digits, found more than {MAX_PIECES} marks"
+                return Reading(Status.NOT_DIGITS, message=message)
+            lines = found
+        return _scale(self._judge(lines), decoded.reduction)
+
+    def find_single(self, decoded: Decoded) -> Candidate | None:
+        """The one digit of an image that has one, and what the network says; None without ink."""
+        ink = find_ink(decoded.pixels_HWC)
+        return None if ink.is_blank else self._find_single(decoded.pixels_HWC, ink)
+
+    def _find_single(self, pixels_HWC: Pixels, ink: Ink) -> Candidate | None:
+        """The likeliest of several ways to see one digit in the image, tried until one is clear."""
+        best, most = None, 0.0
+        for number, scene in enumerate(_list_views(pixels_HWC, ink)):
+            glyph = scene.find_single()
+            if glyph is None:
+                continue
+            candidate = replace(self._classify([glyph])[0], ink=scene.ink)
+            score = candidate.confidence * (LATER_VIEW if number else 1.0)
+            if score > most:
+                best, most = candidate, score
+            if candidate.confidence >= CLEAR:
+                break
+        return best
+
+    def _find_lines(self, pixels_HWC: Pixels, ink: Ink) -> list[list[Candidate]] | None:
+        """The digits of the image, line by line, or the one digit that all its marks make.
+
+        None if there are too many marks.
+        """
+        pieces = Scene(ink, find_marks(ink)).find_lines()
+        num_pieces = sum(map(len, pieces))
+        if num_pieces > MAX_PIECES:
+            return None
+        usual = _find_usual_height([piece for line in pieces for piece in line])
+        lines = [choose_digits(line, usual, self._classify) for line in pieces]
+        found = [one for line in lines for one in line]
+        is_clear = len(found) == 1 and found[0].confidence >= CLEAR
+        if is_clear or num_pieces > MAX_PIECES_OF_SINGLE:
+            return lines
+        single = self._find_single(pixels_HWC, ink)
+        if single is None or single.glyph.width > WIDEST_SINGLE * single.glyph.height:
+            return lines
+        if _measure_outside(single, found) > OUTSIDE_SINGLE:
+            return lines
+        apart = sum(one.score(usual) for one in found) - APART_COST * (len(found) - 1)
+        return lines if found and apart >= single.evidence else [[single]]
+
+    def _classify(self, glyphs: Sequence[Glyph]) -> list[Candidate]:
+        if not glyphs:
+            return []
+        images = np.stack([frame(glyph.strength_HW) for glyph in glyphs])
+        answers = self.classifier.classify(images)
+        return [Candidate(*one) for one in zip(glyphs, images, answers, strict=True)]
+
+    def _judge(self, lines: list[list[Candidate]]) -> Reading:
+        """Leave out what is no digit, and say what the rest is worth."""
+        everything = [one for line in lines for one in line]
+        if not everything:
+            return Reading(Status.BLANK, message=NOTHING)
+        thresholds = self.classifier.thresholds
+        tallest = max(one.glyph.height for one in everything)
+        strange = [one for one in everything if one.strangeness >= thresholds.not_digit]
+        tall = [one for one in strange if one.glyph.height > LOW * tallest]
+        kept = [[one for one in line if one not in strange] for line in lines]
+        digits = [
+            _describe(one, number) for number, line in enumerate(filter(None, kept)) for one in line
+        ]
+        if not digits or len(tall) > len(digits):
+            largest = max(everything, key=lambda one: one.glyph.height * one.glyph.width)
+            message = "what is written does not look like digits"
+            return Reading(Status.NOT_DIGITS, (_describe(largest, 0),), message)
+        if tall:
+            message = "some of what is written does not look like digits"
+            return Reading(Status.UNCERTAIN, tuple(digits), message)
+        doubtful = [digit for digit in digits if digit.confidence < thresholds.read]
+        if doubtful:
+            return Reading(Status.UNCERTAIN, tuple(digits), _explain_doubt(digits, doubtful))
+        return Reading(Status.READ, tuple(digits))
+
+
+def _explain_doubt(digits: list[ReadDigit], doubtful: list[ReadDigit]) -> str:
+    """Which digits are doubtful and what else they might be."""
+    if len(digits) > 1 and len(doubtful) > 3:
+        return f"{len(doubtful)} of {len(digits)} digits are doubtful"
+    parts = []
+    for one in doubtful:
+        second = sorted(range(10), key=lambda digit: -one.probabilities[digit])[1]
+        none = 1 - sum(one.probabilities)
+        other = f"a {second}" if one.probabilities[second] >= none else "no digit"
+        place = f" (digit {digits.index(one) + 1})" if len(digits) > 1 else ""
+        parts.append(f"the {one.digit}{place} might be {other}")
+    return "; ".join(parts)
+
+
+def _describe(one: Candidate, line: int) -> ReadDigit:
+    probabilities = tuple(map(float, one.probabilities_K[:10]))
+    return ReadDigit(one.digit, one.confidence, one.glyph.box, probabilities, one.image, line)
+
+
+def _list_views(pixels_HWC: Pixels, ink: Ink) -> Iterator[Scene]:
+    """Ways to see an image: as it seems, with fainter ink, without, with its lines, inverted."""
+    yield Scene(ink, find_marks(ink))
+    yield Scene(ink, find_marks(ink, level=0.6 * ink.level))
+    yield Scene(ink, find_marks(ink, level=min(0.9, 1.5 * ink.level)))
+    yield Scene(ink, find_marks(ink, with_lines=True))
+    other = find_ink(pixels_HWC, is_dark=not ink.is_dark)
+    if not other.is_blank:
+        yield Scene(other, find_marks(other))
+
+
+def _measure_outside(single: Candidate, found: list[Candidate]) -> float:
+    """How much of the ink of what was found lies outside the box of one digit."""
+    outside = total = 0.0
+    left, top, right, bottom = single.glyph.box
+    for one in found:
+        x, y = one.glyph.box[:2]
+        strength_HW = one.glyph.strength_HW
+        inside_HW = strength_HW[
+            max(0, top - y) : max(0, bottom - y), max(0, left - x) : max(0, right - x)
+        ]
+        total += float(strength_HW.sum())
+        outside += float(strength_HW.sum() - inside_HW.sum())
+    return outside / max(total, 1e-6)
+
+
+def _find_usual_height(glyphs: list[Glyph]) -> float:
+    """The median height of glyphs but the low ones."""
+    if not glyphs:
+        return 1.0
+    tallest = max(glyph.height for glyph in glyphs)
+    return float(np.median([glyph.height for glyph in glyphs if glyph.height > 0.4 * tallest]))
+
+
+def _scale(reading: Reading, reduction: float) -> Reading:
+    """The reading with boxes in the pixels of an image that was reduced when it was decoded."""
+    if reduction == 1:
+        return reading
+    digits = []
+    for digit in reading.digits:
+        left, top, right, bottom = (round(value * reduction) for value in digit.box)
+        digits.append(replace(digit, box=(left, top, right, bottom)))
+    return replace(reading, digits=tuple(digits))
+
+
+def _decode(source: str | Path | bytes | npt.NDArray[Any] | Image.Image) -> Decoded:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return decode(bytes(source))
+    if isinstance(source, Image.Image):
+        return decode_image(source)
+    if isinstance(source, np.ndarray):
+        return decode_array(source)
+    return decode(read_bytes(Path(source)))
