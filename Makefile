@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SETUP := .venv/.complete
 
-.PHONY: train test bench format clean
+.PHONY: train test bench bench-reading format clean
 
 train: $(SETUP)
 	$(BIN)/tenfold train classic
@@ -22,12 +22,18 @@ bench: $(SETUP)
 	$(BIN)/python benchmarks/bench_classic.py --with-sklearn
 	$(BIN)/python benchmarks/bench_augment.py
 
+# Beside Tesseract, if it is installed, and RapidOCR, which gets an environment of its own.
+bench-reading: $(SETUP)
+	@test -d .venv-peers || $(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/pip install --quiet rapidocr-onnxruntime==1.4.4
+	$(BIN)/python benchmarks/bench_reading.py --peers .venv-peers/bin/python
+
 format: $(SETUP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-peers
 
 $(SETUP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "expected Python 3.11 or newer: on Debian, apt install python3 python3-venv; elsewhere, make PYTHON=/path/to/python3.11"; exit 1; }

@@ -85,6 +85,7 @@ INSTRUMENT_AND_PLAIN_DATA = (
     "tenfold.reading",
     "tenfold.recipes",
     "tenfold.run",
+    "tenfold.scenes",
     "tenfold.serving",
 )
 WITHOUT_TORCH = find_modules(
@@ -163,3 +164,10 @@ def test_the_instrument_knows_nothing_of_the_workshop() -> None:
         for name in list_imports(module, at_import=False):
             if is_within(name, "tenfold") and name != "tenfold":
                 assert is_within(name, *known), f"{module} imports {name}"
+
+
+def test_scenes_are_made_with_reading_alone() -> None:
+    for module in find_modules(lambda module: is_within(module, "tenfold.scenes")):
+        for name in list_imports(module, at_import=False):
+            if is_within(name, "tenfold") and name != "tenfold":
+                assert is_within(name, "tenfold.scenes", "tenfold.reading"), f"{module}: {name}"

@@ -1,4 +1,4 @@
-"""Train, evaluate and export as one call each: what `import tenfold` offers and the command line calls.
+"""Train, evaluate and export as one call each: what `import tenfold` offers and `cli` calls.
 
 Torch and matplotlib are imported when a call needs them, not before.
 """

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from tenfold.data.mnist import load_part
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -16,10 +19,11 @@ COMMANDS = re.findall(r"^    (tenfold [^#\n]+)", README, re.MULTILINE)
 def test_the_readme_has_commands() -> None:
     assert len(COMMANDS) >= 5
     verbs = {command.split()[1] for command in COMMANDS}
-    assert verbs >= {"train", "study", "evaluate", "recipes", "data"}
+    assert verbs >= {"read", "train", "study", "evaluate", "export", "recipes", "data"}
 
 
 def test_the_readme_commands_run_in_a_row(tmp_path: Path) -> None:
+    _draw_images(tmp_path)
     (tmp_path / "studies").symlink_to(ROOT / "studies")  # commands may read the repository's own
     for command in COMMANDS:
         words = [sys.executable, "-m", *shlex.split(command)]
@@ -27,6 +31,14 @@ def test_the_readme_commands_run_in_a_row(tmp_path: Path) -> None:
         words = [str(next(tmp_path.glob(word), word)) if "*" in word else word for word in words]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def _draw_images(folder: Path) -> None:
+    """The files that the README's reader has."""
+    digits = load_part(None, "test").images_NHW
+    (folder / "scans").mkdir()
+    for path, i in (("photo.jpg", 0), ("digit.png", 1), ("scans/a.png", 2), ("scans/b.png", 3)):
+        Image.fromarray(255 - digits[i]).resize((280, 280)).save(folder / path)
 
 
 def test_the_readme_python_runs(tmp_path: Path) -> None:

@@ -79,11 +79,13 @@ def choose_digits(line: list[Glyph], usual_height: float, classify: Classify) ->
     """The likeliest way to make digits of a line's pieces, from the left."""
     pieces: list[Candidate] = []
     is_cut: list[bool] = []  # from the piece before
+    wholes: dict[tuple[int, int], Candidate] = {}
     for whole in classify(line):
         parts = [whole]
         if whole.confidence < SURE or whole.glyph.width > WIDE * usual_height:
             cut = split(whole.glyph, usual_height)
             parts = classify(cut) if len(cut) > 1 else parts
+        wholes[len(pieces), len(pieces) + len(parts)] = whole
         pieces += parts
         is_cut += [False] + [True] * (len(parts) - 1)
     glyphs = [piece.glyph for piece in pieces]
@@ -91,17 +93,18 @@ def choose_digits(line: list[Glyph], usual_height: float, classify: Classify) ->
         (first, end)
         for first in range(len(pieces))
         for end in range(first + 2, min(first + MAX_PIECES_OF_DIGIT, len(pieces)) + 1)
-        if _may_be_one(glyphs[first:end], is_cut[first + 1 : end], usual_height)
+        if (first, end) not in wholes
+        and _may_be_one(glyphs[first:end], is_cut[first + 1 : end], usual_height)
     ]
     joined = dict(
         zip(spans, classify([merge(glyphs[first:end]) for first, end in spans]), strict=True)
     )
-    joined |= {(i, i + 1): piece for i, piece in enumerate(pieces)}
+    joined |= {(i, i + 1): piece for i, piece in enumerate(pieces)} | wholes
     # The best way to each piece's end, and the digits on it.
     best: list[tuple[float, list[Candidate]]] = [(0.0, [])]
     for end in range(1, len(pieces) + 1):
         ways = []
-        for first in range(max(0, end - MAX_PIECES_OF_DIGIT), end):
+        for first in range(end):
             candidate = joined.get((first, end))
             if candidate is None:
                 continue

@@ -31,6 +31,7 @@ PIXEL_BYTES = {"1": 1, "L": 1, "P": 1}
 # A JPEG is decoded reduced; but a progressive JPEG's coefficients are all kept meanwhile.
 MAX_JPEG_PIXELS = 120_000_000
 MAX_PROGRESSIVE_PIXELS = 25_000_000
+MAX_WEBP_PIXELS = 12_200_000  # its decoder holds several copies
 # Larger images are reduced to this while reading; handwriting on 2,000 x 2,000 pixels is legible.
 WORKING_PIXELS = 4_200_000
 BRIGHT = 200  # of 255: ink that would not be seen on white paper
@@ -114,6 +115,8 @@ def decode_image(image: Image.Image) -> Decoded:
     limit = MAX_DECODED_BYTES // PIXEL_BYTES.get(image.mode, 4)
     if is_jpeg:
         limit = MAX_PROGRESSIVE_PIXELS if image.info.get("progressive") else MAX_JPEG_PIXELS
+    if image.format == "WEBP":
+        limit = MAX_WEBP_PIXELS
     if width * height > limit:
         raise ImageError(
             f"expected at most {limit / 1e6:.0f} megapixels, found {width} x {height}, "
@@ -197,7 +200,8 @@ def _to_rgb(image: Image.Image) -> Pixels:
     if image.mode.startswith("I") or image.mode == "F":
         image = Image.fromarray(_scale_deep(np.asarray(image)))
     if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
-        return _put_on_paper(_reduce(image.convert("RGBA")))
+        # A conversion to the same mode would be a copy.
+        return _put_on_paper(_reduce(image if image.mode == "RGBA" else image.convert("RGBA")))
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
     return np.array(_reduce(image).convert("RGB"))

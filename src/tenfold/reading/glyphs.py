@@ -26,8 +26,7 @@ WIDEST_GAP = 0.25  # of the glyph's longer side, between its parts
 LOWEST_BODY = 0.45  # lower marks are dots, dashes, or parts of others
 NARROWEST_PIECE = 0.22
 LONGEST_STROKE = 1.6
-# Of the square of its length, the area of a straight stroke of a thin pen.
-STRAIGHT_SHARE = 0.08
+STRAIGHT_SHARE = 0.12  # of its length: a mark along an axis that is narrower is a piece of a line
 MAX_CUTS = 16
 SEAM_ROWS = 48  # cuts are sought on a copy of this height
 SLANT = 0.05  # what a cut pays for each row in which it moves aside
@@ -38,12 +37,12 @@ MOST_INK_CUT = 0.3  # of a cut's length, through full ink
 class Glyph:
     """The ink in a box (left, top, right, bottom), float32 [H, W], without what is not the glyph's.
 
-    `is_whole` says that neither the image's edge nor a cut ends it.
+    `is_cut` says that ink went on where it ends.
     """
 
     box: Box
     strength_HW: Map
-    is_whole: bool = True
+    is_cut: bool = False
 
     @property
     def width(self) -> int:
@@ -95,8 +94,7 @@ class Scene:
             mask_HW = np.isin(labels_HW, numbers).astype(np.uint8)
         mask_HW = cv2.dilate(mask_HW, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8))
         strength_HW = self.ink.strength_HW[top:bottom, left:right] * mask_HW
-        is_whole = not self.on_edge_M[list(parts)].any()
-        return Glyph((left, top, right, bottom), strength_HW, is_whole)
+        return Glyph((left, top, right, bottom), strength_HW)
 
     def find_single(self) -> Glyph | None:
         """The one glyph of an image that has one: the main mark and what belongs to it.
@@ -124,7 +122,8 @@ class Scene:
         usual = self._find_usual_height()
         is_candidate_M = ~self.is_strip_M & (self.sizes_M >= 0.08 * usual)
         # Pieces of lines that are no whole line: straight, and longer than a digit or at the edge.
-        is_straight_M = marks.areas_M < STRAIGHT_SHARE * self.sizes_M**2
+        thickness_M = np.minimum(self.widths_M, self.heights_M)
+        is_straight_M = thickness_M < STRAIGHT_SHARE * self.sizes_M
         is_long_M = self.sizes_M > LONGEST_STROKE * usual
         is_candidate_M &= ~(is_straight_M & (is_long_M | (self.on_edge_M & (self.sizes_M > usual))))
         is_candidate_M[self.main] = True
@@ -166,7 +165,7 @@ def merge(glyphs: Sequence[Glyph]) -> Glyph:
         columns = slice(glyph.box[0] - left, glyph.box[2] - left)
         part_HW = strength_HW[rows, columns]
         np.maximum(part_HW, glyph.strength_HW, out=part_HW)
-    return Glyph((left, top, right, bottom), strength_HW, all(glyph.is_whole for glyph in glyphs))
+    return Glyph((left, top, right, bottom), strength_HW, any(glyph.is_cut for glyph in glyphs))
 
 
 def split(glyph: Glyph, usual_height: float) -> list[Glyph]:
@@ -196,7 +195,7 @@ def split(glyph: Glyph, usual_height: float) -> list[Glyph]:
             glyph.box[0] + int(right),
             glyph.box[1] + int(bottom),
         )
-        pieces.append(Glyph(box, strength_HW[top:bottom, left:right], False))
+        pieces.append(Glyph(box, strength_HW[top:bottom, left:right], is_cut=True))
     return pieces
 
 

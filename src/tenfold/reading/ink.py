@@ -79,8 +79,14 @@ def _measure(strength_HW: Map, is_dark: bool) -> Ink:
     sample = strength_HW[
         :: max(1, strength_HW.shape[0] // 400), :: max(1, strength_HW.shape[1] // 400)
     ]
-    paper = float(np.median(sample))
+    low, quarter, high, paper = (float(v) for v in np.percentile(sample, (10, 25, 40, 50)))
     noise = 1.4826 * float(np.median(np.abs(sample - paper)))
+    spread = (high - low) / 1.028  # the standard deviation, if these are of a normal distribution
+    if max(strength_HW.shape) < CUT_OUT_PX:
+        # Ink and its soft edges may take more than half: noise cannot be told from them.
+        paper, noise = quarter, 0.0
+    elif paper > quarter + 3 * spread + FAINTEST:
+        paper, noise = quarter + 0.674 * spread, spread
     strongest = float(np.percentile(sample, 99.8))
     span = strongest - paper
     floor = paper + max(min(4 * noise, 0.3 * span), 0.2 * span, 0.6 * FAINTEST)
@@ -102,7 +108,7 @@ def _measure(strength_HW: Map, is_dark: bool) -> Ink:
 def _is_dark(pixels_HWC: npt.NDArray[np.uint8]) -> bool:
     """Whether what stands out most from the image's surroundings is darker than they are."""
     small_HWC = _shrink(pixels_HWC, PAPER_SIZE_PX)
-    if min(small_HWC.shape[:2]) < CUT_OUT_PX:
+    if max(small_HWC.shape[:2]) < CUT_OUT_PX:
         paper_C = np.median(small_HWC.reshape(-1, 3), axis=0).astype(np.uint8)
         paper_HWC = np.broadcast_to(paper_C, small_HWC.shape).copy()
     else:
@@ -137,7 +143,7 @@ def _estimate_paper(pixels_HWC: npt.NDArray[np.uint8], is_dark: bool) -> npt.NDA
     That is grey-scale closing for dark ink and opening for bright (Serra 1982), smoothed.
     """
     height, width = pixels_HWC.shape[:2]
-    if min(height, width) < CUT_OUT_PX:
+    if max(height, width) < CUT_OUT_PX:
         paper_C = np.percentile(pixels_HWC.reshape(-1, 3), 70 if is_dark else 30, axis=0)
         return np.broadcast_to(paper_C.astype(np.uint8), pixels_HWC.shape).copy()
     small_HWC = cv2.medianBlur(_shrink(pixels_HWC, PAPER_SIZE_PX), 5)

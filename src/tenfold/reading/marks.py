@@ -22,7 +22,7 @@ LINE_COVERAGE = 0.25  # of a pixel of the copy, for it to be ink
 EDGE_SHARE = 0.03
 LINE_INK = 0.8  # of a line's length, at least, is ink
 LINE_ASPECT = 12
-PIECE_OF_GAP = 250  # gaps of this part of the image are the camera's, not the writer's
+GAP_SHARE = 0.008  # of a piece's height, on either side: a gap of the camera, not the writer
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,30 @@ def find_marks(ink: Ink, *, level: float | None = None, with_lines: bool = False
     mask_HW = (ink.strength_HW > (ink.level if level is None else level)).astype(np.uint8)
     if not with_lines:
         mask_HW = remove_lines(mask_HW)
-    gap = round(max(mask_HW.shape) / PIECE_OF_GAP)
+    labels_HW, table_M5 = _label(mask_HW)
+    gap = round(_find_usual_height(table_M5) * GAP_SHARE)
     if gap:
         kernel = np.ones((2 * gap + 1, 2 * gap + 1), np.uint8)
-        mask_HW = cv2.morphologyEx(mask_HW, cv2.MORPH_CLOSE, kernel)
-    _, labels_HW, table_M5, _ = cv2.connectedComponentsWithStats(mask_HW, connectivity=8)
-    areas_M = table_M5[1:, 4]
-    order_M = np.argsort(-areas_M, kind="stable")[:MAX_MARKS]
-    left, top, width, height, areas_M = table_M5[1:][order_M].T.astype(np.int64)
+        labels_HW, table_M5 = _label(cv2.morphologyEx(mask_HW, cv2.MORPH_CLOSE, kernel))
+    order_M = np.argsort(-table_M5[:, 4], kind="stable")[:MAX_MARKS]
+    left, top, width, height, areas_M = table_M5[order_M].T
     boxes_M4 = np.stack([left, top, left + width, top + height], axis=1)
     return Marks(labels_HW, order_M + 1, boxes_M4, areas_M)
+
+
+def _label(mask_HW: Mask) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Numbers the connected pieces from 1; left, top, width, height, area of each, [M, 5]."""
+    _, labels_HW, table_M5, _ = cv2.connectedComponentsWithStats(mask_HW, connectivity=8)
+    return labels_HW, table_M5[1:].astype(np.int64)
+
+
+def _find_usual_height(table_M5: npt.NDArray[np.int64]) -> float:
+    """The median height of pieces, each as heavy as its area; 0 without any."""
+    if not len(table_M5):
+        return 0.0
+    order_M = np.argsort(table_M5[:, 3], kind="stable")
+    weights_M = np.cumsum(table_M5[order_M, 4])
+    return float(table_M5[order_M[np.searchsorted(weights_M, weights_M[-1] / 2)], 3])
 
 
 def remove_lines(mask_HW: Mask) -> Mask:

@@ -6,6 +6,7 @@ line by line, with boxes and confidences, and whether to rely on them.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from tenfold.errors import ImageError
 from tenfold.reading.answers import ReadDigit, Reading, Status
-from tenfold.reading.choosing import LOW, Candidate, choose_digits
+from tenfold.reading.choosing import CUT_COST, LOW, Candidate, choose_digits
 from tenfold.reading.classifier import Classifier, load_classifier
 from tenfold.reading.decoding import (
     Decoded,
@@ -30,7 +31,7 @@ from tenfold.reading.glyphs import Glyph, Scene
 from tenfold.reading.ink import Ink, find_ink
 from tenfold.reading.marks import find_marks
 
-MAX_PIECES = 2000  # of an image; a sheet of digits has some hundreds
+MAX_PIECES = 4000  # of an image; a full sheet of digits has some hundreds
 # An image with as many pieces or fewer may show one digit; it is no wider than so many heights.
 MAX_PIECES_OF_SINGLE = 8
 WIDEST_SINGLE = 1.6
@@ -39,6 +40,8 @@ OUTSIDE_SINGLE = 0.1  # of the ink, at most, is no part of it
 # often than the others.
 CLEAR, LATER_VIEW = 0.9, 0.8
 APART_COST = 0.5  # in log probability, for each digit more than one
+CUT_SURE = 0.98  # what is cut out of a larger mark is read only if it is so clear
+MOSTLY = 0.6  # of the tall marks are digits where the others may be digits too
 NOTHING = "nothing stands out from the paper"
 
 
@@ -126,7 +129,8 @@ class Reader:
             return lines
         if _measure_outside(single, found) > OUTSIDE_SINGLE:
             return lines
-        apart = sum(one.score(usual) for one in found) - APART_COST * (len(found) - 1)
+        apart = sum(one.score(usual) - CUT_COST * one.glyph.is_cut for one in found)
+        apart -= APART_COST * (len(found) - 1)
         return lines if found and apart >= single.evidence else [[single]]
 
     def _classify(self, glyphs: Sequence[Glyph]) -> list[Candidate]:
@@ -143,20 +147,38 @@ class Reader:
             return Reading(Status.BLANK, message=NOTHING)
         thresholds = self.classifier.thresholds
         tallest = max(one.glyph.height for one in everything)
-        strange = [one for one in everything if one.strangeness >= thresholds.not_digit]
-        tall = [one for one in strange if one.glyph.height > LOW * tallest]
-        kept = [[one for one in line if one not in strange] for line in lines]
+
+        def is_strange(one: Candidate) -> bool:
+            return one.strangeness >= thresholds.not_digit
+
+        tall = [one for one in everything if one.glyph.height > LOW * tallest]
+        num_strange = sum(map(is_strange, tall))
+        # Among digits, what is as tall as they are and looks like none may be one all the same.
+        is_among_digits = len(tall) - num_strange >= max(2, MOSTLY * len(tall))
+        kept = [
+            [
+                one
+                for one in line
+                if not is_strange(one) or (is_among_digits and any(one is other for other in tall))
+            ]
+            for line in lines
+        ]
         digits = [
             _describe(one, number) for number, line in enumerate(filter(None, kept)) for one in line
         ]
-        if not digits or len(tall) > len(digits):
+        if not digits or num_strange > len(digits):
             largest = max(everything, key=lambda one: one.glyph.height * one.glyph.width)
             message = "what is written does not look like digits"
             return Reading(Status.NOT_DIGITS, (_describe(largest, 0),), message)
-        if tall:
+        doubtful = [
+            digit
+            for digit, one in zip(digits, chain.from_iterable(kept), strict=True)
+            if digit.confidence
+            < (max(thresholds.read, CUT_SURE) if one.glyph.is_cut else thresholds.read)
+        ]
+        if num_strange and not is_among_digits:
             message = "some of what is written does not look like digits"
             return Reading(Status.UNCERTAIN, tuple(digits), message)
-        doubtful = [digit for digit in digits if digit.confidence < thresholds.read]
         if doubtful:
             return Reading(Status.UNCERTAIN, tuple(digits), _explain_doubt(digits, doubtful))
         return Reading(Status.READ, tuple(digits))

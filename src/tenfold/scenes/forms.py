@@ -40,7 +40,7 @@ def draw_form(images_NHW: Images, labels_N: Labels, random: Random) -> tuple[Map
     kind = random.random()
     if kind < MNIST_SHARE:
         sample = int(random.integers(len(labels_N)))
-        return _enlarge(images_NHW[sample], random), int(labels_N[sample])
+        return enlarge(images_NHW[sample], random), int(labels_N[sample])
     kind -= MNIST_SHARE
     if kind < STROKES_SHARE:
         digit = int(random.choice(len(STROKES_SHARES), p=STROKES_SHARES))
@@ -70,7 +70,7 @@ def _draw_nondigit(images_NHW: Images, labels_N: Labels, random: Random) -> Map:
     if kind < 0.82:
         return _draw_several(images_NHW, random)
     sample = int(random.integers(len(labels_N)))
-    form_HW, digit = _enlarge(images_NHW[sample], random), int(labels_N[sample])
+    form_HW, digit = enlarge(images_NHW[sample], random), int(labels_N[sample])
     if kind < 0.87 and digit in (2, 3, 4, 5, 7):
         return np.rot90(form_HW, int(random.choice([1, 3]))).copy()
     left, top, right, bottom = find_box(form_HW) or (0, 0, SHEET_PX, SHEET_PX)
@@ -93,7 +93,7 @@ def _draw_several(images_NHW: Images, random: Random) -> Map:
     sheet_HW = np.zeros((SHEET_PX, num * SHEET_PX), np.float32)
     end = 0
     for sample in random.integers(len(images_NHW), size=num):
-        form_HW = _enlarge(images_NHW[sample], random)
+        form_HW = enlarge(images_NHW[sample], random)
         box = find_box(form_HW)
         if box is None:
             continue
@@ -112,7 +112,7 @@ def _draw_several(images_NHW: Images, random: Random) -> Map:
     return both_HW
 
 
-def _enlarge(image_HW: Images, random: Random) -> Map:
+def enlarge(image_HW: Images, random: Random) -> Map:
     """An MNIST image enlarged, its strokes sharp again, thicker or thinner."""
     large_HW = cv2.resize(
         image_HW, None, fx=MNIST_SCALE, fy=MNIST_SCALE, interpolation=cv2.INTER_CUBIC

@@ -19,7 +19,6 @@ from tenfold.reading.glyphs import Scene
 from tenfold.reading.ink import find_ink
 from tenfold.reading.marks import find_marks
 from tenfold.scenes.forms import (
-    NOT_DIGIT,
     SHEET_PX,
     Box,
     Images,
@@ -28,10 +27,12 @@ from tenfold.scenes.forms import (
     draw_form,
     find_box,
 )
+from tenfold.scenes.rows import build_row_piece
 from tenfold.scenes.strokes import Random
 
 # A scene whose glyph is found elsewhere teaches nothing: the boxes must share so much.
 LEAST_OVERLAP = 0.55
+ROW_SHARE = 0.12  # of scenes are rows of digits that touch
 SMALL_SIZES_PX = (16, 16, 20, 28, 32)
 
 
@@ -53,6 +54,11 @@ def build_scene(
     """
     random = np.random.default_rng((seed, index))
     while True:
+        if random.random() < ROW_SHARE:
+            piece = build_row_piece(images_NHW, labels_N, random)
+            if piece is not None:
+                return piece
+            continue
         form_HW, label = draw_form(images_NHW, labels_N, random)
         picture = draw_picture(form_HW, images_NHW, random)
         image = None if picture is None else _read(picture)
@@ -300,6 +306,3 @@ def _expose(ink_HW: Map, others_HW: Map, random: Random) -> Images:
         lit_HWC = cv2.GaussianBlur(lit_HWC, (0, 0), u(0.3, 1.3) * max(1, height / 60))
     noise_HW = random.normal(0, u(0.5, 7), (height, width)).astype(np.float32)
     return np.clip(lit_HWC + noise_HW[:, :, None], 0, 255).astype(np.uint8)
-
-
-__all__ = ["NOT_DIGIT", "Picture", "build_scene", "draw_picture"]

@@ -157,6 +157,15 @@ def _two_necked(random: Random) -> list[Stroke]:
     return [neck, foot]
 
 
+def _two_curled(random: Random) -> list[Stroke]:
+    """A head that curls into itself and a loop at the foot: between them it is no nine."""
+    u = random.uniform
+    head = [(u(0.3, 0.45), u(0.2, 0.3)), (u(0.12, 0.25), u(0.1, 0.2)), (u(0.4, 0.55), 0.0)]
+    neck = [(u(0.75, 0.88), u(0.16, 0.26)), (u(0.5, 0.65), u(0.48, 0.58)), (u(0.2, 0.3), 0.85)]
+    foot = [(u(0.0, 0.12), u(0.9, 1.0)), (u(0.12, 0.25), u(0.8, 0.9)), (0.55, u(0.92, 1.0))]
+    return [smooth([*head, *neck, *foot, (u(0.8, 1.0), u(0.8, 0.95))])]
+
+
 def _three(random: Random) -> list[Stroke]:
     u = random.uniform
     notch = (u(0.35, 0.55), u(0.42, 0.5))
@@ -265,6 +274,16 @@ def _five(random: Random) -> list[Stroke]:
     if random.random() < 0.4:  # like an S
         return [smooth([bar_end, (0.45, 0.0), (0.18, 0.25), (0.5, 0.45), *bowl[1:]])]
     return [smooth([bar_end, corner, corner, shoulder, shoulder, *bowl])]
+
+
+def _five_narrow(random: Random) -> list[Stroke]:
+    """A bowl that is hardly one, and a bar from its top to the right, like an r."""
+    u = random.uniform
+    top = (u(0.3, 0.45), u(0.0, 0.1))
+    body = [top, (top[0] + u(-0.05, 0.02), u(0.25, 0.4)), (u(0.42, 0.58), u(0.55, 0.7))]
+    foot = [(u(0.25, 0.4), 1.0), (u(0.0, 0.12), u(0.85, 0.97))]
+    bar = smooth([(top[0] + u(-0.03, 0.08), top[1] + u(-0.04, 0.12)), (u(0.8, 1.1), u(0.0, 0.14))])
+    return [smooth([*body, *foot]), bar]
 
 
 def _six(random: Random) -> list[Stroke]:
@@ -529,10 +548,10 @@ Form = Callable[[Random], list[Stroke]]
 FORMS: tuple[tuple[Form, ...], ...] = (
     (_zero,),
     (_one,),
-    (_two, _two_angular, _two_necked),
+    (_two, _two, _two_angular, _two_necked, _two_curled),
     (_three,),
     (_four_open, _four_closed, _four_round, _four_in_one, _four_zigzag),
-    (_five,),
+    (_five, _five, _five, _five_narrow),
     (_six,),
     (_seven, _seven, _seven_waved, _seven_bowed),
     (_eight, _eight_of_two),

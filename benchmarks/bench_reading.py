@@ -1,0 +1,242 @@
+"""Reading beside other installable readers, and what it costs.
+
+In: MNIST's test digits, which no training has seen, made into pictures here. Out: a table of how
+many each reader gets right, and how long ours takes. Run it by `make bench-reading`.
+
+The others are Tesseract (Debian's tesseract-ocr) and RapidOCR (PaddleOCR's networks on ONNX
+Runtime), from an environment of its own; one that is not there is named as left out. They get what
+suits them: small images enlarged four times with a margin, dark ink on light paper, Tesseract its
+modes for one character and for one line of digits. ddddocr was tried too: it finds nothing.
+"""
+
+import argparse
+import io
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tenfold import Reader
+from tenfold.data.mnist import load_part
+from tenfold.reading.bulk import list_files, read_files
+from tenfold.reading.decoding import decode_array
+from tenfold.reading.framing import frame
+from tenfold.scenes.forms import Images, enlarge
+from tenfold.scenes.scene import draw_picture
+
+SEED = 20261122
+SMALL_PX = 100
+Pixels = npt.NDArray[np.uint8]
+Named = tuple[str, Pixels]  # what is written, RGB pixels
+
+# Runs in RapidOCR's environment: reads lines with a path, prints lines of JSON.
+RAPIDOCR = """
+import json, sys
+from rapidocr_onnxruntime import RapidOCR
+engine = RapidOCR()
+for line in sys.stdin:
+    result, _ = engine(line.strip(), use_det=False, use_cls=False)
+    print(json.dumps(result[0][0] if result else ""), flush=True)
+"""
+
+
+def build_sets(num_images: int) -> dict[str, list[Named]]:
+    """Pictures of test digits: as they are, photographed and scanned, and in rows."""
+    test = load_part(None, "test")
+    random = np.random.default_rng(SEED)
+    samples = random.permutation(len(test.labels_N))[: 3 * num_images]
+    plain = [
+        (str(test.labels_N[i]), cv2.merge([255 - test.images_NHW[i]] * 3))
+        for i in samples[:num_images]
+    ]
+    pictures = []
+    for i in samples[num_images : 2 * num_images]:
+        picture = draw_picture(enlarge(test.images_NHW[i], random), test.images_NHW, random)
+        if picture is not None:
+            pixels = picture.pixels_HWC if picture.is_dark else 255 - picture.pixels_HWC
+            pictures.append((str(test.labels_N[i]), pixels))
+    rows = [
+        _draw_row(test.images_NHW, test.labels_N, random) for _ in range(max(1, num_images // 2))
+    ]
+    return {"28x28 files": plain, "pictures of one digit": pictures, "rows of 3 to 6 digits": rows}
+
+
+def _draw_row(images_NHW: Images, labels_N: Images, random: np.random.Generator) -> Named:
+    """Digits side by side, hardly touching, on uneven paper with noise."""
+    samples = random.integers(len(labels_N), size=int(random.integers(3, 7)))
+    pieces = []
+    for i in samples:
+        columns = np.flatnonzero(images_NHW[i].max(axis=0) > 60)
+        piece = images_NHW[i][:, columns[0] : columns[-1] + 1]
+        pieces += [piece, np.zeros((28, int(random.integers(1, 6))), np.uint8)]
+    row = np.pad(np.concatenate(pieces, axis=1), 6)
+    scale = random.uniform(1.5, 4)
+    ink = cv2.resize(row, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) / 255
+    light = 1 - random.uniform(0, 0.35) * np.linspace(0, 1, ink.shape[1])[None, :]
+    grey = (235 - random.uniform(90, 200) * ink) * light + random.normal(0, 3, ink.shape)
+    return (
+        "".join(str(labels_N[i]) for i in samples),
+        cv2.merge([np.clip(grey, 0, 255).astype(np.uint8)] * 3),
+    )
+
+
+def prepare(pixels: Pixels) -> Pixels:
+    """What the others get: not too small, and with a margin."""
+    if max(pixels.shape[:2]) < SMALL_PX:
+        pixels = cv2.resize(pixels, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    paper = tuple(int(value) for value in np.median(pixels.reshape(-1, 3), axis=0))
+    bordered = cv2.copyMakeBorder(pixels, 20, 20, 20, 20, cv2.BORDER_CONSTANT, value=paper)
+    return np.asarray(bordered)
+
+
+def read_with_tesseract(paths: list[Path], single: bool) -> list[str]:
+    """Tesseract's answers, digits only, in its mode for one character or for one line."""
+    options = ["--psm", "10" if single else "7", "-c", "tessedit_char_whitelist=0123456789"]
+    answers = []
+    for path in paths:
+        command = ["tesseract", str(path), "stdout", *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        answers.append(done.stdout.strip())
+    return answers
+
+
+def read_with_rapidocr(python: Path, paths: list[Path]) -> list[str]:
+    """RapidOCR's answers: its recogniser alone, for there is one line on each image."""
+    lines = "".join(f"{path}\n" for path in paths)
+    done = subprocess.run(
+        [python, "-c", RAPIDOCR], input=lines, capture_output=True, text=True, check=True
+    )
+    answers = [line for line in done.stdout.splitlines() if line.startswith('"')]
+    return [str(json.loads(line)) for line in answers]
+
+
+def compare(sets: dict[str, list[Named]], peers: Path | None) -> None:
+    """Print how much each reader gets right."""
+    reader = Reader()
+    readers: dict[str, Callable[[list[Path], bool], list[str]]] = {}
+    if shutil.which("tesseract"):
+        readers["Tesseract"] = read_with_tesseract
+    if peers is not None:
+        readers["RapidOCR"] = lambda paths, _: read_with_rapidocr(peers, paths)
+    left_out = {"Tesseract", "RapidOCR"} - readers.keys()
+    print(f"{'':24}{'n':>6}{'tenfold':>10}{'read':>8}{'right':>8}", end="")
+    print("".join(f"{name:>12}" for name in readers))
+    for title, named in sets.items():
+        texts = [text for text, _ in named]
+        single = all(len(text) == 1 for text in texts)  # which Tesseract is told, too
+        readings = [reader.read_decoded(decode_array(pixels), single=single) for _, pixels in named]
+        right = [one.text == text for one, text in zip(readings, texts, strict=True)]
+        is_read = [one.status == "read" for one in readings]
+        both = sum(a and b for a, b in zip(right, is_read, strict=True))
+        cells = f"{_percent(sum(right), len(named)):>10}{_percent(sum(is_read), len(named)):>8}"
+        cells += f"{_percent(both, sum(is_read)):>8}"
+        with tempfile.TemporaryDirectory() as folder:
+            paths = []
+            for i, (_, pixels) in enumerate(named):
+                paths.append(Path(folder) / f"{i:05}.png")
+                Image.fromarray(prepare(pixels)).save(paths[-1])
+            for read in readers.values():
+                answers = read(paths, single)
+                hits = sum(a.strip() == text for a, text in zip(answers, texts, strict=True))
+                cells += f"{_percent(hits, len(named)):>12}"
+        print(f"{title:24}{len(named):>6}{cells}", flush=True)
+    print("tenfold: text right whatever the status; read: status read; right: right among those")
+    if left_out:
+        print(f"left out, not installed: {', '.join(sorted(left_out))}")
+
+
+def time_reading(num_files: int) -> None:
+    """Print what reading costs: start, one glyph, one photo, many files, memory."""
+    test = load_part(None, "test")
+    with tempfile.TemporaryDirectory() as folder:
+        one = Path(folder) / "one.png"
+        Image.fromarray(test.images_NHW[0]).save(one)
+        starts = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            command = [sys.executable, "-m", "tenfold", "read", str(one)]
+            subprocess.run(command, check=True, capture_output=True)
+            starts.append(time.perf_counter() - begin)
+        print(f"one file, from process start   {min(starts):.3f} to {max(starts):.3f} s (5 times)")
+
+        reader = Reader()
+        decoded = [decode_array(image) for image in test.images_NHW[:500]]
+        begin = time.perf_counter()
+        for image in decoded:
+            reader.read_decoded(image, single=True)
+        milliseconds = (time.perf_counter() - begin) / len(decoded) * 1e3
+        print(f"28x28 pixels to answer         {milliseconds:.2f} ms")
+        begin = time.perf_counter()
+        for i in range(500):
+            reader.classifier.classify(frame(test.images_NHW[i] * np.float32(1 / 255))[None])
+        milliseconds = (time.perf_counter() - begin) / 500 * 1e3
+        print(f"framing and network, one glyph {milliseconds:.2f} ms")
+
+        photo = _draw_photo(test.images_NHW)
+        buffer = io.BytesIO()
+        Image.fromarray(photo).save(buffer, "JPEG", quality=92)
+        reader.read(buffer.getvalue())
+        times = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            reading = reader.read(buffer.getvalue())
+            times.append(time.perf_counter() - begin)
+        print(f"12-megapixel photo, warm       {min(times):.3f} s (best of 5): {reading.status}")
+
+        many = Path(folder) / "many"
+        many.mkdir()
+        for i in range(num_files):
+            Image.fromarray(test.images_NHW[i % 10_000]).save(many / f"{i:06}.png")
+        right, begin = 0, time.perf_counter()
+        for i, (_, reading) in enumerate(read_files(list_files([many]))):
+            right += reading.text == str(test.labels_N[i % 10_000])
+        seconds = time.perf_counter() - begin
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        print(
+            f"{num_files:,} PNG files of 28x28       {num_files / seconds:,.0f} a second on "
+            f"{len(os.sched_getaffinity(0))} cores, {_percent(right, num_files)} right, "
+            f"peak {peak:.0f} MB and {children:.0f} MB a worker"
+        )
+
+
+def _draw_photo(images_NHW: Images) -> Pixels:
+    """Four rows of five digits on 4000 x 3000 pixels of unevenly lit paper."""
+    page = np.full((3000, 4000), 225.0, np.float32)
+    for i in range(20):
+        digit = cv2.resize(images_NHW[i], (420, 420), interpolation=cv2.INTER_CUBIC)
+        top, left = 250 + 650 * (i // 5), 350 + 680 * (i % 5)
+        page[top : top + 420, left : left + 420] -= digit * 0.6
+    page *= np.linspace(1, 0.7, 4000, dtype=np.float32)
+    page += np.random.default_rng(0).normal(0, 4, page.shape).astype(np.float32)
+    return np.asarray(cv2.merge([np.clip(page, 0, 255).astype(np.uint8)] * 3))
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f}%" if whole else "-"
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=300, help="images a set")
+    parser.add_argument("--files", type=int, default=10_000, help="files to read in bulk")
+    parser.add_argument("--peers", type=Path, help="a Python with rapidocr-onnxruntime")
+    options = parser.parse_args()
+    compare(build_sets(options.images), options.peers)
+    time_reading(options.files)
+
+
+if __name__ == "__main__":
+    main()
