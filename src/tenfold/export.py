@@ -19,6 +19,7 @@ import tenfold
 from tenfold.configs import NUM_CLASSES
 from tenfold.evaluation.predictions import WHITE
 from tenfold.reading.classifier import FORMAT, INPUT, METADATA_KEY, OUTPUT
+from tenfold.recipes import Recipe
 from tenfold.run import Run
 
 OPSET = 18
@@ -40,12 +41,17 @@ class Normalised(nn.Module):
 
 def build_metadata(run: Run, calibration: dict[str, Any] | None) -> dict[str, Any]:
     """What the file says beside the graph: labels, calibration, card."""
-    rejects = getattr(run.config.recipe.model, "rejects", False)
     return {
-        "labels": [*map(str, range(NUM_CLASSES)), *["none"] * rejects],
+        "labels": list_labels(run.config.recipe),
         "calibration": calibration,
         "card": build_card(run, calibration),
     }
+
+
+def list_labels(recipe: Recipe) -> list[str]:
+    """What a recipe's model answers, in order."""
+    rejects = getattr(recipe.model, "rejects", False)
+    return [*map(str, range(NUM_CLASSES)), *["none"] * rejects]
 
 
 def build_card(run: Run, calibration: dict[str, Any] | None) -> dict[str, Any]:

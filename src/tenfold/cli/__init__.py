@@ -17,7 +17,7 @@ from tenfold.cli.compare import compare
 from tenfold.cli.data import data
 from tenfold.cli.evaluate import evaluate
 from tenfold.cli.export import export
-from tenfold.cli.read import read
+from tenfold.cli.read import STANDARD_INPUT, read
 from tenfold.cli.recipes import recipes
 from tenfold.cli.study import study
 from tenfold.cli.train import train
@@ -63,7 +63,10 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        code = app(arguments, console=Console(), error_console=Console(stderr=True))
+        # To the parser a lone dash looks like an option without a name.
+        given = sys.argv[1:] if arguments is None else arguments
+        tokens = [STANDARD_INPUT if token == "-" else token for token in given]
+        code = app(tokens, console=Console(), error_console=Console(stderr=True))
         sys.stdout.flush()
     except TenfoldError as error:
         return _report_mistake("; ".join([str(error), *getattr(error, "__notes__", ())]))

@@ -3,7 +3,6 @@
 import csv as csv_format
 import io
 import json as json_format
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
     from tenfold.reading.answers import Reading
     from tenfold.reading.bulk import File
 
-STANDARD_INPUT = "-"
+STANDARD_INPUT = "\0-"  # what `main` makes of a lone dash; no file has such a name
+JSON_BEGIN = '{"file": "'
+MAX_LINE = 1_000_000  # characters; a sheet of 4,000 digits has a third of them
 CSV_COLUMNS = ("file", "status", "text", "confidence", "message")
 Flag = Annotated[bool, Parameter(negative=())]
 
@@ -75,7 +76,7 @@ def read(
     write = _write_json if json else _write_csv if csv else _write_text
     pictures = _Pictures(annotate, stages, model)
     num_errors = 0
-    inputs = _list_inputs(files)
+    inputs = _list_inputs(files, out)
     with ExitStack() as stack:
         stream: TextIO = sys.stdout
         is_begun = False
@@ -100,16 +101,16 @@ def read(
     return 1 if num_errors else 0
 
 
-def _list_inputs(arguments: tuple[str, ...]) -> "Iterator[tuple[str, File]]":
+def _list_inputs(arguments: tuple[str, ...], out: Path | None) -> "Iterator[tuple[str, File]]":
     """The name and the file of each input, in order."""
     from tenfold.reading.bulk import list_files
     from tenfold.reading.decoding import read_bytes
 
     for argument in arguments:
         if argument == STANDARD_INPUT:
-            yield STANDARD_INPUT, read_bytes(sys.stdin.buffer)
+            yield "-", read_bytes(sys.stdin.buffer)
         else:
-            for path in list_files([Path(argument)]):
+            for path in list_files([Path(argument)], leave_out=out):
                 yield str(path), path
 
 
@@ -121,7 +122,9 @@ def _write_csv(stream: TextIO, name: str, reading: "Reading") -> None:
     least = min((digit.confidence for digit in reading.digits), default=None)
     confidence = "" if least is None else f"{least:.4f}"
     text = reading.text.replace("\n", " ")
-    stream.write(_format_csv((name, str(reading.status), text, confidence, reading.message or "")))
+    stream.write(
+        _format_csv((_flatten(name), str(reading.status), text, confidence, reading.message or ""))
+    )
 
 
 def _write_text(stream: TextIO, name: str, reading: "Reading") -> None:
@@ -134,6 +137,11 @@ def _write_text(stream: TextIO, name: str, reading: "Reading") -> None:
         stream.write(" ".join(part for part in (f"{name}:", lines[0], note) if part) + "\n")
 
 
+def _flatten(name: str) -> str:
+    """A file's name in one line."""
+    return name.replace("\r", "\\r").replace("\n", "\\n")
+
+
 def _format_csv(values: tuple[Any, ...]) -> str:
     row = io.StringIO()
     csv_format.writer(row, lineterminator="\n").writerow(values)
@@ -141,49 +149,45 @@ def _format_csv(values: tuple[Any, ...]) -> str:
 
 
 def _open_output(path: Path) -> TextIO:
-    """The file for reading what it has and writing more, without an unfinished last line."""
+    """The file for reading what it has and writing more."""
     try:
-        with path.open("a+b") as file:
-            size = file.tell()
-            while size:
-                start = max(0, size - 65536)
-                file.seek(start)
-                end = file.read(size - start).rfind(b"\n")
-                if end >= 0:
-                    size = start + end + 1
-                    break
-                size = start
-            file.truncate(size)
-        return path.open("r+", encoding="utf-8", newline="")
-    except OSError as error:
-        raise ReadingError(
-            f"{path}: expected a file to write to, found: {error.strerror}"
-        ) from error
+        path.touch()
+        return path.open("r+", encoding="utf-8", errors="surrogateescape", newline="\n")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ReadingError(f"{path}: expected a file to write to, found: {reason}") from error
 
 
 def _skip_done(
     stream: TextIO, inputs: "Iterator[tuple[str, File]]", path: Path, *, is_csv: bool
 ) -> bool:
-    """Leave out the inputs that the file has already; whether it has any line.
+    """Leave out the inputs that the file has already, and a last line without its end.
 
-    Raises ReadingError if it was written for other inputs.
+    Whether it has any line is returned. Raises ReadingError if it was written for other inputs.
     """
-    num_lines = 0
-    for line in stream:
+    header = _format_csv(CSV_COLUMNS)
+    num_lines = num_bytes = 0
+    while line := stream.readline(MAX_LINE):
+        is_header = is_csv and num_lines == 0
+        begin = header if is_csv else JSON_BEGIN
+        if num_lines == 0 and not (line.startswith(begin) or begin.startswith(line)):
+            raise ReadingError(f"{path}: expected what tenfold read wrote, found another file")
+        if not line.endswith("\n"):
+            break  # whoever wrote it was stopped
         num_lines += 1
-        if is_csv and num_lines == 1:
-            if line != _format_csv(CSV_COLUMNS):
-                raise ReadingError(f"{path}: expected CSV of tenfold read, found another file")
+        num_bytes += len(line.encode("utf-8", errors="surrogateescape"))
+        if is_header:
             continue
         found = _find_name(line, is_csv=is_csv)
         name, _ = next(inputs, (None, b""))
-        if found is None or found != name:
+        if found is None or name is None or found != (_flatten(name) if is_csv else name):
             raise ReadingError(
                 f"{path}: line {num_lines}: expected what was read of {name or 'no more files'}, "
                 f"found {'another file' if found is None else found}. Name another file with --out."
             )
-    stream.seek(0, os.SEEK_END)
-    num_done = num_lines - is_csv
+    stream.seek(num_bytes)
+    stream.truncate()
+    num_done = num_lines - (is_csv and num_lines > 0)
     if num_done > 0:
         print(f"{path} has {num_done} readings; going on after them", file=sys.stderr)
     return num_lines > 0
@@ -213,7 +217,7 @@ class _Pictures:
 
         decoded = decode(read_bytes(file) if isinstance(file, Path) else file)
         reader = Reader(self.model)
-        stem = "standard-input" if name == STANDARD_INPUT else Path(name).stem
+        stem = "standard-input" if name == "-" else Path(name).stem
         try:
             if self.annotated is not None:
                 image = annotate(decoded, reading, reader.classifier.thresholds.read)

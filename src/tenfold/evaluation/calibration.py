@@ -53,17 +53,18 @@ def calibrate(
     temperature = fit_temperature(logits_NK, labels_N)
     clean = soften(clean_NK, temperature)
     everything = soften(logits_NK, temperature)
-    read = choose_read_threshold(clean, everything, labels_N)
     not_digit = 1.0
     if everything.shape[1] > NUM_CLASSES:
         not_digit = float(np.quantile(clean[:, NUM_CLASSES], 1 - MOST_CALLED_NONE))
         not_digit = max(not_digit, 0.5)
+    found = {"temperature": temperature, "read": 0.0, "not_digit": not_digit}
+    confidences_N = read_confidences(model, recipe, found, validation)
+    read = choose_read_threshold(confidences_N, everything, labels_N)
     is_right_N = clean.argmax(axis=1) == validation.labels_N
     return {
-        "temperature": temperature,
+        **found,
         "read": read,
-        "not_digit": not_digit,
-        "turned_away": float((clean[:, :NUM_CLASSES].max(axis=1) < read).mean()),
+        "turned_away": float((confidences_N < read).mean()),
         "calibration_error": measure_calibration_error(clean.max(axis=1), is_right_N),
         "calibration_error_before": measure_calibration_error(
             soften(clean_NK, 1.0).max(axis=1), is_right_N
@@ -95,14 +96,32 @@ def soften(logits_NK: Logits, temperature: float) -> npt.NDArray[np.float64]:
     return probabilities_NK
 
 
+def read_confidences(
+    model: nn.Module, recipe: Recipe, found: dict[str, float], validation: LabelledImages
+) -> npt.NDArray[np.float64]:
+    """How sure reading is of each clean image, without knowing that it shows one digit.
+
+    0 where it does not find one digit. The images go the whole way from pixels, as users' do.
+    """
+    from tenfold.export import dump_onnx, list_labels
+    from tenfold.reading.classifier import Classifier
+    from tenfold.reading.decoding import decode_array
+    from tenfold.reading.reader import Reader
+
+    metadata = {"labels": list_labels(recipe), "calibration": found, "card": {}}
+    reader = Reader(Classifier(dump_onnx(model, metadata), "the model"))
+    readings = [reader.read_decoded(decode_array(image)) for image in validation.images_NHW]
+    return np.array([one.digits[0].confidence if len(one.text) == 1 else 0.0 for one in readings])
+
+
 def choose_read_threshold(
-    clean_NK: npt.NDArray[np.float64], everything_NK: npt.NDArray[np.float64], labels_N: Labels
+    clean_N: npt.NDArray[np.float64], everything_NK: npt.NDArray[np.float64], labels_N: Labels
 ) -> float:
     """The least threshold with which RIGHT_IF_READ of what is read is right, if that is affordable.
 
-    What it may cost at most is MOST_TURNED_AWAY of the clean images.
+    `clean_N` are confidences of clean digits, of which MOST_TURNED_AWAY may lie below it.
     """
-    highest = float(np.quantile(clean_NK[:, :NUM_CLASSES].max(axis=1), MOST_TURNED_AWAY))
+    highest = float(np.quantile(clean_N, MOST_TURNED_AWAY))
     digits_N = everything_NK[:, :NUM_CLASSES].argmax(axis=1)
     confidences_N = everything_NK[:, :NUM_CLASSES].max(axis=1)
     order = np.argsort(-confidences_N, kind="stable")

@@ -24,27 +24,49 @@ File = Path | bytes
 _reader: Reader | None = None  # a worker's own
 
 
-def list_files(arguments: Iterable[Path]) -> Iterator[Path]:
+def list_files(arguments: Iterable[Path], *, leave_out: Path | None = None) -> Iterator[Path]:
     """The files that paths name: of a folder all that lie below it, sorted by name.
 
-    Names that begin with a dot are left out, for they are what file browsers leave behind. A path
-    where nothing is comes as it is, and reading it says so.
+    Names that begin with a dot are left out, for they are what file browsers leave behind, and so
+    is `leave_out`, the file that results go to. A path where nothing is comes as it is, and reading
+    it says so. A link to a folder above is not followed.
     """
     for path in arguments:
-        if path.is_dir():
-            yield from _walk(path)
+        if _is_folder(path):
+            yield from _walk(path, (), leave_out)
         else:
             yield path
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    with os.scandir(folder) as entries:
-        found = sorted((one.name, one.is_dir()) for one in entries if not one.name.startswith("."))
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that is too long
+        return False
+
+
+def _walk(folder: Path, above: tuple[str, ...], leave_out: Path | None) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(
+                (one.name, one.is_dir()) for one in entries if not one.name.startswith(".")
+            )
+    except OSError:  # a folder that may not be listed: reading it says so
+        yield folder
+        return
     for name, is_folder in found:
+        path = folder / name
         if is_folder:
-            yield from _walk(folder / name)
-        else:
-            yield folder / name
+            yield from _walk(path, (*above, real), leave_out)
+        elif leave_out is None or not _is_same(path, leave_out):
+            yield path
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return path.name == other.name and os.path.realpath(path) == os.path.realpath(other)
 
 
 def read_files(

@@ -57,8 +57,9 @@ def read_bytes(source: Path | BinaryIO) -> bytes:
                 data = file.read(MAX_FILE_BYTES + 1)
         else:
             data = source.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ImageError(f"expected a file that can be read, found: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # a name with a null byte is no name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ImageError(f"expected a file that can be read, found: {reason}") from error
     return data
 
 

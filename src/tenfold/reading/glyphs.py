@@ -26,6 +26,8 @@ WIDEST_GAP = 0.25  # of the glyph's longer side, between its parts
 LOWEST_BODY = 0.45  # lower marks are dots, dashes, or parts of others
 NARROWEST_PIECE = 0.22
 LONGEST_STROKE = 1.6
+SMALLEST_PX = 4  # smaller marks are legible to nobody
+BAR_SHARE = 0.15  # of the image's other side, at most
 STRAIGHT_SHARE = 0.12  # of its length: a mark along an axis that is narrower is a piece of a line
 MAX_CUTS = 16
 SEAM_ROWS = 48  # cuts are sought on a copy of this height
@@ -120,13 +122,13 @@ class Scene:
             return []
         marks = self.marks
         usual = self._find_usual_height()
-        is_candidate_M = ~self.is_strip_M & (self.sizes_M >= 0.08 * usual)
+        is_candidate_M = ~self.is_strip_M & (self.sizes_M >= max(0.08 * usual, SMALLEST_PX))
         # Pieces of lines that are no whole line: straight, and longer than a digit or at the edge.
         thickness_M = np.minimum(self.widths_M, self.heights_M)
         is_straight_M = thickness_M < STRAIGHT_SHARE * self.sizes_M
         is_long_M = self.sizes_M > LONGEST_STROKE * usual
         is_candidate_M &= ~(is_straight_M & (is_long_M | (self.on_edge_M & (self.sizes_M > usual))))
-        is_candidate_M[self.main] = True
+        is_candidate_M &= ~self._find_bars()
         is_body_M = is_candidate_M & (self.heights_M >= LOWEST_BODY * usual)
         groups = [[int(i)] for i in np.flatnonzero(is_body_M)]
         boxes = [marks.boxes_M4[group[0]] for group in groups]
@@ -143,6 +145,15 @@ class Scene:
                 groups[owner].append(int(i))
                 boxes[owner] = _unite(boxes[owner], box)
         return [[self.cut(groups[i]) for i in line] for line in _sort_into_lines(boxes, usual)]
+
+    def _find_bars(self) -> npt.NDArray[np.bool_]:
+        """Which marks are straight bars from edge to edge: shadows' edges, lines that were left."""
+        height, width = self.ink.strength_HW.shape
+        left, top, right, bottom = self.marks.boxes_M4.T
+        is_upright_M = (top <= 1) & (bottom >= height - 1) & (self.widths_M < BAR_SHARE * width)
+        is_level_M = (left <= 1) & (right >= width - 1) & (self.heights_M < BAR_SHARE * height)
+        is_bar_M: npt.NDArray[np.bool_] = is_upright_M | is_level_M
+        return is_bar_M
 
     def _find_usual_height(self) -> float:
         """How high the image's digits are: the median over marks, each as heavy as its area."""

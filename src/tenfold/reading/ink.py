@@ -23,6 +23,7 @@ CUT_OUT_PX = 64
 WIDEST_STROKE = 0.3
 # Differences of fewer grey levels are noise, compression or the paper's own structure.
 FAINTEST = 10.0
+CLEAR = 80.0  # so many grey levels are ink, however uneven the paper is
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Ink:
     @property
     def is_blank(self) -> bool:
         """Whether nothing stands out from the paper."""
-        return self.contrast < max(FAINTEST, 4 * self.noise)
+        return self.contrast < max(FAINTEST, min(4 * self.noise, CLEAR))
 
 
 def find_ink(pixels_HWC: npt.NDArray[np.uint8], *, is_dark: bool | None = None) -> Ink:

@@ -118,7 +118,13 @@ def _find_lines_along(mask_HW: Mask, is_row: bool) -> tuple[Mask | None, float]:
         is_line[i] = is_piece_HW.any(axis=0 if is_row else 1).mean() >= LINE_INK
     if not is_line.any():
         return None, 0.0
-    return is_line[labels_HW].astype(np.uint8), float(np.median(thickness[is_line]))
+    usual = float(np.median(thickness[is_line]))
+    lines_HW = is_line[labels_HW].astype(np.uint8)
+    # A wide stroke that crosses a line is connected with it, but far thicker.
+    strokes_HW = cv2.morphologyEx(
+        lines_HW, cv2.MORPH_OPEN, _make_bar(round(2 * usual) + 4, not is_row)
+    )
+    return lines_HW & (1 - strokes_HW), usual
 
 
 def _take_out(mask_HW: Mask, lines_HW: Mask, thickness: int, is_row: bool) -> Mask:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tenfold.errors import ImageError
+from tenfold.errors import ImageError, MissingExtraError
 from tenfold.reading.answers import ReadDigit, Reading, Status
 from tenfold.reading.choosing import CUT_COST, LOW, Candidate, choose_digits
 from tenfold.reading.classifier import Classifier, load_classifier
@@ -48,14 +48,14 @@ NOTHING = "nothing stands out from the paper"
 class Reader:
     """Reads handwritten digits from images.
 
-    `model` is a file that `tenfold export` wrote, by default the model that Tenfold brings along.
+    `model` is a file that `tenfold export` wrote, or a loaded one, by default Tenfold's own.
     `threads` is how many a network's layer uses. Raises ModelError for a file that cannot be used.
     """
 
-    def __init__(self, model: str | Path | None = None, *, threads: int = 1) -> None:
-        self.classifier: Classifier = load_classifier(
-            None if model is None else Path(model), threads
-        )
+    def __init__(self, model: str | Path | Classifier | None = None, *, threads: int = 1) -> None:
+        if not isinstance(model, Classifier):
+            model = load_classifier(None if model is None else Path(model), threads)
+        self.classifier = model
 
     def read(
         self,
@@ -70,7 +70,7 @@ class Reader:
         """
         try:
             return self.read_decoded(_decode(source), single=single)
-        except ImageError as error:
+        except (ImageError, MissingExtraError) as error:
             return Reading(Status.ERROR, message=str(error))
 
     def read_decoded(self, decoded: Decoded, *, single: bool = False) -> Reading:
@@ -149,6 +149,8 @@ class Reader:
         tallest = max(one.glyph.height for one in everything)
 
         def is_strange(one: Candidate) -> bool:
+            if one.glyph.height <= LOW * tallest:  # a dot, a dash, a comma: or a clear digit
+                return one.confidence < thresholds.read
             return one.strangeness >= thresholds.not_digit
 
         tall = [one for one in everything if one.glyph.height > LOW * tallest]

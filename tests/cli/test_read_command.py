@@ -1,0 +1,461 @@
+"""`tenfold read`: what it prints and writes, what it refuses, and how it goes on."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tenfold
+from tenfold.cli import main
+from tenfold.data.mnist import LabelledImages
+from tenfold.reading.answers import Status
+
+TENFOLD = [sys.executable, "-m", "tenfold"]
+NO_IMAGE = "expected an image (PNG, JPEG, WebP, BMP, TIFF, GIF, PGM, PPM or HEIC), found none"
+NO_FILE = "expected a file that can be read, found: No such file or directory"
+BLANK = "nothing stands out from the paper"
+STAGES = [
+    "1-decoded",
+    "2-bright-ink",
+    "3-without-paper",
+    "4-cut",
+    "5-boxed",
+    "6-centred",
+    "7-network",
+]
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def folder(test_images: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Here: scans/ with a 7, a 2 in a folder below, and a blank page; lines.png of two lines."""
+    (tmp_path / "scans/more").mkdir(parents=True)
+    images_NHW = 255 - test_images.images_NHW
+    Image.fromarray(images_NHW[0]).save(tmp_path / "scans/a.png")
+    Image.fromarray(images_NHW[1]).save(tmp_path / "scans/more/a.png")
+    Image.new("L", (60, 60), 230).save(tmp_path / "scans/z.png")
+    page_HW = np.full((150, 220), 240, np.uint8)
+    for number, (top, left) in enumerate([(10, 20), (10, 120), (85, 20), (85, 120)]):
+        page_HW[top : top + 56, left : left + 56] = np.minimum(
+            240, images_NHW[number].repeat(2, axis=0).repeat(2, axis=1)
+        )
+    Image.fromarray(page_HW).save(tmp_path / "lines.png")
+    (tmp_path / "notes.txt").write_text("no image at all\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def read_rows(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text)))
+
+
+def read_lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def give_input(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_text_is_a_line_for_each_file_and_more_for_lines_of_digits(
+    folder: Path, capsys: Capture
+) -> None:
+    assert main(["read", "scans", "lines.png"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == (
+        f"scans/a.png: 7\nscans/more/a.png: 2\nscans/z.png: (blank: {BLANK})\n"
+        "lines.png:\n  72\n  10\n"
+    )
+    assert printed.err == ""
+
+
+def test_what_is_no_image_is_told_in_its_line_and_by_the_exit_code(
+    folder: Path, capsys: Capture
+) -> None:
+    assert main(["read", "notes.txt", "scans/a.png", "none.png"]) == 1
+    assert capsys.readouterr().out == (
+        f"notes.txt: (error: {NO_IMAGE})\nscans/a.png: 7\nnone.png: (error: {NO_FILE})\n"
+    )
+
+
+def test_what_is_not_certain_is_noted(
+    folder: Path, test_images: LabelledImages, capsys: Capture
+) -> None:
+    reader = tenfold.Reader()
+    readings = [reader.read(image_HW) for image_HW in test_images.images_NHW[:300]]
+    number = [reading.status for reading in readings].index(Status.UNCERTAIN)
+    path, reading = folder / "doubt.png", readings[number]
+    Image.fromarray(test_images.images_NHW[number]).save(path)
+    assert main(["read", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: {reading.text} (uncertain: {reading.message})\n"
+
+
+def test_letters_are_not_digits(folder: Path, capsys: Capture) -> None:
+    page_HW = np.full((120, 120), 255, np.uint8)
+    page_HW[20:100, 55:65] = page_HW[55:65, 20:100] = 0  # a plus
+    Image.fromarray(page_HW).save("plus.png")
+    assert main(["read", "plus.png"]) == 0
+    message = "what is written does not look like digits"
+    assert capsys.readouterr().out == f"plus.png: (not digits: {message})\n"
+    assert main(["read", "plus.png", "--csv"]) == 0
+    [_, row] = read_rows(capsys.readouterr().out)
+    assert row[:3] == ["plus.png", "not_digits", ""]
+    assert row[4] == message
+
+
+def test_json_is_an_object_a_line(folder: Path, capsys: Capture) -> None:
+    assert main(["read", "scans", "notes.txt", "lines.png", "--json"]) == 1
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    lines = read_lines(printed.out)
+    assert [line["file"] for line in lines] == [
+        "scans/a.png",
+        "scans/more/a.png",
+        "scans/z.png",
+        "notes.txt",
+        "lines.png",
+    ]
+    for line in lines:
+        assert list(line) == ["file", "status", "text", "digits", "message"]
+        for digit in line["digits"]:
+            assert list(digit) == ["digit", "confidence", "box"]
+    assert lines[0] == {"file": "scans/a.png", **tenfold.Reader().read("scans/a.png").to_json()}
+    assert lines[2] == {
+        "file": "scans/z.png",
+        "status": "blank",
+        "text": "",
+        "digits": [],
+        "message": BLANK,
+    }
+    assert (lines[3]["status"], lines[3]["message"]) == ("error", NO_IMAGE)
+    assert lines[4]["text"] == "72\n10"
+    assert len(lines[4]["digits"]) == 4
+
+
+def test_csv_is_a_header_and_a_line_for_each_file(folder: Path, capsys: Capture) -> None:
+    shutil.copy("scans/a.png", 'a, "b".png')
+    assert main(["read", "lines.png", 'a, "b".png', "notes.txt", "--csv"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("\n") == 4
+    rows = read_rows(out)
+    least = min(digit.confidence for digit in tenfold.Reader().read("lines.png").digits)
+    assert rows[0] == ["file", "status", "text", "confidence", "message"]
+    assert rows[1][:4] == ["lines.png", rows[1][1], "72 10", f"{least:.4f}"]
+    assert rows[2][:3] == ['a, "b".png', "read", "7"]
+    assert rows[3] == ["notes.txt", "error", "", "", NO_IMAGE]
+
+
+def test_one_digit_may_be_known(folder: Path, capsys: Capture) -> None:
+    assert main(["read", "lines.png", "--single", "--json"]) == 0
+    [line] = read_lines(capsys.readouterr().out)
+    assert len(line["digits"]) == 1
+
+
+def test_standard_input_is_an_image(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After --, for the parser takes - alone for an option: see the next test."""
+    give_input(monkeypatch, Path("scans/a.png").read_bytes())
+    assert main(["read", "scans/more", "--json", "--", "-"]) == 0
+    first, second = read_lines(capsys.readouterr().out)
+    assert (first["file"], first["text"]) == ("scans/more/a.png", "2")
+    assert (second["file"], second["text"]) == ("-", "7")
+    give_input(monkeypatch, b"")
+    assert main(["read", "--", "-"]) == 1
+    assert capsys.readouterr().out == "-: (error: expected an image, found an empty file)\n"
+
+
+def test_standard_input_is_a_dash(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_input(monkeypatch, Path("scans/a.png").read_bytes())
+    assert main(["read", "-"]) == 0
+    assert capsys.readouterr().out == "-: 7\n"
+
+
+def test_a_folder_without_files_has_nothing_to_read(folder: Path, capsys: Capture) -> None:
+    (folder / "empty").mkdir()
+    (folder / "empty/.hidden.png").touch()
+    assert main(["read", "empty"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("", "expected images or folders to read, found none. Try: tenfold read a.png"),
+        ("--json", "expected images or folders to read, found none. Try: tenfold read a.png"),
+        ("scans --json --csv", "expected --json or --csv, found both"),
+        ("scans --out o.txt", "--out: expected --json or --csv with it, found neither"),
+        (
+            "scans --stages way",
+            "--stages: expected --single with it, for it shows the way to one digit",
+        ),
+        ("scans --model m.onnx", "m.onnx: expected a model file, found: No such file or directory"),
+        ("scans --model scans/a.png", "scans/a.png: expected an ONNX"),
+        (
+            "scans --json --out scans",
+            "scans: expected a file to write to, found: Is a directory",
+        ),
+        (
+            "scans --csv --out no/o.csv",
+            "no/o.csv: expected a file to write to, found: No such file or directory",
+        ),
+        ("scans --jsn", "Unknown option: --jsn."),
+        ("scans --no-json", "Unknown option: --no-json."),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    folder: Path, capsys: Capture, command: str, message: str
+) -> None:
+    before = sorted(folder.rglob("*"))
+    assert main(["read", *command.split()]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"tenfold: {message}")
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("flag", ["--annotate", "--stages"])
+def test_a_folder_for_pictures_that_is_a_file_is_told(
+    folder: Path, capsys: Capture, flag: str
+) -> None:
+    assert main(["read", "scans/a.png", "--single", flag, "notes.txt"]) == 2
+    assert capsys.readouterr().err == (
+        "tenfold: notes.txt: expected a folder to write pictures to, found: "
+        f"{'File exists' if flag == '--annotate' else 'Not a directory'}\n"
+    )
+    assert Path("notes.txt").read_text() == "no image at all\n"
+
+
+@pytest.mark.parametrize("format", ["--json", "--csv"])
+def test_an_output_that_was_stopped_is_gone_on_with(
+    folder: Path, capsys: Capture, format: str
+) -> None:
+    command = ["read", "scans", "lines.png", format]
+    assert main(command) == 0
+    expected = capsys.readouterr().out
+    assert main([*command, "--out", "out"]) == 0
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "")
+    out = Path("out")
+    assert out.read_text() == expected
+    is_csv = format == "--csv"
+    for length in range(0, len(expected), 17):
+        out.write_text(expected[:length])
+        num_done = max(0, expected[:length].count("\n") - is_csv)
+        assert main([*command, "--out", "out"]) == 0
+        assert out.read_text() == expected
+        note = f"out has {num_done} readings; going on after them\n" if num_done else ""
+        assert capsys.readouterr().err == note
+
+
+def test_an_unfinished_line_may_be_long(folder: Path) -> None:
+    assert main(["read", "scans/a.png", "--json", "--out", "out"]) == 0
+    first = Path("out").read_text()
+    Path("out").write_text(first + '{"file": "' + 200_000 * "x")
+    assert main(["read", "scans", "--json", "--out", "out"]) == 0
+    assert Path("out").read_text().startswith(first)
+    assert len(read_lines(Path("out").read_text())) == 3
+
+
+def test_more_files_than_before_are_added(folder: Path, capsys: Capture) -> None:
+    assert main(["read", "scans/a.png", "--json", "--out", "out"]) == 0
+    assert main(["read", "scans/a.png", "notes.txt", "--json", "--out", "out"]) == 1
+    names = [line["file"] for line in read_lines(Path("out").read_text())]
+    assert names == ["scans/a.png", "notes.txt"]
+
+
+def test_files_that_are_done_are_not_read_again(folder: Path) -> None:
+    assert main(["read", "scans", "--json", "--out", "out"]) == 0
+    before = Path("out").read_text()
+    for path in Path("scans").rglob("*.png"):
+        path.write_bytes(b"")
+    assert main(["read", "scans", "--json", "--out", "out", "--annotate", "boxes"]) == 0
+    assert Path("out").read_text() == before
+    assert not Path("boxes").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (
+            "lines.png --json --out out",
+            "out: line 1: expected what was read of lines.png, found scans/a.png. "
+            "Name another file with --out.",
+        ),
+        (
+            "scans/a.png scans/z.png --json --out out",
+            "out: line 2: expected what was read of scans/z.png, found scans/more/a.png. "
+            "Name another file with --out.",
+        ),
+        (
+            "scans/a.png --json --out out",
+            "out: line 2: expected what was read of no more files, found scans/more/a.png. "
+            "Name another file with --out.",
+        ),
+        ("scans --csv --out out", "out: expected what tenfold read wrote, found another file"),
+        (
+            "scans --json --out notes.txt",
+            "notes.txt: expected what tenfold read wrote, found another file",
+        ),
+    ],
+)
+def test_an_output_of_other_files_is_refused(
+    folder: Path, capsys: Capture, command: str, message: str
+) -> None:
+    assert main(["read", "scans", "--json", "--out", "out"]) == 0
+    before = Path("out").read_bytes(), Path("notes.txt").read_bytes()
+    capsys.readouterr()
+    assert main(["read", *command.split()]) == 2
+    printed = capsys.readouterr()
+    assert printed.err == f"tenfold: {message}\n"
+    assert printed.out == ""
+    assert (Path("out").read_bytes(), Path("notes.txt").read_bytes()) == before
+
+
+def test_a_file_that_is_refused_keeps_its_last_line(folder: Path) -> None:
+    Path("notes.txt").write_text("my notes\nwithout a line's end")
+    assert main(["read", "scans", "--json", "--out", "notes.txt"]) == 2
+    assert Path("notes.txt").read_text() == "my notes\nwithout a line's end"
+
+
+def test_a_file_of_one_line_is_not_overwritten(folder: Path) -> None:
+    Path("notes.txt").write_text("my notes")
+    assert main(["read", "scans", "--json", "--out", "notes.txt"]) == 2
+    assert Path("notes.txt").read_text() == "my notes"
+
+
+def test_a_file_that_is_no_text_is_refused(folder: Path) -> None:
+    before = Path("lines.png").read_bytes()
+    assert main(["read", "scans", "--json", "--out", "lines.png"]) == 2
+    assert Path("lines.png").read_bytes() == before
+
+
+def add_line_break(folder: Path) -> None:
+    Path("names").mkdir()
+    shutil.copy("scans/a.png", "names/a\nb.png")
+    shutil.copy("scans/a.png", "names/c.png")
+
+
+def add_bytes(folder: Path) -> None:
+    Path("names").mkdir()
+    shutil.copy("scans/a.png", os.fsdecode(b"names/\xff.png"))
+    shutil.copy("scans/a.png", "names/é.png")
+
+
+@pytest.mark.parametrize("add", [add_line_break, add_bytes])
+def test_any_name_can_be_gone_on_with_in_json(folder: Path, add: Callable[[Path], None]) -> None:
+    add(folder)
+    for _ in range(2):
+        assert main(["read", "names", "--json", "--out", "out"]) == 0
+        lines = read_lines(Path("out").read_text())
+        assert len(lines) == 2
+        assert all(line["text"] == "7" for line in lines)
+
+
+def test_a_name_with_a_line_break_can_be_gone_on_with_in_csv(folder: Path) -> None:
+    add_line_break(folder)
+    for _ in range(2):
+        assert main(["read", "names", "--csv", "--out", "out"]) == 0
+        assert len(read_rows(Path("out").read_text())) == 3
+
+
+def test_a_name_that_is_not_utf_8_can_be_written_as_csv(folder: Path) -> None:
+    add_bytes(folder)
+    assert main(["read", "names", "--csv", "--out", "out"]) == 0
+
+
+def test_the_output_is_not_read(folder: Path) -> None:
+    assert main(["read", "scans", "--json", "--out", "scans/out.jsonl"]) == 0
+    assert len(read_lines(Path("scans/out.jsonl").read_text())) == 3
+
+
+def test_a_name_that_is_too_long_is_told(folder: Path) -> None:
+    assert main(["read", 300 * "x"]) in (1, 2)
+
+
+def test_annotated_images_of_one_name_lie_beside_one_another(folder: Path) -> None:
+    assert main(["read", "scans", "notes.txt", "--annotate", "boxes"]) == 1
+    expected = ["a-2.png", "a.png", "z.png"]  # what is no image has no picture
+    assert sorted(path.name for path in Path("boxes").iterdir()) == expected
+    pictures = {path.name: path.read_bytes() for path in Path("boxes").iterdir()}
+    assert pictures["a.png"] != pictures["a-2.png"]
+    assert main(["read", "scans/a.png", "--annotate", "boxes"]) == 0
+    assert Path("boxes/a-3.png").read_bytes() == pictures["a.png"]
+    for name, data in pictures.items():
+        assert Path("boxes", name).read_bytes() == data
+    with Image.open("boxes/a.png") as picture:
+        assert picture.width == 8 * 28
+
+
+def test_stages_of_one_name_lie_beside_one_another(folder: Path) -> None:
+    assert main(["read", "scans", "--single", "--stages", "deep/way"]) == 0
+    folders = sorted(Path("deep/way").iterdir())
+    assert [path.name for path in folders] == ["a", "a-2", "z"]
+    for path, expected in zip(folders, (STAGES, STAGES, STAGES[:3]), strict=True):
+        assert sorted(picture.stem for picture in path.iterdir()) == expected
+    pixels = []
+    for name in ("a", "a-2"):
+        with Image.open(f"deep/way/{name}/1-decoded.png") as picture:
+            pixels.append(np.asarray(picture)[:, :, 0])
+    for name, found_HW in zip(("scans/a.png", "scans/more/a.png"), pixels, strict=True):
+        with Image.open(name) as picture:
+            np.testing.assert_array_equal(found_HW, np.asarray(picture))
+
+
+def test_pictures_of_standard_input_have_a_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_input(monkeypatch, Path("scans/a.png").read_bytes())
+    command = ["read", "--single", "--annotate", "boxes", "--stages", "way", "--", "-"]
+    assert main(command) == 0
+    assert [path.name for path in Path("boxes").iterdir()] == ["standard-input.png"]
+    assert [path.name for path in Path("way").iterdir()] == ["standard-input"]
+
+
+def test_help_begins_with_an_example(capsys: Capture) -> None:
+    assert main(["read", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("Example: tenfold read ")
+
+
+def test_a_reader_of_the_output_that_leaves_is_no_error(folder: Path) -> None:
+    command = subprocess.Popen(
+        [*TENFOLD, "read", *(20 * ["scans"]), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert command.stdout is not None
+    assert command.stderr is not None
+    command.stdout.close()
+    assert command.stderr.read() == b""
+    command.stderr.close()
+    assert command.wait() == 1
+
+
+def test_reading_imports_nothing_of_the_workshop(folder: Path) -> None:
+    script = (
+        "import sys; from tenfold.cli import main\n"
+        "code = main(sys.argv[1:])\n"
+        "print(*sorted({'torch', 'onnx', 'onnxscript', 'scipy', 'matplotlib', 'safetensors',"
+        " 'jinja2'} & sys.modules.keys()))\n"
+        "sys.exit(code)\n"
+    )
+    command = ["read", "scans", "--single", "--annotate", "boxes", "--stages", "way"]
+    ran = subprocess.run(
+        [sys.executable, "-c", script, *command], check=True, capture_output=True, text=True
+    )
+    assert ran.stdout.splitlines()[0] == "scans/a.png: 7"
+    assert ran.stdout.splitlines()[-1] == ""
+    assert ran.stderr == ""

@@ -1,0 +1,153 @@
+"""Many files: which they are, and their readings in order, whoever reads them."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tenfold
+from tenfold.data.mnist import LabelledImages
+from tenfold.errors import ModelError
+from tenfold.reading.answers import Status
+from tenfold.reading.bulk import FEWEST_FOR_PROCESSES, count_cores, list_files, read_files
+
+
+@pytest.fixture(scope="module")
+def folder(test_images: LabelledImages, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """340 PNG files of one digit each; but one has two, one is damaged, one empty."""
+    folder = tmp_path_factory.mktemp("digits")
+    for number, image_HW in enumerate(test_images.images_NHW[:340]):
+        Image.fromarray(image_HW).save(folder / f"{number:03}.png")
+    Image.fromarray(np.tile(test_images.images_NHW[0], 2)).save(folder / "020.png")
+    damaged = folder / "100.png"
+    damaged.write_bytes(damaged.read_bytes()[:90])
+    (folder / "333.png").write_bytes(b"")
+    return folder
+
+
+def test_folders_are_listed_by_name_with_what_lies_below(tmp_path: Path) -> None:
+    for name in ("b.png", "a/z.png", "a/b/c.jpg", "a.png", "10.png", "9.png", "empty/", "C.png"):
+        path = tmp_path / name
+        if name.endswith("/"):
+            path.mkdir()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    expected = ["10.png", "9.png", "C.png", "a/b/c.jpg", "a/z.png", "a.png", "b.png"]
+    assert list(list_files([tmp_path])) == [tmp_path / name for name in expected]
+
+
+def test_files_that_file_browsers_leave_behind_are_left_out(tmp_path: Path) -> None:
+    for name in (".DS_Store", ".hidden/a.png", "sub/.b.png", "sub/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(list_files([tmp_path])) == [tmp_path / "sub/b.png"]
+    # Unless they are named.
+    named = [tmp_path / ".DS_Store", tmp_path / ".hidden"]
+    assert list(list_files(named)) == [tmp_path / ".DS_Store", tmp_path / ".hidden/a.png"]
+
+
+def test_arguments_stay_in_their_order_and_missing_ones_come_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/1.png").touch()
+    (tmp_path / "a.png").touch()
+    paths = [tmp_path / "b", tmp_path / "none.png", tmp_path / "a.png", tmp_path / "b"]
+    expected = ["b/1.png", "none.png", "a.png", "b/1.png"]
+    assert list(list_files(paths)) == [tmp_path / name for name in expected]
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/1.png").touch()
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list/folder").symlink_to(tmp_path / "real")
+    (tmp_path / "list/file.png").symlink_to(tmp_path / "real/1.png")
+    (tmp_path / "list/broken.png").symlink_to(tmp_path / "nowhere")
+    names = ["broken.png", "file.png", "folder/1.png"]
+    assert list(list_files([tmp_path / "list"])) == [tmp_path / "list" / name for name in names]
+
+
+def test_a_link_to_a_folder_above_does_not_lead_in_circles(tmp_path: Path) -> None:
+    (tmp_path / "1.png").touch()
+    (tmp_path / "self").symlink_to(tmp_path)
+    assert list(list_files([tmp_path])) == [tmp_path / "1.png"]
+
+
+def test_a_name_that_no_file_can_have_comes_as_it_is() -> None:
+    path = Path(300 * "x")
+    assert list(list_files([path])) == [path]
+
+
+def test_files_that_cannot_be_read_give_a_reading(tmp_path: Path) -> None:
+    [(file, reading)] = read_files([tmp_path / "none.png"])
+    assert file == tmp_path / "none.png"
+    assert reading.status == Status.ERROR
+    assert reading.message == "expected a file that can be read, found: No such file or directory"
+    [(_, reading)] = read_files([tmp_path])
+    assert reading.message == "expected a file that can be read, found: Is a directory"
+
+
+def test_bytes_are_files_too(test_images: LabelledImages, folder: Path) -> None:
+    data = (folder / "000.png").read_bytes()
+    [(file, reading), (path, same)] = read_files([data, folder / "000.png"])
+    assert file == data
+    assert path == folder / "000.png"
+    assert reading == same
+    assert reading.text == str(test_images.labels_N[0])
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_many_files_are_read_by_processes_as_they_are_one_by_one(
+    folder: Path, single: bool
+) -> None:
+    files = list(list_files([folder]))
+    assert len(files) > FEWEST_FOR_PROCESSES
+    reader = tenfold.Reader()
+    expected = [(file, reader.read(file, single=single)) for file in files]
+    found = list(read_files(files, single=single, processes=2))
+    assert found == expected
+    assert len(found[20][1].digits) == (1 if single else 2)
+    statuses = [reading.status for _, reading in found]
+    assert [i for i, status in enumerate(statuses) if status == Status.ERROR] == [100, 333]
+    for (_, one), (_, other) in zip(found, expected, strict=True):
+        for digit, same in zip(one.digits, other.digits, strict=True):
+            np.testing.assert_array_equal(digit.image, same.image)
+
+
+def test_files_are_taken_as_they_are_needed(folder: Path) -> None:
+    """Of 3,400 files, of which 400 are asked for."""
+    taken: list[Path] = []
+
+    def take() -> Iterator[Path]:
+        for path in 10 * sorted(folder.iterdir()):
+            taken.append(path)
+            yield path
+
+    readings = read_files(take(), processes=2)
+    names = [file for file, _ in itertools.islice(readings, 400)]
+    assert names == taken[:400]
+    assert len(taken) < 1200
+
+
+def test_one_process_reads_as_many(folder: Path) -> None:
+    files = sorted(folder.iterdir()) * 2
+    reader = tenfold.Reader()
+    found = list(itertools.islice(read_files(files, processes=1), 5))
+    assert found == [(file, reader.read(file)) for file in files[:5]]
+
+
+def test_no_files_give_no_readings() -> None:
+    assert list(read_files([])) == []
+
+
+def test_a_model_that_is_none_is_told_before_any_file_is_read(folder: Path) -> None:
+    with pytest.raises(ModelError, match="expected a model file, found: No such file"):
+        next(read_files(sorted(folder.iterdir()), model=folder / "none.onnx"))
+
+
+def test_the_cores_are_those_that_this_process_may_use() -> None:
+    assert 1 <= count_cores() <= (os.cpu_count() or 1)

@@ -1,0 +1,377 @@
+"""Whole images, read: what is on them, where, and whether it is certain."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pages import BLACK, INK, PAPER, WHITE, Colour, Map, enlarge, lay_out, paint
+from PIL import Image
+
+import tenfold
+from tenfold.data.mnist import LabelledImages
+from tenfold.errors import ModelError
+from tenfold.reading import reader as reader_module
+from tenfold.reading.answers import Reading, Status
+from tenfold.reading.decoding import Decoded, Pixels, decode_array
+
+NUM_DIGITS = 100
+TWO_LINES = "721\n067"
+DOUBT = r"the \d( \(digit \d+\))? might be (a \d|no digit)"
+MESSAGES = re.compile(
+    rf"{DOUBT}(; {DOUBT})*|\d+ of \d+ digits are doubtful"
+    "|some of what is written does not look like digits"
+)
+
+
+@pytest.fixture(scope="module")
+def reader() -> tenfold.Reader:
+    return tenfold.Reader()
+
+
+@pytest.fixture(scope="module")
+def two_lines(test_images: LabelledImages) -> tuple[Pixels, list[tuple[int, int, int, int]]]:
+    """7, 2, 1 and, below, 0, 6, 7, with their boxes; the labels say so, too."""
+    numbers = [[0, 1, 2], [10, 11, 17]]
+    assert [[int(test_images.labels_N[i]) for i in line] for line in numbers] == [
+        [7, 2, 1],
+        [0, 6, 7],
+    ]
+    lines = [[enlarge(test_images.images_NHW[i], 5) for i in line] for line in numbers]
+    ink_HW, boxes = lay_out(lines, gap=30, margin=60)
+    return paint(ink_HW, gradient=0.3, noise=3), boxes
+
+
+def share_right(readings: list[Reading], images: LabelledImages) -> float:
+    labels = map(str, images.labels_N)
+    return float(np.mean([one.text == label for one, label in zip(readings, labels, strict=False)]))
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_digits_of_mnist_are_read_as_they_are(
+    reader: tenfold.Reader, test_images: LabelledImages, single: bool
+) -> None:
+    readings = [reader.read(one, single=single) for one in test_images.images_NHW[:300]]
+    assert share_right(readings, test_images) > 0.98
+    certain = [one.text for one in readings if one.status == Status.READ]
+    assert len(certain) > 240
+
+
+@pytest.mark.parametrize(
+    ("factor", "ink", "paper", "gradient", "noise"),
+    [
+        (2, INK, PAPER, 0.2, 0),
+        (3, INK, PAPER, 0.5, 5),
+        (5, BLACK, WHITE, 0, 0),
+        (5, WHITE, BLACK, 0, 3),
+        (5, (230, 230, 200), (40, 80, 60), 0.4, 5),
+        (5, (200, 30, 30), PAPER, 0.3, 3),
+        (5, (20, 150, 20), (200, 60, 60), 0, 0),
+        (5, (165, 165, 165), PAPER, 0.2, 2),
+        (12, (30, 40, 160), PAPER, 0.5, 5),
+        (16, INK, PAPER, 0.4, 3),
+    ],
+)
+def test_digits_on_paper_are_read_as_those_of_mnist(
+    reader: tenfold.Reader,
+    test_images: LabelledImages,
+    factor: int,
+    ink: Colour,
+    paper: Colour,
+    gradient: float,
+    noise: float,
+) -> None:
+    readings: dict[bool, list[Reading]] = {True: [], False: []}
+    num_digits = 40 if factor < 10 else 20
+    for number, image_HW in enumerate(test_images.images_NHW[:num_digits]):
+        row_HW, _ = lay_out([[enlarge(image_HW, factor)]], gap=0, margin=8 * factor)
+        pixels_HWC = paint(
+            row_HW, ink=ink, paper=paper, gradient=gradient, noise=noise, seed=number
+        )
+        for single, found in readings.items():
+            found.append(reader.read(pixels_HWC, single=single))
+    assert share_right(readings[True], test_images) > 0.93
+    assert share_right(readings[False], test_images) > 0.89
+
+
+def test_the_same_image_in_every_form_gives_the_same_reading(
+    reader: tenfold.Reader, two_lines: tuple[Pixels, list[object]], tmp_path: Path
+) -> None:
+    pixels_HWC, _ = two_lines
+    path = tmp_path / "page.png"
+    image = Image.fromarray(pixels_HWC)
+    image.save(path)
+    data = path.read_bytes()
+    readings = [reader.read(source) for source in (path, str(path), data, image, pixels_HWC)]
+    readings += [reader.read(pixels_HWC), tenfold.Reader().read(path)]
+    assert readings[0].text == TWO_LINES
+    assert all(one == readings[0] for one in readings)
+    assert reader.read_decoded(Decoded(pixels_HWC)) == readings[0]
+
+
+def test_lines_are_read_with_their_boxes(
+    reader: tenfold.Reader, two_lines: tuple[Pixels, list[tuple[int, int, int, int]]]
+) -> None:
+    pixels_HWC, boxes = two_lines
+    reading = reader.read(pixels_HWC)
+    assert reading.text == TWO_LINES
+    assert [digit.line for digit in reading.digits] == [0, 0, 0, 1, 1, 1]
+    for digit, box in zip(reading.digits, boxes, strict=True):
+        assert np.abs(np.array(digit.box) - box).max() <= 4
+        assert all(isinstance(value, int) for value in digit.box)
+        assert digit.image.shape == (28, 28)
+        assert digit.confidence == max(digit.probabilities)
+        assert digit.probabilities.index(digit.confidence) == digit.digit
+        assert len(digit.probabilities) == 10
+        assert 0 < sum(digit.probabilities) < 1.0001
+
+
+def test_pages_of_digits_are_read(reader: tenfold.Reader, test_images: LabelledImages) -> None:
+    num_right = 0
+    for page in range(8):
+        numbers = [range(15 * page + 5 * line, 15 * page + 5 * line + 5) for line in range(3)]
+        lines = [[enlarge(test_images.images_NHW[i], 3) for i in line] for line in numbers]
+        sheet_HW, _ = lay_out(lines, gap=15, margin=30)
+        reading = reader.read(paint(sheet_HW, gradient=0.3, noise=3, seed=page))
+        expected = ["".join(str(test_images.labels_N[i]) for i in line) for line in numbers]
+        num_right += reading.text == "\n".join(expected)
+        assert reading.status in (Status.READ, Status.UNCERTAIN)
+    assert num_right >= 6
+
+
+def test_the_box_is_in_the_pixels_of_an_image_that_decoding_reduces(
+    reader: tenfold.Reader, two_lines: tuple[Pixels, list[tuple[int, int, int, int]]]
+) -> None:
+    pixels_HWC, boxes = two_lines
+    large_HWC = pixels_HWC.repeat(8, axis=0).repeat(8, axis=1)
+    assert decode_array(large_HWC).reduction > 1.5
+    reading = reader.read(large_HWC)
+    assert reading.text == TWO_LINES
+    for digit, box in zip(reading.digits, boxes, strict=True):
+        assert np.abs(np.array(digit.box) / 8 - box).max() <= 4
+        assert all(isinstance(value, int) for value in digit.box)
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_blank_page_is_blank(reader: tenfold.Reader, single: bool) -> None:
+    for size in ((28, 28), (200, 300), (900, 700)):
+        for noise in (0, 2):
+            nothing_HW = np.zeros(size, np.float32)
+            reading = reader.read(paint(nothing_HW, noise=noise), single=single)
+            assert reading == Reading(Status.BLANK, (), "nothing stands out from the paper")
+
+
+@pytest.mark.xfail(strict=True, reason="the edge of a shadow is a line, and a line a one")
+def test_a_blank_page_with_the_edge_of_a_shadow_is_not_read(reader: tenfold.Reader) -> None:
+    statuses = []
+    for darker in (0.9, 0.8, 0.7, 0.6):
+        pixels_HWC = paint(np.zeros((400, 600), np.float32))
+        pixels_HWC[:, 300:] = (pixels_HWC[:, 300:] * darker).astype(np.uint8)
+        statuses.append(reader.read(pixels_HWC).status)
+    assert Status.READ not in statuses
+
+
+def write_word(word: str, font: int) -> Pixels:
+    (width, height), below = cv2.getTextSize(word, font, 4, 8)
+    sheet_HW = np.zeros((height + below + 100, width + 100), np.uint8)
+    cv2.putText(sheet_HW, word, (50, height + 50), font, 4, 255, 8, cv2.LINE_AA)
+    return paint(sheet_HW.astype(np.float32) / np.float32(255))
+
+
+FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, cv2.FONT_HERSHEY_TRIPLEX)
+
+
+def test_letters_are_not_read(reader: tenfold.Reader) -> None:
+    """All that do not look like a digit in some hand."""
+    readings = [
+        reader.read(write_word(word, font), single=single)
+        for word in "ABEFHKMPQRW"
+        for font in FONTS
+        for single in (True, False)
+    ]
+    statuses = [one.status for one in readings]
+    assert statuses.count(Status.READ) <= 3
+    assert statuses.count(Status.NOT_DIGITS) > 0.3 * len(statuses)
+    for one in readings:
+        if one.status == Status.NOT_DIGITS:
+            assert one.text == ""
+            assert one.message == "what is written does not look like digits"
+            assert len(one.digits) == 1  # what it would be
+
+
+def test_words_are_not_read(reader: tenfold.Reader) -> None:
+    for word in ("Hamburg", "WHAT", "KMRX", "hello", "table", "Firma"):
+        for font in FONTS:
+            assert reader.read(write_word(word, font)).status != Status.READ
+
+
+def test_scribbles_are_not_read(reader: tenfold.Reader) -> None:
+    statuses = []
+    for seed in range(12):
+        points = np.random.default_rng(seed).integers(40, 260, (14, 2)).astype(np.int32)
+        sheet_HW = np.zeros((300, 300), np.uint8)
+        cv2.polylines(sheet_HW, [points], False, 255, 6, cv2.LINE_AA)
+        pixels_HWC = paint(sheet_HW.astype(np.float32) / np.float32(255))
+        statuses += [reader.read(pixels_HWC, single=single).status for single in (True, False)]
+    assert statuses.count(Status.READ) <= 2
+    assert statuses.count(Status.NOT_DIGITS) > 8
+
+
+@pytest.mark.parametrize("font", FONTS)
+def test_printed_digits_are_read(reader: tenfold.Reader, font: int) -> None:
+    """What tells letters from digits is not that they are drawn."""
+    found = [reader.read(write_word(str(digit), font)).text for digit in range(10)]
+    assert sum(text == str(digit) for digit, text in enumerate(found)) >= 8
+
+
+def test_a_status_says_what_the_digits_are_worth(
+    reader: tenfold.Reader, test_images: LabelledImages
+) -> None:
+    threshold = reader.classifier.thresholds.read
+    num_uncertain = 0
+    for first in range(0, 360, 3):
+        glyphs = [enlarge(image_HW, 2) for image_HW in test_images.images_NHW[first : first + 3]]
+        reading = reader.read(paint(lay_out([glyphs], gap=20, margin=20)[0]))
+        if reading.status == Status.READ:
+            assert reading.message is None
+            assert all(digit.confidence >= threshold for digit in reading.digits)
+        elif reading.status == Status.UNCERTAIN:
+            num_uncertain += 1
+            assert reading.message is not None
+            assert MESSAGES.fullmatch(reading.message), reading.message
+            for digit, place in re.findall(r"the (\d) \(digit (\d+)\)", reading.message):
+                assert reading.digits[int(place) - 1].digit == int(digit)
+    assert 2 < num_uncertain < 60
+
+
+def test_what_is_read_is_right(reader: tenfold.Reader, test_images: LabelledImages) -> None:
+    wrong = certain = 0
+    for image_HW, label in zip(test_images.images_NHW[:1000], test_images.labels_N, strict=False):
+        reading = reader.read(image_HW, single=True)
+        if reading.status == Status.READ:
+            certain += 1
+            wrong += reading.text != str(label)
+    assert certain > 850
+    assert wrong <= 5
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_file_that_cannot_be_decoded_is_an_error(
+    reader: tenfold.Reader,
+    two_lines: tuple[Pixels, list[object]],
+    tmp_path: Path,
+    single: bool,
+) -> None:
+    path = tmp_path / "page.png"
+    Image.fromarray(two_lines[0]).save(path)
+    whole = path.read_bytes()
+    for data, message in (
+        (whole[: len(whole) // 2], "expected an image that can be decoded, found: "),
+        (b"no image at all", "expected an image (PNG, JPEG, "),
+        (b"", "expected an image, found an empty file"),
+    ):
+        path.write_bytes(data)
+        for source in (data, path):
+            reading = reader.read(source, single=single)
+            assert reading.status == Status.ERROR
+            assert reading.message is not None
+            assert reading.message.startswith(message)
+            assert reading.digits == ()
+            assert reading.text == ""
+    missing = reader.read(tmp_path / "none.png", single=single)
+    assert missing.message == "expected a file that can be read, found: No such file or directory"
+    folder = reader.read(tmp_path, single=single)
+    assert folder.message == "expected a file that can be read, found: Is a directory"
+    array = reader.read(np.zeros((5, 5, 2), np.uint8), single=single)
+    assert array.status == Status.ERROR
+
+
+def test_an_image_of_too_many_marks_is_not_digits(
+    reader: tenfold.Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "MAX_PIECES", 50)
+    sheet_HW = np.zeros((400, 400), np.float32)
+    for row in range(30, 370, 40):
+        for column in range(30, 370, 40):
+            sheet_HW[row : row + 20, column : column + 6] = 1
+    reading = reader.read(paint(sheet_HW))
+    assert reading.status == Status.NOT_DIGITS
+    assert reading.message == "expected digits, found more than 50 marks"
+    assert reading.digits == ()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 2), (8, 8), (1, 600), (600, 1), (40, 2000)])
+def test_images_of_any_size_get_an_answer(reader: tenfold.Reader, shape: tuple[int, int]) -> None:
+    random = np.random.default_rng(0)
+    for pixels_HWC in (
+        np.zeros((*shape, 3), np.uint8),
+        random.integers(0, 256, (*shape, 3), np.uint8),
+        (random.random((*shape, 1)) < 0.1).astype(np.uint8).repeat(3, axis=2) * np.uint8(255),
+    ):
+        for single in (True, False):
+            assert reader.read(pixels_HWC, single=single).status != Status.ERROR
+
+
+@pytest.mark.parametrize("side", [14, 16, 20, 40])
+def test_small_images_of_one_digit_are_read(
+    reader: tenfold.Reader, test_images: LabelledImages, side: int
+) -> None:
+    small = [enlarge(image_HW, side / 28) for image_HW in test_images.images_NHW[:NUM_DIGITS]]
+    readings = [reader.read(paint(ink_HW), single=True) for ink_HW in small]
+    assert share_right(readings, test_images) > 0.93
+
+
+def test_one_digit_of_two_pieces_is_one_digit_if_that_is_known(
+    reader: tenfold.Reader, test_images: LabelledImages
+) -> None:
+    for image_HW in test_images.images_NHW[:20]:
+        row_HW: Map = lay_out([[enlarge(image_HW, 4)] * 2], gap=40, margin=40)[0]
+        assert len(reader.read(paint(row_HW), single=True).digits) == 1
+        assert len(reader.read(paint(row_HW), single=False).digits) == 2
+
+
+def test_the_one_digit_is_found_with_the_image_that_the_network_saw(
+    reader: tenfold.Reader, test_images: LabelledImages
+) -> None:
+    decoded = decode_array(test_images.images_NHW[0])
+    candidate = reader.find_single(decoded)
+    assert candidate is not None
+    [digit] = reader.read_decoded(decoded, single=True).digits
+    assert (candidate.digit, candidate.glyph.box) == (digit.digit, digit.box)
+    np.testing.assert_array_equal(candidate.image, digit.image)
+    assert reader.find_single(Decoded(np.full((50, 50, 3), 200, np.uint8))) is None
+
+
+def test_a_model_that_is_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="expected a model file, found: No such file"):
+        tenfold.Reader(tmp_path / "none.onnx")
+    with pytest.raises(ModelError, match="expected a model file, found: No such file"):
+        tenfold.Reader(str(tmp_path / "none.onnx"))
+
+
+def test_reading_imports_nothing_of_the_workshop(
+    two_lines: tuple[Pixels, list[object]], tmp_path: Path
+) -> None:
+    path = tmp_path / "page.png"
+    Image.fromarray(two_lines[0]).save(path)
+    script = (
+        "import sys, tenfold\n"
+        f"reading = tenfold.Reader().read({str(path)!r})\n"
+        "print(reading.text)\n"
+        "print(*sorted({'torch', 'onnx', 'onnxscript', 'scipy', 'matplotlib', 'safetensors',"
+        " 'jinja2'} & sys.modules.keys()))\n"
+        "print('cv2' in sys.modules, 'onnxruntime' in sys.modules)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert ran.stdout.splitlines() == [*TWO_LINES.splitlines(), "", "True True"]
+
+
+def test_a_heic_image_without_the_extra_is_an_error_of_that_image(
+    reader: tenfold.Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    reading = reader.read(b"\0\0\0\x18ftypheic" + bytes(100))
+    assert reading.status == Status.ERROR
