@@ -67,7 +67,13 @@ def _enlarge(box_HW: Map) -> Map:
     # Strokes that are thinner than a pixel of the copy were averaged with the paper beside them.
     strong = float(np.percentile(fine_HW[fine_HW > FAINTEST * fine_HW.max()], 75))
     fine_HW = np.minimum(fine_HW * np.float32(1 / strong), 1)
-    return np.pad(fine_HW, FINE)
+    return _pad(fine_HW, FINE)
+
+
+def _pad(fine_HW: Map, margin: int) -> Map:
+    """What np.pad does, in a fifth of the time."""
+    edges = (margin, margin, margin, margin)
+    return cv2.copyMakeBorder(fine_HW, *edges, borderType=cv2.BORDER_CONSTANT, value=0.0)
 
 
 def _measure_stroke(fine_HW: Map) -> float:
@@ -84,7 +90,7 @@ def _change_stroke(fine_HW: Map, width_px: float, wanted_px: float) -> Map:
     radius = max(1, round(FINE * abs(wanted_px - width_px) / 2))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     if wanted_px > width_px:
-        room_HW = np.pad(fine_HW, radius)
+        room_HW = _pad(fine_HW, radius)
         return cv2.dilate(room_HW, disc)
     thinned_HW = cv2.erode(fine_HW, disc)
     # Where a stroke is thin already it keeps its middle.

@@ -26,6 +26,7 @@ WIDEST_GAP = 0.25  # of the glyph's longer side, between its parts
 LOWEST_BODY = 0.45  # lower marks are dots, dashes, or parts of others
 NARROWEST_PIECE = 0.22
 LONGEST_STROKE = 1.6
+LEAST_SHARED = 0.4  # of the lower of two boxes' heights, for them to be in one line
 SMALLEST_PX = 4  # smaller marks are legible to nobody
 BAR_SHARE = 0.15  # of the image's other side, at most
 STRAIGHT_SHARE = 0.12  # of its length: a mark along an axis that is narrower is a piece of a line
@@ -133,17 +134,17 @@ class Scene:
         groups = [[int(i)] for i in np.flatnonzero(is_body_M)]
         boxes = [marks.boxes_M4[group[0]] for group in groups]
         groups, boxes = _join_stacked(groups, boxes, usual)
+        alone = []
+        boxes_N4 = np.array(boxes).reshape(-1, 4)
         for i in np.flatnonzero(is_candidate_M & ~is_body_M):
-            box = marks.boxes_M4[i]
-            owner = _find_owner(box, boxes, usual)
-            if owner is None:
-                if self.on_edge_M[i] or marks.areas_M[i] < 0.01 * usual**2:
-                    continue
-                groups.append([int(i)])
-                boxes.append(box)
-            else:
+            owner = _find_owner(marks.boxes_M4[i], boxes_N4, usual)
+            if owner is not None:
                 groups[owner].append(int(i))
-                boxes[owner] = _unite(boxes[owner], box)
+                boxes_N4[owner] = _unite(boxes_N4[owner], marks.boxes_M4[i])
+            elif not self.on_edge_M[i] and marks.areas_M[i] >= 0.01 * usual**2:
+                alone.append(int(i))
+        groups += [[i] for i in alone]
+        boxes = [*boxes_N4, *(marks.boxes_M4[i] for i in alone)]
         return [[self.cut(groups[i]) for i in line] for line in _sort_into_lines(boxes, usual)]
 
     def _find_bars(self) -> npt.NDArray[np.bool_]:
@@ -235,11 +236,12 @@ def _find_seams(
     is_outside_CB = (band_CB < 1) | (band_CB > columns - 2)
     ink_HCB = small_HW[:, np.clip(band_CB, 0, columns - 1)] + np.where(is_outside_CB, 9, 0.01)
     costs_CB, before_HCB = ink_HCB[0], np.zeros(ink_HCB.shape, np.int8)
+    steps = np.array([0, -1, 1], np.int8)
+    padded_CB = np.full((len(centres_C), len(offsets_B) + 2), np.inf)
     for row in range(1, rows):
-        padded = np.pad(costs_CB, ((0, 0), (1, 1)), constant_values=np.inf)
-        choices = np.stack([padded[:, 1:-1], padded[:, :-2] + SLANT, padded[:, 2:] + SLANT])
-        best_CB = choices.argmin(axis=0)
-        before_HCB[row] = np.array([0, -1, 1], np.int8)[best_CB]
+        padded_CB[:, 1:-1] = costs_CB
+        choices = np.stack([costs_CB, padded_CB[:, :-2] + SLANT, padded_CB[:, 2:] + SLANT])
+        before_HCB[row] = steps[choices.argmin(axis=0)]
         costs_CB = choices.min(axis=0) + ink_HCB[row]
     at_C = costs_CB.argmin(axis=1)
     cost_C = costs_CB.min(axis=1)
@@ -302,38 +304,46 @@ def _join_stacked(
 
 
 def _find_owner(
-    box: npt.NDArray[np.int64], boxes: list[npt.NDArray[np.int64]], usual: float
+    box: npt.NDArray[np.int64], boxes_N4: npt.NDArray[np.int64], usual: float
 ) -> int | None:
     """The body that a small mark is part of: it lies over it, under it or in it, and close."""
-    best, nearest = None, WIDEST_GAP * usual
-    for k, other in enumerate(boxes):
-        gap = max(box[0] - other[2], other[0] - box[2], box[1] - other[3], other[1] - box[3])
-        both = _unite(box, other)
-        if gap < nearest and both[3] - both[1] <= 1.4 * usual and _share_columns(box, other) > 0.4:
-            best, nearest = k, gap
-    return best
+    if not len(boxes_N4):
+        return None
+    left, top, right, bottom = boxes_N4.T
+    gaps_N = np.maximum(
+        np.maximum(box[0] - right, left - box[2]), np.maximum(box[1] - bottom, top - box[3])
+    )
+    heights_N = np.maximum(bottom, box[3]) - np.minimum(top, box[1])
+    shared_N = np.minimum(right, box[2]) - np.maximum(left, box[0])
+    narrower_N = np.maximum(1, np.minimum(right - left, box[2] - box[0]))
+    is_owner_N = (gaps_N < WIDEST_GAP * usual) & (heights_N <= 1.4 * usual)
+    is_owner_N &= shared_N > 0.4 * narrower_N
+    if not is_owner_N.any():
+        return None
+    return int(np.argmin(np.where(is_owner_N, gaps_N, np.iinfo(np.int64).max)))
 
 
 def _sort_into_lines(boxes: list[npt.NDArray[np.int64]], usual: float) -> list[list[int]]:
     """Indices of boxes by line from the top, each line from the left.
 
-    A box belongs to the line whose last box it overlaps most in height, if that is at least half.
+    A box belongs to the line whose last boxes it overlaps most in height, if that is enough.
     """
     order = sorted(range(len(boxes)), key=lambda i: int(boxes[i][0] + boxes[i][2]))
     lines: list[list[int]] = []
+    # Where each line lies now: the mean of its last three boxes.
+    tops, bottoms = np.empty(len(boxes)), np.empty(len(boxes))
     for i in order:
-        best, most = None, 0.4
-        for k, line in enumerate(lines):
-            last = [boxes[j] for j in line[-3:]]
-            top = float(np.mean([box[1] for box in last]))
-            bottom = float(np.mean([box[3] for box in last]))
-            both = min(bottom, float(boxes[i][3])) - max(top, float(boxes[i][1]))
-            share = both / max(1.0, min(bottom - top, float(boxes[i][3] - boxes[i][1])))
-            if share > most:
-                best, most = k, share
-        if best is None:
-            lines.append([i])
+        top, bottom = float(boxes[i][1]), float(boxes[i][3])
+        k = len(lines)
+        both_L = np.minimum(bottoms[:k], bottom) - np.maximum(tops[:k], top)
+        shares_L = both_L / np.maximum(1.0, np.minimum(bottoms[:k] - tops[:k], bottom - top))
+        if k and shares_L.max() > LEAST_SHARED:
+            k = int(shares_L.argmax())
+            lines[k].append(i)
         else:
-            lines[best].append(i)
+            lines.append([i])
+        last = [boxes[j] for j in lines[k][-3:]]
+        tops[k] = sum(float(box[1]) for box in last) / len(last)
+        bottoms[k] = sum(float(box[3]) for box in last) / len(last)
     lines.sort(key=lambda line: float(np.mean([boxes[i][1] + boxes[i][3] for i in line])))
     return lines

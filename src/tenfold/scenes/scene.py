@@ -33,6 +33,7 @@ from tenfold.scenes.strokes import Random
 # A scene whose glyph is found elsewhere teaches nothing: the boxes must share so much.
 LEAST_OVERLAP = 0.55
 ROW_SHARE = 0.12  # of scenes are rows of digits that touch
+PLAIN_SHARE = 0.15  # of the others are MNIST's images as they are
 SMALL_SIZES_PX = (16, 16, 20, 28, 32)
 
 
@@ -59,11 +60,24 @@ def build_scene(
             if piece is not None:
                 return piece
             continue
-        form_HW, label = draw_form(images_NHW, labels_N, random)
-        picture = draw_picture(form_HW, images_NHW, random)
+        if random.random() < PLAIN_SHARE:
+            sample = int(random.integers(len(labels_N)))
+            picture, label = _show(images_NHW[sample], random), int(labels_N[sample])
+        else:
+            form_HW, label = draw_form(images_NHW, labels_N, random)
+            picture = draw_picture(form_HW, images_NHW, random)
         image = None if picture is None else _read(picture)
         if image is not None:
             return image, label
+
+
+def _show(image_HW: Images, random: Random) -> Picture | None:
+    """An MNIST image as it is, or with black and white exchanged."""
+    box = find_box(image_HW * np.float32(1 / 255))
+    if box is None:
+        return None
+    is_dark = bool(random.random() < 0.5)
+    return Picture(cv2.merge([255 - image_HW if is_dark else image_HW] * 3), box, is_dark)
 
 
 def _read(picture: Picture) -> DigitImage | None:
