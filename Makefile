@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SETUP := .venv/.complete
 
-.PHONY: train test bench bench-reading format clean
+.PHONY: train test test-heavy bench bench-reading format clean
 
 train: $(SETUP)
 	$(BIN)/tenfold train classic
@@ -16,6 +16,10 @@ test: $(SETUP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# Thousands of mutated files and the like; minutes more.
+test-heavy: $(SETUP)
+	$(BIN)/pytest -m heavy
 
 # Takes about nine minutes and wants the machine to itself.
 bench: $(SETUP)

@@ -1,0 +1,145 @@
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tenfold
+from tenfold.cli import main
+from tenfold.reading.classifier import load_classifier
+from tenfold.recipes import Recipe
+
+RECIPE = Recipe(name="small", summary="a perceptron for tests", epochs=1).replace(
+    hidden_sizes=[20], batch_size=50
+)
+
+
+@pytest.fixture(scope="module")
+def run(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tenfold.Run:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return tenfold.train(RECIPE, data=small_data, out=out, threads=1, report=False)
+
+
+@pytest.fixture(scope="module")
+def held_out(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tenfold.Run:
+    out = tmp_path_factory.mktemp("runs") / "held-out"
+    return tenfold.train(RECIPE, data=small_data, out=out, holdout=True, threads=1, report=False)
+
+
+def test_export_prints_what_it_wrote_and_what_to_do_next(
+    run: tenfold.Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(run.path)]) == 0
+    printed = capsys.readouterr()
+    path = run.path / "model.onnx"
+    assert printed.err == ""
+    assert [line.split("  ")[0] for line in printed.out.splitlines()] == [
+        "model",
+        "size",
+        "calibrated",
+        "compared",
+        "next",
+    ]
+    assert f"model       {path}\n" in printed.out
+    assert f"size        {path.stat().st_size / 1e6:.2f} MB\n" in printed.out
+    assert "calibrated  no: name a hold-out run with --calibration\n" in printed.out
+    assert re.search(r"compared +500 images, probabilities within \d\.\de-\d\d of", printed.out)
+    assert f"next        tenfold read image.png --model {path}\n" in printed.out
+
+
+def test_export_takes_a_file_and_a_calibration_and_prints_json(
+    run: tenfold.Run,
+    held_out: tenfold.Run,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "models" / "mine.onnx"
+    command = ["export", str(run.path), str(out), "--calibration", str(held_out.path), "--json"]
+    assert main(command) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert 0 <= printed.pop("largest_difference") < 1e-4
+    assert printed == {
+        "path": str(out),
+        "num_bytes": out.stat().st_size,
+        "num_compared": 500,
+        "is_calibrated": True,
+    }
+    temperature = load_classifier(out).calibration.temperature
+    assert temperature == held_out.calibration["temperature"]
+
+
+def test_a_calibrated_file_says_so(
+    held_out: tenfold.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(held_out.path), str(tmp_path / "model.onnx")]) == 0
+    assert "calibrated  by a hold-out run\n" in capsys.readouterr().out
+
+
+def test_the_file_is_one_for_read(
+    run: tenfold.Run, small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, sheet = tmp_path / "model.onnx", tmp_path / "sheet.png"
+    assert main(["export", str(run.path), str(model), "--data", str(small_data)]) == 0
+    assert main(["data", "--sheet", str(sheet)]) == 0
+    capsys.readouterr()
+    assert main(["read", str(sheet), "--model", str(model), "--single", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["file"] == str(sheet)
+    model.write_bytes(model.read_bytes()[:-5])
+    load_classifier.cache_clear()
+    assert main(["read", str(sheet), "--model", str(model)]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"tenfold: {model}: expected an ONNX file, found none: ")
+    assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", 'Command "export" parameter RUN requires an argument.'),
+        ("nowhere", "nowhere: expected a run folder with config.json, found none"),
+        ("RUN --calibration nowhere", "nowhere: expected a run folder with config.json, found no"),
+        ("RUN --calibration RUN", "expected a hold-out run for the calibration, found another"),
+        ("RUN --data nowhere", "nowhere: expected a folder with MNIST's IDX files, found nothing"),
+        ("RUN here there", "Unused Tokens"),
+        ("RUN --out here", "Unknown option: --out."),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    arguments: str,
+    message: str,
+    run: tenfold.Run,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = arguments.replace("RUN", str(run.path)).split()
+    assert main(["export", *command]) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.startswith("tenfold: ")
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_begins_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("Example: tenfold export ")
+    for flag in ("--calibration", "--data", "--json"):
+        assert flag in printed
+
+
+def test_what_libraries_say_of_exporting_is_not_printed(run: tenfold.Run, tmp_path: Path) -> None:
+    out = tmp_path / "model.onnx"
+    done = subprocess.run(
+        [sys.executable, "-m", "tenfold", "export", str(run.path), str(out), "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["path"] == str(out)

@@ -1,0 +1,351 @@
+"""Temperature, thresholds and calibration error, against answers that are known."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import tenfold
+from tenfold.configs import ConvolutionalConfig, OptimizerConfig, PerceptronConfig
+from tenfold.data.mnist import LabelledImages, load_part, split_holdout
+from tenfold.evaluation import calibration
+from tenfold.evaluation.calibration import (
+    MOST_CALLED_NONE,
+    MOST_TURNED_AWAY,
+    RIGHT_IF_READ,
+    calibrate,
+    choose_read_threshold,
+    fit_temperature,
+    measure_calibration_error,
+    soften,
+)
+from tenfold.evaluation.predictions import compute_logits
+from tenfold.models.build import build_classifier
+from tenfold.reading.reader import Reader
+from tenfold.recipes import Recipe
+from tenfold.scenes.building import build_scenes
+from tenfold.training.weights import load_weights
+from tenfold.workflow import export_run
+
+Logits = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+RECIPES = {
+    "ten": Recipe(
+        name="ten",
+        summary="a small perceptron",
+        model=PerceptronConfig(hidden_sizes=(40,)),
+        optimizer=OptimizerConfig(learning_rate=0.005),
+        epochs=4,
+        batch_size=50,
+    ),
+    "eleven": Recipe(
+        name="eleven",
+        summary="a small network that may say that an image shows no digit",
+        model=ConvolutionalConfig(channels=(4, 8), depths=(1, 1), rejects=True),
+        optimizer=OptimizerConfig(learning_rate=0.01),
+        epochs=3,
+        batch_size=20,
+    ),
+}
+
+
+def draw_logits(num_answers: int, count: int = 20_000, seed: int = 0) -> tuple[Logits, Labels]:
+    """Logits whose probabilities are true: each label is drawn with them."""
+    rng = np.random.default_rng(seed)
+    logits_NK = rng.normal(0, 3, (count, num_answers))
+    # The largest of logits with Gumbel noise is drawn with their probabilities.
+    labels_N = (logits_NK + rng.gumbel(size=logits_NK.shape)).argmax(axis=1)
+    return logits_NK, labels_N
+
+
+@pytest.mark.parametrize("num_answers", [10, 11])
+@pytest.mark.parametrize("temperature", [0.2, 0.7, 1.0, 1.6, 5.0])
+def test_the_temperature_that_logits_were_multiplied_by_is_found(
+    temperature: float, num_answers: int
+) -> None:
+    logits_NK, labels_N = draw_logits(num_answers)
+    found = fit_temperature(temperature * logits_NK, labels_N)
+    assert found == pytest.approx(temperature, rel=0.04)
+
+
+def test_no_other_temperature_has_a_lower_loss() -> None:
+    logits_NK, labels_N = draw_logits(10, 500)
+
+    def measure_loss(temperature: float) -> float:
+        own_N = soften(2.5 * logits_NK, temperature)[np.arange(len(labels_N)), labels_N]
+        return float(-np.log(own_N).mean())
+
+    found = fit_temperature(2.5 * logits_NK, labels_N)
+    least = measure_loss(found)
+    assert all(least <= measure_loss(found * factor) for factor in (0.5, 0.98, 1.02, 2))
+
+
+@pytest.mark.parametrize("shift", [1e4, -1e4])
+def test_the_temperature_does_not_depend_on_what_all_logits_have_in_common(shift: float) -> None:
+    logits_NK, labels_N = draw_logits(10, 1000)
+    found = fit_temperature(logits_NK + shift, labels_N)
+    assert found == pytest.approx(fit_temperature(logits_NK, labels_N), rel=1e-3)
+
+
+def test_logits_that_are_always_right_get_sharper_and_wrong_ones_as_soft_as_can_be() -> None:
+    labels_N = np.arange(1000) % 10
+    right_NK = 5.0 * np.eye(10)[labels_N]
+    assert 0.05 <= fit_temperature(right_NK, labels_N) < 0.5
+    wrong_NK = 5.0 * np.eye(10)[(labels_N + 1) % 10]
+    assert fit_temperature(wrong_NK, labels_N) == pytest.approx(20, rel=0.05)
+
+
+def test_softened_logits_are_probabilities() -> None:
+    logits_NK = np.array([[1.0, 2.0, 4.0], [1000.0, 0.0, -1000.0], [0.0, 0.0, 0.0]], np.float32)
+    probabilities_NK = soften(logits_NK, 2.0)
+    assert probabilities_NK.dtype == np.float64
+    np.testing.assert_allclose(probabilities_NK.sum(axis=1), 1)
+    expected = np.exp([0.5, 1, 2]) / np.exp([0.5, 1, 2]).sum()
+    np.testing.assert_allclose(probabilities_NK[0], expected)
+    np.testing.assert_allclose(probabilities_NK[1], [1.0, 0.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(probabilities_NK[2], [1 / 3] * 3)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60),
+)
+def test_the_calibration_error_is_that_of_fifteen_bins(answers: list[tuple[float, bool]]) -> None:
+    """As in Guo et al. 2017, written out: the mean gap of bins, each as heavy as it has images."""
+    confidences_N = np.array([confidence for confidence, _ in answers])
+    is_right_N = np.array([is_right for _, is_right in answers])
+    total = 0.0
+    for bin in range(15):
+        inside = [
+            (confidence, is_right)
+            for confidence, is_right in answers
+            if min(int(confidence * 15), 14) == bin
+        ]
+        if inside:
+            mean = sum(confidence for confidence, _ in inside) / len(inside)
+            right = sum(is_right for _, is_right in inside) / len(inside)
+            total += len(inside) / len(answers) * abs(mean - right)
+    found = measure_calibration_error(confidences_N, is_right_N)
+    assert found == pytest.approx(total, abs=1e-12)
+
+
+def test_true_probabilities_have_no_calibration_error_and_inflated_ones_have() -> None:
+    logits_NK, labels_N = draw_logits(10, 50_000)
+
+    def measure(temperature: float) -> float:
+        probabilities_NK = soften(logits_NK, temperature)
+        is_right_N = probabilities_NK.argmax(axis=1) == labels_N
+        return measure_calibration_error(probabilities_NK.max(axis=1), is_right_N)
+
+    assert measure(1.0) < 0.01
+    assert measure(0.4) > 0.1
+    assert measure(2.5) > 0.1
+
+
+def test_confidence_of_one_and_of_nought() -> None:
+    ones, noughts = np.ones(4), np.zeros(4)
+    assert measure_calibration_error(ones, np.array([True] * 4)) == 0
+    assert measure_calibration_error(ones, np.array([True, True, False, False])) == 0.5
+    assert measure_calibration_error(noughts, np.array([True] * 4)) == 1
+
+
+def build_answers(confidences: Logits, is_right: npt.NDArray[np.bool_]) -> tuple[Logits, Labels]:
+    """Probabilities of ten digits with these confidences in digit 3, which is right or not."""
+    answers_NK = np.repeat((1 - confidences[:, None]) / 9, 10, axis=1)
+    answers_NK[:, 3] = confidences
+    return answers_NK, np.where(is_right, 3, 4)
+
+
+def test_the_threshold_is_the_lowest_at_which_enough_of_what_is_read_is_right() -> None:
+    confidences = np.linspace(0.4, 1, 2001)
+    # All that is surer than 0.7 is right, and nothing else.
+    answers_NK, labels_N = build_answers(confidences, confidences > 0.7)
+    threshold = choose_read_threshold(np.full(100, 0.99), answers_NK, labels_N)
+    is_read_N = answers_NK.max(axis=1) >= threshold
+    is_right_N = answers_NK.argmax(axis=1) == labels_N
+    assert threshold < 0.7
+    assert is_right_N[is_read_N].mean() >= RIGHT_IF_READ
+    lower = np.sort(confidences[confidences < threshold])[-1]
+    assert is_right_N[answers_NK.max(axis=1) >= lower].mean() < RIGHT_IF_READ
+
+
+@pytest.mark.xfail(strict=True, reason="of answers equally sure, only the first are counted")
+def test_a_threshold_reads_all_that_is_equally_sure() -> None:
+    confidences = np.repeat([0.95, 0.9, 0.9], [200, 100, 50])
+    answers_NK, labels_N = build_answers(confidences, np.arange(350) < 300)
+    threshold = choose_read_threshold(np.full(100, 0.99), answers_NK, labels_N)
+    assert threshold == pytest.approx(0.95)
+
+
+def test_no_more_than_a_hundredth_of_clean_images_is_turned_away_for_it() -> None:
+    clean_N = np.linspace(0.5, 1, 1000)
+    # To read only what is right, the threshold would have to be 0.95.
+    confidences = np.linspace(0.4, 1, 2001)
+    answers_NK, labels_N = build_answers(confidences, confidences > 0.95)
+    threshold = choose_read_threshold(clean_N, answers_NK, labels_N)
+    assert threshold == pytest.approx(0.5 + 0.5 * MOST_TURNED_AWAY)
+    assert (clean_N < threshold).mean() <= MOST_TURNED_AWAY
+
+
+def test_a_model_that_is_always_wrong_turns_away_what_it_may() -> None:
+    answers_NK, labels_N = build_answers(np.linspace(0.4, 1, 100), np.zeros(100, bool))
+    threshold = choose_read_threshold(np.linspace(0.5, 1, 1000), answers_NK, labels_N)
+    assert threshold == pytest.approx(0.5 + 0.5 * MOST_TURNED_AWAY)
+
+
+def test_a_model_that_is_always_right_turns_nothing_away() -> None:
+    answers_NK, labels_N = build_answers(np.linspace(0.4, 1, 100), np.ones(100, bool))
+    threshold = choose_read_threshold(np.linspace(0.5, 1, 100), answers_NK, labels_N)
+    assert threshold == pytest.approx(0.4)
+
+
+def test_that_it_is_none_does_not_count_as_a_digit() -> None:
+    """Of eleven answers the last is never read, however sure it is."""
+    sure_of_none_NK, sure_NK = (np.full((50, 11), 0.001) for _ in range(2))
+    sure_of_none_NK[:, 10] = 0.99
+    sure_NK[:, 3] = 0.8
+    answers_NK = np.concatenate([sure_NK, sure_of_none_NK])
+    labels_N = np.array([3] * 50 + [10] * 50)
+    clean_N = np.full(50, 0.95)
+    assert choose_read_threshold(clean_N, answers_NK, labels_N) == pytest.approx(0.8)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that was held out, its model and the images that it was not trained on."""
+
+    run: tenfold.Run
+    model: nn.Module
+    validation: LabelledImages
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.run.config.recipe
+
+    @property
+    def last(self) -> nn.Linear:
+        """The layer that gives the logits."""
+        layers = [layer for layer in self.model.modules() if isinstance(layer, nn.Linear)]
+        return layers[-1]
+
+    def calibrate(self, recipe: Recipe | None = None, seed: int = 0) -> dict[str, Any]:
+        return calibrate(self.model, recipe or self.recipe, self.validation, seed)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(params=RECIPES)
+def trained(request: pytest.FixtureRequest, small_data: Path, folder: Path) -> Trained:
+    """A small network of ten answers, then one of eleven; each test has its own copy."""
+    path, recipe = folder / request.param, RECIPES[request.param]
+    if path.exists():
+        run = tenfold.load_run(path)
+    else:
+        run = tenfold.train(
+            recipe, data=small_data, holdout=True, out=path, threads=1, report=False
+        )
+    model = build_classifier(recipe, run.config.seed)
+    load_weights(model, run.weights_path)
+    return Trained(run, model, split_holdout(load_part(small_data, "train"))[1])
+
+
+def test_a_run_that_is_held_out_is_calibrated(trained: Trained) -> None:
+    found = trained.calibrate()
+    assert found == trained.run.calibration
+    assert 0.05 < found["temperature"] < 20
+    assert 0 <= found["read"] <= 1
+    assert 0.5 <= found["not_digit"] <= 1
+    assert (found["not_digit"] == 1) == (trained.recipe.name == "ten")
+    logits_NK = compute_logits(trained.model, trained.validation.images_NHW)
+    labels_N = trained.validation.labels_N.astype(np.int64)
+    assert found["temperature"] == fit_temperature(logits_NK, labels_N)
+    for name, temperature in (
+        ("calibration_error", found["temperature"]),
+        ("calibration_error_before", 1.0),
+    ):
+        probabilities_NK = soften(logits_NK, temperature)
+        is_right_N = probabilities_NK.argmax(axis=1) == labels_N
+        expected = measure_calibration_error(probabilities_NK.max(axis=1), is_right_N)
+        assert found[name] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_model_that_is_three_times_as_sure_is_cooled_three_times_as_much(
+    trained: Trained,
+) -> None:
+    before = trained.run.calibration
+    with torch.no_grad():
+        trained.last.weight.mul_(3)
+        trained.last.bias.mul_(3)
+    after = trained.calibrate()
+    assert after["temperature"] == pytest.approx(3 * before["temperature"], rel=1e-3)
+    assert after["calibration_error_before"] != before["calibration_error_before"]
+    for name in ("read", "not_digit", "turned_away", "calibration_error"):
+        assert after[name] == pytest.approx(before[name], abs=0.01)
+
+
+def test_what_is_turned_away_is_what_an_exported_file_does_not_read(
+    trained: Trained, tmp_path: Path
+) -> None:
+    found = trained.run.calibration
+    exported = export_run(trained.run, tmp_path / "model.onnx")
+    reader = Reader(exported.path)
+    assert reader.classifier.thresholds.read == found["read"]
+    num_turned_away = 0
+    for image_HW in trained.validation.images_NHW:
+        reading = reader.read(image_HW)
+        is_one = len(reading.text) == 1
+        confidence = reading.digits[0].confidence if is_one else 0.0
+        num_turned_away += confidence < found["read"]
+    assert found["turned_away"] == num_turned_away / len(trained.validation)
+    assert found["turned_away"] <= MOST_TURNED_AWAY + 1 / len(trained.validation)
+
+
+@pytest.mark.parametrize("trained", ["eleven"], indirect=True)
+def test_few_clean_digits_are_called_none(trained: Trained) -> None:
+    """Also by a model that takes many for none."""
+    logits_NK = compute_logits(trained.model, trained.validation.images_NHW)
+    with torch.no_grad():
+        trained.last.bias[10] += float(np.median(logits_NK[:, :10].max(axis=1) - logits_NK[:, 10]))
+    found = trained.calibrate()
+    logits_NK = compute_logits(trained.model, trained.validation.images_NHW)
+    none_N = soften(logits_NK, found["temperature"])[:, 10]
+    assert np.median(none_N) > 0.1
+    # Of 200 images not even one may be called none: the threshold is next to the most certain.
+    assert MOST_CALLED_NONE * len(none_N) < 1
+    second, most = np.sort(none_N)[-2:]
+    assert 0.5 < (second + most) / 2 < found["not_digit"] <= most
+
+
+@pytest.mark.parametrize("trained", ["eleven"], indirect=True)
+def test_a_recipe_with_scenes_is_calibrated_on_scenes_too(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[npt.NDArray[np.uint8]] = []
+
+    def keep(model: nn.Module, images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        seen.append(images_NHW)
+        return compute_logits(model, images_NHW)
+
+    monkeypatch.setattr(calibration, "NUM_SCENES", 15)  # 20,000 take a minute
+    monkeypatch.setattr(calibration, "compute_logits", keep)
+    with_scenes = trained.recipe.replace(scenes=100)
+    found = trained.calibrate(with_scenes, seed=3)
+    assert [len(images_NHW) for images_NHW in seen] == [200, 15]
+    np.testing.assert_array_equal(seen[0], trained.validation.images_NHW)
+    # Drawn of the validation images, and not as a training run of any seed draws.
+    images_NHW, labels_N = trained.validation.images_NHW, trained.validation.labels_N
+    own_NHW, scene_labels_N = build_scenes(images_NHW, labels_N, 15, 1_000_003)
+    np.testing.assert_array_equal(seen[1], own_NHW)
+    logits_NK = compute_logits(trained.model, np.concatenate([images_NHW, own_NHW]))
+    both_N = np.concatenate([labels_N, scene_labels_N])
+    assert found["temperature"] == pytest.approx(fit_temperature(logits_NK, both_N), rel=1e-4)
+    assert found["temperature"] != trained.run.calibration["temperature"]

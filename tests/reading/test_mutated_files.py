@@ -1,0 +1,387 @@
+"""Image files as strangers send them: cut off, damaged, with headers that lie, in odd modes.
+
+Each is decoded, or is an ImageError that says so; and reading one never raises anything.
+"""
+
+import io
+import json
+import random
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pillow_heif
+import pytest
+from PIL import Image
+
+from tenfold.data.mnist import LabelledImages
+from tenfold.errors import ImageError
+from tenfold.reading.answers import Reading, Status
+from tenfold.reading.decoding import WORKING_PIXELS, Decoded, decode, decode_image
+from tenfold.reading.marks import remove_lines
+from tenfold.reading.reader import Reader
+
+MUTATIONS = 30  # of each file
+MANY_MUTATIONS = 400
+# A file of every format, and of every way to keep pixels in it: a mode, and what to save it with.
+FILES: dict[str, tuple[str, dict[str, Any]]] = {
+    "PNG": ("RGB", {"format": "PNG"}),
+    "PNG, bits": ("1", {"format": "PNG"}),
+    "PNG, palette": ("P", {"format": "PNG", "transparency": 3}),
+    "PNG, opacity": ("LA", {"format": "PNG"}),
+    "PNG, deep": ("I;16", {"format": "PNG"}),
+    "JPEG": ("RGB", {"format": "JPEG"}),
+    "JPEG, grey": ("L", {"format": "JPEG", "restart_marker_blocks": 2}),
+    "JPEG, progressive": ("RGB", {"format": "JPEG", "progressive": True}),
+    "JPEG, inks": ("CMYK", {"format": "JPEG"}),
+    "WebP": ("RGB", {"format": "WEBP"}),
+    "WebP, lossless": ("RGBA", {"format": "WEBP", "lossless": True}),
+    "BMP": ("RGB", {"format": "BMP"}),
+    "BMP, bits": ("1", {"format": "BMP"}),
+    "BMP, palette": ("P", {"format": "BMP"}),
+    "TIFF": ("RGB", {"format": "TIFF"}),
+    "TIFF, LZW": ("L", {"format": "TIFF", "compression": "tiff_lzw"}),
+    "TIFF, deflate": ("RGBA", {"format": "TIFF", "compression": "tiff_adobe_deflate"}),
+    "TIFF, JPEG": ("RGB", {"format": "TIFF", "compression": "jpeg"}),
+    "TIFF, fax": ("1", {"format": "TIFF", "compression": "group4"}),
+    "TIFF, floats": ("F", {"format": "TIFF"}),
+    "GIF": ("P", {"format": "GIF"}),
+    "PPM": ("RGB", {"format": "PPM"}),
+    "PGM, deep": ("I;16", {"format": "PPM"}),
+    "HEIC": ("RGB", {"format": "HEIF"}),
+}
+WITHOUT_CHECKSUMS = ("BMP", "PPM", "JPEG", "TIFF", "GIF")
+# Warnings are what libraries say of damage.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def page(test_images: LabelledImages) -> npt.NDArray[np.uint8]:
+    """Two digits side by side, dark on bright, 28 x 56."""
+    return 255 - np.concatenate(list(test_images.images_NHW[:2]), axis=1)
+
+
+def encode(grey_HW: npt.NDArray[np.uint8], mode: str, **options: Any) -> bytes:
+    """The bytes of a file with a picture in that mode."""
+    image = convert(grey_HW, mode)
+    buffer = io.BytesIO()
+    image.save(buffer, **options)
+    return buffer.getvalue()
+
+
+def convert(grey_HW: npt.NDArray[np.uint8], mode: str) -> Image.Image:
+    if mode == "I;16":
+        return Image.fromarray(grey_HW.astype(np.uint16) * 257)
+    if mode == "I":
+        return Image.fromarray(grey_HW.astype(np.int32) * 257)
+    if mode == "F":
+        return Image.fromarray(grey_HW.astype(np.float32))
+    colours = Image.fromarray(np.stack([grey_HW, grey_HW // 2 + 100, grey_HW], axis=2))
+    for step in {"RGBa": ("RGBA",), "La": ("LA",), "PA": ("P",)}.get(mode, ()):
+        colours = colours.convert(step)
+    return colours.convert(mode)
+
+
+@pytest.fixture(scope="module")
+def files(page: npt.NDArray[np.uint8]) -> dict[str, bytes]:
+    pillow_heif.register_heif_opener()
+    return {name: encode(page, mode, **options) for name, (mode, options) in FILES.items()}
+
+
+def mutate(whole: bytes, seed: str) -> bytes:
+    """The file cut off, with flipped bits, other, lost or additional bytes; most in its head."""
+    source, data = random.Random(seed), bytearray(whole)
+    in_head = source.randrange(min(120, len(data)))
+    anywhere = source.randrange(len(data))
+    match source.randrange(6):
+        case 0:
+            del data[anywhere:]
+        case 1:
+            for _ in range(source.randint(1, 8)):
+                data[source.randrange(len(data))] ^= 1 << source.randrange(8)
+        case 2:
+            data[in_head : in_head + 4] = source.randbytes(4)
+        case 3:
+            del data[anywhere : anywhere + source.randint(1, 20)]
+        case 4:
+            data[anywhere:anywhere] = source.randbytes(source.randint(1, 20))
+        case _:
+            data[in_head] = source.choice([0, 1, 2, 4, 8, 16, 32, 127, 128, 255])
+    return bytes(data)
+
+
+def try_to_decode(data: bytes) -> Decoded | str:
+    """What a file is decoded to, or why it cannot be."""
+    try:
+        return decode(data)
+    except ImageError as error:
+        return str(error)
+
+
+def check(data: bytes, reader: Reader, *, single: bool = False) -> Status:
+    """Decode a file, and read it if that succeeds: what reading says must fit."""
+    decoded = try_to_decode(data)
+    if isinstance(decoded, str):
+        assert decoded.startswith("expected ")
+        reading = reader.read(data, single=single)
+        assert reading == Reading(Status.ERROR, message=decoded)
+        return reading.status
+    height, width, colours = decoded.pixels_HWC.shape
+    assert decoded.pixels_HWC.dtype == np.uint8
+    assert colours == 3
+    assert 0 < height * width <= 1.01 * WORKING_PIXELS
+    assert decoded.reduction > 0
+    reading = reader.read(data, single=single)
+    check_reading(reading)
+    return reading.status
+
+
+def check_reading(reading: Reading) -> None:
+    assert reading.status != Status.ERROR
+    assert reading.status == Status.READ or reading.message
+    json.dumps(reading.to_json(), allow_nan=False)
+    assert all(0 <= digit.confidence <= 1 for digit in reading.digits)
+    if reading.status in (Status.READ, Status.UNCERTAIN):
+        assert len(reading.text.replace("\n", "")) == len(reading.digits) > 0
+    else:
+        assert reading.text == ""
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_whole_files_are_read(name: str, files: dict[str, bytes]) -> None:
+    status = check(files[name], Reader())
+    assert status in (Status.READ, Status.UNCERTAIN)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_damaged_is_read_or_told(name: str, files: dict[str, bytes]) -> None:
+    reader = Reader()
+    found = [
+        check(mutate(files[name], f"{name} {seed}"), reader, single=seed % 2 == 0)
+        for seed in range(MUTATIONS)
+    ]
+    assert Status.ERROR in found
+    if name in WITHOUT_CHECKSUMS:
+        assert set(found) != {Status.ERROR}
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", FILES)
+def test_many_damaged_files_are_read_or_told(name: str, files: dict[str, bytes]) -> None:
+    reader = Reader()
+    for seed in range(MUTATIONS, MUTATIONS + MANY_MUTATIONS):
+        check(mutate(files[name], f"{name} {seed}"), reader, single=seed % 2 == 0)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_cut_off_anywhere_is_decoded_or_told(name: str, files: dict[str, bytes]) -> None:
+    data = files[name]
+    step = max(1, len(data) // 150)
+    refused = []
+    for length in range(0, len(data), step):
+        found = try_to_decode(data[:length])
+        if isinstance(found, str):
+            assert found.startswith("expected ")
+            refused.append(length)
+        else:
+            assert found.pixels_HWC.shape == (28, 56, 3)
+    # Of some formats the end is not missed; but nothing is found in the first third of a file.
+    assert set(range(0, len(data) // 3, step)) <= set(refused)
+
+
+def png(width: int, height: int, *, depth: int = 8, kind: int = 0, data: bytes = b"") -> bytes:
+    """A PNG with any header, and with the checksums that belong to it."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(name + content)
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    return b"".join(
+        [
+            b"\x89PNG\r\n\x1a\n",
+            chunk(b"IHDR", header),
+            chunk(b"IDAT", zlib.compress(data)),
+            chunk(b"IEND", b""),
+        ]
+    )
+
+
+def bmp(width: int, height: int, bits: int) -> bytes:
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, 0, 0, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 54 + 64, 0, 0, 54) + info + bytes(64)
+
+
+def gif(width: int, height: int) -> bytes:
+    screen = struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)
+    frame = b"," + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x02\x44\x01\x00"
+    return b"GIF89a" + screen + frame + b";"
+
+
+def tiff(width: int, height: int, *, bits: int = 8, strips: int = 1) -> bytes:
+    entries = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 1, bits),
+        (259, 3, 1, 1),
+        (262, 3, 1, 1),
+        (273, 4, strips, 8),
+        (277, 3, 1, 1),
+        (278, 4, 1, height),
+        (279, 4, 1, 2**31),
+    ]
+    packed = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + packed + bytes(4)
+
+
+LIES = {
+    "PNG of 3,600 megapixels": png(60_000, 60_000),
+    "PNG of 2^62 pixels": png(2**31 - 1, 2**31 - 1),
+    "PNG of no rows": png(5, 0),
+    "PNG of no columns": png(0, 5),
+    "PNG without its pixels": png(3000, 3000),
+    "PNG of an unknown kind": png(5, 5, kind=1, data=bytes(500)),
+    "PNG of an unknown depth": png(5, 5, depth=3, data=bytes(500)),
+    "PNG of too few pixels": png(5, 5, data=bytes(7)),
+    "PNG of a filter that is none": png(2, 2, data=bytes([9, 0, 0, 9, 0, 0])),
+    "BMP of 2^60 pixels": bmp(2**30, 2**30, 24),
+    "BMP of the most negative height": bmp(5, -(2**31), 24),
+    "BMP of a negative width": bmp(-5, 5, 24),
+    "BMP of no bits": bmp(5, 5, 0),
+    "BMP without its pixels": bmp(500, 500, 24),
+    "GIF of 4,000 megapixels": gif(65535, 65535),
+    "GIF of nothing": gif(0, 0),
+    "TIFF of 2^62 pixels": tiff(2**31, 2**31),
+    "TIFF of a strip beyond its end": tiff(100, 100),
+    "TIFF of more strips than it has bytes": tiff(100, 100, strips=2**31),
+    "TIFF of 65,535 bits": tiff(10, 10, bits=65535),
+    "PGM of 3,600 megapixels": b"P5 60000 60000 255\n" + bytes(99),
+    "PGM without its pixels": b"P5 3000 3000 255\n" + bytes(99),
+    "PGM of a negative size": b"P5 -5 -5 255\n" + bytes(99),
+    "PGM of a size without end": b"P5 " + b"9" * 5000 + b" 1 255\n",
+    "PGM of no shades": b"P5 5 5 0\n" + bytes(99),
+    "PGM that is all comment": b"P5 #" + b"x" * 100_000,
+    "PPM of words": b"P3 5 5 255\n" + b"red green blue " * 25,
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_header_that_lies_is_told(name: str) -> None:
+    with pytest.raises(ImageError, match="expected "):
+        decode(LIES[name])
+    assert Reader().read(LIES[name]).status == Status.ERROR
+
+
+def test_the_files_that_lie_would_be_images_if_they_did_not() -> None:
+    """The files above are refused for their lies."""
+    honest = {
+        "PNG": png(5, 4, data=bytes(6 * 4)),
+        "BMP": bmp(5, 4, 24),
+        "GIF": gif(1, 1),
+        "TIFF": tiff(5, 4),
+        "PGM": b"P5 5 4 255\n" + bytes(20),
+        "PPM": b"P3 5 4 255\n" + b"1 " * 60,
+    }
+    for name, data in honest.items():
+        assert decode(data).pixels_HWC.size > 0, name
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        *("1", "L", "P", "PA", "LA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"),
+        *("I", "F", "I;16"),
+        pytest.param(
+            "La",
+            marks=pytest.mark.xfail(
+                strict=True, raises=ImageError, reason="Pillow converts La to nothing but LA"
+            ),
+        ),
+    ],
+)
+def test_images_of_every_mode_are_read(mode: str, page: npt.NDArray[np.uint8]) -> None:
+    image = convert(page, mode)
+    assert image.mode == mode
+    assert decode_image(image).pixels_HWC.shape == (28, 56, 3)
+    reading = Reader().read(image)
+    check_reading(reading)
+    assert reading.status in (Status.READ, Status.UNCERTAIN)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e30, -1e30])
+def test_floats_without_bounds_are_read(number: float, page: npt.NDArray[np.uint8]) -> None:
+    values_HW = page.astype(np.float32)
+    values_HW[0, 0] = number
+    image = Image.fromarray(values_HW)
+    buffer = io.BytesIO()
+    image.save(buffer, format="TIFF")
+    for source in (image, buffer.getvalue()):
+        reading = Reader().read(source)
+        check_reading(reading)
+        if not np.isfinite(number):  # other numbers are the range that is used
+            assert reading.status in (Status.READ, Status.UNCERTAIN)
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_images_of_any_size_and_content_are_read(single: bool) -> None:
+    reader, rng = Reader(), np.random.default_rng(0)
+    sides = [1, 2, 3, 5, 16, 31, 32, 33, 63, 64, 65, 100, 130, 260]
+    for _ in range(50):
+        height, width = (int(side) for side in rng.choice(sides, 2))
+        plain_HW = np.full((height, width), rng.integers(256), np.uint8)
+        speck_HW = plain_HW.copy()
+        speck_HW[rng.integers(height), rng.integers(width)] ^= 255
+        blot_HW = plain_HW.copy()
+        blot_HW[height // 3 : height // 2 + 1, width // 3 : width // 2 + 1] ^= 255
+        half_HW = plain_HW.copy()
+        half_HW[height // 2 :] ^= 255
+        stripes_HW = plain_HW.copy()
+        stripes_HW[:: int(rng.integers(2, 9))] ^= 255
+        slope_HW = np.add.outer(np.arange(height) * 3, np.arange(width) * 2).astype(np.uint8)
+        for image_HW in (plain_HW, speck_HW, blot_HW, half_HW, stripes_HW, slope_HW):
+            check_reading(reader.read(image_HW, single=single))
+
+
+@pytest.mark.parametrize("shape", [(1, 3000), (3000, 1), (2, 5000), (4000, 3)])
+def test_strips_are_read(shape: tuple[int, int]) -> None:
+    image_HW = np.full(shape, 255, np.uint8)
+    image_HW[shape[0] // 2, shape[1] // 2 :] = 0
+    for single in (False, True):
+        check_reading(Reader().read(image_HW, single=single))
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_noise_is_read(single: bool) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        share, shape = rng.random(), rng.integers(20, 70, 2)
+        check_reading(Reader().read(rng.random(shape) < share, single=single))
+        noise_HWC = rng.integers(0, 256, (*shape, 3)).astype(np.uint8)
+        check_reading(Reader().read(noise_HWC, single=single))
+
+
+@pytest.mark.xfail(
+    strict=True, raises=RuntimeWarning, reason="a mask without paper: 0 is divided by 0"
+)
+def test_a_mask_that_is_all_ink_gives_no_warning() -> None:
+    with warnings.catch_warnings(action="error"):
+        remove_lines(np.ones((60, 50), np.uint8))
+
+
+def test_a_path_that_is_no_image_is_told(tmp_path: Path) -> None:
+    reader = Reader()
+    (tmp_path / "text.png").write_text("no image")
+    for path in (tmp_path, tmp_path / "nothing", tmp_path / "text.png", tmp_path / ("x" * 300)):
+        for source in (path, str(path)):
+            reading = reader.read(source)
+            assert reading.status == Status.ERROR
+            assert reading.message
+            assert reading.message.startswith("expected ")
+
+
+def test_a_path_that_no_file_can_have_is_told() -> None:
+    assert Reader().read("a\0.png").status == Status.ERROR
