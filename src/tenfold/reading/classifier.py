@@ -26,6 +26,7 @@ NUM_DIGITS = 10
 IMAGE_PX = 28
 BATCH_SIZE = 64  # of larger ones the intermediate results leave the processor's caches
 FORMAT = 1
+MAX_MODEL_BYTES = 512 * 1024**2  # of memory, beside the file itself
 # What a model without calibration is used with.
 DEFAULT_THRESHOLD = 0.9
 
@@ -60,17 +61,28 @@ class Classifier:
             options.intra_op_num_threads = threads
             options.inter_op_num_threads = 1
             options.log_severity_level = 4
+            _limit_memory()
+            options.add_session_config_entry("session.use_env_allocators", "1")
             self._session = onnxruntime.InferenceSession(
-                data, options, providers=["CPUExecutionProvider"]
+                data,
+                options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # which prints
+                disabled_optimizers=[
+                    "ConstantFolding"
+                ],  # it computes while it loads, without limit
             )
+            self._check_interface(name)
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            self.card, self.calibration = _parse_metadata(metadata, name)
         except ModelError as error:
+            if str(error).startswith(name):
+                raise
             raise ModelError(f"{name}: {error}") from error
         except Exception as error:  # ONNX Runtime has a class of its own for each kind of failure
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ModelError(f"{name}: expected an ONNX model, found: {reason}") from error
-        self._check_interface(name)
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        self.card, self.calibration = _parse_metadata(metadata, name)
+        self.name = name
         self.num_answers = int(self._session.get_outputs()[0].shape[1])
 
     @property
@@ -80,10 +92,21 @@ class Classifier:
 
     def classify(self, images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Probabilities [N, K] of digit images, uint8 [N, 28, 28]: the digits and, of 11, none."""
-        logits = [
-            self._session.run([OUTPUT], {INPUT: images_NHW[first : first + BATCH_SIZE]})[0]
-            for first in range(0, len(images_NHW), BATCH_SIZE)
-        ]
+        logits = []
+        for first in range(0, len(images_NHW), BATCH_SIZE):
+            batch = images_NHW[first : first + BATCH_SIZE]
+            try:
+                [one] = self._session.run([OUTPUT], {INPUT: batch})
+            except Exception as error:
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise ModelError(
+                    f"{self.name}: expected a model that can run, found: {reason}"
+                ) from error
+            if one.shape != (len(batch), self.num_answers) or not np.isfinite(one).all():
+                raise ModelError(
+                    f"{self.name}: expected finite logits for each image, found others"
+                )
+            logits.append(one)
         if not logits:
             return np.zeros((0, self.num_answers), np.float32)
         scaled_NK = np.concatenate(logits) / np.float32(self.calibration.temperature)
@@ -100,11 +123,31 @@ class Classifier:
             raise ModelError(f"{name}: input: expected {expected}, found {found}")
         if list(inputs[0].shape[1:]) != [IMAGE_PX, IMAGE_PX] or isinstance(inputs[0].shape[0], int):
             raise ModelError(f"{name}: input: expected {expected}, found {inputs[0].shape}")
-        shape = outputs[0].shape
-        is_good = len(outputs) == 1 and outputs[0].name == OUTPUT and len(shape) == 2
+        shape = outputs[0].shape if outputs else []
+        is_good = len(outputs) == 1 and len(shape) == 2
+        is_good = is_good and (outputs[0].name, outputs[0].type) == (OUTPUT, "tensor(float)")
         if not is_good or shape[1] not in (NUM_DIGITS, NUM_DIGITS + 1):
             found = ", ".join(f"{one.name} {one.shape}" for one in outputs)
             raise ModelError(f"{name}: output: expected {OUTPUT} [N, 10 or 11], found {found}")
+
+
+@cache
+def _limit_memory() -> None:
+    """Give all models of this process one pool of memory that does not grow for ever."""
+    import onnxruntime
+
+    default = -1
+    config = onnxruntime.OrtArenaCfg(
+        {
+            "max_mem": MAX_MODEL_BYTES,
+            "arena_extend_strategy": default,
+            "initial_chunk_size_bytes": default,
+            "max_dead_bytes_per_chunk": default,
+        }
+    )
+    arena = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    where = onnxruntime.OrtMemoryInfo("Cpu", arena, 0, onnxruntime.OrtMemType.DEFAULT)
+    onnxruntime.create_and_register_allocator(where, config)
 
 
 @cache
@@ -143,7 +186,7 @@ def _parse_metadata(metadata: dict[str, str], name: str) -> tuple[dict[str, Any]
         if labels[:NUM_DIGITS] != [str(digit) for digit in range(NUM_DIGITS)]:
             raise ModelError(f"{name}: metadata: labels: expected 0 to 9, found {labels}")
         return values["card"], _parse_calibration(values["calibration"], name)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ModelError(
             f"{name}: metadata: expected JSON of an exported model: {error}"
         ) from error

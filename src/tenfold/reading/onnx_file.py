@@ -66,6 +66,8 @@ def check_onnx_file(data: bytes) -> None:
     """Raise ModelError if the file is too large, broken, or asks for more than arithmetic."""
     if len(data) > MAX_BYTES:
         raise ModelError(f"expected at most {MAX_BYTES // 1024**2} MiB, found more")
+    if data[4:8] == b"ORTM":
+        raise ModelError("expected an ONNX file, found one in ONNX Runtime's own format")
     try:
         _check_model(data)
     except (ValueError, IndexError) as error:
@@ -156,6 +158,8 @@ def _read_fields(data: bytes) -> Iterator[Field]:
     while at < len(data):
         key, at = _read_varint(data, at)
         number, kind = key >> 3, key & 7
+        if not 0 < key < 2**32:
+            raise ValueError("a field with a number that is none")
         if kind == 0:
             value, at = _read_varint(data, at)
             yield number, value
@@ -168,7 +172,8 @@ def _read_fields(data: bytes) -> Iterator[Field]:
             raise ValueError(f"a field of kind {kind}")
         if length > len(data) - at:
             raise ValueError("it ends too early")
-        yield number, data[at : at + length]
+        if kind == 2:
+            yield number, data[at : at + length]
         at += length
 
 
@@ -179,6 +184,8 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         at += 1
         if byte < 0x80:
+            if value >= 2**64:
+                raise ValueError("a number of more than 64 bits")
             return value, at
         shift += 7
         if shift > 63:
