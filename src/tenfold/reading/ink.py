@@ -54,7 +54,7 @@ def find_ink(pixels_HWC: npt.NDArray[np.uint8], *, is_dark: bool | None = None) 
     height, width = pixels_HWC.shape[:2]
     smooth_HWC = pixels_HWC
     if max(height, width) > 2 * PAPER_SIZE_PX:  # noise of a camera, spread over its pixels
-        smooth_HWC = cv2.GaussianBlur(pixels_HWC, (0, 0), max(height, width) / 1500)
+        smooth_HWC = cv2.GaussianBlur(pixels_HWC, (0, 0), min(2.0, max(height, width) / 1500))
     if is_dark is None:
         is_dark = _is_dark(smooth_HWC)
     paper_HWC = _estimate_paper(smooth_HWC, is_dark)
