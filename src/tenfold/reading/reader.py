@@ -148,21 +148,20 @@ class Reader:
         thresholds = self.classifier.thresholds
         tallest = max(one.glyph.height for one in everything)
 
+        def is_tall(one: Candidate) -> bool:
+            return one.glyph.height > LOW * tallest
+
         def is_strange(one: Candidate) -> bool:
-            if one.glyph.height <= LOW * tallest:  # a dot, a dash, a comma: or a clear digit
+            if not is_tall(one):  # a dot, a dash, a comma: or a clear digit
                 return one.confidence < thresholds.read
             return one.strangeness >= thresholds.not_digit
 
-        tall = [one for one in everything if one.glyph.height > LOW * tallest]
+        tall = [one for one in everything if is_tall(one)]
         num_strange = sum(map(is_strange, tall))
         # Among digits, what is as tall as they are and looks like none may be one all the same.
         is_among_digits = len(tall) - num_strange >= max(2, MOSTLY * len(tall))
         kept = [
-            [
-                one
-                for one in line
-                if not is_strange(one) or (is_among_digits and any(one is other for other in tall))
-            ]
+            [one for one in line if not is_strange(one) or (is_among_digits and is_tall(one))]
             for line in lines
         ]
         digits = [
@@ -172,15 +171,14 @@ class Reader:
             largest = max(everything, key=lambda one: one.glyph.height * one.glyph.width)
             message = "what is written does not look like digits"
             return Reading(Status.NOT_DIGITS, (_describe(largest, 0),), message)
-        doubtful = [
-            digit
-            for digit, one in zip(digits, chain.from_iterable(kept), strict=True)
-            if digit.confidence
-            < (max(thresholds.read, CUT_SURE) if one.glyph.is_cut else thresholds.read)
-        ]
         if num_strange and not is_among_digits:
             message = "some of what is written does not look like digits"
             return Reading(Status.UNCERTAIN, tuple(digits), message)
+        doubtful = [
+            digit
+            for digit, one in zip(digits, chain.from_iterable(kept), strict=True)
+            if digit.confidence < max(thresholds.read, CUT_SURE * one.glyph.is_cut)
+        ]
         if doubtful:
             return Reading(Status.UNCERTAIN, tuple(digits), _explain_doubt(digits, doubtful))
         return Reading(Status.READ, tuple(digits))
