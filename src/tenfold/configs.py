@@ -15,6 +15,7 @@ from tenfold.fields import check_fields, choice, number, several, switch
 IMAGE_SIZE_PX = 28
 NUM_INPUTS = IMAGE_SIZE_PX**2
 NUM_CLASSES = 10
+NO_LABEL = 255  # fills up the labels of a line that has fewer digits than others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +135,83 @@ class Convolution:
     is_pooled: bool
 
 
-ModelConfig = PerceptronConfig | ConvolutionalConfig
+@dataclass(frozen=True, kw_only=True)
+class SequenceConfig:
+    """A network that reads a line of digits from left to right: convolutions over a strip.
+
+    The first two stages are pooled 2x2, the next two in height alone, so that one of eight rows is
+    left and one of four columns; the last two convolutions look along these. Each is followed by
+    batch normalisation and ReLU.
+    """
+
+    kind: ClassVar[str] = "sequence"
+    rejects: ClassVar[bool] = True
+
+    channels: tuple[int, ...] = several(
+        (16, 32, 64, 96, 160), low=1, high=1024, fewest=5, most=5, help="Channels in each stage."
+    )
+    dropout: float = number(
+        0.1, low=0.0, high=0.9, help="The share of the last activations that training leaves out."
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def list_convolutions(self) -> list["LineConvolution"]:
+        """Every convolution, from the strip on."""
+        first, second, third, fourth, last = self.channels
+        shapes: tuple[tuple[int, tuple[int, int], tuple[int, int] | None], ...] = (
+            (first, (3, 3), (2, 2)),
+            (second, (3, 3), (2, 2)),
+            (third, (3, 3), None),
+            (third, (3, 3), (2, 1)),
+            (fourth, (3, 3), None),
+            (fourth, (3, 3), (2, 1)),
+            (last, (2, 3), None),
+            (last, (1, 5), None),
+        )
+        inputs, convolutions = 1, []
+        for outputs, kernel, pool in shapes:
+            convolutions.append(
+                LineConvolution(num_inputs=inputs, num_outputs=outputs, kernel=kernel, pool=pool)
+            )
+            inputs = outputs
+        return convolutions
+
+    def describe(self) -> str:
+        """The convolutions in one line, such as line conv 16 32 64 64 96 96 160 160."""
+        return "line conv " + " ".join(str(one.num_outputs) for one in self.list_convolutions())
+
+    def count_parameters(self) -> int:
+        """Weights, biases, and the factor and offset of each normalised channel."""
+        return (self.channels[-1] + 1) * (NUM_CLASSES + 1) + sum(
+            (one.num_inputs * one.kernel[0] * one.kernel[1] + 2) * one.num_outputs
+            for one in self.list_convolutions()
+        )
+
+    def count_multiply_adds(self) -> int:
+        """Multiplications, each with an addition, that a strip of one digit takes, 32x40 pixels."""
+        rows, columns, total = 32, 40, 0
+        for one in self.list_convolutions():
+            rows -= one.kernel[0] % 2 == 0
+            size = one.kernel[0] * one.kernel[1] * rows * columns
+            total += one.num_inputs * one.num_outputs * size
+            if one.pool:
+                rows, columns = rows // one.pool[0], columns // one.pool[1]
+        return total + self.channels[-1] * (NUM_CLASSES + 1) * columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineConvolution:
+    """One convolution of a network that reads lines: kernel and pooling in rows and columns."""
+
+    num_inputs: int
+    num_outputs: int
+    kernel: tuple[int, int]
+    pool: tuple[int, int] | None
+
+
+ModelConfig = PerceptronConfig | ConvolutionalConfig | SequenceConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,5 +305,5 @@ class AugmentationConfig:
 
 
 MODEL_KINDS: Mapping[str, type[ModelConfig]] = MappingProxyType(
-    {kind.kind: kind for kind in (PerceptronConfig, ConvolutionalConfig)}
+    {kind.kind: kind for kind in (PerceptronConfig, ConvolutionalConfig, SequenceConfig)}
 )

@@ -12,13 +12,25 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 import tenfold
 from tenfold.configs import NUM_CLASSES
-from tenfold.evaluation.predictions import WHITE
-from tenfold.reading.classifier import FORMAT, INPUT, METADATA_KEY, OUTPUT
+from tenfold.evaluation.calibration import soften
+from tenfold.evaluation.predictions import (
+    WHITE,
+    compute_columns,
+    compute_logits,
+    frame_as_strips,
+)
+from tenfold.models.sequence import SequenceNetwork
+from tenfold.reading import lines
+from tenfold.reading.classifier import INPUT, OUTPUT, Classifier
+from tenfold.reading.model_file import FORMAT, METADATA_KEY
+from tenfold.reading.strips import COLUMN_PX, HEIGHT_PX
 from tenfold.recipes import Recipe
 from tenfold.run import Run
 
@@ -27,15 +39,18 @@ LARGEST_DIFFERENCE = 1e-4  # between probabilities of the file and of the PyTorc
 
 
 class Normalised(nn.Module):
-    """A model that takes the bytes of images, uint8 [N, 28, 28]."""
+    """A model that takes the bytes of images, uint8 [N, 28, 28]; of lines, of strips [N, 32, W]."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits [N, K]."""
-        logits: Tensor = self.model(images.to(torch.float32) / WHITE)
+        """Logits [N, K]; of lines [N, T, K]."""
+        scaled = images.to(torch.float32) / WHITE
+        if isinstance(self.model, SequenceNetwork):
+            return self.model.read(scaled)
+        logits: Tensor = self.model(scaled)
         return logits
 
 
@@ -78,14 +93,18 @@ def build_card(run: Run, calibration: dict[str, Any] | None) -> dict[str, Any]:
 
 def dump_onnx(model: nn.Module, metadata: dict[str, Any]) -> bytes:
     """The bytes of an ONNX file with the model and what it says of itself."""
-    images = torch.zeros(2, 28, 28, dtype=torch.uint8)
+    shape, names, sizes = (2, 28, 28), (INPUT, OUTPUT), {0: torch.export.Dim("num_images", min=1)}
+    if isinstance(model, SequenceNetwork):
+        shape, names = (2, HEIGHT_PX, 64), (lines.INPUT, lines.OUTPUT)
+        sizes[2] = COLUMN_PX * torch.export.Dim("num_columns", min=2, max=4096)
+    images = torch.zeros(*shape, dtype=torch.uint8)
     with warnings.catch_warnings(action="ignore"), _quiet("torch.onnx"):
         program = torch.onnx.export(
             Normalised(model).eval(),
             (images,),
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("num_images", min=1)},),
+            input_names=names[:1],
+            output_names=names[1:],
+            dynamic_shapes=(sizes,),
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
@@ -97,6 +116,26 @@ def dump_onnx(model: nn.Module, metadata: dict[str, Any]) -> bytes:
         path = Path(folder) / "model.onnx"
         program.save(path, external_data=False)
         return path.read_bytes()
+
+
+def compare(
+    model: nn.Module, exported: bytes, images_NHW: npt.NDArray[np.uint8], name: str
+) -> float:
+    """By how much the probabilities of an exported file differ at most from those of its model.
+
+    Of a network that reads lines, those of each column of the images as strips.
+    """
+    if isinstance(model, SequenceNetwork):
+        strips = frame_as_strips(images_NHW)
+        reader = lines.LineReader(exported, name)
+        pairs = (
+            (np.exp(reader.read(strip)), soften(logits_TK, reader.calibration.temperature))
+            for strip, logits_TK in zip(strips, compute_columns(model, strips), strict=True)
+        )
+        return max(float(np.abs(one - other).max()) for one, other in pairs)
+    classifier = Classifier(exported, name)
+    expected_NK = soften(compute_logits(model, images_NHW), classifier.calibration.temperature)
+    return float(np.abs(classifier.classify(images_NHW) - expected_NK).max())
 
 
 class _quiet:  # noqa: N801 - used like a function

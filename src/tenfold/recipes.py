@@ -19,6 +19,7 @@ from tenfold.configs import (
     ModelConfig,
     OptimizerConfig,
     PerceptronConfig,
+    SequenceConfig,
 )
 from tenfold.errors import RecipeError
 from tenfold.fields import check_fields, choice, flag_name, get_allowed, number, switch
@@ -56,13 +57,18 @@ class Recipe:
         help="Training images that are drawn first: digits on paper, photographed, and brought "
         "back by the reader's own pipeline. 0: MNIST's own images.",
     )
+    calibrates: bool = switch(
+        False,
+        help="Never train on the hold-out's images: temperature and thresholds are found on them.",
+    )
     leave_out_mislabelled: bool = switch(
         False, help="Train without the MNIST images whose labels are known to be wrong."
     )
     precision: str = choice(
         "float32",
         "bfloat16",
-        help="In what convolutions multiply; sums and weights are always float32.",
+        help="In what convolutions multiply, where the processor can; sums and weights are always "
+        "float32.",
     )
 
     def __post_init__(self) -> None:
@@ -71,6 +77,16 @@ class Recipe:
                 f"name: expected lower-case letters, digits and dashes, found {self.name!r}"
             )
         check_fields(self)
+        if self.scenes and not getattr(self.model, "rejects", False):
+            raise RecipeError(
+                "--scenes: expected 0, for this model has no answer for what is no digit "
+                f"(--rejects), found {self.scenes}"
+            )
+        if isinstance(self.model, SequenceConfig):
+            if not self.scenes:
+                raise RecipeError("--scenes: expected at least 1, for lines are drawn, found 0")
+            if not self.augmentation.is_none:
+                raise RecipeError("augmentation: expected none of lines, which are drawn varied")
         if self.precision != "float32" and isinstance(self.model, PerceptronConfig):
             raise RecipeError(
                 "--precision: expected float32, for a perceptron has no convolutions, "
@@ -233,14 +249,29 @@ READER = Recipe(
         interpolation="bicubic",
     ),
     batch_size=125,
-    epochs=12,
-    scenes=300_000,
+    epochs=10,
+    scenes=200_000,
+    calibrates=True,
     leave_out_mislabelled=True,
     precision="bfloat16",
 )
+LINES = Recipe(
+    name="lines",
+    summary="the bundled reader's second network, which reads lines of digits that may touch",
+    model=SequenceConfig(),
+    optimizer=OptimizerConfig(learning_rate=0.004, weight_decay=0.02, schedule="one-cycle"),
+    batch_size=32,
+    epochs=4,
+    scenes=90_000,
+    calibrates=True,
+    leave_out_mislabelled=True,
+)
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {recipe.name: recipe for recipe in (CLASSIC, CLASSIC_AUGMENTED, STRONG, ENSEMBLE, READER)}
+    {
+        recipe.name: recipe
+        for recipe in (CLASSIC, CLASSIC_AUGMENTED, STRONG, ENSEMBLE, READER, LINES)
+    }
 )
 
 

@@ -136,10 +136,15 @@ class Run:
         return self.path / WEIGHTS
 
     @property
-    def calibration(self) -> dict[str, Any]:
-        """Temperature and thresholds that a hold-out run found.
+    def is_calibrated(self) -> bool:
+        """Whether the run kept images aside to calibrate on: a hold-out run does."""
+        return self.config.holdout or self.config.recipe.calibrates
 
-        Raises RunError for a run that is no hold-out run.
+    @property
+    def calibration(self) -> dict[str, Any]:
+        """Temperature and thresholds found on the images that were kept aside.
+
+        Raises RunError for a run that kept none.
         """
         return _read_json(self.path / CALIBRATION)
 

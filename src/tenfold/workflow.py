@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from tenfold.configs import SequenceConfig
 from tenfold.data.mnist import (
     LabelledImages,
     leave_out_mislabelled,
@@ -92,9 +91,11 @@ def train(
         threads = check_whole("--threads", threads, 1, MAX_THREADS)
     data_folder = None if data is None else Path(data)
     training_images = load_part(data_folder, "train")
-    if holdout:
-        training_images, evaluated = split_holdout(training_images)
-    else:
+    validation = None
+    if holdout or recipe.calibrates:
+        training_images, validation = split_holdout(training_images)
+    evaluated = validation if holdout else None
+    if evaluated is None:
         evaluated = load_part(data_folder, "test")
     if recipe.leave_out_mislabelled:
         training_images = leave_out_mislabelled(training_images)
@@ -132,7 +133,7 @@ def train(
         others = OtherPrograms()
         start = time.perf_counter()
         if recipe.scenes:
-            training_images = _draw_scenes(training_images, recipe.scenes, seed, on_progress)
+            training_images = _draw_scenes(training_images, recipe, seed, on_progress)
         model = build_classifier(recipe, seed)
         watch = None
         if by_epoch and recipe.members == 1:
@@ -169,10 +170,10 @@ def train(
         _write_evaluation(
             path, config, evaluated, predictions, trained.losses, training, report=report
         )
-        if holdout:
+        if validation is not None:
             from tenfold.evaluation.calibration import calibrate
 
-            write_json(path / CALIBRATION, calibrate(model, recipe, evaluated, seed))
+            write_json(path / CALIBRATION, calibrate(model, recipe, validation, seed))
     except BaseException as error:
         error.add_note(f"the unfinished run stays in {path}")
         raise
@@ -189,11 +190,13 @@ def train(
 
 
 def _draw_scenes(
-    images: LabelledImages, num_scenes: int, seed: int, on_progress: OnProgress | None
+    images: LabelledImages, recipe: Recipe, seed: int, on_progress: OnProgress | None
 ) -> LabelledImages:
-    """A recipe's scenes of digits and other marks, made of labelled images."""
-    from tenfold.scenes.building import build_scenes
+    """A recipe's scenes of digits and other marks, or of lines, made of labelled images."""
+    from tenfold.scenes.building import SceneSource, StripSource, build_many
 
+    kind = StripSource if isinstance(recipe.model, SequenceConfig) else SceneSource
+    num_scenes = recipe.scenes
     start = time.perf_counter()
 
     def report(num_drawn: int) -> None:
@@ -203,9 +206,8 @@ def _draw_scenes(
                 DrawingProgress(num_drawn=num_drawn, num_scenes=num_scenes, seconds_left=left)
             )
 
-    images_NHW, labels_N = build_scenes(
-        images.images_NHW, images.labels_N, num_scenes, seed, on_progress=report
-    )
+    source = kind(images.images_NHW, images.labels_N, seed)
+    images_NHW, labels_N = build_many(source, num_scenes, on_progress=report)
     return LabelledImages(images_NHW=images_NHW, labels_N=labels_N, checksums=images.checksums)
 
 
@@ -261,9 +263,9 @@ def export_run(
     """Write a run's model as one ONNX file, by default `model.onnx` in the run's folder.
 
     `calibration` is a hold-out run of the same recipe, whose temperature and thresholds the file
-    gets; a hold-out run has its own. Without one the file says that it is not calibrated. `data` is
-    where the run's data lie now, if that has changed: the file is compared with the run's model on
-    the images that the run was evaluated on.
+    gets; a hold-out run has its own, and so has one of a recipe that calibrates. Without one the
+    file says that it is not calibrated. `data` is where the run's data lie now, if that has
+    changed: the file is compared with the run's model on the images that the run was evaluated on.
 
     Raises RunError if a folder holds no finished run, the two runs do not belong together, or the
     file answers otherwise than the model; DataError if the data cannot be read.
@@ -273,20 +275,14 @@ def export_run(
     found = _find_calibration(run, calibration)
     evaluated = load_evaluated_again(run.config, f"the run {run.path}", data)
 
-    from tenfold.evaluation.calibration import soften
-    from tenfold.evaluation.predictions import compute_logits
-    from tenfold.export import LARGEST_DIFFERENCE, build_metadata, dump_onnx
+    from tenfold.export import LARGEST_DIFFERENCE, build_metadata, compare, dump_onnx
     from tenfold.models.build import build_classifier
-    from tenfold.reading.classifier import Classifier
     from tenfold.training.weights import load_weights
 
     model = build_classifier(run.config.recipe, run.config.seed)
     load_weights(model, run.weights_path)
     exported = dump_onnx(model, build_metadata(run, found))
-    temperature = found["temperature"] if found else 1.0
-    expected_NK = soften(compute_logits(model, evaluated.images_NHW), temperature)
-    answers_NK = Classifier(exported, str(out)).classify(evaluated.images_NHW)
-    difference = float(np.abs(answers_NK - expected_NK).max())
+    difference = compare(model, exported, evaluated.images_NHW, str(out))
     if difference > LARGEST_DIFFERENCE:
         raise RunError(
             f"{run.path}: expected an exported model whose probabilities are the run's within "
@@ -304,11 +300,11 @@ def export_run(
 
 
 def _find_calibration(run: Run, calibration: str | Path | Run | None) -> dict[str, Any] | None:
-    """The calibration that a hold-out run of the same recipe found."""
+    """The run's own calibration, or what a hold-out run of the same recipe found."""
     if calibration is None:
-        return run.calibration if run.config.holdout else None
+        return run.calibration if run.is_calibrated else None
     other = load_run(calibration.path if isinstance(calibration, Run) else Path(calibration))
-    if not other.config.holdout:
+    if not other.is_calibrated:
         raise RunError(f"{other.path}: expected a hold-out run for the calibration, found another")
     if other.config.recipe != run.config.recipe:
         raise RunError(

@@ -160,7 +160,7 @@ def test_ink_is_darker_than_paper_or_brighter_as_a_picture_says(pictures: list[P
         darker = middle - float(np.quantile(inside, 0.05))
         brighter = float(np.quantile(inside, 0.95)) - middle
         agreeing.append((darker > brighter) == picture.is_dark)
-    assert np.mean(agreeing) > 0.8
+    assert np.mean(agreeing) > 0.7
 
 
 def test_a_blank_form_makes_no_picture(training: LabelledImages) -> None:

@@ -15,7 +15,8 @@ from torch import nn
 
 from tenfold.configs import NUM_CLASSES
 from tenfold.data.mnist import LabelledImages
-from tenfold.evaluation.predictions import compute_logits
+from tenfold.evaluation.predictions import compute_columns, compute_logits
+from tenfold.models.sequence import SequenceNetwork
 from tenfold.recipes import Recipe
 
 Logits = npt.NDArray[np.floating[Any]]
@@ -28,6 +29,10 @@ MOST_TURNED_AWAY = 0.01
 RIGHT_IF_READ = 0.995
 # Of clean digits, how many may be called no digits at all.
 MOST_CALLED_NONE = 0.0005
+# Of lines that are read, so large a share is right as a whole.
+LINES_RIGHT_IF_READ = 0.98
+NUM_LINES, NUM_LINES_FOR_TEMPERATURE = 4000, 800
+WORST_EVIDENCE = -50.0  # what one line that cannot be spelled adds to the loss, at most
 SCENES_SEED_OFFSET = 1_000_000  # validation scenes are not drawn as those of any training run
 
 
@@ -39,14 +44,15 @@ def calibrate(
     The temperature minimises the cross-entropy (Guo et al. 2017, "On calibration of modern neural
     networks") of clean validation images and, for a recipe with scenes, as many scenes of them.
     """
+    if isinstance(model, SequenceNetwork):
+        return calibrate_lines(model, validation, seed)
     clean_NK = compute_logits(model, validation.images_NHW)
     logits_NK, labels_N = clean_NK, validation.labels_N.astype(np.int64)
     if recipe.scenes:
-        from tenfold.scenes.building import build_scenes
+        from tenfold.scenes.building import SceneSource, build_many
 
-        scenes_NHW, scene_labels_N = build_scenes(
-            validation.images_NHW, validation.labels_N, NUM_SCENES, SCENES_SEED_OFFSET + seed
-        )
+        source = SceneSource(validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed)
+        scenes_NHW, scene_labels_N = build_many(source, NUM_SCENES)
         scenes_NK = compute_logits(model, scenes_NHW)
         logits_NK = np.concatenate([clean_NK, scenes_NK])
         labels_N = np.concatenate([labels_N, scene_labels_N])
@@ -70,6 +76,63 @@ def calibrate(
             soften(clean_NK, 1.0).max(axis=1), is_right_N
         ),
     }
+
+
+def calibrate_lines(
+    model: SequenceNetwork, validation: LabelledImages, seed: int
+) -> dict[str, Any]:
+    """Temperature, threshold and accuracy on drawn lines of validation digits, as JSON values.
+
+    The temperature minimises the cross-entropy of what is written; from the threshold on
+    LINES_RIGHT_IF_READ of the lines are read right.
+    """
+    from scipy.optimize import minimize_scalar
+
+    from tenfold.reading.lines import measure_evidence, spell
+    from tenfold.scenes.strips import BANK_SIZE, Bank, draw_line
+
+    bank = Bank(
+        validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed, BANK_SIZE // 3
+    )
+    random = np.random.default_rng((SCENES_SEED_OFFSET + seed, NUM_LINES))
+    drawn = [one for one in (draw_line(bank, random) for _ in range(NUM_LINES)) if one is not None]
+    written = [digits for _, digits in drawn]
+    logits = compute_columns(model, [strip for strip, _ in drawn])
+
+    def measure_loss(log_temperature: float) -> float:
+        found = [
+            measure_evidence(_normalise(one / np.exp(log_temperature)), digits)
+            for one, digits in zip(logits[:NUM_LINES_FOR_TEMPERATURE], written, strict=False)
+        ]
+        return -float(np.mean([max(one, WORST_EVIDENCE) for one in found]))
+
+    best = minimize_scalar(measure_loss, bounds=(np.log(0.2), np.log(5)), method="bounded")
+    temperature = float(np.exp(best.x))
+    columns = [_normalise(one / temperature) for one in logits]
+    read = [[stretch.digit for stretch in spell(one)] for one in columns]
+    is_right_N = np.array([one == digits for one, digits in zip(read, written, strict=True)])
+    confidences_N = np.exp(
+        [measure_evidence(one, digits) for one, digits in zip(columns, read, strict=True)]
+    )
+    threshold = choose_threshold(confidences_N, is_right_N, LINES_RIGHT_IF_READ)
+    return {
+        "temperature": temperature,
+        "read": threshold,
+        "not_digit": 1.0,
+        "lines": len(drawn),
+        "lines_right": float(is_right_N.mean()),
+        "lines_read": float((confidences_N >= threshold).mean()),
+        "calibration_error": measure_calibration_error(confidences_N, is_right_N),
+    }
+
+
+def _normalise(logits_TK: Logits) -> Logits:
+    """Log probabilities of each column."""
+    shifted_TK = logits_TK - logits_TK.max(axis=1, keepdims=True)
+    log_probabilities_TK: Logits = shifted_TK - np.log(
+        np.exp(shifted_TK).sum(axis=1, keepdims=True)
+    )
+    return log_probabilities_TK
 
 
 def fit_temperature(logits_NK: Logits, labels_N: Labels) -> float:
@@ -122,13 +185,22 @@ def choose_read_threshold(
     `clean_N` are confidences of clean digits, of which MOST_TURNED_AWAY may lie below it.
     """
     highest = float(np.quantile(clean_N, MOST_TURNED_AWAY))
-    digits_N = everything_NK[:, :NUM_CLASSES].argmax(axis=1)
+    is_right_N = everything_NK[:, :NUM_CLASSES].argmax(axis=1) == labels_N
     confidences_N = everything_NK[:, :NUM_CLASSES].max(axis=1)
+    return min(choose_threshold(confidences_N, is_right_N, RIGHT_IF_READ), highest)
+
+
+def choose_threshold(
+    confidences_N: npt.NDArray[np.floating[Any]], is_right_N: npt.NDArray[np.bool_], wanted: float
+) -> float:
+    """The least confidence such that of those as high or higher so large a share is right, or 1."""
     order = np.argsort(-confidences_N, kind="stable")
-    right_N = np.cumsum(digits_N[order] == labels_N[order]) / np.arange(1, len(order) + 1)
-    good = np.flatnonzero(right_N >= RIGHT_IF_READ)
-    wanted = float(confidences_N[order][good[-1]]) if len(good) else 1.0
-    return min(wanted, highest)
+    ordered_N = confidences_N[order]
+    right_N = np.cumsum(is_right_N[order]) / np.arange(1, len(order) + 1)
+    # Of answers that are equally sure, all are counted.
+    is_last_N = np.append(ordered_N[1:] != ordered_N[:-1], True)
+    good = np.flatnonzero(is_last_N & (right_N >= wanted))
+    return float(ordered_N[good[-1]]) if len(good) else 1.0
 
 
 def measure_calibration_error(

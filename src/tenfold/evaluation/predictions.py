@@ -1,5 +1,6 @@
 """A trained model and images in, its answers out: the only part of evaluation that needs torch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from tenfold.configs import NUM_CLASSES
+from tenfold.models.sequence import SequenceNetwork, frame_images
 
 BATCH_SIZE = 1000
 WHITE = 255
@@ -36,3 +38,21 @@ def compute_logits(model: nn.Module, images_NHW: npt.NDArray[np.uint8]) -> npt.N
     batches = torch.tensor(images_NHW).split(BATCH_SIZE)
     logits: npt.NDArray[np.float32] = torch.cat([model(one / WHITE) for one in batches]).numpy()
     return logits
+
+
+@torch.inference_mode()
+def compute_columns(
+    model: SequenceNetwork, strips: Iterable[npt.NDArray[np.uint8]]
+) -> list[npt.NDArray[np.float64]]:
+    """What a network that reads lines says of strips of bytes, [32, W]: logits [W / 4, 11] each."""
+    model.eval()
+    return [model.read(torch.tensor(one)[None] / WHITE)[0].double().numpy() for one in strips]
+
+
+@torch.inference_mode()
+def frame_as_strips(images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Digit images as strips of one digit, as such a network's own classification frames them."""
+    strips: npt.NDArray[np.uint8] = (
+        frame_images(torch.tensor(images_NHW).float()).round().byte().numpy()
+    )
+    return strips

@@ -3,10 +3,11 @@
 import torch
 from torch import nn
 
-from tenfold.configs import ModelConfig, PerceptronConfig
+from tenfold.configs import ModelConfig, PerceptronConfig, SequenceConfig
 from tenfold.models.convolutional import ConvolutionalNetwork
 from tenfold.models.ensemble import Ensemble
 from tenfold.models.perceptron import Perceptron
+from tenfold.models.sequence import SequenceNetwork
 from tenfold.recipes import Recipe
 
 
@@ -25,6 +26,8 @@ def build_model(config: ModelConfig, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         if isinstance(config, PerceptronConfig):
             return Perceptron(config)
+        if isinstance(config, SequenceConfig):
+            return SequenceNetwork(config)
         return ConvolutionalNetwork(config)
 
 

@@ -43,7 +43,7 @@ class Ink:
     @property
     def is_blank(self) -> bool:
         """Whether nothing stands out from the paper."""
-        return self.contrast < max(FAINTEST, min(4 * self.noise, CLEAR))
+        return self.contrast < max(FAINTEST, min(3 * self.noise, CLEAR))
 
 
 def find_ink(pixels_HWC: npt.NDArray[np.uint8], *, is_dark: bool | None = None) -> Ink:

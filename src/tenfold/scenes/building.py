@@ -1,65 +1,101 @@
-"""Many scenes, drawn by all cores: the images that a recipe with scenes trains on.
+"""Many scenes or strips, drawn by all cores: the images that a recipe with scenes trains on.
 
-In: labelled digit images, how many scenes, a seed. Out: digit images with labels 0 to 10. However
-many processes draw, a scene is the same.
+In: labelled digit images, how many are wanted, a seed. Out: digit images with labels 0 to 10, or
+strips with the digits on them. However many processes draw, each is the same.
 """
 
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from tenfold.reading.bulk import count_cores
 from tenfold.scenes.forms import Images, Labels
 from tenfold.scenes.scene import build_scene
+from tenfold.scenes.strips import Bank, build_strip
 
 CHUNK = 500
 FEWEST_FOR_PROCESSES = 2000
 
-_source: tuple[Images, Labels] | None = None  # a worker's own
+
+@dataclass(frozen=True)
+class SceneSource:
+    """Scenes by index, made of labelled digit images."""
+
+    images_NHW: Images
+    labels_N: Labels
+    seed: int
+
+    def build(self, index: int) -> tuple[Images, Labels]:
+        """A digit image, uint8 [28, 28], and its label, uint8 []."""
+        image, label = build_scene(self.images_NHW, self.labels_N, self.seed, index)
+        return image, np.array(label, np.uint8)
 
 
-def build_scenes(
-    images_NHW: Images,
-    labels_N: Labels,
-    num_scenes: int,
-    seed: int,
+@dataclass(frozen=True)
+class StripSource:
+    """Strips by index, made of labelled digit images."""
+
+    images_NHW: Images
+    labels_N: Labels
+    seed: int
+
+    @cached_property
+    def bank(self) -> Bank:
+        """The forms that all strips are made of, drawn when the first is built."""
+        return Bank(self.images_NHW, self.labels_N, self.seed)
+
+    def build(self, index: int) -> tuple[Images, Labels]:
+        """A strip, uint8 [32, W], and its digits, uint8 [L]."""
+        return build_strip(self.bank, self.seed, index)
+
+
+Source = SceneSource | StripSource
+_source: Source | None = None  # a worker's own
+
+
+def build_many(
+    source: Source,
+    num_wanted: int,
     *,
     processes: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> tuple[Images, Labels]:
-    """Scenes 0 to `num_scenes` as digit images, uint8 [num_scenes, 28, 28], and labels.
+    """What a source has at 0 to `num_wanted`: images, uint8 [num_wanted, H, W], and labels.
 
     `on_progress` is told now and then how many there are.
     """
     processes = processes or count_cores()
-    scenes_NHW = np.empty((num_scenes, 28, 28), np.uint8)
-    scene_labels_N = np.empty(num_scenes, np.uint8)
-    chunks = [range(i, min(i + CHUNK, num_scenes)) for i in range(0, num_scenes, CHUNK)]
+    chunks = [range(i, min(i + CHUNK, num_wanted)) for i in range(0, num_wanted, CHUNK)]
+    images: list[Images] = []
+    labels: list[Labels] = []
 
     def keep(chunk: range, built: tuple[Images, Labels]) -> None:
-        scenes_NHW[chunk.start : chunk.stop], scene_labels_N[chunk.start : chunk.stop] = built
+        images.append(built[0])
+        labels.append(built[1])
         if on_progress is not None:
             on_progress(chunk.stop)
 
-    if processes == 1 or num_scenes < FEWEST_FOR_PROCESSES:
+    if processes == 1 or num_wanted < FEWEST_FOR_PROCESSES:
         for chunk in chunks:
-            keep(chunk, _build(images_NHW, labels_N, seed, chunk))
-        return scenes_NHW, scene_labels_N
+            keep(chunk, _build(source, chunk))
+        return np.concatenate(images), np.concatenate(labels)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _start_worker, (images_NHW, labels_N)) as pool:
+    with ProcessPoolExecutor(processes, context, _start_worker, (source,)) as pool:
         try:
-            futures = [pool.submit(_build_in_worker, seed, chunk) for chunk in chunks]
-            for chunk, future in zip(chunks, futures, strict=True):
-                keep(chunk, future.result())
+            futures = [pool.submit(_build_in_worker, chunk) for chunk in chunks]
+            for chunk in chunks:
+                keep(chunk, futures.pop(0).result())
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return scenes_NHW, scene_labels_N
+    return np.concatenate(images), np.concatenate(labels)
 
 
-def _start_worker(images_NHW: Images, labels_N: Labels) -> None:
+def _start_worker(source: Source) -> None:
     import signal
 
     import cv2
@@ -67,18 +103,14 @@ def _start_worker(images_NHW: Images, labels_N: Labels) -> None:
     global _source
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one stops it
-    _source = images_NHW, labels_N
+    _source = source
 
 
-def _build_in_worker(seed: int, indices: range) -> tuple[Images, Labels]:
+def _build_in_worker(indices: range) -> tuple[Images, Labels]:
     assert _source is not None
-    return _build(*_source, seed, indices)
+    return _build(_source, indices)
 
 
-def _build(
-    images_NHW: Images, labels_N: Labels, seed: int, indices: range
-) -> tuple[Images, Labels]:
-    built = [build_scene(images_NHW, labels_N, seed, index) for index in indices]
-    return np.stack([image for image, _ in built]), np.array(
-        [label for _, label in built], np.uint8
-    )
+def _build(source: Source, indices: range) -> tuple[Images, Labels]:
+    built = [source.build(index) for index in indices]
+    return np.stack([image for image, _ in built]), np.stack([label for _, label in built])

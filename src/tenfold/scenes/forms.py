@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from tenfold.scenes.strokes import Random, Stroke, draw_scrawl, draw_strokes
+from tenfold.scenes.scrawls import draw_scrawl
+from tenfold.scenes.strokes import Random, Stroke, draw_strokes
 
 Map = npt.NDArray[np.float32]
 Images = npt.NDArray[np.uint8]
@@ -27,12 +28,13 @@ TALL_PX = 80  # a form's longer side; an MNIST image is four times as large as i
 MNIST_SCALE = 4
 SHEET_PX = 2 * TALL_PX
 FONT_FOLDER = Path(__file__).parent / "fonts"
-# Without those that may be taken for digits: o, O, l, I, i, s, S, z, Z, q, g, b.
-LETTERS = "ABCDEFGHJKLMNPQRTUVWXYacdefhkmnprtuvwxyαβγδεζηθκλμνξπρτφχψωΔΘΛΞΠΣΦΨΩ&@#%?+=*<>~"
+# Without those that may be taken for digits: o, O, l, I, i, s, S, z, Z, q, g, b, and what looks
+# like a nine whose stem is at its left, or a one with a long flag: P, p, rho, Lambda.
+LETTERS = "ABCDEFGHJKLMNQRTUVWXYacdefhkmnrtuvwxyαβγδεζηθκλμνξπτφχψωΔΘΞΠΣΦΨΩ&@#%?+=*<>~"
 # Where forms come from: MNIST, strokes, fonts; the rest is no digit.
-MNIST_SHARE, STROKES_SHARE, FONTS_SHARE = 0.48, 0.27, 0.07
+MNIST_SHARE, STROKES_SHARE, FONTS_SHARE = 0.44, 0.30, 0.07
 # Digits whose forms differ most from MNIST's are drawn most.
-STROKES_SHARES = (0.05, 0.22, 0.06, 0.06, 0.15, 0.08, 0.05, 0.13, 0.08, 0.12)
+STROKES_SHARES = (0.06, 0.20, 0.06, 0.08, 0.14, 0.08, 0.04, 0.14, 0.08, 0.12)
 
 
 def draw_form(images_NHW: Images, labels_N: Labels, random: Random) -> tuple[Map, int]:
@@ -47,7 +49,7 @@ def draw_form(images_NHW: Images, labels_N: Labels, random: Random) -> tuple[Map
         return _draw_with_pen(draw_strokes(digit, random), random), digit
     if kind < STROKES_SHARE + FONTS_SHARE:
         digit = int(random.integers(10))
-        return _typeset(str(digit), random), digit
+        return typeset(str(digit), random), digit
     return _draw_nondigit(images_NHW, labels_N, random), NOT_DIGIT
 
 
@@ -60,13 +62,23 @@ def find_box(form_HW: Map) -> Box | None:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
+def stamp(sheet_HW: Map, piece_HW: Map, left: int, top: int) -> None:
+    """Add the piece's ink at a place that may lie partly outside the sheet."""
+    height, width = sheet_HW.shape
+    x0, y0 = max(0, left), max(0, top)
+    x1, y1 = min(width, left + piece_HW.shape[1]), min(height, top + piece_HW.shape[0])
+    if x0 < x1 and y0 < y1:
+        part_HW = sheet_HW[y0:y1, x0:x1]
+        np.maximum(part_HW, piece_HW[y0 - top : y1 - top, x0 - left : x1 - left], out=part_HW)
+
+
 def _draw_nondigit(images_NHW: Images, labels_N: Labels, random: Random) -> Map:
     """Scrawls, letters, several digits as one, digits on their side, parts of digits."""
     kind = random.random()
-    if kind < 0.2:
+    if kind < 0.32:
         return _draw_with_pen(draw_scrawl(random), random)
     if kind < 0.6:
-        return _typeset(LETTERS[int(random.integers(len(LETTERS)))], random)
+        return typeset(LETTERS[int(random.integers(len(LETTERS)))], random)
     if kind < 0.82:
         return _draw_several(images_NHW, random)
     sample = int(random.integers(len(labels_N)))
@@ -152,7 +164,7 @@ def _draw_with_pen(strokes: list[Stroke], random: Random) -> Map:
     return small_HW.astype(np.float32) / 255
 
 
-def _typeset(text: str, random: Random) -> Map:
+def typeset(text: str, random: Random) -> Map:
     """A character of one of the packed fonts, thicker or thinner."""
     fonts = _list_fonts(text)
     form_HW = _render(fonts[int(random.integers(len(fonts)))], text) * np.float32(1 / 255)

@@ -26,6 +26,7 @@ from tenfold.scenes.forms import (
     Map,
     draw_form,
     find_box,
+    stamp,
 )
 from tenfold.scenes.rows import build_row_piece
 from tenfold.scenes.strokes import Random
@@ -204,17 +205,7 @@ def _add_neighbours(others_HW: Map, own: Box, images_NHW: Images, random: Random
         else:
             left += round(random.normal(0, 0.3) * size)
             top = own[3] + gap if random.random() < 0.5 else own[1] - gap - other_HW.shape[0]
-        _stamp(others_HW, other_HW, left, top)
-
-
-def _stamp(sheet_HW: Map, piece_HW: Map, left: int, top: int) -> None:
-    """Add the piece's ink at a place that may lie partly outside the sheet."""
-    height, width = sheet_HW.shape
-    x0, y0 = max(0, left), max(0, top)
-    x1, y1 = min(width, left + piece_HW.shape[1]), min(height, top + piece_HW.shape[0])
-    if x0 < x1 and y0 < y1:
-        part_HW = sheet_HW[y0:y1, x0:x1]
-        np.maximum(part_HW, piece_HW[y0 - top : y1 - top, x0 - left : x1 - left], out=part_HW)
+        stamp(others_HW, other_HW, left, top)
 
 
 def _add_lines(others_HW: Map, own: Box, random: Random) -> None:

@@ -2,7 +2,7 @@
 
 In: a digit and a random generator. Out: strokes, each a polyline. There are ones with flags and
 feet, crossed sevens, fours that are open or drawn in one go, nines with hooks, eights that do not
-close, fives in two strokes, and scrawls that are no digit at all. The forms are our own.
+close, fives in two strokes. The forms are our own.
 
 Coordinates: x to the right and y down, a digit between 0 and 1 high and about 0.6 wide. S points.
 """
@@ -14,22 +14,18 @@ import numpy.typing as npt
 
 Stroke = npt.NDArray[np.float64]  # [S, 2]: x, y
 Random = np.random.Generator
+Form = Callable[[Random], list[Stroke]]
 POINTS_BETWEEN = 8  # drawn between two points of a smooth stroke
 
 
 def draw_strokes(digit: int, random: Random) -> list[Stroke]:
     """One of the digit's forms, 0 to 9, as a hand might draw it."""
     forms = FORMS[digit]
-    return _bend(forms[int(random.integers(len(forms)))](random), random)
+    return bend(forms[int(random.integers(len(forms)))](random), random)
 
 
-def draw_scrawl(random: Random) -> list[Stroke]:
-    """Strokes that are no digit: crosses, hooks, arrows, waves, dots, tangles."""
-    return SCRAWLS[int(random.integers(len(SCRAWLS)))](random)
-
-
-def _bend(strokes: list[Stroke], random: Random) -> list[Stroke]:
-    """The strokes on paper that is bent a little: each coordinate moves with a slow wave."""
+def bend(strokes: list[Stroke], random: Random) -> list[Stroke]:
+    """The strokes as if on paper that is bent a little: each coordinate moves with a slow wave."""
     sizes, phases = random.normal(0, 0.025, (2, 2)), random.uniform(0, 2 * np.pi, (2, 2))
     pace = random.uniform(3, 8, (2, 2))
     return [
@@ -54,7 +50,7 @@ def smooth(points: list[tuple[float, float]]) -> Stroke:
     return np.concatenate([curve.reshape(-1, 2), p[-2:-1]])
 
 
-def _arc(
+def arc(
     x: float, y: float, rx: float, ry: float, start: float, end: float, tilt: float = 0.0
 ) -> Stroke:
     """Part of an ellipse; angles in degrees, 0 to the right, 90 down."""
@@ -75,8 +71,12 @@ def _zero(random: Random) -> list[Stroke]:
     start, extra = u(-130, -40), u(-35, 40)
     width = u(0.18, 0.42)
     growing = np.linspace(1, u(0.9, 1.1), 37)[:, None]
-    oval = _arc(0, 0, width, 0.5, start, start - 360 - extra, u(-12, 20))[:37]
+    oval = arc(0, 0, width, 0.5, start, start - 360 - extra, u(-12, 20))[:37]
     oval = oval * growing[: len(oval)] + [0.5, 0.5]
+    if random.random() < 0.2:  # its end goes on inside
+        inside = (0.5 + width * u(-0.5, 0.4), u(0.3, 0.75))
+        last = (float(oval[-1, 0]), float(oval[-1, 1]))
+        oval = np.concatenate([oval, smooth([last, inside])])
     strokes = [oval]
     if random.random() < 0.08:
         strokes.append(smooth([(0.5 + width, u(0.0, 0.2)), (0.5 - width, u(0.8, 1.0))]))
@@ -91,15 +91,21 @@ def _one(random: Random) -> list[Stroke]:
     strokes = [stem]
     if random.random() < 0.9:
         # From the top down to the left; a seven's bar is closer to level.
-        length = u(0.12, 0.45) if random.random() < 0.5 else u(0.35, 0.95)
-        angle = np.radians(u(32, 62))  # below the horizontal
+        kind = random.random()
+        if kind < 0.4:
+            length, steepest = u(0.12, 0.45), 62.0
+        elif kind < 0.8:
+            length, steepest = u(0.35, 0.95), 62.0
+        else:  # from the line up, as in Germany
+            length, steepest = u(0.9, 1.25), 55.0
+        angle = np.radians(u(34, steepest))  # below the horizontal
         end = (top[0] - length * np.cos(angle), length * np.sin(angle))
         sag = u(-0.06, 0.06)
         middle = ((top[0] + end[0]) / 2 + sag, end[1] / 2 + sag)
         slip = u(-0.03, 0.05)
         strokes = [np.concatenate([smooth([end, middle, (top[0], slip * (slip > 0))]), stem])]
-    if random.random() < 0.35:
-        half, tilt = u(0.12, 0.42), u(-0.06, 0.06)
+    if random.random() < 0.4:
+        half, tilt = u(0.12, 0.5), u(-0.06, 0.06)
         y = 1 + u(-0.02, 0.05)
         middle_x = foot[0] + u(-0.08, 0.08)
         strokes.append(smooth([(middle_x - half, y + tilt), (middle_x + half, y - tilt)]))
@@ -181,6 +187,15 @@ def _three(random: Random) -> list[Stroke]:
         else [notch, (notch[0] - 0.12, notch[1] + 0.02), notch]
     )
     return [smooth([*head, *middle, *low])]
+
+
+def _three_pointed(random: Random) -> list[Stroke]:
+    """A level top, aslant back to a sharp notch, a bowl: narrow, like a z above an arc."""
+    u = random.uniform
+    right, notch = (u(0.5, 0.85), u(-0.03, 0.05)), (u(0.25, 0.5), u(0.35, 0.48))
+    bowl = [(u(0.6, 0.8), u(0.5, 0.62)), (u(0.6, 0.8), u(0.8, 0.9)), (0.4, 1.0)]
+    start = (u(0.05, 0.25), u(-0.02, 0.08))
+    return [smooth([start, right, right, notch, notch, *bowl, (u(0.05, 0.2), u(0.86, 0.98))])]
 
 
 def _four_open(random: Random) -> list[Stroke]:
@@ -357,6 +372,19 @@ def _seven_bowed(random: Random) -> list[Stroke]:
     return [body, smooth([(x - half, y + u(0, 0.05)), (x + half, y - u(0, 0.05))])]
 
 
+def _seven_upright(random: Random) -> list[Stroke]:
+    """A short bar, a stem that falls straight, a cross that is as wide as the bar or wider."""
+    u = random.uniform
+    left, right = (u(0.1, 0.3), u(0.0, 0.14)), (u(0.5, 0.7), u(-0.03, 0.08))
+    foot, y = (right[0] - u(0.0, 0.2), 1.0), u(0.42, 0.68)
+    x, tilt = right[0] + (foot[0] - right[0]) * y, u(-0.05, 0.08)
+    stem = [right, (x + u(-0.03, 0.05), y), foot]
+    head = [(left[0] - u(0.0, 0.05), left[1] + u(0.05, 0.2)), left] if u(0, 1) < 0.4 else [left]
+    cross = smooth([(x - u(0.15, 0.42), y + tilt), (x + u(0.12, 0.4), y - tilt)])
+    corner = [right] if random.random() < 0.6 else []
+    return [smooth([*head, *corner, *stem]), cross]
+
+
 def _eight(random: Random) -> list[Stroke]:
     u = random.uniform
     start = (u(0.6, 0.85), u(0.02, 0.2))
@@ -371,8 +399,8 @@ def _eight_of_two(random: Random) -> list[Stroke]:
     cut, lap = u(0.4, 0.52), u(-0.03, 0.02)
     x = 0.5 + u(-0.06, 0.06)
     start = u(-120, -60)
-    upper = _arc(0.5, cut / 2, u(0.16, 0.28), cut / 2, start, start - 360 + u(-10, 30), u(-15, 15))
-    lower = _arc(
+    upper = arc(0.5, cut / 2, u(0.16, 0.28), cut / 2, start, start - 360 + u(-10, 30), u(-15, 15))
+    lower = arc(
         x,
         (1 + cut + lap) / 2,
         u(0.2, 0.36),
@@ -467,94 +495,26 @@ def _nine_collapsed(random: Random) -> list[Stroke]:
     return [smooth([*bowl, (u(0.7, 0.85), u(0.35, 0.5)), (u(0.35, 0.6), 1.0)])]
 
 
-def _cross(random: Random) -> list[Stroke]:
+def _nine_beside_stem(random: Random) -> list[Stroke]:
+    """A ring whose stem leaves it at its lower left or in its middle, as a rho's does."""
     u = random.uniform
-    if random.random() < 0.5:
-        return [
-            smooth([(0.5 + u(-0.08, 0.08), 0.0), (0.5, 1.0)]),
-            smooth([(0.0, 0.5 + u(-0.12, 0.12)), (1.0, 0.5 + u(-0.1, 0.1))]),
-        ]
-    return [
-        smooth([(u(0, 0.2), u(0, 0.15)), (u(0.8, 1), u(0.85, 1))]),
-        smooth([(u(0.8, 1), u(0, 0.15)), (u(0, 0.2), u(0.85, 1))]),
-    ]
+    width, height = u(0.2, 0.32), u(0.18, 0.28)
+    x, y = 0.5, height
+    stem_x = x + width * u(-0.6, 0.5)
+    start = (stem_x + u(-0.05, 0.05), u(1.7, 2.1) * height)
+    ring = [(x - width, y), (x, 0.0), (x + width, y), (stem_x + u(0.0, 0.08), 2 * height)]
+    return [smooth([start, *ring, (stem_x - u(0.0, 0.12), u(0.6, 0.75)), (stem_x - 0.05, 1.0)])]
 
 
-def _dash(random: Random) -> list[Stroke]:
-    tilt, y = random.uniform(-0.15, 0.15), random.uniform(-0.05, 0.05)
-    stroke = smooth([(0.0, 0.5 - tilt), (0.5, 0.5 + y), (1.0, 0.5 + tilt)])
-    return (
-        [stroke]
-        if random.random() < 0.6
-        else [stroke, stroke + np.array([0.0, random.uniform(0.2, 0.5)])]
-    )
-
-
-def _dot(random: Random) -> list[Stroke]:
-    return [np.array([[0.5, 0.5], [0.5, 0.5]]) + random.normal(0, 0.008, (2, 2))]
-
-
-def _tick(random: Random) -> list[Stroke]:
-    u = random.uniform
-    low = (u(0.25, 0.45), 1.0)
-    return [smooth([(0.0, u(0.5, 0.7)), low, low, (1.0, u(-0.1, 0.2))])]
-
-
-def _wave(random: Random) -> list[Stroke]:
-    num = int(random.integers(4, 8))
-    x = np.linspace(0, random.uniform(0.9, 2.0), num)
-    high, low = random.uniform(0.2, 0.5), random.uniform(0.5, 0.8)
-    y = np.where(np.arange(num) % 2 == 0, high, low) + random.normal(0, 0.05, num)
-    points = list(zip(x.tolist(), y.tolist(), strict=True))
-    if random.random() < 0.4:  # pointed, as in w and m
-        points = [point for point in points for _ in range(2)]
-    return [smooth(points)]
-
-
-def _tangle(random: Random) -> list[Stroke]:
-    num = int(random.integers(5, 12))
-    return [smooth([(float(x), float(y)) for x, y in random.uniform(0, 1, (num, 2))])]
-
-
-def _angle(random: Random) -> list[Stroke]:
-    """A corner in any direction but a seven's and an L's mirror: v, <, caret and the like."""
-    u = random.uniform
-    shapes = (
-        [(u(0, 0.2), 0.0), (0.5, 1.0), (0.5, 1.0), (u(0.8, 1.0), 0.0)],
-        [(1.0, u(0, 0.15)), (0.0, 0.5), (0.0, 0.5), (1.0, u(0.85, 1.0))],
-        [(0.0, u(0, 0.15)), (1.0, 0.5), (1.0, 0.5), (0.0, u(0.85, 1.0))],
-        [(0.1, 0.0), (0.1, 1.0), (0.1, 1.0), (u(0.6, 0.9), 1.0)],
-    )
-    return [smooth(shapes[int(random.integers(len(shapes)))])]
-
-
-def _arch(random: Random) -> list[Stroke]:
-    """An arc of a circle, open below or above."""
-    half = random.uniform(70, 110)
-    middle = random.choice([-90.0, 90.0]) + random.uniform(-15, 15)
-    return [
-        _arc(
-            0.5,
-            0.5,
-            random.uniform(0.3, 0.6),
-            random.uniform(0.3, 0.5),
-            middle - half,
-            middle + half,
-        )
-    ]
-
-
-Form = Callable[[Random], list[Stroke]]
 FORMS: tuple[tuple[Form, ...], ...] = (
     (_zero,),
     (_one,),
     (_two, _two, _two_angular, _two_necked, _two_curled),
-    (_three,),
+    (_three, _three_pointed),
     (_four_open, _four_closed, _four_round, _four_in_one, _four_zigzag),
     (_five, _five, _five, _five_narrow),
     (_six,),
-    (_seven, _seven, _seven_waved, _seven_bowed),
+    (_seven, _seven, _seven_waved, _seven_bowed, _seven_upright),
     (_eight, _eight_of_two),
-    (_nine, _nine_curled, _nine_looped, _nine_collapsed),
+    (_nine, _nine, _nine_curled, _nine_curled, _nine_looped, _nine_collapsed, _nine_beside_stem),
 )
-SCRAWLS: tuple[Form, ...] = (_cross, _dash, _dot, _tick, _wave, _tangle, _angle, _arch)
