@@ -21,7 +21,8 @@ from tenfold.errors import DataError, RunError
 from tenfold.evaluation import calibration as calibrating
 from tenfold.models.build import build_classifier
 from tenfold.reading.answers import Status
-from tenfold.reading.classifier import Classifier, Thresholds
+from tenfold.reading.classifier import Classifier
+from tenfold.reading.model_file import Thresholds
 from tenfold.reading.onnx_file import check_onnx_file
 from tenfold.reading.reader import Reader
 from tenfold.recipes import Recipe

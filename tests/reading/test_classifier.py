@@ -19,14 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ModelError
 from tenfold.reading.answers import Status
-from tenfold.reading.classifier import (
-    BATCH_SIZE,
-    BUNDLED_MODEL,
-    Calibration,
-    Classifier,
-    Thresholds,
-    load_classifier,
-)
+from tenfold.reading.classifier import BATCH_SIZE, BUNDLED_MODEL, Classifier, load_classifier
+from tenfold.reading.model_file import Calibration, Thresholds
 from tenfold.reading.onnx_file import MAX_BYTES
 from tenfold.reading.reader import Reader
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.reading.cutting import split
 from tenfold.reading.framing import DigitImage
-from tenfold.reading.glyphs import Glyph, merge, split
+from tenfold.reading.glyphs import Glyph, merge
 from tenfold.reading.ink import Ink
 
 NUM_DIGITS = 10
@@ -36,12 +37,16 @@ LEAST_PROBABILITY = 1e-4
 
 @dataclass(frozen=True)
 class Candidate:
-    """A glyph that may be a digit, with what the network says: ten digits and, maybe, none."""
+    """A glyph that may be a digit, with what the network says: ten digits and, maybe, none.
+
+    `certainty`, of a line that was read as a whole, is the probability that all of it is right.
+    """
 
     glyph: Glyph
     image: DigitImage
     probabilities_K: npt.NDArray[np.float32]
     ink: Ink | None = None
+    certainty: float | None = None
 
     @property
     def digit(self) -> int:

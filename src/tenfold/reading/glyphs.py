@@ -24,16 +24,11 @@ SMALLEST_PART = 0.03  # of the main mark's area: what is smaller is no part of t
 WIDEST_GAP = 0.25  # of the glyph's longer side, between its parts
 # Of the height of a line's digits:
 LOWEST_BODY = 0.45  # lower marks are dots, dashes, or parts of others
-NARROWEST_PIECE = 0.22
 LONGEST_STROKE = 1.6
 LEAST_SHARED = 0.4  # of the lower of two boxes' heights, for them to be in one line
 SMALLEST_PX = 4  # smaller marks are legible to nobody
 BAR_SHARE = 0.15  # of the image's other side, at most
 STRAIGHT_SHARE = 0.12  # of its length: a mark along an axis that is narrower is a piece of a line
-MAX_CUTS = 16
-SEAM_ROWS = 48  # cuts are sought on a copy of this height
-SLANT = 0.05  # what a cut pays for each row in which it moves aside
-MOST_INK_CUT = 0.3  # of a cut's length, through full ink
 
 
 @dataclass(frozen=True)
@@ -180,88 +175,6 @@ def merge(glyphs: Sequence[Glyph]) -> Glyph:
     return Glyph((left, top, right, bottom), strength_HW, any(glyph.is_cut for glyph in glyphs))
 
 
-def split(glyph: Glyph, usual_height: float) -> list[Glyph]:
-    """A wide glyph cut where it is thin into at most MAX_CUTS + 1 pieces; else itself."""
-    narrowest = NARROWEST_PIECE * usual_height
-    if glyph.width < max(0.75 * usual_height, 2 * narrowest, 8):
-        return [glyph]
-    most = min(MAX_CUTS, round(2.2 * glyph.width / usual_height))
-    reach = round(0.3 * usual_height)
-    seams = _find_seams(glyph.strength_HW, max(3, round(narrowest)), reach, most)
-    if not seams:
-        return [glyph]
-    columns_W = np.arange(glyph.width)
-    pieces, first_H = [], np.zeros(glyph.height, np.int64)
-    for seam_H in [*seams, np.full(glyph.height, glyph.width)]:
-        is_piece_HW = (columns_W >= first_H[:, None]) & (columns_W < seam_H[:, None])
-        strength_HW = glyph.strength_HW * is_piece_HW
-        used_W = np.flatnonzero(strength_HW.max(axis=0) > 0.2)
-        used_H = np.flatnonzero(strength_HW.max(axis=1) > 0.2)
-        first_H = seam_H
-        if not len(used_W):
-            continue
-        left, top, right, bottom = used_W[0], used_H[0], used_W[-1] + 1, used_H[-1] + 1
-        box = (
-            glyph.box[0] + int(left),
-            glyph.box[1] + int(top),
-            glyph.box[0] + int(right),
-            glyph.box[1] + int(bottom),
-        )
-        pieces.append(Glyph(box, strength_HW[top:bottom, left:right], is_cut=True))
-    return pieces
-
-
-def _find_seams(
-    strength_HW: Map, narrowest: int, reach: int, most: int
-) -> list[npt.NDArray[np.int64]]:
-    """Paths from top to bottom through little ink, a column for each row, from the left.
-
-    Each is the cheapest within `reach` of one of evenly spaced columns. The cheapest are taken, at
-    most `most`, no two closer than `narrowest`. All in pixels.
-    """
-    height, width = strength_HW.shape
-    scale = min(1.0, SEAM_ROWS / height)
-    small_HW = strength_HW
-    if scale < 1:
-        size = (max(4, round(width * scale)), SEAM_ROWS)
-        small_HW = cv2.resize(strength_HW, size, interpolation=cv2.INTER_AREA)
-    rows, columns = small_HW.shape
-    least, reach = max(2, round(narrowest * scale)), max(2, round(reach * scale))
-    centres_C = np.arange(least, columns - least + 1, max(1, least // 2))
-    if not len(centres_C):
-        return []
-    # One band of columns for each centre: [rows, centres, columns of the band].
-    offsets_B = np.arange(-reach, reach + 1)
-    band_CB = centres_C[:, None] + offsets_B
-    is_outside_CB = (band_CB < 1) | (band_CB > columns - 2)
-    ink_HCB = small_HW[:, np.clip(band_CB, 0, columns - 1)] + np.where(is_outside_CB, 9, 0.01)
-    costs_CB, before_HCB = ink_HCB[0], np.zeros(ink_HCB.shape, np.int8)
-    steps = np.array([0, -1, 1], np.int8)
-    padded_CB = np.full((len(centres_C), len(offsets_B) + 2), np.inf)
-    for row in range(1, rows):
-        padded_CB[:, 1:-1] = costs_CB
-        choices = np.stack([costs_CB, padded_CB[:, :-2] + SLANT, padded_CB[:, 2:] + SLANT])
-        before_HCB[row] = steps[choices.argmin(axis=0)]
-        costs_CB = choices.min(axis=0) + ink_HCB[row]
-    at_C = costs_CB.argmin(axis=1)
-    cost_C = costs_CB.min(axis=1)
-    paths_CH = np.empty((len(centres_C), rows), np.int64)
-    for row in range(rows - 1, -1, -1):
-        paths_CH[:, row] = centres_C + offsets_B[at_C]
-        at_C = at_C + before_HCB[row, np.arange(len(centres_C)), at_C]
-    kept: list[int] = []
-    for i in np.argsort(cost_C, kind="stable"):
-        if len(kept) == most or cost_C[i] > MOST_INK_CUT * rows:
-            break
-        middle = paths_CH[i].mean()
-        is_inside = least <= middle <= columns - least
-        if is_inside and all(abs(paths_CH[k].mean() - middle) >= least for k in kept):
-            kept.append(int(i))
-    kept.sort(key=lambda i: float(paths_CH[i].mean()))
-    at_rows = np.minimum(np.arange(height) * rows // height, rows - 1)
-    return [np.rint(paths_CH[i][at_rows] / scale).astype(np.int64) for i in kept]
-
-
 def measure_gaps(
     boxes_M4: npt.NDArray[np.int64], box: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
@@ -330,7 +243,7 @@ def _sort_into_lines(boxes: list[npt.NDArray[np.int64]], usual: float) -> list[l
     """
     order = sorted(range(len(boxes)), key=lambda i: int(boxes[i][0] + boxes[i][2]))
     lines: list[list[int]] = []
-    # Where each line lies now: the mean of its last three boxes.
+    # Where each line lies now: the mean of its last three boxes that are high enough.
     tops, bottoms = np.empty(len(boxes)), np.empty(len(boxes))
     for i in order:
         top, bottom = float(boxes[i][1]), float(boxes[i][3])
@@ -342,7 +255,9 @@ def _sort_into_lines(boxes: list[npt.NDArray[np.int64]], usual: float) -> list[l
             lines[k].append(i)
         else:
             lines.append([i])
-        last = [boxes[j] for j in lines[k][-3:]]
+        # A dot or a dash says less of where the line lies than what is as high as digits.
+        bodies = [j for j in lines[k] if boxes[j][3] - boxes[j][1] >= LOWEST_BODY * usual]
+        last = [boxes[j] for j in (bodies or lines[k])[-3:]]
         tops[k] = sum(float(box[1]) for box in last) / len(last)
         bottoms[k] = sum(float(box[3]) for box in last) / len(last)
     lines.sort(key=lambda line: float(np.mean([boxes[i][1] + boxes[i][3] for i in line])))

@@ -31,16 +31,16 @@ Columns = npt.NDArray[np.floating]  # log probabilities [T, K]
 
 @dataclass(frozen=True)
 class Stretch:
-    """A digit that is written from one column of a strip up to another, in pixels of the strip."""
+    """A digit that is written from a strip's column `first` up to `end`, of four pixels each."""
 
     digit: int
-    start_px: int
-    end_px: int
+    first: int
+    end: int
 
     @property
     def middle_px(self) -> float:
-        """Where the network is surest of the digit, more or less."""
-        return (self.start_px + self.end_px) / 2
+        """The middle of it, in pixels of the strip."""
+        return (self.first + self.end) / 2 * COLUMN_PX
 
 
 class LineReader(ModelFile):
@@ -63,7 +63,7 @@ def spell(columns_TK: Columns) -> list[Stretch]:
     changes = np.flatnonzero(np.diff(answers_T)) + 1
     starts, ends = [0, *changes], [*changes, len(answers_T)]
     return [
-        Stretch(int(answers_T[start]), int(start) * COLUMN_PX, int(end) * COLUMN_PX)
+        Stretch(int(answers_T[start]), int(start), int(end))
         for start, end in zip(starts, ends, strict=True)
         if answers_T[start] != NOTHING
     ]

@@ -22,6 +22,7 @@ LINE_COVERAGE = 0.25  # of a pixel of the copy, for it to be ink
 EDGE_SHARE = 0.03
 LINE_INK = 0.8  # of a line's length, at least, is ink
 LINE_ASPECT = 12
+SHORT_SHARE = 0.6  # of an image's other side: shorter, it is a single line of writing
 GAP_SHARE = 0.008  # of a piece's height, on either side: a gap of the camera, not the writer
 
 
@@ -96,7 +97,7 @@ def remove_lines(mask_HW: Mask) -> Mask:
 
 def _find_lines_along(mask_HW: Mask, is_row: bool) -> tuple[Mask | None, float]:
     """A mask of the lines along rows or columns, and how thick they are; None if there are none."""
-    length = mask_HW.shape[1] if is_row else mask_HW.shape[0]
+    length, across = mask_HW.shape[::-1] if is_row else mask_HW.shape
     piece = max(10, length // 12)  # straight for so long, whatever its angle
     # Thicker, a line that steps from one row to the next stays whole.
     thicker_HW = cv2.dilate(mask_HW, _make_bar(3, not is_row))
@@ -110,6 +111,9 @@ def _find_lines_along(mask_HW: Mask, is_row: bool) -> tuple[Mask | None, float]:
     thickness = np.maximum(table_M5[:, 4] / lengths - 2, 1)
     is_line = (starts <= EDGE_SHARE * length) & (starts + lengths >= (1 - EDGE_SHARE) * length)
     is_line &= thickness <= lengths / LINE_ASPECT
+    if length < SHORT_SHARE * across:
+        # Here a digit's stem goes from edge to edge too, but it leans.
+        is_line &= table_M5[:, 3 if is_row else 2] - 2 <= 2 * thickness
     is_line[0] = False
     for i in np.flatnonzero(is_line):
         left, top, width, height = table_M5[i, :4]

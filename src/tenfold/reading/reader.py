@@ -15,8 +15,15 @@ import numpy.typing as npt
 from PIL import Image
 
 from tenfold.errors import ImageError, MissingExtraError
+from tenfold.reading.agreeing import agree_on_line
 from tenfold.reading.answers import ReadDigit, Reading, Status
-from tenfold.reading.choosing import CUT_COST, LOW, Candidate, choose_digits
+from tenfold.reading.choosing import (
+    CUT_COST,
+    LOW,
+    WIDEST_DIGIT,
+    Candidate,
+    choose_digits,
+)
 from tenfold.reading.classifier import Classifier, load_classifier
 from tenfold.reading.decoding import (
     Decoded,
@@ -29,6 +36,7 @@ from tenfold.reading.decoding import (
 from tenfold.reading.framing import frame
 from tenfold.reading.glyphs import Glyph, Scene
 from tenfold.reading.ink import Ink, find_ink
+from tenfold.reading.lines import LineReader, load_lines
 from tenfold.reading.marks import find_marks
 
 MAX_PIECES = 4000  # of an image; a full sheet of digits has some hundreds
@@ -48,14 +56,23 @@ NOTHING = "nothing stands out from the paper"
 class Reader:
     """Reads handwritten digits from images.
 
-    `model` is a file that `tenfold export` wrote, or a loaded one, by default Tenfold's own.
-    `threads` is how many a network's layer uses. Raises ModelError for a file that cannot be used.
+    `model` is a file that `tenfold export` wrote, or a loaded one, by default Tenfold's own;
+    `lines` likewise, for the network that reads lines of more than one digit. `threads` is how many
+    a network's layer uses. Raises ModelError for a file that cannot be used.
     """
 
-    def __init__(self, model: str | Path | Classifier | None = None, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        model: str | Path | Classifier | None = None,
+        *,
+        lines: str | Path | LineReader | None = None,
+        threads: int = 1,
+    ) -> None:
         if not isinstance(model, Classifier):
             model = load_classifier(None if model is None else Path(model), threads)
-        self.classifier = model
+        if not isinstance(lines, LineReader):
+            lines = load_lines(None if lines is None else Path(lines), threads)
+        self.classifier, self.lines = model, lines
 
     def read(
         self,
@@ -120,18 +137,44 @@ class Reader:
             return None
         usual = _find_usual_height([piece for line in pieces for piece in line])
         lines = [choose_digits(line, usual, self._classify) for line in pieces]
+        single = self._find_instead(pixels_HWC, ink, lines, usual, num_pieces)
+        if single is not None:
+            return [[single]]
+        return [
+            self._read_line(parts, line, usual) for parts, line in zip(pieces, lines, strict=True)
+        ]
+
+    def _find_instead(
+        self,
+        pixels_HWC: Pixels,
+        ink: Ink,
+        lines: list[list[Candidate]],
+        usual: float,
+        num_pieces: int,
+    ) -> Candidate | None:
+        """The one digit that all marks make, if that is likelier than the digits found."""
         found = [one for line in lines for one in line]
         is_clear = len(found) == 1 and found[0].confidence >= CLEAR
         if is_clear or num_pieces > MAX_PIECES_OF_SINGLE:
-            return lines
+            return None
         single = self._find_single(pixels_HWC, ink)
         if single is None or single.glyph.width > WIDEST_SINGLE * single.glyph.height:
-            return lines
+            return None
         if _measure_outside(single, found) > OUTSIDE_SINGLE:
-            return lines
+            return None
         apart = sum(one.score(usual) - CUT_COST * one.glyph.is_cut for one in found)
         apart -= APART_COST * (len(found) - 1)
-        return lines if found and apart >= single.evidence else [[single]]
+        return None if found and apart >= single.evidence else single
+
+    def _read_line(
+        self, pieces: list[Glyph], apart: list[Candidate], usual: float
+    ) -> list[Candidate]:
+        """The digits of a line, which its glyphs and the line as a whole have a say in."""
+        if len(pieces) == 1 and pieces[0].width < WIDEST_DIGIT * usual:
+            return apart
+        read = self.classifier.thresholds.read
+        digits = [one for one in apart if one.glyph.height >= LOW * usual or one.confidence >= read]
+        return agree_on_line(pieces, digits, self.lines, self._classify) if digits else apart
 
     def _classify(self, glyphs: Sequence[Glyph]) -> list[Candidate]:
         if not glyphs:
@@ -139,6 +182,12 @@ class Reader:
         images = np.stack([frame(glyph.strength_HW) for glyph in glyphs])
         answers = self.classifier.classify(images)
         return [Candidate(*one) for one in zip(glyphs, images, answers, strict=True)]
+
+    def _is_sure(self, one: Candidate) -> bool:
+        """Whether an answer may be relied on; in a line, whether all of the line may."""
+        if one.certainty is not None:
+            return one.certainty >= self.lines.thresholds.read
+        return one.confidence >= max(self.classifier.thresholds.read, CUT_SURE * one.glyph.is_cut)
 
     def _judge(self, lines: list[list[Candidate]]) -> Reading:
         """Leave out what is no digit, and say what the rest is worth."""
@@ -152,6 +201,8 @@ class Reader:
             return one.glyph.height > LOW * tallest
 
         def is_strange(one: Candidate) -> bool:
+            if self._is_sure(one):
+                return False
             if not is_tall(one):  # a dot, a dash, a comma: or a clear digit
                 return one.confidence < thresholds.read
             return one.strangeness >= thresholds.not_digit
@@ -177,7 +228,7 @@ class Reader:
         doubtful = [
             digit
             for digit, one in zip(digits, chain.from_iterable(kept), strict=True)
-            if digit.confidence < max(thresholds.read, CUT_SURE * one.glyph.is_cut)
+            if not self._is_sure(one)
         ]
         if doubtful:
             return Reading(Status.UNCERTAIN, tuple(digits), _explain_doubt(digits, doubtful))

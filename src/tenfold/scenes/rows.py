@@ -11,8 +11,9 @@ import math
 import cv2
 import numpy as np
 
+from tenfold.reading.cutting import split
 from tenfold.reading.framing import DigitImage, frame
-from tenfold.reading.glyphs import Glyph, merge, split
+from tenfold.reading.glyphs import Glyph, merge
 from tenfold.scenes.forms import NOT_DIGIT, Images, Labels, Map, draw_form, find_box
 from tenfold.scenes.strokes import Random
 
