@@ -139,9 +139,9 @@ class Convolution:
 class SequenceConfig:
     """A network that reads a line of digits from left to right: convolutions over a strip.
 
-    The first two stages are pooled 2x2, the next two in height alone, so that one of eight rows is
-    left and one of four columns; the last two convolutions look along these. Each is followed by
-    batch normalisation and ReLU.
+    The first two stages are pooled 2x2, the next two in height alone: two of 32 rows are left and
+    one of four columns. The fifth stage takes the two rows together and looks along the columns.
+    Each convolution is followed by batch normalisation and ReLU.
     """
 
     kind: ClassVar[str] = "sequence"
@@ -149,9 +149,6 @@ class SequenceConfig:
 
     channels: tuple[int, ...] = several(
         (16, 32, 64, 96, 160), low=1, high=1024, fewest=5, most=5, help="Channels in each stage."
-    )
-    dropout: float = number(
-        0.1, low=0.0, high=0.9, help="The share of the last activations that training leaves out."
     )
 
     def __post_init__(self) -> None:

@@ -144,9 +144,16 @@ class Run:
     def calibration(self) -> dict[str, Any]:
         """Temperature and thresholds found on the images that were kept aside.
 
-        Raises RunError for a run that kept none.
+        Raises RunError for a run that kept none, and for a file that lacks a number.
         """
-        return _read_json(self.path / CALIBRATION)
+        found = _read_json(self.path / CALIBRATION)
+        missing = [name for name in ("temperature", "read", "not_digit") if name not in found]
+        if missing:
+            raise RunError(
+                f"{self.path / CALIBRATION}: expected {', '.join(missing)}, found none. "
+                "Train the run again."
+            )
+        return found
 
     def read_losses(self) -> list[list[float]]:
         """The training loss of every batch, a list for each epoch."""

@@ -195,7 +195,9 @@ def _draw_scenes(
     """A recipe's scenes of digits and other marks, or of lines, made of labelled images."""
     from tenfold.scenes.building import SceneSource, StripSource, build_many
 
-    kind = StripSource if isinstance(recipe.model, SequenceConfig) else SceneSource
+    source: SceneSource | StripSource = SceneSource(images.images_NHW, images.labels_N, seed)
+    if isinstance(recipe.model, SequenceConfig):
+        source = StripSource.for_strips(images.images_NHW, images.labels_N, seed, recipe.scenes)
     num_scenes = recipe.scenes
     start = time.perf_counter()
 
@@ -206,7 +208,6 @@ def _draw_scenes(
                 DrawingProgress(num_drawn=num_drawn, num_scenes=num_scenes, seconds_left=left)
             )
 
-    source = kind(images.images_NHW, images.labels_N, seed)
     images_NHW, labels_N = build_many(source, num_scenes, on_progress=report)
     return LabelledImages(images_NHW=images_NHW, labels_N=labels_N, checksums=images.checksums)
 
@@ -310,6 +311,10 @@ def _find_calibration(run: Run, calibration: str | Path | Run | None) -> dict[st
         raise RunError(
             f"{other.path}: expected a hold-out run of the recipe of {run.path}, found one of "
             f"another recipe: {other.config.recipe.name}"
+        )
+    if other.config.checksums["train"] != run.config.checksums["train"]:
+        raise RunError(
+            f"{other.path}: expected a hold-out run of the data of {run.path}, found one of others"
         )
     return other.calibration
 

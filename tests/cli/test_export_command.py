@@ -87,7 +87,6 @@ def test_the_file_is_one_for_read(
     assert main(["read", str(sheet), "--model", str(model), "--single", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["file"] == str(sheet)
     model.write_bytes(model.read_bytes()[:-5])
-    load_classifier.cache_clear()
     assert main(["read", str(sheet), "--model", str(model)]) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith(f"tenfold: {model}: expected an ONNX file, found none: ")

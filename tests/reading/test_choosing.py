@@ -11,7 +11,8 @@ from pages import Box, Map, cut, enlarge, lay_out, paint
 import tenfold
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.choosing import Candidate, Classify, choose_digits
-from tenfold.reading.glyphs import Glyph, Scene, split
+from tenfold.reading.cutting import split
+from tenfold.reading.glyphs import Glyph, Scene
 from tenfold.reading.ink import find_ink
 from tenfold.reading.marks import find_marks
 

@@ -6,7 +6,8 @@ import pytest
 from pages import Box, Map, cut, enlarge, lay_out, paint
 
 from tenfold.data.mnist import LabelledImages
-from tenfold.reading.glyphs import Glyph, Scene, measure_gaps, merge, split
+from tenfold.reading.cutting import split
+from tenfold.reading.glyphs import Glyph, Scene, measure_gaps, merge
 from tenfold.reading.ink import find_ink
 from tenfold.reading.marks import find_marks
 

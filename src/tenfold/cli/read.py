@@ -34,6 +34,7 @@ def read(
     annotate: Path | None = None,
     stages: Path | None = None,
     model: Path | None = None,
+    lines: Path | None = None,
 ) -> int:
     """Read handwritten digits from images: photos, scans, drawings.
 
@@ -59,6 +60,8 @@ def read(
         With --single: write every stage of reading as a picture to this folder.
     model
         A model that `tenfold export` wrote, instead of the one that Tenfold brings along.
+    lines
+        A model of lines, of the recipe `lines`, instead of the one that Tenfold brings along.
     """
     if not files:
         raise ReadingError(
@@ -92,7 +95,7 @@ def read(
                 names.append(name)
                 yield file
 
-        for file, reading in read_files(take(), model=model, single=single):
+        for file, reading in read_files(take(), model=model, lines=lines, single=single):
             name = names.pop(0)
             write(stream, name, reading)
             stream.flush()

@@ -89,7 +89,7 @@ def calibrate_lines(
     from scipy.optimize import minimize_scalar
 
     from tenfold.reading.lines import measure_evidence, spell
-    from tenfold.scenes.strips import BANK_SIZE, Bank, draw_line
+    from tenfold.scenes.writing import BANK_SIZE, Bank, draw_line
 
     bank = Bank(
         validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed, BANK_SIZE // 3

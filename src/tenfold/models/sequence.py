@@ -40,13 +40,12 @@ class SequenceNetwork(nn.Module):
             if one.pool:
                 blocks.append(nn.MaxPool2d(one.pool))
         self.blocks = nn.Sequential(*blocks)
-        self.dropout = nn.Dropout(config.dropout)
         self.last = nn.Conv2d(config.channels[-1], NUM_CLASSES + 1, 1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def read(self, strips: Tensor) -> Tensor:
         """Strips [N, 32, W] to logits [N, W / 4, 11]."""
-        logits: Tensor = self.last(self.dropout(self.blocks(strips[:, None])))
+        logits: Tensor = self.last(self.blocks(strips[:, None]))
         return logits.squeeze(2).transpose(1, 2)
 
     def forward(self, images: Tensor) -> Tensor:

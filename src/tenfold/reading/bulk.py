@@ -73,6 +73,7 @@ def read_files(
     files: Iterable[File],
     *,
     model: Path | None = None,
+    lines: Path | None = None,
     single: bool = False,
     processes: int | None = None,
 ) -> Iterator[tuple[File, Reading]]:
@@ -85,12 +86,12 @@ def read_files(
     processes = processes or count_cores()
     files = iter(files)
     first = list(itertools.islice(files, FEWEST_FOR_PROCESSES))
-    reader = Reader(model)
+    reader = Reader(model, lines=lines)
     if processes == 1 or len(first) < FEWEST_FOR_PROCESSES:
         for file in itertools.chain(first, files):
             yield file, reader.read(file, single=single)
         return
-    yield from _read_in_processes(itertools.chain(first, files), model, single, processes)
+    yield from _read_in_processes(itertools.chain(first, files), (model, lines), single, processes)
 
 
 def count_cores() -> int:
@@ -101,12 +102,12 @@ def count_cores() -> int:
 
 
 def _read_in_processes(
-    files: Iterator[File], model: Path | None, single: bool, processes: int
+    files: Iterator[File], models: tuple[Path | None, Path | None], single: bool, processes: int
 ) -> Iterator[tuple[File, Reading]]:
     # Forked processes would share the state of ONNX Runtime's threads, which they do not have.
     context = multiprocessing.get_context("spawn")
     waiting: deque[Future[list[tuple[File, Reading]]]] = deque()
-    pool = ProcessPoolExecutor(processes, context, _start_worker, (model,))
+    pool = ProcessPoolExecutor(processes, context, _start_worker, models)
     try:
         for chunk in iter(lambda: list(itertools.islice(files, CHUNK_FILES)), []):
             waiting.append(pool.submit(_read_chunk, chunk, single))
@@ -118,7 +119,7 @@ def _read_in_processes(
         pool.shutdown(cancel_futures=True)
 
 
-def _start_worker(model: Path | None) -> None:
+def _start_worker(model: Path | None, lines: Path | None) -> None:
     import signal
 
     import cv2
@@ -126,7 +127,7 @@ def _start_worker(model: Path | None) -> None:
     global _reader
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one stops it
-    _reader = Reader(model)
+    _reader = Reader(model, lines=lines)
 
 
 def _read_chunk(files: list[File], single: bool) -> list[tuple[File, Reading]]:

@@ -6,15 +6,12 @@ probabilities. A model file from an untrusted hand is checked before it is loade
 Array names carry their axes: N images, H rows, W columns, K answers.
 """
 
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.errors import ModelError
-from tenfold.reading.model_file import Interface, ModelFile
-from tenfold.reading.onnx_file import MAX_BYTES
+from tenfold.reading.model_file import Interface, ModelFile, load_model
 
 BUNDLED_MODEL = Path(__file__).parent / "model" / "reader.onnx"
 INPUT, OUTPUT = "images", "logits"
@@ -46,20 +43,9 @@ class Classifier(ModelFile):
         return probabilities_NK
 
 
-def read_model(path: Path) -> bytes:
-    """The bytes of a model file, as far as one may be long. Raises ModelError without one."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ModelError(f"{path}: expected a model file, found: {error.strerror}") from error
-
-
-@cache
 def load_classifier(path: Path | None = None, threads: int = 1) -> Classifier:
     """The bundled model, or that of a file which `tenfold export` wrote.
 
     Raises ModelError if the file cannot be read, is no such model, or says too little of itself.
     """
-    file = BUNDLED_MODEL if path is None else path
-    return Classifier(read_model(file), str(file), threads)
+    return load_model(Classifier, BUNDLED_MODEL if path is None else path, threads)

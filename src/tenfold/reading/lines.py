@@ -9,14 +9,12 @@ Array names carry their axes: T columns, K answers, S states of a spelling.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.reading.classifier import read_model
-from tenfold.reading.model_file import NUM_DIGITS, Interface, ModelFile
+from tenfold.reading.model_file import NUM_DIGITS, Interface, ModelFile, load_model
 from tenfold.reading.strips import COLUMN_PX, HEIGHT_PX, Strip
 
 BUNDLED_LINES = Path(__file__).parent / "model" / "lines.onnx"
@@ -92,11 +90,9 @@ def measure_evidence(columns_TK: Columns, digits: Sequence[int]) -> float:
     return float(np.logaddexp.reduce(scores_S[-2:]))
 
 
-@cache
 def load_lines(path: Path | None = None, threads: int = 1) -> LineReader:
     """The bundled model of lines, or that of a file which `tenfold export` wrote.
 
     Raises ModelError if the file cannot be read, is no such model, or says too little of itself.
     """
-    file = BUNDLED_LINES if path is None else path
-    return LineReader(read_model(file), str(file), threads)
+    return load_model(LineReader, BUNDLED_LINES if path is None else path, threads)

@@ -8,15 +8,17 @@ Array names carry their axes: N images, K answers.
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tenfold.errors import ModelError
-from tenfold.reading.onnx_file import check_onnx_file
+from tenfold.reading.onnx_file import MAX_BYTES, check_onnx_file
 
 METADATA_KEY = "tenfold"
 NUM_DIGITS = 10
@@ -125,6 +127,29 @@ class ModelFile:
                 f"{self.name}: output: expected {one.output_name} [{axes}, {answers}], "
                 f"found {found}"
             )
+
+
+Model = TypeVar("Model", bound=ModelFile)
+
+
+def load_model(kind: Callable[[bytes, str, int], Model], path: Path, threads: int) -> Model:
+    """The model of a file, of a kind such as Classifier; loaded once, until the file is written.
+
+    Raises ModelError if the file cannot be read, is no such model, or says too little of itself.
+    """
+    try:
+        status = path.stat()
+        return _load_unchanged(kind, path, threads, (status.st_mtime_ns, status.st_size))
+    except OSError as error:
+        raise ModelError(f"{path}: expected a model file, found: {error.strerror}") from error
+
+
+@cache
+def _load_unchanged(
+    kind: Callable[[bytes, str, int], Model], path: Path, threads: int, _stamp: tuple[int, int]
+) -> Model:
+    with path.open("rb") as stream:
+        return kind(stream.read(MAX_BYTES + 1), str(path), threads)
 
 
 def _load(data: bytes, threads: int) -> Any:  # noqa: ANN401 - ONNX Runtime has no types

@@ -70,9 +70,17 @@ class Reader:
     ) -> None:
         if not isinstance(model, Classifier):
             model = load_classifier(None if model is None else Path(model), threads)
-        if not isinstance(lines, LineReader):
-            lines = load_lines(None if lines is None else Path(lines), threads)
-        self.classifier, self.lines = model, lines
+        self.classifier, self.threads = model, threads
+        if lines is not None and not isinstance(lines, LineReader):
+            lines = load_lines(Path(lines), threads)
+        self._lines = lines
+
+    @property
+    def lines(self) -> LineReader:
+        """The network that reads lines; the bundled one is loaded when the first line is met."""
+        if self._lines is None:
+            self._lines = load_lines(None, self.threads)
+        return self._lines
 
     def read(
         self,

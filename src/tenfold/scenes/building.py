@@ -15,7 +15,7 @@ import numpy as np
 from tenfold.reading.bulk import count_cores
 from tenfold.scenes.forms import Images, Labels
 from tenfold.scenes.scene import build_scene
-from tenfold.scenes.strips import Bank, build_strip
+from tenfold.scenes.writing import BANK_SIZE, Bank, build_strip
 
 CHUNK = 500
 FEWEST_FOR_PROCESSES = 2000
@@ -42,11 +42,19 @@ class StripSource:
     images_NHW: Images
     labels_N: Labels
     seed: int
+    bank_size: int = BANK_SIZE
+
+    @classmethod
+    def for_strips(
+        cls, images_NHW: Images, labels_N: Labels, seed: int, num_strips: int
+    ) -> "StripSource":
+        """With as many forms as pay for so many strips: one has about ten digits."""
+        return cls(images_NHW, labels_N, seed, bank_size=min(BANK_SIZE, 10 * num_strips))
 
     @cached_property
     def bank(self) -> Bank:
         """The forms that all strips are made of, drawn when the first is built."""
-        return Bank(self.images_NHW, self.labels_N, self.seed)
+        return Bank(self.images_NHW, self.labels_N, self.seed, self.bank_size)
 
     def build(self, index: int) -> tuple[Images, Labels]:
         """A strip, uint8 [32, W], and its digits, uint8 [L]."""

@@ -1,0 +1,123 @@
+"""The recipe of lines from training to a file: small, and on a small part of MNIST."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tenfold
+from tenfold.errors import RecipeError
+from tenfold.evaluation import calibration
+from tenfold.models.build import build_classifier
+from tenfold.models.sequence import SequenceNetwork
+from tenfold.reading.lines import LineReader
+from tenfold.recipes import CLASSIC, LINES, Recipe
+from tenfold.scenes import writing
+from tenfold.training.weights import load_weights
+from tenfold.workflow import Exported, export_run
+
+SMALL = LINES.replace(channels=(4, 6, 8, 10, 12), scenes=120, epochs=2, batch_size=20)
+
+
+def train(data: Path, out: Path, *, holdout: bool = False) -> tenfold.Run:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibration, "NUM_LINES", 60)  # 4,000 take a minute
+        patch.setattr(calibration, "NUM_LINES_FOR_TEMPERATURE", 20)
+        patch.setattr(writing, "BANK_SIZE", 300)
+        return tenfold.train(
+            SMALL, seed=1, data=data, out=out, holdout=holdout, threads=1, report=False
+        )
+
+
+@pytest.fixture(scope="module")
+def run(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tenfold.Run:
+    return train(small_data, tmp_path_factory.mktemp("runs") / "lines")
+
+
+@pytest.fixture(scope="module")
+def exported(run: tenfold.Run) -> Exported:
+    return export_run(run)
+
+
+def test_the_loss_falls(run: tenfold.Run) -> None:
+    losses = run.read_losses()
+    assert [len(epoch) for epoch in losses] == [6, 6]
+    assert np.mean(losses[1]) < losses[0][0]
+
+
+def test_a_run_is_evaluated_as_a_classifier_of_digits(run: tenfold.Run) -> None:
+    assert 0 <= run.accuracy <= 1
+    assert run.evaluation["num_images"] == 500
+    assert run.evaluation["part"] == "test"
+
+
+def test_a_run_finds_its_own_calibration_on_lines(run: tenfold.Run) -> None:
+    found = run.calibration
+    assert set(found) == {
+        "temperature",
+        "read",
+        "not_digit",
+        "lines",
+        "lines_right",
+        "lines_read",
+        "calibration_error",
+    }
+    assert 50 < found["lines"] <= 60
+    assert 0.2 <= found["temperature"] <= 5
+    assert 0 <= found["lines_read"] <= 1
+
+
+def test_a_hold_out_run_has_the_same_weights(
+    run: tenfold.Run, small_data: Path, tmp_path: Path
+) -> None:
+    held_out = train(small_data, tmp_path / "held-out", holdout=True)
+    assert held_out.state["weights_sha256"] == run.state["weights_sha256"]
+    assert held_out.calibration == run.calibration
+    assert held_out.evaluation["part"] == "validation"
+
+
+def test_a_file_answers_as_the_run_does(run: tenfold.Run, exported: Exported) -> None:
+    assert exported.is_calibrated
+    assert exported.num_compared == 500
+    assert exported.largest_difference < 1e-4
+    reader = LineReader(exported.path.read_bytes(), "it")
+    assert reader.card["recipe"]["name"] == "lines"
+    model = build_classifier(run.config.recipe, run.config.seed)
+    load_weights(model, run.weights_path)
+    model.eval()
+    assert isinstance(model, SequenceNetwork)
+    for width in (8, 100, 1024):
+        strip_HW = np.random.default_rng(width).integers(0, 256, (32, width), np.uint8)
+        with torch.inference_mode():
+            logits_TK = model.read(torch.tensor(strip_HW)[None] / 255)[0]
+        expected_TK = (logits_TK / run.calibration["temperature"]).softmax(1).numpy()
+        np.testing.assert_allclose(np.exp(reader.read(strip_HW)), expected_TK, atol=2e-5)
+
+
+def test_the_file_is_one_for_reading(exported: Exported) -> None:
+    page = np.full((80, 160), 255, np.uint8)
+    page[15:65, 55:61] = page[15:65, 85:91] = 20
+    reading = tenfold.Reader(lines=exported.path).read(page)
+    assert reading.status in ("read", "uncertain")  # a network that learned little is not sure
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "message"),
+    [
+        (LINES, {"scenes": 0}, "--scenes: expected at least 1, for lines are drawn, found 0"),
+        (LINES, {"shift_px": 1.0}, "augmentation: expected none of lines, which are drawn varied"),
+        (
+            CLASSIC,
+            {"scenes": 5},
+            "--scenes: expected 0, for this model has no answer for what is no digit (--rejects), "
+            "found 5",
+        ),
+    ],
+)
+def test_recipes_that_cannot_be_trained_are_told(
+    recipe: Recipe, changes: dict[str, float], message: str
+) -> None:
+    with pytest.raises(RecipeError) as raised:
+        recipe.replace(**changes)
+    assert str(raised.value) == message
