@@ -259,10 +259,10 @@ LINES = Recipe(
     name="lines",
     summary="the bundled reader's second network, which reads lines of digits that may touch",
     model=SequenceConfig(),
-    optimizer=OptimizerConfig(learning_rate=0.004, weight_decay=0.02, schedule="one-cycle"),
+    optimizer=OptimizerConfig(learning_rate=0.003, weight_decay=0.02, schedule="one-cycle"),
     batch_size=32,
     epochs=4,
-    scenes=90_000,
+    scenes=70_000,
     calibrates=True,
     leave_out_mislabelled=True,
 )

@@ -171,9 +171,7 @@ def train(
             path, config, evaluated, predictions, trained.losses, training, report=report
         )
         if validation is not None:
-            from tenfold.evaluation.calibration import calibrate
-
-            write_json(path / CALIBRATION, calibrate(model, recipe, validation, seed))
+            _calibrate(path, config, model, validation)
     except BaseException as error:
         error.add_note(f"the unfinished run stays in {path}")
         raise
@@ -215,6 +213,8 @@ def _draw_scenes(
 def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
     """Evaluate a finished run again: its evaluation, figures and report are replaced.
 
+    So is its calibration, if it has one: that depends on the whole of reading, not on it alone.
+
     `data` is where the run's data lie now, if that has changed; their checksums must be the run's.
 
     Raises RunError if the folder holds no finished run, DataError if the data cannot be read or are
@@ -240,7 +240,24 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
         run.read_losses(),
         run.state["training"],
     )
+    if run.is_calibrated:
+        folder = config.data_folder if data is None else data
+        training_images = load_part(None if folder is None else Path(folder), "train")
+        if training_images.checksums != tuple(config.checksums["train"]):
+            raise DataError(f"{folder}: expected the run's training images, found others")
+        _calibrate(run.path, config, model, split_holdout(training_images)[1])
     return load_run(run.path)
+
+
+def _calibrate(
+    path: Path,
+    config: RunConfig,
+    model: Any,  # noqa: ANN401 - its module needs torch
+    validation: LabelledImages,
+) -> None:
+    from tenfold.evaluation.calibration import calibrate
+
+    write_json(path / CALIBRATION, calibrate(model, config.recipe, validation, config.seed))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,8 @@ from tenfold.evaluation import calibration
 from tenfold.evaluation.calibration import (
     MOST_CALLED_NONE,
     MOST_TURNED_AWAY,
-    RIGHT_IF_READ,
     calibrate,
-    choose_read_threshold,
+    choose_threshold,
     fit_temperature,
     measure_calibration_error,
     soften,
@@ -155,64 +154,25 @@ def test_confidence_of_one_and_of_nought() -> None:
     assert measure_calibration_error(noughts, np.array([True] * 4)) == 1
 
 
-def build_answers(confidences: Logits, is_right: npt.NDArray[np.bool_]) -> tuple[Logits, Labels]:
-    """Probabilities of ten digits with these confidences in digit 3, which is right or not."""
-    answers_NK = np.repeat((1 - confidences[:, None]) / 9, 10, axis=1)
-    answers_NK[:, 3] = confidences
-    return answers_NK, np.where(is_right, 3, 4)
-
-
-def test_the_threshold_is_the_lowest_at_which_enough_of_what_is_read_is_right() -> None:
-    confidences = np.linspace(0.4, 1, 2001)
-    # All that is surer than 0.7 is right, and nothing else.
-    answers_NK, labels_N = build_answers(confidences, confidences > 0.7)
-    threshold = choose_read_threshold(np.full(100, 0.99), answers_NK, labels_N)
-    is_read_N = answers_NK.max(axis=1) >= threshold
-    is_right_N = answers_NK.argmax(axis=1) == labels_N
+def test_the_threshold_is_the_lowest_at_which_enough_is_right() -> None:
+    confidences_N = np.random.default_rng(0).permutation(np.linspace(0.4, 1, 2001))
+    is_right_N = confidences_N > 0.7  # all that is surer, and nothing else
+    threshold = choose_threshold(confidences_N, is_right_N, 0.98)
     assert threshold < 0.7
-    assert is_right_N[is_read_N].mean() >= RIGHT_IF_READ
-    lower = np.sort(confidences[confidences < threshold])[-1]
-    assert is_right_N[answers_NK.max(axis=1) >= lower].mean() < RIGHT_IF_READ
+    assert is_right_N[confidences_N >= threshold].mean() >= 0.98
+    lower = np.sort(confidences_N[confidences_N < threshold])[-1]
+    assert is_right_N[confidences_N >= lower].mean() < 0.98
 
 
-def test_a_threshold_reads_all_that_is_equally_sure() -> None:
-    confidences = np.repeat([0.95, 0.9, 0.9], [200, 100, 50])
-    answers_NK, labels_N = build_answers(confidences, np.arange(350) < 300)
-    threshold = choose_read_threshold(np.full(100, 0.99), answers_NK, labels_N)
-    assert threshold == pytest.approx(0.95)
+def test_a_threshold_counts_all_that_is_equally_sure() -> None:
+    confidences_N = np.repeat([0.95, 0.9, 0.9], [200, 100, 50])
+    assert choose_threshold(confidences_N, np.arange(350) < 300, 0.995) == pytest.approx(0.95)
 
 
-def test_no_more_than_a_hundredth_of_clean_images_is_turned_away_for_it() -> None:
-    clean_N = np.linspace(0.5, 1, 1000)
-    # To read only what is right, the threshold would have to be 0.95.
-    confidences = np.linspace(0.4, 1, 2001)
-    answers_NK, labels_N = build_answers(confidences, confidences > 0.95)
-    threshold = choose_read_threshold(clean_N, answers_NK, labels_N)
-    assert threshold == pytest.approx(0.5 + 0.5 * MOST_TURNED_AWAY)
-    assert (clean_N < threshold).mean() <= MOST_TURNED_AWAY
-
-
-def test_a_model_that_is_always_wrong_turns_away_what_it_may() -> None:
-    answers_NK, labels_N = build_answers(np.linspace(0.4, 1, 100), np.zeros(100, bool))
-    threshold = choose_read_threshold(np.linspace(0.5, 1, 1000), answers_NK, labels_N)
-    assert threshold == pytest.approx(0.5 + 0.5 * MOST_TURNED_AWAY)
-
-
-def test_a_model_that_is_always_right_turns_nothing_away() -> None:
-    answers_NK, labels_N = build_answers(np.linspace(0.4, 1, 100), np.ones(100, bool))
-    threshold = choose_read_threshold(np.linspace(0.5, 1, 100), answers_NK, labels_N)
-    assert threshold == pytest.approx(0.4)
-
-
-def test_that_it_is_none_does_not_count_as_a_digit() -> None:
-    """Of eleven answers the last is never read, however sure it is."""
-    sure_of_none_NK, sure_NK = (np.full((50, 11), 0.001) for _ in range(2))
-    sure_of_none_NK[:, 10] = 0.99
-    sure_NK[:, 3] = 0.8
-    answers_NK = np.concatenate([sure_NK, sure_of_none_NK])
-    labels_N = np.array([3] * 50 + [10] * 50)
-    clean_N = np.full(50, 0.95)
-    assert choose_read_threshold(clean_N, answers_NK, labels_N) == pytest.approx(0.8)
+@pytest.mark.parametrize(("is_right", "expected"), [(True, 0.4), (False, 1.0)])
+def test_a_model_that_is_always_right_or_never(is_right: bool, expected: float) -> None:
+    confidences_N = np.linspace(0.4, 0.9, 100)
+    assert choose_threshold(confidences_N, np.full(100, is_right), 0.98) == expected
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Lines that two networks read: what becomes of it where they agree, and where they do not."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,11 +9,11 @@ from pages import enlarge, lay_out, paint
 
 import tenfold
 from tenfold.data.mnist import LabelledImages
-from tenfold.reading.agreeing import CONTESTED, agree_on_line
+from tenfold.reading.agreeing import CONTESTED, SURE_ALONE, agree_on_digit, agree_on_line
 from tenfold.reading.choosing import Candidate
 from tenfold.reading.framing import frame
 from tenfold.reading.glyphs import Glyph, merge
-from tenfold.reading.lines import measure_evidence, spell
+from tenfold.reading.lines import measure_evidence, measure_single_digits, spell
 from tenfold.reading.strips import frame_strip
 
 
@@ -76,6 +77,36 @@ def test_glyphs_that_are_plainly_wrong_are_overruled(
             middle = (one.glyph.box[0] + one.glyph.box[2]) / 2
             assert glyph.box[0] < middle < glyph.box[2]
     assert num_right >= 11  # of 15
+
+
+def test_a_sure_digit_needs_no_second_witness(
+    reader: tenfold.Reader, test_images: LabelledImages
+) -> None:
+    glyphs, _ = write(test_images, list(range(40)), gap=6)
+    for one in classify(reader, glyphs):
+        found = agree_on_digit(one, reader.lines)
+        if one.confidence >= SURE_ALONE:
+            assert found is one
+        assert found.probabilities_K.shape == one.probabilities_K.shape
+        assert found.probabilities_K.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_second_witness_makes_a_doubtful_digit_surer_or_less_sure(
+    reader: tenfold.Reader, test_images: LabelledImages
+) -> None:
+    glyphs, labels = write(test_images, list(range(40)), gap=6)
+    for one, label in zip(classify(reader, glyphs), labels, strict=True):
+        if one.digit != label:
+            continue
+        for claimed in (label, (label + 1) % 10):
+            doubtful_K = np.full(11, 0.02, np.float32)
+            doubtful_K[claimed] = 0.8
+            doubtful = replace(one, probabilities_K=doubtful_K)
+            found = agree_on_digit(doubtful, reader.lines)
+            columns_TK = reader.lines.read(frame_strip(one.glyph.strength_HW))
+            seen_K = measure_single_digits(columns_TK)
+            if seen_K[label] > 0.95:
+                assert (found.probabilities_K[claimed] > 0.85) == (claimed == label)
 
 
 def test_a_line_in_which_the_network_sees_nothing_is_left_as_it_is(

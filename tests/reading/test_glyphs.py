@@ -7,7 +7,7 @@ from pages import Box, Map, cut, enlarge, lay_out, paint
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.cutting import split
-from tenfold.reading.glyphs import Glyph, Scene, measure_gaps, merge
+from tenfold.reading.glyphs import Glyph, Scene, is_blot, measure_gaps, merge
 from tenfold.reading.ink import find_ink
 from tenfold.reading.marks import find_marks
 
@@ -229,3 +229,33 @@ def test_the_helper_cuts_to_the_ink() -> None:
     sheet_HW = np.zeros((9, 9), np.float32)
     sheet_HW[2:5, 3:8] = 1
     assert cut(sheet_HW).shape == (3, 5)
+
+
+def draw_blot(width: int, height: int) -> Glyph:
+    ink_HW = np.zeros((height + 4, width + 4), np.float32)
+    centre, axes = ((width + 3) // 2, (height + 3) // 2), (width // 2, height // 2)
+    cv2.ellipse(ink_HW, centre, axes, 0, 0, 360, 1.0, -1)
+    return Glyph((0, 0, width + 4, height + 4), ink_HW)
+
+
+@pytest.mark.parametrize("size", [(10, 10), (20, 12), (30, 55), (300, 200)])
+def test_a_filled_spot_is_a_blot(size: tuple[int, int]) -> None:
+    assert is_blot(draw_blot(*size))
+
+
+def test_long_square_and_hollow_spots_are_none() -> None:
+    assert not is_blot(draw_blot(10, 40))  # may be a one
+    assert not is_blot(Glyph((0, 0, 16, 16), np.ones((16, 16), np.float32)))
+    ring = draw_blot(40, 40)
+    cv2.circle(ring.strength_HW, (21, 21), 12, 0.0, -1)
+    assert not is_blot(ring)
+    assert not is_blot(Glyph((0, 0, 9, 9), np.zeros((9, 9), np.float32)))
+
+
+@pytest.mark.parametrize("factor", [1.0, 4.0])
+def test_digits_are_no_blots(test_images: LabelledImages, factor: float) -> None:
+    num_blots = 0
+    for image_HW in test_images.images_NHW[:500]:
+        ink_HW = cut(enlarge(image_HW, factor))
+        num_blots += is_blot(Glyph((0, 0, ink_HW.shape[1], len(ink_HW)), ink_HW))
+    assert num_blots <= 1

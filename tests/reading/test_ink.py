@@ -169,9 +169,6 @@ def test_small_cut_outs_have_ink(test_images: LabelledImages, side: int) -> None
         assert measure_overlap(found, sheet_HW) > 0.5
 
 
-@pytest.mark.xfail(
-    strict=True, reason="ink of much of a page counts as noise, and the page as blank"
-)
 def test_ink_that_fills_an_image_is_not_blank(test_images: LabelledImages) -> None:
     for image_HW in test_images.images_NHW[:20]:
         row_HW, _ = lay_out([[enlarge(image_HW, 20)]], gap=0, margin=20)
@@ -182,3 +179,14 @@ def test_ink_on_a_small_image_in_uneven_light_is_not_blank(test_images: Labelled
     for image_HW in test_images.images_NHW[:40]:
         row_HW, _ = lay_out([[enlarge(image_HW, 2)]], gap=0, margin=16)
         assert not find_ink(paint(row_HW, gradient=0.6)).is_blank
+
+
+@pytest.mark.parametrize("is_dark", [True, False])
+def test_a_spot_that_fills_a_cut_out_is_ink_and_its_corners_are_paper(is_dark: bool) -> None:
+    spot_HW = np.zeros((28, 28), np.uint8)
+    cv2.circle(spot_HW, (14, 14), 13, 255, -1)
+    pixels_HWC = cv2.merge([255 - spot_HW if is_dark else spot_HW] * 3)
+    found = find_ink(pixels_HWC)
+    assert found.is_dark == is_dark
+    assert found.strength_HW[14, 14] == 1
+    assert found.strength_HW[0, 0] == 0

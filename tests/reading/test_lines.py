@@ -21,6 +21,7 @@ from tenfold.reading.lines import (
     Stretch,
     load_lines,
     measure_evidence,
+    measure_single_digits,
     spell,
 )
 from tenfold.reading.strips import COLUMN_PX, frame_strip
@@ -72,6 +73,13 @@ def test_the_evidence_is_the_sum_over_every_way_to_spell_the_digits(seed: int) -
             assert np.exp(measure_evidence(columns_TK, digits)) == pytest.approx(sums[digits])
     # Two of one digit need a column between them.
     assert measure_evidence(columns_TK, (7, 7, 7)) == -np.inf
+
+
+@pytest.mark.parametrize("num_columns", [1, 2, 10])
+def test_single_digits_are_lines_of_one_digit(num_columns: int) -> None:
+    columns_TK = draw_columns(num_columns, 3)
+    expected = [np.exp(measure_evidence(columns_TK, [digit])) for digit in range(10)]
+    np.testing.assert_allclose(measure_single_digits(columns_TK), expected)
 
 
 @pytest.mark.parametrize("num_columns", [10, 64])

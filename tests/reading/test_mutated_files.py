@@ -364,9 +364,6 @@ def test_noise_is_read(single: bool) -> None:
         check_reading(Reader().read(noise_HWC, single=single))
 
 
-@pytest.mark.xfail(
-    strict=True, raises=RuntimeWarning, reason="a mask without paper: 0 is divided by 0"
-)
 def test_a_mask_that_is_all_ink_gives_no_warning() -> None:
     with warnings.catch_warnings(action="error"):
         remove_lines(np.ones((60, 50), np.uint8))

@@ -164,7 +164,6 @@ def test_a_blank_page_is_blank(reader: tenfold.Reader, single: bool) -> None:
             assert reading == Reading(Status.BLANK, (), "nothing stands out from the paper")
 
 
-@pytest.mark.xfail(strict=True, reason="the edge of a shadow is a line, and a line a one")
 def test_a_blank_page_with_the_edge_of_a_shadow_is_not_read(reader: tenfold.Reader) -> None:
     statuses = []
     for darker in (0.9, 0.8, 0.7, 0.6):

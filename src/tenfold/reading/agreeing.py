@@ -18,12 +18,22 @@ import numpy.typing as npt
 from tenfold.reading.choosing import LEAST_PROBABILITY, NUM_DIGITS, Candidate, Classify
 from tenfold.reading.cutting import split_at
 from tenfold.reading.glyphs import Glyph, merge
-from tenfold.reading.lines import Columns, LineReader, Stretch, measure_evidence, spell
+from tenfold.reading.lines import (
+    Columns,
+    LineReader,
+    Stretch,
+    measure_evidence,
+    measure_single_digits,
+    spell,
+)
 from tenfold.reading.strips import SIDE_PX, frame_strip, measure_scale
 
 MAX_DIGITS = 60  # of a line that is read as a whole
 GLYPHS_WEIGHT = 0.5  # of what glyphs say against what the line says, in log probability
 CUT_REACH = 0.15  # of a line's height: so far may a cut lie from where two digits meet
+SURE_ALONE = 0.995  # a digit that is so sure needs no second witness
+# What is added to a line's probabilities, for it is too sure, and the power of their product.
+LINE_FLOOR, DIGIT_WEIGHT = 0.05, 0.7
 CONTESTED = 0.4  # of a line's certainty is left where its glyphs alone were taken for others
 EMPTY = 0.1  # of full ink: a column with less has none
 
@@ -68,6 +78,21 @@ def agree_on_line(
         )
         for one, stretch in zip(cut, stretches, strict=True)
     ]
+
+
+def agree_on_digit(one: Candidate, lines: LineReader) -> Candidate:
+    """One digit with what the network of lines says of it, as a line of one digit, weighed in.
+
+    The two are multiplied, as independent witnesses would be, and softened, as they are not.
+    """
+    if one.confidence >= SURE_ALONE:
+        return one
+    line_K = measure_single_digits(lines.read(frame_strip(one.glyph.strength_HW)))
+    if len(one.probabilities_K) > NUM_DIGITS:
+        line_K = np.append(line_K, max(0.0, 1 - line_K.sum()))
+    both_K = (one.probabilities_K * (line_K + LINE_FLOOR)) ** DIGIT_WEIGHT
+    probabilities_K = (both_K / both_K.sum()).astype(np.float32)
+    return replace(one, probabilities_K=probabilities_K)
 
 
 def _cut(whole: Glyph, stretches: Sequence[Stretch]) -> list[Glyph]:

@@ -26,6 +26,9 @@ WIDEST_GAP = 0.25  # of the glyph's longer side, between its parts
 LOWEST_BODY = 0.45  # lower marks are dots, dashes, or parts of others
 LONGEST_STROKE = 1.6
 LEAST_SHARED = 0.4  # of the lower of two boxes' heights, for them to be in one line
+# A blot: how much of its box and of its hull is ink, and how long it may be for its width.
+BLOT_PX = 48  # the longer side of the copy that is looked at
+LEAST_FILLED, MOST_FILLED, SOLID_BLOT, LONGEST_BLOT = 0.5, 0.93, 0.87, 2.4
 SMALLEST_PX = 4  # smaller marks are legible to nobody
 BAR_SHARE = 0.15  # of the image's other side, at most
 STRAIGHT_SHARE = 0.12  # of its length: a mark along an axis that is narrower is a piece of a line
@@ -51,6 +54,32 @@ class Glyph:
     def height(self) -> int:
         """In pixels of the image."""
         return self.box[3] - self.box[1]
+
+
+def is_blot(glyph: Glyph) -> bool:
+    """Whether a glyph is a filled spot: convex, without a hole, hardly longer than it is wide.
+
+    A filled rectangle is none: a one that was stretched to a square looks like that.
+    """
+    strength_HW = glyph.strength_HW
+    scale = BLOT_PX / max(strength_HW.shape)
+    if scale < 1:
+        size = tuple(max(1, round(side * scale)) for side in strength_HW.shape[::-1])
+        strength_HW = cv2.resize(strength_HW, size, interpolation=cv2.INTER_AREA)
+    mask_HW = (strength_HW > 0.5 * strength_HW.max(initial=0.0)).astype(np.uint8)
+    rows, columns = (np.flatnonzero(mask_HW.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return False
+    mask_HW = mask_HW[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    share = float(mask_HW.mean())
+    if not LEAST_FILLED < share < MOST_FILLED:
+        return False
+    contours, _ = cv2.findContours(mask_HW, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    hull = cv2.convexHull(np.concatenate(contours))
+    outline_HW = cv2.fillConvexPoly(np.zeros_like(mask_HW), hull, 1)
+    _, (width, height), _ = cv2.minAreaRect(hull)
+    is_round = max(width, height) + 1 < LONGEST_BLOT * (min(width, height) + 1)
+    return bool(is_round and mask_HW.sum() > SOLID_BLOT * outline_HW.sum())
 
 
 class Scene:

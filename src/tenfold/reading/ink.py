@@ -23,6 +23,7 @@ CUT_OUT_PX = 64
 WIDEST_STROKE = 0.3
 # Differences of fewer grey levels are noise, compression or the paper's own structure.
 FAINTEST = 10.0
+CORNERS_ALIKE = 40  # grey levels: corners that differ by less are the same paper
 CLEAR = 80.0  # so many grey levels are ink, however uneven the paper is
 
 
@@ -110,7 +111,7 @@ def _is_dark(pixels_HWC: npt.NDArray[np.uint8]) -> bool:
     """Whether what stands out most from the image's surroundings is darker than they are."""
     small_HWC = _shrink(pixels_HWC, PAPER_SIZE_PX)
     if max(small_HWC.shape[:2]) < CUT_OUT_PX:
-        paper_C = np.median(small_HWC.reshape(-1, 3), axis=0).astype(np.uint8)
+        paper_C = _find_paper_of_cut_out(small_HWC)
         paper_HWC = np.broadcast_to(paper_C, small_HWC.shape).copy()
     else:
         paper_HWC = cv2.medianBlur(small_HWC, int(0.4 * min(small_HWC.shape[:2])) | 1)
@@ -122,6 +123,16 @@ def _is_dark(pixels_HWC: npt.NDArray[np.uint8]) -> bool:
         )
     )
     return dark >= bright
+
+
+def _find_paper_of_cut_out(pixels_HWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The colour of a small image's paper, [3]: of its corners, if three agree, else its median."""
+    corners_4C = pixels_HWC[[0, 0, -1, -1], [0, -1, 0, -1]].astype(int)
+    middle_C = np.median(corners_4C, axis=0)
+    is_alike_4 = np.abs(corners_4C - middle_C).max(axis=1) < CORNERS_ALIKE
+    if is_alike_4.sum() < 3:
+        middle_C = np.median(pixels_HWC.reshape(-1, 3), axis=0)
+    return middle_C.astype(np.uint8)
 
 
 def _take_largest(values_HWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -90,6 +90,17 @@ def measure_evidence(columns_TK: Columns, digits: Sequence[int]) -> float:
     return float(np.logaddexp.reduce(scores_S[-2:]))
 
 
+def measure_single_digits(columns_TK: Columns) -> npt.NDArray[np.float64]:
+    """The probabilities [10] that one digit alone is written, for each of them."""
+    columns_TK = np.exp(columns_TK)
+    before, on_K, after_K = 1.0, np.zeros(NUM_DIGITS), np.zeros(NUM_DIGITS)
+    for answers_K in columns_TK:
+        after_K = (after_K + on_K) * answers_K[NOTHING]
+        on_K = (on_K + before) * answers_K[:NUM_DIGITS]
+        before *= answers_K[NOTHING]
+    return on_K + after_K
+
+
 def load_lines(path: Path | None = None, threads: int = 1) -> LineReader:
     """The bundled model of lines, or that of a file which `tenfold export` wrote.
 

@@ -108,7 +108,7 @@ def _find_lines_along(mask_HW: Mask, is_row: bool) -> tuple[Mask | None, float]:
     if count == 1:
         return None, 0.0
     starts, lengths = (table_M5[:, i if is_row else i + 1].astype(float) for i in (0, 2))
-    thickness = np.maximum(table_M5[:, 4] / lengths - 2, 1)
+    thickness = np.maximum(table_M5[:, 4] / np.maximum(lengths, 1) - 2, 1)
     is_line = (starts <= EDGE_SHARE * length) & (starts + lengths >= (1 - EDGE_SHARE) * length)
     is_line &= thickness <= lengths / LINE_ASPECT
     if length < SHORT_SHARE * across:

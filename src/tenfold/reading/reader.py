@@ -15,11 +15,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from tenfold.errors import ImageError, MissingExtraError
-from tenfold.reading.agreeing import agree_on_line
+from tenfold.reading.agreeing import agree_on_digit, agree_on_line
 from tenfold.reading.answers import ReadDigit, Reading, Status
 from tenfold.reading.choosing import (
     CUT_COST,
     LOW,
+    NUM_DIGITS,
     WIDEST_DIGIT,
     Candidate,
     choose_digits,
@@ -34,12 +35,13 @@ from tenfold.reading.decoding import (
     read_bytes,
 )
 from tenfold.reading.framing import frame
-from tenfold.reading.glyphs import Glyph, Scene
+from tenfold.reading.glyphs import Glyph, Scene, is_blot
 from tenfold.reading.ink import Ink, find_ink
 from tenfold.reading.lines import LineReader, load_lines
 from tenfold.reading.marks import find_marks
 
 MAX_PIECES = 4000  # of an image; a full sheet of digits has some hundreds
+MAX_LINES = 60  # of an image with more none is read as a whole: a page of writing has fewer
 # An image with as many pieces or fewer may show one digit; it is no wider than so many heights.
 MAX_PIECES_OF_SINGLE = 8
 WIDEST_SINGLE = 1.6
@@ -50,6 +52,7 @@ CLEAR, LATER_VIEW = 0.9, 0.8
 APART_COST = 0.5  # in log probability, for each digit more than one
 CUT_SURE = 0.98  # what is cut out of a larger mark is read only if it is so clear
 MOSTLY = 0.6  # of the tall marks are digits where the others may be digits too
+BLOT_DIGIT = 0.05  # how much of its probabilities a filled spot keeps
 NOTHING = "nothing stands out from the paper"
 
 
@@ -105,7 +108,7 @@ class Reader:
             return Reading(Status.BLANK, message=NOTHING)
         if single:
             one = self._find_single(decoded.pixels_HWC, ink)
-            lines = [[one]] if one else []
+            lines = [[agree_on_digit(one, self.lines)]] if one else []
         else:
             found = self._find_lines(decoded.pixels_HWC, ink)
             if found is None:
@@ -122,15 +125,17 @@ class Reader:
     def _find_single(self, pixels_HWC: Pixels, ink: Ink) -> Candidate | None:
         """The likeliest of several ways to see one digit in the image, tried until one is clear."""
         best, most = None, 0.0
-        for number, scene in enumerate(_list_views(pixels_HWC, ink)):
+        for number, (scene, is_sound) in enumerate(_list_views(pixels_HWC, ink)):
             glyph = scene.find_single()
             if glyph is None:
                 continue
             candidate = replace(self._classify([glyph])[0], ink=scene.ink)
+            if not is_sound:
+                candidate = replace(candidate, certainty=0.0)
             score = candidate.confidence * (LATER_VIEW if number else 1.0)
             if score > most:
                 best, most = candidate, score
-            if candidate.confidence >= CLEAR:
+            if candidate.confidence >= CLEAR or (number == 0 and is_blot(glyph)):
                 break
         return best
 
@@ -147,7 +152,9 @@ class Reader:
         lines = [choose_digits(line, usual, self._classify) for line in pieces]
         single = self._find_instead(pixels_HWC, ink, lines, usual, num_pieces)
         if single is not None:
-            return [[single]]
+            return [[agree_on_digit(single, self.lines)]]
+        if len(lines) > MAX_LINES:
+            return lines
         return [
             self._read_line(parts, line, usual) for parts, line in zip(pieces, lines, strict=True)
         ]
@@ -179,7 +186,7 @@ class Reader:
     ) -> list[Candidate]:
         """The digits of a line, which its glyphs and the line as a whole have a say in."""
         if len(pieces) == 1 and pieces[0].width < WIDEST_DIGIT * usual:
-            return apart
+            return [agree_on_digit(one, self.lines) for one in apart]
         read = self.classifier.thresholds.read
         digits = [one for one in apart if one.glyph.height >= LOW * usual or one.confidence >= read]
         return agree_on_line(pieces, digits, self.lines, self._classify) if digits else apart
@@ -188,8 +195,14 @@ class Reader:
         if not glyphs:
             return []
         images = np.stack([frame(glyph.strength_HW) for glyph in glyphs])
-        answers = self.classifier.classify(images)
-        return [Candidate(*one) for one in zip(glyphs, images, answers, strict=True)]
+        answers_NK = self.classifier.classify(images)
+        if answers_NK.shape[1] > NUM_DIGITS:
+            # Thinned as strokes are, a filled spot looks like a ring.
+            for glyph, answers_K in zip(glyphs, answers_NK, strict=True):
+                if is_blot(glyph):
+                    answers_K *= BLOT_DIGIT
+                    answers_K[NUM_DIGITS] += 1 - BLOT_DIGIT
+        return [Candidate(*one) for one in zip(glyphs, images, answers_NK, strict=True)]
 
     def _is_sure(self, one: Candidate) -> bool:
         """Whether an answer may be relied on; in a line, whether all of the line may."""
@@ -262,15 +275,18 @@ def _describe(one: Candidate, line: int) -> ReadDigit:
     return ReadDigit(one.digit, one.confidence, one.glyph.box, probabilities, one.image, line)
 
 
-def _list_views(pixels_HWC: Pixels, ink: Ink) -> Iterator[Scene]:
-    """Ways to see an image: as it seems, with fainter ink, without, with its lines, inverted."""
-    yield Scene(ink, find_marks(ink))
-    yield Scene(ink, find_marks(ink, level=0.6 * ink.level))
-    yield Scene(ink, find_marks(ink, level=min(0.9, 1.5 * ink.level)))
-    yield Scene(ink, find_marks(ink, with_lines=True))
+def _list_views(pixels_HWC: Pixels, ink: Ink) -> Iterator[tuple[Scene, bool]]:
+    """Ways to see an image: as it seems, with fainter ink, without, with its lines, inverted.
+
+    Each with whether it may be relied on: a ruled line, or a shadow's edge, looks like a one.
+    """
+    yield Scene(ink, find_marks(ink)), True
+    yield Scene(ink, find_marks(ink, level=0.6 * ink.level)), True
+    yield Scene(ink, find_marks(ink, level=min(0.9, 1.5 * ink.level))), True
+    yield Scene(ink, find_marks(ink, with_lines=True)), False
     other = find_ink(pixels_HWC, is_dark=not ink.is_dark)
     if not other.is_blank:
-        yield Scene(other, find_marks(other))
+        yield Scene(other, find_marks(other)), True
 
 
 def _measure_outside(single: Candidate, found: list[Candidate]) -> float:

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from tenfold.configs import NO_LABEL
 from tenfold.reading.strips import HEIGHT_PX, SIDE_PX, frame_strip
@@ -32,6 +33,7 @@ MOST_DIGITS = 32
 BANK_SIZE = 30_000
 BANK_STREAM, STRIP_STREAM = 1, 2
 TALL_PX = 56  # of the bank's forms
+CHOICES = 5  # of a digit's forms, for one that looks written with the same pen
 PAPER_PX = 150  # a line is composed on a sheet of this height, about its middle
 SIGNS = "$#*=&%"
 
@@ -64,13 +66,29 @@ class Bank:
             num_forms += 1
         return forms
 
-    def draw(self, digit: int, width: int, height: int, random: Random) -> Map:
-        """One of the digit's forms, `height` pixels high, `width` percent as wide as it was."""
+    @cached_property
+    def pens(self) -> list[npt.NDArray[np.float64]]:
+        """How wide the strokes of each digit's forms are, as a share of their height."""
+        return [np.array([_measure_pen(form_HW) for form_HW in forms]) for forms in self.forms]
+
+    def draw(self, digit: int, width: int, height: int, pen: float | None, random: Random) -> Map:
+        """One of the digit's forms, `height` pixels high, `width` percent as wide as it was.
+
+        Of a few, that whose strokes are nearest to `pen`, a share of the height, if it is given.
+        """
         forms = self.forms[digit]
-        form_HW = forms[int(random.integers(len(forms)))]
+        chosen_C = random.integers(len(forms), size=CHOICES)
+        best = 0 if pen is None else int(np.abs(self.pens[digit][chosen_C] - pen).argmin())
+        form_HW = forms[chosen_C[best]]
         wide = max(3, round(form_HW.shape[1] * height / TALL_PX * width / 100))
         small_HW = cv2.resize(form_HW, (wide, height), interpolation=cv2.INTER_AREA)
         return small_HW.astype(np.float32) / 255
+
+
+def _measure_pen(form_HW: Images) -> float:
+    depth_HW = cv2.distanceTransform((form_HW > 127).astype(np.uint8), cv2.DIST_L2, 3)
+    depths = depth_HW[depth_HW > 0]
+    return 2 * float(np.percentile(depths, 85)) / TALL_PX if len(depths) else 0.0
 
 
 def build_strip(bank: Bank, seed: int, index: int) -> tuple[Images, Labels]:
@@ -138,6 +156,7 @@ def _write(bank: Bank, digits: list[int], random: Random) -> Map:
     is_on_line, is_joined = random.random() < 0.6, random.random() < 0.2
     has_dots, has_commas = random.random() < 0.45, random.random() < 0.3
     width = round(100 * u(0.85, 1.15))
+    stroke = u(0.04, 0.22) if random.random() < 0.7 else None
     x, middle = 60, PAPER_PX / 2
     if random.random() < 0.08:
         x = _add_sign(sheet_HW, x, base, pen, random) + round(u(0.1, 0.6) * base)
@@ -149,7 +168,7 @@ def _write(bank: Bank, digits: list[int], random: Random) -> Map:
         if digit in (1, 4, 7, 9) and random.random() < 0.7:
             tall *= large
         height = min(max(round(tall), 12), 70)
-        form_HW = bank.draw(digit, width, height, random)
+        form_HW = bank.draw(digit, width, height, stroke, random)
         y = middle + slope * (x - 60)
         top = y + base / 2 - height if is_on_line else y - height / 2
         top = round(top + random.normal(0, 0.04) * base)
