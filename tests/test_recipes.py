@@ -85,6 +85,7 @@ STRONG = {
     "clean_share": 0.125,
     "members": 1,
     "scenes": 0,
+    "calibrates": False,
     "leave_out_mislabelled": True,
     "precision": "bfloat16",
 }
@@ -103,6 +104,7 @@ CLASSIC_AUGMENTED = {
     "clean_share": 0.0,
     "members": 1,
     "scenes": 0,
+    "calibrates": False,
     "leave_out_mislabelled": False,
     "precision": "float32",
 }

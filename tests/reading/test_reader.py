@@ -236,7 +236,8 @@ def test_a_status_says_what_the_digits_are_worth(
         reading = reader.read(paint(lay_out([glyphs], gap=20, margin=20)[0]))
         if reading.status == Status.READ:
             assert reading.message is None
-            assert all(digit.confidence >= threshold for digit in reading.digits)
+            # In a line both networks agree on, each digit may be less sure than one alone must be.
+            assert all(digit.confidence >= 0.5 * threshold for digit in reading.digits)
         elif reading.status == Status.UNCERTAIN:
             num_uncertain += 1
             assert reading.message is not None

@@ -32,8 +32,8 @@ MAX_DIGITS = 60  # of a line that is read as a whole
 GLYPHS_WEIGHT = 0.5  # of what glyphs say against what the line says, in log probability
 CUT_REACH = 0.15  # of a line's height: so far may a cut lie from where two digits meet
 SURE_ALONE = 0.995  # a digit that is so sure needs no second witness
-# What is added to a line's probabilities, for it is too sure, and the power of their product.
-LINE_FLOOR, DIGIT_WEIGHT = 0.05, 0.7
+# Of a line's probabilities: what is added, for it is too sure, and to which power they count.
+LINE_FLOOR, LINE_WEIGHT = 0.05, 0.5
 CONTESTED = 0.4  # of a line's certainty is left where its glyphs alone were taken for others
 EMPTY = 0.1  # of full ink: a column with less has none
 
@@ -83,14 +83,15 @@ def agree_on_line(
 def agree_on_digit(one: Candidate, lines: LineReader) -> Candidate:
     """One digit with what the network of lines says of it, as a line of one digit, weighed in.
 
-    The two are multiplied, as independent witnesses would be, and softened, as they are not.
+    The two are multiplied, as independent witnesses would be; the line counts half, for the two
+    learned from the same forms.
     """
     if one.confidence >= SURE_ALONE:
         return one
     line_K = measure_single_digits(lines.read(frame_strip(one.glyph.strength_HW)))
     if len(one.probabilities_K) > NUM_DIGITS:
         line_K = np.append(line_K, max(0.0, 1 - line_K.sum()))
-    both_K = (one.probabilities_K * (line_K + LINE_FLOOR)) ** DIGIT_WEIGHT
+    both_K = one.probabilities_K * (line_K + LINE_FLOOR) ** LINE_WEIGHT
     probabilities_K = (both_K / both_K.sum()).astype(np.float32)
     return replace(one, probabilities_K=probabilities_K)
 

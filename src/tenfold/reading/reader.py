@@ -252,7 +252,11 @@ class Reader:
             if not self._is_sure(one)
         ]
         if doubtful:
-            return Reading(Status.UNCERTAIN, tuple(digits), _explain_doubt(digits, doubtful))
+            # Of a line, those that make it doubtful, if it is not just all of it.
+            weak = [digit for digit in doubtful if digit.confidence < thresholds.read]
+            return Reading(
+                Status.UNCERTAIN, tuple(digits), _explain_doubt(digits, weak or doubtful)
+            )
         return Reading(Status.READ, tuple(digits))
 
 
