@@ -377,7 +377,7 @@ def test_a_file_that_would_answer_otherwise_is_not_written(
     # The two have never been seen to differ: the run's answers are replaced.
     run, out = kinds["perceptron"].run, tmp_path / "model.onnx"
     monkeypatch.setattr(
-        "tenfold.evaluation.predictions.compute_logits",
+        "tenfold.export.compute_logits",
         lambda _, images_NHW: np.eye(10)[np.zeros(len(images_NHW), int)],
     )
     with pytest.raises(RunError, match=r"whose probabilities are the run's within 0\.0001, found"):

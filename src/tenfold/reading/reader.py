@@ -222,8 +222,8 @@ class Reader:
             return one.glyph.height > LOW * tallest
 
         def is_strange(one: Candidate) -> bool:
-            if self._is_sure(one):
-                return False
+            if one.certainty is not None and self._is_sure(one):
+                return False  # all of its line is right
             if not is_tall(one):  # a dot, a dash, a comma: or a clear digit
                 return one.confidence < thresholds.read
             return one.strangeness >= thresholds.not_digit
