@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.reading.percentiles import find_percentile
+
 Map = npt.NDArray[np.float32]
 DigitImage = npt.NDArray[np.uint8]
 
@@ -65,7 +67,7 @@ def _enlarge(box_HW: Map) -> Map:
     """The box at FINE times its size in a digit image, with one pixel of that as a margin."""
     fine_HW = _resize(box_HW, FINE * BOX_PX)
     # Strokes that are thinner than a pixel of the copy were averaged with the paper beside them.
-    strong = float(np.percentile(fine_HW[fine_HW > FAINTEST * fine_HW.max()], 75))
+    strong = find_percentile(fine_HW[fine_HW > FAINTEST * fine_HW.max()], 75)
     fine_HW = np.minimum(fine_HW * np.float32(1 / strong), 1)
     return _pad(fine_HW, FINE)
 
@@ -82,7 +84,7 @@ def _measure_stroke(fine_HW: Map) -> float:
     depth_HW = cv2.distanceTransform(is_ink_HW, cv2.DIST_L2, 3)
     ridge_HW = (depth_HW > 0) & (depth_HW >= cv2.dilate(depth_HW, np.ones((3, 3), np.uint8)))
     depths = depth_HW[ridge_HW]
-    return 2 * float(np.median(depths)) / FINE if len(depths) else 1 / FINE
+    return 2 * find_percentile(depths, 50) / FINE if len(depths) else 1 / FINE
 
 
 def _change_stroke(fine_HW: Map, width_px: float, wanted_px: float) -> Map:

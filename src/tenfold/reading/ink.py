@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.reading.percentiles import find_percentile, find_percentiles
+
 Map = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
 
@@ -68,7 +70,7 @@ def find_ink(pixels_HWC: npt.NDArray[np.uint8], *, is_dark: bool | None = None) 
     if is_dark:
         # Ink takes a share of the light that falls on it: in the shade the difference is smaller.
         brightness_HW = _take_largest(paper_HWC)
-        bright = max(float(np.percentile(brightness_HW[::4, ::4], 90)), 1.0)
+        bright = max(find_percentile(brightness_HW[::4, ::4], 90), 1.0)
         gain_HW = bright / np.maximum(brightness_HW, 0.25 * bright)
         strength_HW = (difference_HW * gain_HW).astype(np.float32)
     else:
@@ -81,21 +83,20 @@ def _measure(strength_HW: Map, is_dark: bool) -> Ink:
     sample = strength_HW[
         :: max(1, strength_HW.shape[0] // 400), :: max(1, strength_HW.shape[1] // 400)
     ]
-    low, quarter, high, paper = (float(v) for v in np.percentile(sample, (10, 25, 40, 50)))
-    noise = 1.4826 * float(np.median(np.abs(sample - paper)))
+    low, quarter, high, paper, strongest = find_percentiles(sample, 10, 25, 40, 50, 99.8)
+    noise = 1.4826 * find_percentile(np.abs(sample - paper), 50)
     spread = (high - low) / 1.028  # the standard deviation, if these are of a normal distribution
     if max(strength_HW.shape) < CUT_OUT_PX:
         # Ink and its soft edges may take more than half: noise cannot be told from them.
         paper, noise = quarter, 0.0
     elif paper > quarter + 3 * spread + FAINTEST:
         paper, noise = quarter + 0.674 * spread, spread
-    strongest = float(np.percentile(sample, 99.8))
     span = strongest - paper
     floor = paper + max(min(4 * noise, 0.3 * span), 0.2 * span, 0.6 * FAINTEST)
     candidates = sample[sample > floor]
     if len(candidates) < 3:
         return Ink(np.zeros_like(strength_HW), 1.0, is_dark, max(0.0, span), noise)
-    strong = max(float(np.percentile(candidates, 75)), floor + 1)
+    strong = max(find_percentile(candidates, 75), floor + 1)
     level = max(floor, paper + 0.42 * (strong - paper))
     scaled_HW = np.clip((strength_HW - paper) * np.float32(1 / (strong - paper)), 0, 1)
     return Ink(
@@ -116,7 +117,7 @@ def _is_dark(pixels_HWC: npt.NDArray[np.uint8]) -> bool:
     else:
         paper_HWC = cv2.medianBlur(small_HWC, int(0.4 * min(small_HWC.shape[:2])) | 1)
     dark, bright = (
-        float(np.percentile(_take_largest(difference_HWC), 99.5))
+        find_percentile(_take_largest(difference_HWC), 99.5)
         for difference_HWC in (
             cv2.subtract(paper_HWC, small_HWC),
             cv2.subtract(small_HWC, paper_HWC),

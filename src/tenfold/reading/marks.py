@@ -22,6 +22,7 @@ LINE_COVERAGE = 0.25  # of a pixel of the copy, for it to be ink
 EDGE_SHARE = 0.03
 LINE_INK = 0.8  # of a line's length, at least, is ink
 LINE_ASPECT = 12
+MOST_LEANING = 0.03  # of its length: where a stem may go from edge to edge, a line leans less
 SHORT_SHARE = 0.6  # of an image's other side: shorter, it is a single line of writing
 GAP_SHARE = 0.008  # of a piece's height, on either side: a gap of the camera, not the writer
 
@@ -113,7 +114,8 @@ def _find_lines_along(mask_HW: Mask, is_row: bool) -> tuple[Mask | None, float]:
     is_line &= thickness <= lengths / LINE_ASPECT
     if length < SHORT_SHARE * across:
         # Here a digit's stem goes from edge to edge too, but it leans.
-        is_line &= table_M5[:, 3 if is_row else 2] - 2 <= 2 * thickness
+        leans = table_M5[:, 3 if is_row else 2] - 2 - 2 * thickness
+        is_line &= leans <= MOST_LEANING * length
     is_line[0] = False
     for i in np.flatnonzero(is_line):
         left, top, width, height = table_M5[i, :4]

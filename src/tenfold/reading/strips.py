@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.reading.percentiles import find_percentile
+
 Map = npt.NDArray[np.float32]
 Strip = npt.NDArray[np.uint8]
 
@@ -34,7 +36,7 @@ def frame_strip(strength_HW: Map) -> Strip:
     small_HW = np.clip(cv2.resize(strength_HW, (columns, rows), interpolation=how), 0, 1)
     strongest = float(small_HW.max())
     if strongest > 0:
-        strong = float(np.percentile(small_HW[small_HW > FAINTEST * strongest], 80))
+        strong = find_percentile(small_HW[small_HW > FAINTEST * strongest], 80)
         small_HW = np.minimum(small_HW / np.float32(strong), 1)
     whole = -(-(columns + 2 * SIDE_PX) // COLUMN_PX) * COLUMN_PX
     strip_HW = np.zeros((HEIGHT_PX, whole), np.uint8)
