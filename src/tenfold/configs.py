@@ -176,8 +176,8 @@ class SequenceConfig:
         return convolutions
 
     def describe(self) -> str:
-        """The convolutions in one line, such as line conv 16 32 64 64 96 96 160 160."""
-        return "line conv " + " ".join(str(one.num_outputs) for one in self.list_convolutions())
+        """The channels in one line, such as line conv 16 32 64 96 160."""
+        return "line conv " + " ".join(map(str, self.channels))
 
     def count_parameters(self) -> int:
         """Weights, biases, and the factor and offset of each normalised channel."""
