@@ -189,7 +189,7 @@ def _from_list(value: Any) -> Any:  # noqa: ANN401 - JSON and callers may have l
 def list_fields(recipe: Recipe | None = None) -> dict[str, dataclasses.Field[Any]]:
     """Every field that can be changed by a flag, by name: of a recipe, or of any recipe."""
     # Of a name that several kinds of models have, the first kind's field stands.
-    models: list[Any] = [*reversed(MODEL_KINDS.values())] if recipe is None else [recipe.model]
+    models: list[Any] = [*MODEL_KINDS.values()][::-1] if recipe is None else [recipe.model]
     return {
         field.name: field
         for holder in (Recipe, OptimizerConfig, AugmentationConfig, *models)
