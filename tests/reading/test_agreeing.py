@@ -84,7 +84,7 @@ def test_a_sure_digit_needs_no_second_witness(
 ) -> None:
     glyphs, _ = write(test_images, list(range(40)), gap=6)
     for one in classify(reader, glyphs):
-        found = agree_on_digit(one, reader.lines)
+        found = agree_on_digit(one, lambda: reader.lines)
         if one.confidence >= SURE_ALONE:
             assert found is one
         assert found.probabilities_K.shape == one.probabilities_K.shape
@@ -102,7 +102,7 @@ def test_a_second_witness_makes_a_doubtful_digit_surer_or_less_sure(
             doubtful_K = np.full(11, 0.02, np.float32)
             doubtful_K[claimed] = 0.8
             doubtful = replace(one, probabilities_K=doubtful_K)
-            found = agree_on_digit(doubtful, reader.lines)
+            found = agree_on_digit(doubtful, lambda: reader.lines)
             columns_TK = reader.lines.read(frame_strip(one.glyph.strength_HW))
             seen_K = measure_single_digits(columns_TK)
             if seen_K[label] > 0.95:

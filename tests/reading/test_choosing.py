@@ -224,7 +224,7 @@ def test_a_digit_broken_in_two_is_read_as_one(
     ("axis", "least"),
     [
         (1, 16),
-        (0, 32),
+        (0, 34),
     ],
 )
 def test_a_digit_broken_in_two_is_read_as_one_beside_another(

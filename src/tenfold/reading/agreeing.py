@@ -9,7 +9,7 @@ Array names carry their axes: T columns, K answers.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -80,15 +80,15 @@ def agree_on_line(
     ]
 
 
-def agree_on_digit(one: Candidate, lines: LineReader) -> Candidate:
+def agree_on_digit(one: Candidate, load_lines: Callable[[], LineReader]) -> Candidate:
     """One digit with what the network of lines says of it, as a line of one digit, weighed in.
 
     The two are multiplied, as independent witnesses would be; the line counts half, for the two
-    learned from the same forms.
+    learned from the same forms. That network is loaded only where it is asked.
     """
     if one.confidence >= SURE_ALONE:
         return one
-    line_K = measure_single_digits(lines.read(frame_strip(one.glyph.strength_HW)))
+    line_K = measure_single_digits(load_lines().read(frame_strip(one.glyph.strength_HW)))
     if len(one.probabilities_K) > NUM_DIGITS:
         line_K = np.append(line_K, max(0.0, 1 - line_K.sum()))
     both_K = one.probabilities_K * (line_K + LINE_FLOOR) ** LINE_WEIGHT

@@ -108,7 +108,7 @@ class Reader:
             return Reading(Status.BLANK, message=NOTHING)
         if single:
             one = self._find_single(decoded.pixels_HWC, ink)
-            lines = [[agree_on_digit(one, self.lines)]] if one else []
+            lines = [[agree_on_digit(one, lambda: self.lines)]] if one else []
         else:
             found = self._find_lines(decoded.pixels_HWC, ink)
             if found is None:
@@ -152,7 +152,7 @@ class Reader:
         lines = [choose_digits(line, usual, self._classify) for line in pieces]
         single = self._find_instead(pixels_HWC, ink, lines, usual, num_pieces)
         if single is not None:
-            return [[agree_on_digit(single, self.lines)]]
+            return [[agree_on_digit(single, lambda: self.lines)]]
         if len(lines) > MAX_LINES:
             return lines
         return [
@@ -186,7 +186,7 @@ class Reader:
     ) -> list[Candidate]:
         """The digits of a line, which its glyphs and the line as a whole have a say in."""
         if len(pieces) == 1 and pieces[0].width < WIDEST_DIGIT * usual:
-            return [agree_on_digit(one, self.lines) for one in apart]
+            return [agree_on_digit(one, lambda: self.lines) for one in apart]
         read = self.classifier.thresholds.read
         digits = [one for one in apart if one.glyph.height >= LOW * usual or one.confidence >= read]
         return agree_on_line(pieces, digits, self.lines, self._classify) if digits else apart
