@@ -244,9 +244,6 @@ def test_every_character_is_in_a_font(character: str) -> None:
         check_form(forms.typeset(character, random))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Pillow's getbbox reaches to the pen's start, in width and to the baseline"
-)
 @pytest.mark.parametrize("character", ["0", "*", "~"])
 def test_a_typeset_character_fills_the_middle_of_its_sheet(character: str) -> None:
     for path in forms._list_fonts(character):

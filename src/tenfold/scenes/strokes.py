@@ -198,6 +198,18 @@ def _three_pointed(random: Random) -> list[Stroke]:
     return [smooth([start, right, right, notch, notch, *bowl, (u(0.05, 0.2), u(0.86, 0.98))])]
 
 
+def _three_square(random: Random) -> list[Stroke]:
+    """Narrow, its waist a corner, its foot level: a one with flag and foot has no waist."""
+    u = random.uniform
+    left, right = (u(0.1, 0.3), u(0.02, 0.16)), (u(0.55, 0.75), u(0.1, 0.25))
+    waist = (u(0.3, 0.48), u(0.4, 0.52))
+    low = (u(0.55, 0.75), u(0.7, 0.85))
+    start = [left, (u(0.35, 0.55), u(-0.03, 0.05))]
+    foot = [(u(0.45, 0.65), u(0.94, 1.0)), (u(0.0, 0.2), u(0.88, 1.0))]
+    corner = [right] if random.random() < 0.4 else []
+    return [smooth([*start, right, *corner, waist, waist, low, *foot])]
+
+
 def _four_open(random: Random) -> list[Stroke]:
     u = random.uniform
     corner = (u(0.0, 0.15), u(0.5, 0.68))
@@ -236,6 +248,25 @@ def _four_round(random: Random) -> list[Stroke]:
         [top_right, (top_right[0] - u(0.0, 0.1), 0.5), (top_right[0] - u(0.0, 0.25), 1.0)]
     )
     return [bowl, stem]
+
+
+def _four_cupped(random: Random) -> list[Stroke]:
+    """A cup that may begin with a hook, and a long stem; between their tops it stays open."""
+    u = random.uniform
+    right_top = (u(0.72, 0.95), u(0.12, 0.34))
+    hook = [(u(0.3, 0.45), u(0.03, 0.1))] if random.random() < 0.3 else []
+    cup = [
+        *hook,
+        (right_top[0] - u(0.16, 0.4), u(-0.04, 0.08)),
+        (u(0.08, 0.25), u(0.22, 0.36)),
+        (u(0.28, 0.45), u(0.44, 0.55)),
+    ]
+    foot = (u(0.45, 0.95), 1.0)
+    middle = ((right_top[0] + foot[0]) / 2 + u(-0.06, 0.06), u(0.55, 0.7))
+    if random.random() < 0.5:  # in one go
+        return [smooth([*cup, right_top, right_top, middle, foot])]
+    end = (right_top[0] + u(-0.03, 0.2), u(0.34, 0.5))
+    return [smooth([*cup, end]), smooth([right_top, middle, foot])]
 
 
 def _four_in_one(random: Random) -> list[Stroke]:
@@ -412,6 +443,26 @@ def _eight_of_two(random: Random) -> list[Stroke]:
     return [upper, lower]
 
 
+def _eight_thin(random: Random) -> list[Stroke]:
+    """Two loops so narrow that it is hardly wider than a one; it leans, as such do."""
+    u = random.uniform
+    width, waist, lean = u(0.05, 0.16), u(0.38, 0.52), u(-0.25, 0.3)
+    upper, lower = (waist / 2, u(0.6, 1.0) * width), ((1 + waist) / 2, u(0.9, 1.5) * width)
+    points = [
+        (u(0.2, 0.8) * upper[1], u(0.0, 0.08)),
+        (-upper[1] / 2, u(0.0, 0.04)),
+        (-upper[1], upper[0]),
+        (0.0, waist),
+        (lower[1], lower[0]),
+        (0.0, 1.0),
+        (-lower[1], lower[0]),
+        (0.0, waist + u(-0.05, 0.02)),
+        (upper[1], upper[0]),
+        (u(0.0, 0.8) * upper[1], u(0.0, 0.1)),
+    ]
+    return [smooth([(0.5 + x - lean * (y - 0.5), y) for x, y in points])]
+
+
 def _nine(random: Random) -> list[Stroke]:
     u = random.uniform
     width, height = u(0.2, 0.34), u(0.17, 0.28)
@@ -495,6 +546,26 @@ def _nine_collapsed(random: Random) -> list[Stroke]:
     return [smooth([*bowl, (u(0.7, 0.85), u(0.35, 0.5)), (u(0.35, 0.6), 1.0)])]
 
 
+def _nine_flat(random: Random) -> list[Stroke]:
+    """A level, flat head, hardly open, and a tail that sweeps far to the left."""
+    u = random.uniform
+    height, right = u(0.14, 0.24), u(0.65, 0.85)
+    head = [
+        (right - u(0.05, 0.2), u(0.0, 0.08)),
+        (u(0.3, 0.45), u(-0.02, 0.04)),
+        (u(0.02, 0.2), u(0.4, 0.7) * height),
+        (u(0.3, 0.5), height + u(0.0, 0.06)),
+        (right, u(0.2, 0.7) * height),
+    ]
+    tail = [
+        (right + u(-0.04, 0.06), u(0.4, 0.55)),
+        (right - u(0.1, 0.25), u(0.75, 0.88)),
+        (u(0.15, 0.4), u(0.94, 1.0)),
+        (u(-0.1, 0.15), u(0.72, 0.95)),
+    ]
+    return [smooth([*head, *tail[: int(random.integers(3, 5))]])]
+
+
 def _nine_beside_stem(random: Random) -> list[Stroke]:
     """A ring whose stem leaves it at its lower left or in its middle, as a rho's does."""
     u = random.uniform
@@ -509,12 +580,15 @@ def _nine_beside_stem(random: Random) -> list[Stroke]:
 FORMS: tuple[tuple[Form, ...], ...] = (
     (_zero,),
     (_one,),
-    (_two, _two, _two_angular, _two_necked, _two_curled),
-    (_three, _three_pointed),
-    (_four_open, _four_closed, _four_round, _four_in_one, _four_zigzag),
+    (_two, _two, _two_angular, _two_necked, _two_necked, _two_curled),
+    (_three, _three, _three_pointed, _three_square),
+    (_four_open, _four_closed, _four_round, _four_cupped, _four_in_one, _four_zigzag),
     (_five, _five, _five, _five_narrow),
     (_six,),
     (_seven, _seven, _seven_waved, _seven_bowed, _seven_upright),
-    (_eight, _eight_of_two),
-    (_nine, _nine, _nine_curled, _nine_curled, _nine_looped, _nine_collapsed, _nine_beside_stem),
+    (_eight, _eight, _eight_of_two, _eight_of_two, _eight_thin),
+    (
+        *(_nine, _nine, _nine_curled, _nine_curled, _nine_looped),
+        *(_nine_collapsed, _nine_beside_stem, _nine_flat),
+    ),
 )
