@@ -8,6 +8,7 @@
     ├── ImageError           an image that cannot be decoded
     ├── ReadingError         images that cannot be read as asked
     ├── ModelError           an ONNX file that is no model exported by Tenfold
+    ├── ServingError         a server that cannot be started as asked
     └── MissingExtraError    packages that Tenfold was installed without
 
 Everything else that escapes Tenfold is a bug. This module imports nothing.
@@ -44,6 +45,10 @@ class ReadingError(TenfoldError):
 
 class ModelError(TenfoldError):
     """An ONNX file cannot be read, or is no model that Tenfold exported."""
+
+
+class ServingError(TenfoldError):
+    """A server cannot be started as asked: addresses, folders or tokens that do not fit."""
 
 
 class MissingExtraError(TenfoldError):

@@ -19,6 +19,7 @@ from tenfold.cli.evaluate import evaluate
 from tenfold.cli.export import export
 from tenfold.cli.read import STANDARD_INPUT, read
 from tenfold.cli.recipes import recipes
+from tenfold.cli.serve import serve
 from tenfold.cli.study import study
 from tenfold.cli.train import train
 from tenfold.errors import TenfoldError
@@ -41,6 +42,7 @@ app = App(
 )
 for verb, example, arguments in (
     (read, "read photo.jpg scans/ --json", "FILE [FILE ...] [OPTIONS]"),
+    (serve, "serve --runs runs/", "[OPTIONS]"),
     (train, "train classic --seed 1 --epochs 10", "[RECIPE] [OPTIONS]"),
     (evaluate, "evaluate runs/2026-11-22-classic-0", "RUN [OPTIONS]"),
     (export, "export runs/2026-11-22-reader-0 reader.onnx", "RUN [OUT] [OPTIONS]"),

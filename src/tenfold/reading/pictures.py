@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tenfold.reading.answers import Reading, Status
 from tenfold.reading.decoding import Decoded
 from tenfold.reading.framing import BOX_PX, IMAGE_PX
-from tenfold.reading.ink import find_ink
+from tenfold.reading.ink import Ink, find_ink
 from tenfold.reading.reader import Reader
 
 SURE_COLOUR, DOUBTFUL_COLOUR = (0, 114, 178), (213, 94, 0)  # Okabe and Ito's blue and vermilion
@@ -87,16 +87,11 @@ def draw_stages(decoded: Decoded, reader: Reader) -> dict[str, Image.Image]:
     """
     view = reader.find_single(decoded)
     ink = (view.ink if view else None) or find_ink(decoded.pixels_HWC)
-    grey_HW = cv2.cvtColor(decoded.pixels_HWC, cv2.COLOR_RGB2GRAY)
-    stages = {
-        "1-decoded": Image.fromarray(decoded.pixels_HWC),
-        "2-bright-ink": Image.fromarray(255 - grey_HW if ink.is_dark else grey_HW),
-        "3-without-paper": Image.fromarray(_to_grey(ink.strength_HW)),
-    }
+    stages = _draw_first_stages(decoded, ink)
     if view is None:
         return stages
     left, top, right, bottom = view.glyph.box
-    cut_HW = np.zeros(grey_HW.shape, np.float32)
+    cut_HW = np.zeros(decoded.pixels_HWC.shape[:2], np.float32)
     cut_HW[top:bottom, left:right] = view.glyph.strength_HW
     stages["4-cut"] = Image.fromarray(_to_grey(cut_HW))
     rows, columns = (np.flatnonzero(view.image.any(axis=axis)) for axis in (1, 0))
@@ -105,6 +100,20 @@ def draw_stages(decoded: Decoded, reader: Reader) -> dict[str, Image.Image]:
     stages["6-centred"] = _mark_centre(_enlarge(view.image, IMAGE_PX))
     stages["7-network"] = Image.fromarray(view.image)
     return stages
+
+
+def draw_page_stages(decoded: Decoded) -> dict[str, Image.Image]:
+    """The stages that an image of many digits goes through as a whole, in order."""
+    return _draw_first_stages(decoded, find_ink(decoded.pixels_HWC))
+
+
+def _draw_first_stages(decoded: Decoded, ink: Ink) -> dict[str, Image.Image]:
+    grey_HW = cv2.cvtColor(decoded.pixels_HWC, cv2.COLOR_RGB2GRAY)
+    return {
+        "1-decoded": Image.fromarray(decoded.pixels_HWC),
+        "2-bright-ink": Image.fromarray(255 - grey_HW if ink.is_dark else grey_HW),
+        "3-without-paper": Image.fromarray(_to_grey(ink.strength_HW)),
+    }
 
 
 def _to_grey(strength_HW: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,78 @@
+"""`tenfold serve`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tenfold.errors import MissingExtraError
+
+
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    allow_host: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    token_file: Path | None = None,
+    runs: Path | None = None,
+    model: Path | None = None,
+    lines: Path | None = None,
+    queue: int = 32,
+) -> int:
+    """Serve a page to draw on and an HTTP API, for this machine only unless asked otherwise.
+
+    Parameters
+    ----------
+    host
+        The address to listen on. With another than the default, others on the network can use the
+        server, and --allow-host must say by which names.
+    port
+        The port to listen on; 0 for any that is free.
+    allow_host
+        A name by which clients may call the server, without a port; may be given several times.
+    token_file
+        A file with a token that every request must carry as "Authorization: Bearer TOKEN".
+    runs
+        A folder of runs and studies to list, with their reports.
+    model
+        A model that `tenfold export` wrote, instead of the one that Tenfold brings along.
+    lines
+        A model of lines, of the recipe `lines`, instead of the one that Tenfold brings along.
+    queue
+        How many images may wait; whoever comes then is asked to come back later.
+    """
+    try:
+        from tenfold.serving.server import open_socket
+        from tenfold.serving.server import serve as run_server
+        from tenfold.serving.settings import ServingConfig, is_loopback, read_token
+    except ImportError as error:
+        raise MissingExtraError(
+            f"expected the extra 'serve', found {error.name} missing. "
+            "Install it: pip install '.[serve]'"
+        ) from error
+
+    import dataclasses
+
+    config = ServingConfig(
+        host=host,
+        port=port,
+        allow_hosts=allow_host,
+        token=None if token_file is None else read_token(token_file),
+        runs=runs,
+        model=model,
+        lines=lines,
+        queue=queue,
+    )
+    with open_socket(config) as listening:
+        config = dataclasses.replace(config, port=listening.getsockname()[1])
+        if not is_loopback(host):
+            who = "with the token" if config.token else "without a token"
+            print(
+                f"Everybody who reaches this machine on port {config.port} can use it, {who}, "
+                f"unencrypted, as {', '.join(allow_host)}.",
+                file=sys.stderr,
+            )
+        print(f"Tenfold is at {config.address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+        run_server(config, listening)
+    return 0

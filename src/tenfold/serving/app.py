@@ -1,0 +1,289 @@
+"""The application: every address that a server answers at.
+
+In: a config. Out: an ASGI application with its reading service, guarded.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
+
+import tenfold
+from tenfold.serving import schemas
+from tenfold.serving.guard import Guard, send_problem
+from tenfold.serving.metrics import Metrics
+from tenfold.serving.problems import (
+    INTERNAL,
+    INVALID,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    STOPPING,
+    TOO_LARGE,
+    UNSUPPORTED,
+    Problem,
+)
+from tenfold.serving.runs import RunShelf
+from tenfold.serving.service import ReadingService
+from tenfold.serving.settings import MIB, ServingConfig
+
+PAGE = Path(__file__).parent / "page"
+# A report is a page of its own that nobody wrote by hand: no scripts, nothing from elsewhere.
+REPORT_POLICY = (
+    "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+BYTES_OF_ALL_BODIES = 256 * MIB  # that are being received or read at any moment
+
+
+class App:
+    """The ASGI application of a server, with its `service` and `is_stopping`."""
+
+    def __init__(self, config: ServingConfig) -> None:
+        self.config = config
+        self.metrics = Metrics()
+        self.service = ReadingService(config, self.metrics)
+        self.shelf = RunShelf(config.runs)
+        self.num_body_bytes = 0
+        self.api = self._build_api()
+        self.guard = Guard(self.api, config)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or start and stop."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        is_begun = False
+
+        async def send_counted(message: Message) -> None:
+            nonlocal is_begun
+            if message["type"] == "http.response.start":
+                is_begun = True
+                self.metrics.responses.labels(str(message["status"])).inc()
+            await send(message)
+
+        try:
+            await self.guard(scope, receive, send_counted)
+        except Exception:
+            if scope["type"] == "http" and not is_begun:
+                await send_problem(Problem(INTERNAL, "the server's log says more"), send_counted)
+            raise
+
+    def begin_to_stop(self) -> None:
+        """Say on every answer that the connection ends, and on /health/ready that this does."""
+        self.guard.is_stopping = self.service.is_stopping = True
+
+    def _build_api(self) -> FastAPI:
+        @asynccontextmanager
+        async def live(_: FastAPI) -> AsyncIterator[None]:
+            self.service.start()
+            try:
+                yield
+            finally:
+                self.service.stop()
+
+        api = FastAPI(
+            title="Tenfold",
+            summary="Reads handwritten digits from images.",
+            version=tenfold.__version__,
+            lifespan=live,
+            docs_url=None,
+            redoc_url=None,
+            responses=schemas.COMMON_RESPONSES,
+        )
+        for kind, handler in (
+            (Problem, _answer_problem),
+            (HTTPException, _answer_http_exception),
+            (RequestValidationError, _answer_invalid),
+            (ClientDisconnect, _answer_nobody),
+        ):
+            api.add_exception_handler(kind, handler)
+        self._add_reading(api)
+        self._add_state(api)
+        self._add_runs(api)
+        api.get("/", include_in_schema=False)(_serve_file("index.html"))
+        api.get("/runs", include_in_schema=False)(_serve_file("runs.html"))
+        api.get("/docs", include_in_schema=False)(_serve_file("docs.html"))
+        api.mount("/page", StaticFiles(directory=PAGE))
+        return api
+
+    def _add_reading(self, api: FastAPI) -> None:
+        @api.post(
+            "/v1/read",
+            summary="Read the digits on an image",
+            operation_id="read",
+            openapi_extra=schemas.READ_REQUEST,
+            responses=schemas.READ_RESPONSES,
+            response_class=Response,
+        )
+        async def read(
+            request: Request,
+            single: Annotated[
+                bool, Query(description="The image is known to show one digit.")
+            ] = False,
+            stages: Annotated[
+                bool, Query(description="Answer also with what led to the reading, as pictures.")
+            ] = False,
+        ) -> Response:
+            data = await self._receive(request)
+            try:
+                answer = await self.service.read(data, single=single, stages=stages)
+            finally:
+                self.num_body_bytes -= len(data)
+            return Response(answer, media_type="application/json", headers=NOT_STORED)
+
+    async def _receive(self, request: Request) -> bytes:
+        """The body, whose bytes are counted in `num_body_bytes`. Raises Problem if it is too long.
+
+        What a request says of its length is believed only if it is too much.
+        """
+        _check_headers(request)
+        limit = self.config.max_body_bytes
+        too_large = Problem(TOO_LARGE, f"expected at most {limit} bytes, found more")
+        length = request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            too_large.headers["connection"] = "close"
+            raise too_large
+        body = bytearray()
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                self.num_body_bytes += len(chunk)
+                if len(body) > limit:
+                    too_large.headers["connection"] = "close"
+                    raise too_large
+                if self.num_body_bytes > BYTES_OF_ALL_BODIES:
+                    raise self.service.refuse("other requests' images take all memory")
+        except BaseException:
+            self.num_body_bytes -= len(body)
+            raise
+        return bytes(body)
+
+    def _add_state(self, api: FastAPI) -> None:
+        @api.get("/health/live", operation_id="live", summary="Whether the server runs")
+        async def live() -> schemas.Health:
+            return schemas.Health(status="live")
+
+        @api.get(
+            "/health/ready",
+            operation_id="ready",
+            summary="Whether the server takes requests",
+            responses=schemas.NOT_READY,
+        )
+        async def ready() -> schemas.Health:
+            if self.service.is_stopping:
+                raise Problem(STOPPING, "the server is being stopped")
+            return schemas.Health(status="ready")
+
+        @api.get(
+            "/metrics",
+            operation_id="metrics",
+            summary="Counters in Prometheus' text format",
+            response_class=Response,
+            responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        )
+        async def metrics() -> Response:
+            media_type = "text/plain; version=0.0.4; charset=utf-8"
+            return Response(self.metrics.dump(), media_type=media_type, headers=NOT_STORED)
+
+        @api.post(
+            "/v1/session",
+            operation_id="session",
+            summary="A cookie for the page in place of the token, which the request must carry",
+            status_code=204,
+        )
+        async def open_session() -> Response:
+            return Response(status_code=204, headers=NOT_STORED | self.guard.list_cookies())
+
+        @api.get("/v1/model", operation_id="model", summary="The cards of the networks")
+        async def model() -> schemas.Models:
+            return schemas.Models(
+                reader=schemas.Model.describe(self.service.classifier),
+                lines=schemas.Model.describe(self.service.lines),
+            )
+
+    def _add_runs(self, api: FastAPI) -> None:
+        @api.get("/v1/runs", operation_id="runs", summary="The runs and studies that are shown")
+        def list_runs() -> schemas.Shelf:
+            return schemas.Shelf(is_shown=self.shelf.folder is not None, runs=self.shelf.list_all())
+
+        @api.get(
+            "/v1/runs/{name}/losses",
+            operation_id="losses",
+            summary="The training loss of each batch of a run, as far as it is",
+            responses=schemas.NO_RUN,
+        )
+        def read_losses(
+            name: str,
+            first: Annotated[
+                int, Query(ge=0, le=10**9, description="Leave out the batches before this one.")
+            ] = 0,
+        ) -> schemas.Losses:
+            losses, state = self.shelf.read_losses(name, first)
+            return schemas.Losses(first=first, losses=losses, state=state)
+
+        @api.get(
+            "/runs/{name}/report",
+            operation_id="report",
+            summary="The report of a run or a study, a page without scripts",
+            response_class=Response,
+            responses=schemas.REPORT_RESPONSES,
+        )
+        def show_report(name: str) -> Response:
+            headers = {**NOT_STORED, "content-security-policy": REPORT_POLICY}
+            page = self.shelf.read_report(name)
+            return Response(page, media_type="text/html; charset=utf-8", headers=headers)
+
+
+NOT_STORED = {"cache-control": "no-store"}
+
+
+def _check_headers(request: Request) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not (kind.startswith("image/") or kind == "application/octet-stream"):
+        raise Problem(
+            UNSUPPORTED,
+            "Content-Type: expected image/png, image/jpeg or another image, or "
+            "application/octet-stream",
+        )
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem(UNSUPPORTED, "Content-Encoding: expected none")
+
+
+def _serve_file(name: str) -> Callable[[], Awaitable[Response]]:
+    async def serve() -> Response:
+        content = (PAGE / name).read_bytes()
+        headers = {"cache-control": "no-cache"}
+        return Response(content, media_type="text/html; charset=utf-8", headers=headers)
+
+    return serve
+
+
+async def _answer_problem(_: Request, problem: Any) -> Response:  # noqa: ANN401 - any Exception
+    return Response(
+        problem.to_bytes(), status_code=problem.kind.status, headers=problem.list_headers()
+    )
+
+
+async def _answer_http_exception(request: Request, error: Any) -> Response:  # noqa: ANN401
+    if error.status_code == METHOD_NOT_ALLOWED.status:
+        problem = Problem(METHOD_NOT_ALLOWED, "see /docs for what there is", dict(error.headers))
+    else:
+        problem = Problem(NOT_FOUND, "see /docs for what there is")
+    return await _answer_problem(request, problem)
+
+
+async def _answer_invalid(request: Request, error: Any) -> Response:  # noqa: ANN401
+    details = [f"{one['loc'][-1]}: {one['msg']}" for one in error.errors()]
+    return await _answer_problem(request, Problem(INVALID, "; ".join(details)))
+
+
+async def _answer_nobody(_: Request, error: Any) -> Response:  # noqa: ANN401
+    """For a client that left before its request was whole; nobody gets it."""
+    return Response(status_code=400)

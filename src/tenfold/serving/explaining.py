@@ -1,0 +1,100 @@
+"""A reading with what led to it: its stages and what the network saw, as pictures in JSON.
+
+Array names carry their axes: H rows, W columns, P places.
+"""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tenfold.reading.answers import ReadDigit, Reading
+from tenfold.reading.classifier import Classifier
+from tenfold.reading.decoding import Decoded
+from tenfold.reading.framing import IMAGE_PX, DigitImage
+from tenfold.reading.pictures import draw_page_stages, draw_stages
+from tenfold.reading.reader import Reader
+
+MAX_DIGITS = 40  # of a page of digits, so many are explained
+MAX_SIDE_PX = 480  # of a stage's picture
+MAX_PNG_PIXELS = 100 * 100
+PATCH_PX, STEP_PX = 7, 2  # of a square that hides a part of a digit image
+FROM_COLOUR, TO_COLOUR = (38, 52, 92), (255, 176, 64)  # of what hardly matters, of what does most
+
+
+def explain(decoded: Decoded, reading: Reading, reader: Reader) -> dict[str, Any]:
+    """What the answer has besides the reading: `stages`, in order, and `seen`, for each digit.
+
+    A stage has a name and a picture. What was seen has ten probabilities, that of no digit, the
+    digit image, and a picture of where hiding a part of it would have changed the answer most.
+    Pictures are data URLs.
+    """
+    is_one = len(reading.digits) == 1
+    stages = draw_stages(decoded, reader) if is_one else draw_page_stages(decoded)
+    return {
+        "stages": [
+            {"name": name.partition("-")[2], "picture": encode_picture(picture)}
+            for name, picture in stages.items()
+        ],
+        "seen": [_describe(one, reader.classifier) for one in reading.digits[:MAX_DIGITS]],
+    }
+
+
+def measure_occlusion(
+    image_HW: DigitImage, digit: int, classifier: Classifier
+) -> npt.NDArray[np.float32]:
+    """How much of a digit's probability is lost where a square hides its image, float32 [28, 28].
+
+    A pixel has the mean of the squares that hide it (Zeiler and Fergus 2014, "Visualizing and
+    understanding convolutional networks", section 4.2).
+    """
+    starts = range(1 - PATCH_PX + STEP_PX, IMAGE_PX, STEP_PX)
+    hidden_PHW = np.array([(y, x) for y in starts for x in starts])
+    images_PHW = np.repeat(image_HW[None], len(hidden_PHW), axis=0)
+    masks_PHW = np.zeros(images_PHW.shape, np.float32)
+    for number, (y, x) in enumerate(hidden_PHW):
+        masks_PHW[number, max(0, y) : y + PATCH_PX, max(0, x) : x + PATCH_PX] = 1
+    images_PHW[masks_PHW > 0] = 0
+    # Where nothing is hidden the answer stays as it is.
+    matters_P = (images_PHW != image_HW).any(axis=(1, 2))
+    whole = classifier.classify(image_HW[None])[0, digit]
+    lost_P = np.zeros(len(images_PHW), np.float32)
+    if matters_P.any():
+        lost_P[matters_P] = whole - classifier.classify(images_PHW[matters_P])[:, digit]
+    lost_HW = (masks_PHW * np.maximum(lost_P, 0)[:, None, None]).sum(axis=0)
+    mean_HW: npt.NDArray[np.float32] = lost_HW / np.maximum(masks_PHW.sum(axis=0), 1)
+    return mean_HW
+
+
+def encode_picture(picture: Image.Image) -> str:
+    """A PNG file as a data URL; of a large picture a JPEG file, which is a tenth as long."""
+    scale = MAX_SIDE_PX / max(picture.size)
+    if scale < 1:
+        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        picture = picture.resize(size, Image.Resampling.BOX)
+    kind = "png" if picture.width * picture.height <= MAX_PNG_PIXELS else "jpeg"
+    file = io.BytesIO()
+    picture.save(file, kind)
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _describe(one: ReadDigit, classifier: Classifier) -> dict[str, Any]:
+    lost_HW = measure_occlusion(one.image, one.digit, classifier)
+    return {
+        "probabilities": [round(value, 6) for value in one.probabilities],
+        "none": round(max(0.0, 1 - sum(one.probabilities)), 6),
+        "image": encode_picture(Image.fromarray(one.image)),
+        "occlusion": encode_picture(_paint(one.image, lost_HW)),
+    }
+
+
+def _paint(image_HW: DigitImage, lost_HW: npt.NDArray[np.float32]) -> Image.Image:
+    """The digit image in the colours of how much each place matters."""
+    share_HW1 = (lost_HW / max(float(lost_HW.max()), 1e-6))[:, :, None]
+    colours_HWC = (1 - share_HW1) * np.array(FROM_COLOUR) + share_HW1 * np.array(TO_COLOUR)
+    # Ink is as bright as it is; paper where it matters shows faintly.
+    ink_HW1 = np.maximum(image_HW[:, :, None] / 255, 0.35 * share_HW1)
+    return Image.fromarray(np.rint(colours_HWC * ink_HW1).astype(np.uint8))

@@ -1,0 +1,134 @@
+"""Who may use the server: the middleware that every request passes first.
+
+A hostile page in the user's browser can send requests to a server on the same machine, and a name
+that is bound to another address after the page was loaded makes them look like its own. Therefore
+only known hosts, no cross-site requests by what the browser says of them (Fetch Metadata, Origin),
+and no header that lets other sites read an answer.
+"""
+
+import hmac
+import secrets
+from collections.abc import Iterable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tenfold.serving.problems import (
+    FORBIDDEN,
+    SECURITY_HEADERS,
+    UNAUTHORIZED,
+    UNKNOWN_HOST,
+    Problem,
+)
+from tenfold.serving.settings import ServingConfig
+
+OWN_SITE = (b"same-origin", b"none")  # none: typed into the address bar
+# What a page needs before it can ask for a token, and what an operator's probes ask for.
+OPEN_PATHS = ("/", "/docs", "/runs", "/openapi.json", "/health/live", "/health/ready")
+OPEN_PREFIX = "/page/"
+COOKIE = "tenfold-session"
+
+
+class Guard:
+    """Lets a request through to the application, or answers that it may not."""
+
+    def __init__(self, app: ASGIApp, config: ServingConfig) -> None:
+        self.app = app
+        self.known_hosts = frozenset(name.encode() for name in config.known_hosts)
+        self.token = None if config.token is None else config.token.encode()
+        self.session = hmac.new(self.token or b"", secrets.token_bytes(32), "sha256").hexdigest()
+        self.is_stopping = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = self._add_headers(message.get("headers", ()))
+            await send(message)
+
+        problem = self._find_problem(scope)
+        if problem is not None:
+            await send_problem(problem, send_guarded)
+            return
+        await self.app(scope, receive, send_guarded)
+
+    def _add_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        found = list(headers)
+        names = {name for name, _ in found}
+        found += [one for one in ENCODED_HEADERS if one[0] not in names]
+        if self.is_stopping:
+            found.append((b"connection", b"close"))
+        return found
+
+    def _find_problem(self, scope: Scope) -> Problem | None:
+        """Why a request may not be answered, None if it may."""
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        hosts = [value.strip().lower() for name, value in headers if name == b"host"]
+        if len(hosts) != 1 or _strip_port(hosts[0]) not in self.known_hosts:
+            return Problem(
+                UNKNOWN_HOST,
+                "Host: expected one name that this server was given, such as localhost; others are "
+                "allowed with --allow-host",
+            )
+        for name, value in headers:
+            if name == b"sec-fetch-site" and value.strip().lower() not in OWN_SITE:
+                return Problem(FORBIDDEN, "Sec-Fetch-Site: expected same-origin or none")
+            if name == b"origin" and value.strip().lower() not in (
+                b"http://" + hosts[0],
+                b"https://" + hosts[0],
+            ):
+                return Problem(FORBIDDEN, "Origin: expected the server's own")
+        path: str = scope["path"]
+        if self.token is None or path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
+            return None
+        if self._has_token(headers) or self._has_session(headers):
+            return None
+        return Problem(UNAUTHORIZED, "Authorization: expected Bearer and the server's token")
+
+    def _has_token(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        assert self.token is not None
+        given = [value for name, value in headers if name == b"authorization"]
+        scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+        is_right = hmac.compare_digest(token.strip(), self.token)
+        return scheme.lower() == b"bearer" and is_right
+
+    def _has_session(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        given = [
+            value.strip()
+            for name, line in headers
+            if name == b"cookie"
+            for key, _, value in (one.partition(b"=") for one in line.split(b";"))
+            if key.strip() == COOKIE.encode()
+        ]
+        return len(given) == 1 and hmac.compare_digest(given[0], self.session.encode())
+
+    def list_cookies(self) -> dict[str, str]:
+        """The header that lets the page's browser come again without the token, if there is one.
+
+        No script can read the cookie, no other site makes a browser send it, and it is not the
+        token, which cannot be found from it.
+        """
+        if self.token is None:
+            return {}
+        return {"set-cookie": f"{COOKIE}={self.session}; HttpOnly; SameSite=Strict; Path=/"}
+
+
+ENCODED_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
+
+async def send_problem(problem: Problem, send: Send) -> None:
+    """Answer with a problem."""
+    body = problem.to_bytes()
+    headers = problem.list_headers() | {"content-length": str(len(body))}
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": problem.kind.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _strip_port(host: bytes) -> bytes:
+    """A Host header's name or address; what is no port stays, and makes it unknown."""
+    name, colon, port = host.rpartition(b":")
+    return name if colon and port.isdigit() and not host.endswith(b"]") else host

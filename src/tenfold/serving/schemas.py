@@ -1,0 +1,171 @@
+"""What requests and answers look like, for /openapi.json."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from tenfold.reading.model_file import ModelFile
+from tenfold.serving.problems import (
+    ALL_KINDS,
+    CONTENT_TYPE,
+    STOPPING,
+    Kind,
+)
+
+IMAGE_TYPES = (
+    *("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff", "image/gif"),
+    *("image/x-portable-anymap", "image/heic", "application/octet-stream"),
+)
+
+
+class Health(BaseModel):
+    """Whether a server runs, or takes requests."""
+
+    status: Literal["live", "ready"]
+
+
+class Digit(BaseModel):
+    """One digit: its box is left, top, right, bottom in pixels of the image."""
+
+    digit: int = Field(ge=0, le=9)
+    confidence: float = Field(ge=0, le=1)
+    box: list[int] = Field(min_length=4, max_length=4)
+
+
+class Stage(BaseModel):
+    """A step on the way to the answer; the picture is a data URL."""
+
+    name: str
+    picture: str
+
+
+class Seen(BaseModel):
+    """What the network saw of a digit, and what it made of it."""
+
+    probabilities: list[float] = Field(min_length=10, max_length=10)
+    none: float = Field(description="The probability that it is no digit.")
+    image: str = Field(description="The digit image, 28x28, a PNG file as a data URL.")
+    occlusion: str = Field(
+        description="Bright where hiding a part would have changed the answer most."
+    )
+
+
+class Reading(BaseModel):
+    """What is written on an image, and whether to rely on it: only if the status is read."""
+
+    status: Literal["read", "uncertain", "blank", "not_digits", "error"]
+    text: str
+    digits: list[Digit]
+    message: str | None
+    stages: list[Stage] | None = Field(None, description="Only with stages=true.")
+    seen: list[Seen] | None = Field(None, description="Only with stages=true; one for each digit.")
+
+
+class Model(BaseModel):
+    """A network: what it is and how it was calibrated."""
+
+    card: dict[str, Any]
+    temperature: float
+    is_calibrated: bool
+    read_threshold: float
+    not_digit_threshold: float
+
+    @classmethod
+    def describe(cls, model: ModelFile) -> "Model":
+        """What a loaded model says of itself."""
+        return cls(
+            card=model.card,
+            temperature=model.calibration.temperature,
+            is_calibrated=model.calibration.is_fitted,
+            read_threshold=model.thresholds.read,
+            not_digit_threshold=model.thresholds.not_digit,
+        )
+
+
+class Models(BaseModel):
+    """The networks of a server: of single digits, and of lines."""
+
+    reader: Model
+    lines: Model
+
+
+class ShownRun(BaseModel):
+    """A run or a study in the folder that is shown."""
+
+    name: str
+    kind: Literal["run", "study"]
+    recipe: str | None
+    seed: int | None
+    state: Literal["complete", "running", "stopped", "unreadable"]
+    accuracy: float | None = Field(None, description="A share from 0 to 1; of a study, its mean.")
+    has_report: bool
+
+
+class Shelf(BaseModel):
+    """The runs and studies that a server shows, if it shows any."""
+
+    is_shown: bool
+    runs: list[ShownRun]
+
+
+class Losses(BaseModel):
+    """Training losses from batch `first` on, and the run's state."""
+
+    first: int
+    losses: list[float]
+    state: str
+
+
+class ProblemDetails(BaseModel):
+    """What went wrong (RFC 9457). `code` is stable."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+
+
+def describe_problem(*kinds: Kind) -> dict[str, Any]:
+    """A response of a problem, for OpenAPI."""
+    return {
+        "description": "; ".join(kind.title for kind in kinds),
+        "content": {
+            CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}},
+        },
+    }
+
+
+def _describe_status(status: int) -> dict[str, Any]:
+    described = describe_problem(*(kind for kind in ALL_KINDS if kind.status == status))
+    return {**described, "model": ProblemDetails} if status == 400 else described
+
+
+COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: _describe_status(status) for status in (400, 401, 403, 408, 421, 422, 431)
+}
+NOT_READY: dict[int | str, dict[str, Any]] = {503: describe_problem(STOPPING)}
+NO_RUN: dict[int | str, dict[str, Any]] = {404: _describe_status(404)}
+READ_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": Reading,
+        "description": "The reading, as `tenfold read --json` prints it",
+    },
+    **{status: _describe_status(status) for status in (413, 415, 503)},
+}
+READ_RESPONSES[503]["headers"] = {
+    "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}
+}
+REPORT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/html": {"schema": {"type": "string"}}}},
+    **NO_RUN,
+}
+READ_REQUEST: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The bytes of an image file; its content tells its format.",
+        "content": {
+            kind: {"schema": {"type": "string", "format": "binary"}} for kind in IMAGE_TYPES
+        },
+    }
+}

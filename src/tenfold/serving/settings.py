@@ -1,0 +1,91 @@
+"""What a server is asked to do: where it listens, whom it answers, and its limits."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenfold.errors import ServingError
+
+MIB = 1024**2
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+HOST_PATTERN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]")
+SHORTEST_TOKEN = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingConfig:
+    """Everything that decides how a server behaves.
+
+    `allow_hosts` are names by which clients may call it, beside those of the loopback interface; an
+    address that others can reach needs at least one. `queue` images at most are being read or wait
+    for it, of those no more than `large_queue` large ones; whoever comes then is asked to come back
+    later. Raises ServingError for values that do not fit.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    allow_hosts: tuple[str, ...] = ()
+    token: str | None = None
+    runs: Path | None = None
+    model: Path | None = None
+    lines: Path | None = None
+    max_body_bytes: int = 16 * MIB
+    queue: int = 32
+    large_queue: int = 8
+    receive_seconds: float = 15.0
+    stop_seconds: float = 8.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ServingError(f"--port: expected 0 to 65535, found {self.port}")
+        for name in self.allow_hosts:
+            if not HOST_PATTERN.fullmatch(name.lower()):
+                raise ServingError(
+                    f"--allow-host: expected a name or address without a port, such as "
+                    f"digits.example.org, found {name!r}"
+                )
+        if not is_loopback(self.host) and not self.allow_hosts:
+            raise ServingError(
+                f"--host {self.host}: others on the network could use this server. If they may, "
+                "say by which names they call it: --allow-host digits.example.org (and consider "
+                "--token-file)"
+            )
+        if self.runs is not None and not self.runs.is_dir():
+            raise ServingError(f"--runs {self.runs}: expected a folder of runs, found none")
+
+    @property
+    def known_hosts(self) -> frozenset[str]:
+        """The names that a request's Host may have, in lower case, without a port."""
+        return frozenset(name.lower() for name in (*LOOPBACK_NAMES, *self.allow_hosts))
+
+    @property
+    def address(self) -> str:
+        """Where a browser on this machine finds the page."""
+        host = self.host if is_loopback(self.host) else "127.0.0.1"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read_token(path: Path) -> str:
+    """The bearer token in a file. Raises ServingError if there is none that can be used."""
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "characters that are not ASCII"
+        raise ServingError(f"--token-file {path}: expected a token, found: {reason}") from error
+    if len(token) < SHORTEST_TOKEN or not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", token):
+        raise ServingError(
+            f"--token-file {path}: expected one token of {SHORTEST_TOKEN} or more letters, digits "
+            "and - . _ ~ + / =, found another text"
+        )
+    return token
