@@ -1,11 +1,14 @@
-"""What many tests share: the embedded MNIST, loaded once."""
+"""What many tests share: the embedded MNIST, loaded once, and a running server."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import settings
 
+from servers import Served, serving, to_png
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
 
@@ -39,3 +42,26 @@ def small_data(
         (folder / f"{prefix}-images-idx3-ubyte").write_bytes(dump_idx(images.images_NHW[:count]))
         (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(dump_idx(images.labels_N[:count]))
     return folder
+
+
+@pytest.fixture(scope="session")
+def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="session")
+def served(runs_folder: Path) -> Iterator[Served]:
+    with serving("--runs", str(runs_folder)) as one:
+        yield one
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=served.address, timeout=60) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def pngs(test_images: LabelledImages) -> list[bytes]:
+    """The first two hundred test images as PNG files."""
+    return [to_png(image) for image in test_images.images_NHW[:200]]

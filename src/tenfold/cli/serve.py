@@ -19,6 +19,7 @@ def serve(
     model: Path | None = None,
     lines: Path | None = None,
     queue: int = 32,
+    receive_seconds: float = 15.0,
 ) -> int:
     """Serve a page to draw on and an HTTP API, for this machine only unless asked otherwise.
 
@@ -41,6 +42,8 @@ def serve(
         A model of lines, of the recipe `lines`, instead of the one that Tenfold brings along.
     queue
         How many images may wait; whoever comes then is asked to come back later.
+    receive_seconds
+        How long a whole request, headers and image, may take to arrive.
     """
     try:
         from tenfold.serving.server import open_socket
@@ -63,6 +66,7 @@ def serve(
         model=model,
         lines=lines,
         queue=queue,
+        receive_seconds=receive_seconds,
     )
     with open_socket(config) as listening:
         config = dataclasses.replace(config, port=listening.getsockname()[1])
@@ -73,6 +77,9 @@ def serve(
                 f"unencrypted, as {', '.join(allow_host)}.",
                 file=sys.stderr,
             )
-        print(f"Tenfold is at {config.address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
-        run_server(config, listening)
+
+        def say_where() -> None:
+            print(f"Tenfold is at {config.address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+
+        run_server(config, listening, say_where)
     return 0

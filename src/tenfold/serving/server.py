@@ -5,8 +5,10 @@ after half a second, finishes what it accepted, and is gone within ten seconds.
 """
 
 import asyncio
+import signal
 import socket
 import sys
+from collections.abc import Callable
 
 import uvicorn
 
@@ -24,15 +26,25 @@ SWITCH_SECONDS = 0.001
 class Server(uvicorn.Server):
     """uvicorn's, which first lets those go who are connected."""
 
-    def __init__(self, config: uvicorn.Config, app: App) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: App, on_start: Callable[[], None] | None = None
+    ) -> None:
         super().__init__(config)
-        self.tenfold_app = app
+        self.tenfold_app, self.on_start = app, on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so when requests are taken."""
+        await super().startup(sockets)
+        if self.on_start is not None:
+            self.on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: see the module's description."""
         self.tenfold_app.begin_to_stop()
         await asyncio.sleep(DRAIN_SECONDS)
         await super().shutdown(sockets)
+        # uvicorn sends itself the signals that it got; who stops in order has exit code 0.
+        self._captured_signals = [one for one in self._captured_signals if one != signal.SIGTERM]
 
 
 def open_socket(config: ServingConfig) -> socket.socket:
@@ -53,8 +65,11 @@ def open_socket(config: ServingConfig) -> socket.socket:
     return listening
 
 
-def build_server(config: ServingConfig) -> Server:
-    """A server that runs with `run(sockets=[open_socket(config)])`."""
+def build_server(config: ServingConfig, on_start: Callable[[], None] | None = None) -> Server:
+    """A server that runs with `run(sockets=[open_socket(config)])`.
+
+    `on_start` is called when it takes requests. Raises ModelError for a model that cannot be used.
+    """
 
     class Protocol(DeadlineProtocol):
         receive_seconds = config.receive_seconds
@@ -76,10 +91,13 @@ def build_server(config: ServingConfig) -> Server:
             timeout_graceful_shutdown=int(config.stop_seconds),
         ),
         app,
+        on_start,
     )
 
 
-def serve(config: ServingConfig, listening: socket.socket) -> None:
-    """Serve until a signal ends it."""
+def serve(
+    config: ServingConfig, listening: socket.socket, on_start: Callable[[], None] | None = None
+) -> None:
+    """Serve until a signal ends it; `on_start` is called when requests are taken."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    build_server(config).run(sockets=[listening])
+    build_server(config, on_start).run(sockets=[listening])

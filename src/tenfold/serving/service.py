@@ -128,7 +128,8 @@ class ReadingService:
             detail = f"expected at most {WORKER_SECONDS:g} seconds of work, found more"
             raise Problem(TOO_COSTLY, detail) from error
         except (MemoryError, ProcessExpired) as error:
-            self.metrics.replaced.inc()
+            if isinstance(error, ProcessExpired):
+                self.metrics.replaced.inc()
             detail = f"expected at most {WORKER_MIB} MiB of memory, found more"
             raise Problem(TOO_COSTLY, detail) from error
         except (CancelledError, RuntimeError) as error:

@@ -39,6 +39,12 @@ class ServingConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ServingError(f"--port: expected 0 to 65535, found {self.port}")
+        if self.queue < 1:
+            raise ServingError(f"--queue: expected at least 1, found {self.queue}")
+        if not self.receive_seconds > 0:
+            raise ServingError(
+                f"--receive-seconds: expected more than 0, found {self.receive_seconds:g}"
+            )
         for name in self.allow_hosts:
             if not HOST_PATTERN.fullmatch(name.lower()):
                 raise ServingError(

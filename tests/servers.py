@@ -1,0 +1,104 @@
+"""Servers as users start them, for tests."""
+
+import io
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+START_SECONDS = 120
+
+
+@dataclass
+class Served:
+    """A running server: its process, where it is, and what it said on stderr."""
+
+    process: subprocess.Popen[str]
+    port: int
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[Served]:
+    """`tenfold serve` on a free port, ready, until the block ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tenfold", "serve", "--port", "0", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said: list[str] = []
+    listener = None
+    try:
+        port = 0
+        while not port:
+            line = process.stderr.readline()
+            assert line, said
+            said.append(line)
+            found = re.search(r"is at http://[^:]+:(\d+) ", line)
+            port = int(found.group(1)) if found else 0
+        # Whatever is said later must be taken, or the server would wait for a reader.
+        listener = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
+        listener.start()
+        served = Served(process, port, said)
+        wait_until_ready(served)
+        yield served
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if listener is not None:
+            listener.join()
+        process.stderr.close()
+
+
+def wait_until_ready(served: Served) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        try:
+            if httpx.get(f"{served.address}/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError("".join(served.said))
+
+
+def to_png(image_HW: npt.NDArray[np.uint8]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image_HW).save(file, "PNG")
+    return file.getvalue()
+
+
+def send_raw(port: int, data: bytes, *, seconds: float = 30) -> bytes:
+    """What a server answers to bytes until it ends the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
+        connection.sendall(data)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+        return answer
+
+
+def find_code(answer: bytes) -> str:
+    """The code of the problem that a raw answer ends with."""
+    details: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
+    return str(details["code"])

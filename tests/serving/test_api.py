@@ -1,0 +1,294 @@
+"""The API as a client sees it: answers, errors, limits."""
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from servers import Served, find_code, send_raw, serving, to_png
+from tenfold.data.mnist import LabelledImages
+from tenfold.reading.reader import Reader
+
+PNG = {"content-type": "image/png"}
+HEAD = "POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+TOKEN = "a-token-of-a-test-0123456789"
+
+
+def test_a_reading_is_what_the_command_prints(
+    client: httpx.Client, pngs: list[bytes], tmp_path: Path
+) -> None:
+    for number, data in enumerate(pngs[:20]):
+        (tmp_path / f"{number:02}.png").write_bytes(data)
+    command = [sys.executable, "-m", "tenfold", "read", str(tmp_path), "--json"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for data, line in zip(pngs, printed.splitlines(), strict=False):
+        expected = json.loads(line)
+        del expected["file"]
+        answer = client.post("/v1/read", content=data, headers=PNG)
+        assert answer.status_code == 200
+        assert answer.json() == expected
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_a_large_image_is_read_by_a_worker_as_here(
+    client: httpx.Client, test_images: LabelledImages, single: bool
+) -> None:
+    large = cv2.resize(255 - test_images.images_NHW[0], (900, 900))
+    data = to_png(large)
+    answer = client.post("/v1/read", content=data, headers=PNG, params={"single": single})
+    assert answer.json() == Reader().read(data, single=single).to_json()
+    assert answer.json()["text"] == "7"
+    assert 'tenfold_reading_seconds_count{size="large"}' in client.get("/metrics").text
+
+
+def test_stages_show_the_way_and_what_the_network_saw(
+    client: httpx.Client, pngs: list[bytes]
+) -> None:
+    answer = client.post("/v1/read?stages=true&single=true", content=pngs[0], headers=PNG).json()
+    assert [stage["name"] for stage in answer["stages"]] == [
+        *("decoded", "bright-ink", "without-paper", "cut", "boxed", "centred", "network")
+    ]
+    [seen] = answer["seen"]
+    assert abs(sum(seen["probabilities"]) + seen["none"] - 1) < 1e-4
+    assert int(np.argmax(seen["probabilities"])) == answer["digits"][0]["digit"]
+    for picture in (seen["image"], seen["occlusion"]):
+        kind, _, text = picture.partition(",")
+        assert kind == "data:image/png;base64"
+        assert Image.open(io.BytesIO(base64.b64decode(text))).size == (28, 28)
+
+
+def test_what_is_no_image_is_a_problem_that_says_so(client: httpx.Client) -> None:
+    answer = client.post("/v1/read", content=b"no image", headers=PNG)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    details = answer.json()
+    assert details["code"] == "unreadable-image"
+    assert details["detail"].startswith("expected an image (PNG, JPEG")
+    assert details["reading"] == Reader().read(b"no image").to_json()
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "headers", "status", "code"),
+    [
+        ("/nothing", "GET", {}, 404, "not-found"),
+        ("/v1/read", "GET", {}, 405, "method-not-allowed"),
+        ("/v1/read", "POST", {"content-type": "text/plain"}, 415, "unsupported-media-type"),
+        ("/v1/read", "POST", {}, 415, "unsupported-media-type"),
+        ("/v1/read", "POST", {**PNG, "content-encoding": "gzip"}, 415, "unsupported-media-type"),
+        ("/v1/read?single=perhaps", "POST", PNG, 422, "invalid-parameter"),
+        ("/v1/runs/none/losses", "GET", {}, 404, "not-found"),
+        ("/page/../app.py", "GET", {}, 404, "not-found"),
+        ("/page/%2e%2e/app.py", "GET", {}, 404, "not-found"),
+    ],
+)
+def test_mistakes_are_problems(
+    client: httpx.Client,
+    path: str,
+    method: str,
+    headers: dict[str, str],
+    status: int,
+    code: str,
+) -> None:
+    answer = client.request(method, path, headers=headers, content=b"x")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.json()["type"] == f"urn:tenfold:problem:{code}"
+    assert str(Path.cwd()) not in answer.text
+
+
+def test_every_answer_has_the_headers_of_a_careful_server(
+    client: httpx.Client, pngs: list[bytes]
+) -> None:
+    answers = [client.get(path) for path in ("/", "/page/main.js", "/nothing", "/health/live")]
+    answers.append(client.post("/v1/read", content=pngs[0], headers=PNG))
+    for answer in answers:
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert not any(name.startswith("access-control") for name in answer.headers)
+        assert "server" not in answer.headers
+
+
+def test_bytes_are_counted_as_they_come(served: Served, client: httpx.Client) -> None:
+    limit = 16 * 1024**2
+
+    def send_in_chunks() -> Any:
+        for _ in range(limit // 65536 + 2):
+            yield bytes(65536)
+
+    answer = client.post("/v1/read", content=send_in_chunks(), headers=PNG)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
+    # What is said to be too long is refused before it comes.
+    head = f"{HEAD}Content-Length: {limit + 1}\r\n\r\n"
+    assert find_code(send_raw(served.port, head.encode())) == "too-large"
+
+
+def test_a_length_that_lies_harms_nobody(
+    served: Served, client: httpx.Client, pngs: list[bytes]
+) -> None:
+    short = f"{HEAD}Content-Length: 10\r\n\r\n".encode() + pngs[0]
+    answer = send_raw(served.port, short)
+    # Ten bytes are no image, and what follows is no request.
+    assert answer.startswith((b"HTTP/1.1 422", b"HTTP/1.1 400"))
+    for length in ("-1", "1e3", "10, 20", "99999999999999999999999"):
+        bad = f"{HEAD}Content-Length: {length}\r\n\r\n".encode() + pngs[0]
+        assert send_raw(served.port, bad)[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 413")
+    assert client.post("/v1/read", content=pngs[0], headers=PNG).json()["text"] == "7"
+
+
+def test_a_server_says_what_it_is(client: httpx.Client) -> None:
+    assert client.get("/health/live").json() == {"status": "live"}
+    assert client.get("/health/ready").json() == {"status": "ready"}
+    models = client.get("/v1/model").json()
+    assert models["reader"]["card"]["recipe"]["name"] == "reader"
+    assert models["lines"]["card"]["recipe"]["name"] == "lines"
+    assert models["reader"]["is_calibrated"]
+    assert 'tenfold_responses_total{status="200"}' in client.get("/metrics").text
+    described = client.get("/openapi.json").json()
+    assert "image/png" in described["paths"]["/v1/read"]["post"]["requestBody"]["content"]
+
+
+def test_many_at_once_get_their_own_answers(
+    served: Served, pngs: list[bytes], test_images: LabelledImages
+) -> None:
+    """With the digits and the status of each alone, and confidences that hardly differ."""
+    reader = Reader()
+    alone = [reader.read(data).to_json() for data in pngs]
+    found: list[Any] = [None] * len(pngs)
+
+    def ask(first: int) -> None:
+        with httpx.Client(base_url=served.address, timeout=60) as client:
+            for number in range(first, len(pngs), 8):
+                found[number] = client.post("/v1/read", content=pngs[number], headers=PNG).json()
+
+    threads = [threading.Thread(target=ask, args=(first,)) for first in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one, other in zip(found, alone, strict=True):
+        assert (one["text"], one["status"]) == (other["text"], other["status"])
+        for digit, same in zip(one["digits"], other["digits"], strict=True):
+            assert digit["box"] == same["box"]
+            assert abs(digit["confidence"] - same["confidence"]) <= 1e-4  # rounded to four places
+    metrics = httpx.get(f"{served.address}/metrics").text
+    counts = {
+        line.split()[0]: float(line.split()[1])
+        for line in metrics.splitlines()
+        if line.startswith("tenfold_batch_requests_bucket")
+    }
+    together = counts['tenfold_batch_requests_bucket{le="+Inf"}']
+    assert together > counts['tenfold_batch_requests_bucket{le="1.0"}']
+
+
+def test_more_than_it_takes_on_is_refused_at_once(pngs: list[bytes]) -> None:
+    with serving("--queue", "1") as one:
+        codes: list[int] = []
+
+        def ask() -> None:
+            with httpx.Client(base_url=one.address, timeout=60) as client:
+                for data in pngs[:20]:
+                    answer = client.post("/v1/read", content=data, headers=PNG)
+                    codes.append(answer.status_code)
+                    if answer.status_code == 503:
+                        assert answer.headers["retry-after"] == "1"
+                        assert answer.json()["code"] == "busy"
+
+        threads = [threading.Thread(target=ask) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert set(codes) == {200, 503}
+        refused = f"tenfold_refused_images_total {float(codes.count(503))}"
+        assert refused in httpx.get(f"{one.address}/metrics").text
+
+
+def test_a_token_is_asked_for_where_there_is_one(pngs: list[bytes], tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    right = {"authorization": f"Bearer {TOKEN}"}
+    with (
+        serving("--token-file", str(tmp_path / "token")) as one,
+        httpx.Client(base_url=one.address) as client,
+    ):
+        for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": TOKEN}):
+            answer = client.post("/v1/read", content=pngs[0], headers={**PNG, **headers})
+            assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+            assert answer.headers["www-authenticate"] == 'Bearer realm="tenfold"'
+        assert client.get("/").status_code == 200
+        assert client.get("/metrics").status_code == 401
+        answer = client.post("/v1/read", content=pngs[0], headers={**PNG, **right})
+        assert answer.json()["text"] == "7"
+        # The page exchanges the token for a cookie.
+        assert client.post("/v1/session").status_code == 401
+        session = client.post("/v1/session", headers=right)
+        assert session.status_code == 204
+        assert "HttpOnly" in session.headers["set-cookie"]
+        assert TOKEN not in session.headers["set-cookie"]
+        assert client.post("/v1/read", content=pngs[0], headers=PNG).json()["text"] == "7"
+
+
+def make_run(folder: Path, name: str, *, state: str = "complete", num_losses: int = 30) -> Path:
+    path = folder / name
+    path.mkdir()
+    config = {"recipe": {"name": "classic"}, "seed": 3}
+    (path / "config.json").write_text(json.dumps(config))
+    (path / "state.json").write_text(json.dumps({"state": state}))
+    lines = [
+        json.dumps({"epoch": 0, "batch": i, "loss": 1 / (i + 1)}) + "\n" for i in range(num_losses)
+    ]
+    (path / "losses.jsonl").write_text("".join(lines))
+    return path
+
+
+def test_runs_are_listed_with_their_losses_and_reports(
+    client: httpx.Client, runs_folder: Path
+) -> None:
+    done = make_run(runs_folder, "2026-01-01-classic-3")
+    (done / "evaluation.json").write_text(json.dumps({"accuracy": 0.98}))
+    (done / "report.html").write_text("<p>98 %</p><script>alert(1)</script>")
+    growing = make_run(runs_folder, "2026-01-02-classic-3", state="running")
+    by_name = {run["name"]: run for run in client.get("/v1/runs").json()["runs"]}
+    assert by_name[done.name]["accuracy"] == 0.98
+    assert by_name[done.name]["has_report"]
+    assert by_name[growing.name]["state"] == "running"
+    with (growing / "losses.jsonl").open("a") as file:
+        file.write('{"epoch": 0, "batch": 30, "loss": 0.5}\n{"epoch": 0, "ba')
+    answer = client.get(f"/v1/runs/{growing.name}/losses", params={"first": 29}).json()
+    assert answer == {"first": 29, "losses": [1 / 30, 0.5], "state": "running"}
+    os.utime(growing / "losses.jsonl", (0, 0))
+    assert client.get(f"/v1/runs/{growing.name}/losses").json()["state"] == "stopped"
+    report = client.get(f"/runs/{done.name}/report")
+    assert report.text.startswith("<p>98 %</p>")
+    policy = report.headers["content-security-policy"]
+    assert policy.startswith("sandbox; default-src 'none'")
+    assert "script-src" not in policy
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "%2e%2e", "..%2f..", "outside", ".hidden", "a" * 300, "%00", "C:%5C", "~"]
+)
+def test_what_lies_outside_the_folder_is_not_shown(
+    client: httpx.Client, runs_folder: Path, tmp_path: Path, name: str
+) -> None:
+    if name == "outside":
+        run = make_run(tmp_path, "elsewhere")
+        (run / "report.html").write_text("secret")
+        (runs_folder / name).symlink_to(run)
+        inside = make_run(runs_folder, "linked")
+        (inside / "report.html").symlink_to(run / "report.html")
+        assert client.get("/runs/linked/report").status_code == 404
+    assert client.get(f"/runs/{name}/report").status_code == 404
+    assert client.get(f"/v1/runs/{name}/losses").status_code == 404
+    assert "outside" not in {run["name"] for run in client.get("/v1/runs").json()["runs"]}

@@ -1,0 +1,45 @@
+"""What `tenfold serve` refuses, in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from tenfold.cli import main
+from tenfold.errors import ServingError
+from tenfold.serving.settings import ServingConfig, read_token
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--host", "0.0.0.0"], "--host 0.0.0.0: others on the network could use this server"),
+        (["--port", "70000"], "--port: expected 0 to 65535, found 70000"),
+        (["--allow-host", "a:80"], "--allow-host: expected a name or address without a port"),
+        (["--runs", "nowhere"], "--runs nowhere: expected a folder of runs, found none"),
+        (["--model", "nowhere.onnx"], "nowhere.onnx: expected a model file, found: No such file"),
+        (["--token-file", "nowhere"], "--token-file nowhere: expected a token, found: No such"),
+        (["--host", "192.0.2.1", "--allow-host", "a"], "expected an address to listen on"),
+        (["--queue", "0"], "--queue: expected at least 1, found 0"),
+        (["--receive-seconds", "0"], "--receive-seconds: expected more than 0, found 0"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: list[str], message: str, capsys: Capture) -> None:
+    assert main(["serve", *arguments]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["", "short", "two words of a token", "ümlautümlautümlaut"])
+def test_a_token_that_is_none_is_told(text: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(text)
+    with pytest.raises(ServingError, match=r"expected (one|a) token"):
+        read_token(tmp_path / "token")
+
+
+def test_hosts_are_known_by_name() -> None:
+    config = ServingConfig(host="0.0.0.0", allow_hosts=("Digits.Example.org",))
+    assert config.known_hosts == {"localhost", "127.0.0.1", "[::1]", "digits.example.org"}
+    assert config.address == "http://127.0.0.1:8000"
