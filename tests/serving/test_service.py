@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import cv2
 import pytest
-from servers import to_png
 
+from servers import to_png
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.reader import Reader
 from tenfold.serving import service as service_module

@@ -1,7 +1,8 @@
 """A server that listens, and stops in order.
 
-On SIGTERM it says that it is not ready, ends connections with their next answer, takes no new ones
-after half a second, finishes what it accepted, and is gone within ten seconds.
+On SIGTERM it takes no new connections, says to those that it has that it is not ready, ends each
+with its next answer, or when it says nothing, finishes what it accepted, and is gone within ten
+seconds.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 
@@ -41,10 +43,36 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: see the module's description."""
         self.tenfold_app.begin_to_stop()
+        await self._stop_listening(sockets or [])
         await asyncio.sleep(DRAIN_SECONDS)
         await super().shutdown(sockets)
         # uvicorn sends itself the signals that it got; who stops in order has exit code 0.
         self._captured_signals = [one for one in self._captured_signals if one != signal.SIGTERM]
+
+
+    async def _stop_listening(self, sockets: list[socket.socket]) -> None:
+        """Take the connections that wait to be accepted, and no more: closing would reset them."""
+        accepted = []
+        for listening in sockets:
+            try:
+                while True:
+                    accepted.append(listening.accept()[0])
+            except OSError:  # nobody waits
+                pass
+        for server in self.servers:
+            server.close()
+        for connection in accepted:
+            connection.setblocking(False)
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._build_protocol, connection
+            )
+
+    def _build_protocol(self) -> asyncio.Protocol:
+        build: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = build(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
 
 def open_socket(config: ServingConfig) -> socket.socket:
