@@ -49,7 +49,6 @@ class Server(uvicorn.Server):
         # uvicorn sends itself the signals that it got; who stops in order has exit code 0.
         self._captured_signals = [one for one in self._captured_signals if one != signal.SIGTERM]
 
-
     async def _stop_listening(self, sockets: list[socket.socket]) -> None:
         """Take the connections that wait to be accepted, and no more: closing would reset them."""
         accepted = []

@@ -47,7 +47,7 @@ export function showAnswer(answer, size, threshold) {
   drawBoxes(shown, size, threshold);
   listDigits(answer, shown, threshold);
   find("stages").replaceChildren(...answer.stages.map(({ name, picture }) => {
-    const image = make("img", { src: picture, alt: STAGE_WORDS[name] ?? name });
+    const image = make("img", { src: picture, alt: "" }); // its caption says it
     image.addEventListener("load", () => image.classList.toggle("small-image", image.naturalWidth < 60));
     return make("li", {}, make("figure", {}, image, make("figcaption", { text: STAGE_WORDS[name] ?? name })));
   }));

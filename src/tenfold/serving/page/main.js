@@ -90,6 +90,7 @@ find("clear").addEventListener("click", () => {
   hidePicture();
   drawing.clear();
 });
+find("open").addEventListener("click", () => find("file").click());
 find("file").addEventListener("change", (event) => {
   const [file] = event.target.files;
   event.target.value = "";
