@@ -5,21 +5,27 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SETUP := .venv/.complete
 
-.PHONY: train test test-heavy bench bench-reading format clean
+.PHONY: train test test-heavy bench bench-reading bench-serving browser format clean
 
 train: $(SETUP)
 	$(BIN)/tenfold train classic
 	@echo "To call tenfold yourself: . .venv/bin/activate"
 
-test: $(SETUP)
+test: $(SETUP) browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
 
 # Thousands of mutated files and the like; minutes more.
-test-heavy: $(SETUP)
+test-heavy: $(SETUP) browser
 	$(BIN)/pytest -m heavy
+
+# The page's tests want a browser; without one they are skipped.
+browser:
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	  || echo "no Chromium: the tests of the page are skipped (apt install chromium)"
 
 # Takes about nine minutes and wants the machine to itself.
 bench: $(SETUP)
@@ -32,12 +38,17 @@ bench-reading: $(SETUP)
 	@.venv-peers/bin/pip install --quiet rapidocr-onnxruntime==1.4.4
 	$(BIN)/python benchmarks/bench_reading.py --peers .venv-peers/bin/python
 
+# Wants node and npm, which bring the load generator; a quarter of an hour, the machine to itself.
+bench-serving: $(SETUP)
+	@npm install --silent --no-fund --no-audit --prefix .bench-node autocannon@8.0.0
+	$(BIN)/python benchmarks/bench_serving.py --node .bench-node/node_modules
+
 format: $(SETUP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-peers
+	rm -rf .venv .venv-peers .bench-node
 
 $(SETUP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "expected Python 3.11 or newer: on Debian, apt install python3 python3-venv; elsewhere, make PYTHON=/path/to/python3.11"; exit 1; }
