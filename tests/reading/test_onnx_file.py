@@ -15,6 +15,7 @@ from tenfold.reading.classifier import BUNDLED_MODEL
 from tenfold.reading.onnx_file import (
     LARGEST_NUMBER,
     MAX_BYTES,
+    MAX_FIELDS,
     MAX_OPERATIONS,
     OPERATIONS,
     check_onnx_file,
@@ -26,6 +27,7 @@ NUMBER, EIGHT_BYTES, BYTES, FOUR_BYTES = 0, 1, 2, 5
 # Field numbers, from onnx.proto.
 GRAPH, FUNCTIONS, NODE, INITIALIZER, OPERATION, ATTRIBUTE = 7, 25, 1, 5, 4, 5
 TENSOR_EXTERNAL, TENSOR_LOCATION, ATTRIBUTE_INT, ATTRIBUTE_INTS = 13, 14, 3, 8
+DESCRIPTION, VALUE, VALUE_TYPE, TENSOR_KIND, SHAPE, DIMENSION = 6, 13, 2, 1, 2, 1
 
 
 def build_model(
@@ -211,9 +213,8 @@ def test_too_many_operations() -> None:
 
 def test_too_many_bytes() -> None:
     model = dump(build_model())
-    # A field that the format does not know makes a file as large as one likes.
-    content = bytes(MAX_BYTES - len(model) - 6)
-    data = model + field(1000, content)
+    content = bytes(MAX_BYTES - len(model) - 5)
+    data = model + field(DESCRIPTION, content)
     assert len(data) == MAX_BYTES
     check_onnx_file(data)
     assert refuse(data + b"\0") == "expected at most 64 MiB, found more"
@@ -223,19 +224,20 @@ def test_too_many_bytes() -> None:
     ("data", "message"),
     [
         (b"", "no graph in it"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(64), ""),
-        (b"PK\x03\x04" + bytes(9), "a field of kind 3"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(64), "field 1281 of it"),
+        (b"PK\x03\x04" + bytes(9), "field 10 of it"),
+        (b"\x0b", "a field of kind 3"),
         (b"\xff" * 20, "a number of more than 64 bits"),
-        (b"\x08", "index out of range"),
-        (b"\x08\xff", "index out of range"),
-        (field(GRAPH, b"")[:-1], "index out of range"),
+        (b"\x08", "it ends too early"),
+        (b"\x08\xff", "it ends too early"),
+        (field(GRAPH, b"")[:-1], "it ends too early"),
         (field(GRAPH, b"123")[:-1], "it ends too early"),
         (field(GRAPH, b"\x05", NUMBER), "a number where a message belongs"),
         (field(GRAPH, field(NODE, b"\x05", NUMBER)), "a number where a message belongs"),
         (field(GRAPH, field(NODE, field(OPERATION, b"\xff\xfe"))), "'utf-8' codec can't decode"),
         (2 * field(GRAPH, b""), "no graph in it"),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_what_is_no_onnx_file(data: bytes, message: str) -> None:
     assert refuse(data).startswith("expected an ONNX file, found none: ")
@@ -320,7 +322,61 @@ def test_messages_in_messages_in_messages_are_not_followed() -> None:
     deep = b""
     for _ in range(5000):
         deep = field(GRAPH, deep)
-    check_onnx_file(field(GRAPH, deep))
+    message = "expected fields that a classifier needs, found field 7 of a graph"
+    assert refuse(field(GRAPH, deep)) == message
+
+
+def describe_value(num_dimensions: int) -> bytes:
+    """What a graph says of a value of so many dimensions, each of which it says nothing of."""
+    shape = field(SHAPE, field(DIMENSION, b"") * num_dimensions)
+    return field(VALUE, field(VALUE_TYPE, field(TENSOR_KIND, shape)))
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        field(INITIALIZER, b"") * MAX_FIELDS,
+        field(VALUE, b"") * MAX_FIELDS,
+        field(NODE, b"\x0a\0" * MAX_FIELDS),
+        field(INITIALIZER, field(1, bytes(MAX_FIELDS))),
+        field(NODE, field(ATTRIBUTE, field(ATTRIBUTE_INTS, bytes(MAX_FIELDS)))),
+        describe_value(MAX_FIELDS),
+        field(NODE, field(OPERATION, bytes(4), FOUR_BYTES) * MAX_FIELDS),
+    ],
+    ids=["weights", "values", "inputs", "sizes", "numbers", "dimensions", "left out by parsers"],
+)
+def test_too_many_fields_that_say_nothing(graph: bytes) -> None:
+    assert refuse(field(GRAPH, graph)) == "expected at most 100,000 fields, found more"
+
+
+def test_many_fields_pass() -> None:
+    check_onnx_file(field(GRAPH, describe_value(MAX_FIELDS - 5)))
+    assert "found more" in refuse(field(GRAPH, describe_value(MAX_FIELDS - 3)))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (field(1000, b""), "expected an ONNX file, found none: field 1000 of it"),
+        (field(GRAPH, field(14, b"")), "found field 14 of a graph"),
+        (field(GRAPH, field(NODE, field(8, b""))), "found field 8 of a node"),
+        (field(GRAPH, field(NODE, field(ATTRIBUTE, field(9, b"")))), "field 9 of an attribute"),
+        (field(GRAPH, field(VALUE, field(VALUE_TYPE, field(4, b"")))), "found field 4 of a type"),
+    ],
+)
+def test_fields_that_no_classifier_needs(data: bytes, message: str) -> None:
+    assert refuse(data).endswith(message)
+
+
+def test_weights_that_are_written_one_by_one() -> None:
+    message = "expected weights as bytes, found them one by one"
+    for kind in ("FLOAT", "DOUBLE", "INT64", "INT32", "UINT64", "STRING"):
+        number = TensorProto.DataType.Value(kind)
+        values: Any = [b"1", b"2"] if kind == "STRING" else [1, 2]
+        tensor = helper.make_tensor("x", number, [2], values)
+        assert not tensor.raw_data
+        assert refuse(dump(build_model(constants=(tensor,)))) == message
+        assert refuse(with_attribute(value=tensor)) == message
 
 
 HIDING = "the check and ONNX Runtime's parser read the same bytes differently"
