@@ -1,6 +1,7 @@
 """A model file becomes a classifier, or a ModelError: it can be wrong, and do nothing else."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ModelError
 from tenfold.reading.answers import Status
 from tenfold.reading.classifier import BATCH_SIZE, BUNDLED_MODEL, Classifier, load_classifier
-from tenfold.reading.model_file import Calibration, Thresholds
+from tenfold.reading.model_file import MAX_LOADED, Calibration, Thresholds
 from tenfold.reading.onnx_file import MAX_BYTES
 from tenfold.reading.reader import Reader
 
@@ -633,6 +634,42 @@ def test_a_file_that_was_written_again_is_loaded_again(tmp_path: Path) -> None:
     assert Reader(path).classifier.thresholds.read == 0.25
     path.write_bytes(with_calibration(read=0.75))
     assert Reader(path).classifier.thresholds.read == 0.75
+
+
+def test_two_files_of_one_relative_path_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, threshold in (("one", 0.25), ("two", 0.75)):
+        path = tmp_path / name / "model.onnx"
+        path.parent.mkdir()
+        path.write_bytes(with_calibration(read=threshold))
+        os.utime(path, ns=(0, 10**18))
+    assert len({path.stat().st_size for path in tmp_path.glob("*/model.onnx")}) == 1
+    for name, threshold in (("one", 0.25), ("two", 0.75)):
+        monkeypatch.chdir(tmp_path / name)
+        assert load_classifier(Path("model.onnx")).thresholds.read == threshold
+
+
+def test_a_file_that_takes_the_place_of_another_is_loaded(tmp_path: Path) -> None:
+    path, other = tmp_path / "model.onnx", tmp_path / "other.onnx"
+    path.write_bytes(with_calibration(read=0.25))
+    other.write_bytes(with_calibration(read=0.75))
+    for one in (path, other):
+        os.utime(one, ns=(0, 10**18))
+    assert load_classifier(path).thresholds.read == 0.25
+    other.replace(path)
+    assert load_classifier(path).thresholds.read == 0.75
+
+
+def test_not_every_model_is_kept(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.onnx" for number in range(MAX_LOADED + 1)]
+    for path in paths:
+        path.write_bytes(build_model())
+    first = load_classifier(paths[0])
+    assert load_classifier(paths[0]) is first
+    for path in paths[1:]:
+        load_classifier(path)
+    assert load_classifier(paths[0]) is not first
 
 
 def test_a_loop_is_refused_before_it_runs() -> None:

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,13 @@ NUM_DIGITS = 10
 FORMAT = 1
 MAX_MODEL_BYTES = 512 * 1024**2  # of memory, beside the file itself
 # What a model without calibration is used with.
+# For each pixel that goes in: some hundred times what the bundled models take, and as much as a
+# core does in about a tenth of a second for a digit image, in some seconds for the longest strip.
+MAX_STEPS_PER_PIXEL = 5_000_000
+MAX_METADATA = 256 * 1024  # characters of an entry; that of a bundled model has some thousand
+MAX_MESSAGE = 500  # characters; what is wrong in a file may be long
+MAX_LOADED = 8  # models that are kept
+MAX_SHAPES = 1000  # of inputs whose steps are kept; there are not so many in reading
 DEFAULT_THRESHOLD = 0.9
 
 
@@ -138,15 +145,21 @@ def load_model(kind: Callable[[bytes, str, int], Model], path: Path, threads: in
     Raises ModelError if the file cannot be read, is no such model, or says too little of itself.
     """
     try:
-        status = path.stat()
-        return _load_unchanged(kind, path, threads, (status.st_mtime_ns, status.st_size))
+        # What a relative path names changes with the working directory, and size and time of two
+        # files may be the same.
+        status, resolved = path.stat(), path.resolve()
+        stamp = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+        return _load_unchanged(kind, path, threads, (resolved, *stamp))
     except OSError as error:
         raise ModelError(f"{path}: expected a model file, found: {error.strerror}") from error
 
 
 @cache
 def _load_unchanged(
-    kind: Callable[[bytes, str, int], Model], path: Path, threads: int, _stamp: tuple[int, int]
+    kind: Callable[[bytes, str, int], Model],
+    path: Path,
+    threads: int,
+    _stamp: tuple[Path, int, int, int, int],
 ) -> Model:
     with path.open("rb") as stream:
         return kind(stream.read(MAX_BYTES + 1), str(path), threads)
@@ -175,7 +188,7 @@ def _say(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-@cache
+@lru_cache(maxsize=MAX_LOADED)
 def _limit_memory() -> None:
     """Give all models of this process one pool of memory that does not grow for ever."""
     import onnxruntime
