@@ -18,7 +18,12 @@ INPUT, OUTPUT = "images", "logits"
 IMAGE_PX = 28
 BATCH_SIZE = 64  # of larger ones the intermediate results leave the processor's caches
 INTERFACE = Interface(
-    INPUT, (None, IMAGE_PX, IMAGE_PX), OUTPUT, output_rank=2, num_answers=(10, 11)
+    INPUT,
+    (None, IMAGE_PX, IMAGE_PX),
+    (1, IMAGE_PX, IMAGE_PX),
+    OUTPUT,
+    output_rank=2,
+    num_answers=(10, 11),
 )
 
 

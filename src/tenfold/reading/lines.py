@@ -15,12 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.reading.model_file import NUM_DIGITS, Interface, ModelFile, load_model
-from tenfold.reading.strips import COLUMN_PX, HEIGHT_PX, Strip
+from tenfold.reading.strips import COLUMN_PX, HEIGHT_PX, WIDEST_PX, Strip
 
 BUNDLED_LINES = Path(__file__).parent / "model" / "lines.onnx"
 INPUT, OUTPUT = "strips", "logits"
 INTERFACE = Interface(
-    INPUT, (None, HEIGHT_PX, None), OUTPUT, output_rank=3, num_answers=(NUM_DIGITS + 1,)
+    INPUT,
+    (None, HEIGHT_PX, None),
+    (1, HEIGHT_PX, WIDEST_PX),
+    OUTPUT,
+    output_rank=3,
+    num_answers=(NUM_DIGITS + 1,),
 )
 NOTHING = NUM_DIGITS  # the answer that no digit is in a column
 

@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.errors import ModelError
-from tenfold.reading.onnx_file import MAX_BYTES, check_onnx_file
+from tenfold.reading.onnx_file import MAX_BYTES, Message, check_onnx_file, list_inputs
+from tenfold.reading.workload import FLOAT, INT64, TEXT, UINT8, Workload
 
 METADATA_KEY = "tenfold"
 NUM_DIGITS = 10
 FORMAT = 1
 MAX_MODEL_BYTES = 512 * 1024**2  # of memory, beside the file itself
-# What a model without calibration is used with.
 # For each pixel that goes in: some hundred times what the bundled models take, and as much as a
 # core does in about a tenth of a second for a digit image, in some seconds for the longest strip.
 MAX_STEPS_PER_PIXEL = 5_000_000
@@ -32,6 +32,7 @@ MAX_METADATA = 256 * 1024  # characters of an entry; that of a bundled model has
 MAX_MESSAGE = 500  # characters; what is wrong in a file may be long
 MAX_LOADED = 8  # models that are kept
 MAX_SHAPES = 1000  # of inputs whose steps are kept; there are not so many in reading
+# What a model without calibration is used with.
 DEFAULT_THRESHOLD = 0.9
 
 
@@ -54,13 +55,21 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Interface:
-    """What goes into a model and comes out: names, and sizes with None for those that vary."""
+    """What goes into a model and comes out: names, and sizes with None for those that vary.
+
+    `example_shape` is one that an input may have.
+    """
 
     input_name: str
     input_shape: tuple[int | None, ...]
+    example_shape: tuple[int, ...]
     output_name: str
     output_rank: int
     num_answers: tuple[int, ...]
+
+
+# What a model is for whose input has such a name, and the flag that takes it.
+PURPOSES = {"images": ("digit images", "--model"), "strips": ("lines", "--lines")}
 
 
 class ModelFile:
@@ -73,18 +82,21 @@ class ModelFile:
     def __init__(self, data: bytes, name: str, threads: int, interface: Interface) -> None:
         self.name, self.interface = name, interface
         try:
-            check_onnx_file(data)
+            model = check_onnx_file(data)
+            self._check_input(model)
+            self._workload = Workload(model, interface.input_name)
+            self._check_steps = lru_cache(MAX_SHAPES)(self._count_steps)
+            # Before the file is loaded, for loading follows the shapes too.
+            self._check_steps(interface.example_shape)
             self._session = _load(data, threads)
-            self._check_interface()
+            self._check_output()
+            self.num_answers = int(self._session.get_outputs()[0].shape[-1])
             metadata = self._session.get_modelmeta().custom_metadata_map
-            self.card, self.calibration = _parse_metadata(metadata, name)
+            self.card, self.calibration = _parse_metadata(metadata, self.num_answers)
         except ModelError as error:
-            if str(error).startswith(name):
-                raise
-            raise ModelError(f"{name}: {error}") from error
+            raise ModelError(f"{name}: {_say(error)}") from error
         except Exception as error:  # ONNX Runtime has a class of its own for each kind of failure
             raise ModelError(f"{name}: expected an ONNX model, found: {_say(error)}") from error
-        self.num_answers = int(self._session.get_outputs()[0].shape[-1])
 
     @property
     def thresholds(self) -> Thresholds:
@@ -95,7 +107,10 @@ class ModelFile:
         """The logits of images, divided by the calibration's temperature, [N, ..., K]."""
         one = self.interface
         try:
+            self._check_steps(images.shape)
             [logits] = self._session.run([one.output_name], {one.input_name: images})
+        except ModelError as error:
+            raise ModelError(f"{self.name}: {error}") from error
         except Exception as error:
             raise ModelError(
                 f"{self.name}: expected a model that can run, found: {_say(error)}"
@@ -106,20 +121,33 @@ class ModelFile:
         scaled: npt.NDArray[np.float32] = logits / np.float32(self.calibration.temperature)
         return scaled
 
-    def _check_interface(self) -> None:
-        one = self.interface
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+    def _count_steps(self, shape: tuple[int, ...]) -> None:
+        """Raise ModelError if the model takes too long for an input of that shape."""
+        steps, num_pixels = self._workload.count(shape), math.prod(shape)
+        if steps > MAX_STEPS_PER_PIXEL * num_pixels:
+            raise ModelError(
+                f"expected a model of at most {MAX_STEPS_PER_PIXEL:,} steps for each pixel, "
+                f"found one of {-(-steps // max(1, num_pixels)):,}"
+            )
+
+    def _check_input(self, model: Message) -> None:
+        one, inputs = self.interface, list_inputs(model)
+        names = [name for name, _, _ in inputs]
+        if len(names) == 1 and names[0] in PURPOSES.keys() - {one.input_name}:
+            expected, _ = PURPOSES[one.input_name]
+            found, flag = PURPOSES[names[0]]
+            raise ModelError(f"expected a model of {expected}, found one of {found}, for {flag}")
         sizes = ", ".join("N" if size is None else str(size) for size in one.input_shape)
         expected = f"{one.input_name}, uint8 [{sizes}]"
-        if len(inputs) != 1 or (inputs[0].name, inputs[0].type) != (
-            one.input_name,
-            "tensor(uint8)",
-        ):
-            found = ", ".join(f"{each.name} {each.type}" for each in inputs) or "none"
-            raise ModelError(f"{self.name}: input: expected {expected}, found {found}")
-        found_shape = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
-        if found_shape != one.input_shape:
-            raise ModelError(f"{self.name}: input: expected {expected}, found {inputs[0].shape}")
+        if [(name, kind) for name, kind, _ in inputs] != [(one.input_name, UINT8)]:
+            found = ", ".join(f"{name} {_say_kind(kind)}" for name, kind, _ in inputs) or "none"
+            raise ModelError(f"input: expected {expected}, found {found}")
+        [(_, _, shape)] = inputs
+        if tuple(size if isinstance(size, int) else None for size in shape) != one.input_shape:
+            raise ModelError(f"input: expected {expected}, found {shape}")
+
+    def _check_output(self) -> None:
+        one, outputs = self.interface, self._session.get_outputs()
         shape = outputs[0].shape if outputs else []
         is_good = len(outputs) == 1 and len(shape) == one.output_rank
         is_good = is_good and (outputs[0].name, outputs[0].type) == (
@@ -131,8 +159,7 @@ class ModelFile:
             axes = ", ".join(["N", "T"][: one.output_rank - 1])
             found = ", ".join(f"{each.name} {each.shape}" for each in outputs)
             raise ModelError(
-                f"{self.name}: output: expected {one.output_name} [{axes}, {answers}], "
-                f"found {found}"
+                f"output: expected {one.output_name} [{axes}, {answers}], found {found}"
             )
 
 
@@ -154,7 +181,7 @@ def load_model(kind: Callable[[bytes, str, int], Model], path: Path, threads: in
         raise ModelError(f"{path}: expected a model file, found: {error.strerror}") from error
 
 
-@cache
+@lru_cache(maxsize=MAX_LOADED)
 def _load_unchanged(
     kind: Callable[[bytes, str, int], Model],
     path: Path,
@@ -184,11 +211,17 @@ def _load(data: bytes, threads: int) -> Any:  # noqa: ANN401 - ONNX Runtime has 
     )
 
 
+def _say_kind(kind: int) -> str:
+    names = {FLOAT: "float", UINT8: "uint8", INT64: "int64", TEXT: "string"}
+    return f"tensor({names.get(kind, kind)})"
+
+
 def _say(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0] if len(lines[0]) <= MAX_MESSAGE else f"{lines[0][:MAX_MESSAGE]}..."
 
 
-@lru_cache(maxsize=MAX_LOADED)
+@cache
 def _limit_memory() -> None:
     """Give all models of this process one pool of memory that does not grow for ever."""
     import onnxruntime
@@ -207,39 +240,51 @@ def _limit_memory() -> None:
     onnxruntime.create_and_register_allocator(where, config)
 
 
-def _parse_metadata(metadata: dict[str, str], name: str) -> tuple[dict[str, Any], Calibration]:
+def _parse_metadata(
+    metadata: dict[str, str], num_answers: int
+) -> tuple[dict[str, Any], Calibration]:
     """The card and the calibration that a model file carries."""
     if METADATA_KEY not in metadata:
         raise ModelError(
-            f"{name}: metadata: expected an entry '{METADATA_KEY}', as `tenfold export` writes it, "
+            f"metadata: expected an entry '{METADATA_KEY}', as `tenfold export` writes it, "
             "found none"
+        )
+    largest = max(map(len, metadata.values()))
+    if largest > MAX_METADATA:
+        raise ModelError(
+            f"metadata: expected at most {MAX_METADATA:,} characters, found {largest:,}"
         )
     try:
         values = json.loads(metadata[METADATA_KEY])
         missing = [key for key in ("format", "labels", "calibration", "card") if key not in values]
         if missing:
-            raise ModelError(f"{name}: metadata: expected {', '.join(missing)}, found none")
+            raise ModelError(f"metadata: expected {', '.join(missing)}, found none")
         if values["format"] != FORMAT:
             raise ModelError(
-                f"{name}: metadata: expected format {FORMAT}, found {values['format']}. "
+                f"metadata: expected format {FORMAT}, found {values['format']}. "
                 "Export the run again with this version of Tenfold."
             )
         labels = values["labels"]
         if labels[:NUM_DIGITS] != [str(digit) for digit in range(NUM_DIGITS)]:
-            raise ModelError(f"{name}: metadata: labels: expected 0 to 9, found {labels}")
-        return values["card"], _parse_calibration(values["calibration"], name)
+            raise ModelError(f"metadata: labels: expected 0 to 9, found {labels}")
+        if len(labels) != num_answers:
+            raise ModelError(
+                f"metadata: labels: expected one for each of {num_answers} answers, "
+                f"found {len(labels)}"
+            )
+        if not isinstance(values["card"], dict):
+            raise ModelError(f"metadata: card: expected names and values, found {values['card']}")
+        return values["card"], _parse_calibration(values["calibration"])
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise ModelError(
-            f"{name}: metadata: expected JSON of an exported model: {error}"
-        ) from error
+        raise ModelError(f"metadata: expected JSON of an exported model: {error}") from error
 
 
-def _parse_calibration(values: dict[str, Any] | None, name: str) -> Calibration:
+def _parse_calibration(values: dict[str, Any] | None) -> Calibration:
     if values is None:
         return Calibration()
     numbers = {key: float(values[key]) for key in ("temperature", "read", "not_digit")}
     is_good = all(map(math.isfinite, numbers.values())) and 0.01 <= numbers["temperature"] <= 100
     if not (is_good and 0 <= numbers["read"] <= 1 and 0 <= numbers["not_digit"] <= 1):
-        raise ModelError(f"{name}: metadata: calibration out of range: {numbers}")
+        raise ModelError(f"metadata: calibration out of range: {numbers}")
     thresholds = Thresholds(numbers["read"], numbers["not_digit"])
     return Calibration(numbers["temperature"], thresholds, True)
