@@ -1,14 +1,17 @@
 """What columns of a strip spell, against every way to spell it, and models of lines."""
 
 import itertools
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
 import torch
 import torch.nn.functional as F
+from onnx import TensorProto, helper, numpy_helper
 from pages import enlarge, lay_out
 
 from tenfold.data.mnist import LabelledImages
@@ -130,6 +133,64 @@ def test_a_model_of_digit_images_is_no_model_of_lines() -> None:
         load_classifier(BUNDLED_LINES)
     assert str(raised.value) == (
         f"{BUNDLED_LINES}: expected a model of digit images, found one of lines, for --lines"
+    )
+
+
+def build_lines(*nodes: onnx.NodeProto) -> bytes:
+    """A model of lines that answers, beside other nodes, for each pixel of `columns`."""
+    strips = helper.make_tensor_value_info("strips", TensorProto.UINT8, ("N", 32, "W"))
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ("N", "T", 11))
+    whole = [
+        helper.make_node("Cast", ["strips"], ["floats"], to=TensorProto.FLOAT),
+        *nodes,
+        helper.make_node("Transpose", ["columns"], ["turned"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["turned", "weights"], ["logits"]),
+    ]
+    weights = {
+        "weights": np.zeros((32, 11), np.float32),
+        "axis": np.array([2]),
+        "first": np.array([0]),
+        "few": np.array([8]),
+        "end": np.array([1024]),
+        "step": np.array([4]),
+    }
+    graph = helper.make_graph(
+        whole,
+        "graph",
+        [strips],
+        [logits],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 10
+    metadata = {"format": 1, "labels": [*"0123456789", "none"], "calibration": None, "card": {}}
+    helper.set_model_props(model, {"tenfold": json.dumps(metadata)})
+    return bytes(model.SerializeToString())
+
+
+def test_as_many_columns_as_a_strip_has_are_read() -> None:
+    node = helper.make_node("Slice", ["floats", "first", "end", "axis", "step"], ["columns"])
+    reader = LineReader(build_lines(node), "it")
+    assert reader.read(np.zeros((32, 100), np.uint8)).shape == (25, 11)
+
+
+@pytest.mark.parametrize(
+    ("node", "num_columns"),
+    [
+        (helper.make_node("Identity", ["floats"], ["columns"]), 100),
+        (helper.make_node("ReduceMean", ["floats", "axis"], ["columns"]), 1),
+        (helper.make_node("Slice", ["floats", "first", "few", "axis"], ["columns"]), 8),
+    ],
+    ids=["too many", "one", "always eight"],
+)
+def test_a_model_of_other_columns_than_a_strip_has_is_told(
+    node: onnx.NodeProto, num_columns: int
+) -> None:
+    reader = LineReader(build_lines(node), "some.onnx")
+    with pytest.raises(ModelError) as raised:
+        reader.read(np.zeros((32, 100), np.uint8))
+    assert str(raised.value) == (
+        f"some.onnx: expected 25 columns of a strip of 100 pixels, found {num_columns}"
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.errors import ModelError
 from tenfold.reading.model_file import NUM_DIGITS, Interface, ModelFile, load_model
 from tenfold.reading.strips import COLUMN_PX, HEIGHT_PX, WIDEST_PX, Strip
 
@@ -55,6 +56,12 @@ class LineReader(ModelFile):
     def read(self, strip_HW: Strip) -> Columns:
         """Log probabilities [W / 4, 11] of a strip, uint8 [32, W]: ten digits, and no digit."""
         logits_TK = self.run(strip_HW[None])[0].astype(np.float64)
+        num_columns = strip_HW.shape[1] // COLUMN_PX
+        if len(logits_TK) != num_columns:
+            raise ModelError(
+                f"{self.name}: expected {num_columns} columns of a strip of {strip_HW.shape[1]} "
+                f"pixels, found {len(logits_TK)}"
+            )
         logits_TK -= logits_TK.max(axis=1, keepdims=True)
         columns: Columns = logits_TK - np.log(np.exp(logits_TK).sum(axis=1, keepdims=True))
         return columns
