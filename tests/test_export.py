@@ -17,7 +17,7 @@ import tenfold
 from tenfold.configs import ConvolutionalConfig, OptimizerConfig, PerceptronConfig
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages
-from tenfold.errors import DataError, RunError
+from tenfold.errors import DataError, ModelError, RunError
 from tenfold.evaluation import calibration as calibrating
 from tenfold.models.build import build_classifier
 from tenfold.reading.answers import Status
@@ -264,6 +264,20 @@ def test_a_run_is_calibrated_by_another_of_its_recipe(
     np.testing.assert_allclose(classifier.classify(images_NHW), expected_NK, atol=2e-5)
     assert classifier.card["seed"] == 1
     assert classifier.card["calibration"] == held_out.calibration
+
+
+@pytest.mark.parametrize("out", [None, "mine.onnx"])
+def test_a_file_that_cannot_be_used_is_named(
+    out: str | None, kinds: dict[str, Kind], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tenfold.export.dump_onnx", lambda *_: b"")
+    run = kinds["perceptron"].run
+    with pytest.raises(ModelError) as raised:
+        export_run(run, out)
+    path = out or run.path / "model.onnx"
+    assert str(raised.value) == f"{path}: expected an ONNX file, found none: no graph in it"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_calibration_of_a_run_that_was_not_held_out_is_refused(

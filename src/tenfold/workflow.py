@@ -300,13 +300,13 @@ def export_run(
     model = build_classifier(run.config.recipe, run.config.seed)
     load_weights(model, run.weights_path)
     exported = dump_onnx(model, build_metadata(run, found))
-    difference = compare(model, exported, evaluated.images_NHW, str(out))
+    path = run.path / "model.onnx" if out is None else Path(out)
+    difference = compare(model, exported, evaluated.images_NHW, str(path))
     if difference > LARGEST_DIFFERENCE:
         raise RunError(
             f"{run.path}: expected an exported model whose probabilities are the run's within "
             f"{LARGEST_DIFFERENCE:g}, found {difference:g}"
         )
-    path = run.path / "model.onnx" if out is None else Path(out)
     write_file(path, exported)
     return Exported(
         path=path,

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 import tenfold
+from tenfold.cli import main
 from tenfold.errors import RecipeError
 from tenfold.evaluation import calibration
 from tenfold.models.build import build_classifier
 from tenfold.models.sequence import SequenceNetwork
+from tenfold.reading.classifier import BUNDLED_MODEL
 from tenfold.reading.lines import LineReader
 from tenfold.recipes import CLASSIC, LINES, Recipe
 from tenfold.scenes import writing
@@ -121,3 +123,33 @@ def test_recipes_that_cannot_be_trained_are_told(
     with pytest.raises(RecipeError) as raised:
         recipe.replace(**changes)
     assert str(raised.value) == message
+
+
+def test_export_says_how_the_file_is_used_and_who_calibrated_it(
+    run: tenfold.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "lines.onnx"
+    assert main(["export", str(run.path), str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "calibrated  by the run itself\n" in printed
+    assert f"next        tenfold read image.png --lines {path}\n" in printed
+    assert main(["export", str(run.path), str(path), "--calibration", str(run.path)]) == 0
+    assert f"calibrated  by the run {run.path}\n" in capsys.readouterr().out
+
+
+def test_a_model_for_another_flag_is_told(
+    exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "image.png"
+    assert main(["data", "--sheet", str(image)]) == 0
+    capsys.readouterr()
+    assert main(["read", str(image), "--model", str(exported.path)]) == 2
+    assert capsys.readouterr().err == (
+        f"tenfold: {exported.path}: expected a model of digit images, found one of lines, "
+        "for --lines\n"
+    )
+    assert main(["read", str(image), "--lines", str(BUNDLED_MODEL)]) == 2
+    assert capsys.readouterr().err == (
+        f"tenfold: {BUNDLED_MODEL}: expected a model of lines, found one of digit images, "
+        "for --model\n"
+    )

@@ -15,7 +15,7 @@ def export(
     data: Path | None = None,
     json: AsJson = False,
 ) -> None:
-    """Write a finished run's model as one ONNX file, for `tenfold read --model`.
+    """Write a finished run's model as one ONNX file, for `tenfold read`.
 
     Parameters
     ----------
@@ -29,20 +29,30 @@ def export(
         Where the run's data lie now, if that has changed. They must be the same data.
     """
     from tenfold import workflow
+    from tenfold.configs import SequenceConfig
+    from tenfold.run import load_run
 
-    exported = workflow.export_run(run, out, calibration=calibration, data=data)
+    workflow.require_train_extra()
+    loaded = load_run(run)
+    exported = workflow.export_run(loaded, out, calibration=calibration, data=data)
     if json:
         print_json({**asdict(exported), "path": str(exported.path)})
         return
-    calibrated = "by a hold-out run" if exported.is_calibrated else "no: name a hold-out run with "
+    recipe = loaded.config.recipe
+    calibrated = "by a hold-out run"
+    if not exported.is_calibrated:
+        calibrated = "no: name a hold-out run with --calibration"
+    elif recipe.calibrates:  # each of its runs leaves out the images for that, held out or not
+        calibrated = "by the run itself" if calibration is None else f"by the run {calibration}"
+    flag = "--lines" if isinstance(recipe.model, SequenceConfig) else "--model"
     print_rows(
         ("model", exported.path),
         ("size", f"{exported.num_bytes / 1e6:.2f} MB"),
-        ("calibrated", calibrated + "--calibration" * (not exported.is_calibrated)),
+        ("calibrated", calibrated),
         (
             "compared",
             f"{exported.num_compared:,} images, probabilities within "
             f"{exported.largest_difference:.1e} of the run's",
         ),
-        ("next", f"tenfold read image.png --model {exported.path}"),
+        ("next", f"tenfold read image.png {flag} {exported.path}"),
     )
