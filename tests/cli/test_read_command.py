@@ -128,7 +128,7 @@ def test_json_is_an_object_a_line(folder: Path, capsys: Capture) -> None:
     for line in lines:
         assert list(line) == ["file", "status", "text", "digits", "message"]
         for digit in line["digits"]:
-            assert list(digit) == ["digit", "confidence", "box"]
+            assert list(digit) == ["digit", "confidence", "box", "line", "is_sure"]
     assert lines[0] == {"file": "scans/a.png", **tenfold.Reader().read("scans/a.png").to_json()}
     assert lines[2] == {
         "file": "scans/z.png",
@@ -139,7 +139,7 @@ def test_json_is_an_object_a_line(folder: Path, capsys: Capture) -> None:
     }
     assert (lines[3]["status"], lines[3]["message"]) == ("error", NO_IMAGE)
     assert lines[4]["text"] == "72\n10"
-    assert len(lines[4]["digits"]) == 4
+    assert [digit["line"] for digit in lines[4]["digits"]] == [0, 0, 1, 1]
 
 
 def test_csv_is_a_header_and_a_line_for_each_file(folder: Path, capsys: Capture) -> None:

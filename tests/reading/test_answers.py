@@ -1,6 +1,7 @@
 """What a reading says of itself, as text and as JSON."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,14 +31,27 @@ def test_what_is_no_digit_has_no_text(status: Status) -> None:
 
 
 def test_json_has_all_that_a_program_needs() -> None:
-    digits = (build_digit(7, 0.98765432), build_digit(2, 0.5, line=1, left=30))
+    sure = replace(build_digit(2, 0.5, line=1, left=30), is_sure=True)
+    digits = (build_digit(7, 0.98765432), sure)
     values = Reading(Status.UNCERTAIN, digits, "the 2 (digit 2) might be a 7").to_json()
     assert json.loads(json.dumps(values)) == {
         "status": "uncertain",
         "text": "7\n2",
         "digits": [
-            {"digit": 7, "confidence": 0.9877, "box": [0, 10, 20, 40]},
-            {"digit": 2, "confidence": 0.5, "box": [30, 10, 50, 40]},
+            {
+                "digit": 7,
+                "confidence": 0.9877,
+                "box": [0, 10, 20, 40],
+                "line": 0,
+                "is_sure": False,
+            },
+            {
+                "digit": 2,
+                "confidence": 0.5,
+                "box": [30, 10, 50, 40],
+                "line": 1,
+                "is_sure": True,
+            },
         ],
         "message": "the 2 (digit 2) might be a 7",
     }

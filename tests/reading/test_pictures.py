@@ -1,5 +1,8 @@
 """Pictures of a reading: boxes on the image, and the stages of one digit."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -45,7 +48,7 @@ def test_an_annotated_image_is_the_image_with_room_for_words(
     reader: tenfold.Reader, page: tuple[Decoded, list[Box]]
 ) -> None:
     decoded, boxes = page
-    picture = annotate(decoded, reader.read_decoded(decoded), 0.5)
+    picture = annotate(decoded, reader.read_decoded(decoded))
     height, width = decoded.pixels_HWC.shape[:2]
     assert picture.mode == "RGB"
     assert picture.width == width
@@ -64,27 +67,48 @@ def test_an_annotated_image_is_the_image_with_room_for_words(
         assert (part_HWC < 128).any()
 
 
+def mark_sure(reading: Reading, is_sure: Sequence[bool]) -> Reading:
+    digits = [replace(one, is_sure=sure) for one, sure in zip(reading.digits, is_sure, strict=True)]
+    return replace(reading, digits=tuple(digits))
+
+
 def test_doubtful_digits_have_another_colour_and_a_dashed_box(
     reader: tenfold.Reader, page: tuple[Decoded, list[Box]]
 ) -> None:
     decoded, _ = page
     reading = reader.read_decoded(decoded)
     assert len(reading.digits) == 4
-    confidences = sorted(digit.confidence for digit in reading.digits)
-    all_sure = annotate(decoded, reading, 0.0)
+    all_sure = annotate(decoded, mark_sure(reading, [True] * 4))
     assert find_colour(all_sure, SURE_COLOUR).any()
     assert not find_colour(all_sure, DOUBTFUL_COLOUR).any()
-    none_sure = annotate(decoded, reading, 1.1)
+    none_sure = annotate(decoded, mark_sure(reading, [False] * 4))
     assert not find_colour(none_sure, SURE_COLOUR).any()
     assert find_colour(none_sure, DOUBTFUL_COLOUR).any()
-    some_sure = annotate(decoded, reading, confidences[2])  # which is sure
+    marked = mark_sure(reading, [True, False, False, True])
+    some_sure = annotate(decoded, marked)
     margin = (some_sure.height - decoded.pixels_HWC.shape[0]) // 2
-    for digit in reading.digits:
+    for digit in marked.digits:
         left, top, right, _ = digit.box
-        is_sure = digit.confidence >= confidences[2]
-        colour = SURE_COLOUR if is_sure else DOUBTFUL_COLOUR
+        colour = SURE_COLOUR if digit.is_sure else DOUBTFUL_COLOUR
         edge_W = find_colour(some_sure, colour)[top + margin : top + margin + 2, left:right].any(0)
-        assert edge_W.mean() > 0.95 if is_sure else 0.3 < edge_W.mean() < 0.8
+        assert edge_W.mean() > 0.95 if digit.is_sure else 0.3 < edge_W.mean() < 0.8
+
+
+def test_a_line_that_is_uncertain_is_annotated_as_such(
+    reader: tenfold.Reader, test_images: LabelledImages
+) -> None:
+    """Also where each of its digits is clear, but both networks do not agree on the line."""
+    threshold = reader.classifier.thresholds.read
+    num_clear = 0
+    for first in range(0, 300, 4):
+        glyphs = [enlarge(image_HW, 2) for image_HW in test_images.images_NHW[first : first + 4]]
+        decoded = Decoded(paint(lay_out([glyphs], gap=-2, margin=20)[0]))
+        reading = reader.read_decoded(decoded)
+        if reading.status != Status.UNCERTAIN:
+            continue
+        num_clear += all(digit.confidence >= threshold for digit in reading.digits)
+        assert find_colour(annotate(decoded, reading), DOUBTFUL_COLOUR).any()
+    assert num_clear > 0
 
 
 @pytest.mark.parametrize("status", [Status.BLANK, Status.NOT_DIGITS])
@@ -92,8 +116,10 @@ def test_what_is_no_digit_is_annotated_as_such(
     reader: tenfold.Reader, page: tuple[Decoded, list[Box]], status: Status
 ) -> None:
     decoded, _ = page
-    digits = reader.read_decoded(decoded).digits[: status == Status.NOT_DIGITS]
-    picture = annotate(decoded, Reading(status, digits, "why"), 0.0)
+    digits = [replace(one, is_sure=False) for one in reader.read_decoded(decoded).digits[:1]]
+    picture = annotate(
+        decoded, Reading(status, tuple(digits[: status == Status.NOT_DIGITS]), "why")
+    )
     assert not find_colour(picture, SURE_COLOUR).any()
     assert find_colour(picture, DOUBTFUL_COLOUR).any() == (status == Status.NOT_DIGITS)
 
@@ -102,7 +128,7 @@ def test_a_small_image_is_enlarged_so_that_words_fit(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
     decoded = decode_array(test_images.images_NHW[0])
-    picture = annotate(decoded, reader.read_decoded(decoded), 0.5)
+    picture = annotate(decoded, reader.read_decoded(decoded))
     assert picture.width == 8 * 28
     assert picture.height > 8 * 28
     assert find_colour(picture, SURE_COLOUR).any()
@@ -112,11 +138,11 @@ def test_a_reduced_image_has_its_boxes_where_they_are_on_it(
     reader: tenfold.Reader, page: tuple[Decoded, list[Box]]
 ) -> None:
     decoded, _ = page
-    expected = annotate(decoded, reader.read_decoded(decoded), 0.5)
+    expected = annotate(decoded, reader.read_decoded(decoded))
     reduced = Decoded(decoded.pixels_HWC, reduction=3.0)
     reading = reader.read_decoded(reduced)
     assert reading.digits[0].box[2] > 2.5 * reader.read_decoded(decoded).digits[0].box[2]
-    found = annotate(reduced, reading, 0.5)
+    found = annotate(reduced, reading)
     assert found.size == expected.size
     assert np.mean(find_colour(found, SURE_COLOUR) != find_colour(expected, SURE_COLOUR)) < 0.001
 

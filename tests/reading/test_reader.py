@@ -236,12 +236,14 @@ def test_a_status_says_what_the_digits_are_worth(
         reading = reader.read(paint(lay_out([glyphs], gap=20, margin=20)[0]))
         if reading.status == Status.READ:
             assert reading.message is None
+            assert all(digit.is_sure for digit in reading.digits)
             # In a line both networks agree on, each digit may be less sure than one alone must be.
             assert all(digit.confidence >= 0.5 * threshold for digit in reading.digits)
         elif reading.status == Status.UNCERTAIN:
             num_uncertain += 1
             assert reading.message is not None
             assert MESSAGES.fullmatch(reading.message), reading.message
+            assert not all(digit.is_sure for digit in reading.digits)
             for digit, place in re.findall(r"the (\d) \(digit (\d+)\)", reading.message):
                 assert reading.digits[int(place) - 1].digit == int(digit)
     assert 2 < num_uncertain < 60

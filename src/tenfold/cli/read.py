@@ -223,7 +223,7 @@ class _Pictures:
         stem = "standard-input" if name == "-" else Path(name).stem
         try:
             if self.annotated is not None:
-                image = annotate(decoded, reading, reader.classifier.thresholds.read)
+                image = annotate(decoded, reading)
                 self.annotated.mkdir(parents=True, exist_ok=True)
                 image.save(_find_free(self.annotated, stem, ".png"))
             if self.stages is not None:

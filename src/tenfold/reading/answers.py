@@ -23,7 +23,8 @@ class ReadDigit:
     """One digit: its confidence from 0 to 1, its box in the image's pixels, its line from 0.
 
     The box is left, top, right, bottom. `probabilities` are those of the ten digits; that it is
-    none has the rest. `image` is what the network saw, uint8 [28, 28].
+    none has the rest. `image` is what the network saw, uint8 [28, 28]. `is_sure` says whether it
+    may be relied on: of a line that was read as a whole, either all digits or none.
     """
 
     digit: int
@@ -32,10 +33,17 @@ class ReadDigit:
     probabilities: tuple[float, ...]
     image: DigitImage = field(repr=False, compare=False)
     line: int = 0
+    is_sure: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Digit, confidence and box as JSON values."""
-        return {"digit": self.digit, "confidence": round(self.confidence, 4), "box": list(self.box)}
+        """Digit, confidence, box, line and whether it is sure as JSON values."""
+        return {
+            "digit": self.digit,
+            "confidence": round(self.confidence, 4),
+            "box": list(self.box),
+            "line": self.line,
+            "is_sure": self.is_sure,
+        }
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from tenfold.reading.answers import Reading, Status
+from tenfold.reading.answers import Reading
 from tenfold.reading.decoding import Decoded
 from tenfold.reading.framing import BOX_PX, IMAGE_PX
 from tenfold.reading.ink import Ink, find_ink
@@ -18,10 +18,10 @@ SURE_COLOUR, DOUBTFUL_COLOUR = (0, 114, 178), (213, 94, 0)  # Okabe and Ito's bl
 ENLARGED = 10  # pixels of a picture for one of a digit image, along each axis
 
 
-def annotate(decoded: Decoded, reading: Reading, threshold: float) -> Image.Image:
+def annotate(decoded: Decoded, reading: Reading) -> Image.Image:
     """The image with a box around each digit, and the digit and its confidence above the box.
 
-    Digits below the threshold have a dashed box in another colour and a question mark.
+    Digits that are not sure have a dashed box in another colour and a question mark.
     """
     image = Image.fromarray(decoded.pixels_HWC)
     scale = max(1.0, min(8.0, 320 / max(image.size)))  # labels do not fit on a few pixels
@@ -46,13 +46,12 @@ def annotate(decoded: Decoded, reading: Reading, threshold: float) -> Image.Imag
     for digit in reading.digits:
         left, top, right, bottom = (value / decoded.reduction * scale for value in digit.box)
         box = (left, top + margin, right, bottom + margin)
-        is_sure = reading.status != Status.NOT_DIGITS and digit.confidence >= threshold
-        colour = SURE_COLOUR if is_sure else DOUBTFUL_COLOUR
-        if is_sure:
+        colour = SURE_COLOUR if digit.is_sure else DOUBTFUL_COLOUR
+        if digit.is_sure:
             draw.rectangle(box, outline=colour, width=line_px)
         else:
             _draw_dashed(draw, box, colour, line_px)
-        label = f"{digit.digit}{'' if is_sure else '?'}"
+        label = f"{digit.digit}{'' if digit.is_sure else '?'}"
         with_confidence = f"{label} {100 * digit.confidence:.0f}%"
         if draw.textlength(with_confidence, font=font) < max(right - left, 0.1 * image.width):
             label = with_confidence

@@ -6,7 +6,6 @@ line by line, with boxes and confidences, and whether to rely on them.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -237,20 +236,18 @@ class Reader:
             for line in lines
         ]
         digits = [
-            _describe(one, number) for number, line in enumerate(filter(None, kept)) for one in line
+            _describe(one, number, is_sure=self._is_sure(one))
+            for number, line in enumerate(filter(None, kept))
+            for one in line
         ]
         if not digits or num_strange > len(digits):
             largest = max(everything, key=lambda one: one.glyph.height * one.glyph.width)
             message = "what is written does not look like digits"
-            return Reading(Status.NOT_DIGITS, (_describe(largest, 0),), message)
+            return Reading(Status.NOT_DIGITS, (_describe(largest, 0, is_sure=False),), message)
         if num_strange and not is_among_digits:
             message = "some of what is written does not look like digits"
             return Reading(Status.UNCERTAIN, tuple(digits), message)
-        doubtful = [
-            digit
-            for digit, one in zip(digits, chain.from_iterable(kept), strict=True)
-            if not self._is_sure(one)
-        ]
+        doubtful = [digit for digit in digits if not digit.is_sure]
         if doubtful:
             # Of a line, those that make it doubtful, if it is not just all of it.
             weak = [digit for digit in doubtful if digit.confidence < thresholds.read]
@@ -274,9 +271,11 @@ def _explain_doubt(digits: list[ReadDigit], doubtful: list[ReadDigit]) -> str:
     return "; ".join(parts)
 
 
-def _describe(one: Candidate, line: int) -> ReadDigit:
+def _describe(one: Candidate, line: int, *, is_sure: bool) -> ReadDigit:
     probabilities = tuple(map(float, one.probabilities_K[:10]))
-    return ReadDigit(one.digit, one.confidence, one.glyph.box, probabilities, one.image, line)
+    return ReadDigit(
+        one.digit, one.confidence, one.glyph.box, probabilities, one.image, line, is_sure
+    )
 
 
 def _list_views(pixels_HWC: Pixels, ink: Ink) -> Iterator[tuple[Scene, bool]]:
