@@ -20,7 +20,7 @@ from tenfold.reading.decoding import Decoded, Pixels, decode_array
 
 NUM_DIGITS = 100
 TWO_LINES = "721\n067"
-DOUBT = r"the \d( \(digit \d+\))? might be (a \d|no digit)"
+DOUBT = r"the \d( \((line \d+, )?digit \d+\))? might be (a \d|no digit)"
 MESSAGES = re.compile(
     rf"{DOUBT}(; {DOUBT})*|\d+ of \d+ digits are doubtful"
     "|some of what is written does not look like digits"
@@ -247,6 +247,22 @@ def test_a_status_says_what_the_digits_are_worth(
             for digit, place in re.findall(r"the (\d) \(digit (\d+)\)", reading.message):
                 assert reading.digits[int(place) - 1].digit == int(digit)
     assert 2 < num_uncertain < 60
+
+
+def test_a_doubtful_digit_is_counted_in_its_line(
+    reader: tenfold.Reader, test_images: LabelledImages
+) -> None:
+    num_doubtful = 0
+    for first in range(0, 240, 4):
+        glyphs = [enlarge(image_HW, 2) for image_HW in test_images.images_NHW[first : first + 4]]
+        page_HW, _ = lay_out([glyphs[:2], glyphs[2:]], gap=20, margin=20)
+        reading = reader.read(paint(page_HW))
+        message = reading.message or ""
+        assert "(digit " not in message
+        for digit, line, place in re.findall(r"the (\d) \(line (\d), digit (\d)\)", message):
+            assert reading.text.split("\n")[int(line) - 1][int(place) - 1] == digit
+            num_doubtful += line == "2"
+    assert num_doubtful > 0
 
 
 def test_what_is_read_is_right(reader: tenfold.Reader, test_images: LabelledImages) -> None:

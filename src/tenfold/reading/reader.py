@@ -261,12 +261,16 @@ def _explain_doubt(digits: list[ReadDigit], doubtful: list[ReadDigit]) -> str:
     """Which digits are doubtful and what else they might be."""
     if len(digits) > 1 and len(doubtful) > 3:
         return f"{len(doubtful)} of {len(digits)} digits are doubtful"
+    has_lines = digits[-1].line > 0
     parts = []
     for one in doubtful:
         second = sorted(range(10), key=lambda digit: -one.probabilities[digit])[1]
         none = 1 - sum(one.probabilities)
         other = f"a {second}" if one.probabilities[second] >= none else "no digit"
-        place = f" (digit {digits.index(one) + 1})" if len(digits) > 1 else ""
+        number = [digit for digit in digits if digit.line == one.line].index(one) + 1
+        place = f" (digit {number})" if len(digits) > 1 else ""
+        if has_lines:
+            place = f" (line {one.line + 1}, digit {number})"
         parts.append(f"the {one.digit}{place} might be {other}")
     return "; ".join(parts)
 
