@@ -100,6 +100,17 @@ def test_what_is_not_certain_is_noted(
     assert capsys.readouterr().out == f"{path}: {reading.text} (uncertain: {reading.message})\n"
 
 
+def test_marks_that_are_no_digits_are_noted(folder: Path, capsys: Capture) -> None:
+    with Image.open("scans/a.png") as image:
+        page_HW = np.full((140, 220), 240, np.uint8)
+        digit_HW = np.asarray(image).repeat(3, axis=0).repeat(3, axis=1)
+        page_HW[30:114, 20:104] = page_HW[30:114, 120:204] = np.minimum(240, digit_HW)
+        page_HW[94:104, 108:118] = 40
+    Image.fromarray(page_HW).save("dot.png")
+    assert main(["read", "dot.png"]) == 0
+    assert capsys.readouterr().out == "dot.png: 77 (marks that are no digits were left out)\n"
+
+
 def test_letters_are_not_digits(folder: Path, capsys: Capture) -> None:
     page_HW = np.full((120, 120), 255, np.uint8)
     page_HW[20:100, 55:65] = page_HW[55:65, 20:100] = 0  # a plus

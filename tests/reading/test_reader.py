@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from pages import BLACK, INK, PAPER, WHITE, Colour, Map, enlarge, lay_out, paint
+from pages import BLACK, INK, PAPER, WHITE, Colour, Map, cut, enlarge, lay_out, paint
 from PIL import Image
 
 import tenfold
@@ -56,8 +56,9 @@ def test_digits_of_mnist_are_read_as_they_are(
 ) -> None:
     readings = [reader.read(one, single=single) for one in test_images.images_NHW[:300]]
     assert share_right(readings, test_images) > 0.98
-    certain = [one.text for one in readings if one.status == Status.READ]
+    certain = [one for one in readings if one.status == Status.READ]
     assert len(certain) > 240
+    assert all(one.message is None for one in certain)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +264,68 @@ def test_a_doubtful_digit_is_counted_in_its_line(
             assert reading.text.split("\n")[int(line) - 1][int(place) - 1] == digit
             num_doubtful += line == "2"
     assert num_doubtful > 0
+
+
+def draw_mark(width: int, height: int, above: int) -> Map:
+    """A filled box, so many pixels above what a line of 70 pixels stands on."""
+    mark_HW = np.zeros((70, width), np.float32)
+    mark_HW[70 - above - height : 70 - above] = 1
+    return mark_HW
+
+
+DOT, DASH, SPECK = draw_mark(10, 10, 0), draw_mark(24, 7, 30), draw_mark(3, 3, 5)
+LEFT_OUT = "marks that are no digits were left out"
+
+
+def write_row(images: LabelledImages, marks: list[Map | None]) -> Pixels:
+    """7, 2, 1 and 0, and before each of them, and behind the last, a mark."""
+    line_HW = [np.zeros((70, 40), np.float32)]
+    for number, mark_HW in enumerate(marks):
+        line_HW += [] if mark_HW is None else [mark_HW, np.zeros((70, 14), np.float32)]
+        if number < 4:
+            glyph_HW = cut(enlarge(images.images_NHW[number], 3))
+            above = ((70 - len(glyph_HW), 0), (0, 14))
+            line_HW.append(np.pad(glyph_HW, above))
+    row_HW = np.concatenate([*line_HW, np.zeros((70, 26), np.float32)], axis=1)
+    return paint(np.pad(row_HW, ((40, 40), (0, 0))))
+
+
+@pytest.mark.parametrize(
+    ("marks", "message"),
+    [
+        ([None] * 5, None),
+        ([None, None, DOT, None, None], LEFT_OUT),
+        ([None, None, DASH, None, None], LEFT_OUT),
+        ([DASH, None, None, None, None], LEFT_OUT),
+        ([None, None, None, None, DOT], LEFT_OUT),
+        ([SPECK, None, SPECK, None, SPECK], None),
+    ],
+    ids=["plain", "dot", "dash", "sign", "stop", "specks"],
+)
+def test_marks_that_are_left_out_are_told(
+    reader: tenfold.Reader,
+    test_images: LabelledImages,
+    marks: list[Map | None],
+    message: str | None,
+) -> None:
+    reading = reader.read(write_row(test_images, marks))
+    assert (reading.status, reading.text) == (Status.READ, "7210")
+    assert reading.message == message
+
+
+@pytest.mark.parametrize("is_sign", [True, False])
+def test_a_sign_beside_a_single_digit_is_no_part_of_it(
+    reader: tenfold.Reader, test_images: LabelledImages, is_sign: bool
+) -> None:
+    glyph_HW = cut(enlarge(test_images.images_NHW[1], 3))
+    mark_HW = (DASH if is_sign else DOT)[-len(glyph_HW) :]
+    gap_HW: Map = np.zeros((len(glyph_HW), 8), np.float32)
+    parts = [mark_HW, gap_HW, glyph_HW] if is_sign else [glyph_HW, gap_HW, mark_HW]
+    row_HW = np.pad(np.concatenate(parts, axis=1), 40)
+    reading = reader.read(paint(row_HW))
+    assert (reading.status, reading.text, reading.message) == (Status.READ, "2", LEFT_OUT)
+    left, _, right, _ = reading.digits[0].box
+    assert right - left == pytest.approx(glyph_HW.shape[1], abs=4)
 
 
 def test_what_is_read_is_right(reader: tenfold.Reader, test_images: LabelledImages) -> None:

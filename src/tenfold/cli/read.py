@@ -132,7 +132,9 @@ def _write_csv(stream: TextIO, name: str, reading: "Reading") -> None:
 
 def _write_text(stream: TextIO, name: str, reading: "Reading") -> None:
     status = str(reading.status).replace("_", " ")
-    note = "" if reading.status == "read" else f"({status}: {reading.message})"
+    note = f"({status}: {reading.message})"
+    if reading.status == "read":
+        note = f"({reading.message})" if reading.message else ""
     lines = reading.text.split("\n")
     if len(lines) > 1:  # a sheet of digits looks like one
         stream.write(f"{name}: {note}".rstrip() + "\n" + "".join(f"  {line}\n" for line in lines))

@@ -6,6 +6,7 @@ line by line, with boxes and confidences, and whether to rely on them.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ CUT_SURE = 0.98  # what is cut out of a larger mark is read only if it is so cle
 MOSTLY = 0.6  # of the tall marks are digits where the others may be digits too
 BLOT_DIGIT = 0.05  # how much of its probabilities a filled spot keeps
 NOTHING = "nothing stands out from the paper"
+OTHERS = "marks that are no digits were left out"
 
 
 class Reader:
@@ -107,14 +109,16 @@ class Reader:
             return Reading(Status.BLANK, message=NOTHING)
         if single:
             one = self._find_single(decoded.pixels_HWC, ink)
-            lines = [[agree_on_digit(one, lambda: self.lines)]] if one else []
+            reading = self._judge([[agree_on_digit(one, lambda: self.lines)]] if one else [])
         else:
-            found = self._find_lines(decoded.pixels_HWC, ink)
-            if found is None:
+            pieces = Scene(ink, find_marks(ink)).find_lines()
+            if sum(map(len, pieces)) > MAX_PIECES:
                 message = f"expected digits, found more than {MAX_PIECES} marks"
                 return Reading(Status.NOT_DIGITS, message=message)
-            lines = found
-        return _scale(self._judge(lines), decoded.reduction)
+            reading = self._judge(self._find_lines(decoded.pixels_HWC, ink, pieces))
+            if reading.status == Status.READ and _has_others(pieces, reading.digits):
+                reading = replace(reading, message=OTHERS)
+        return _scale(reading, decoded.reduction)
 
     def find_single(self, decoded: Decoded) -> Candidate | None:
         """The one digit of an image that has one, and what the network says; None without ink."""
@@ -138,18 +142,13 @@ class Reader:
                 break
         return best
 
-    def _find_lines(self, pixels_HWC: Pixels, ink: Ink) -> list[list[Candidate]] | None:
-        """The digits of the image, line by line, or the one digit that all its marks make.
-
-        None if there are too many marks.
-        """
-        pieces = Scene(ink, find_marks(ink)).find_lines()
-        num_pieces = sum(map(len, pieces))
-        if num_pieces > MAX_PIECES:
-            return None
+    def _find_lines(
+        self, pixels_HWC: Pixels, ink: Ink, pieces: list[list[Glyph]]
+    ) -> list[list[Candidate]]:
+        """The digits of the image, line by line, or the one digit that all its marks make."""
         usual = _find_usual_height([piece for line in pieces for piece in line])
         lines = [choose_digits(line, usual, self._classify) for line in pieces]
-        single = self._find_instead(pixels_HWC, ink, lines, usual, num_pieces)
+        single = self._find_instead(pixels_HWC, ink, lines, usual, sum(map(len, pieces)))
         if single is not None:
             return [[agree_on_digit(single, lambda: self.lines)]]
         if len(lines) > MAX_LINES:
@@ -176,6 +175,12 @@ class Reader:
             return None
         if _measure_outside(single, found) > OUTSIDE_SINGLE:
             return None
+        bodies = [one for one in found if self._may_be_digit(one, usual)]
+        if len(bodies) == 1 and bodies[0].digit == single.digit and bodies[0].confidence >= CLEAR:
+            # A sign or a dot beside a clear digit is no part of it; a loose stroke of it may be.
+            others = [one.glyph for one in found if one is not bodies[0]]
+            if others and all(_lies_beside(other, bodies[0].glyph) for other in others):
+                return None
         apart = sum(one.score(usual) - CUT_COST * one.glyph.is_cut for one in found)
         apart -= APART_COST * (len(found) - 1)
         return None if found and apart >= single.evidence else single
@@ -186,9 +191,13 @@ class Reader:
         """The digits of a line, which its glyphs and the line as a whole have a say in."""
         if len(pieces) == 1 and pieces[0].width < WIDEST_DIGIT * usual:
             return [agree_on_digit(one, lambda: self.lines) for one in apart]
-        read = self.classifier.thresholds.read
-        digits = [one for one in apart if one.glyph.height >= LOW * usual or one.confidence >= read]
+        digits = [one for one in apart if self._may_be_digit(one, usual)]
         return agree_on_line(pieces, digits, self.lines, self._classify) if digits else apart
+
+    def _may_be_digit(self, one: Candidate, usual: float) -> bool:
+        """Whether it is no dot or dash: as high as digits, or a clear digit."""
+        is_low = one.glyph.height < LOW * usual
+        return not is_low or one.confidence >= self.classifier.thresholds.read
 
     def _classify(self, glyphs: Sequence[Glyph]) -> list[Candidate]:
         if not glyphs:
@@ -257,6 +266,21 @@ class Reader:
         return Reading(Status.READ, tuple(digits))
 
 
+def _has_others(pieces: list[list[Glyph]], digits: Sequence[ReadDigit]) -> bool:
+    """Whether a piece is no part of a digit: a sign, a dot, a dash; specks are no pieces.
+
+    A piece may be a part of a digit, or all of some digits that touch.
+    """
+    left, top, right, bottom = np.array([digit.box for digit in digits]).T
+    for piece in chain.from_iterable(pieces):
+        widths = np.minimum(right, piece.box[2]) - np.maximum(left, piece.box[0])
+        heights = np.minimum(bottom, piece.box[3]) - np.maximum(top, piece.box[1])
+        shared = np.maximum(widths, 0) @ np.maximum(heights, 0)
+        if shared < 0.5 * piece.width * piece.height:
+            return True
+    return False
+
+
 def _explain_doubt(digits: list[ReadDigit], doubtful: list[ReadDigit]) -> str:
     """Which digits are doubtful and what else they might be."""
     if len(digits) > 1 and len(doubtful) > 3:
@@ -309,6 +333,11 @@ def _measure_outside(single: Candidate, found: list[Candidate]) -> float:
         total += float(strength_HW.sum())
         outside += float(strength_HW.sum() - inside_HW.sum())
     return outside / max(total, 1e-6)
+
+
+def _lies_beside(one: Glyph, other: Glyph) -> bool:
+    """Whether there is room between two glyphs, left or right."""
+    return one.box[2] < other.box[0] or other.box[2] < one.box[0]
 
 
 def _find_usual_height(glyphs: list[Glyph]) -> float:
