@@ -10,6 +10,7 @@ Array names carry their axes: H rows, W columns, C colours (red, green, blue).
 
 import io
 import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -82,7 +83,10 @@ def decode(data: bytes) -> Decoded:
     if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
         formats = _register_heif()
     try:
-        image = Image.open(io.BytesIO(data), formats=formats)
+        with warnings.catch_warnings():
+            # Of many pixels; how many are too many follows from the format, at once.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError as error:
         raise ImageError(
             "expected an image (PNG, JPEG, WebP, BMP, TIFF, GIF, PGM, PPM or HEIC), found none"
