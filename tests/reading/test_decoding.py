@@ -199,6 +199,18 @@ def test_too_many_pixels(
         decode(data)
 
 
+def test_too_little_memory_is_told_of_the_image(
+    picture: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    data = encode(picture, format="PNG")
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(ImageError, match="expected memory enough for 168 x 56 pixels, found too"):
+        decode(data)
+
+
 def test_too_many_pixels_cost_nothing() -> None:
     header = b"P5 60000 60000 255\n"
     with pytest.raises(ImageError, match="expected"):

@@ -135,8 +135,12 @@ def decode_image(image: Image.Image) -> Decoded:
         image.load()
         orientation = _find_orientation(image)
         pixels_HWC = _to_rgb(image)
-    except (ImageError, MemoryError):
+    except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageError(
+            f"expected memory enough for {width} x {height} pixels, found too little"
+        ) from error
     except Exception as error:
         raise _describe_damage(error) from error
     reduction = max(width, height) / max(pixels_HWC.shape[:2])
