@@ -294,13 +294,7 @@ def test_the_files_that_lie_would_be_images_if_they_did_not() -> None:
     "mode",
     [
         *("1", "L", "P", "PA", "LA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"),
-        *("I", "F", "I;16"),
-        pytest.param(
-            "La",
-            marks=pytest.mark.xfail(
-                strict=True, raises=ImageError, reason="Pillow converts La to nothing but LA"
-            ),
-        ),
+        *("I", "F", "I;16", "La"),
     ],
 )
 def test_images_of_every_mode_are_read(mode: str, page: npt.NDArray[np.uint8]) -> None:

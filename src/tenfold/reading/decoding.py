@@ -208,7 +208,9 @@ def _to_rgb(image: Image.Image) -> Pixels:
         image = image.convert("L")
     if image.mode.startswith("I") or image.mode == "F":
         image = Image.fromarray(_scale_deep(np.asarray(image)))
-    if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
+    if image.mode == "La":  # which Pillow converts to nothing else
+        image = image.convert("LA")
+    if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         # A conversion to the same mode would be a copy.
         return _put_on_paper(_reduce(image if image.mode == "RGBA" else image.convert("RGBA")))
     if image.mode not in ("L", "RGB"):
