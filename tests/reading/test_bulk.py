@@ -1,6 +1,7 @@
 """Many files: which they are, and their readings in order, whoever reads them."""
 
 import itertools
+import multiprocessing
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image
 
 import tenfold
 from tenfold.data.mnist import LabelledImages
-from tenfold.errors import ModelError
+from tenfold.errors import ModelError, ReadingError
 from tenfold.reading.answers import Status
 from tenfold.reading.bulk import FEWEST_FOR_PROCESSES, count_cores, list_files, read_files
 
@@ -77,6 +78,43 @@ def test_a_link_to_a_folder_above_does_not_lead_in_circles(tmp_path: Path) -> No
     assert list(list_files([tmp_path])) == [tmp_path / "1.png"]
 
 
+def test_what_results_go_to_is_left_out(tmp_path: Path) -> None:
+    for name in ("scans/1.png", "scans/boxes/1.png", "scans/more/out", "scans/more/boxes/2.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "scans/link").symlink_to(tmp_path / "scans/boxes")
+    (tmp_path / "other").symlink_to(tmp_path / "scans")
+    outputs = [tmp_path / "other/boxes", tmp_path / "scans/more/../more/out", tmp_path / "none"]
+    skipped: list[Path] = []
+    found = list(list_files([tmp_path / "scans"], leave_out=outputs, skip=skipped.append))
+    assert found == [tmp_path / "scans/1.png", tmp_path / "scans/more/boxes/2.png"]
+    assert skipped == []
+
+
+def test_files_of_other_kinds_are_left_out_of_folders_and_told(tmp_path: Path) -> None:
+    names = ["a.PNG", "b", "c.TXT", "d.tar.json", "e.jsonl.png", "Thumbs.db", "txt"]
+    for name in names:
+        (tmp_path / name).touch()
+    skipped: list[Path] = []
+    found = [path.name for path in list_files([tmp_path], skip=skipped.append)]
+    assert found == ["a.PNG", "b", "e.jsonl.png", "txt"]
+    assert [path.name for path in skipped] == ["Thumbs.db", "c.TXT", "d.tar.json"]
+    assert list(list_files([tmp_path / "c.TXT"])) == [tmp_path / "c.TXT"]  # unless it is named
+
+
+def test_what_is_no_file_is_left_out_of_folders(tmp_path: Path) -> None:
+    """A pipe that nobody writes to would never be read to its end."""
+    (tmp_path / "1.png").touch()
+    os.mkfifo(tmp_path / "2.png")
+    (tmp_path / "3.png").symlink_to(tmp_path / "2.png")
+    (tmp_path / "4.png").symlink_to(tmp_path / "4.png")  # to itself: reading it says so
+    skipped: list[Path] = []
+    found = list(list_files([tmp_path], skip=skipped.append))
+    assert found == [tmp_path / "1.png", tmp_path / "4.png"]
+    assert skipped == [tmp_path / "2.png", tmp_path / "3.png"]
+    assert list(list_files([tmp_path / "2.png"])) == [tmp_path / "2.png"]
+
+
 def test_a_name_that_no_file_can_have_comes_as_it_is() -> None:
     path = Path(300 * "x")
     assert list(list_files([path])) == [path]
@@ -131,6 +169,15 @@ def test_files_are_taken_as_they_are_needed(folder: Path) -> None:
     names = [file for file, _ in itertools.islice(readings, 400)]
     assert names == taken[:400]
     assert len(taken) < 1200
+
+
+def test_a_process_that_is_ended_from_outside_is_told(folder: Path) -> None:
+    readings = read_files(10 * sorted(folder.iterdir()), processes=2)
+    next(readings)
+    for process in multiprocessing.active_children():
+        process.kill()
+    with pytest.raises(ReadingError, match="found one that was ended from outside"):
+        list(readings)
 
 
 def test_one_process_reads_as_many(folder: Path) -> None:

@@ -113,7 +113,7 @@ def _list_inputs(arguments: tuple[str, ...], out: Path | None) -> "Iterator[tupl
         if argument == STANDARD_INPUT:
             yield "-", read_bytes(sys.stdin.buffer)
         else:
-            for path in list_files([Path(argument)], leave_out=out):
+            for path in list_files([Path(argument)], leave_out=[out] if out else []):
                 yield str(path), path
 
 

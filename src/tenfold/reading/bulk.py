@@ -7,10 +7,12 @@ import itertools
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from tenfold.errors import ReadingError
 from tenfold.reading.answers import Reading
 from tenfold.reading.reader import Reader
 
@@ -18,22 +20,36 @@ from tenfold.reading.reader import Reader
 FEWEST_FOR_PROCESSES = 300
 CHUNK_FILES = 32
 CHUNKS_AHEAD = 4  # of each process
+# What lies beside images and is none; formats are told by content, so any other name may be one.
+OTHER_SUFFIXES = {
+    *(".txt", ".csv", ".json", ".jsonl", ".md", ".html", ".xml", ".pdf"),
+    *(".db", ".ini", ".py", ".log", ".sha256"),
+}
 
 File = Path | bytes
 
 _reader: Reader | None = None  # a worker's own
 
 
-def list_files(arguments: Iterable[Path], *, leave_out: Path | None = None) -> Iterator[Path]:
+def list_files(
+    arguments: Iterable[Path],
+    *,
+    leave_out: Collection[Path] = (),
+    skip: Callable[[Path], object] = lambda _: None,
+) -> Iterator[Path]:
     """The files that paths name: of a folder all that lie below it, sorted by name.
 
-    Names that begin with a dot are left out, for they are what file browsers leave behind, and so
-    is `leave_out`, the file that results go to. A path where nothing is comes as it is, and reading
-    it says so. A link to a folder above is not followed.
+    Of what lies in a folder, these are left out: names that begin with a dot, for they are what
+    file browsers leave behind; `leave_out`, the files and folders that results go to; and, told
+    to `skip`, what has a name of another kind of file, or is no file at all, as a named pipe is.
+
+    A path where nothing is comes as it is, and reading it says so. A link to a folder above is not
+    followed.
     """
+    outputs = {os.path.realpath(path) for path in leave_out}
     for path in arguments:
         if _is_folder(path):
-            yield from _walk(path, (), leave_out)
+            yield from _walk(path, (), outputs, skip)
         else:
             yield path
 
@@ -45,28 +61,44 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _walk(folder: Path, above: tuple[str, ...], leave_out: Path | None) -> Iterator[Path]:
+def _walk(
+    folder: Path,
+    above: tuple[str, ...],
+    outputs: Collection[str],
+    skip: Callable[[Path], object],
+) -> Iterator[Path]:
     real = os.path.realpath(folder)
     if real in above:
         return
     try:
         with os.scandir(folder) as entries:
             found = sorted(
-                (one.name, one.is_dir()) for one in entries if not one.name.startswith(".")
+                (one.name, *_classify(one)) for one in entries if not one.name.startswith(".")
             )
     except OSError:  # a folder that may not be listed: reading it says so
         yield folder
         return
-    for name, is_folder in found:
+    for name, is_folder, is_file, is_link in found:
         path = folder / name
+        if outputs and (os.path.realpath(path) if is_link else str(Path(real, name))) in outputs:
+            continue
         if is_folder:
-            yield from _walk(path, (*above, real), leave_out)
-        elif leave_out is None or not _is_same(path, leave_out):
+            yield from _walk(path, (*above, real), outputs, skip)
+        elif is_file and path.suffix.lower() not in OTHER_SUFFIXES:
             yield path
+        else:
+            skip(path)
 
 
-def _is_same(path: Path, other: Path) -> bool:
-    return path.name == other.name and os.path.realpath(path) == os.path.realpath(other)
+def _classify(entry: os.DirEntry[str]) -> tuple[bool, bool, bool]:
+    """Whether it is a folder, a file that may be read, a link; as links are, if they lead there."""
+    is_link = entry.is_symlink()
+    try:
+        # Of a link that leads nowhere reading says so.
+        is_file = entry.is_file() or (is_link and not Path(entry.path).exists())
+        return entry.is_dir(), is_file, is_link
+    except OSError:  # a link in circles, or to where nobody may look
+        return False, True, is_link
 
 
 def read_files(
@@ -81,7 +113,8 @@ def read_files(
 
     A file is a path, or its bytes. One that cannot be read gives a reading with status error.
 
-    Raises ModelError for a model that cannot be used.
+    Raises ModelError for a model that cannot be used, and ReadingError if a process is ended from
+    outside.
     """
     processes = processes or count_cores()
     files = iter(files)
@@ -115,6 +148,11 @@ def _read_in_processes(
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise ReadingError(
+            "expected processes that read on, found one that was ended from outside, as happens "
+            "where there is too little memory; try again, with --out to go on where it stopped"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
