@@ -4,6 +4,7 @@ Results go to stdout, progress and notes to stderr. A user's mistake is one line
 Ctrl-C is exit code 130.
 """
 
+import errno
 import io
 import os
 import sys
@@ -27,6 +28,7 @@ from tenfold.fields import describe_bad_value
 from tenfold.recipes import list_fields
 
 EXIT_MISTAKE, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED = 2, 1, 130
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 app = App(
     name="tenfold",
@@ -34,7 +36,7 @@ app = App(
     help_prologue="Example: tenfold read photo.jpg",
     version=tenfold.__version__,
     version_flags=["--version"],
-    help_format="plaintext",
+    help_format="markdown",  # paragraphs as wide as the terminal; plain text keeps its line breaks
     result_action="return_value",
     print_error=False,
     exit_on_error=False,
@@ -65,9 +67,10 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        # To the parser a lone dash looks like an option without a name.
-        given = sys.argv[1:] if arguments is None else arguments
-        tokens = [STANDARD_INPUT if token == "-" else token for token in given]
+        tokens = sys.argv[1:] if arguments is None else arguments
+        if tokens[:1] == [read.__name__]:
+            # To the parser a lone dash looks like an option without a name.
+            tokens = [STANDARD_INPUT if token == "-" else token for token in tokens]
         code = app(tokens, console=Console(), error_console=Console(stderr=True))
         sys.stdout.flush()
     except TenfoldError as error:
@@ -79,12 +82,24 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"tenfold: {message}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read our output has left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return EXIT_BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        _drop_output()
+        where = error.filename or "output"
+        return _report_mistake(f"{where}: expected room to write, found: {error.strerror}")
     return code or 0
 
 
+def _drop_output() -> None:
+    """Let what is not printed yet go nowhere: Python would try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _report_mistake(message: str) -> int:
+    message = message.replace(STANDARD_INPUT, "-")
     print(f"tenfold: {' '.join(message.split())}", file=sys.stderr)
     return EXIT_MISTAKE
 
