@@ -1,13 +1,15 @@
 """`tenfold read`: what it prints and writes, what it refuses, and how it goes on."""
 
 import csv
+import errno
 import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from PIL import Image
 import tenfold
 from tenfold.cli import main
 from tenfold.data.mnist import LabelledImages
-from tenfold.reading.answers import Status
+from tenfold.reading import bulk
+from tenfold.reading.answers import Reading, Status
 
 TENFOLD = [sys.executable, "-m", "tenfold"]
 NO_IMAGE = "expected an image (PNG, JPEG, WebP, BMP, TIFF, GIF, PGM, PPM or HEIC), found none"
@@ -194,11 +197,31 @@ def test_standard_input_is_a_dash(
     assert capsys.readouterr().out == "-: 7\n"
 
 
-def test_a_folder_without_files_has_nothing_to_read(folder: Path, capsys: Capture) -> None:
+def test_a_folder_without_images_is_told(folder: Path, capsys: Capture) -> None:
+    """Before anything is read of what comes before it."""
     (folder / "empty").mkdir()
     (folder / "empty/.hidden.png").touch()
-    assert main(["read", "empty"]) == 0
-    assert capsys.readouterr().out == ""
+    assert main(["read", "scans", "empty"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "tenfold: empty: expected a folder with images, found none\n"
+    shutil.move("notes.txt", "empty/notes.txt")
+    assert main(["read", "empty"]) == 2
+    message = "tenfold: empty: expected a folder with images, found only what is none: 1\n"
+    assert capsys.readouterr().err == message
+
+
+def test_files_in_folders_that_are_no_images_are_counted(folder: Path, capsys: Capture) -> None:
+    shutil.move("notes.txt", "scans/notes.txt")
+    assert main(["read", "scans"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == f"scans/a.png: 7\nscans/more/a.png: 2\nscans/z.png: (blank: {BLANK})\n"
+    assert printed.err == "left out of folders, as no images: 1 file\n"
+    os.mkfifo("scans/pipe.png")
+    assert main(["read", "scans", "scans/notes.txt"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.endswith(f"scans/notes.txt: (error: {NO_IMAGE})\n")
+    assert printed.err == "left out of folders, as no images: 2 files\n"
 
 
 @pytest.mark.parametrize(
@@ -222,6 +245,16 @@ def test_a_folder_without_files_has_nothing_to_read(folder: Path, capsys: Captur
             "scans --csv --out no/o.csv",
             "no/o.csv: expected a file to write to, found: No such file or directory",
         ),
+        (
+            "scans --json --out -",
+            "--out: expected a path, found -, which is standard input",
+        ),
+        ("scans --model -", "--model: expected a path, found -, which is standard input"),
+        (
+            "scans --annotate scans/../scans",
+            "scans: expected another folder for pictures than the one that is read",
+        ),
+        ("scans --annotate boxes --annotate -", "Parameter --annotate specified multiple times."),
         ("scans --jsn", "Unknown option: --jsn."),
         ("scans --no-json", "Unknown option: --no-json."),
     ],
@@ -234,6 +267,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     printed = capsys.readouterr()
     assert printed.err.startswith(f"tenfold: {message}")
     assert printed.err.count("\n") == 1
+    assert "\0" not in printed.err
     assert printed.out == ""
     assert sorted(folder.rglob("*")) == before
 
@@ -243,11 +277,68 @@ def test_a_folder_for_pictures_that_is_a_file_is_told(
     folder: Path, capsys: Capture, flag: str
 ) -> None:
     assert main(["read", "scans/a.png", "--single", flag, "notes.txt"]) == 2
-    assert capsys.readouterr().err == (
-        "tenfold: notes.txt: expected a folder to write pictures to, found: "
-        f"{'File exists' if flag == '--annotate' else 'Not a directory'}\n"
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        "tenfold: notes.txt: expected a folder to write pictures to, found: File exists\n"
     )
     assert Path("notes.txt").read_text() == "no image at all\n"
+
+
+@pytest.mark.parametrize("failing", ["boxes", "way"])
+def test_the_folder_that_pictures_do_not_fit_into_is_named(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    save = Image.Image.save
+
+    def fail(image: Image.Image, path: Path, *rest: Any, **more: Any) -> None:
+        if failing in path.parts:
+            raise OSError  # without a reason, as Pillow's encoders do
+        save(image, path, *rest, **more)
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    command = ["read", "scans/a.png", "--single", "--annotate", "boxes", "--stages", "way"]
+    assert main(command) == 2
+    assert capsys.readouterr().err == (
+        f"tenfold: {failing}: expected a folder to write pictures to, found: OSError\n"
+    )
+
+
+def test_a_file_that_is_read_once_has_a_picture(folder: Path, capsys: Capture) -> None:
+    os.mkfifo("pipe")
+    data = Path("scans/a.png").read_bytes()
+    for _ in range(2):
+        writer = threading.Thread(target=Path("pipe").write_bytes, args=(data,))
+        writer.start()
+        assert main(["read", "pipe", "scans/more", "--annotate", "boxes"]) == 0
+        writer.join()
+        printed = capsys.readouterr()
+        assert printed.out == "pipe: 7\nscans/more/a.png: 2\n"
+        assert printed.err == ""
+    names = ["a-2.png", "a.png", "pipe-2.png", "pipe.png"]
+    assert sorted(path.name for path in Path("boxes").iterdir()) == names
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_file_that_changes_meanwhile_has_no_picture(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, is_gone: bool
+) -> None:
+    def read(files: Iterator[Path], **_: object) -> Iterator[tuple[Path, Reading]]:
+        reader = tenfold.Reader()
+        for path, reading in [(path, reader.read(path)) for path in files]:
+            if path == Path("scans/a.png"):
+                path.unlink()
+                if not is_gone:
+                    shutil.copy("lines.png", path)
+            yield path, reading
+
+    monkeypatch.setattr(bulk, "read_files", read)
+    assert main(["read", "scans", "--annotate", "boxes"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == f"scans/a.png: 7\nscans/more/a.png: 2\nscans/z.png: (blank: {BLANK})\n"
+    why = NO_FILE if is_gone else "expected the file that was read, found another in its place"
+    assert printed.err == f"scans/a.png: no picture: {why}\n"
+    assert sorted(path.name for path in Path("boxes").iterdir()) == ["a.png", "z.png"]
 
 
 @pytest.mark.parametrize("format", ["--json", "--csv"])
@@ -388,9 +479,80 @@ def test_a_name_that_is_not_utf_8_can_be_written_as_csv(folder: Path) -> None:
     assert main(["read", "names", "--csv", "--out", "out"]) == 0
 
 
-def test_the_output_is_not_read(folder: Path) -> None:
-    assert main(["read", "scans", "--json", "--out", "scans/out.jsonl"]) == 0
-    assert len(read_lines(Path("scans/out.jsonl").read_text())) == 3
+def test_the_output_is_not_read(folder: Path, capsys: Capture) -> None:
+    outputs = ["--out", "scans/out", "--annotate", "scans/boxes", "--stages", "scans/more/way"]
+    for _ in range(2):
+        assert main(["read", "scans", "--single", "--json", *outputs]) == 0
+        assert len(read_lines(Path("scans/out").read_text())) == 3
+        Path("scans/out").unlink()
+    assert capsys.readouterr().err == ""
+    assert len(list(Path("scans/boxes").iterdir())) == 6
+
+
+@pytest.mark.parametrize("format", ["--json", "--csv"])
+def test_errors_of_an_earlier_call_count(folder: Path, capsys: Capture, format: str) -> None:
+    command = ["read", "notes.txt", "scans", format, "--out", "out"]
+    assert main(command) == 1
+    whole = Path("out").read_text()
+    lines = whole.splitlines(keepends=True)
+    Path("out").write_text("".join(lines[:-1]))
+    assert main(command) == 1
+    assert capsys.readouterr().err == "out has 3 readings; going on after them\n"
+    assert Path("out").read_text() == whole
+
+
+def test_an_output_that_is_complete_is_told(folder: Path, capsys: Capture) -> None:
+    for files, code in ((["scans"], 0), (["scans", "notes.txt"], 1)):
+        command = ["read", *files, "--json", "--out", f"out-{code}"]
+        assert main(command) == code
+        assert main(command) == code
+        assert capsys.readouterr().err == (
+            f"out-{code} is complete already; delete it to read everything again\n"
+        )
+
+
+def run_with_a_full_disk(command: list[str], out: str) -> subprocess.CompletedProcess[str]:
+    """Run a command here with a disk of 16 kB, mounted for it alone, at disk/."""
+    Path("disk").mkdir()
+    script = f'mount -t tmpfs -o size=16k tmpfs disk || exit {errno.EPERM + 100}\nexec "$@" {out}\n'
+    return subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", *TENFOLD, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_full_disk_is_one_line(folder: Path) -> None:
+    done = run_with_a_full_disk(["read", *(60 * ["lines.png"]), "--json"], "--out disk/out")
+    if done.returncode == errno.EPERM + 100 or done.stderr.startswith("unshare:"):
+        pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
+    assert done.returncode == 2
+    message = "expected room to write, found: No space left on device"
+    assert done.stderr == f"tenfold: disk/out: {message}\n"
+
+
+@pytest.mark.parametrize("command", ["read scans", "read scans --json", "recipes --json"])
+def test_a_full_standard_output_is_one_line(folder: Path, command: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*TENFOLD, *command.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    message = "output: expected room to write, found: No space left on device"
+    assert (done.returncode, done.stderr) == (2, f"tenfold: {message}\n")
+
+
+def test_a_standard_input_that_is_closed_is_told(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["read", "-"]) == 2
+    message = "tenfold: -: expected an image on standard input, found it closed\n"
+    assert capsys.readouterr().err == message
 
 
 def test_a_name_that_is_too_long_is_told(folder: Path) -> None:
@@ -438,7 +600,14 @@ def test_pictures_of_standard_input_have_a_name(
 
 def test_help_begins_with_an_example(capsys: Capture) -> None:
     assert main(["read", "--help"]) == 0
-    assert capsys.readouterr().out.startswith("Example: tenfold read ")
+    printed = capsys.readouterr().out
+    assert printed.startswith("Example: tenfold read ")
+    assert "Print a JSON object for each file, one a line." in printed
+    # Paragraphs are as wide as the terminal, not as the source.
+    assert "The exit code is 1 if a file was no image that can be read." in " ".join(
+        printed.split()
+    )
+    assert all(len(line.strip()) > 15 for line in printed.split("╭")[0].splitlines() if line)
 
 
 def test_a_reader_of_the_output_that_leaves_is_no_error(folder: Path) -> None:

@@ -2,17 +2,20 @@
 
 import csv as csv_format
 import io
+import itertools
 import json as json_format
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 from cyclopts import Parameter
 
-from tenfold.cli.output import AsJson
-from tenfold.errors import ReadingError
+from tenfold.errors import ImageError, ReadingError
 
 if TYPE_CHECKING:
     from tenfold.reading.answers import Reading
@@ -22,13 +25,15 @@ STANDARD_INPUT = "\0-"  # what `main` makes of a lone dash; no file has such a n
 JSON_BEGIN = '{"file": "'
 MAX_LINE = 1_000_000  # characters; a sheet of 4,000 digits has a third of them
 CSV_COLUMNS = ("file", "status", "text", "confidence", "message")
+# What a file may be that only this process can open, and once.
+OWN_FILES = ("/dev/stdin", "/dev/fd/", "/proc/")
 Flag = Annotated[bool, Parameter(negative=())]
 
 
 def read(
     *files: str,
     single: Flag = False,
-    json: AsJson = False,
+    json: Flag = False,
     csv: Flag = False,
     out: Path | None = None,
     annotate: Path | None = None,
@@ -38,8 +43,9 @@ def read(
 ) -> int:
     """Read handwritten digits from images: photos, scans, drawings.
 
-    Prints for each file what is written on it, or why that is not certain. The exit code is 1 if
-    a file was no image that can be read.
+    Prints for each file what is written on it, or why that is not certain. Only digits are read:
+    points, commas and signs are left out. The exit code is 1 if a file was no image that can be
+    read.
 
     Parameters
     ----------
@@ -73,73 +79,155 @@ def read(
         raise ReadingError("--out: expected --json or --csv with it, found neither")
     if stages is not None and not single:
         raise ReadingError("--stages: expected --single with it, for it shows the way to one digit")
+    paths = {"out": out, "annotate": annotate, "stages": stages, "model": model, "lines": lines}
+    for name, path in paths.items():
+        if path == Path(STANDARD_INPUT):
+            raise ReadingError(f"--{name}: expected a path, found -, which is standard input")
+    outputs = [path for path in (out, annotate, stages) if path is not None]
+    _check_folders(files, outputs, [path for path in (annotate, stages) if path is not None])
 
     from tenfold.reading.bulk import read_files
 
-    write = _write_json if json else _write_csv if csv else _write_text
+    num_skipped = 0
+
+    def skip(_: Path) -> None:
+        nonlocal num_skipped
+        num_skipped += 1
+
+    format_reading = _format_json if json else _format_csv_line if csv else _format_text
     pictures = _Pictures(annotate, stages, model)
-    num_errors = 0
-    inputs = _list_inputs(files, out)
+    inputs = _list_inputs(files, outputs, skip)
     with ExitStack() as stack:
         stream: TextIO = sys.stdout
-        is_begun = False
+        done = _Done()
         if out is not None:
             stream = stack.enter_context(_open_output(out))
-            is_begun = _skip_done(stream, inputs, out, is_csv=csv)
-        if csv and not is_begun:
-            stream.write(_format_csv(CSV_COLUMNS))
-        names: list[str] = []
+            done = _skip_done(stream, inputs, out, is_csv=csv)
+        num_errors = done.num_errors
+        first = next(inputs, None)
+        if done.num_readings:
+            note = f"{out} has {done.num_readings} readings; going on after them"
+            if first is None:
+                note = f"{out} is complete already; delete it to read everything again"
+            print(note, file=sys.stderr)
+        waiting: Iterator[tuple[str, Any]] = iter(())
+        if first is not None:
+            pictures.make_folders()
+            waiting = itertools.chain([first], inputs)
+
+        def put(text: str) -> None:
+            if out is None:
+                stream.write(text)
+                stream.flush()
+                return
+            with _telling_of(out, "room to write"):
+                stream.write(text)
+                stream.flush()
+
+        if csv and not done.num_lines:
+            put(_format_csv(CSV_COLUMNS))
+        taken: deque[tuple[str, _Stamp | None]] = deque()
 
         def take() -> "Iterator[File]":
-            for name, file in inputs:
-                names.append(name)
+            for name, file in waiting:
+                taken.append((name, pictures.stamp(file)))
                 yield file
 
         for file, reading in read_files(take(), model=model, lines=lines, single=single):
-            name = names.pop(0)
-            write(stream, name, reading)
-            stream.flush()
-            pictures.write(name, file, reading)
+            name, stamp = taken.popleft()
+            put(format_reading(name, reading))
             num_errors += reading.status == "error"
+            num_errors += not pictures.write(name, file, reading, stamp)
+    if num_skipped:
+        noun = "file" if num_skipped == 1 else "files"
+        print(f"left out of folders, as no images: {num_skipped} {noun}", file=sys.stderr)
     return 1 if num_errors else 0
 
 
-def _list_inputs(arguments: tuple[str, ...], out: Path | None) -> "Iterator[tuple[str, File]]":
+def _check_folders(
+    arguments: tuple[str, ...], outputs: list[Path], picture_folders: list[Path]
+) -> None:
+    """Raise ReadingError for a folder that has nothing to read, or that pictures go to."""
+    from tenfold.reading.bulk import list_files
+
+    taken = {os.path.realpath(folder) for folder in picture_folders}
+    for argument in arguments:
+        if argument == STANDARD_INPUT:
+            continue
+        path = Path(argument)
+        if os.path.realpath(path) in taken:
+            raise ReadingError(
+                f"{argument}: expected another folder for pictures than the one that is read"
+            )
+        if next(list_files([path], leave_out=outputs), None):
+            continue
+        skipped: list[Path] = []
+        list(list_files([path], leave_out=outputs, skip=skipped.append))
+        found = f"only what is none: {len(skipped)}" if skipped else "none"
+        raise ReadingError(f"{argument}: expected a folder with images, found {found}")
+
+
+def _list_inputs(
+    arguments: tuple[str, ...], outputs: list[Path], skip: Callable[[Path], object]
+) -> "Iterator[tuple[str, File]]":
     """The name and the file of each input, in order."""
     from tenfold.reading.bulk import list_files
     from tenfold.reading.decoding import read_bytes
 
     for argument in arguments:
         if argument == STANDARD_INPUT:
+            if sys.stdin is None:  # as it is where a shell closed it
+                raise ReadingError("-: expected an image on standard input, found it closed")
             yield "-", read_bytes(sys.stdin.buffer)
+        elif _is_read_once(argument):
+            yield argument, _read_if_possible(Path(argument))
         else:
-            for path in list_files([Path(argument)], leave_out=[out] if out else []):
+            for path in list_files([Path(argument)], leave_out=outputs, skip=skip):
                 yield str(path), path
 
 
-def _write_json(stream: TextIO, name: str, reading: "Reading") -> None:
-    stream.write(json_format.dumps({"file": name, **reading.to_json()}) + "\n")
+def _is_read_once(argument: str) -> bool:
+    """Whether it is a pipe, a device, or a file that no other process finds under this name."""
+    try:
+        path = Path(argument)
+        is_special = path.exists() and not (path.is_file() or path.is_dir())
+    except (OSError, ValueError):  # a name that is too long
+        return False
+    return is_special or argument.startswith(OWN_FILES)
 
 
-def _write_csv(stream: TextIO, name: str, reading: "Reading") -> None:
+def _read_if_possible(path: Path) -> "File":
+    """The bytes of a file; if they cannot be read the path, of which reading says so."""
+    from tenfold.reading.decoding import read_bytes
+
+    try:
+        return read_bytes(path)
+    except ImageError:
+        return path
+
+
+def _format_json(name: str, reading: "Reading") -> str:
+    return json_format.dumps({"file": name, **reading.to_json()}) + "\n"
+
+
+def _format_csv_line(name: str, reading: "Reading") -> str:
     least = min((digit.confidence for digit in reading.digits), default=None)
     confidence = "" if least is None else f"{least:.4f}"
     text = reading.text.replace("\n", " ")
-    stream.write(
-        _format_csv((_flatten(name), str(reading.status), text, confidence, reading.message or ""))
+    return _format_csv(
+        (_flatten(name), str(reading.status), text, confidence, reading.message or "")
     )
 
 
-def _write_text(stream: TextIO, name: str, reading: "Reading") -> None:
+def _format_text(name: str, reading: "Reading") -> str:
     status = str(reading.status).replace("_", " ")
     note = f"({status}: {reading.message})"
     if reading.status == "read":
         note = f"({reading.message})" if reading.message else ""
     lines = reading.text.split("\n")
     if len(lines) > 1:  # a sheet of digits looks like one
-        stream.write(f"{name}: {note}".rstrip() + "\n" + "".join(f"  {line}\n" for line in lines))
-    else:
-        stream.write(" ".join(part for part in (f"{name}:", lines[0], note) if part) + "\n")
+        return f"{name}: {note}".rstrip() + "\n" + "".join(f"  {line}\n" for line in lines)
+    return " ".join(part for part in (f"{name}:", lines[0], note) if part) + "\n"
 
 
 def _flatten(name: str) -> str:
@@ -153,25 +241,47 @@ def _format_csv(values: tuple[Any, ...]) -> str:
     return row.getvalue()
 
 
-def _open_output(path: Path) -> TextIO:
-    """The file for reading what it has and writing more."""
+@contextmanager
+def _telling_of(path: Path, expected: str) -> Iterator[None]:
+    """Make what the system says of a path a mistake that the user can mend."""
     try:
-        path.touch()
-        return path.open("r+", encoding="utf-8", errors="surrogateescape", newline="\n")
+        yield
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ReadingError(f"{path}: expected a file to write to, found: {reason}") from error
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise ReadingError(f"{path}: expected {expected}, found: {reason}") from error
+
+
+@contextmanager
+def _open_output(path: Path) -> Iterator[TextIO]:
+    """The file for reading what it has and writing more."""
+    with _telling_of(path, "a file to write to"):
+        path.touch()
+        stream = path.open("r+", encoding="utf-8", errors="surrogateescape", newline="\n")
+    try:
+        yield stream
+    finally:
+        with _telling_of(path, "room to write"):  # it writes what is left
+            stream.close()
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What an earlier call wrote: lines, and how many of them are readings, and errors."""
+
+    num_lines: int = 0
+    num_readings: int = 0
+    num_errors: int = 0
 
 
 def _skip_done(
     stream: TextIO, inputs: "Iterator[tuple[str, File]]", path: Path, *, is_csv: bool
-) -> bool:
+) -> _Done:
     """Leave out the inputs that the file has already, and a last line without its end.
 
-    Whether it has any line is returned. Raises ReadingError if it was written for other inputs.
+    Raises ReadingError if it was written for other inputs.
     """
     header = _format_csv(CSV_COLUMNS)
-    num_lines = num_bytes = 0
+    num_lines = num_errors = num_bytes = 0
     while line := stream.readline(MAX_LINE):
         is_header = is_csv and num_lines == 0
         begin = header if is_csv else JSON_BEGIN
@@ -183,28 +293,32 @@ def _skip_done(
         num_bytes += len(line.encode("utf-8", errors="surrogateescape"))
         if is_header:
             continue
-        found = _find_name(line, is_csv=is_csv)
+        found, status = _find_name_and_status(line, is_csv=is_csv) or (None, "")
         name, _ = next(inputs, (None, b""))
         if found is None or name is None or found != (_flatten(name) if is_csv else name):
             raise ReadingError(
                 f"{path}: line {num_lines}: expected what was read of {name or 'no more files'}, "
                 f"found {'another file' if found is None else found}. Name another file with --out."
             )
+        num_errors += status == "error"
     stream.seek(num_bytes)
     stream.truncate()
-    num_done = num_lines - (is_csv and num_lines > 0)
-    if num_done > 0:
-        print(f"{path} has {num_done} readings; going on after them", file=sys.stderr)
-    return num_lines > 0
+    return _Done(num_lines, num_lines - (is_csv and num_lines > 0), num_errors)
 
 
-def _find_name(line: str, *, is_csv: bool) -> str | None:
+def _find_name_and_status(line: str, *, is_csv: bool) -> tuple[str, str] | None:
+    """Of which file a line is and what came of it; None if reading did not write the line."""
     try:
         if is_csv:
-            return next(csv_format.reader([line]))[0]
-        return str(json_format.loads(line)["file"])
+            name, status, *_ = next(csv_format.reader([line]))
+            return name, status
+        values = json_format.loads(line)
+        return str(values["file"]), str(values["status"])
     except (ValueError, KeyError, TypeError, IndexError, StopIteration, csv_format.Error):
         return None
+
+
+_Stamp = tuple[int, int, int]  # what changes when a file does
 
 
 class _Pictures:
@@ -213,31 +327,50 @@ class _Pictures:
     def __init__(self, annotated: Path | None, stages: Path | None, model: Path | None) -> None:
         self.annotated, self.stages, self.model = annotated, stages, model
 
-    def write(self, name: str, file: "File", reading: "Reading") -> None:
+    def make_folders(self) -> None:
+        """Make the folders, so that what is wrong with them is known before anything is read."""
+        for folder in filter(None, (self.annotated, self.stages)):
+            with _telling_of(folder, "a folder to write pictures to"):
+                folder.mkdir(parents=True, exist_ok=True)
+
+    def stamp(self, file: "File") -> _Stamp | None:
+        """What tells whether a file is still the one that was read, if a picture needs it again."""
+        if isinstance(file, bytes) or (self.annotated is None and self.stages is None):
+            return None
+        try:
+            state = file.stat()
+        except (OSError, ValueError):
+            return None
+        return state.st_ino, state.st_size, state.st_mtime_ns
+
+    def write(self, name: str, file: "File", reading: "Reading", stamp: _Stamp | None) -> bool:
+        """Write an image's pictures; False, and a line on stderr, if it cannot be read again."""
         if (self.annotated is None and self.stages is None) or reading.status == "error":
-            return
+            return True
         from tenfold.reading.decoding import decode, read_bytes
         from tenfold.reading.pictures import annotate, draw_stages
         from tenfold.reading.reader import Reader
 
-        decoded = decode(read_bytes(file) if isinstance(file, Path) else file)
-        reader = Reader(self.model)
-        stem = "standard-input" if name == "-" else Path(name).stem
         try:
-            if self.annotated is not None:
-                image = annotate(decoded, reading)
-                self.annotated.mkdir(parents=True, exist_ok=True)
+            decoded = decode(read_bytes(file) if isinstance(file, Path) else file)
+            if self.stamp(file) != stamp:
+                raise ImageError("expected the file that was read, found another in its place")
+        except ImageError as error:
+            print(f"{_flatten(name)}: no picture: {error}", file=sys.stderr)
+            return False
+        stem = "standard-input" if name == "-" else Path(name).stem
+        if self.annotated is not None:
+            image = annotate(decoded, reading)
+            with _telling_of(self.annotated, "a folder to write pictures to"):
                 image.save(_find_free(self.annotated, stem, ".png"))
-            if self.stages is not None:
+        if self.stages is not None:
+            pictures = draw_stages(decoded, Reader(self.model))
+            with _telling_of(self.stages, "a folder to write pictures to"):
                 folder = _find_free(self.stages, stem, "")
-                folder.mkdir(parents=True)
-                for stage, picture in draw_stages(decoded, reader).items():
+                folder.mkdir()
+                for stage, picture in pictures.items():
                     picture.save(folder / f"{stage}.png")
-        except OSError as error:
-            where = self.annotated or self.stages
-            raise ReadingError(
-                f"{where}: expected a folder to write pictures to, found: {error.strerror}"
-            ) from error
+        return True
 
 
 def _find_free(folder: Path, stem: str, suffix: str) -> Path:
