@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tenfold.errors import TenfoldError as TenfoldError
     from tenfold.reading.answers import Reading as Reading
+    from tenfold.reading.answers import Status as Status
     from tenfold.reading.reader import Reader as Reader
     from tenfold.recipes import RECIPES as RECIPES
     from tenfold.recipes import Recipe as Recipe
@@ -34,6 +35,7 @@ _HOMES = {
     "Reading": "tenfold.reading.answers",
     "Recipe": "tenfold.recipes",
     "Run": "tenfold.run",
+    "Status": "tenfold.reading.answers",
     "Study": "tenfold.studies.study",
     "TenfoldError": "tenfold.errors",
     "compare": "tenfold.studying",
@@ -50,6 +52,7 @@ __all__ = [
     "Reading",
     "Recipe",
     "Run",
+    "Status",
     "Study",
     "TenfoldError",
     "compare",

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import tenfold
 from tenfold.reading.answers import ReadDigit, Reading, Status
 
 
@@ -71,6 +72,7 @@ def test_statuses_are_words() -> None:
     words = ["read", "uncertain", "blank", "not_digits", "error"]
     assert [str(status) for status in Status] == words
     assert Reading(Status.READ).status == "read"
+    assert tenfold.Status is Status
 
 
 def test_readings_are_equal_when_their_answers_are() -> None:

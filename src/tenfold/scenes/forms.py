@@ -1,7 +1,7 @@
 """What is written in a scene: a digit's form, or something that is no digit, on a sheet.
 
 In: MNIST's training images and a random generator. Out: ink from 0 to 1 on a square sheet, and the
-label. Forms come from MNIST, enlarged; from strokes drawn here; and from handwriting fonts.
+label. Forms come from MNIST, enlarged; from strokes drawn here; and from fonts.
 
 Array names carry their axes: H rows, W columns, N images.
 """
