@@ -7,7 +7,7 @@ from pages import Box, Map, cut, enlarge, lay_out, paint
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.cutting import split
-from tenfold.reading.glyphs import Glyph, Scene, is_blot, measure_gaps, merge
+from tenfold.reading.glyphs import Glyph, Scene, is_blot, measure_gaps, measure_thickness, merge
 from tenfold.reading.ink import find_ink
 from tenfold.reading.marks import find_marks
 
@@ -54,6 +54,21 @@ def test_specks_are_left_out(digit: tuple[Map, Box]) -> None:
     left, top = glyph.box[:2]
     assert not glyph.strength_HW[box[3] - 8 - top, box[0] + 8 - left]  # within the box, no part
     assert [is_near(piece.box, box) for line in scene.find_lines() for piece in line] == [True]
+
+
+def test_a_touch_of_the_pen_is_as_large_as_its_strokes_are_thick() -> None:
+    for thickness in (6, 10, 14):
+        ink_HW = np.zeros((200, 200), np.float32)
+        ink_HW[40:160, 60 : 60 + thickness] = ink_HW[40 : 40 + thickness, 60:120] = 1
+        glyph = find_one(ink_HW)
+        assert measure_thickness(glyph.strength_HW) == pytest.approx(thickness, abs=1.5)
+        for share, num_touches in ((0.6, 0), (1.3, 1), (2, 1)):
+            side = round(share * thickness)
+            dotted_HW = ink_HW.copy()
+            dotted_HW[150 : 150 + side, 140 : 140 + side] = 1
+            touches = see(dotted_HW).find_touches().tolist()
+            assert len(touches) == num_touches
+            assert all(is_near(box, (140, 150, 140 + side, 150 + side)) for box in touches)
 
 
 @pytest.mark.parametrize("edge", [0, 1, 2, 3])
@@ -157,6 +172,7 @@ def test_without_marks_there_are_no_glyphs() -> None:
     scene = see(np.zeros((200, 200), np.float32))
     assert scene.find_single() is None
     assert scene.find_lines() == []
+    assert len(scene.find_touches()) == 0
 
 
 @pytest.mark.parametrize("gap", [2, -3, -8])

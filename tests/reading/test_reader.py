@@ -313,6 +313,20 @@ def test_marks_that_are_left_out_are_told(
     assert reading.message == message
 
 
+@pytest.mark.parametrize(("side", "message"), [(0, None), (2, None), (5, LEFT_OUT)])
+def test_the_dots_of_a_fine_pen_are_told_from_specks(
+    reader: tenfold.Reader, side: int, message: str | None
+) -> None:
+    pixels_HWC = np.full((140, 200, 3), 240, np.uint8)
+    one, seven = [(50, 36), (48, 100)], [(100, 38), (142, 36), (115, 100)]
+    for points in (one, seven):
+        cv2.polylines(pixels_HWC, [np.array(points)], False, INK, 3, cv2.LINE_AA)
+    pixels_HWC[100 - side : 100, 76 : 76 + side] = INK
+    reading = reader.read(pixels_HWC)
+    assert (reading.status, reading.text) == (Status.READ, "17")
+    assert reading.message == message
+
+
 @pytest.mark.parametrize("is_sign", [True, False])
 def test_a_sign_beside_a_single_digit_is_no_part_of_it(
     reader: tenfold.Reader, test_images: LabelledImages, is_sign: bool

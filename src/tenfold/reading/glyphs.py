@@ -30,6 +30,8 @@ LEAST_SHARED = 0.4  # of the lower of two boxes' heights, for them to be in one 
 BLOT_PX = 48  # the longer side of the copy that is looked at
 LEAST_FILLED, MOST_FILLED, SOLID_BLOT, LONGEST_BLOT = 0.5, 0.93, 0.87, 2.4
 SMALLEST_PX = 4  # smaller marks are legible to nobody
+# Of a touch of the pen, at least, in squares as wide as its strokes, and as high as digits.
+LEAST_TOUCH, SMALLEST_DOT = 0.7, 0.003
 BAR_SHARE = 0.15  # of the image's other side, at most
 STRAIGHT_SHARE = 0.12  # of its length: a mark along an axis that is narrower is a piece of a line
 
@@ -171,6 +173,19 @@ class Scene:
         boxes = [*boxes_N4, *(marks.boxes_M4[i] for i in alone)]
         return [[self.cut(groups[i]) for i in line] for line in _sort_into_lines(boxes, usual)]
 
+    def find_touches(self) -> npt.NDArray[np.int64]:
+        """The boxes [N, 4] of low marks as large as a pen leaves when it touches the paper.
+
+        Some are too small to be pieces of lines: a fine pen's dots.
+        """
+        if self.main < 0:
+            return self.marks.boxes_M4[:0]
+        usual, marks = self._find_usual_height(), self.marks
+        thickness = measure_thickness(self.cut([self.main]).strength_HW)
+        least = max(LEAST_TOUCH * thickness**2, SMALLEST_DOT * usual**2)
+        is_touch_M = ~self.on_edge_M & (marks.areas_M >= least) & (self.sizes_M >= SMALLEST_PX)
+        return marks.boxes_M4[is_touch_M & (self.sizes_M < LOWEST_BODY * usual)]
+
     def _find_bars(self) -> npt.NDArray[np.bool_]:
         """Which marks are straight bars from edge to edge: shadows' edges, lines that were left."""
         height, width = self.ink.strength_HW.shape
@@ -189,6 +204,14 @@ class Scene:
         order = np.argsort(heights)
         middle = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
         return float(heights[order][min(int(middle), len(heights) - 1)])
+
+
+def measure_thickness(strength_HW: Map) -> float:
+    """How thick strokes are in pixels: half of their area for each pixel of their outlines."""
+    mask_HW = (strength_HW > 0.5 * strength_HW.max(initial=0.0)).astype(np.uint8)
+    contours, _ = cv2.findContours(mask_HW, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    around = sum(cv2.arcLength(contour, True) for contour in contours)
+    return 2 * float(mask_HW.sum()) / max(1.0, around)
 
 
 def merge(glyphs: Sequence[Glyph]) -> Glyph:

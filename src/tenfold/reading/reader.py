@@ -35,7 +35,7 @@ from tenfold.reading.decoding import (
     read_bytes,
 )
 from tenfold.reading.framing import frame
-from tenfold.reading.glyphs import Glyph, Scene, is_blot
+from tenfold.reading.glyphs import Box, Glyph, Scene, is_blot
 from tenfold.reading.ink import Ink, find_ink
 from tenfold.reading.lines import LineReader, load_lines
 from tenfold.reading.marks import find_marks
@@ -54,6 +54,7 @@ CUT_SURE = 0.98  # what is cut out of a larger mark is read only if it is so cle
 MOSTLY = 0.6  # of the tall marks are digits where the others may be digits too
 BLOT_DIGIT = 0.05  # how much of its probabilities a filled spot keeps
 NOTHING = "nothing stands out from the paper"
+BESIDE = 0.4  # of a digit's height: how far from it a dot may be
 OTHERS = "marks that are no digits were left out"
 
 
@@ -111,12 +112,13 @@ class Reader:
             one = self._find_single(decoded.pixels_HWC, ink)
             reading = self._judge([[agree_on_digit(one, lambda: self.lines)]] if one else [])
         else:
-            pieces = Scene(ink, find_marks(ink)).find_lines()
+            scene = Scene(ink, find_marks(ink))
+            pieces = scene.find_lines()
             if sum(map(len, pieces)) > MAX_PIECES:
                 message = f"expected digits, found more than {MAX_PIECES} marks"
                 return Reading(Status.NOT_DIGITS, message=message)
             reading = self._judge(self._find_lines(decoded.pixels_HWC, ink, pieces))
-            if reading.status == Status.READ and _has_others(pieces, reading.digits):
+            if reading.status == Status.READ and _has_others(scene, pieces, reading.digits):
                 reading = replace(reading, message=OTHERS)
         return _scale(reading, decoded.reduction)
 
@@ -266,19 +268,29 @@ class Reader:
         return Reading(Status.READ, tuple(digits))
 
 
-def _has_others(pieces: list[list[Glyph]], digits: Sequence[ReadDigit]) -> bool:
-    """Whether a piece is no part of a digit: a sign, a dot, a dash; specks are no pieces.
+def _has_others(scene: Scene, pieces: list[list[Glyph]], digits: Sequence[ReadDigit]) -> bool:
+    """Whether a sign, a dot or a dash is no part of a digit. Specks do not count.
 
-    A piece may be a part of a digit, or all of some digits that touch.
+    A piece of a line may be a part of a digit, or all of some digits that touch; what is smaller
+    than pieces counts where a dot may be, beside a digit.
     """
     left, top, right, bottom = np.array([digit.box for digit in digits]).T
-    for piece in chain.from_iterable(pieces):
-        widths = np.minimum(right, piece.box[2]) - np.maximum(left, piece.box[0])
-        heights = np.minimum(bottom, piece.box[3]) - np.maximum(top, piece.box[1])
+
+    def is_left_out(box: Box) -> bool:
+        widths = np.minimum(right, box[2]) - np.maximum(left, box[0])
+        heights = np.minimum(bottom, box[3]) - np.maximum(top, box[1])
         shared = np.maximum(widths, 0) @ np.maximum(heights, 0)
-        if shared < 0.5 * piece.width * piece.height:
-            return True
-    return False
+        return bool(shared < 0.5 * (box[2] - box[0]) * (box[3] - box[1]))
+
+    def is_beside(box: Box) -> bool:
+        gaps = np.maximum(left - box[2], box[0] - right)
+        middle, reach = (box[1] + box[3]) / 2, BESIDE * (bottom - top)
+        return bool(((gaps < reach) & (top <= middle) & (middle <= bottom + reach)).any())
+
+    if any(is_left_out(piece.box) for piece in chain.from_iterable(pieces)):
+        return True
+    touches: list[Box] = list(map(tuple, scene.find_touches().tolist()))
+    return any(is_beside(box) and is_left_out(box) for box in touches)
 
 
 def _explain_doubt(digits: list[ReadDigit], doubtful: list[ReadDigit]) -> str:
