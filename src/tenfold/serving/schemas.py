@@ -30,6 +30,8 @@ class Digit(BaseModel):
     digit: int = Field(ge=0, le=9)
     confidence: float = Field(ge=0, le=1)
     box: list[int] = Field(min_length=4, max_length=4)
+    is_sure: bool = Field(description="Whether this digit may be relied on.")
+    line: int = Field(ge=0, description="The line of digits that it is in.")
 
 
 class Stage(BaseModel):

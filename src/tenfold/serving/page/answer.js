@@ -33,7 +33,7 @@ export function showFailure(error) {
 }
 
 /** A reading with its stages. `size` is that of the image that was sent: width, height. */
-export function showAnswer(answer, size, threshold) {
+export function showAnswer(answer, size) {
   const text = find("text");
   text.textContent = answer.text;
   text.classList.toggle("long", answer.text.length > 9);
@@ -44,8 +44,8 @@ export function showAnswer(answer, size, threshold) {
   status.textContent = STATUS_WORDS[answer.status];
   find("message").textContent = answer.message ? `${answer.message}.` : "";
   const shown = answer.status === "blank" ? [] : answer.digits;
-  drawBoxes(shown, size, threshold);
-  listDigits(answer, shown, threshold);
+  drawBoxes(shown, size);
+  listDigits(answer, shown);
   find("stages").replaceChildren(...answer.stages.map(({ name, picture }) => {
     const image = make("img", { src: picture, alt: "" }); // its caption says it
     image.addEventListener("load", () => image.classList.toggle("small-image", image.naturalWidth < 60));
@@ -56,14 +56,14 @@ export function showAnswer(answer, size, threshold) {
   if (answer.seen.length) choose(answer, 0);
 }
 
-function listDigits(answer, shown, threshold) {
+function listDigits(answer, shown) {
   const group = find("digits");
   group.hidden = shown.length < 2;
   group.replaceChildren(...(group.hidden ? [] : answer.seen.map((_, i) => {
-    const { digit, confidence } = shown[i];
+    const { digit, confidence, is_sure: isSure } = shown[i];
     const label = `digit ${i + 1}: ${digit}, ${percent(confidence)}`;
     const button = make("button", { type: "button", "aria-pressed": "false", "aria-label": label }, String(digit), make("span", { text: percent(confidence) }));
-    button.classList.toggle("doubtful", confidence < threshold);
+    button.classList.toggle("doubtful", !isSure);
     button.addEventListener("click", () => choose(answer, i));
     return button;
   })));
@@ -86,7 +86,7 @@ function choose(answer, number) {
   find("occlusion").src = occlusion;
 }
 
-function drawBoxes(digits, [width, height], threshold) {
+function drawBoxes(digits, [width, height]) {
   const svg = find("boxes");
   const sheet = find("sheet").getBoundingClientRect();
   // As `object-fit: contain` places the image.
@@ -97,11 +97,11 @@ function drawBoxes(digits, [width, height], threshold) {
   svg.style.left = `${50 * (1 - (width * scale) / sheet.width)}%`;
   svg.style.top = `${50 * (1 - (height * scale) / sheet.height)}%`;
   const pad = 6 / scale;
-  svg.replaceChildren(...digits.map(({ box: [left, top, right, bottom], confidence }) => {
+  svg.replaceChildren(...digits.map(({ box: [left, top, right, bottom], is_sure: isSure }) => {
     const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
     const values = { x: left - pad, y: top - pad, width: right - left + 2 * pad, height: bottom - top + 2 * pad };
     for (const [key, value] of Object.entries(values)) rect.setAttribute(key, value);
-    if (confidence < threshold) rect.classList.add("doubtful");
+    if (!isSure) rect.classList.add("doubtful");
     return rect;
   }));
 }

@@ -1,6 +1,6 @@
 // The page: what is drawn or opened goes to the server, what it says is shown.
 
-import { fetchJson, readImage } from "./api.js";
+import { readImage } from "./api.js";
 import { showAnswer, showFailure, showNothing } from "./answer.js";
 import { writeCurl } from "./curl.js";
 import { Drawing } from "./drawing.js";
@@ -13,7 +13,6 @@ const PAUSE_MS = 120; // after a stroke, before it is read: another one may foll
 let sent = null; // { blob, size } of what is shown
 let request = null; // an AbortController
 let timer = 0;
-let threshold = 0.8;
 
 const drawing = new Drawing(canvas, () => {
   clearTimeout(timer);
@@ -21,8 +20,6 @@ const drawing = new Drawing(canvas, () => {
   if (drawing.isEmpty) forget();
   else timer = setTimeout(readDrawing, PAUSE_MS);
 });
-
-fetchJson("/v1/model").then((model) => { threshold = model.reader.read_threshold; }).catch(() => {});
 
 function updateTools() {
   find("undo").disabled = drawing.strokes.length === 0;
@@ -59,7 +56,7 @@ async function read(blob, size) {
   try {
     const answer = await readImage(blob, { single: single.checked, signal: mine.signal });
     if (mine.signal.aborted) return;
-    showAnswer(answer, size, threshold);
+    showAnswer(answer, size);
     find("copy").disabled = false;
   } catch (error) {
     if (!mine.signal.aborted) showFailure(error);
