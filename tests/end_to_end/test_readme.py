@@ -1,5 +1,6 @@
 """The README's commands, run as they stand there."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from servers import serving
 from tenfold.data.mnist import load_part
 
 ROOT = Path(__file__).parents[2]
@@ -19,18 +21,30 @@ COMMANDS = re.findall(r"^    (tenfold [^#\n]+)", README, re.MULTILINE)
 def test_the_readme_has_commands() -> None:
     assert len(COMMANDS) >= 5
     verbs = {command.split()[1] for command in COMMANDS}
-    assert verbs >= {"read", "train", "study", "evaluate", "export", "recipes", "data"}
+    assert verbs >= {"read", "train", "study", "evaluate", "export", "recipes", "data", "serve"}
 
 
 def test_the_readme_commands_run_in_a_row(tmp_path: Path) -> None:
     _draw_images(tmp_path)
     (tmp_path / "studies").symlink_to(ROOT / "studies")  # commands may read the repository's own
     for command in COMMANDS:
+        if command.split()[1] == "serve":
+            continue  # it does not end; see below
         words = [sys.executable, "-m", *shlex.split(command)]
         # A shell's pattern in the README stands for the run that was just made.
         words = [str(next(tmp_path.glob(word), word)) if "*" in word else word for word in words]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def test_the_server_of_the_readme_answers(tmp_path: Path) -> None:
+    _draw_images(tmp_path)
+    [command] = [one for one in COMMANDS if one.split()[1] == "serve"]
+    [call] = re.findall(r"^    (curl .+)$", README, re.MULTILINE)
+    with serving(*command.split()[2:]) as one:
+        words = shlex.split(call.replace("http://127.0.0.1:8000", one.address))
+        answer = subprocess.run(words, cwd=tmp_path, capture_output=True, check=True).stdout
+    assert json.loads(answer)["text"] == "7"
 
 
 def _draw_images(folder: Path) -> None:
@@ -51,7 +65,14 @@ def test_the_readme_python_runs(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/recipes.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/architecture.md",
+    "docs/recipes.md",
+    "docs/reading.md",
+    "docs/serving.md",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)
