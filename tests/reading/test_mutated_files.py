@@ -5,19 +5,17 @@ Each is decoded, or is an ImageError that says so; and reading one never raises 
 
 import io
 import json
-import random
 import struct
 import warnings
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pillow_heif
 import pytest
 from PIL import Image
 
+from mutations import FILES, convert, encode_all, mutate
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ImageError
 from tenfold.reading.answers import Reading, Status
@@ -27,33 +25,6 @@ from tenfold.reading.reader import Reader
 
 MUTATIONS = 30  # of each file
 MANY_MUTATIONS = 400
-# A file of every format, and of every way to keep pixels in it: a mode, and what to save it with.
-FILES: dict[str, tuple[str, dict[str, Any]]] = {
-    "PNG": ("RGB", {"format": "PNG"}),
-    "PNG, bits": ("1", {"format": "PNG"}),
-    "PNG, palette": ("P", {"format": "PNG", "transparency": 3}),
-    "PNG, opacity": ("LA", {"format": "PNG"}),
-    "PNG, deep": ("I;16", {"format": "PNG"}),
-    "JPEG": ("RGB", {"format": "JPEG"}),
-    "JPEG, grey": ("L", {"format": "JPEG", "restart_marker_blocks": 2}),
-    "JPEG, progressive": ("RGB", {"format": "JPEG", "progressive": True}),
-    "JPEG, inks": ("CMYK", {"format": "JPEG"}),
-    "WebP": ("RGB", {"format": "WEBP"}),
-    "WebP, lossless": ("RGBA", {"format": "WEBP", "lossless": True}),
-    "BMP": ("RGB", {"format": "BMP"}),
-    "BMP, bits": ("1", {"format": "BMP"}),
-    "BMP, palette": ("P", {"format": "BMP"}),
-    "TIFF": ("RGB", {"format": "TIFF"}),
-    "TIFF, LZW": ("L", {"format": "TIFF", "compression": "tiff_lzw"}),
-    "TIFF, deflate": ("RGBA", {"format": "TIFF", "compression": "tiff_adobe_deflate"}),
-    "TIFF, JPEG": ("RGB", {"format": "TIFF", "compression": "jpeg"}),
-    "TIFF, fax": ("1", {"format": "TIFF", "compression": "group4"}),
-    "TIFF, floats": ("F", {"format": "TIFF"}),
-    "GIF": ("P", {"format": "GIF"}),
-    "PPM": ("RGB", {"format": "PPM"}),
-    "PGM, deep": ("I;16", {"format": "PPM"}),
-    "HEIC": ("RGB", {"format": "HEIF"}),
-}
 WITHOUT_CHECKSUMS = ("BMP", "PPM", "JPEG", "TIFF", "GIF")
 # Warnings are what libraries say of damage.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -65,53 +36,9 @@ def page(test_images: LabelledImages) -> npt.NDArray[np.uint8]:
     return 255 - np.concatenate(list(test_images.images_NHW[:2]), axis=1)
 
 
-def encode(grey_HW: npt.NDArray[np.uint8], mode: str, **options: Any) -> bytes:
-    """The bytes of a file with a picture in that mode."""
-    image = convert(grey_HW, mode)
-    buffer = io.BytesIO()
-    image.save(buffer, **options)
-    return buffer.getvalue()
-
-
-def convert(grey_HW: npt.NDArray[np.uint8], mode: str) -> Image.Image:
-    if mode == "I;16":
-        return Image.fromarray(grey_HW.astype(np.uint16) * 257)
-    if mode == "I":
-        return Image.fromarray(grey_HW.astype(np.int32) * 257)
-    if mode == "F":
-        return Image.fromarray(grey_HW.astype(np.float32))
-    colours = Image.fromarray(np.stack([grey_HW, grey_HW // 2 + 100, grey_HW], axis=2))
-    for step in {"RGBa": ("RGBA",), "La": ("LA",), "PA": ("P",)}.get(mode, ()):
-        colours = colours.convert(step)
-    return colours.convert(mode)
-
-
 @pytest.fixture(scope="module")
 def files(page: npt.NDArray[np.uint8]) -> dict[str, bytes]:
-    pillow_heif.register_heif_opener()
-    return {name: encode(page, mode, **options) for name, (mode, options) in FILES.items()}
-
-
-def mutate(whole: bytes, seed: str) -> bytes:
-    """The file cut off, with flipped bits, other, lost or additional bytes; most in its head."""
-    source, data = random.Random(seed), bytearray(whole)
-    in_head = source.randrange(min(120, len(data)))
-    anywhere = source.randrange(len(data))
-    match source.randrange(6):
-        case 0:
-            del data[anywhere:]
-        case 1:
-            for _ in range(source.randint(1, 8)):
-                data[source.randrange(len(data))] ^= 1 << source.randrange(8)
-        case 2:
-            data[in_head : in_head + 4] = source.randbytes(4)
-        case 3:
-            del data[anywhere : anywhere + source.randint(1, 20)]
-        case 4:
-            data[anywhere:anywhere] = source.randbytes(source.randint(1, 20))
-        case _:
-            data[in_head] = source.choice([0, 1, 2, 4, 8, 16, 32, 127, 128, 255])
-    return bytes(data)
+    return encode_all(page)
 
 
 def try_to_decode(data: bytes) -> Decoded | str:

@@ -13,9 +13,11 @@ from typing import Any
 import cv2
 import httpx
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from mutations import encode_all, mutate
 from servers import Served, find_code, send_raw, serving, to_png
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.reader import Reader
@@ -237,6 +239,37 @@ def test_a_token_is_asked_for_where_there_is_one(pngs: list[bytes], tmp_path: Pa
         assert "HttpOnly" in session.headers["set-cookie"]
         assert TOKEN not in session.headers["set-cookie"]
         assert client.post("/v1/read", content=pngs[0], headers=PNG).json()["text"] == "7"
+
+
+def send_mutated(client: httpx.Client, two_digits: npt.NDArray[np.uint8], number: int) -> None:
+    """So many damaged files of each kind: each is read or told, and the server goes on."""
+    for name, whole in encode_all(two_digits).items():
+        for seed in range(number):
+            data = mutate(whole, f"{name} {seed} served")
+            answer = client.post("/v1/read", content=data, headers=PNG)
+            if answer.status_code != 200:
+                assert answer.status_code == 422, (name, seed, answer.text)
+                assert answer.json()["code"] in ("unreadable-image", "too-costly")
+    assert client.get("/health/ready").status_code == 200
+
+
+@pytest.fixture(scope="module")
+def two_digits(test_images: LabelledImages) -> npt.NDArray[np.uint8]:
+    """Two digits side by side, dark on bright."""
+    return 255 - np.concatenate(list(test_images.images_NHW[:2]), axis=1)
+
+
+def test_damaged_images_are_read_or_told(
+    client: httpx.Client, two_digits: npt.NDArray[np.uint8]
+) -> None:
+    send_mutated(client, two_digits, 12)
+
+
+@pytest.mark.heavy
+def test_thousands_of_damaged_images_are_read_or_told(
+    client: httpx.Client, two_digits: npt.NDArray[np.uint8]
+) -> None:
+    send_mutated(client, two_digits, 210)
 
 
 def make_run(folder: Path, name: str, *, state: str = "complete", num_losses: int = 30) -> Path:
