@@ -1,11 +1,13 @@
 """What `tenfold serve` refuses, in one line."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from tenfold.cli import main
 from tenfold.errors import ServingError
+from tenfold.serving.server import open_socket
 from tenfold.serving.settings import ServingConfig, read_token
 
 Capture = pytest.CaptureFixture[str]
@@ -37,6 +39,12 @@ def test_a_token_that_is_none_is_told(text: str, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(text)
     with pytest.raises(ServingError, match=r"expected (one|a) token"):
         read_token(tmp_path / "token")
+
+
+def test_an_answer_does_not_wait_to_be_acknowledged() -> None:
+    """asyncio turns Nagle's algorithm off for what it knows to be TCP."""
+    with open_socket(ServingConfig(port=0)) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
 
 
 def test_hosts_are_known_by_name() -> None:

@@ -77,7 +77,9 @@ class Server(uvicorn.Server):
 def open_socket(config: ServingConfig) -> socket.socket:
     """The socket to listen on. Raises ServingError if the address cannot be had."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # Named, or asyncio does not see that it is TCP, and each answer waits 40 ms for an
+    # acknowledgement that the other side delays.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((config.host, config.port))

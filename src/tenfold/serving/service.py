@@ -1,8 +1,9 @@
 """Bytes of images to answers, for many who ask at once, with limits.
 
-Small images are read by threads of this process, whose digit images are classified together; large
-ones, which may take seconds and hundreds of megabytes, by worker processes that are ended and
-replaced when they exceed their limits. How many images wait is bounded.
+Whatever is decoded and read, worker processes do, which are ended and replaced when they exceed
+their limits on time and memory. Small images go to workers of their own, a few together when they
+come together, whose digit images are classified together; large ones, which may take seconds and
+hundreds of megabytes, one by one. How many images wait is bounded.
 """
 
 import asyncio
@@ -10,7 +11,9 @@ import io
 import json
 import multiprocessing
 import time
+from collections import deque
 from concurrent.futures import CancelledError, ThreadPoolExecutor, TimeoutError
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +27,32 @@ from tenfold.reading.classifier import load_classifier
 from tenfold.reading.decoding import FORMATS, decode
 from tenfold.reading.lines import load_lines
 from tenfold.reading.reader import Reader
-from tenfold.serving.batching import load_batching_classifier
+from tenfold.serving.batching import BatchingClassifier, load_batching_classifier
 from tenfold.serving.explaining import explain
 from tenfold.serving.metrics import Metrics
 from tenfold.serving.problems import BUSY, STOPPING, TOO_COSTLY, UNREADABLE, Problem
 from tenfold.serving.settings import MIB, ServingConfig
 
-NUM_THREADS = 4  # they wait for one another's networks; more would wait for Python
-# An image that may take more than some milliseconds goes to a worker.
+MAX_TOGETHER = 4  # images that a worker gets at once
+# An image that may take more than some milliseconds is large.
 MAX_SMALL_PIXELS, MAX_SMALL_BYTES = 320 * 320, 256 * 1024
 WORKER_SECONDS = 8.0
 WORKER_MIB = 768  # of address space, beside what a worker has when it begins
 
-_reader: Reader | None = None  # a worker's own
+Answer = dict[str, Any]
+
+# A worker's own.
+_reader: Reader | None = None
+_threads: ThreadPoolExecutor | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """An image's bytes, and what is asked of them."""
+
+    data: bytes
+    single: bool
+    stages: bool
 
 
 class ReadingService:
@@ -44,85 +60,136 @@ class ReadingService:
 
     def __init__(self, config: ServingConfig, metrics: Metrics) -> None:
         self.config, self.metrics = config, metrics
-        self.classifier = load_batching_classifier(config.model)
-        self.classifier.on_batch = metrics.batch_requests.observe
-        self.lines = load_lines(config.lines, threads=1)
-        self.reader = Reader(self.classifier, lines=self.lines)
+        # The workers load them too; here they are checked and described.
+        self.classifier = load_classifier(config.model)
+        self.lines = load_lines(config.lines)
         self.is_stopping = False
         self.num_reading = self.num_large = 0
-        self._threads: ThreadPoolExecutor | None = None
-        self._workers: ProcessPool | None = None
+        self._num_busy, self._num_workers = 0, count_cores()
+        self._waiting: deque[tuple[Question, asyncio.Future[Answer | None]]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._small: ProcessPool | None = None
+        self._large: ProcessPool | None = None
 
     def start(self) -> None:
-        """Start threads and the first worker, and use the networks once: they are slow at first."""
-        self._threads = ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="reading")
-        self._workers = ProcessPool(
-            max_workers=count_cores(),
+        """Start the workers."""
+        self._small = self._build_pool(self._num_workers)
+        self._large = self._build_pool(max(1, self._num_workers // 2))
+        started = [pool.schedule(_warm_up, timeout=60) for pool in (self._small, self._large)]
+        for future in started:
+            future.result()
+
+    def stop(self) -> None:
+        """End the workers; whatever was being read is answered by now."""
+        pools = [pool for pool in (self._small, self._large) if pool is not None]
+        for pool in pools:
+            pool.stop()  # type: ignore[no-untyped-call]
+        for pool in pools:
+            pool.join(timeout=2)
+
+    def _build_pool(self, num_workers: int) -> ProcessPool:
+        return ProcessPool(
+            max_workers=num_workers,
             initializer=_start_worker,
             initargs=(self.config.model, self.config.lines),
             context=multiprocessing.get_context("spawn"),
         )
-        self._workers.schedule(_warm_up, timeout=60)
-        _warm_up(self.reader)
-
-    def stop(self) -> None:
-        """End threads and workers; whatever was being read is answered by now."""
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
-        if self._workers is not None:
-            self._workers.stop()  # type: ignore[no-untyped-call]
-            self._workers.join(timeout=2)
 
     async def read(self, data: bytes, *, single: bool, stages: bool) -> bytes:
         """The answer's JSON. Raises Problem where there is none."""
         if self.num_reading >= self.config.queue:
             raise self.refuse(f"{self.num_reading} images are waiting")
+        question = Question(data, single, stages)
         self.num_reading += 1
         self.metrics.waiting.set(self.num_reading)
         started = time.perf_counter()
         try:
-            answer = await self._read_small(data, single, stages)
-            size = "small"
-            if answer is None:
-                answer, size = await self._read_large(data, single, stages), "large"
+            found, size = await self._read_small(question), "small"
+            if found is None:
+                found, size = await self._read_large(question), "large"
             self.metrics.seconds.labels(size).observe(time.perf_counter() - started)
         finally:
             self.num_reading -= 1
             self.metrics.waiting.set(self.num_reading)
-        self.metrics.readings.labels(answer["status"]).inc()
-        if answer["status"] == Status.ERROR:
-            raise Problem(UNREADABLE, answer["message"], members={"reading": answer})
-        return json.dumps(answer).encode()
+        self.metrics.readings.labels(found["status"]).inc()
+        if found["status"] == Status.ERROR:
+            raise Problem(UNREADABLE, found["message"], members={"reading": found})
+        return json.dumps(found).encode()
 
     def refuse(self, why: str) -> Problem:
         """What to raise where there is too much to do; it is counted."""
         self.metrics.refused.inc()
         return Problem(BUSY, f"{why}; come back in a second")
 
-    async def _read_small(self, data: bytes, single: bool, stages: bool) -> dict[str, Any] | None:
+    async def _read_small(self, question: Question) -> Answer | None:
         """The answer, or None for an image that is not small."""
-        if len(data) > MAX_SMALL_BYTES:
+        if len(question.data) > MAX_SMALL_BYTES:
             return None
-        assert self._threads is not None
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._read_here, data, single, stages)
+        future: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((question, future))
+        self._hand_out()
+        return await future
 
-    def _read_here(self, data: bytes, single: bool, stages: bool) -> dict[str, Any] | None:
-        if not _is_small(data):
-            return None
-        with self.classifier.reading():
-            return answer(self.reader, data, single=single, stages=stages)
+    def _hand_out(self) -> None:
+        """Give what waits to workers that are free: nobody waits for others to come."""
+        while self._waiting and self._num_busy < self._num_workers:
+            # As many as leave the other free workers something to do.
+            num_free = self._num_workers - self._num_busy
+            num = min(MAX_TOGETHER, -(-len(self._waiting) // num_free))
+            batch = [self._waiting.popleft() for _ in range(num)]
+            self._num_busy += 1
+            self.metrics.batch_requests.observe(num)
+            task = asyncio.get_running_loop().create_task(self._answer(batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _read_large(self, data: bytes, single: bool, stages: bool) -> dict[str, Any]:
+    async def _answer(self, batch: list[tuple[Question, "asyncio.Future[Answer | None]"]]) -> None:
+        questions = [question for question, _ in batch]
+        found: list[Answer | Exception | None]
+        try:
+            try:
+                found = list(await self._ask(self._small, _answer_small, questions))
+            except Problem as problem:
+                found = [problem]
+                if len(batch) > 1:  # one of them may be to blame for all
+                    found = [await self._ask_alone(question) for question in questions]
+        except Exception as error:
+            found = [error] * len(batch)
+        finally:
+            self._num_busy -= 1
+        for (_, future), one in zip(batch, found, strict=True):
+            if future.done():
+                continue
+            if isinstance(one, Exception):
+                future.set_exception(one)
+            else:
+                future.set_result(one)
+        self._hand_out()
+
+    async def _ask_alone(self, question: Question) -> Answer | Exception | None:
+        try:
+            [found] = await self._ask(self._small, _answer_small, [question])
+        except Problem as problem:
+            return problem
+        return found  # type: ignore[no-any-return]
+
+    async def _read_large(self, question: Question) -> Answer:
         if self.num_large >= self.config.large_queue:
             raise self.refuse(f"{self.num_large} large images are waiting")
-        assert self._workers is not None
         self.num_large += 1
         try:
-            future = self._workers.schedule(
-                _answer_in_worker, (data, single, stages), timeout=WORKER_SECONDS
+            found: Answer = await self._ask(self._large, _answer_large, question)
+        finally:
+            self.num_large -= 1
+        return found
+
+    async def _ask(self, pool: ProcessPool | None, function: Any, argument: Any) -> Any:  # noqa: ANN401 - what the function takes and gives
+        """What a worker answers. Raises Problem where it exceeds its limits."""
+        assert pool is not None
+        try:
+            return await asyncio.wrap_future(
+                pool.schedule(function, (argument,), timeout=WORKER_SECONDS)
             )
-            return await asyncio.wrap_future(future)
         except TimeoutError as error:
             self.metrics.replaced.inc()
             detail = f"expected at most {WORKER_SECONDS:g} seconds of work, found more"
@@ -136,18 +203,16 @@ class ReadingService:
             if not self.is_stopping:
                 raise
             raise Problem(STOPPING, "the server is being stopped") from error
-        finally:
-            self.num_large -= 1
 
 
-def answer(reader: Reader, data: bytes, *, single: bool, stages: bool) -> dict[str, Any]:
+def answer(reader: Reader, question: Question) -> Answer:
     """A reading as JSON values, as `tenfold read --json` prints it but for the file's name."""
     try:
-        decoded = decode(data)
+        decoded = decode(question.data)
     except (ImageError, MissingExtraError) as error:
         return Reading(Status.ERROR, message=str(error)).to_json()
-    reading = reader.read_decoded(decoded, single=single)
-    explained = explain(decoded, reading, reader) if stages else {}
+    reading = reader.read_decoded(decoded, single=question.single)
+    explained = explain(decoded, reading, reader) if question.stages else {}
     return reading.to_json() | explained
 
 
@@ -168,12 +233,13 @@ def _start_worker(model: Path | None, lines: Path | None) -> None:
 
     import cv2
 
-    global _reader
+    global _reader, _threads
     # Whoever stops the server, by Ctrl-C as well, stops its workers when they are done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
-    _reader = Reader(load_classifier(model), lines=load_lines(lines))
-    _warm_up(_reader)
+    _reader = Reader(load_batching_classifier(model), lines=load_lines(lines))
+    _threads = ThreadPoolExecutor(MAX_TOGETHER)
+    _warm_up()
     _limit_memory()
 
 
@@ -191,17 +257,34 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
-def _warm_up(reader: Reader | None = None) -> None:
+def _warm_up() -> None:
+    """Use the networks once: they are slow at first."""
     import numpy as np
 
-    one = reader or _reader
-    assert one is not None
+    assert _reader is not None
     page = np.full((40, 60), 255, np.uint8)
     page[10:30, 15:18] = page[10:30, 40:43] = 0
-    one.read(page)
-    one.read(page, single=True)
+    _reader.read(page)
+    _reader.read(page, single=True)
 
 
-def _answer_in_worker(data: bytes, single: bool, stages: bool) -> dict[str, Any]:
+def _answer_small(questions: list[Question]) -> list[Answer | None]:
+    """The answers, None for images that are not small."""
+    assert _threads is not None
+    if len(questions) == 1:
+        return [_answer_if_small(questions[0])]
+    return list(_threads.map(_answer_if_small, questions))
+
+
+def _answer_if_small(question: Question) -> Answer | None:
     assert _reader is not None
-    return answer(_reader, data, single=single, stages=stages)
+    assert isinstance(_reader.classifier, BatchingClassifier)
+    if not _is_small(question.data):
+        return None
+    with _reader.classifier.reading():
+        return answer(_reader, question)
+
+
+def _answer_large(question: Question) -> Answer:
+    assert _reader is not None
+    return answer(_reader, question)
