@@ -40,7 +40,7 @@ bench-reading: $(SETUP)
 
 # Wants node and npm, which bring the load generator; a quarter of an hour, the machine to itself.
 bench-serving: $(SETUP)
-	@npm install --silent --no-fund --no-audit --prefix .bench-node autocannon@8.0.0
+	@npm install --silent --no-fund --no-audit --prefix .bench-node loadtest@8.2.1
 	$(BIN)/python benchmarks/bench_serving.py --node .bench-node/node_modules
 
 format: $(SETUP)

@@ -1,56 +1,67 @@
-// A load on a server, by autocannon: distinct images, each answer checked. For bench_serving.py.
+// A load on a server, by loadtest: distinct images, each answer checked. For bench_serving.py.
 //
-// In: a JSON object on standard input: url, path, connections, rate (0: as fast as answers come),
-// seconds, amount (0: by time), images: [{body (base64), text}]. Out: a JSON object.
+// In: a folder with node_modules as argument; a JSON object on standard input: url, path,
+// connections, rate (requests a second, whether answers come or not; 0: as fast as they come),
+// seconds, amount (0: by time), images: [{body (base64) or null, text}]. Out: a JSON object.
 
-import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 
-const autocannon = createRequire(`${process.argv[2]}/`)("autocannon");
+const module = resolve(process.argv[2], "loadtest/index.js");
+const { loadTest } = await import(pathToFileURL(module));
 const { url, path, connections, rate, seconds, amount, images } = JSON.parse(readFileSync(0, "utf8"));
+const bodies = images.map(({ body }) => (body === null ? null : Buffer.from(body, "base64")));
 const times = { accepted: [], refused: [] };
-let wrong = 0, other = 0;
+let number = 0, wrong = 0, other = 0, lost = 0;
 
-const requests = images.map(({ body, text }) => ({
-  method: body ? "POST" : "GET",
-  path,
-  headers: body ? { "content-type": "image/png" } : {},
-  body: body ? Buffer.from(body, "base64") : undefined,
-  onResponse(status, answer) {
-    if (status === 200 && text !== null && JSON.parse(answer).text !== text) wrong += 1;
-  },
-}));
-let number = 0;
-const run = autocannon({
-  url,
-  connections,
-  ...(rate ? { overallRate: rate } : {}),
-  ...(amount ? { amount } : { duration: seconds }),
-  timeout: 30,
-  requests,
-  setupClient(client) {
-    // Each connection begins at another image, so that those that meet are different ones.
-    const first = (number++ * 37) % requests.length;
-    client.setRequests([...requests.slice(first), ...requests.slice(0, first)]);
-  },
+/** Sends the next image, and looks at what comes back. */
+function send(params, options, client, callback) {
+  const which = number++ % images.length;
+  const began = performance.now();
+  options.headers["content-length"] = bodies[which]?.length ?? 0;
+  const request = client(options, callback);
+  request.on("error", () => { lost += 1; });
+  request.on("response", (response) => {
+    let answer = "";
+    response.on("data", (chunk) => { answer += chunk; });
+    response.on("end", () => {
+      const elapsed = performance.now() - began;
+      if (response.statusCode === 200) {
+        times.accepted.push(elapsed);
+        if (bodies[which] && JSON.parse(answer).text !== images[which].text) wrong += 1;
+      } else if (response.statusCode === 503) times.refused.push(elapsed);
+      else other += 1;
+    });
+  });
+  if (bodies[which]) request.write(bodies[which]);
+  return request;
+}
+
+const began = performance.now();
+await loadTest({
+  url: url + path,
+  method: bodies[0] ? "POST" : "GET",
+  headers: bodies[0] ? { "content-type": "image/png" } : {},
+  concurrency: connections,
+  agentKeepAlive: true,
+  quiet: true,
+  requestGenerator: send,
+  ...(rate ? { requestsPerSecond: rate } : {}),
+  ...(amount ? { maxRequests: amount } : { maxSeconds: seconds }),
 });
-run.on("response", (client, status, bytes, milliseconds) => {
-  if (status === 200) times.accepted.push(milliseconds);
-  else if (status === 503) times.refused.push(milliseconds);
-  else other += 1;
-});
-const result = await run;
+const took = (performance.now() - began) / 1000;
 const find = (values, share) => {
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] : null;
+  return sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] : 0;
 };
 console.log(JSON.stringify({
-  seconds: result.duration,
+  seconds: took,
   accepted: times.accepted.length,
   refused: times.refused.length,
-  other, wrong,
-  errors: result.errors,
+  wrong, other, lost,
   p50: find(times.accepted, 0.5),
   p99: find(times.accepted, 0.99),
   refused_p99: find(times.refused, 0.99),
 }));
+process.exit(0);

@@ -18,7 +18,7 @@ def serve(
     runs: Path | None = None,
     model: Path | None = None,
     lines: Path | None = None,
-    queue: int = 32,
+    queue: int = 8,
     receive_seconds: float = 15.0,
 ) -> int:
     """Serve a page to draw on and an HTTP API, for this machine only unless asked otherwise.

@@ -33,6 +33,7 @@ from tenfold.serving.runs import RunShelf
 from tenfold.serving.service import ReadingService
 from tenfold.serving.settings import MIB, ServingConfig
 
+READ_PATH = "/v1/read"
 PAGE = Path(__file__).parent / "page"
 # A report is a page of its own that nobody wrote by hand: no scripts, nothing from elsewhere.
 REPORT_POLICY = (
@@ -52,7 +53,7 @@ class App:
         self.shelf = RunShelf(config.runs)
         self.num_body_bytes = 0
         self.api = self._build_api()
-        self.guard = Guard(self.api, config)
+        self.guard = Guard(self._admit, config)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or start and stop."""
@@ -74,6 +75,14 @@ class App:
             if scope["type"] == "http" and not is_begun:
                 await send_problem(Problem(INTERNAL, "the server's log says more"), send_counted)
             raise
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse an image before anything else is done with it, if too many wait already."""
+        is_image = (scope.get("method"), scope.get("path")) == ("POST", READ_PATH)
+        if is_image and self.service.is_full:
+            await send_problem(self.service.refuse_next(), send)
+            return
+        await self.api(scope, receive, send)
 
     def begin_to_stop(self) -> None:
         """Say on every answer that the connection ends, and on /health/ready that this does."""
@@ -115,7 +124,7 @@ class App:
 
     def _add_reading(self, api: FastAPI) -> None:
         @api.post(
-            "/v1/read",
+            READ_PATH,
             summary="Read the digits on an image",
             operation_id="read",
             openapi_extra=schemas.READ_REQUEST,

@@ -8,7 +8,6 @@ seconds.
 import asyncio
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +20,6 @@ from tenfold.serving.settings import ServingConfig
 
 DRAIN_SECONDS = 0.5
 BACKLOG = 512
-# The interpreter's default of 5 ms is longer than reading an image takes.
-SWITCH_SECONDS = 0.001
 
 
 class Server(uvicorn.Server):
@@ -128,5 +125,4 @@ def serve(
     config: ServingConfig, listening: socket.socket, on_start: Callable[[], None] | None = None
 ) -> None:
     """Serve until a signal ends it; `on_start` is called when requests are taken."""
-    sys.setswitchinterval(SWITCH_SECONDS)
     build_server(config, on_start).run(sockets=[listening])

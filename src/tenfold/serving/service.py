@@ -10,6 +10,7 @@ import asyncio
 import io
 import json
 import multiprocessing
+import sys
 import time
 from collections import deque
 from concurrent.futures import CancelledError, ThreadPoolExecutor, TimeoutError
@@ -36,6 +37,9 @@ from tenfold.serving.settings import MIB, ServingConfig
 MAX_TOGETHER = 4  # images that a worker gets at once
 # An image that may take more than some milliseconds is large.
 MAX_SMALL_PIXELS, MAX_SMALL_BYTES = 320 * 320, 256 * 1024
+# The interpreter's default of 5 ms, after which another thread has its turn, is longer than reading
+# a small image takes.
+SWITCH_SECONDS = 0.001
 WORKER_SECONDS = 8.0
 WORKER_MIB = 768  # of address space, beside what a worker has when it begins
 
@@ -97,8 +101,8 @@ class ReadingService:
 
     async def read(self, data: bytes, *, single: bool, stages: bool) -> bytes:
         """The answer's JSON. Raises Problem where there is none."""
-        if self.num_reading >= self.config.queue:
-            raise self.refuse(f"{self.num_reading} images are waiting")
+        if self.is_full:
+            raise self.refuse_next()
         question = Question(data, single, stages)
         self.num_reading += 1
         self.metrics.waiting.set(self.num_reading)
@@ -115,6 +119,15 @@ class ReadingService:
         if found["status"] == Status.ERROR:
             raise Problem(UNREADABLE, found["message"], members={"reading": found})
         return json.dumps(found).encode()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many images wait as may."""
+        return self.num_reading >= self.config.queue
+
+    def refuse_next(self) -> Problem:
+        """What to raise where `is_full`."""
+        return self.refuse(f"{self.num_reading} images are waiting")
 
     def refuse(self, why: str) -> Problem:
         """What to raise where there is too much to do; it is counted."""
@@ -237,6 +250,7 @@ def _start_worker(model: Path | None, lines: Path | None) -> None:
     # Whoever stops the server, by Ctrl-C as well, stops its workers when they are done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
+    sys.setswitchinterval(SWITCH_SECONDS)
     _reader = Reader(load_batching_classifier(model), lines=load_lines(lines))
     _threads = ThreadPoolExecutor(MAX_TOGETHER)
     _warm_up()

@@ -31,8 +31,8 @@ class ServingConfig:
     model: Path | None = None
     lines: Path | None = None
     max_body_bytes: int = 16 * MIB
-    queue: int = 32
-    large_queue: int = 8
+    queue: int = 8
+    large_queue: int = 4
     receive_seconds: float = 15.0
     stop_seconds: float = 8.0
 
