@@ -406,9 +406,8 @@ def test_accuracies_by_epoch_do_not_change_the_run(small_data: Path, tmp_path: P
 
 @pytest.mark.parametrize(("holdout", "num_images"), [(False, 60_000 - 17), (True, 50_000 - 12)])
 def test_mislabelled_images_are_left_out_of_mnists_training_images(
-    holdout: bool, num_images: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    holdout: bool, num_images: int, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(calibration, "MOST_READ", 200)  # reading all takes a minute
     run = tenfold.train(
         "classic",
         holdout=holdout,
