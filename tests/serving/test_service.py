@@ -2,16 +2,21 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from servers import to_png
 from tenfold.data.mnist import LabelledImages
+from tenfold.reading.classifier import BUNDLED_MODEL
+from tenfold.reading.model_file import load_model
 from tenfold.reading.reader import Reader
 from tenfold.serving import service as service_module
-from tenfold.serving.batching import load_batching_classifier
+from tenfold.serving.batching import BatchingClassifier
 from tenfold.serving.metrics import Metrics
 from tenfold.serving.problems import Problem
 from tenfold.serving.service import ReadingService
@@ -68,15 +73,17 @@ def start_worker_with_little_memory(model: None, lines: None) -> None:
 
 
 def test_together_digit_images_get_the_answers_that_they_get_alone(
-    test_images: LabelledImages,
+    test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import threading
-
-    import numpy as np
-
-    classifier = load_batching_classifier()
+    classifier = load_model(BatchingClassifier, BUNDLED_MODEL, threads=1)
     sizes: list[int] = []
-    classifier.on_batch = sizes.append
+    run = classifier.run
+
+    def run_counted(batch_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        sizes.append(len(batch_NHW))
+        return run(batch_NHW)
+
+    monkeypatch.setattr(classifier, "run", run_counted)
     images = test_images.images_NHW[:64]
     alone = [Reader().classifier.classify(image[None]) for image in images]
     found: list[object] = [None] * len(images)
@@ -97,9 +104,7 @@ def test_together_digit_images_get_the_answers_that_they_get_alone(
 
 
 def test_an_error_reaches_everybody_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    import numpy as np
-
-    classifier = load_batching_classifier()
+    classifier = load_model(BatchingClassifier, BUNDLED_MODEL, threads=1)
 
     def fail(_: object) -> None:
         raise ValueError("broken")

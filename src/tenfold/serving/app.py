@@ -44,7 +44,7 @@ BYTES_OF_ALL_BODIES = 256 * MIB  # that are being received or read at any moment
 
 
 class App:
-    """The ASGI application of a server, with its `service` and `is_stopping`."""
+    """The ASGI application of a server, with its `service`."""
 
     def __init__(self, config: ServingConfig) -> None:
         self.config = config

@@ -4,17 +4,14 @@ Array names carry their axes: N images, H rows, W columns, K answers.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.errors import ModelError
-from tenfold.reading.classifier import BUNDLED_MODEL, Classifier
-from tenfold.reading.onnx_file import MAX_BYTES
+from tenfold.reading.classifier import Classifier
 
 MAX_WAIT_SECONDS = 0.002  # for others who are on their way
 
@@ -34,10 +31,8 @@ class BatchingClassifier(Classifier):
     """A classifier whose `classify` waits shortly for other threads that read, and joins them.
 
     A thread says with `reading()` that it reads. Who comes last, or has waited long enough, runs
-    the network for all. `on_batch` is told how many threads a batch was for.
+    the network for all.
     """
-
-    on_batch: Callable[[int], None] | None = None
 
     def __init__(self, data: bytes, name: str, threads: int = 1) -> None:
         super().__init__(data, name, threads)
@@ -98,19 +93,3 @@ class BatchingClassifier(Classifier):
         finally:
             for one in batch:
                 one.is_done.set()
-        if self.on_batch is not None:
-            self.on_batch(len(batch))
-
-
-def load_batching_classifier(path: Path | None = None) -> BatchingClassifier:
-    """The bundled model, or that of a file which `tenfold export` wrote, for one server.
-
-    Raises ModelError as `load_classifier` does.
-    """
-    path = BUNDLED_MODEL if path is None else path
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ModelError(f"{path}: expected a model file, found: {error.strerror}") from error
-    return BatchingClassifier(data, str(path))

@@ -29,7 +29,7 @@ class Metrics:
         )
         self.batch_requests = Histogram(
             "tenfold_batch_requests",
-            "For how many requests a run of the network was.",
+            "How many requests a worker got at once.",
             buckets=BATCH_BUCKETS,
             registry=registry,
         )

@@ -24,11 +24,12 @@ from PIL import Image
 from tenfold.errors import ImageError, MissingExtraError
 from tenfold.reading.answers import Reading, Status
 from tenfold.reading.bulk import count_cores
-from tenfold.reading.classifier import load_classifier
+from tenfold.reading.classifier import BUNDLED_MODEL, load_classifier
 from tenfold.reading.decoding import FORMATS, decode
 from tenfold.reading.lines import load_lines
+from tenfold.reading.model_file import load_model
 from tenfold.reading.reader import Reader
-from tenfold.serving.batching import BatchingClassifier, load_batching_classifier
+from tenfold.serving.batching import BatchingClassifier
 from tenfold.serving.explaining import explain
 from tenfold.serving.metrics import Metrics
 from tenfold.serving.problems import BUSY, STOPPING, TOO_COSTLY, UNREADABLE, Problem
@@ -251,7 +252,8 @@ def _start_worker(model: Path | None, lines: Path | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     sys.setswitchinterval(SWITCH_SECONDS)
-    _reader = Reader(load_batching_classifier(model), lines=load_lines(lines))
+    classifier = load_model(BatchingClassifier, model or BUNDLED_MODEL, threads=1)
+    _reader = Reader(classifier, lines=load_lines(lines))
     _threads = ThreadPoolExecutor(MAX_TOGETHER)
     _warm_up()
     _limit_memory()
