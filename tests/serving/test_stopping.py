@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+
 from servers import serving
 
 LIMIT_SECONDS = 10
