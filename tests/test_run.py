@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenfold.disk import hash_file, write_file, write_json
 from tenfold.errors import RunError
 from tenfold.recipes import RECIPES
 from tenfold.run import (
@@ -24,11 +25,8 @@ from tenfold.run import (
     RunConfig,
     append_losses,
     create_run_folder,
-    hash_file,
     load_run,
     read_losses,
-    write_file,
-    write_json,
 )
 
 CONFIG_OF_A_RUN = RunConfig(
@@ -183,15 +181,14 @@ def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
     write_json(write_run(tmp_path) / STATE, {"state": "running"})
     assert refused_run(tmp_path) == (
         ": expected a finished run, found one that is 'running': "
-        "it was interrupted or is still going on. Train again, into another folder."
+        f"it was interrupted or is still going on. `tenfold train --resume {tmp_path}` goes on "
+        "with it."
     )
 
 
 def test_a_run_without_state_is_refused(tmp_path: Path) -> None:
     (write_run(tmp_path) / STATE).unlink()
-    assert refused_run(tmp_path) == (
-        "/state.json: expected a readable file, found: No such file or directory"
-    )
+    assert "found one that is 'running'" in refused_run(tmp_path)
 
 
 def test_changed_weights_are_refused(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.disk import reporting_disk_errors, write_file, write_json
 from tenfold.errors import RunError
-from tenfold.run import LOSSES, append_losses, reporting_disk_errors, write_file, write_json
+from tenfold.run import LOSSES, append_losses
 
 
 def refusal(call: Callable[[], object]) -> str:
@@ -78,7 +79,7 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 FULL_DISK = """
 import pathlib, sys
 from tenfold.errors import RunError
-from tenfold.run import write_file
+from tenfold.disk import write_file
 path = pathlib.Path(sys.argv[1]) / "model.safetensors"
 write_file(path, b"old")
 try:

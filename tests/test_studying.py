@@ -20,8 +20,8 @@ import tenfold
 import tenfold.studying
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
+from tenfold.disk import hash_file
 from tenfold.errors import DataError, RecipeError, RunError, StudyError
-from tenfold.run import hash_file
 from tenfold.studies.study import load_study, write_study
 from tenfold.studying import StudyProgress, locking
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tenfold.studying import study as study
     from tenfold.workflow import evaluate as evaluate
     from tenfold.workflow import export_run as export_run
+    from tenfold.workflow import resume as resume
     from tenfold.workflow import train as train
 
 _HOMES = {
@@ -43,6 +44,7 @@ _HOMES = {
     "export_run": "tenfold.workflow",
     "load_run": "tenfold.run",
     "load_study": "tenfold.studies.study",
+    "resume": "tenfold.workflow",
     "study": "tenfold.studying",
     "train": "tenfold.workflow",
 }
@@ -60,6 +62,7 @@ __all__ = [
     "export_run",
     "load_run",
     "load_study",
+    "resume",
     "study",
     "train",
 ]

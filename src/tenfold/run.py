@@ -7,6 +7,7 @@
     calibration.json    of a hold-out run: temperature and thresholds for an exported model
     figures/            loss_per_batch.png, confusion_matrix.png, misclassified.png
     report.html         one file that opens offline
+    checkpoint.safetensors   while it is trained: all that it takes to go on
     state.json          running, then complete: written last
 
 What the numbers mean is `evaluation`'s affair, what the weights are `training`'s.
@@ -14,23 +15,23 @@ What the numbers mean is `evaluation`'s affair, what the weights are `training`'
 
 import base64
 import datetime
-import errno
-import hashlib
 import html
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
+from tenfold.disk import hash_file, is_locked, read_json, reporting_disk_errors, write_json
 from tenfold.errors import RecipeError, RunError
 from tenfold.recipes import Recipe
 
 CONFIG, STATE, LOSSES, WEIGHTS = "config.json", "state.json", "losses.jsonl", "model.safetensors"
 EVALUATION, REPORT, CALIBRATION = "evaluation.json", "report.html", "calibration.json"
+CHECKPOINT = "checkpoint.safetensors"
+RUNNING, COMPLETE = "running", "complete"
 FIGURES = {
     "loss_per_batch": "figures/loss_per_batch.png",
     "confusion_matrix": "figures/confusion_matrix.png",
@@ -43,7 +44,9 @@ class RunConfig:
     """What a run was asked to do, and where: the content of config.json.
 
     `data_folder` is None for the embedded MNIST. `checksums` are the SHA-256 of the unpacked data
-    files, by part ("train", and "test" unless held out), images first.
+    files, by part ("train", and "test" unless held out), images first. `threads` are those of each
+    of the `processes` that train together. A checkpoint is written every `checkpoint_every` epochs,
+    never if it is 0.
     """
 
     recipe: Recipe
@@ -56,6 +59,8 @@ class RunConfig:
     versions: dict[str, str]
     machine: dict[str, str | int]
     started: str
+    processes: int = 1
+    checkpoint_every: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """The config as JSON values; `RunConfig.from_json` reads them back."""
@@ -113,7 +118,7 @@ class Run:
     @cached_property
     def evaluation(self) -> dict[str, Any]:
         """Every number that figures, findings and report show: the content of evaluation.json."""
-        return _read_json(self.path / EVALUATION)
+        return read_json(self.path / EVALUATION)
 
     @property
     def accuracy(self) -> float:
@@ -146,7 +151,7 @@ class Run:
 
         Raises RunError for a run that kept none, and for a file that lacks a number.
         """
-        found = _read_json(self.path / CALIBRATION)
+        found = read_json(self.path / CALIBRATION)
         missing = [name for name in ("temperature", "read", "not_digit") if name not in found]
         if missing:
             raise RunError(
@@ -179,36 +184,62 @@ def load_run(path: Path) -> Run:
     Raises RunError if it is no run folder, if its run did not finish, or if its weights are not
     those that training wrote.
     """
-    if not os.path.isfile(path / CONFIG):  # noqa: PTH113 - Path's raises where this says no
-        raise RunError(f"{path}: expected a run folder with {CONFIG}, found none")
-    state = _read_json(path / STATE)
-    if state.get("state") != "complete":
+    state = read_state(path)
+    if state.get("state") != COMPLETE:
         raise RunError(
-            f"{path}: expected a finished run, found one that is '{state.get('state')}': "
-            "it was interrupted or is still going on. Train again, into another folder."
+            f"{path}: expected a finished run, found one that is '{state.get('state')}': it was "
+            f"interrupted or is still going on. `tenfold train --resume {path}` goes on with it."
         )
     if not {"config_sha256", "weights_sha256", "training"} <= state.keys():
         raise RunError(f"{path / STATE}: expected the state of a run of this version of Tenfold")
-    try:
-        config = RunConfig.from_json(_read_json(path / CONFIG))
-    except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
-        raise RunError(
-            f"{path / CONFIG}: expected the config of a run of this version of Tenfold: {error}"
-        ) from error
-    _check_hash(path / CONFIG, "config", state["config_sha256"])
+    config = load_config(path, state)
     _check_hash(path / WEIGHTS, "weights", state["weights_sha256"])
     return Run(path, config, state)
 
 
+def read_state(path: Path) -> dict[str, Any]:
+    """The state of the run in a folder: running from the moment its config is there.
+
+    Raises RunError if there is no run, or its state cannot be read.
+    """
+    if not os.path.isfile(path / CONFIG):  # noqa: PTH113 - Path's raises where this says no
+        raise RunError(f"{path}: expected a run folder with {CONFIG}, found none")
+    if not os.path.exists(path / STATE):  # noqa: PTH110 - as above
+        return {"state": RUNNING}  # stopped between the first two files
+    return read_json(path / STATE)
+
+
+def load_config(path: Path, state: dict[str, Any]) -> RunConfig:
+    """The config of a run with that state. Raises RunError if it is not what training wrote."""
+    try:
+        config = RunConfig.from_json(read_json(path / CONFIG))
+    except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
+        raise RunError(
+            f"{path / CONFIG}: expected the config of a run of this version of Tenfold: {error}"
+        ) from error
+    if "config_sha256" in state:
+        _check_hash(path / CONFIG, "config", state["config_sha256"])
+    return config
+
+
 def is_unfinished(path: Path) -> bool:
     """Whether a folder holds a run that began and did not end, or one that did not even begin."""
+    if _is_empty(path):
+        return True
     try:
-        state = json.loads((path / STATE).read_text())
-    except FileNotFoundError:
-        return path.is_dir() and all(file.name[0] == "." for file in path.iterdir())
-    except (OSError, ValueError):
+        return read_state(path).get("state") == RUNNING
+    except RunError:
         return False
-    return isinstance(state, dict) and state.get("state") == "running"
+
+
+def is_going_on(path: Path) -> bool:
+    """Whether a run is being trained at this moment, by this system's programs."""
+    return is_unfinished(path) and is_locked(path)
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a folder is empty, but for what a write that was cut off has left."""
+    return path.is_dir() and all(file.name[0] == "." for file in path.iterdir())
 
 
 def _check_hash(path: Path, name: str, expected: str) -> None:
@@ -227,7 +258,7 @@ def create_run_folder(out: Path | None, recipe_name: str, seed: int) -> Path:
     if out is not None:
         with reporting_disk_errors(out):
             _make_folder(out)
-            if any(out.iterdir()):
+            if not _is_empty(out):
                 raise RunError(f"{out}: expected a new or empty folder, found files in it")
         return out
     name = f"{datetime.date.today().isoformat()}-{recipe_name}-{seed}"
@@ -243,56 +274,38 @@ def create_run_folder(out: Path | None, recipe_name: str, seed: int) -> Path:
     raise RunError(f"runs/{name}: expected a free name, found 99,999 runs. Use --out.")
 
 
+def write_start(path: Path, config: RunConfig) -> None:
+    """Write what makes a new folder a run that has begun, and can be resumed from then on."""
+    write_json(path / CONFIG, config.to_json())
+    write_running(path, [])
+
+
+def write_running(path: Path, resumed_with: list[str]) -> None:
+    """Write that a run is not complete, and what differed when it was resumed."""
+    state = {"state": RUNNING, "config_sha256": hash_file(path / CONFIG)}
+    write_json(path / STATE, state | ({"resumed_with": resumed_with} if resumed_with else {}))
+
+
+def list_differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """What differs, in words: names with the value expected and the value found."""
+    return [
+        f"{name} is {found.get(name, 'missing')}, not {expected.get(name, 'known')}"
+        for name in (*expected, *(found.keys() - expected.keys()))
+        if expected.get(name) != found.get(name)
+    ]
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what writes that were cut off have left in a run's folder."""
+    with reporting_disk_errors(path):
+        for leftover in (*path.glob(".*.tmp"), *path.glob("figures/.*.tmp")):
+            leftover.unlink(missing_ok=True)
+
+
 def _make_folder(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise RunError(f"{path}: expected a folder, found a file")
     path.mkdir(parents=True, exist_ok=True)
-
-
-def write_file(path: Path, content: bytes | str) -> None:
-    """Write a whole file so that, whatever happens, the old or the new one is there.
-
-    Raises RunError if the disk is full or does not let it be written.
-    """
-    # A folder's name that is not UTF-8 may stand in a report: it is shown as well as can be.
-    data = content.encode(errors="replace") if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with reporting_disk_errors(path):
-        path.parent.mkdir(exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        if os.name == "posix":  # the new name must reach the disk too
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-
-
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write JSON as `write_file` writes."""
-    write_file(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
-
-
-@contextmanager
-def reporting_disk_errors(path: Path) -> Iterator[None]:
-    """Turn what a disk may answer to a write of `path` into a RunError of one clear line."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise RunError(
-                f"{path}: no space left on the disk; free some, or use --out on another disk, "
-                "and train again"
-            ) from error
-        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def append_losses(file: IO[str], epoch: int, first_batch: int, losses: list[float]) -> None:
@@ -300,11 +313,20 @@ def append_losses(file: IO[str], epoch: int, first_batch: int, losses: list[floa
 
     `epoch` and `first_batch` count from 0.
     """
-    file.writelines(
+    file.write(_format_losses(epoch, first_batch, losses))
+    file.flush()
+
+
+def format_losses(epochs: list[list[float]]) -> str:
+    """The whole losses.jsonl of these losses, a list for each epoch."""
+    return "".join(_format_losses(epoch, 0, losses) for epoch, losses in enumerate(epochs))
+
+
+def _format_losses(epoch: int, first_batch: int, losses: list[float]) -> str:
+    return "".join(
         f'{{"epoch": {epoch}, "batch": {first_batch + i}, "loss": {loss!r}}}\n'
         for i, loss in enumerate(losses)
     )
-    file.flush()
 
 
 def read_losses(path: Path) -> list[list[float]]:
@@ -321,23 +343,3 @@ def read_losses(path: Path) -> list[list[float]]:
     if not epochs:
         raise RunError(f"{path / LOSSES}: expected the losses of a run, found none")
     return epochs
-
-
-def hash_file(path: Path) -> str:
-    """The SHA-256 of a file. Raises RunError if it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise RunError(f"{path}: expected a readable file, found: {error.strerror}") from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text())
-    except OSError as error:
-        raise RunError(f"{path}: expected a readable file, found: {error.strerror}") from error
-    except ValueError as error:
-        raise RunError(f"{path}: expected JSON, found: {error}") from error
-    if not isinstance(values, dict):
-        raise RunError(f"{path}: expected a JSON object, found {type(values).__name__}")
-    return values

@@ -15,21 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
-from tenfold.errors import RecipeError, RunError, StudyError
+from tenfold.disk import locking, reporting_disk_errors
+from tenfold.errors import DataError, RecipeError, RunError, StudyError
 from tenfold.machine import count_cores
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
+    CHECKPOINT,
     LOSSES,
+    Run,
     is_unfinished,
+    load_config,
     load_run,
-    reporting_disk_errors,
+    read_state,
 )
 from tenfold.studies.runner import run_seeds
 from tenfold.studies.study import (
@@ -49,6 +48,7 @@ from tenfold.workflow import (
     check_whole,
     load_evaluated_again,
     require_train_extra,
+    resume,
     train,
 )
 
@@ -147,7 +147,11 @@ def study(
         plans.append((Path(out) / LONGER, longer_config, f", {twice.epochs} epochs"))
     with reporting_disk_errors(Path(out)):
         Path(out).mkdir(parents=True, exist_ok=True)
-    with locking(Path(out)), naming_the_way_on(Path(out)):
+    busy = StudyError(
+        f"{out}: expected a study that nothing else continues, found that another program is at "
+        "it. Wait for its end, or use --out for another folder."
+    )
+    with locking(Path(out), busy), naming_the_way_on(Path(out)):
         for path, planned, note in plans:
             _complete(
                 open_study(path, planned),
@@ -175,32 +179,6 @@ def naming_the_way_on(folder: Path) -> Iterator[None]:
     except KeyboardInterrupt as error:
         error.add_note(f"the same command continues the study in {folder}")
         raise
-
-
-@contextmanager
-def locking(folder: Path) -> Iterator[None]:
-    """Hold a study's folder for this process; it is free again when the process ends, in any way.
-
-    Raises StudyError if another process holds it. Where the system has no such locks, nothing is
-    held.
-    """
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StudyError(
-                f"{folder}: expected a study that nothing else continues, found that another "
-                "program is at it. Wait for its end, or use --out for another folder."
-            ) from error
-        except OSError:
-            pass  # a file system without locks
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def load_study_images(
@@ -315,6 +293,9 @@ def _train_seed(
     """One run of a study, in a process of its own; a finished run is taken as it is."""
     out = path / RUNS / str(seed)
     if is_unfinished(out):
+        resumed = _resume_seed(out, config, seed, threads, by_epoch, members_from)
+        if resumed is not None:
+            return StudyRun.from_run(resumed)
         with reporting_disk_errors(out):
             shutil.rmtree(out)
     elif out.is_dir():
@@ -345,6 +326,33 @@ def _train_seed(
         members_from=members_from,
     )
     return StudyRun.from_run(run)
+
+
+def _resume_seed(
+    out: Path,
+    config: StudyConfig,
+    seed: int,
+    threads: int,
+    by_epoch: bool,
+    members_from: str | Path | None,
+) -> Run | None:
+    """Go on with a run that was stopped, if it is the study's and all is as it was; else None."""
+    if not (out / CHECKPOINT).exists():
+        return None
+    try:
+        found = load_config(out, read_state(out))
+        if (found.recipe, found.holdout, found.seed) != (config.recipe, config.holdout, seed):
+            return None
+        return resume(
+            out,
+            data=config.data_folder,
+            threads=threads,
+            by_epoch=by_epoch,
+            report=False,
+            members_from=members_from,
+        )
+    except (RunError, DataError):
+        return None  # it begins anew
 
 
 def _read_share(path: Path, num_epochs: int, num_batches: int) -> float:

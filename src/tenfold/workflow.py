@@ -3,47 +3,52 @@
 Torch and matplotlib are imported when a call needs them, not before.
 """
 
+import dataclasses
 import datetime
 import importlib.util
+import json
 import numbers
-import time
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tenfold.configs import SequenceConfig
-from tenfold.data.mnist import (
-    LabelledImages,
-    leave_out_mislabelled,
-    load_evaluated,
-    load_part,
-    split_holdout,
+from tenfold.completing import (
+    Wishes,
+    complete_run,
+    load_run_images,
+    write_calibration,
+    write_evaluation,
 )
+from tenfold.data.mnist import LabelledImages, load_evaluated, load_part, split_holdout
+from tenfold.disk import locking, write_file
 from tenfold.errors import DataError, MissingExtraError, RecipeError, RunError
-from tenfold.machine import OtherPrograms, describe_machine, list_versions
+from tenfold.machine import describe_machine, list_versions
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
-    CALIBRATION,
-    CONFIG,
-    EVALUATION,
-    FIGURES,
-    REPORT,
-    STATE,
-    WEIGHTS,
-    DrawingProgress,
+    COMPLETE,
     OnProgress,
     Run,
     RunConfig,
     create_run_folder,
-    hash_file,
+    list_differences,
+    load_config,
     load_run,
-    write_file,
-    write_json,
+    read_state,
+    remove_leftovers,
+    write_running,
+    write_start,
 )
 from tenfold.studies.study import StudyConfig
 
+if TYPE_CHECKING:
+    from tenfold.training.processes import Processes
+
 MAX_SEED = 2**32 - 1
 MAX_THREADS = 1024
+MAX_EPOCHS = 10_000  # of a recipe
 TRAIN_PACKAGES = (
     "torch",
     "safetensors",
@@ -63,6 +68,8 @@ def train(
     data: str | Path | None = None,
     out: str | Path | None = None,
     threads: int | None = None,
+    device: str = "auto",
+    checkpoint_every: int = 1,
     by_epoch: bool = False,
     report: bool = True,
     members_from: str | Path | None = None,
@@ -75,13 +82,16 @@ def train(
     `holdout` trains on the first five sixths of the training images and evaluates on the rest; the
     test images are not opened. `data` is a folder of IDX files or of image folders, the embedded
     MNIST if None. `out` is the run's folder, by default a new one in ./runs. `threads` are the most
-    that a step uses, by default PyTorch's own choice up to 8. `by_epoch` also measures the accuracy
+    that a step uses, by default PyTorch's own choice up to 8. `device` is "cpu", "cuda" or "auto",
+    a GPU where there is one. A checkpoint is written after every `checkpoint_every` epochs, never
+    if that is 0; `resume` goes on from it. Processes that torchrun started train one run together,
+    and each gets it; files are written by the first. `by_epoch` also measures the accuracy
     after every epoch; without `report` no figures and no report are made, which `evaluate` can do
     later. `members_from` is a folder with runs of an ensemble's members, named by their seeds, as a
     study of the single recipe leaves it: members that are there are not trained again.
 
     Raises RecipeError, DataError or RunError for what cannot be used; a run that fails or is
-    interrupted stays in its folder as unfinished.
+    interrupted stays in its folder as unfinished. Ctrl-C writes a checkpoint first.
     """
     require_train_extra()
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
@@ -89,125 +99,156 @@ def train(
     seed = check_whole("--seed", seed, 0, MAX_SEED)
     if threads is not None:
         threads = check_whole("--threads", threads, 1, MAX_THREADS)
+    every = check_whole("--checkpoint-every", checkpoint_every, 0, MAX_EPOCHS)
     data_folder = None if data is None else Path(data)
-    training_images = load_part(data_folder, "train")
-    validation = None
-    if holdout or recipe.calibrates:
-        training_images, validation = split_holdout(training_images)
-    evaluated = validation if holdout else None
-    if evaluated is None:
-        evaluated = load_part(data_folder, "test")
-    if recipe.leave_out_mislabelled:
-        training_images = leave_out_mislabelled(training_images)
+    images = load_run_images(recipe, data_folder, holdout=holdout)
 
-    import torch
-
-    from tenfold.evaluation.predictions import predict
-    from tenfold.models.build import build_classifier
-    from tenfold.training.recording import train_and_record
-    from tenfold.training.threads import choose_num_threads
-    from tenfold.training.weights import dump_weights
-
-    threads_before = torch.get_num_threads()
-    num_threads = choose_num_threads(threads)
-    checksums = {"train": training_images.checksums}
-    if not holdout:
-        checksums["test"] = evaluated.checksums
-    config = RunConfig(
-        recipe=recipe,
-        seed=seed,
-        holdout=holdout,
-        data_folder=None if data_folder is None else str(data_folder.resolve()),
-        checksums=checksums,
-        threads=num_threads,
-        device="cpu",
-        versions=list_versions(),
-        machine=describe_machine(),
-        started=datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds"),
-    )
-    path = create_run_folder(None if out is None else Path(out), recipe.name, seed)
-    write_json(path / STATE, {"state": "running"})
-    write_json(path / CONFIG, config.to_json())
-    torch.set_num_threads(num_threads)
-    try:
-        others = OtherPrograms()
-        start = time.perf_counter()
-        if recipe.scenes:
-            training_images = _draw_scenes(training_images, recipe, seed, on_progress)
-        model = build_classifier(recipe, seed)
-        watch = None
-        if by_epoch and recipe.members == 1:
-
-            def watch() -> float:
-                predicted_N = predict(model, evaluated.images_NHW).labels_N
-                return float((predicted_N == evaluated.labels_N).mean())
-
-        trained = train_and_record(
-            model,
-            config,
-            training_images,
-            path,
-            on_progress=on_progress,
-            watch=watch,
-            members_from=None if members_from is None else Path(members_from),
+    with _joining(device) as processes:
+        config = RunConfig(
+            recipe=recipe,
+            seed=seed,
+            holdout=holdout,
+            data_folder=None if data_folder is None else str(data_folder.resolve()),
+            checksums=images.checksums,
+            checkpoint_every=every,
+            **_describe_here(threads, processes),
         )
-        seconds = time.perf_counter() - start - trained.watching_seconds + trained.reused_seconds
-        # Of members that were trained before, nobody knows beside what.
-        other_cores = None if trained.reused_seconds else others.measure_cores()
-        weights = dump_weights(model, recipe, seed)
-        write_file(path / WEIGHTS, weights)
-        training: dict[str, Any] = {
-            "seconds": seconds,
-            "other_cores": other_cores,
-            "num_images": len(training_images),
-            "images_per_second": len(training_images) * len(trained.losses) / seconds,
-            "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "weights_sha256": hash_file(path / WEIGHTS),
-        }
-        if trained.accuracies:
-            training["epoch_accuracies"] = trained.accuracies
-        predictions = predict(model, evaluated.images_NHW)
-        _write_evaluation(
-            path, config, evaluated, predictions, trained.losses, training, report=report
-        )
-        if validation is not None:
-            _calibrate(path, config, model, validation)
-    except BaseException as error:
-        error.add_note(f"the unfinished run stays in {path}")
-        raise
-    finally:
-        torch.set_num_threads(threads_before)
-    state = {
-        "state": "complete",
-        "config_sha256": hash_file(path / CONFIG),
-        "weights_sha256": training["weights_sha256"],
-        "training": training,
-    }
-    write_json(path / STATE, state)
-    return Run(path, config, state)
-
-
-def _draw_scenes(
-    images: LabelledImages, recipe: Recipe, seed: int, on_progress: OnProgress | None
-) -> LabelledImages:
-    """A recipe's scenes of digits and other marks, or of lines, made of labelled images."""
-    from tenfold.scenes.building import SceneSource, StripSource, build_many
-
-    source: SceneSource | StripSource = SceneSource(images.images_NHW, images.labels_N, seed)
-    if isinstance(recipe.model, SequenceConfig):
-        source = StripSource.for_strips(images.images_NHW, images.labels_N, seed, recipe.scenes)
-    num_scenes = recipe.scenes
-    start = time.perf_counter()
-
-    def report(num_drawn: int) -> None:
-        if on_progress is not None:
-            left = (time.perf_counter() - start) * (num_scenes / num_drawn - 1)
-            on_progress(
-                DrawingProgress(num_drawn=num_drawn, num_scenes=num_scenes, seconds_left=left)
+        with ExitStack() as held:
+            path = Path("runs")
+            if processes.is_first:
+                path = create_run_folder(None if out is None else Path(out), recipe.name, seed)
+                held.enter_context(locking(path, _busy(path)))
+                write_start(path, config)
+            path = Path(os.fsdecode(processes.tell(os.fsencode(path))))
+            wishes = Wishes(
+                by_epoch=by_epoch,
+                report=report,
+                members_from=None if members_from is None else Path(members_from),
+                on_progress=on_progress,
             )
+            return complete_run(path, config, images, None, processes, wishes, [])
 
-    images_NHW, labels_N = build_many(source, num_scenes, on_progress=report)
-    return LabelledImages(images_NHW=images_NHW, labels_N=labels_N, checksums=images.checksums)
+
+def resume(
+    run: str | Path | Run,
+    *,
+    data: str | Path | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    allow_different: bool = False,
+    by_epoch: bool = False,
+    report: bool = True,
+    members_from: str | Path | None = None,
+    on_progress: OnProgress | None = None,
+) -> Run:
+    """Go on with a run that was stopped, however it was, and return it when it is complete.
+
+    It goes on from its last checkpoint, or begins anew if there is none, and ends with the very
+    weights that it would have ended with: on the same machine, with the same threads, processes
+    and versions. Otherwise RunError says what differs; `allow_different` goes on all the same, and
+    the run says so. A run that is complete is returned as it is. `data` is where the run's data lie
+    now, if that has changed; the other arguments are as in `train`.
+
+    Raises RunError if there is no run, another program is at it, or its checkpoint is damaged or
+    another run's; DataError if the data are not the run's.
+    """
+    require_train_extra()
+    if threads is not None:
+        threads = check_whole("--threads", threads, 1, MAX_THREADS)
+    path = run.path if isinstance(run, Run) else Path(run)
+    from tenfold.training.checkpoints import load_checkpoint, read_checkpoint
+
+    with _joining(device) as processes, ExitStack() as held:
+        found: dict[str, Any] = {}
+        saved = b""
+        if processes.is_first:
+            state = read_state(path)
+            if state.get("state") == COMPLETE:
+                found = {"complete": state, "config": load_run(path).config.to_json()}
+            else:
+                held.enter_context(locking(path, _busy(path)))
+                remove_leftovers(path)
+                config = load_config(path, state)
+                found = {"config": config.to_json(), "with": state.get("resumed_with", [])}
+                saved = read_checkpoint(path)
+        found = json.loads(processes.tell(json.dumps(found).encode()))
+        config = RunConfig.from_json(found["config"])
+        if "complete" in found:
+            return Run(path, config, found["complete"])
+        described = _describe_here(threads or config.threads, processes)
+        here = dataclasses.replace(config, **described | {"started": config.started})
+        differing = _list_differences(config, here)
+        if differing and not allow_different:
+            raise RunError(
+                f"{path}: expected what the run began with, found that {'; '.join(differing)}: its "
+                "weights would differ in their last bits. --allow-different goes on all the same."
+            )
+        folder = config.data_folder if data is None else data
+        images = load_run_images(
+            config.recipe, None if folder is None else Path(folder), holdout=config.holdout
+        )
+        if images.checksums != config.checksums:
+            raise DataError(
+                f"{folder or 'the embedded MNIST'}: expected the data of the run in {path}, found "
+                "others. Where they are now says --data."
+            )
+        checkpoint = load_checkpoint(processes.tell(saved), config, path)
+        resumed_with = [*found["with"], *(one for one in differing if one not in found["with"])]
+        if processes.is_first and resumed_with != found["with"]:
+            write_running(path, resumed_with)
+        here = dataclasses.replace(config, threads=here.threads)
+        wishes = Wishes(
+            by_epoch=by_epoch,
+            report=report,
+            members_from=None if members_from is None else Path(members_from),
+            on_progress=on_progress,
+        )
+        return complete_run(path, here, images, checkpoint, processes, wishes, resumed_with)
+
+
+@contextmanager
+def _joining(device: str) -> Iterator["Processes"]:
+    """The processes that train together on a device: this one, or those that torchrun started."""
+    from tenfold.training.devices import choose_device
+    from tenfold.training.processes import joining_processes
+
+    with joining_processes(choose_device(device)) as processes:
+        yield processes
+
+
+def is_first_process() -> bool:
+    """Whether this process writes and prints: the only one, or the first that torchrun started."""
+    return os.environ.get("RANK", "0") == "0" or "TORCHELASTIC_RUN_ID" not in os.environ
+
+
+def _describe_here(threads: int | None, processes: "Processes") -> dict[str, Any]:
+    """The fields of a config that say where and with what a run is trained."""
+    from tenfold.training.devices import describe_device
+    from tenfold.training.threads import choose_num_threads
+
+    return {
+        "threads": choose_num_threads(threads),
+        "device": processes.device.type,
+        "processes": processes.size,
+        "versions": list_versions(),
+        "machine": describe_machine() | describe_device(processes.device),
+        "started": datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds"),
+    }
+
+
+def _list_differences(config: RunConfig, here: RunConfig) -> list[str]:
+    """What the weights may depend on and is not as it was, in words."""
+    names = ("threads", "processes", "device")
+    return list_differences(
+        {name: getattr(config, name) for name in names} | config.machine | config.versions,
+        {name: getattr(here, name) for name in names} | here.machine | here.versions,
+    )
+
+
+def _busy(path: Path) -> RunError:
+    return RunError(
+        f"{path}: expected a run that nothing else trains, found that another program is at it"
+    )
 
 
 def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
@@ -232,7 +273,7 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
     model = build_classifier(config.recipe, config.seed)
     load_weights(model, run.weights_path)
     predictions = predict(model, evaluated.images_NHW)
-    _write_evaluation(
+    write_evaluation(
         run.path,
         config,
         evaluated,
@@ -245,19 +286,8 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
         training_images = load_part(None if folder is None else Path(folder), "train")
         if training_images.checksums != tuple(config.checksums["train"]):
             raise DataError(f"{folder}: expected the run's training images, found others")
-        _calibrate(run.path, config, model, split_holdout(training_images)[1])
+        write_calibration(run.path, config, model, split_holdout(training_images)[1])
     return load_run(run.path)
-
-
-def _calibrate(
-    path: Path,
-    config: RunConfig,
-    model: Any,  # noqa: ANN401 - its module needs torch
-    validation: LabelledImages,
-) -> None:
-    from tenfold.evaluation.calibration import calibrate
-
-    write_json(path / CALIBRATION, calibrate(model, config.recipe, validation, config.seed))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -370,53 +400,3 @@ def check_whole(flag: str, value: object, low: int, high: int) -> int:
     if not is_whole or not low <= int(value) <= high:  # type: ignore[call-overload]
         raise RecipeError(f"{flag}: expected a whole number from {low} to {high}, found {value}")
     return int(value)  # type: ignore[call-overload,no-any-return]
-
-
-def _write_evaluation(
-    path: Path,
-    config: RunConfig,
-    evaluated: LabelledImages,
-    predictions: Any,  # noqa: ANN401 - its module needs torch
-    losses: list[list[float]],
-    training: dict[str, Any],
-    *,
-    report: bool = True,
-) -> None:
-    """Write evaluation.json and, for a report, the figures and the page."""
-    from tenfold.evaluation.evaluation import build_evaluation
-
-    evaluation = build_evaluation(config, evaluated, predictions, losses, training)
-    write_json(path / EVALUATION, evaluation)
-    if not report:
-        return
-    from tenfold.evaluation.page import PageFigure
-    from tenfold.evaluation.report import build_report
-    from tenfold.figures.confusion import draw_confusions
-    from tenfold.figures.images import draw_misclassified
-    from tenfold.figures.loss import draw_losses
-    from tenfold.figures.style import DARK, LIGHT
-
-    figures = {
-        "loss_per_batch": PageFigure(
-            title="Training loss per batch",
-            description="The training loss against the batch, one curve for each epoch.",
-            light=draw_losses(losses, LIGHT),
-            dark=draw_losses(losses, DARK),
-        ),
-        "confusion_matrix": PageFigure(
-            title="Confusion matrix",
-            description="How many images of each true label got each label.",
-            light=draw_confusions(evaluation, LIGHT),
-            dark=draw_confusions(evaluation, DARK),
-        ),
-        "misclassified": PageFigure(
-            title="Misclassified digits",
-            description="Misclassified images with true label, given label and confidence.",
-            light=draw_misclassified(evaluated.images_NHW, evaluation, LIGHT),
-            dark=draw_misclassified(evaluated.images_NHW, evaluation, DARK),
-        ),
-    }
-    for name, figure in figures.items():
-        write_file(path / FIGURES[name], figure.light)
-    page = build_report(config, evaluation, list(figures.values()))
-    write_file(path / REPORT, page)

@@ -203,9 +203,12 @@ def test_ctrl_c_exits_130_and_leaves_the_run_unfinished(tmp_path: Path) -> None:
     finally:
         command.kill()
     assert command.returncode == 130
-    assert errors.splitlines()[-1] == f"tenfold: interrupted; the unfinished run stays in {out}"
+    assert errors.splitlines()[-1] == (
+        f"tenfold: interrupted; the unfinished run stays in {out}: "
+        f"`tenfold train --resume {out}` goes on with it"
+    )
     assert "Traceback" not in errors
-    assert json.loads((out / "state.json").read_text()) == {"state": "running"}
+    assert json.loads((out / "state.json").read_text())["state"] == "running"
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate run", "data --sheet sheet.png"])
@@ -261,6 +264,7 @@ def test_a_full_disk_is_one_clear_line(small_data: Path, tmp_path: Path) -> None
     [line] = [line for line in done.stderr.splitlines() if line.startswith("tenfold:")]
     assert line == (
         f"tenfold: {disk}/run/model.safetensors: no space left on the disk; free some, or use "
-        f"--out on another disk, and train again; the unfinished run stays in {disk}/run"
+        f"--out on another disk, and train again; the unfinished run stays in {disk}/run: "
+        f"`tenfold train --resume {disk}/run` goes on with it"
     )
     assert "Traceback" not in done.stderr

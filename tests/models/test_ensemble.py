@@ -11,11 +11,11 @@ from torch import nn
 
 import tenfold
 from tenfold.data.mnist import load_part
+from tenfold.disk import hash_file
 from tenfold.errors import RunError
 from tenfold.models.build import build_classifier, build_model, list_members
 from tenfold.models.ensemble import Ensemble
 from tenfold.recipes import RECIPES
-from tenfold.run import hash_file
 from tenfold.training.weights import load_weights
 
 TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2, "report": False}

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from tenfold.cli.output import AsJson, print_json, print_rows, print_table
 from tenfold.configs import NUM_CLASSES
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, Part, load_part
-from tenfold.run import write_file
+from tenfold.disk import write_file
 
 PARTS: tuple[Part, ...] = ("train", "test")
 DIGITS_IN_A_ROW = 5

@@ -8,9 +8,9 @@ import numpy as np
 from cyclopts import Parameter
 
 from tenfold.cli.output import AsJson, print_json, print_rows, print_table
+from tenfold.disk import write_file
 from tenfold.errors import RecipeError
 from tenfold.recipes import RECIPES, Recipe, find_recipe
-from tenfold.run import write_file
 
 NUM_SHOWN_EPOCHS = 11
 

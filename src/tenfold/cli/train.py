@@ -2,36 +2,47 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from tenfold.cli.changes import NO_CHANGES, Changes, list_changes
 from tenfold.cli.output import AsJson, WholeNumber, print_json, print_rows
 from tenfold.cli.progress import showing_progress
+from tenfold.errors import RunError
 from tenfold.evaluation.findings import percent_interval
+from tenfold.fields import flag_name
+
+Device = Literal["auto", "cpu", "cuda"]
 
 
 def train(
-    recipe: str = "classic",
+    recipe: str | None = None,
     /,
     *,
-    seed: WholeNumber = 0,
+    seed: WholeNumber | None = None,
     holdout: Annotated[bool, Parameter(negative=())] = False,
     data: Path | None = None,
     out: Path | None = None,
     threads: WholeNumber | None = None,
+    device: Device = "auto",
+    checkpoint_every: WholeNumber | None = None,
+    resume: Annotated[Path | None, Parameter(negative=())] = None,
+    allow_different: Annotated[bool, Parameter(negative=())] = False,
     json: AsJson = False,
     changes: Any = NO_CHANGES,  # noqa: ANN401 - of type Changes, see below
 ) -> None:
     """Train a recipe, evaluate it, and write a run folder with figures and a report.
 
+    Ctrl-C saves what is trained; with --resume the run goes on, also after it was killed, and ends
+    as if nothing had happened.
+
     Parameters
     ----------
     recipe
-        The name of a recipe; `tenfold recipes` lists them.
+        The name of a recipe, by default classic; `tenfold recipes` lists them.
     seed
-        Decides the initial weights and the order of the images.
+        Decides the initial weights and the order of the images; by default 0.
     holdout
         Train on the first five sixths of the training images and evaluate on the rest; the test
         images are not opened. For every choice between recipes.
@@ -41,20 +52,59 @@ def train(
         The run's folder, new or empty; by default a new one in ./runs.
     threads
         The most threads that a step uses; by default PyTorch's own choice, up to 8.
+    device
+        auto is a GPU where there is one, else the processor.
+    checkpoint_every
+        Save what is trained every so many epochs, by default 1; never if 0.
+    resume
+        The folder of a run that was stopped, to go on with; it knows what it was asked to do.
+    allow_different
+        Resume although the machine, the versions, the threads or the number of processes differ.
     """
     from tenfold import workflow
 
-    with showing_progress(recipe) as show:
-        run = workflow.train(
-            recipe,
-            seed=seed,
-            holdout=holdout,
-            data=data,
-            out=out,
-            threads=threads,
-            on_progress=show,
-            **list_changes(changes),
-        )
+    wanted = list_changes(changes)
+    with showing_progress(recipe or "training") as show:
+        if resume is not None:
+            asked = {
+                "a recipe": recipe,
+                "--seed": seed,
+                "--holdout": holdout or None,
+                "--out": out,
+                "--checkpoint-every": checkpoint_every,
+                **{flag_name(name): value for name, value in wanted.items()},
+            }
+            found = [name for name, value in asked.items() if value is not None]
+            if found:
+                raise RunError(
+                    f"--resume: expected nothing that the run knows itself, found "
+                    f"{', '.join(found)}"
+                )
+            run = workflow.resume(
+                resume,
+                data=data,
+                threads=threads,
+                device=device,
+                allow_different=allow_different,
+                on_progress=show,
+            )
+        else:
+            if allow_different:
+                raise RunError("--allow-different: expected --resume with it, found none")
+            run = workflow.train(
+                recipe or "classic",
+                seed=0 if seed is None else seed,
+                holdout=holdout,
+                data=data,
+                out=out,
+                threads=threads,
+                device=device,
+                checkpoint_every=1 if checkpoint_every is None else checkpoint_every,
+                on_progress=show,
+                **wanted,
+            )
+    if not workflow.is_first_process():
+        return  # the first one has the folder, and answers
     evaluation = run.evaluation
     if json:
         print_json(
@@ -71,7 +121,7 @@ def train(
         return
     from tenfold.evaluation.report import write_command
 
-    another = dataclasses.replace(run.config, seed=(seed + 1) % (workflow.MAX_SEED + 1))
+    another = dataclasses.replace(run.config, seed=(run.config.seed + 1) % (workflow.MAX_SEED + 1))
     hardest = next(one for one in evaluation["findings"] if one["name"] == "hardest_class")
     print_rows(
         ("accuracy", evaluation["headline"]),

@@ -35,8 +35,9 @@ def predict(model: nn.Module, images_NHW: npt.NDArray[np.uint8]) -> Predictions:
 def compute_logits(model: nn.Module, images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """What the model says of images of bytes, [N, 28, 28]: float32 [N, K]."""
     model.eval()
-    batches = torch.tensor(images_NHW).split(BATCH_SIZE)
-    logits: npt.NDArray[np.float32] = torch.cat([model(one / WHITE) for one in batches]).numpy()
+    batches = torch.tensor(images_NHW, device=next(model.parameters()).device).split(BATCH_SIZE)
+    logits_NK = torch.cat([model(one / WHITE) for one in batches])
+    logits: npt.NDArray[np.float32] = logits_NK.cpu().numpy()
     return logits
 
 

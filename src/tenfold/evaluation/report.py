@@ -37,10 +37,7 @@ def build_report(config: RunConfig, evaluation: dict[str, Any], figures: list[Pa
         findings=evaluation["findings"],
         figures=figures,
         configuration=_list_configuration(config, training),
-        reproduction=(
-            f"The same machine, versions and number of threads give weights with the SHA-256 "
-            f"{training['weights_sha256'][:16]}…; others differ in the last bits of their sums."
-        ),
+        reproduction=_describe_reproduction(training),
         command=(
             f"{write_command(config)} --threads {config.threads}"
             if recipe.name in RECIPES
@@ -51,6 +48,18 @@ def build_report(config: RunConfig, evaluation: dict[str, Any], figures: list[Pa
             "page, losses.jsonl the loss of every batch."
         ),
         is_mnist=evaluation["is_mnist"],
+    )
+
+
+def _describe_reproduction(training: dict[str, Any]) -> str:
+    if "resumed_with" in training:
+        return (
+            f"The run was resumed although {'; '.join(training['resumed_with'])}: training it "
+            "again gives weights that differ in the last bits of their sums."
+        )
+    return (
+        "The same machine, versions and number of threads give weights with the SHA-256 "
+        f"{training['weights_sha256'][:16]}…; others differ in the last bits of their sums."
     )
 
 
@@ -98,7 +107,11 @@ def _list_configuration(config: RunConfig, training: dict[str, Any]) -> list[tup
     rows += [
         ("weights", f"SHA-256 {training['weights_sha256']}"),
         ("machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"),
-        ("threads", f"{config.threads}, {config.device}"),
+        (
+            "threads",
+            f"{config.threads}, {config.device}"
+            + f", in each of {config.processes} processes" * (config.processes > 1),
+        ),
         ("versions", ", ".join(f"{name} {version}" for name, version in config.versions.items())),
         ("started", config.started),
     ]

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tenfold.run import CONFIG, EVALUATION, LOSSES, REPORT, STATE
+from tenfold.run import (
+    CONFIG,
+    EVALUATION,
+    LOSSES,
+    REPORT,
+    STATE,
+)
 from tenfold.serving.problems import NOT_FOUND, Problem
 from tenfold.serving.schemas import ShownRun
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.data.mnist import LabelledImages
+from tenfold.disk import reporting_disk_errors, write_file, write_json
 from tenfold.evaluation.page import PageFigure
 from tenfold.figures.study import (
     draw_digits,
@@ -19,7 +20,6 @@ from tenfold.figures.study import (
     draw_seeds,
 )
 from tenfold.figures.style import DARK, LIGHT, Theme
-from tenfold.run import reporting_disk_errors, write_file, write_json
 from tenfold.studies.claims import find_claims
 from tenfold.studies.report import build_comparison_report, build_study_report
 from tenfold.studies.statistics import summarize

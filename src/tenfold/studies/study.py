@@ -20,9 +20,10 @@ import numpy.typing as npt
 
 from tenfold.configs import NUM_CLASSES
 from tenfold.data.mnist import MNIST_CHECKSUMS
+from tenfold.disk import write_file
 from tenfold.errors import RecipeError, StudyError
 from tenfold.recipes import Recipe
-from tenfold.run import Run, write_file
+from tenfold.run import Run
 
 STUDY, SUMMARY, REPORT = "study.json", "summary.json", "report.html"
 RUNS, LONGER = "runs", "longer"

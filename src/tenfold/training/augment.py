@@ -45,9 +45,10 @@ class Draws:
 class Augmentation:
     """Alters batches of 28x28 images as a config says."""
 
-    def __init__(self, config: AugmentationConfig) -> None:
+    def __init__(self, config: AugmentationConfig, device: torch.device | None = None) -> None:
         self.config = config
-        self.fields_CP = _build_fields()
+        self.device = device
+        self.fields_CP = _build_fields().to(device)
 
     def draw(self, num_images: int, generator: np.random.Generator) -> Draws:
         """Draw what happens to each image; the first rows are the same for any number of images."""
@@ -67,7 +68,10 @@ class Augmentation:
         fields_N2C[:, :, 2] = shifts_N2
         elastic_N2C = normal.standard_normal(fields_N2C[:, :, 3:].shape, dtype=np.float32)
         fields_N2C[:, :, 3:] = config.elastic_px / HALF_PX * elastic_N2C
-        return Draws(torch.from_numpy(fields_N2C), torch.from_numpy(config.stroke * draws[:, 6]))
+        return Draws(
+            torch.from_numpy(fields_N2C).to(self.device),
+            torch.from_numpy(config.stroke * draws[:, 6]).to(self.device),
+        )
 
     def alter(self, images_NHW: Tensor, draws: Draws) -> Tensor:
         """The images, float32 [N, 28, 28] in [0, 1], altered as drawn; what comes in is black."""

@@ -22,6 +22,7 @@ from tenfold.models.sequence import SequenceNetwork, measure_sequence_loss
 from tenfold.recipes import Recipe
 from tenfold.training.products import Products
 
+CPU = torch.device("cpu")
 Gradients = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -36,14 +37,18 @@ def build_gradients(model: nn.Module, recipe: Recipe) -> Gradients:
     return AutogradGradients(model, recipe.precision)
 
 
-def choose_precision(wanted: str) -> str:
-    """The precision that a recipe wants, or float32 where the processor has no bfloat16.
+def choose_precision(wanted: str, device: torch.device = CPU) -> str:
+    """The precision that a recipe wants, or float32 where the device has no bfloat16.
 
     PyTorch then emulates it: on a processor with AVX2 alone, `strong` took twelve times as long.
     """
-    if wanted == "bfloat16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return "float32"
-    return wanted
+    if wanted == "float32":
+        return wanted
+    if device.type == "cuda":
+        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has_bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return wanted if has_bfloat16 else "float32"
 
 
 class AutogradGradients:
@@ -51,12 +56,13 @@ class AutogradGradients:
 
     def __init__(self, model: nn.Module, precision: str = "float32") -> None:
         self.model = model
-        self.is_bfloat16 = choose_precision(precision) == "bfloat16"
+        self.device = next(model.parameters()).device
+        self.is_bfloat16 = choose_precision(precision, self.device) == "bfloat16"
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """Fill the gradients for one batch and return its mean loss."""
         self.model.zero_grad(set_to_none=False)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.is_bfloat16):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bfloat16):
             loss = self._measure_loss(images, labels)
         loss.backward()
         return loss.detach()
@@ -78,13 +84,13 @@ class PerceptronGradients:
             assert layer.weight.grad is not None
             assert layer.bias.grad is not None
             self.layers.append((weight, bias, layer.weight.grad, layer.bias.grad))
-        self.products = Products()
+        self.products = Products(self.layers[0][0].device)
         self._allocate(batch_size)
 
     def _allocate(self, num_images: int) -> None:
-        sizes = [len(bias) for _, bias, _, _ in self.layers]
-        self.outputs = [torch.empty(num_images, size) for size in sizes]
-        self.hidden_gradients = [torch.empty(num_images, size) for size in sizes[:-1]]
+        biases = [bias for _, bias, _, _ in self.layers]
+        self.outputs = [bias.new_empty(num_images, len(bias)) for bias in biases]
+        self.hidden_gradients = [bias.new_empty(num_images, len(bias)) for bias in biases[:-1]]
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """Fill the gradients for one batch and return its mean loss."""

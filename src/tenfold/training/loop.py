@@ -5,7 +5,7 @@ writes and prints nothing itself.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,38 +13,51 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tenfold.data.batches import build_order, count_batches
+from tenfold.data.batches import build_order, count_batches, find_slice
 from tenfold.recipes import Recipe
 from tenfold.training.augment import Augmentation, build_generator
 from tenfold.training.gradients import build_gradients
 from tenfold.training.optimizer import build_optimizer
 from tenfold.training.parameters import FlatParameters, flatten_parameters
+from tenfold.training.processes import Processes
+from tenfold.training.stopping import StopRequest
 from tenfold.training.threads import ThreadBalance, gives_same_bits
 
 SECONDS_BETWEEN_PROGRESS = 0.25
 WHITE = 255
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Losses of the batches since the last progress; `epoch` and `first_batch` count from 0."""
+    """Losses of the batches since the last progress; `epoch` and `first_batch` count from 0.
+
+    `optimizer` is all that the optimizer remembers: live, the next step changes it. `is_stopped`
+    says that a request to stop was followed: there will be no other progress.
+    """
 
     epoch: int
     first_batch: int
     losses: list[float]
+    optimizer: Mapping[str, Tensor]
+    is_stopped: bool = False
 
 
 class Batches:
-    """The training images as bytes, and a buffer for one batch of them as floats."""
+    """The training images as bytes on a device, and a buffer for one batch of them as floats."""
 
     def __init__(
-        self, images_NHW: npt.NDArray[np.uint8], labels_N: npt.NDArray[np.uint8], batch_size: int
+        self,
+        images_NHW: npt.NDArray[np.uint8],
+        labels_N: npt.NDArray[np.uint8],
+        batch_size: int,
+        device: torch.device = CPU,
     ) -> None:
-        self.images = torch.tensor(images_NHW)
-        self.labels = torch.tensor(labels_N, dtype=torch.int64)
+        self.images = torch.tensor(images_NHW, device=device)
+        self.labels = torch.tensor(labels_N, dtype=torch.int64, device=device)
         shape = (batch_size, *self.images.shape[1:])
-        self.pixels = torch.empty(shape, dtype=torch.uint8)
-        self.scaled = torch.empty(shape)
+        self.pixels = torch.empty(shape, dtype=torch.uint8, device=device)
+        self.scaled = torch.empty(shape, device=device)
 
     def gather(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """The images at `samples`, int64 [N], as float32 in [0, 1], and their labels.
@@ -63,19 +76,31 @@ def train_model(
     images_NHW: npt.NDArray[np.uint8],
     labels_N: npt.NDArray[np.uint8],
     seed: int,
+    *,
+    first_step: int = 0,
+    optimizer_tensors: Mapping[str, Tensor] | None = None,
+    processes: Processes | None = None,
+    stop: StopRequest | None = None,
 ) -> Iterator[Progress]:
     """Train `model` in place on uint8 images [N, 28, 28] and labels [N], shuffled by `seed`.
 
     Yields progress about four times a second and at the end of each epoch; training goes on only
-    while it is asked for more.
+    while it is asked for more. To go on with a model that was trained before, `first_step` counts
+    the steps that it made and `optimizer_tensors` are what the optimizer remembered after them.
+    Among several `processes` each trains on its slice of every batch; the losses are of all.
+    Training ends early, between two steps, when `stop` is requested, of any of the processes.
     """
+    processes, stop = processes or Processes(), stop or StopRequest()
+    device = processes.device
     num_images, num_batches = len(labels_N), count_batches(len(labels_N), recipe.batch_size)
-    batches = Batches(images_NHW, labels_N, recipe.batch_size)
-    augmentation = Augmentation(recipe.augmentation)
+    batches = Batches(images_NHW, labels_N, recipe.batch_size, device)
+    augmentation = Augmentation(recipe.augmentation, device)
     parameters = flatten_parameters(model)
     gradients = build_gradients(model, recipe)
     optimizer = build_optimizer(parameters, recipe.optimizer)
-    losses = torch.empty(num_batches)
+    if optimizer_tensors is not None:
+        optimizer.resume(optimizer_tensors)
+    losses = torch.empty(num_batches, device=device)
     num_altered_epochs = 0
     if not recipe.augmentation.is_none:
         num_altered_epochs = recipe.epochs - recipe.count_clean_epochs()
@@ -83,7 +108,7 @@ def train_model(
     def try_step() -> Tensor:
         """The weights after a step on a whole and on the last batch; the model stays as it is."""
         statistics = [buffer.clone() for buffer in model.buffers()]
-        samples = torch.arange(num_images).split(recipe.batch_size)
+        samples = torch.arange(num_images, device=device).split(recipe.batch_size)
         trial_draws = augmentation.draw(num_images, build_generator(seed, 0))
         trials = []
         for batch in (samples[0], samples[-1]):
@@ -91,7 +116,7 @@ def train_model(
             if num_altered_epochs:
                 images = augmentation.alter(images, trial_draws[batch])
             gradients(images, labels)
-            trials.append(FlatParameters(parameters.values.clone(), parameters.gradients))
+            trials.append(FlatParameters(parameters.values.clone(), parameters.message))
             build_optimizer(trials[-1], recipe.optimizer).step()
         for buffer, before in zip(model.buffers(), statistics, strict=True):
             buffer.copy_(before)
@@ -101,27 +126,62 @@ def train_model(
     balance = ThreadBalance(may_vary=gives_same_bits(try_step))
     try:
         reported = time.perf_counter()
-        for epoch in range(recipe.epochs):
-            order = torch.from_numpy(build_order(seed, epoch, num_images))
+        for epoch in range(first_step // num_batches, recipe.epochs):
+            order = torch.from_numpy(build_order(seed, epoch, num_images)).to(device)
             draws = None
             if epoch < num_altered_epochs:
                 draws = augmentation.draw(num_images, build_generator(seed, epoch))
-            first_batch = 0
+            first_batch = max(0, first_step - epoch * num_batches)
             for batch, samples in enumerate(order.split(recipe.batch_size)):
-                images, labels = batches.gather(samples)
-                if draws is not None:
-                    images = augmentation.alter(images, draws[samples])
-                losses[batch] = gradients(images, labels)
                 step = epoch * num_batches + batch
+                if step < first_step:
+                    continue
+                mine = samples[find_slice(len(samples), processes.rank, processes.size)]
+                if len(mine):
+                    images, labels = batches.gather(mine)
+                    if draws is not None:
+                        images = augmentation.alter(images, draws[mine])
+                    losses[batch] = gradients(images, labels)
+                is_stopped = stop.is_made
+                if processes.size > 1:
+                    loss = losses[batch] if len(mine) else torch.zeros_like(losses[batch])
+                    share = len(mine) / len(samples)
+                    is_stopped = _exchange(processes, parameters, loss, share, is_stopped)
+                    losses[batch] = parameters.extra[0]
                 optimizer.step(recipe.optimizer.scale_at(step, recipe.epochs * num_batches))
                 balance.count_step()
 
-                is_last = batch == num_batches - 1
+                is_last = batch == num_batches - 1 or is_stopped
+                if is_last:
+                    processes.average_statistics(model)
                 if is_last or time.perf_counter() - reported > SECONDS_BETWEEN_PROGRESS:
-                    new = losses[first_batch : batch + 1].tolist()
-                    yield Progress(epoch=epoch, first_batch=first_batch, losses=new)
+                    yield Progress(
+                        epoch=epoch,
+                        first_batch=first_batch,
+                        losses=losses[first_batch : batch + 1].tolist(),
+                        optimizer=optimizer.tensors,
+                        is_stopped=is_stopped,
+                    )
+                    if is_stopped:
+                        return
                     model.train()  # whoever got this progress may have evaluated the model
                     first_batch, reported = batch + 1, time.perf_counter()
                     balance.start_window()
     finally:
         balance.stop()
+
+
+def _exchange(
+    processes: Processes, parameters: FlatParameters, loss: Tensor, share: float, is_stopped: bool
+) -> bool:
+    """Make this process's gradients and loss, of a share of a batch, those of the whole batch.
+
+    Returns whether any process is to stop, so that all of them do after the same step.
+    """
+    if share == 0:
+        parameters.gradients.zero_()  # there was nothing to compute one of
+    parameters.extra[0] = loss
+    parameters.message.mul_(share)
+    parameters.extra[1] = float(is_stopped)
+    processes.add_up(parameters.message)
+    return bool(parameters.extra[1] > 0)

@@ -5,6 +5,7 @@ Calling these directly spares the second that importing PyTorch's optimizers tak
 around the kernels at each step.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -17,10 +18,18 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 class Optimizer(Protocol):
-    """Moves parameters against their gradients."""
+    """Moves parameters against their gradients.
+
+    `tensors` are all that it remembers, by name: live, each step changes them.
+    """
+
+    tensors: dict[str, Tensor]
 
     def step(self, scale: float = 1.0) -> None:
         """Make one step, with `scale` times the learning rate."""
+
+    def resume(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what an optimizer of the same config remembered after a step."""
 
 
 def build_optimizer(parameters: FlatParameters, config: OptimizerConfig) -> Optimizer:
@@ -38,9 +47,14 @@ class Adam:
     def __init__(self, parameters: FlatParameters, config: OptimizerConfig) -> None:
         self.parameters = parameters
         self.config = config
-        self.num_steps = torch.zeros(())
+        self.num_steps = torch.zeros((), device=parameters.values.device)
         self.mean: Tensor = torch.zeros_like(parameters.values)
         self.mean_square: Tensor = torch.zeros_like(parameters.values)
+        self.tensors = {
+            "num_steps": self.num_steps,
+            "mean": self.mean,
+            "mean_square": self.mean_square,
+        }
 
     def step(self, scale: float = 1.0) -> None:
         """Make one step, with `scale` times the learning rate."""
@@ -61,6 +75,10 @@ class Adam:
             maximize=False,
         )
 
+    def resume(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what an optimizer of the same config remembered after a step."""
+        _copy_all(self.tensors, tensors)
+
 
 class Sgd:
     """Stochastic gradient descent with Nesterov's momentum, as PyTorch has it."""
@@ -70,6 +88,7 @@ class Sgd:
         self.config = config
         self.is_first_step = True
         self.velocity: Tensor = torch.zeros_like(parameters.values)
+        self.tensors = {"velocity": self.velocity}
 
     def step(self, scale: float = 1.0) -> None:
         """Make one step, with `scale` times the learning rate."""
@@ -87,3 +106,13 @@ class Sgd:
             is_first_step=self.is_first_step,
         )
         self.is_first_step = False
+
+    def resume(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what an optimizer of the same config remembered after a step."""
+        _copy_all(self.tensors, tensors)
+        self.is_first_step = False
+
+
+def _copy_all(targets: Mapping[str, Tensor], sources: Mapping[str, Tensor]) -> None:
+    for name, target in targets.items():
+        target.copy_(sources[name])

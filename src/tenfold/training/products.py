@@ -27,11 +27,14 @@ class Products:
     Results may be written to the buffer given as `out`, or be new.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device | None = None) -> None:
         # What PyTorch's compiler emits for a linear layer on a CPU; it has no `out=`, the memory
         # that it allocates comes back from the allocator's cache.
-        self.has_onednn = torch.backends.mkldnn.is_available() and hasattr(
-            torch.ops.mkldnn, "_linear_pointwise"
+        on_cpu = device is None or device.type == "cpu"
+        self.has_onednn = (
+            on_cpu
+            and torch.backends.mkldnn.is_available()
+            and hasattr(torch.ops.mkldnn, "_linear_pointwise")
         )
         self.prefers_onednn = self.has_onednn and "AMD" in find_cpu_name()
 

@@ -1,0 +1,123 @@
+"""Files on a disk: written so that whatever happens the old or the new one is there. No torch.
+
+All that a run or a study writes, but for the growing losses, goes through `write_file`.
+"""
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+from tenfold.errors import RunError, TenfoldError
+
+
+def write_file(path: Path, content: bytes | str) -> None:
+    """Write a whole file so that, whatever happens, the old or the new one is there.
+
+    Raises RunError if the disk is full or does not let it be written.
+    """
+    # A folder's name that is not UTF-8 may stand in a report: it is shown as well as can be.
+    data = content.encode(errors="replace") if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with reporting_disk_errors(path):
+        path.parent.mkdir(exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        if os.name == "posix":  # the new name must reach the disk too
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write JSON as `write_file` writes."""
+    write_file(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
+
+
+@contextmanager
+def reporting_disk_errors(path: Path) -> Iterator[None]:
+    """Turn what a disk may answer to a write of `path` into a RunError of one clear line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise RunError(
+                f"{path}: no space left on the disk; free some, or use --out on another disk, "
+                "and train again"
+            ) from error
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def hash_file(path: Path) -> str:
+    """The SHA-256 of a file. Raises RunError if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise RunError(f"{path}: expected a readable file, found: {error.strerror}") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises RunError if there is none."""
+    try:
+        values = json.loads(path.read_text())
+    except OSError as error:
+        raise RunError(f"{path}: expected a readable file, found: {error.strerror}") from error
+    except ValueError as error:
+        raise RunError(f"{path}: expected JSON, found: {error}") from error
+    if not isinstance(values, dict):
+        raise RunError(f"{path}: expected a JSON object, found {type(values).__name__}")
+    return values
+
+
+@contextmanager
+def locking(folder: Path, busy: TenfoldError) -> Iterator[None]:
+    """Hold a folder for this process; it is free again when the process ends, in any way.
+
+    Raises `busy` if another process holds it. Where the system has no such locks, nothing is held.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise busy from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether another process holds a folder; False where that cannot be told."""
+    busy = TenfoldError()
+    try:
+        with locking(folder, busy):
+            return False
+    except TenfoldError as error:
+        if error is not busy:
+            raise
+        return True
+    except OSError:
+        return False

@@ -1,0 +1,170 @@
+"""A checkpoint: all that it takes to go on with a run, in one safetensors file.
+
+In: the model, the optimizer's tensors and how far training is. Out: bytes, and back. Orders of
+samples and draws of augmentation follow from (seed, epoch), and the schedule from the step, so that
+the position stands for them: no generator lives longer than an epoch.
+
+What is no tensor lies in one entry of the metadata. With it lies a SHA-256 over everything else:
+the format has no checksum of its own.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from tenfold.errors import RunError
+from tenfold.run import CHECKPOINT, RunConfig, list_differences
+
+FORMAT = 1
+MODEL, OPTIMIZER, LOSSES = "model.", "optimizer.", "losses"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """Which step is made next: `member` and `epoch` count from 0, so does `batch` in the epoch."""
+
+    member: int
+    epoch: int
+    batch: int
+
+
+@dataclass(kw_only=True)
+class Checkpoint:
+    """How far a run is, with the tensors of its model and optimizer.
+
+    `losses` are those of all steps so far. `accuracies` are those after each epoch, where they are
+    measured; `seconds` is the time that training took, `reused_seconds` that of members that were
+    trained before.
+    """
+
+    position: Position
+    model: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+    losses: list[float]
+    accuracies: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    reused_seconds: float = 0.0
+
+
+def dump_checkpoint(checkpoint: Checkpoint, config: RunConfig) -> bytes:
+    """The bytes of the file."""
+    tensors = {
+        **{MODEL + name: tensor for name, tensor in checkpoint.model.items()},
+        **{OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()},
+        LOSSES: torch.tensor(checkpoint.losses, dtype=torch.float32),
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = {
+        "format": FORMAT,
+        "run": identify(config),
+        "position": vars(checkpoint.position),
+        "accuracies": checkpoint.accuracies,
+        "seconds": checkpoint.seconds,
+        "reused_seconds": checkpoint.reused_seconds,
+    }
+    metadata = {"sha256": _hash(content, tensors), "content": content}
+    return safetensors.torch.save(tensors, {"tenfold": json.dumps(metadata)})
+
+
+def read_checkpoint(path: Path) -> bytes:
+    """The checkpoint in a run's folder, empty if none was written yet.
+
+    Raises RunError if it cannot be read.
+    """
+    try:
+        return (path / CHECKPOINT).read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise RunError(f"{path / CHECKPOINT}: cannot be read: {error.strerror}") from error
+
+
+def load_checkpoint(data: bytes, config: RunConfig, path: Path) -> Checkpoint | None:
+    """The checkpoint that a file has, None for no data; `path` is its run's folder.
+
+    Raises RunError if it is damaged or belongs to another run.
+    """
+    if not data:
+        return None
+    file = path / CHECKPOINT
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = json.loads(header["__metadata__"]["tenfold"])
+        tensors = safetensors.torch.load(data)
+        content, expected = metadata["content"], metadata["sha256"]
+        is_whole = expected == _hash(content, tensors)
+    except (ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
+        raise RunError(_describe_damage(file, str(error))) from error
+    if not is_whole:
+        raise RunError(_describe_damage(file, "other contents than were written"))
+    if content["format"] != FORMAT:
+        raise RunError(f"{file}: expected a checkpoint of this version of Tenfold, found another")
+    differing = list_differences(identify(config), content["run"])
+    if differing:
+        raise RunError(
+            f"{file}: expected the checkpoint of the run in {path}, found one of another: "
+            f"{'; '.join(differing)}"
+        )
+    return Checkpoint(
+        position=Position(**content["position"]),
+        model=_select(tensors, MODEL),
+        optimizer=_select(tensors, OPTIMIZER),
+        losses=tensors[LOSSES].tolist(),
+        accuracies=content["accuracies"],
+        seconds=content["seconds"],
+        reused_seconds=content["reused_seconds"],
+    )
+
+
+def load_model_state(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Give a model the weights and statistics of a checkpoint of its run."""
+    model.load_state_dict(dict(checkpoint.model))
+
+
+def identify(config: RunConfig) -> dict[str, Any]:
+    """What says which run a checkpoint belongs to, as flat JSON values."""
+    return {
+        **{name: _to_json(value) for name, value in config.recipe.flatten().items()},
+        "recipe": config.recipe.name,
+        "seed": config.seed,
+        "holdout": config.holdout,
+        "started": config.started,
+        **{f"{part} data": list(pair) for part, pair in config.checksums.items()},
+    }
+
+
+def _to_json(value: Any) -> Any:  # noqa: ANN401 - any field of a recipe
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _hash(content: object, tensors: Mapping[str, Tensor]) -> str:
+    everything = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        everything.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        everything.update(tensor.numpy().tobytes())
+    return everything.hexdigest()
+
+
+def _describe_damage(file: Path, found: str) -> str:
+    found = " ".join(found.split())
+    return (
+        f"{file}: expected a whole checkpoint, found it damaged: {found}. Without the file, "
+        "resuming begins with the first epoch."
+    )

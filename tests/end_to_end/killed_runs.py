@@ -1,0 +1,83 @@
+"""Trains runs that are killed at random moments, again and again, and says what came of them.
+
+A script of its own: it imports PyTorch once and forks a process for each attempt, so that kills
+fall on training and not on imports. It must not compute anything itself before it forks.
+
+    python killed_runs.py DATA FOLDER NUM_KILLS SEED      prints one JSON object
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import tenfold
+import tenfold.training.recording
+from tenfold.run import CHECKPOINT, CONFIG, is_unfinished
+
+RECIPE = tenfold.RECIPES["classic"].replace(hidden_sizes=(40,), epochs=4, batch_size=10)
+
+
+def start(data: str, out: Path) -> int:
+    """A process that trains a run, or goes on with it; its number."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        if (out / CONFIG).exists():
+            tenfold.resume(out, threads=1, report=False)
+        else:
+            tenfold.train(RECIPE, data=data, out=out, threads=1, report=False)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def finish(data: str, out: Path) -> None:
+    """Train a run, or go on with it, to its end."""
+    _, status = os.waitpid(start(data, out), 0)
+    assert status == 0, status
+
+
+def kill_many(data: str, folder: Path, num_kills: int, seed: int) -> dict[str, int]:
+    """Kill so many times; how many runs came to their end, resumed how often, and how unlike."""
+    begun = time.perf_counter()
+    finish(data, folder / "whole")
+    seconds = time.perf_counter() - begun
+    expected = describe(folder / "whole")
+    moments = random.Random(seed)
+    found = dict.fromkeys(("kills", "runs", "resumed", "from_a_checkpoint", "unlike"), 0)
+    while found["kills"] < num_kills or is_unfinished(folder / str(found["runs"])):
+        out = folder / str(found["runs"])
+        found["resumed"] += (out / CONFIG).exists()
+        found["from_a_checkpoint"] += (out / CHECKPOINT).exists()
+        if found["kills"] == num_kills:
+            finish(data, out)
+        else:
+            child = start(data, out)
+            time.sleep(moments.uniform(0, seconds))
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+            assert status in (0, signal.SIGKILL), status
+            found["kills"] += status == signal.SIGKILL
+        if out.exists() and not is_unfinished(out):
+            found["unlike"] += describe(out) != expected
+            found["runs"] += 1
+    return found
+
+
+def describe(out: Path) -> tuple[str, bytes]:
+    """The hash of a finished run's weights, and its losses."""
+    run = tenfold.load_run(out)  # a folder is finished or unfinished, and readable either way
+    assert not [*out.glob(".*"), *out.glob(CHECKPOINT)], list(out.iterdir())
+    return run.state["weights_sha256"], (out / "losses.jsonl").read_bytes()
+
+
+if __name__ == "__main__":
+    data_folder, out_folder, number, random_seed = sys.argv[1:5]
+    print(json.dumps(kill_many(data_folder, Path(out_folder), int(number), int(random_seed))))

@@ -1,0 +1,527 @@
+"""Runs that are killed, stopped, or meet a disk that fails, and go on as if nothing had been."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import tenfold
+from tenfold.data.mnist import LabelledImages
+from tenfold.disk import write_file
+from tenfold.errors import DataError, RunError
+from tenfold.run import CHECKPOINT, CONFIG, LOSSES, STATE, TrainingProgress, is_going_on
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80"}
+TENFOLD = (sys.executable, "-m", "tenfold")
+KILLED_RUNS = Path(__file__).with_name("killed_runs.py")
+SHORT: dict[str, Any] = {"hidden_sizes": (20,), "epochs": 3, "batch_size": 50}  # 24 steps an epoch
+
+
+def kill_many(data: Path, folder: Path, num_kills: int, seed: int) -> dict[str, int]:
+    done = subprocess.run(
+        [sys.executable, KILLED_RUNS, data, folder, str(num_kills), str(seed)],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, int] = json.loads(done.stdout)
+    return found
+
+
+def test_runs_that_are_killed_end_as_if_they_had_not_been(small_data: Path, tmp_path: Path) -> None:
+    found = kill_many(small_data, tmp_path, num_kills=10, seed=0)
+    assert found["kills"] == 10
+    assert found["runs"] >= 1
+    assert found["from_a_checkpoint"] >= 1
+    assert found["unlike"] == 0
+
+
+@pytest.mark.heavy
+def test_two_hundred_kills(small_data: Path, tmp_path: Path) -> None:
+    found = kill_many(small_data, tmp_path, num_kills=200, seed=1)
+    assert found["kills"] == 200
+    assert found["runs"] >= 20
+    assert found["from_a_checkpoint"] >= 50
+    assert found["unlike"] == 0
+
+
+def stop_at(step: int) -> Callable[[Any], None]:
+    """A callback that does as Ctrl-C does when that step is reached."""
+
+    def stop(progress: TrainingProgress) -> None:
+        if progress.step >= step:
+            signal.raise_signal(signal.SIGINT)
+
+    return stop
+
+
+def interrupt(small_data: Path, out: Path, step: int = 24, **changes: Any) -> None:
+    """Leave a run in `out` that was stopped one step after `step`."""
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(
+            "classic", data=small_data, out=out, on_progress=stop_at(step), **SHORT | changes
+        )
+
+
+@pytest.fixture(scope="module")
+def whole(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tenfold.Run:
+    return tenfold.train(
+        "classic", data=small_data, out=tmp_path_factory.mktemp("whole"), by_epoch=True, **SHORT
+    )
+
+
+@pytest.fixture
+def stopped(small_data: Path, tmp_path: Path) -> Path:
+    """A run that was stopped after the first step of its second epoch."""
+    interrupt(small_data, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def check_same(run: tenfold.Run, whole: tenfold.Run) -> None:
+    assert run.state["weights_sha256"] == whole.state["weights_sha256"]
+    assert (run.path / LOSSES).read_bytes() == (whole.path / LOSSES).read_bytes()
+    assert run.accuracy == whole.accuracy
+    assert not (run.path / CHECKPOINT).exists()
+
+
+def test_a_stopped_run_goes_on_after_the_step_that_was_its_last(
+    stopped: Path, whole: tenfold.Run
+) -> None:
+    assert len((stopped / LOSSES).read_text().splitlines()) == 25
+    assert json.loads((stopped / STATE).read_text())["state"] == "running"
+    steps: list[Any] = []
+    run = tenfold.resume(stopped, by_epoch=True, on_progress=steps.append)
+    check_same(run, whole)
+    assert steps[0].epoch == 2
+    accuracies = whole.evaluation["training"]["epoch_accuracies"]
+    assert (
+        run.evaluation["training"]["epoch_accuracies"] == accuracies[1:]
+    )  # the first was not by epoch
+    assert run.evaluation["training"]["other_cores"] is None
+
+
+def test_ctrl_c_is_told_with_the_command_that_goes_on(
+    small_data: Path, tmp_path: Path, whole: tenfold.Run
+) -> None:
+    asked = {"data": small_data, "out": tmp_path / "a b", "on_progress": stop_at(1)}
+    with pytest.raises(KeyboardInterrupt) as raised:
+        tenfold.train("classic", **asked, **SHORT)
+    assert raised.value.__notes__ == [
+        f"the unfinished run stays in {tmp_path}/a b: "
+        f"`tenfold train --resume '{tmp_path}/a b'` goes on with it"
+    ]
+    check_same(tenfold.resume(tmp_path / "a b"), whole)
+
+
+def test_a_run_stopped_before_its_first_checkpoint_begins_anew(
+    stopped: Path, whole: tenfold.Run
+) -> None:
+    (stopped / CHECKPOINT).unlink()
+    (stopped / STATE).unlink()  # as if killed between the first two files
+    check_same(tenfold.resume(stopped), whole)
+
+
+def test_a_run_stopped_after_its_last_step_is_only_evaluated(
+    small_data: Path, tmp_path: Path, whole: tenfold.Run
+) -> None:
+    interrupt(small_data, tmp_path / "run", step=72)
+    steps: list[Any] = []
+    check_same(tenfold.resume(tmp_path / "run", on_progress=steps.append), whole)
+    assert steps == []
+
+
+def test_losses_are_cut_back_to_the_checkpoint(stopped: Path, whole: tenfold.Run) -> None:
+    with (stopped / LOSSES).open("a") as file:
+        file.write('{"epoch": 1, "batch": 1, "loss": 9.0}\n{"epoch": 1, "ba')
+    (stopped / ".config.json.123.tmp").write_text("what a write that was cut off has left")
+    check_same(tenfold.resume(stopped), whole)
+    assert not list(stopped.glob(".*"))
+
+
+def test_a_complete_run_is_returned_as_it_is(whole: tenfold.Run) -> None:
+    before = (whole.path / STATE).stat().st_mtime_ns
+    again = tenfold.resume(whole.path)
+    assert again.state == whole.state
+    assert (whole.path / STATE).stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "sgd", "learning_rate": 0.01, "schedule": "one-cycle"},
+        {"rotation_degrees": 10.0, "elastic_px": 0.5, "clean_share": 0.4},
+        {"members": 2, "epochs": 2},
+    ],
+    ids=["sgd", "augmented", "ensemble"],
+)
+def test_whatever_a_recipe_has_is_kept(
+    changes: dict[str, Any], small_data: Path, tmp_path: Path
+) -> None:
+    whole = tenfold.train(
+        "classic", data=small_data, out=tmp_path / "whole", report=False, **SHORT | changes
+    )
+    for step in (10, 50):
+        out = tmp_path / f"after-{step}"
+        interrupt(small_data, out, step, **changes)
+        check_same(tenfold.resume(out, report=False), whole)
+
+
+def test_normalisations_are_kept(small_data: Path, tmp_path: Path) -> None:
+    recipe = tenfold.RECIPES["strong"].replace(channels=(4, 8), depths=(1, 1), epochs=2)
+    whole = tenfold.train(recipe, data=small_data, out=tmp_path / "whole", report=False)
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(recipe, data=small_data, out=tmp_path / "run", on_progress=stop_at(5))
+    check_same(tenfold.resume(tmp_path / "run", report=False), whole)
+
+
+def test_checkpoints_come_as_often_as_asked(small_data: Path, tmp_path: Path) -> None:
+    seen: list[bool] = []
+
+    def look(progress: TrainingProgress) -> None:
+        if progress.step % 24 == 0:
+            seen.append((tmp_path / str(every) / CHECKPOINT).exists())
+
+    for every, expected in ((1, [True] * 4), (3, [False, False, True, True]), (0, [False] * 4)):
+        seen.clear()
+        tenfold.train(
+            "classic",
+            data=small_data,
+            out=tmp_path / str(every),
+            checkpoint_every=every,
+            report=False,
+            on_progress=look,  # type: ignore[arg-type]
+            **SHORT | {"epochs": 4},
+        )
+        assert seen == expected
+
+
+# --- what is refused
+
+
+def refusal(call: Callable[[], object]) -> str:
+    with pytest.raises(RunError) as raised:
+        call()
+    message = str(raised.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert refusal(lambda folder=folder: tenfold.resume(folder)) == (  # type: ignore[misc]
+            f"{folder}: expected a run folder with config.json, found none"
+        )
+
+
+@pytest.mark.parametrize("place", [4, 40, 3000, -1])
+def test_a_damaged_checkpoint_is_refused(place: int, stopped: Path) -> None:
+    data = bytearray((stopped / CHECKPOINT).read_bytes())
+    data[place] ^= 1
+    (stopped / CHECKPOINT).write_bytes(data)
+    message = refusal(lambda: tenfold.resume(stopped))
+    assert message.startswith(f"{stopped / CHECKPOINT}: expected a whole checkpoint, found ")
+    assert message.endswith("Without the file, resuming begins with the first epoch.")
+
+
+def test_a_checkpoint_that_was_cut_off_is_refused(stopped: Path) -> None:
+    data = (stopped / CHECKPOINT).read_bytes()
+    for length in (1, 7, 8, 100, len(data) // 2, len(data) - 1):
+        (stopped / CHECKPOINT).write_bytes(data[:length])
+        assert "expected a whole checkpoint" in refusal(lambda: tenfold.resume(stopped))
+
+
+def test_the_checkpoint_of_another_run_is_refused_by_what_differs(
+    stopped: Path, small_data: Path, tmp_path: Path
+) -> None:
+    interrupt(small_data, tmp_path / "other", learning_rate=0.01)
+    shutil.copy(tmp_path / "other" / CHECKPOINT, stopped)
+    message = refusal(lambda: tenfold.resume(stopped))
+    assert message.startswith(
+        f"{stopped / CHECKPOINT}: expected the checkpoint of the run in {stopped}, found one of "
+        "another: learning_rate is 0.01, not 0.001"
+    )
+
+
+def test_a_config_that_was_edited_is_refused(stopped: Path) -> None:
+    text = (stopped / CONFIG).read_text()
+    (stopped / CONFIG).write_text(text.replace('"seed": 0', '"seed": 1'))
+    assert "expected the config that training wrote" in refusal(lambda: tenfold.resume(stopped))
+
+
+def test_other_threads_are_told_and_can_be_allowed(stopped: Path, whole: tenfold.Run) -> None:
+    threads = whole.config.threads + 1
+    assert refusal(lambda: tenfold.resume(stopped, threads=threads)) == (
+        f"{stopped}: expected what the run began with, found that threads is {threads}, not "
+        f"{threads - 1}: its weights would differ in their last bits. --allow-different goes on "
+        "all the same."
+    )
+    run = tenfold.resume(stopped, threads=threads, allow_different=True)
+    told = [f"threads is {threads}, not {threads - 1}"]
+    assert run.evaluation["training"]["resumed_with"] == told
+    assert f"resumed although {told[0]}" in run.report.read_text()
+    assert tenfold.load_run(run.path).accuracy == run.accuracy
+
+
+def test_other_machines_and_versions_are_told(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "tenfold.workflow.describe_machine", lambda: {"cpu": "another", "cores": 64, "system": "x"}
+    )
+    monkeypatch.setattr("tenfold.workflow.list_versions", lambda: {"torch": "3.0"})
+    message = refusal(lambda: tenfold.resume(stopped))
+    for part in ("cpu is another, not ", "cores is 64, not ", "torch is 3.0, not 2."):
+        assert part in message
+    assert "python is missing, not 3." in message
+
+
+def test_other_data_are_refused(
+    stopped: Path, training: LabelledImages, small_data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError) as raised:
+        tenfold.resume(stopped, data=make_other_data(small_data, tmp_path / "data"))
+    assert str(raised.value) == (
+        f"{tmp_path / 'data'}: expected the data of the run in {stopped}, found others. Where "
+        "they are now says --data."
+    )
+
+
+def make_other_data(small_data: Path, folder: Path) -> Path:
+    shutil.copytree(small_data, folder)
+    labels = folder / "train-labels-idx1-ubyte"
+    data = bytearray(labels.read_bytes())
+    data[-1] = (data[-1] + 1) % 10
+    labels.write_bytes(data)
+    return folder
+
+
+def test_a_run_that_is_going_on_is_left_alone(small_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with subprocess.Popen(
+        [*TENFOLD, "train", "--epochs", "9999", "--data", small_data, "--out", out],
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            wait_for(lambda: (out / CHECKPOINT).exists())
+            assert is_going_on(out)
+            assert refusal(lambda: tenfold.resume(out)) == (
+                f"{out}: expected a run that nothing else trains, found that another program is at "
+                "it"
+            )
+            process.send_signal(signal.SIGTERM)  # saved as by Ctrl-C, and ended by the signal
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGTERM
+    assert not is_going_on(out)
+
+
+def wait_for(is_there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not is_there():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def run_command(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*TENFOLD, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_command_refuses_what_the_run_knows_itself(stopped: Path) -> None:
+    done = run_command("train", "classic", "--resume", stopped, "--seed", "0", "--epochs", "5")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "tenfold: --resume: expected nothing that the run knows itself, found a recipe, --seed, "
+        "--epochs\n"
+    )
+    done = run_command("train", "--allow-different")
+    assert done.stderr == "tenfold: --allow-different: expected --resume with it, found none\n"
+
+
+# --- a disk that fails
+
+SYSTEM_CALLS = ("write", "fsync", "rename", "openat", "mkdir", "unlink")
+ERRORS = ("ENOSPC", "EIO", "EROFS")
+
+
+def trace(options: list[str], *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["strace", "-f", "-qq", *options, *TENFOLD, *arguments],
+        env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def count_calls(small_data: Path, folder: Path) -> dict[str, list[int]]:
+    """Of each system call, which ones of the first process belong to the run's folder."""
+    log = folder / "calls"
+    calls = ",".join(SYSTEM_CALLS)
+    done = trace(
+        ["-y", "-o", str(log), "-e", f"trace={calls}"], *shortest(small_data, folder / "0")
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line.split(None, 1) for line in log.read_text().splitlines()]
+    found: dict[str, list[int]] = {name: [] for name in SYSTEM_CALLS}
+    seen = dict.fromkeys(SYSTEM_CALLS, 0)
+    for process, call in lines:
+        name = call.partition("(")[0]
+        if process == lines[0][0] and name in seen:
+            seen[name] += 1
+            is_written = name != "openat" or "O_CREAT" in call
+            if is_written and str(folder / "0") in call:
+                found[name].append(seen[name])
+    return found
+
+
+def shortest(small_data: Path, out: Path) -> list[str | Path]:
+    sizes = ["--hidden-sizes", "8", "--epochs", "2", "--batch-size", "600"]
+    return ["train", "classic", *sizes, "--threads", "1", "--data", small_data, "--out", out]
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(shutil.which("strace") is None, reason="makes system calls fail with strace")
+def test_every_write_may_fail(small_data: Path, tmp_path: Path) -> None:
+    """Each call that writes to the run's folder fails in turn; then the run goes on."""
+    counted = count_calls(small_data, tmp_path)
+    assert all(counted[name] for name in ("write", "fsync", "rename", "openat", "mkdir")), counted
+    expected = tenfold.load_run(tmp_path / "0")
+    number = 0
+    for name, places in counted.items():
+        for place in places:
+            number += 1
+            out = tmp_path / str(number)
+            error = ERRORS[number % len(ERRORS)]
+            inject = f"inject={name}:error={error}:when={place}"
+            done = trace(["-o", "/dev/null", "-e", inject], *shortest(small_data, out))
+            where = f"{name} {place} {error}: {done.returncode} {done.stderr}"
+            assert "Traceback" not in done.stderr, where
+            assert done.returncode in (0, 2), where
+            if done.returncode == 2:
+                assert re.search(r"^tenfold: .*(no space left|cannot be)", done.stderr, re.M), where
+            if not (out / CONFIG).exists():
+                assert not out.exists() or not [*out.glob("[!.]*")], where
+                continue
+            run = tenfold.resume(out, threads=1)
+            assert run.state["weights_sha256"] == expected.state["weights_sha256"], where
+            assert (run.path / LOSSES).read_bytes() == (expected.path / LOSSES).read_bytes(), where
+    assert number > 40
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
+    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: tenfold.Run
+) -> None:
+    out = tmp_path / "run"
+    written: list[bytes] = []
+
+    def fail_at_the_second(path: Path, content: bytes) -> None:
+        if path.name == CHECKPOINT and written:
+            monkeypatch.setattr(os, "fsync", fail)
+        write_file(path, content)
+        if path.name == CHECKPOINT:
+            written.append(content)
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tenfold.training.recording.write_file", fail_at_the_second)
+    message = refusal(lambda: tenfold.train("classic", data=small_data, out=out, **SHORT))
+    assert message.startswith(f"{out / CHECKPOINT}: no space left on the disk")
+    monkeypatch.undo()
+    assert (out / CHECKPOINT).read_bytes() == written[0]
+    check_same(tenfold.resume(out), whole)
+
+
+# --- several processes
+
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node")
+
+
+def start_together(num_processes: int, *arguments: str | Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [*TORCHRUN, str(num_processes), "-m", "tenfold", "train", *arguments],
+        env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+LARGEST_DIFFERENCE = 1e-4  # of a loss: sums of a batch in another order, over 72 steps
+
+
+def test_two_processes_give_the_losses_of_one(
+    small_data: Path, tmp_path: Path, whole: tenfold.Run
+) -> None:
+    out = tmp_path / "run"
+    flags = ["--hidden-sizes", "20", "--epochs", "3", "--batch-size", "50", "--json"]
+    with start_together(2, *flags, "--data", small_data, "--out", out) as process:
+        stdout, stderr = process.communicate(timeout=240)
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout)["run"] == str(out)  # the first process alone answers
+    run = tenfold.load_run(out)
+    assert run.config.processes == 2
+    found, expected = (torch.tensor(one.read_losses()) for one in (run, whole))
+    assert found.shape == expected.shape == (3, 24)
+    torch.testing.assert_close(found, expected, rtol=0, atol=LARGEST_DIFFERENCE)
+    assert abs(run.accuracy - whole.accuracy) <= 0.004
+
+
+@pytest.mark.heavy
+def test_a_process_that_dies_ends_the_run_which_goes_on_with_fewer(
+    small_data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    flags = ["--hidden-sizes", "20", "--epochs", "2000", "--batch-size", "50"]
+    with start_together(2, *flags, "--data", small_data, "--out", out) as process:
+        try:
+            wait_for(lambda: (out / CHECKPOINT).exists())
+            [victim] = find_ranks(process.pid, rank=1)
+            os.kill(victim, signal.SIGKILL)
+            _, stderr = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode != 0
+    assert not is_going_on(out)
+    assert "expected 2 processes" in stderr or "signal" in stderr.lower()
+    before = tenfold_losses(out)
+    stop = stop_at(len(before) + 50)
+    message = refusal(lambda: tenfold.resume(out, threads=1))
+    assert "processes is 1, not 2" in message
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.resume(out, threads=1, allow_different=True, on_progress=stop)
+    assert len(tenfold_losses(out)) > len(before)
+
+
+def tenfold_losses(out: Path) -> list[str]:
+    return (out / LOSSES).read_text().splitlines()
+
+
+def find_ranks(parent: int, rank: int) -> list[int]:
+    """The processes of that rank that torchrun started."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            is_child = int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == parent
+            if is_child and f"\0RANK={rank}\0" in (folder / "environ").read_text():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
