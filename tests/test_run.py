@@ -3,6 +3,7 @@ import datetime
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,13 @@ def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_without_state_is_refused(tmp_path: Path) -> None:
     (write_run(tmp_path) / STATE).unlink()
-    assert "found one that is 'running'" in refused_run(tmp_path)
+    assert refused_run(tmp_path) == (
+        "/state.json: expected a readable file, found: No such file or directory"
+    )
+    for name in (LOSSES, WEIGHTS, EVALUATION):
+        (tmp_path / name).unlink(missing_ok=True)
+    shutil.rmtree(tmp_path / "figures")
+    assert "found one that is 'running'" in refused_run(tmp_path)  # it has just begun
 
 
 def test_changed_weights_are_refused(tmp_path: Path) -> None:

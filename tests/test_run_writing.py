@@ -89,7 +89,7 @@ except RunError as error:
 assert path.read_bytes() == b"old"
 assert [other.name for other in path.parent.iterdir()] == [path.name]
 """
-NO_SPACE = "no space left on the disk; free some, or use --out on another disk, and train again"
+NO_SPACE = "no space left on the disk; free some, or use another disk"
 
 
 def run_python(*command: str | Path) -> "subprocess.CompletedProcess[str]":

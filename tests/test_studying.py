@@ -20,10 +20,10 @@ import tenfold
 import tenfold.studying
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
-from tenfold.disk import hash_file
+from tenfold.disk import hash_file, locking
 from tenfold.errors import DataError, RecipeError, RunError, StudyError
 from tenfold.studies.study import load_study, write_study
-from tenfold.studying import StudyProgress, locking
+from tenfold.studying import StudyProgress
 
 TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2}
 Calls = list[tuple[list[int], int]]
@@ -522,14 +522,14 @@ def test_a_folder_is_for_one_study_at_a_time(
         "it. Wait for its end, or use --out for another folder."
     )
     with (
-        locking(copy),
+        locking(copy, StudyError("busy")),
         pytest.raises(StudyError, match=f"^{re.escape(message)}$"),
     ):
         tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY)
     assert calls == []
     assert (copy / "study.json").read_bytes() == before
     # Whoever is refused, fails or ends leaves it free.
-    with suppress(ZeroDivisionError), locking(copy):
+    with suppress(ZeroDivisionError), locking(copy, StudyError("busy")):
         _ = 1 / 0
     for seeds in (4, 5):
         done = tenfold.study("classic", seeds=seeds, data=small_data, out=copy, **TINY)

@@ -80,6 +80,7 @@ class Wishes:
     report: bool
     members_from: Path | None
     on_progress: OnProgress | None
+    tensorboard: bool
 
 
 def complete_run(
@@ -146,6 +147,7 @@ def _complete(
         on_progress=wishes.on_progress,
         watch=_build_watch(model, evaluated) if wishes.by_epoch and recipe.members == 1 else None,
         members_from=wishes.members_from,
+        with_events=wishes.tensorboard,
     )
     trained = recorder.train()
     if not processes.is_first:

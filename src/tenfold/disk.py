@@ -60,8 +60,7 @@ def reporting_disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise RunError(
-                f"{path}: no space left on the disk; free some, or use --out on another disk, "
-                "and train again"
+                f"{path}: no space left on the disk; free some, or use another disk"
             ) from error
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
 

@@ -204,7 +204,7 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     if not os.path.isfile(path / CONFIG):  # noqa: PTH113 - Path's raises where this says no
         raise RunError(f"{path}: expected a run folder with {CONFIG}, found none")
-    if not os.path.exists(path / STATE):  # noqa: PTH110 - as above
+    if [file.name for file in path.iterdir() if file.name[0] != "."] == [CONFIG]:
         return {"state": RUNNING}  # stopped between the first two files
     return read_json(path / STATE)
 
@@ -227,9 +227,10 @@ def is_unfinished(path: Path) -> bool:
     if _is_empty(path):
         return True
     try:
-        return read_state(path).get("state") == RUNNING
+        state = read_json(path / STATE) if (path / STATE).exists() else read_state(path)
     except RunError:
         return False
+    return state.get("state") == RUNNING
 
 
 def is_going_on(path: Path) -> bool:

@@ -73,6 +73,7 @@ def train(
     by_epoch: bool = False,
     report: bool = True,
     members_from: str | Path | None = None,
+    tensorboard: bool = False,
     on_progress: OnProgress | None = None,
     **changes: Any,  # noqa: ANN401 - checked against the recipe's fields
 ) -> Run:
@@ -88,7 +89,8 @@ def train(
     and each gets it; files are written by the first. `by_epoch` also measures the accuracy
     after every epoch; without `report` no figures and no report are made, which `evaluate` can do
     later. `members_from` is a folder with runs of an ensemble's members, named by their seeds, as a
-    study of the single recipe leaves it: members that are there are not trained again.
+    study of the single recipe leaves it: members that are there are not trained again. With
+    `tensorboard` event files are written to `tensorboard` in the run's folder.
 
     Raises RecipeError, DataError or RunError for what cannot be used; a run that fails or is
     interrupted stays in its folder as unfinished. Ctrl-C writes a checkpoint first.
@@ -125,6 +127,7 @@ def train(
                 report=report,
                 members_from=None if members_from is None else Path(members_from),
                 on_progress=on_progress,
+                tensorboard=tensorboard,
             )
             return complete_run(path, config, images, None, processes, wishes, [])
 
@@ -139,6 +142,7 @@ def resume(
     by_epoch: bool = False,
     report: bool = True,
     members_from: str | Path | None = None,
+    tensorboard: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Run:
     """Go on with a run that was stopped, however it was, and return it when it is complete.
@@ -202,6 +206,7 @@ def resume(
             report=report,
             members_from=None if members_from is None else Path(members_from),
             on_progress=on_progress,
+            tensorboard=tensorboard,
         )
         return complete_run(path, here, images, checkpoint, processes, wishes, resumed_with)
 

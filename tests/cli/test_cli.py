@@ -263,8 +263,8 @@ def test_a_full_disk_is_one_clear_line(small_data: Path, tmp_path: Path) -> None
     assert done.returncode == 2, done.stderr
     [line] = [line for line in done.stderr.splitlines() if line.startswith("tenfold:")]
     assert line == (
-        f"tenfold: {disk}/run/model.safetensors: no space left on the disk; free some, or use "
-        f"--out on another disk, and train again; the unfinished run stays in {disk}/run: "
+        f"tenfold: {disk}/run/checkpoint.safetensors: no space left on the disk; free some, or use "
+        f"another disk; the unfinished run stays in {disk}/run: "
         f"`tenfold train --resume {disk}/run` goes on with it"
     )
     assert "Traceback" not in done.stderr

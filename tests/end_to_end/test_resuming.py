@@ -115,7 +115,7 @@ def test_a_stopped_run_goes_on_after_the_step_that_was_its_last(
 def test_ctrl_c_is_told_with_the_command_that_goes_on(
     small_data: Path, tmp_path: Path, whole: tenfold.Run
 ) -> None:
-    asked = {"data": small_data, "out": tmp_path / "a b", "on_progress": stop_at(1)}
+    asked: dict[str, Any] = {"data": small_data, "out": tmp_path / "a b", "on_progress": stop_at(1)}
     with pytest.raises(KeyboardInterrupt) as raised:
         tenfold.train("classic", **asked, **SHORT)
     assert raised.value.__notes__ == [
@@ -126,11 +126,33 @@ def test_ctrl_c_is_told_with_the_command_that_goes_on(
 
 
 def test_a_run_stopped_before_its_first_checkpoint_begins_anew(
-    stopped: Path, whole: tenfold.Run
+    stopped: Path, whole: tenfold.Run, tmp_path: Path
 ) -> None:
     (stopped / CHECKPOINT).unlink()
-    (stopped / STATE).unlink()  # as if killed between the first two files
+    shutil.copytree(stopped, tmp_path / "begun")
     check_same(tenfold.resume(stopped), whole)
+    for name in (STATE, LOSSES):  # as if killed between the first two files
+        (tmp_path / "begun" / name).unlink()
+    check_same(tenfold.resume(tmp_path / "begun"), whole)
+
+
+def test_a_run_that_is_killed_again_keeps_what_it_was_resumed_with(
+    stopped: Path, whole: tenfold.Run
+) -> None:
+    threads = whole.config.threads + 1
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.resume(stopped, threads=threads, allow_different=True, on_progress=stop_at(40))
+    run = tenfold.resume(stopped)
+    assert run.state["training"]["resumed_with"] == [f"threads is {threads}, not {threads - 1}"]
+    assert [len(epoch) for epoch in run.read_losses()] == [24] * 3
+
+
+def test_a_folder_in_which_no_run_began_can_be_used(
+    small_data: Path, tmp_path: Path, whole: tenfold.Run
+) -> None:
+    (tmp_path / ".config.json.123.tmp").write_text("a write that was cut off")
+    run = tenfold.train("classic", data=small_data, out=tmp_path, report=False, **SHORT)
+    check_same(run, whole)
 
 
 def test_a_run_stopped_after_its_last_step_is_only_evaluated(

@@ -20,6 +20,7 @@ from tenfold.cli.evaluate import evaluate
 from tenfold.cli.export import export
 from tenfold.cli.read import STANDARD_INPUT, read
 from tenfold.cli.recipes import recipes
+from tenfold.cli.runs import runs
 from tenfold.cli.serve import serve
 from tenfold.cli.study import study
 from tenfold.cli.train import train
@@ -50,6 +51,7 @@ for verb, example, arguments in (
     (export, "export runs/2026-11-22-reader-0 reader.onnx", "RUN [OUT] [OPTIONS]"),
     (study, "study classic --seeds 20", "[RECIPE] [OPTIONS]"),
     (compare, "compare studies/classic studies/strong", "STUDY [STUDY ...] [OPTIONS]"),
+    (runs, "runs", "[FOLDER] [OPTIONS]"),
     (recipes, "recipes strong --show", "[RECIPE] [OPTIONS]"),
     (data, "data --sheet digits.png", "[OPTIONS]"),
 ):

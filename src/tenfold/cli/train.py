@@ -29,6 +29,7 @@ def train(
     checkpoint_every: WholeNumber | None = None,
     resume: Annotated[Path | None, Parameter(negative=())] = None,
     allow_different: Annotated[bool, Parameter(negative=())] = False,
+    tensorboard: Annotated[bool, Parameter(negative=())] = False,
     json: AsJson = False,
     changes: Any = NO_CHANGES,  # noqa: ANN401 - of type Changes, see below
 ) -> None:
@@ -60,11 +61,13 @@ def train(
         The folder of a run that was stopped, to go on with; it knows what it was asked to do.
     allow_different
         Resume although the machine, the versions, the threads or the number of processes differ.
+    tensorboard
+        Also write event files for TensorBoard, to tensorboard/ in the run's folder.
     """
     from tenfold import workflow
 
     wanted = list_changes(changes)
-    with showing_progress(recipe or "training") as show:
+    with showing_progress(recipe or (resume.name if resume else "classic")) as show:
         if resume is not None:
             asked = {
                 "a recipe": recipe,
@@ -86,6 +89,7 @@ def train(
                 threads=threads,
                 device=device,
                 allow_different=allow_different,
+                tensorboard=tensorboard,
                 on_progress=show,
             )
         else:
@@ -100,6 +104,7 @@ def train(
                 threads=threads,
                 device=device,
                 checkpoint_every=1 if checkpoint_every is None else checkpoint_every,
+                tensorboard=tensorboard,
                 on_progress=show,
                 **wanted,
             )

@@ -38,6 +38,7 @@ from tenfold.training.checkpoints import (
     dump_checkpoint,
     load_model_state,
 )
+from tenfold.training.events import EventWriter
 from tenfold.training.loop import Progress, train_model
 from tenfold.training.processes import Processes
 from tenfold.training.stopping import noting_signals
@@ -62,7 +63,8 @@ class Recorder:
     """Trains the members of a model one after another, and keeps a run's folder up with it.
 
     `path` is the run's folder, None in a process that writes nothing. `checkpoint` is where an
-    earlier process came to. `start` is when this one began, by time.perf_counter.
+    earlier process came to. `start` is when this one began, by time.perf_counter. `with_events`
+    also writes event files for TensorBoard.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Recorder:
         on_progress: OnProgress | None = None,
         watch: Callable[[], float] | None = None,
         members_from: Path | None = None,
+        with_events: bool = False,
     ) -> None:
         self.model, self.config, self.recipe = model, config, config.recipe
         self.images, self.path = images, path
@@ -101,6 +104,9 @@ class Recorder:
             self.start -= checkpoint.seconds - checkpoint.reused_seconds
         self.num_steps_before = sum(map(len, self.trained.losses))
         self.start_here = start
+        self.events = None
+        if with_events and path is not None:
+            self.events = EventWriter(path, self.num_steps_before)
 
     def train(self) -> Trained:
         """Train what is left to be trained.
@@ -116,6 +122,8 @@ class Recorder:
                 if self.position.epoch == self.position.batch == 0 and self._reuse(member, seed):
                     continue
                 self._train_member(member, seed)
+        if self.events is not None:
+            self.events.close()
         self.trained.seconds = self._measure_seconds()
         return self.trained
 
@@ -197,6 +205,9 @@ class Recorder:
                 watching_seconds = time.perf_counter() - before
                 self.start += watching_seconds
                 self.start_here += watching_seconds
+                if self.events is not None:
+                    steps = (epoch + 1) * self.num_batches
+                    self.events.write_accuracy(steps, self.trained.accuracies[-1])
             every = self.config.checkpoint_every
             is_due = every > 0 and ((epoch + 1) % every == 0 or is_member_end)
             if is_due and not new.is_stopped:
@@ -208,6 +219,8 @@ class Recorder:
         if self.path is not None:
             with reporting_disk_errors(self.path / LOSSES):
                 append_losses(self.file, epoch, first_batch, losses)
+        if self.events is not None:
+            self.events.write_losses(epoch * self.num_batches + first_batch, losses)
 
     def _write_checkpoint(self, optimizer: Mapping[str, Tensor]) -> None:
         if self.path is None:

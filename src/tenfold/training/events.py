@@ -1,0 +1,38 @@
+"""Event files for TensorBoard: the loss of every step, and accuracies where they are measured."""
+
+from pathlib import Path
+
+from tenfold.errors import MissingExtraError
+
+FOLDER = "tensorboard"  # in the run's folder
+
+
+class EventWriter:
+    """Writes a run's event files.
+
+    What an earlier process wrote of `first_step` and later ones is hidden by TensorBoard. Raises
+    MissingExtraError without the extra.
+    """
+
+    def __init__(self, path: Path, first_step: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise MissingExtraError(
+                "--tensorboard: expected the packages of the extra 'tensorboard', found none. "
+                "Install them: pip install '.[tensorboard]'"
+            ) from error
+        self.writer = SummaryWriter(str(path / FOLDER), purge_step=first_step)
+
+    def write_losses(self, first_step: int, losses: list[float]) -> None:
+        """Write the losses of some steps; `first_step` counts from 0."""
+        for step, loss in enumerate(losses, first_step):
+            self.writer.add_scalar("loss", loss, step)
+
+    def write_accuracy(self, step: int, accuracy: float) -> None:
+        """Write a share of the evaluated images, as it was before that step."""
+        self.writer.add_scalar("accuracy", accuracy, step)
+
+    def close(self) -> None:
+        """Write what is not written yet."""
+        self.writer.close()

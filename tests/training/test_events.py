@@ -1,0 +1,46 @@
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tenfold
+from tenfold.errors import MissingExtraError
+
+
+def read_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    events = accumulators.EventAccumulator(str(folder)).Reload()
+    return {
+        tag: [(one.step, one.value) for one in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+    }
+
+
+def test_event_files_have_every_loss_once_also_after_a_stop(
+    small_data: Path, tmp_path: Path
+) -> None:
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    short: dict[str, Any] = {"hidden_sizes": [16], "epochs": 3}
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(data=small_data, out=tmp_path, tensorboard=True, on_progress=stop, **short)
+    run = tenfold.resume(tmp_path, tensorboard=True, by_epoch=True, report=False)
+    scalars = read_scalars(tmp_path / "tensorboard")
+    expected = [loss for epoch in run.read_losses() for loss in epoch]
+    assert scalars["loss"] == list(enumerate(expected))
+    assert [step for step, _ in scalars["accuracy"]] == [24, 36]
+    assert scalars["accuracy"][-1][1] == pytest.approx(run.accuracy)
+
+
+def test_a_missing_extra_is_named(
+    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingExtraError) as raised:
+        tenfold.train(data=small_data, out=tmp_path, tensorboard=True)
+    assert str(raised.value) == (
+        "--tensorboard: expected the packages of the extra 'tensorboard', found none. Install "
+        "them: pip install '.[tensorboard]'"
+    )
