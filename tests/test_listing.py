@@ -81,7 +81,7 @@ def test_the_command_prints_a_table_and_json(
 ) -> None:
     assert main(["runs", str(shelf)]) == 0
     rows = [line.rstrip().split(None, 1) for line in capsys.readouterr().out.splitlines()]
-    lines = {name: rest for name, rest in rows}
+    lines = dict(rows)
     assert lines["saved"].split() == ["classic", "5", "stopped,", "can", "be", "resumed"]
     assert lines["begun"].endswith("stopped before a checkpoint")
     assert "2 seeds" in lines["study"]
