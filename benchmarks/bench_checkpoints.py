@@ -1,0 +1,76 @@
+"""What checkpoints cost: classic with one after every epoch and with none, in turn.
+
+Out: the seconds of training of each pair, their ratio, and what writing one checkpoint takes. The
+machine should have nothing else to do.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import tenfold
+from tenfold.disk import write_file
+from tenfold.models.build import build_classifier
+from tenfold.training.checkpoints import Checkpoint, Position, dump_checkpoint
+
+MOST_PERCENT = 3.0
+
+
+def train(folder: Path, seed: int, every: int) -> float:
+    """The seconds of training of a run with a checkpoint every so many epochs."""
+    run = tenfold.train(
+        seed=seed, out=folder / f"{seed}-{every}", checkpoint_every=every, report=False
+    )
+    return float(run.state["training"]["seconds"])
+
+
+def time_one(folder: Path, seconds_of_run: float) -> None:
+    """Print what one checkpoint of classic takes, and what five are of its training."""
+    config = tenfold.load_run(folder / "0-1").config
+    model = build_classifier(config.recipe, 0)
+    moments = {name: next(model.parameters()).new_zeros(456_385) for name in ("mean", "square")}
+    checkpoint = Checkpoint(
+        position=Position(member=0, epoch=1, batch=0),
+        model=model.state_dict(),
+        optimizer=moments,
+        losses=[0.1] * 3000,
+    )
+    building, writing = [], []
+    for _ in range(20):
+        start = time.perf_counter()
+        data = dump_checkpoint(checkpoint, config)
+        built = time.perf_counter()
+        write_file(folder / "one", data)
+        building.append(1000 * (built - start))
+        writing.append(1000 * (time.perf_counter() - built))
+    one = statistics.median(building) + statistics.median(writing)
+    share = 100 * 5 * one / 1000 / seconds_of_run
+    print(
+        f"one checkpoint, {len(data):,} bytes: {statistics.median(building):.1f} ms to build, "
+        f"{statistics.median(writing):.1f} ms to write; five are {share:.2f} % of training "
+        f"(at most {MOST_PERCENT:g})"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=5)
+    pairs = parser.parse_args().pairs
+    with tempfile.TemporaryDirectory(dir=".") as name:
+        folder = Path(name)
+        train(folder, pairs, 1)  # the first one warms up
+        ratios = []
+        for seed in range(pairs):
+            order = (1, 0) if seed % 2 else (0, 1)
+            seconds = {every: train(folder, seed, every) for every in order}
+            ratios.append(100 * (seconds[1] / seconds[0] - 1))
+            print(f"seed {seed}: with {seconds[1]:.2f} s, without {seconds[0]:.2f} s")
+        print(f"with checkpoints longer by {statistics.median(ratios):.1f} % (median of pairs)")
+        time_one(folder, seconds[0])
+
+
+if __name__ == "__main__":
+    main()
