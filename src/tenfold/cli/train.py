@@ -1,6 +1,7 @@
 """`tenfold train`."""
 
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -67,7 +68,10 @@ def train(
     from tenfold import workflow
 
     wanted = list_changes(changes)
-    with showing_progress(recipe or (resume.name if resume else "classic")) as show:
+    title = recipe or (resume.name if resume else "classic")
+    # Of processes that train together, the first one speaks.
+    progress = showing_progress(title) if workflow.is_first_process() else nullcontext()
+    with progress as show:
         if resume is not None:
             asked = {
                 "a recipe": recipe,
