@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+from tenfold.cluster.connecting import Cluster, check_place, connecting
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
 from tenfold.errors import RecipeError, RunError, StudyError
@@ -52,9 +53,6 @@ from tenfold.workflow import (
     require_train_extra,
     train,
 )
-
-if TYPE_CHECKING:
-    from tenfold.cluster.connecting import Cluster
 
 MAX_SEEDS = 10_000
 NUM_ALONE = 3  # by default, where runs can be alone
@@ -171,8 +169,6 @@ def study(
     with locking(Path(out)), naming_the_way_on(Path(out)), ExitStack() as stack:
         cluster = None
         if on is not None:
-            from tenfold.cluster.connecting import connecting
-
             cluster = stack.enter_context(connecting(address, dashboard=dashboard))
         for path, planned, note in plans:
             _complete(
@@ -273,7 +269,7 @@ def _complete(
     study: Study,
     wanted: range,
     *,
-    cluster: "Cluster | None",
+    cluster: Cluster | None,
     num_jobs: int | None,
     num_alone: int,
     by_epoch: bool,
@@ -450,15 +446,6 @@ def _train_where_it_lies(
                 f"{flag}: expected {folder} on every machine of the cluster, found nothing there"
             )
     _train_into(out, seed, config=config, members_from=members_from, **asked)
-
-
-def check_place(on: str | None, *, address: str | None, dashboard: bool) -> None:
-    """Raise StudyError for another place to work on than a Ray cluster, or for half of one."""
-    if on not in (None, "ray"):
-        raise StudyError(f"--on: expected ray, found {on}")
-    if on is None and (address is not None or dashboard):
-        flag = "--address" if address is not None else "--dashboard"
-        raise StudyError(f"{flag}: expected --on ray with it, found none")
 
 
 def _read_share(path: Path, num_epochs: int, num_batches: int) -> float:

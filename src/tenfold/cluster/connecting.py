@@ -20,10 +20,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tenfold.errors import ClusterError, MissingExtraError
+from tenfold.errors import ClusterError, MissingExtraError, TenfoldError
+from tenfold.machine import count_cores
 
 CLUSTER_PACKAGES = ("ray", "pyarrow", "pandas")
 PROBE_SECONDS = 5.0
+STORE_BYTES = 256 * 1024**2  # what goes through Ray is small; by default it takes a third of memory
 # How a client of HTTP/2, which Ray speaks, begins, and where its answer says that it is settings.
 HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 HTTP2_TYPE, HTTP2_SETTINGS = 3, 4
@@ -98,6 +100,15 @@ def _make_private() -> dict[str, str]:
     return {**LOOPBACK, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
+def check_place(on: str | None, *, address: str | None, dashboard: bool) -> None:
+    """Raise ClusterError for another place to work on than a Ray cluster, or for half of one."""
+    if on not in (None, "ray"):
+        raise ClusterError(f"--on: expected ray, found {on}")
+    if on is None and (address is not None or dashboard):
+        flag = "--address" if address is not None else "--dashboard"
+        raise ClusterError(f"{flag}: expected --on ray with it, found none")
+
+
 @contextmanager
 def _setting_environment(values: dict[str, str]) -> Iterator[None]:
     """Set variables of the environment, Ray's only way to be told, and set them back."""
@@ -125,7 +136,8 @@ def _start(
             return ray.init(address, **shared)
         return ray.init(
             "local",
-            num_cpus=num_cores or _count_cores(),
+            num_cpus=num_cores or count_cores(),
+            object_store_memory=STORE_BYTES,
             include_dashboard=dashboard,
             dashboard_host="127.0.0.1",
             **shared,
@@ -134,12 +146,6 @@ def _start(
         where = "this machine" if address is None else address
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ClusterError(f"{where}: expected a Ray to work on, found: {reason}") from error
-
-
-def _count_cores() -> int:
-    from tenfold.machine import count_cores
-
-    return count_cores()
 
 
 def _check_loopback(host: str) -> None:
@@ -179,7 +185,8 @@ def _check_address(address: str) -> None:
 def _describe(*, is_local: bool) -> Cluster:
     import ray
 
-    cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    cores = [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
     if not any(cores):
         raise ClusterError("expected a Ray cluster with cores to work on, found none")
     return Cluster(num_cores=sum(cores), num_cores_of_one=max(cores), is_local=is_local)
@@ -192,8 +199,6 @@ def reporting_cluster_errors(what: str) -> Iterator[None]:
     `what` says what the workers do. An error of Tenfold's that a worker met comes as it is.
     """
     import ray
-
-    from tenfold.errors import TenfoldError
 
     try:
         yield
@@ -217,8 +222,6 @@ def reporting_cluster_errors(what: str) -> Iterator[None]:
 
 def _find_cause(error: BaseException) -> BaseException:
     """The first error of Tenfold's, or of a missing module, below what Ray raised."""
-    from tenfold.errors import TenfoldError
-
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, TenfoldError | ModuleNotFoundError):
