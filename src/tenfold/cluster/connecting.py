@@ -15,6 +15,8 @@ import os
 import secrets
 import shutil
 import socket
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,8 +33,10 @@ HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 
 HTTP2_TYPE, HTTP2_SETTINGS = 3, 4
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # what goes wrong comes as an error, too
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's future default; without it, it warns
 }
+LOG_LEVEL_SET = b"Set ray log level from environment variable"
 # On other systems than Linux Ray takes the machine's own address, and this switch means just that.
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 
@@ -85,7 +89,8 @@ def connecting(
             return
         session_folder = None
         try:
-            context = _start(ray, address, dashboard, num_cores)
+            with _holding_stderr():
+                context = _start(ray, address, dashboard, num_cores)
             if address is None:
                 session_folder = context.address_info["session_dir"]
                 _check_loopback(context.address_info["node_ip_address"])
@@ -122,6 +127,26 @@ def _setting_environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _holding_stderr() -> Iterator[None]:
+    """Pass on what is written to stderr later, without Ray's word that it is told to say less."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with tempfile.TemporaryFile() as file:
+            os.dup2(file.fileno(), 2)
+            try:
+                yield
+            finally:
+                sys.stderr.flush()
+                os.dup2(kept, 2)
+                file.seek(0)
+                said = [line for line in file if LOG_LEVEL_SET not in line]
+                os.write(2, b"".join(said))
+    finally:
+        os.close(kept)
 
 
 def _start(

@@ -11,8 +11,10 @@ under the same names, on every machine of the cluster; a worker that does not se
 
 import hashlib
 import json
+import logging
 import math
 import os
+import re
 import secrets
 import socket
 from collections import Counter
@@ -32,7 +34,8 @@ CALL = "_tenfold.json"  # what reads a folder of Parquet files passes over such 
 FORMAT = 1
 MAX_CHUNK_FILES = 1000
 CHUNKS_OF_A_CORE = 4  # at least, if there are enough files, so that no core waits long for others
-MAX_RETRIES = 3  # of a chunk whose worker died
+MAX_TRIES = 4  # of a chunk, if its worker dies each time
+LEFT_OVER = re.compile(r"\.part-\w+\.(parquet\.\w+\.tmp|tries)")
 ROWS_AT_A_TIME = 100_000  # of what is there already
 
 
@@ -239,7 +242,7 @@ def _open_output(out: Path, options: dict[str, Any]) -> str:
             "other files in it"
         )
     for name in names:
-        if name.startswith(".part-") and name.endswith(".tmp"):  # by a worker that was killed
+        if LEFT_OVER.fullmatch(name):  # by a worker that was killed
             (out / name).unlink(missing_ok=True)
     call = secrets.token_hex(8)
     values = {"format": FORMAT, "tenfold": tenfold.__version__, "call": call, "options": options}
@@ -328,6 +331,7 @@ def _read_chunks(
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     files = pa.list_(pa.binary())
     with reporting_cluster_errors("read on"):
         # A block for each chunk: that is what a worker is given.
@@ -341,7 +345,6 @@ def _read_chunks(
                 min_size=1, max_size=min(num_cores, len(chunks)), max_tasks_in_flight_per_actor=2
             ),
             num_cpus=1,
-            max_task_retries=MAX_RETRIES,
         )
         for row in counted.iter_rows():
             if row["problem"]:
@@ -390,6 +393,8 @@ class ChunkReader:
         import pyarrow.parquet as pq
 
         images, out = self.task.images, self.task.out
+        part = name_part(names)
+        tries = _count_try(out / f".{Path(part).stem}.tries", names)
         rows = []
         for name in names:
             reading = self.reader.read(images / name, single=self.task.options.single)
@@ -398,8 +403,23 @@ class ChunkReader:
         pq.write_table(pa.Table.from_pylist(rows, schema=build_schema()), sink)
         _check_call(self.task)
         with _telling_of(out):
-            _write(out / name_part(names), sink.getvalue().to_pybytes())
+            _write(out / part, sink.getvalue().to_pybytes())
+            tries.unlink(missing_ok=True)
         return Counter(row["status"] for row in rows)
+
+
+def _count_try(path: Path, names: list[str]) -> Path:
+    """Note that a chunk is begun; Ray would give it to one worker after another, without an end."""
+    with _telling_of(path.parent), path.open("ab") as file:
+        num_before = file.tell()
+        if num_before >= MAX_TRIES:
+            raise ReadingError(
+                f"expected workers that read on, found {num_before} that ended while they read "
+                f"the {len(names)} files from {name_in_text(names[0])} on: out of memory, or "
+                "stopped from outside?"
+            )
+        file.write(b".")
+    return path
 
 
 def name_part(names: Iterable[str]) -> str:
