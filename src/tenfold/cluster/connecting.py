@@ -12,6 +12,7 @@ import importlib.util
 import ipaddress
 import logging
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -20,6 +21,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from tenfold.errors import ClusterError, MissingExtraError, TenfoldError
@@ -36,9 +38,12 @@ QUIET = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # what goes wrong comes as an error, too
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's future default; without it, it warns
 }
+MISSING_MODULE = re.compile(r"No module named '[\w.]+'")
 LOG_LEVEL_SET = b"Set ray log level from environment variable"
 # On other systems than Linux Ray takes the machine's own address, and this switch means just that.
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+
+_is_private = False  # whether Ray was imported to be reached by this machine alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,19 +86,24 @@ def connecting(
             raise ClusterError(
                 "--dashboard: expected no --address with it, for a cluster shows its own"
             )
-    with _setting_environment(QUIET if address is not None else {**QUIET, **_make_private()}):
+    is_new = "ray" not in sys.modules
+    private = {} if address is not None else {**LOOPBACK, "RAY_AUTH_TOKEN": _make_token()}
+    with _setting_environment({**QUIET, **private}):
         import ray
 
         if ray.is_initialized():
             yield _describe(is_local=address is None)
             return
+        if address is None:
+            _check_private(is_new)
         session_folder = None
         try:
             with _holding_stderr():
                 context = _start(ray, address, dashboard, num_cores)
             if address is None:
                 session_folder = context.address_info["session_dir"]
-                _check_loopback(context.address_info["node_ip_address"])
+                host = context.address_info["node_ip_address"]
+                assert ipaddress.ip_address(host).is_loopback, host
             yield _describe(is_local=address is None)
         finally:
             ray.shutdown()
@@ -101,8 +111,21 @@ def connecting(
                 shutil.rmtree(session_folder, ignore_errors=True)
 
 
-def _make_private() -> dict[str, str]:
-    return {**LOOPBACK, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+@cache
+def _make_token() -> str:
+    """What opens a Ray that this process starts; Ray keeps the first that it meets."""
+    return secrets.token_hex(32)
+
+
+def _check_private(is_new: bool) -> None:
+    """Raise ClusterError if Ray was imported by others: it looks at its environment but once."""
+    global _is_private
+    _is_private = _is_private or is_new
+    if not _is_private:
+        raise ClusterError(
+            "expected to be the first to import Ray, for only then it can be kept from other "
+            "machines, found it imported. Connect to a Ray of your own before, with ray.init()"
+        )
 
 
 def check_place(on: str | None, *, address: str | None, dashboard: bool) -> None:
@@ -173,14 +196,6 @@ def _start(
         raise ClusterError(f"{where}: expected a Ray to work on, found: {reason}") from error
 
 
-def _check_loopback(host: str) -> None:
-    if not ipaddress.ip_address(host).is_loopback:
-        raise ClusterError(
-            f"expected a Ray that only this machine can reach, found one at {host}: Ray was "
-            "imported before; connect to it first, or import it later"
-        )
-
-
 def _check_address(address: str) -> None:
     """Raise ClusterError if nothing that may be Ray answers: Ray would wait many minutes for it."""
     host, colon, port = address.rpartition(":")
@@ -210,7 +225,7 @@ def _check_address(address: str) -> None:
 def _describe(*, is_local: bool) -> Cluster:
     import ray
 
-    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    nodes = ray.nodes()
     cores = [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
     if not any(cores):
         raise ClusterError("expected a Ray cluster with cores to work on, found none")
@@ -231,10 +246,11 @@ def reporting_cluster_errors(what: str) -> Iterator[None]:
         cause = _find_cause(error)
         if isinstance(cause, TenfoldError):
             raise cause from None
-        if isinstance(cause, ModuleNotFoundError):
+        missing = MISSING_MODULE.search(str(error))
+        if missing:  # it is met before a worker can run anything of ours
             raise ClusterError(
-                f"expected Tenfold, with its extras, on every machine of the cluster, found: "
-                f"{cause}"
+                "expected Tenfold, with its extras, on every machine of the cluster, found: "
+                f"{missing.group()}"
             ) from error
         if isinstance(error, ray.exceptions.RayTaskError):
             raise  # a bug of ours, with the worker's traceback
@@ -245,14 +261,12 @@ def reporting_cluster_errors(what: str) -> Iterator[None]:
         ) from error
 
 
-def _find_cause(error: BaseException) -> BaseException:
-    """The first error of Tenfold's, or of a missing module, below what Ray raised."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, TenfoldError | ModuleNotFoundError):
-            return seen
+def _find_cause(error: BaseException) -> BaseException | None:
+    """The first error of Tenfold's below what Ray raised, which looks like one itself."""
+    seen = getattr(error, "cause", None) or error.__cause__
+    while seen is not None and not isinstance(seen, TenfoldError):
         seen = getattr(seen, "cause", None) or seen.__cause__
-    return error
+    return seen
 
 
 def stop_quietly(reference: Any) -> None:  # noqa: ANN401 - Ray's

@@ -171,7 +171,7 @@ def build_schema() -> Any:  # noqa: ANN401 - pyarrow's
 
 def name_in_text(name: str) -> str:
     """A file's name as UTF-8 can have it."""
-    return name.encode("utf-8", errors="backslashreplace").decode()
+    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
 
 
 def _resolve(options: ReadingOptions) -> ReadingOptions:
