@@ -356,7 +356,12 @@ def test_a_call_that_is_stopped_is_continued_by_the_next(
 
     out = tmp_path / "readings"
     with start_reading(many, out) as process:
-        below = psutil.Process(process.pid).children(recursive=True)
+        # Ray's agents look but seldom whether the rest is still there.
+        below = [
+            child
+            for child in psutil.Process(process.pid).children(recursive=True)
+            if "Agent" not in child.name()
+        ]
         assert below
         process.send_signal(how)
         _, errors = process.communicate(timeout=60)
