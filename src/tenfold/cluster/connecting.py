@@ -155,6 +155,9 @@ def _setting_environment(values: dict[str, str]) -> Iterator[None]:
 @contextmanager
 def _holding_stderr() -> Iterator[None]:
     """Pass on what is written to stderr later, without Ray's word that it is told to say less."""
+    if sys.stderr is None:  # closed by whoever started this process
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
     try:

@@ -333,6 +333,7 @@ def _read_chunks(
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     files = pa.list_(pa.binary())
+    num_workers = min(num_cores, len(chunks))
     with reporting_cluster_errors("read on"):
         # A block for each chunk: that is what a worker is given.
         blocks = [pa.table({"files": pa.array([chunk], files)}) for chunk in chunks]
@@ -342,7 +343,10 @@ def _read_chunks(
             batch_size=1,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(
-                min_size=1, max_size=min(num_cores, len(chunks)), max_tasks_in_flight_per_actor=2
+                min_size=1,  # others may have cores, too
+                max_size=num_workers,
+                initial_size=num_workers,
+                max_tasks_in_flight_per_actor=2,
             ),
             num_cpus=1,
         )
