@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from servers import Served, serving, to_png
+from tenfold.cluster.connecting import Cluster, connecting
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
 
@@ -65,3 +66,23 @@ def client(served: Served) -> Iterator[httpx.Client]:
 def pngs(test_images: LabelledImages) -> list[bytes]:
     """The first two hundred test images as PNG files."""
     return [to_png(image) for image in test_images.images_NHW[:200]]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A Ray of this machine with two cores, which calls without an address use, too."""
+    with connecting(num_cores=2) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def scans(pngs: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty images in two folders, one more that is damaged, and a text beside them."""
+    folder = tmp_path_factory.mktemp("scans")
+    for number, png in enumerate(pngs[:40]):
+        path = folder / str(number % 2) / f"{number:02}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(png)
+    (folder / "damaged.png").write_bytes(pngs[0][:100])
+    (folder / "notes.txt").write_text("no image")
+    return folder

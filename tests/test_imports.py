@@ -157,6 +157,25 @@ def test_only_figures_imports_matplotlib() -> None:
         assert not [name for name in imported if is_within(name, "matplotlib")], module
 
 
+def test_only_cluster_imports_ray_and_none_but_the_top_knows_cluster() -> None:
+    top = ("tenfold.cli", "tenfold.studying")
+    for module in find_modules(lambda module: not is_within(module, "tenfold.cluster")):
+        imported = list_imports(module, at_import=False)
+        assert not [name for name in imported if is_within(name, "ray", "pyarrow")], module
+        if not is_within(module, *top):
+            assert not [name for name in imported if is_within(name, "tenfold.cluster")], module
+
+
+def test_cluster_knows_neither_training_nor_ray_until_it_is_called() -> None:
+    known = ("errors", "machine", "reading", "run", "cluster")
+    for module in find_modules(lambda module: is_within(module, "tenfold.cluster")):
+        for name in list_imports(module, at_import=False):
+            if is_within(name, "tenfold") and name != "tenfold":
+                assert is_within(name, *(f"tenfold.{one}" for one in known)), f"{module}: {name}"
+        # Ray looks at the environment when it is imported, and that takes a second.
+        assert not close_over_imports(module) & {"ray", "pyarrow", "torch"}, module
+
+
 def test_the_instrument_knows_nothing_of_the_workshop() -> None:
     # Its own two packages, errors, and run, which shows runs and needs recipes for it.
     known = ("tenfold.reading", "tenfold.serving", "tenfold.errors", "tenfold.run")

@@ -9,6 +9,7 @@
     ├── ReadingError         images that cannot be read as asked
     ├── ModelError           an ONNX file that is no model exported by Tenfold
     ├── ServingError         a server that cannot be started as asked
+    ├── ClusterError         a Ray cluster that cannot be worked on
     └── MissingExtraError    packages that Tenfold was installed without
 
 Everything else that escapes Tenfold is a bug. This module imports nothing.
@@ -49,6 +50,10 @@ class ModelError(TenfoldError):
 
 class ServingError(TenfoldError):
     """A server cannot be started as asked: addresses, folders or tokens that do not fit."""
+
+
+class ClusterError(TenfoldError):
+    """A Ray cluster cannot be started, joined or worked on."""
 
 
 class MissingExtraError(TenfoldError):

@@ -10,11 +10,12 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tenfold.cluster.connecting import Cluster, check_place, connecting
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
 from tenfold.disk import locking, reporting_disk_errors
@@ -53,6 +54,7 @@ from tenfold.workflow import (
 )
 
 MAX_SEEDS = 10_000
+NUM_ALONE = 3  # by default, where runs can be alone
 LONGEST_LINE_BYTES = 200  # of losses.jsonl
 
 
@@ -84,10 +86,13 @@ def study(
     data: str | Path | None = None,
     out: str | Path | None = None,
     jobs: int | None = None,
-    alone: int = 3,
+    alone: int | None = None,
     by_epoch: bool = True,
     longer: bool | None = None,
     members_from: str | Path | None = None,
+    on: str | None = None,
+    address: str | None = None,
+    dashboard: bool = False,
     on_progress: OnProgress | None = None,
     **changes: Any,  # noqa: ANN401 - checked against the recipe's fields
 ) -> Study:
@@ -95,29 +100,42 @@ def study(
 
     `recipe`, `holdout`, `data` and `changes` are as in `train`. The seeds are `seeds` numbers from
     `first_seed` on. `out` is the study's folder, by default ./studies/RECIPE; seeds that it holds
-    are not trained again, so the same call continues a study that was stopped. `alone` runs have
-    the machine to themselves, for the seconds that training takes; of the others, `jobs` go on at
-    a time, by default as many as there are cores, each with an equal share of these. `by_epoch`
+    are not trained again, so the same call continues a study that was stopped. `alone` runs, 3 by
+    default, have the machine to themselves, for the seconds that training takes; of the others,
+    `jobs` go on at a time, by default as many as there are cores, each with an equal share of
+    these. `by_epoch`
     also measures the accuracy after every epoch. `longer` also studies the recipe with twice the
     epochs; by default only where the exercise claims that this would add little. `members_from` is
     the folder of a study of an ensemble's single recipe: members that it has are not trained again.
 
-    Raises RecipeError, DataError, RunError or StudyError for what cannot be used.
+    `on="ray"` trains on the cluster at `address`, HOST:PORT, or on a Ray of this machine, with
+    Ray's page if `dashboard`. No run is alone there. The folders of `data` and `members_from` must
+    be there, under the same names, on every machine of the cluster; `out` on this one.
+
+    Raises RecipeError, DataError, RunError or StudyError for what cannot be used, ClusterError for
+    a cluster that cannot.
     """
     require_train_extra()
+    check_place(on, address=address, dashboard=dashboard)
+    if on is not None:
+        if alone:
+            raise StudyError(
+                f"--alone: expected 0 with --on ray, found {alone}: no run has a cluster to itself"
+            )
+        alone = 0
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     recipe = recipe.replace(**changes)
     num_seeds = check_whole("--seeds", seeds, 1, MAX_SEEDS)
     first_seed = check_whole("--first-seed", first_seed, 0, MAX_SEED + 1 - num_seeds)
-    cores = count_cores()
-    num_jobs = check_whole("--jobs", cores if jobs is None else jobs, 1, MAX_THREADS)
-    num_alone = check_whole("--alone", alone, 0, MAX_SEEDS)
+    if jobs is not None:
+        check_whole("--jobs", jobs, 1, MAX_THREADS)
+    num_alone = check_whole("--alone", NUM_ALONE if alone is None else alone, 0, MAX_SEEDS)
     if members_from is not None:
         if recipe.members == 1:
             raise RecipeError(
                 f"--members-from: expected a recipe with several members, found {recipe.name}"
             )
-        members_from = load_study(Path(members_from)).path / RUNS
+        members_from = (load_study(Path(members_from)).path / RUNS).resolve()
         if not members_from.is_dir():
             raise StudyError(
                 f"--members-from: expected runs with weights in {members_from}, found none: a "
@@ -151,12 +169,16 @@ def study(
         f"{out}: expected a study that nothing else continues, found that another program is at "
         "it. Wait for its end, or use --out for another folder."
     )
-    with locking(Path(out), busy), naming_the_way_on(Path(out)):
+    with locking(Path(out), busy), naming_the_way_on(Path(out)), ExitStack() as stack:
+        cluster = None
+        if on is not None:
+            cluster = stack.enter_context(connecting(address, dashboard=dashboard))
         for path, planned, note in plans:
             _complete(
                 open_study(path, planned),
                 wanted,
-                num_jobs=num_jobs,
+                cluster=cluster,
+                num_jobs=jobs,
                 num_alone=0 if note else num_alone,
                 by_epoch=by_epoch,
                 members_from=members_from,
@@ -164,6 +186,7 @@ def study(
                 num_batches=count_batches(len(training_images), recipe.batch_size),
                 on_progress=on_progress,
             )
+        stack.close()  # the cluster is not needed for the report
         from tenfold.studies.files import write_study_report
 
         finished = load_study(Path(out))
@@ -223,10 +246,11 @@ def _complete(
     study: Study,
     wanted: range,
     *,
-    num_jobs: int,
+    cluster: Cluster | None,
+    num_jobs: int | None,
     num_alone: int,
     by_epoch: bool,
-    members_from: str | Path | None,
+    members_from: Path | None,
     title: str,
     num_batches: int,
     on_progress: OnProgress | None,
@@ -234,22 +258,26 @@ def _complete(
     """Train the seeds that a study lacks, writing study.json after each."""
     runs = {run.seed: run for run in study.runs}
     missing = [seed for seed in wanted if seed not in runs]
-    cores = count_cores()
+    cores = count_cores() if cluster is None else cluster.num_cores
     num_timed = sum(run.was_alone and run.threads == cores for run in study.runs)
     num_alone = min(len(missing), max(0, num_alone - num_timed))
     num_epochs = study.config.recipe.members * study.config.recipe.epochs
     start, num_before = time.perf_counter(), len(wanted) - len(missing)
-    for seeds, jobs in ((missing[:num_alone], 1), (missing[num_alone:], num_jobs)):
+    for seeds, jobs in ((missing[:num_alone], 1), (missing[num_alone:], num_jobs or cores)):
         jobs = max(1, min(jobs, len(seeds)))
-        train_seed = functools.partial(
-            _train_seed,
-            study.path,
-            study.config,
-            threads=max(1, cores // jobs),
-            by_epoch=by_epoch,
-            members_from=members_from,
-        )
-        for new in run_seeds(train_seed, seeds, jobs):
+        threads = max(1, cores // jobs)
+        asked: dict[str, Any] = {"by_epoch": by_epoch, "members_from": members_from}
+        if cluster is None:
+            train_seed = functools.partial(
+                _train_seed, study.path, study.config, threads=threads, **asked
+            )
+            trained = run_seeds(train_seed, seeds, jobs)
+        else:
+            threads = min(threads, cluster.num_cores_of_one)
+            trained = _train_on_cluster(
+                study.path, study.config, seeds, jobs, threads=threads, **asked
+            )
+        for new in trained:
             if new is not None:
                 runs[new.seed] = new
                 in_order = tuple(runs[seed] for seed in sorted(runs))
@@ -288,7 +316,7 @@ def _train_seed(
     *,
     threads: int,
     by_epoch: bool,
-    members_from: str | Path | None,
+    members_from: Path | None,
 ) -> StudyRun:
     """One run of a study, in a process of its own; a finished run is taken as it is."""
     out = path / RUNS / str(seed)
@@ -296,25 +324,47 @@ def _train_seed(
         resumed = _resume_seed(out, config, seed, threads, by_epoch, members_from)
         if resumed is not None:
             return StudyRun.from_run(resumed)
+    return _take_finished(out, config, seed) or StudyRun.from_run(
+        _train_into(
+            out, seed, config=config, threads=threads, by_epoch=by_epoch, members_from=members_from
+        )
+    )
+
+
+def _take_finished(out: Path, config: StudyConfig, seed: int) -> StudyRun | None:
+    """The run in a folder if it is finished, which must be of this study; else it makes room."""
+    if is_unfinished(out):
         with reporting_disk_errors(out):
             shutil.rmtree(out)
-    elif out.is_dir():
-        try:
-            finished = load_run(out)
-        except RunError as error:
-            error.add_note(f"if {out} is not needed, move it away")
-            raise
-        found, expected = finished.config, config
-        if (found.recipe, found.holdout, found.checksums, found.seed) != (
-            *(expected.recipe, expected.holdout, expected.checksums),
-            seed,
-        ):
-            raise StudyError(
-                f"{out}: expected the run of this study with seed {seed}, found a finished one of "
-                "another recipe, seed or data. Move it away."
-            )
-        return StudyRun.from_run(finished)
-    run = train(
+    if not out.is_dir():
+        return None
+    try:
+        finished = load_run(out)
+    except RunError as error:
+        error.add_note(f"if {out} is not needed, move it away")
+        raise
+    found = finished.config
+    if (found.recipe, found.holdout, found.checksums, found.seed) != (
+        *(config.recipe, config.holdout, config.checksums),
+        seed,
+    ):
+        raise StudyError(
+            f"{out}: expected the run of this study with seed {seed}, found a finished one of "
+            "another recipe, seed or data. Move it away."
+        )
+    return StudyRun.from_run(finished)
+
+
+def _train_into(
+    out: Path,
+    seed: int,
+    *,
+    config: StudyConfig,
+    threads: int,
+    by_epoch: bool,
+    members_from: Path | None,
+) -> Run:
+    return train(
         config.recipe,
         seed=seed,
         holdout=config.holdout,
@@ -325,7 +375,58 @@ def _train_seed(
         report=False,
         members_from=members_from,
     )
-    return StudyRun.from_run(run)
+
+
+def _train_on_cluster(
+    path: Path,
+    config: StudyConfig,
+    seeds: Sequence[int],
+    num_jobs: int,
+    *,
+    threads: int,
+    by_epoch: bool,
+    members_from: Path | None,
+) -> Iterator[StudyRun | None]:
+    """As `run_seeds` with `_train_seed`, on the cluster that is connected to."""
+    from tenfold.cluster.studies import run_seeds_on_ray
+
+    waiting = []
+    for seed in seeds:
+        finished = _take_finished(path / RUNS / str(seed), config, seed)
+        if finished is None:
+            waiting.append(seed)
+        else:
+            yield finished
+    train_into = functools.partial(
+        _train_where_it_lies,
+        config=config,
+        threads=threads,
+        by_epoch=by_epoch,
+        members_from=members_from,
+    )
+    for landed in run_seeds_on_ray(
+        train_into, waiting, num_jobs, threads=threads, folder=path / RUNS
+    ):
+        # It is checked as one that was there before: on that machine the data may be others.
+        yield None if landed is None else _take_finished(path / RUNS / str(landed), config, landed)
+
+
+def _train_where_it_lies(
+    out: Path,
+    seed: int,
+    *,
+    config: StudyConfig,
+    members_from: Path | None,
+    **asked: Any,  # noqa: ANN401
+) -> None:
+    """Train on a worker's machine, to which folders of this one may not lead."""
+    folders = [("--data", config.data_folder), ("--members-from", members_from)]
+    for flag, folder in folders:
+        if folder is not None and not Path(folder).is_dir():
+            raise StudyError(
+                f"{flag}: expected {folder} on every machine of the cluster, found nothing there"
+            )
+    _train_into(out, seed, config=config, members_from=members_from, **asked)
 
 
 def _resume_seed(

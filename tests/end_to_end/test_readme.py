@@ -71,6 +71,7 @@ PAGES = [
     "docs/architecture.md",
     "docs/recipes.md",
     "docs/reading.md",
+    "docs/scale.md",
     "docs/serving.md",
 ]
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 from cyclopts import Parameter
 
+from tenfold.cli.reading_on_ray import read_on_ray
 from tenfold.errors import ImageError, ReadingError
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def read(
     stages: Path | None = None,
     model: Path | None = None,
     lines: Path | None = None,
+    on: Literal["ray"] | None = None,
+    address: str | None = None,
+    dashboard: Flag = False,
 ) -> int:
     """Read handwritten digits from images: photos, scans, drawings.
 
@@ -68,7 +72,29 @@ def read(
         A model that `tenfold export` wrote, instead of the one that Tenfold brings along.
     lines
         A model of lines, of the recipe `lines`, instead of the one that Tenfold brings along.
+    on
+        Read one folder on a Ray cluster, and write Parquet files to another, which is named after
+        it. Stopped and called again, it goes on where it was. The extra `cluster` brings Ray.
+    address
+        With --on ray: HOST:PORT of the cluster; by default a Ray of this machine is started.
+    dashboard
+        With --on ray: show Ray's own page, on this machine alone.
     """
+    if on is not None or address is not None or dashboard:
+        others = {"csv": csv, "out": out, "annotate": annotate, "stages": stages}
+        given = [name for name, value in others.items() if value]
+        if given:
+            raise ReadingError(f"--{given[0]}: expected no --on ray with it, for it writes Parquet")
+        return read_on_ray(
+            files,
+            on=on,
+            address=address,
+            dashboard=dashboard,
+            single=single,
+            model=model,
+            lines=lines,
+            json=json,
+        )
     if not files:
         raise ReadingError(
             "expected images or folders to read, found none. Try: tenfold read a.png"

@@ -1,7 +1,7 @@
 """`tenfold study`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -17,13 +17,16 @@ def study(
     seeds: WholeNumber = 10,
     first_seed: WholeNumber = 0,
     jobs: WholeNumber | None = None,
-    alone: WholeNumber = 3,
+    alone: WholeNumber | None = None,
     holdout: Annotated[bool, Parameter(negative=())] = False,
     data: Path | None = None,
     out: Path | None = None,
     by_epoch: bool = True,
     longer: bool | None = None,
     members_from: Path | None = None,
+    on: Literal["ray"] | None = None,
+    address: str | None = None,
+    dashboard: Annotated[bool, Parameter(negative=())] = False,
     json: AsJson = False,
     changes: Any = NO_CHANGES,  # noqa: ANN401 - of type Changes, see below
 ) -> None:
@@ -42,7 +45,8 @@ def study(
     jobs
         Runs at a time, which share the cores; by default as many as there are cores.
     alone
-        Runs that have the machine to themselves, for the seconds that training takes.
+        Runs that have the machine to themselves, for the seconds that training takes; by default
+        3, on a cluster none.
     holdout
         Train on the first five sixths of the training images and evaluate on the rest; the test
         images are not opened. For every choice between recipes.
@@ -56,6 +60,12 @@ def study(
         Whether to study twice the epochs too; by default only for the unchanged classic recipe.
     members_from
         The folder of a study of an ensemble's single recipe, whose runs become members.
+    on
+        Train on a Ray cluster; the extra `cluster` brings Ray.
+    address
+        With --on ray: HOST:PORT of the cluster; by default a Ray of this machine is started.
+    dashboard
+        With --on ray: show Ray's own page, on this machine alone.
     """
     from tenfold import studying
 
@@ -72,6 +82,9 @@ def study(
             by_epoch=by_epoch,
             longer=longer,
             members_from=members_from,
+            on=on,
+            address=address,
+            dashboard=dashboard,
             on_progress=show,
             **list_changes(changes),
         )

@@ -1,0 +1,88 @@
+"""`tenfold read --on ray`: a folder of images to a folder of Parquet files."""
+
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tenfold.cli.output import print_json, print_rows
+from tenfold.errors import ReadingError
+
+if TYPE_CHECKING:
+    from tenfold.cluster.reading import ReadingProgress
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def read_on_ray(
+    paths: tuple[str, ...],
+    *,
+    on: str | None,
+    address: str | None,
+    dashboard: bool,
+    single: bool,
+    model: Path | None,
+    lines: Path | None,
+    json: bool,
+) -> int:
+    """Read the first of two folders into the other; 1 if a file was no image that can be read."""
+    from tenfold.cluster.connecting import check_place, connecting
+    from tenfold.cluster.reading import ReadingOptions, read_folder
+
+    check_place(on, address=address, dashboard=dashboard)
+    if len(paths) != 2:
+        raise ReadingError(
+            f"--on ray: expected a folder of images and one for readings, found {len(paths)} "
+            "names. Try: tenfold read --on ray scans/ readings/"
+        )
+    images, out = map(Path, paths)
+    try:
+        with connecting(address, dashboard=dashboard) as cluster:
+            done = read_folder(
+                images,
+                out,
+                cluster=cluster,
+                options=ReadingOptions(single=single, model=model, lines=lines),
+                on_progress=_Lines(),
+            )
+    except KeyboardInterrupt as error:
+        error.add_note(f"the same command goes on in {out}")
+        raise
+    if done.num_before:
+        print(f"{out} had {done.num_before:,} readings; went on after them", file=sys.stderr)
+    if json:
+        print_json(
+            {
+                "out": str(out),
+                "counts": done.counts,
+                "num_before": done.num_before,
+                "num_left_out": done.num_left_out,
+            }
+        )
+    else:
+        print_rows(
+            ("readings", out),
+            *((status.replace("_", " "), f"{count:,}") for status, count in done.counts.items()),
+            ("left out, as no images", f"{done.num_left_out:,}"),
+        )
+    return 1 if done.counts["error"] else 0
+
+
+class _Lines:
+    """A line on stderr every few seconds."""
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+
+    def __call__(self, progress: "ReadingProgress") -> None:
+        now = time.monotonic()
+        if now - self.last < SECONDS_BETWEEN_LINES and progress.num_done < progress.num_files:
+            return
+        self.last = now
+        with suppress(BrokenPipeError):
+            print(
+                f"{progress.num_done:,} of {progress.num_files:,} files",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -1,0 +1,41 @@
+"""What the tests on a cluster share: slow studies, and which processes work."""
+
+import importlib.util
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+
+from tenfold.cluster.connecting import CLUSTER_PACKAGES
+
+# Ray is not imported for that: it looks at the environment then, which `connecting` sets.
+needs_cluster_extra = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in CLUSTER_PACKAGES),
+    reason="the extra 'cluster' is not installed",
+)
+
+# Each seed trains for about half a second.
+SLOW: dict[str, Any] = {"hidden_sizes": [16], "epochs": 20, "batch_size": 20}
+NUM_SLOW_SEEDS = 4
+
+
+def wait_until(is_true: Callable[[], object], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.02)
+
+
+def list_workers(title: str, parent: int | None = None) -> list[psutil.Process]:
+    """The processes below one, by default this, that Ray says are at something of this title."""
+    found = []
+    for process in psutil.Process(parent).children(recursive=True):
+        try:
+            if " ".join(process.cmdline()).startswith(f"ray::{title}"):
+                found.append(process)
+        except psutil.Error:
+            continue  # it has just ended
+    return found
