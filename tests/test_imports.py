@@ -167,7 +167,7 @@ def test_only_cluster_imports_ray_and_none_but_the_top_knows_cluster() -> None:
 
 
 def test_cluster_knows_neither_training_nor_ray_until_it_is_called() -> None:
-    known = ("errors", "machine", "reading", "run", "cluster")
+    known = ("errors", "disk", "machine", "reading", "run", "cluster")
     for module in find_modules(lambda module: is_within(module, "tenfold.cluster")):
         for name in list_imports(module, at_import=False):
             if is_within(name, "tenfold") and name != "tenfold":
