@@ -136,12 +136,13 @@ def study(
             raise RecipeError(
                 f"--members-from: expected a recipe with several members, found {recipe.name}"
             )
-        members_from = (load_study(Path(members_from)).path / RUNS).resolve()
+        members_from = load_study(Path(members_from)).path / RUNS
         if not members_from.is_dir():
             raise StudyError(
                 f"--members-from: expected runs with weights in {members_from}, found none: a "
                 "study.json alone has no weights"
             )
+        members_from = members_from.resolve()  # a worker has another working directory
     if longer is None:
         longer = is_longer_claimed(recipe)
     if out is None:
