@@ -141,7 +141,7 @@ def study(
                 f"--members-from: expected runs with weights in {members_from}, found none: a "
                 "study.json alone has no weights"
             )
-        members_from = members_from.resolve()  # a worker may be elsewhere
+        members_from = members_from.resolve()  # a worker has another working directory
     if longer is None:
         longer = is_longer_claimed(recipe)
     if out is None:
