@@ -283,12 +283,15 @@ def slow_down_files(page: Page, milliseconds: int = 0) -> None:
 
 
 def test_one_drawing_is_read_at_a_time_and_then_the_newest(page: Page) -> None:
+    def has_made(num: int) -> Callable[[], bool]:
+        return lambda: page.evaluate("window.numMade") == num
+
     held: list[Route] = []
     page.route("**/v1/read*", lambda route: held.append(route))
     slow_down_files(page)
     for number in range(3):
         draw(page, 1, seed=1, left=0.1 + 0.25 * number)
-        wait_until(page, lambda number=number: page.evaluate("window.numMade") > number)
+        wait_until(page, has_made(number + 1))
     wait_until(page, lambda: len(held) > 0)
     page.wait_for_timeout(200)
     assert len(held) == 1
@@ -333,6 +336,8 @@ def test_a_page_of_digits_is_shown_in_lines(
         box = line.bounding_box()
         assert box is not None
         assert box["height"] < 60  # in one row, whatever the font
+    page.evaluate(AXE)
+    assert page.evaluate("axe.run()")["violations"] == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -447,6 +452,13 @@ def test_runs_fit_a_phone_and_a_failed_question_is_asked_again(
         assert box["x"] + box["width"] <= PHONE["width"]
     page.evaluate(AXE)
     assert page.evaluate("axe.run()")["violations"] == []
+    known = page.request.get(f"{served.address}/v1/runs").json()
+    for one in known["runs"]:
+        one["has_losses"] = one["name"] != run.name
+    page.route("**/v1/runs", lambda route: route.fulfill(json=known))
+    page.reload()
+    expect(page.get_by_role("link", name=f"Report of {run.name}")).to_be_visible()
+    expect(page.get_by_role("button", name=f"Loss curve of {run.name}")).to_have_count(0)
     context.close()
 
 

@@ -141,7 +141,7 @@ function choose({ seen, digits }, number) {
   if (digits.length > 1) {
     const last = find("stages").lastElementChild;
     last.querySelector("img").src = image;
-    last.querySelector("figcaption").textContent = `digit ${number + 1} as the network sees it`;
+    last.querySelector("figcaption").textContent = `digit ${number + 1} as seen`;
   }
 }
 
