@@ -1,10 +1,12 @@
 """The page in a real browser: drawing, opening, pasting; keyboard, phone, themes; what it sends."""
 
 import base64
+import io
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +14,15 @@ import axe_core_python
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    Locator,
+    Page,
+    Route,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from servers import Served, serving
 from tenfold.data.mnist import LabelledImages
@@ -137,6 +147,9 @@ def test_several_digits_can_be_looked_at_one_by_one(page: Page) -> None:
     last.click()
     expect(last).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#bars li.best span").first).to_have_text("7")
+    expect(page.locator("#stages li")).to_have_count(4)  # of the whole image, and of this digit
+    expect(page.locator("#stages li").last).to_contain_text("digit 3")
+    expect(page.locator("#way-note")).to_be_visible()
     page.locator("#undo").click()
     page.keyboard.press("Control+z")
     expect(page.locator("#text")).not_to_have_text("407", timeout=SECONDS)
@@ -196,11 +209,135 @@ def test_a_photo_is_made_smaller_before_it_is_sent(
     expect_answer(page, "7")
     expect(page.locator("#boxes rect")).to_have_count(1)
 
+    # Too long for a line of a shell: the button says that a file comes with it.
+    copy = page.locator("#copy")
+    expect(copy).to_have_text("Save the image, copy as curl")
+    with page.expect_download() as saved:
+        copy.click()
+    expect(page.locator("#copied")).to_contain_text("saved as tenfold-image.jpeg")
+    assert saved.value.suggested_filename == "tenfold-image.jpeg"
+    assert "@tenfold-image.jpeg" in page.evaluate("navigator.clipboard.readText()")
+    expect(page.locator("#canvas")).to_be_hidden()
+    page.get_by_role("button", name="Draw instead").click()
+    draw(page, 3, seed=1)
+    expect_answer(page, "3")
+
 
 def test_what_is_no_image_is_said(page: Page, tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("no image")
     page.set_input_files("#file", tmp_path / "notes.png")
-    expect(page.locator("#message")).to_contain_text("expected an image", timeout=SECONDS)
+    expect(page.locator("#message")).to_contain_text("try a photo", timeout=SECONDS)
+    expect(page.locator("#sheet-title")).to_have_text("Write some digits")
+
+
+def test_what_was_opened_last_is_shown(
+    page: Page, tmp_path: Path, test_images: LabelledImages
+) -> None:
+    large = Image.fromarray(255 - test_images.images_NHW[0]).resize((4000, 3000))
+    large.save(tmp_path / "seven.jpg")
+    first = int(np.flatnonzero(test_images.labels_N == 0)[0])
+    page.evaluate(
+        """() => {
+          const decode = window.createImageBitmap;
+          window.createImageBitmap = async (file, options) => {
+            const bitmap = await decode(file, options);
+            if (bitmap.width > 100) await new Promise((resolve) => setTimeout(resolve, 1000));
+            window.isDecoded ||= bitmap.width > 100;
+            return bitmap;
+          };
+        }"""
+    )
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.set_input_files("#file", tmp_path / "seven.jpg")
+    paste(page, test_images.images_NHW[first])
+    expect_answer(page, "0")
+    wait_until(page, lambda: page.evaluate("window.isDecoded"))
+    page.wait_for_timeout(300)
+    expect_answer(page, "0")
+    assert sum("/v1/read" in url for url in asked) == 1
+
+
+def wait_until(page: Page, is_so: Callable[[], bool]) -> None:
+    for _ in range(SECONDS // 20):
+        if is_so():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("it does not come about")
+
+
+def slow_down_files(page: Page, milliseconds: int = 0) -> None:
+    """Count the files that are made of drawings, and let them take their time."""
+    page.evaluate(
+        """(milliseconds) => {
+          window.numAsked = window.numMade = 0;
+          const toBlob = HTMLCanvasElement.prototype.toBlob;
+          HTMLCanvasElement.prototype.toBlob = function (take, ...others) {
+            window.numAsked++;
+            const make = (blob) => { take(blob); window.numMade++; };
+            toBlob.call(this, (blob) => setTimeout(() => make(blob), milliseconds), ...others);
+          };
+        }""",
+        milliseconds,
+    )
+
+
+def test_one_drawing_is_read_at_a_time_and_then_the_newest(page: Page) -> None:
+    def has_made(num: int) -> Callable[[], bool]:
+        return lambda: page.evaluate("window.numMade") == num
+
+    held: list[Route] = []
+    page.route("**/v1/read*", lambda route: held.append(route))
+    slow_down_files(page)
+    for number in range(3):
+        draw(page, 1, seed=1, left=0.1 + 0.25 * number)
+        wait_until(page, has_made(number + 1))
+    wait_until(page, lambda: len(held) > 0)
+    page.wait_for_timeout(200)
+    assert len(held) == 1
+    held[0].continue_()
+    wait_until(page, lambda: len(held) > 1)
+    expect(page.locator("#text")).to_have_text("")  # that of the first is out of date
+    assert len(held) == 2
+    held[1].continue_()
+    expect_answer(page, "111")
+    with Image.open(io.BytesIO(held[1].request.post_data_buffer or b"")) as sent:
+        assert sent.width * sent.height <= 320 * 320  # small for the server
+
+
+def test_what_is_cleared_is_not_sent(page: Page) -> None:
+    slow_down_files(page, milliseconds=2000)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    draw(page, 4, seed=1)
+    wait_until(page, lambda: page.evaluate("window.numAsked") > 0)
+    page.locator("#clear").click()
+    wait_until(page, lambda: page.evaluate("window.numMade") > 0)
+    page.wait_for_timeout(100)
+    assert asked == []
+    expect(page.locator("#message")).to_have_text("Nothing is written yet.")
+
+
+def test_a_page_of_digits_is_shown_in_lines(
+    page: Page, tmp_path: Path, test_images: LabelledImages
+) -> None:
+    page_HW = np.full((200, 560), 255, np.uint8)
+    for i in range(48):
+        y, x = 15 + 46 * (i // 12), 15 + 45 * (i % 12)
+        page_HW[y : y + 28, x : x + 28] = 255 - test_images.images_NHW[i]
+    Image.fromarray(page_HW).save(tmp_path / "page.png")
+    page.set_input_files("#file", tmp_path / "page.png")
+    expect(page.locator("#text .line")).to_have_count(4, timeout=SECONDS)
+    expect(page.locator("#digits button")).to_have_count(40)
+    expect(page.locator("#digits-note")).to_contain_text("first 40 of 48 digits")
+    width = page.locator("#boxes rect").first.evaluate("(one) => getComputedStyle(one).strokeWidth")
+    assert float(width.removesuffix("px")) <= 2
+    for line in page.locator("#text .line").all():
+        box = line.bounding_box()
+        assert box is not None
+        assert box["height"] < 60  # in one row, whatever the font
+    page.evaluate(AXE)
+    assert page.evaluate("axe.run()")["violations"] == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -289,15 +426,97 @@ def test_a_run_that_is_trained_is_seen_to_grow(
     context.close()
 
 
+def test_runs_fit_a_phone_and_a_failed_question_is_asked_again(
+    browser: Browser, served: Served, runs_folder: Path
+) -> None:
+    run = runs_folder / "2026-02-03-recommended-a-long-name-0"
+    run.mkdir()
+    (run / "config.json").write_text(json.dumps({"recipe": {"name": "recommended"}, "seed": 0}))
+    (run / "state.json").write_text(json.dumps({"state": "running"}))
+    (run / "evaluation.json").write_text(json.dumps({"accuracy": 0.9912}))
+    (run / "report.html").write_text("<h1>99 %</h1>")
+    losses = [{"epoch": 0, "batch": i, "loss": 0.5 - 0.002 * i} for i in range(100)]
+    (run / "losses.jsonl").write_text("".join(json.dumps(one) + "\n" for one in losses))
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.route("**/losses?*", lambda route: route.abort(), times=1)
+    page.goto(f"{served.address}/runs")
+    page.get_by_role("button", name=f"Loss curve of {run.name}").click()
+    expect(page.locator("#curve-note")).to_contain_text("100 batches", timeout=SECONDS)
+    labels = page.locator("#curve text")
+    assert labels.count() >= 3 + 3  # an axis's name, its ends, and three values within a decade
+    for place in (*labels.all(), *page.locator("td:visible").all()):
+        box = place.bounding_box()
+        assert box is not None
+        assert box["height"] >= 12
+        assert box["x"] + box["width"] <= PHONE["width"]
+    page.evaluate(AXE)
+    assert page.evaluate("axe.run()")["violations"] == []
+    known = page.request.get(f"{served.address}/v1/runs").json()
+    for one in known["runs"]:
+        one["has_losses"] = one["name"] != run.name
+    page.route("**/v1/runs", lambda route: route.fulfill(json=known))
+    page.reload()
+    expect(page.get_by_role("link", name=f"Report of {run.name}")).to_be_visible()
+    expect(page.get_by_role("button", name=f"Loss curve of {run.name}")).to_have_count(0)
+    context.close()
+
+
 def test_a_token_is_asked_for_once(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN)
-    with serving("--token-file", str(tmp_path / "token")) as one:
-        context = browser.new_context()
+    with serving("--token-file", str(tmp_path / "token"), "--runs", str(tmp_path)) as one:
+        context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
         page = context.new_page()
         page.goto(one.address)
         draw(page, 2, seed=5)  # which is read once the token is there
-        page.get_by_label("The token that whoever runs this server gave you").fill(TOKEN)
-        page.get_by_role("button", name="Go on").click()
+        field, note = page.locator("#token"), page.locator("#token-note")
+        give = page.get_by_role("button", name="Go on")
+        field.fill("another-token-0123456789")
+        give.click()
+        expect(note).to_contain_text("not this server's token")
+        page.evaluate(AXE)
+        assert page.evaluate("axe.run()")["violations"] == []
+        field.fill("ein-Schlüssel")
+        give.click()
+        expect(note).to_contain_text("only letters")
+        field.fill(TOKEN)
+        give.click()
         expect(page.locator("#token-dialog")).to_be_hidden()
         expect_answer(page, "2")
+        second = context.new_page()  # which has the cookie, and was not asked
+        second.goto(one.address)
+        draw(second, 2, seed=5)
+        expect_answer(second, "2")
+        second.locator("#copy").click()
+        expect(second.locator("#copied")).to_contain_text("TENFOLD_TOKEN")
+        line = second.evaluate("navigator.clipboard.readText()")
+        answer = subprocess.run(
+            ["bash", "-c", line], env={**os.environ, "TENFOLD_TOKEN": TOKEN}, capture_output=True
+        )
+        assert json.loads(answer.stdout)["text"] == "2"
         context.close()
+        declines_the_token(browser, one)
+
+
+def declines_the_token(browser: Browser, served: Served) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.clock.install()
+    page.goto(f"{served.address}/runs")
+    dialog = page.locator("#token-dialog")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#note")).to_have_text("This server wants a token.")
+    with page.expect_response("**/v1/runs"):  # the next question does not ask the person again
+        page.clock.run_for(6000)
+    page.clock.resume()
+    page.wait_for_timeout(200)
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Give the token").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Give the token").click()
+    page.locator("#token").fill(TOKEN)
+    page.keyboard.press("Enter")
+    expect(page.locator("#note")).to_contain_text("There are none yet")
+    context.close()

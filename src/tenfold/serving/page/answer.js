@@ -1,5 +1,7 @@
 // The answer as it is shown: text, digits, probabilities, pictures, boxes.
 
+import { describeFailure } from "./words.js";
+
 const STATUS_WORDS = { read: "read", uncertain: "uncertain", blank: "blank", not_digits: "no digits", error: "no image" };
 const STAGE_WORDS = {
   decoded: "as it came", "bright-ink": "ink made bright", "without-paper": "paper taken away",
@@ -16,90 +18,153 @@ function make(name, { text, ...attributes } = {}, ...children) {
 }
 
 const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 0 : 1)} %`;
+const MOST_WITH_SHARES = 12; // digits; more buttons say no more than their digit
+const FEW_LINES = 10; // more are shown when they are asked for
+const BOX_PAD = 0.12, MOST_PAD_PX = 6; // around a digit, of its smaller side and on the screen
+const SMALL_BOX_PX = 48; // on the screen; smaller ones have thin lines
 
 /** Nothing is there to be read. */
 export function showNothing(message = "Nothing is written yet.") {
-  find("text").textContent = "";
+  find("text").replaceChildren();
   find("status").hidden = true;
   find("message").textContent = message;
-  for (const id of ["digits", "why", "way"]) find(id).hidden = true;
+  for (const id of ["more", "digits-note", "digits", "why", "way", "actions"]) find(id).hidden = true;
   find("boxes").replaceChildren();
 }
 
-/** A failure in words. */
-export function showFailure(error) {
-  const details = error.details ?? {};
-  showNothing(details.detail ?? "The server does not answer.");
-}
+export const showFailure = (error) => showNothing(describeFailure(error));
 
-/** A reading with its stages. `size` is that of the image that was sent: width, height. */
-export function showAnswer(answer, size) {
-  const text = find("text");
-  text.textContent = answer.text;
-  text.classList.toggle("long", answer.text.length > 9);
-  text.classList.toggle("faint", answer.status === "uncertain");
+/** A reading with its stages. `frame` is where the sheet lies on the image that was sent, if that is known. */
+export function showAnswer(answer, frame) {
+  const shown = answer.status === "blank" ? [] : answer.digits;
+  showText(answer);
   const status = find("status");
   status.hidden = false;
   status.className = `chip ${answer.status}`;
   status.textContent = STATUS_WORDS[answer.status];
-  find("message").textContent = answer.message ? `${answer.message}.` : "";
-  const shown = answer.status === "blank" ? [] : answer.digits;
-  drawBoxes(shown, size);
+  find("message").textContent = describe(answer);
+  drawBoxes(frame ? shown : [], frame);
   listDigits(answer, shown);
-  find("stages").replaceChildren(...answer.stages.map(({ name, picture }) => {
-    const image = make("img", { src: picture, alt: "" }); // its caption says it
-    image.addEventListener("load", () => image.classList.toggle("small-image", image.naturalWidth < 60));
-    return make("li", {}, make("figure", {}, image, make("figcaption", { text: STAGE_WORDS[name] ?? name })));
-  }));
+  showStages(answer);
   find("way").hidden = answer.stages.length === 0;
+  find("actions").hidden = false;
   find("why").hidden = answer.seen.length === 0;
   if (answer.seen.length) choose(answer, 0);
 }
 
-function listDigits(answer, shown) {
-  const group = find("digits");
+function describe({ status, message, digits }) {
+  if (status === "not_digits" && digits.length === 0) return "There is more on this image than digits. Cut it to the part that has them.";
+  if (!message) return "";
+  // The server names the digits that make a line doubtful; none of that line is sure.
+  const isMore = digits.filter((digit) => !digit.is_sure).length > Number.parseInt(message, 10);
+  return `${message[0].toUpperCase()}${message.slice(1)}.${isMore ? " The whole of their line is marked." : ""}`;
+}
+
+/** The text, a line for each line of digits; those that are not sure are marked. */
+function showText({ text, status, digits }) {
+  const lines = text ? text.split("\n") : [];
+  const place = find("text");
+  let number = 0;
+  const made = lines.flatMap((line, i) => {
+    const parts = [];
+    for (const sign of line) {
+      const isDigit = sign >= "0" && sign <= "9";
+      const isSure = !isDigit || digits[number++]?.is_sure !== false;
+      if (isSure && typeof parts.at(-1) === "string") parts.push(parts.pop() + sign);
+      else parts.push(isSure ? sign : make("mark", { text: sign }));
+    }
+    return [...(i ? ["\n"] : []), make("span", { class: "line" }, ...parts)];
+  });
+  place.replaceChildren(...made);
+  place.style.setProperty("--longest", String(Math.max(1, ...lines.map((line) => line.length))));
+  place.classList.toggle("lines", lines.length > 1);
+  place.classList.toggle("faint", status === "uncertain" && digits.every((digit) => digit.is_sure));
+  const isLong = lines.length > FEW_LINES + 2;
+  place.classList.toggle("cut", isLong);
+  find("more").hidden = !isLong;
+  find("more").textContent = `Show all ${lines.length} lines`;
+}
+
+/** Shows the lines that were left out. */
+export function showAllLines() {
+  find("text").classList.remove("cut");
+  find("more").hidden = true;
+}
+
+function showStages({ stages, digits, seen }) {
+  const isSeveral = digits.length > 1;
+  const items = stages.map(({ name, picture }) => showStage(picture, STAGE_WORDS[name] ?? name));
+  if (isSeveral && seen.length) items.push(showStage(seen[0].image, ""));
+  find("stages").replaceChildren(...items);
+  find("way-note").hidden = !isSeveral;
+}
+
+function showStage(picture, words) {
+  const image = make("img", { src: picture, alt: "" }); // its caption says it
+  image.addEventListener("load", () => image.classList.toggle("small-image", image.naturalWidth < 60));
+  return make("li", {}, make("figure", {}, image, make("figcaption", { text: words })));
+}
+
+function listDigits({ seen }, shown) {
+  const group = find("digits"), note = find("digits-note");
   group.hidden = shown.length < 2;
-  group.replaceChildren(...(group.hidden ? [] : answer.seen.map((_, i) => {
+  note.hidden = group.hidden || seen.length === shown.length;
+  note.textContent = `The first ${seen.length} of ${shown.length} digits, to look at one by one:`;
+  const withShares = shown.length <= MOST_WITH_SHARES;
+  group.replaceChildren(...(group.hidden ? [] : seen.map((_, i) => {
     const { digit, confidence, is_sure: isSure } = shown[i];
     const label = `digit ${i + 1}: ${digit}, ${percent(confidence)}`;
-    const button = make("button", { type: "button", "aria-pressed": "false", "aria-label": label }, String(digit), make("span", { text: percent(confidence) }));
+    const button = make("button", { type: "button", "aria-pressed": "false", "aria-label": label }, String(digit));
+    if (withShares) button.append(make("span", { text: percent(confidence) }));
     button.classList.toggle("doubtful", !isSure);
-    button.addEventListener("click", () => choose(answer, i));
+    button.addEventListener("click", () => choose({ seen, digits: shown }, i));
     return button;
   })));
 }
 
-function choose(answer, number) {
+function choose({ seen, digits }, number) {
   [...find("digits").children].forEach((button, i) => button.setAttribute("aria-pressed", String(i === number)));
   [...find("boxes").children].forEach((box, i) => box.classList.toggle("chosen", i === number && find("boxes").children.length > 1));
-  const { probabilities, none, image, occlusion } = answer.seen[number];
-  const best = answer.digits[number].digit;
+  const { probabilities, none, image, occlusion } = seen[number];
+  const best = digits[number].digit;
   const rows = probabilities.map((share, digit) => {
     const fill = make("div", { class: "fill" });
     fill.style.width = `${100 * share}%`;
-    return make("li", digit === best ? { class: "best" } : {},
+    const kind = digit === best ? "best" : share < 0.0005 ? "zero" : "";
+    return make("li", { class: kind },
       make("span", { text: digit }), make("div", { class: "track", "aria-hidden": "true" }, fill), make("span", { class: "share", text: percent(share) }));
   });
   rows.push(make("li", {}, make("span", { class: "none", text: `no digit at all: ${percent(none)}` })));
   find("bars").replaceChildren(...rows);
   find("seen").src = image;
   find("occlusion").src = occlusion;
+  if (digits.length > 1) {
+    const last = find("stages").lastElementChild;
+    last.querySelector("img").src = image;
+    last.querySelector("figcaption").textContent = `digit ${number + 1} as seen`;
+  }
 }
 
-function drawBoxes(digits, [width, height]) {
+/** Boxes on the sheet; a frame's left, top, width and height are in pixels of the image. */
+function drawBoxes(digits, frame) {
   const svg = find("boxes");
+  svg.replaceChildren();
+  if (!digits.length) return;
+  const [left, top, width, height] = frame;
   const sheet = find("sheet").getBoundingClientRect();
   // As `object-fit: contain` places the image.
   const scale = Math.min(sheet.width / width, sheet.height / height);
-  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.setAttribute("viewBox", `${left} ${top} ${width} ${height}`);
   svg.style.width = `${(100 * width * scale) / sheet.width}%`;
   svg.style.height = `${(100 * height * scale) / sheet.height}%`;
   svg.style.left = `${50 * (1 - (width * scale) / sheet.width)}%`;
   svg.style.top = `${50 * (1 - (height * scale) / sheet.height)}%`;
-  const pad = 6 / scale;
-  svg.replaceChildren(...digits.map(({ box: [left, top, right, bottom], is_sure: isSure }) => {
+  const sides = digits.map(({ box: [x1, y1, x2, y2] }) => scale * Math.max(x2 - x1, y2 - y1)).sort((a, b) => a - b);
+  svg.classList.toggle("small-boxes", sides[sides.length >> 1] < SMALL_BOX_PX);
+  const pad = Math.min(MOST_PAD_PX, BOX_PAD * sides[sides.length >> 1]) / scale;
+  svg.append(...digits.map(({ box: [x1, y1, x2, y2], is_sure: isSure }) => {
     const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-    const values = { x: left - pad, y: top - pad, width: right - left + 2 * pad, height: bottom - top + 2 * pad };
+    const values = { x: x1 - pad, y: y1 - pad, width: x2 - x1 + 2 * pad, height: y2 - y1 + 2 * pad };
     for (const [key, value] of Object.entries(values)) rect.setAttribute(key, value);
     if (!isSure) rect.classList.add("doubtful");
     return rect;

@@ -1,5 +1,7 @@
 // Requests to the server that this page came from.
 
+import { askForToken } from "./token.js";
+
 /** An answer's problem details (RFC 9457) as an error. */
 export class Problem extends Error {
   constructor(details) {
@@ -8,34 +10,15 @@ export class Problem extends Error {
   }
 }
 
-const dialog = document.getElementById("token-dialog");
-
-/** Asks for the server's token, which a cookie that scripts cannot read then carries. */
-async function askForToken() {
-  if (!dialog) return false;
-  const field = dialog.querySelector("input");
-  dialog.showModal();
-  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
-  const token = field.value;
-  field.value = "";
-  if (dialog.returnValue !== "ok" || !token) return false;
-  const answer = await fetch("/v1/session", { method: "POST", headers: { authorization: `Bearer ${token}` } });
-  if (!answer.ok) return askForToken();
-  sessionStorage.setItem("has-token", "");
-  return true;
-}
-
-let asking = null;
-
-/** Whether this page was asked for a token. */
-export const hasToken = () => sessionStorage.getItem("has-token") !== null;
-
-/** Fetches JSON. Throws a Problem, or an error if the server does not answer. */
+/**
+ * Fetches JSON, and asks for a token where one is wanted. Throws a Problem, or an error if the
+ * server does not answer.
+ */
 export async function fetchJson(path, options = {}) {
-  const response = await fetch(path, options);
-  if (response.status === 401) {
-    asking ??= askForToken().finally(() => { asking = null; });
-    if (await asking) return fetchJson(path, options);
+  let response = await fetch(path, options);
+  if (response.status === 401 && await askForToken()) {
+    response = await fetch(path, options);
+    if (response.status === 401) throw new Problem({ code: "no-cookie" });
   }
   const isJson = (response.headers.get("content-type") || "").includes("json");
   if (!response.ok) throw new Problem(isJson ? await response.json() : { title: `status ${response.status}` });
@@ -43,14 +26,14 @@ export async function fetchJson(path, options = {}) {
 }
 
 /** Reads an image. A busy server is asked once more. */
-export async function readImage(blob, { single, signal }) {
+export async function readImage(blob, { single }) {
   const path = `/v1/read?stages=true${single ? "&single=true" : ""}`;
   const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
-  const options = { method: "POST", body: blob, headers: { "content-type": type }, signal };
+  const options = { method: "POST", body: blob, headers: { "content-type": type } };
   try {
     return await fetchJson(path, options);
   } catch (error) {
-    if (!(error instanceof Problem) || error.details.code !== "busy") throw error;
+    if (error.details?.code !== "busy") throw error;
     await new Promise((resolve) => setTimeout(resolve, 1000));
     return fetchJson(path, options);
   }

@@ -1,30 +1,38 @@
 // The command line that reads the same image.
 
-import { hasToken } from "./api.js";
+import { needsToken } from "./token.js";
 
 const MAX_INLINE_BYTES = 48_000; // longer ones do not fit on a command line everywhere
 
-/** A line for a shell; a large image is to be saved under a name first. */
-export async function writeCurl(blob, { single }) {
+/** Whether the image does not fit into the line, so that it is to be saved beside it. */
+export const isSaved = (blob) => blob.size > MAX_INLINE_BYTES;
+
+/** Copies a line for a shell, and saves an image that does not fit into it. What was done, in words. */
+export async function copyCurl(blob, { single }) {
   const url = `${location.origin}/v1/read${single ? "?single=true" : ""}`;
   const type = blob.type || "application/octet-stream";
-  const token = hasToken() ? ` -H "authorization: Bearer $TENFOLD_TOKEN"` : "";
+  const isLocked = await needsToken();
+  const token = isLocked ? ` -H "Authorization: Bearer $TENFOLD_TOKEN"` : "";
   const send = `curl -sS${token} -H 'content-type: ${type}' --data-binary @`;
-  if (blob.size <= MAX_INLINE_BYTES) {
+  const words = ["Copied."];
+  if (isSaved(blob)) {
+    const name = `tenfold-image.${blob.type.split("/")[1]?.replace(/[^a-z0-9]/g, "") || "bin"}`;
+    await navigator.clipboard.writeText(`${send}${name} '${url}'`);
+    save(blob, name);
+    words.push(`The image is saved as ${name}: run the line in the folder where it lies.`);
+  } else {
     const bytes = new Uint8Array(await blob.arrayBuffer());
     const text = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-    return `echo '${text}' | base64 -d | ${send}- '${url}'`;
+    await navigator.clipboard.writeText(`echo '${text}' | base64 -d | ${send}- '${url}'`);
   }
-  return `${send}${saveAs(blob)} '${url}'`;
+  if (isLocked) words.push("It takes the server's token from TENFOLD_TOKEN: set that first.");
+  return words.join(" ");
 }
 
-/** Saves what was sent among the user's downloads, and says under which name. */
-function saveAs(blob) {
-  const name = `tenfold-image.${blob.type.split("/")[1]?.replace(/[^a-z0-9]/g, "") || "bin"}`;
+function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-  return name;
 }

@@ -2,6 +2,8 @@
 
 const PEN = 0.028; // of the sheet's height
 const FINGER = 1.15; // a finger writes larger digits
+const MARGIN = 0.1; // of the sheet's height, around what is sent
+const MAX_PIXELS = 320 * 320; // of what is sent: the server reads small images first
 
 /** Strokes on a canvas. `onChange` is called when a stroke ends, or strokes go. */
 export class Drawing {
@@ -61,14 +63,24 @@ export class Drawing {
     this.onChange();
   }
 
-  draw(canvas = this.canvas, ink = getComputedStyle(this.canvas).getPropertyValue("--ink"), paper = null) {
+  draw() {
+    const ink = getComputedStyle(this.canvas).getPropertyValue("--ink");
+    const { width, height } = this.canvas;
+    this.drawOn(this.canvas, ink, null, { left: 0, top: 0, width, height });
+  }
+
+  /** Draws on a canvas what lies in a part of the sheet, as if that had the canvas's size. */
+  drawOn(canvas, ink, paper, part) {
     const context = canvas.getContext("2d");
-    const { width, height } = canvas;
-    context.clearRect(0, 0, width, height);
+    const { width, height } = this.canvas;
+    context.resetTransform();
+    context.clearRect(0, 0, canvas.width, canvas.height);
     if (paper) {
       context.fillStyle = paper;
-      context.fillRect(0, 0, width, height);
+      context.fillRect(0, 0, canvas.width, canvas.height);
     }
+    context.scale(canvas.width / part.width, canvas.height / part.height);
+    context.translate(-part.left, -part.top);
     context.strokeStyle = ink;
     context.lineCap = context.lineJoin = "round";
     for (const { points, width: pen } of this.current ? [...this.strokes, this.current] : this.strokes) {
@@ -87,12 +99,37 @@ export class Drawing {
     }
   }
 
-  /** The drawing as a PNG file, black on white whatever the theme. */
-  toBlob() {
+  /** The part of the sheet that has ink, with a margin, in pixels of the canvas. */
+  findInk() {
+    const { width, height } = this.canvas;
+    let left = width, top = height, right = 0, bottom = 0;
+    for (const { points, width: pen } of this.strokes) {
+      const edge = (MARGIN + pen / 2) * height;
+      for (const [x, y] of points) {
+        left = Math.min(left, x * width - edge);
+        top = Math.min(top, y * height - edge);
+        right = Math.max(right, x * width + edge);
+        bottom = Math.max(bottom, y * height + edge);
+      }
+    }
+    [left, top] = [left, top].map((value) => Math.max(0, Math.floor(value)));
+    return { left, top, width: Math.min(width, Math.ceil(right)) - left, height: Math.min(height, Math.ceil(bottom)) - top };
+  }
+
+  /**
+   * The drawing as a small PNG file, black on white whatever the theme. `frame` is the whole sheet
+   * in the file's pixels: left, top, width, height.
+   */
+  async toImage() {
+    const part = this.findInk();
+    const scale = Math.min(1, Math.sqrt(MAX_PIXELS / (part.width * part.height)));
     const copy = document.createElement("canvas");
-    copy.width = this.canvas.width;
-    copy.height = this.canvas.height;
-    this.draw(copy, "#000", "#fff");
-    return new Promise((resolve) => copy.toBlob(resolve, "image/png"));
+    copy.width = Math.max(1, Math.floor(part.width * scale));
+    copy.height = Math.max(1, Math.floor(part.height * scale));
+    this.drawOn(copy, "#000", "#fff", part);
+    const blob = await new Promise((resolve) => copy.toBlob(resolve, "image/png"));
+    const [across, down] = [copy.width / part.width, copy.height / part.height];
+    const frame = [-part.left * across, -part.top * down, this.canvas.width * across, this.canvas.height * down];
+    return { blob, frame };
   }
 }

@@ -1,17 +1,21 @@
 // The page: what is drawn or opened goes to the server, what it says is shown.
 
 import { readImage } from "./api.js";
-import { showAnswer, showFailure, showNothing } from "./answer.js";
-import { writeCurl } from "./curl.js";
+import { showAllLines, showAnswer, showFailure, showNothing } from "./answer.js";
+import { copyCurl, isSaved } from "./curl.js";
 import { Drawing } from "./drawing.js";
 import { findImage, reducePicture } from "./picture.js";
+import { offerToken } from "./token.js";
 
 const find = (id) => document.getElementById(id);
 const canvas = find("canvas"), picture = find("picture"), sheet = find("sheet"), single = find("single");
 const PAUSE_MS = 120; // after a stroke, before it is read: another one may follow
+const NARROWEST = 3 / 4, WIDEST = 2; // of a sheet that shows a picture: width by height
 
-let sent = null; // { blob, size } of what is shown
-let request = null; // an AbortController
+let turn = 0; // counts what is to be read; whatever belongs to an earlier turn comes too late
+let sent = null; // { blob, frame } of what is read or shown
+let isReading = false;
+let isOpened = false; // an image, and not a drawing
 let timer = 0;
 
 const drawing = new Drawing(canvas, () => {
@@ -23,58 +27,87 @@ const drawing = new Drawing(canvas, () => {
 
 function updateTools() {
   find("undo").disabled = drawing.strokes.length === 0;
-  find("clear").disabled = drawing.isEmpty && picture.hidden;
-  find("hint").hidden = !drawing.isEmpty || !picture.hidden;
+  find("undo").hidden = isOpened;
+  find("clear").disabled = drawing.isEmpty && !isOpened;
+  find("clear").textContent = isOpened ? "Draw instead" : "Clear";
+  find("sheet-title").textContent = isOpened ? "What you opened" : "Write some digits";
+  find("hint").hidden = !drawing.isEmpty || isOpened;
+  canvas.hidden = isOpened;
 }
 
 function forget() {
-  request?.abort();
+  turn++;
   sent = null;
-  find("copy").disabled = true;
-  find("copied").textContent = "";
+  offerCopy(null);
   showNothing();
 }
 
+function offerCopy(blob) {
+  find("copy").disabled = !blob;
+  find("copy").textContent = blob && isSaved(blob) ? "Save the image, copy as curl" : "Copy as curl";
+  find("copied").textContent = "";
+}
+
 function hidePicture() {
-  if (picture.hidden) return;
-  URL.revokeObjectURL(picture.src);
+  isOpened = false;
+  if (!picture.hidden) URL.revokeObjectURL(picture.src);
   picture.hidden = true;
   picture.removeAttribute("src");
+  sheet.style.aspectRatio = "";
   updateTools();
 }
 
 async function readDrawing() {
-  const blob = await drawing.toBlob();
-  await read(blob, [canvas.width, canvas.height]);
+  const mine = ++turn;
+  const { blob, frame } = await drawing.toImage();
+  if (mine === turn) await read({ blob, frame });
 }
 
-async function read(blob, size) {
-  request?.abort();
-  const mine = (request = new AbortController());
-  sent = { blob, size };
-  find("copied").textContent = "";
+/** Reads an image, after the one that is being read if there is one; of those that wait the newest. */
+async function read(image) {
+  sent = image;
+  offerCopy(null);
+  if (isReading) return;
+  isReading = true;
   try {
-    const answer = await readImage(blob, { single: single.checked, signal: mine.signal });
-    if (mine.signal.aborted) return;
-    showAnswer(answer, size);
-    find("copy").disabled = false;
+    for (let last = null; sent && sent !== last;) await readNow(last = sent);
+  } finally {
+    isReading = false;
+  }
+}
+
+async function readNow(image) {
+  try {
+    const answer = await readImage(image.blob, { single: single.checked });
+    if (image !== sent) return;
+    if (isOpened && picture.hidden) { // the browser cannot show it, the server can
+      picture.src = answer.stages[0].picture;
+      picture.hidden = false;
+    }
+    showAnswer(answer, image.frame);
+    offerCopy(image.blob);
   } catch (error) {
-    if (!mine.signal.aborted) showFailure(error);
+    if (image !== sent) return;
+    if (error.details?.code === "unreadable-image" && picture.hidden) hidePicture(); // nobody can show it
+    showFailure(error);
   }
 }
 
 async function openPicture(file) {
-  clearTimeout(timer);
-  drawing.clear();
   hidePicture();
+  drawing.clear();
+  isOpened = true;
+  updateTools();
   showNothing("Reading…");
+  const mine = ++turn;
   const { blob, width, height } = await reducePicture(file);
+  if (mine !== turn) return;
   if (width) {
     picture.src = URL.createObjectURL(blob);
     picture.hidden = false;
+    sheet.style.aspectRatio = String(Math.min(WIDEST, Math.max(NARROWEST, width / height)));
   }
-  updateTools();
-  await read(blob, width ? [width, height] : [canvas.width, canvas.height]);
+  await read({ blob, frame: width ? [0, 0, width, height] : null });
 }
 
 canvas.addEventListener("stroke", () => {
@@ -93,7 +126,10 @@ find("file").addEventListener("change", (event) => {
   event.target.value = "";
   if (file) openPicture(file);
 });
-single.addEventListener("change", () => { if (sent) read(sent.blob, sent.size); });
+const readAgain = () => { if (sent) read({ ...sent }); };
+single.addEventListener("change", readAgain);
+offerToken(readAgain);
+find("more").addEventListener("click", showAllLines);
 document.addEventListener("paste", (event) => {
   const file = findImage(event.clipboardData);
   if (file) openPicture(file);
@@ -115,11 +151,13 @@ for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
   });
 }
 find("copy").addEventListener("click", async () => {
+  const mine = turn;
+  let words;
   try {
-    await navigator.clipboard.writeText(await writeCurl(sent.blob, { single: single.checked }));
-    find("copied").textContent = "Copied.";
+    words = await copyCurl(sent.blob, { single: single.checked });
   } catch {
-    find("copied").textContent = "The browser does not let this page copy.";
+    words = "The browser does not let this page copy.";
   }
+  if (mine === turn) find("copied").textContent = words;
 });
 updateTools();
