@@ -8,6 +8,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,7 +184,8 @@ def _complete(
         "training": training,
     }
     write_json(path / STATE, state)
-    (path / CHECKPOINT).unlink(missing_ok=True)
+    with suppress(OSError):  # the run is complete; what cannot be removed takes room, no more
+        (path / CHECKPOINT).unlink(missing_ok=True)
     return state
 
 
