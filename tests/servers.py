@@ -35,10 +35,16 @@ class Served:
 
 
 @contextmanager
-def serving(*arguments: str) -> Iterator[Served]:
-    """`tenfold serve` on a free port, ready, until the block ends."""
+def serving(*arguments: str, num_files: int | None = None) -> Iterator[Served]:
+    """`tenfold serve` on a free port, ready, until the block ends.
+
+    It may have `num_files` open, if that is given.
+    """
+    command = [sys.executable, "-m", "tenfold", "serve", "--port", "0", *arguments]
+    if num_files is not None:
+        command = ["sh", "-c", f'ulimit -n {num_files}; exec "$@"', "sh", *command]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tenfold", "serve", "--port", "0", *arguments],
+        command,
         stderr=subprocess.PIPE,
         text=True,
     )
