@@ -16,7 +16,7 @@ import numpy.typing as npt
 import psutil
 import pytest
 
-from servers import to_png
+from servers import draw_dense_page, to_png
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.classifier import BUNDLED_MODEL
 from tenfold.reading.model_file import load_model
@@ -155,15 +155,6 @@ def test_a_small_image_does_not_wait_for_the_stages_of_others(
     seconds, answer = asyncio.run(ask_all())
     assert json.loads(answer)["text"] == "7"
     assert seconds < 1
-
-
-def draw_dense_page() -> npt.NDArray[np.uint8]:
-    """Two hundred digits on a small image."""
-    page = np.full((320, 320), 255, np.uint8)
-    for row in range(12):
-        at = (3, 20 + 26 * row)
-        cv2.putText(page, "31415926535897932384", at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0)
-    return page
 
 
 def test_together_digit_images_get_the_answers_that_they_get_alone(

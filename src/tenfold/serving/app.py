@@ -119,9 +119,8 @@ class App:
             (Exception, _answer_internal),
         ):
             api.add_exception_handler(kind, handler)
-        if self.config.token is not None:
-            describe, cookie = api.openapi, self.guard.cookie
-            api.openapi = lambda: schemas.describe_token(describe(), cookie)  # type: ignore[method-assign]
+        describe, cookie = api.openapi, self.guard.cookie if self.config.token else None
+        api.openapi = lambda: schemas.complete_description(describe(), cookie)  # type: ignore[method-assign]
         self._add_reading(api)
         self._add_state(api)
         self._add_runs(api)

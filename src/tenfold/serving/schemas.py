@@ -152,8 +152,6 @@ def _describe_status(status: int, schema: type[BaseModel] = ProblemDetails) -> d
 COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: _describe_status(status) for status in (400, 401, 403, 408, 421, 422, 431, 500, 503)
 }
-# The framework lists the schemas of models that it is given, and of one address is enough.
-COMMON_RESPONSES[400]["model"] = ProblemDetails
 NO_RUN: dict[int | str, dict[str, Any]] = {404: _describe_status(404)}
 READ_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -161,7 +159,9 @@ READ_RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "The reading, as `tenfold read --json` prints it but for the file's name",
     },
     **{status: _describe_status(status) for status in (413, 415)},
-    422: {**_describe_status(422, UnreadableDetails), "model": UnreadableDetails},
+    422: {
+        **_describe_status(422, UnreadableDetails),
+    },
 }
 REPORT_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/html": {"schema": {"type": "string"}}}},
@@ -178,8 +178,18 @@ READ_REQUEST: dict[str, Any] = {
 }
 
 
-def describe_token(schema: dict[str, Any], cookie: str) -> dict[str, Any]:
-    """The API's description, with the token that a server wants, or the page's cookie for it."""
+def complete_description(schema: dict[str, Any], cookie: str | None) -> dict[str, Any]:
+    """The API's description with what the framework does not know of.
+
+    Problems are not of the type that it takes answers to be. `cookie` is the name of the page's in
+    place of the token, None for a server that wants no token.
+    """
+    for model in (ProblemDetails, UnreadableDetails):
+        described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        described.pop("$defs", None)  # which it knows
+        schema["components"]["schemas"][model.__name__] = described
+    if cookie is None:
+        return schema
     schema["components"]["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer"},
         "session": {"type": "apiKey", "in": "cookie", "name": cookie},
