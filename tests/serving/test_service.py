@@ -98,6 +98,20 @@ def test_without_workers_a_service_is_not_ready(service: ReadingService) -> None
     wait_for(lambda: service.is_ready)
 
 
+def test_an_image_waits_for_so_long_in_all(test_images: LabelledImages) -> None:
+    one = ReadingService(ServingConfig(waiting_seconds=0.5, small_seconds=0.4), Metrics())
+    with one.running():
+        for pid in list_workers():
+            psutil.Process(pid).suspend()
+        started = time.monotonic()
+        for stages in (False, True):
+            with pytest.raises(Problem, match="expected") as caught:
+                ask(one, to_png(test_images.images_NHW[0]), stages=stages)
+            assert caught.value.kind.code in ("busy", "too-costly")
+        assert caught.value.kind.code == "busy"
+        assert time.monotonic() - started < 5
+
+
 def prepare_to_end_soon(setup: Setup) -> None:
     """With at most a second of processor time, after which the system ends the worker."""
     import resource

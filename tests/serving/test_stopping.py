@@ -172,7 +172,7 @@ def test_ctrl_c_twice_ends_it_at_once(dense: bytes) -> None:
         assert one.said[1:] == ["tenfold: interrupted\n"]
 
 
-@pytest.mark.parametrize("seconds", [1.0, 1.6, 2.2])
+@pytest.mark.parametrize("seconds", [0, 0.4, 1.5])
 def test_ctrl_c_while_it_starts_is_one_line(seconds: float) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "tenfold", "serve", "--port", "0"],
@@ -180,6 +180,8 @@ def test_ctrl_c_while_it_starts_is_one_line(seconds: float) -> None:
         text=True,
         start_new_session=True,
     )
+    while not psutil.Process(process.pid).children():  # workers, and what keeps their resources
+        time.sleep(0.01)
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=30)

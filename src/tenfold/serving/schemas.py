@@ -26,7 +26,10 @@ class Digit(BaseModel):
     digit: int = Field(ge=0, le=9)
     confidence: float = Field(ge=0, le=1)
     box: list[int] = Field(min_length=4, max_length=4)
-    is_sure: bool = Field(description="Whether this digit may be relied on.")
+    is_sure: bool = Field(
+        description="Whether this digit may be relied on. Of a line that is read as a whole, all "
+        "digits or none: the message tells those that make it doubtful."
+    )
     line: int = Field(ge=0, description="The line of digits that it is in.")
 
 

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tenfold.reading.answers import Status
 from tenfold.reading.bulk import count_cores
@@ -45,8 +45,6 @@ from tenfold.serving.settings import ServingConfig
 from tenfold.serving.sizes import find_size, is_heif
 from tenfold.serving.workers import WorkerDiedError, WorkerPool, WorkerTimeoutError
 
-WAITING_SECONDS = 25.0  # from an image's last byte to its answer, whatever happens meanwhile
-
 
 @dataclass
 class _Small:
@@ -63,11 +61,7 @@ class _Limit:
     """When an image's reading ends at the latest, and what is said then."""
 
     timeout: asyncio.Timeout
-    problem: Problem = field(
-        default_factory=lambda: Problem(
-            BUSY, f"expected an answer within {WAITING_SECONDS:g} seconds, found none"
-        )
-    )
+    problem: Problem
 
 
 class ReadingService:
@@ -165,7 +159,9 @@ class ReadingService:
 
     async def _read_in_time(self, question: Question) -> tuple[Answer, str]:
         """The answer, and whether the image was small or large."""
-        limit = _Limit(asyncio.timeout(WAITING_SECONDS))
+        seconds = self.config.waiting_seconds
+        late = Problem(BUSY, f"expected an answer within {seconds:g} seconds, found none")
+        limit = _Limit(asyncio.timeout(seconds), late)
         try:
             async with limit.timeout:
                 self._in_flight[id(limit)] = limit

@@ -23,7 +23,8 @@ class ServingConfig:
     later. A request must have come within `receive_seconds`, and a client must take some of its
     answer within `send_seconds`. A worker has `small_seconds` for small images that it gets at
     once, `worker_seconds` for a large one, and `worker_mib` of address space beside what it has
-    when it begins. Raises ServingError for values that do not fit.
+    when it begins. From an image's last byte to its answer it takes `waiting_seconds` at most,
+    whatever happens meanwhile. Raises ServingError for values that do not fit.
     """
 
     host: str = "127.0.0.1"
@@ -41,6 +42,7 @@ class ServingConfig:
     stop_seconds: float = 8.0
     small_seconds: float = 4.0
     worker_seconds: float = 8.0
+    waiting_seconds: float = 25.0
     worker_mib: int = 768
 
     def __post_init__(self) -> None:
