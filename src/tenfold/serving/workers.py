@@ -26,6 +26,7 @@ from tenfold.errors import ServingError
 
 START_SECONDS = 120  # on a machine that does much else
 IDLE_CHECK_SECONDS = 0.5  # how long it may stay unnoticed that an idle worker is gone
+ENDING_SECONDS = 1.0  # for one that has closed its pipe
 MAX_LOST = 5  # workers that were gone before they began, for one thing to do
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0  # before a start that failed is tried again
 
@@ -63,8 +64,12 @@ class _Worker:
         found: tuple[bool, Any] = self.connection.recv()
         return found
 
-    def end(self) -> int | None:
-        """End it, whatever it does; its exit code, if it is known."""
+    def end(self, wait_seconds: float = 0) -> int | None:
+        """End it, whatever it does; its exit code, if it is known.
+
+        One that is ending by itself has so many seconds to do so, or its exit code would be lost.
+        """
+        self.process.join(wait_seconds)
         self.process.kill()
         self.process.join()
         self.connection.close()
@@ -132,11 +137,11 @@ class WorkerPool:
         """End the workers, whatever they do."""
         atexit.unregister(self.stop)
         self._stopped.set()
-        for _ in self._threads:
-            self._jobs.put(None)
         with self._lock:
             for worker in self._workers:
                 worker.process.kill()
+        for _ in self._threads:
+            self._jobs.put(None)
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(timeout=5)
@@ -192,21 +197,21 @@ class WorkerPool:
             end = time.monotonic() + START_SECONDS
             while not connection.poll(IDLE_CHECK_SECONDS):
                 if self._stopped.is_set() or time.monotonic() > end:
-                    raise TimeoutError
+                    process.kill()
             connection.recv()
         except Exception as error:  # whatever it is, a thread that ends of it would keep nobody
             reason = str(error) or type(error).__name__
             if worker is not None and worker.process.pid is not None:
-                reason = f"it ended with {_say_exit(self._end(worker))}"
+                reason = f"it ended with {_say_exit(self._end(worker, ENDING_SECONDS))}"
             with self._lock:
                 self._failure = reason
             return None
         return worker
 
-    def _end(self, worker: _Worker) -> int | None:
+    def _end(self, worker: _Worker, wait_seconds: float = 0) -> int | None:
         with self._lock:
             self._workers.discard(worker)
-        return worker.end()
+        return worker.end(wait_seconds)
 
     def _feed(self, worker: _Worker) -> None:
         """Give a worker what there is to do, until it ends or everything does."""
@@ -237,13 +242,12 @@ class WorkerPool:
             job.future.set_exception(WorkerTimeoutError())
             return False
         except (OSError, EOFError):
-            worker.process.kill()
-            worker.process.join()
+            code = worker.end(ENDING_SECONDS)
             job.num_lost += not has_begun
             if not has_begun and job.num_lost < MAX_LOST:
                 self._jobs.put(job)  # it was gone already, which is not the job's fault
                 return False
-            job.future.set_exception(WorkerDiedError(_say_exit(worker.process.exitcode)))
+            job.future.set_exception(WorkerDiedError(_say_exit(code)))
             return False
         except BaseException as error:
             job.future.set_exception(error)
