@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import httpx
 import numpy as np
 import numpy.typing as npt
@@ -35,10 +36,16 @@ class Served:
 
 
 @contextmanager
-def serving(*arguments: str) -> Iterator[Served]:
-    """`tenfold serve` on a free port, ready, until the block ends."""
+def serving(*arguments: str, num_files: int | None = None) -> Iterator[Served]:
+    """`tenfold serve` on a free port, ready, until the block ends.
+
+    It may have `num_files` open, if that is given.
+    """
+    command = [sys.executable, "-m", "tenfold", "serve", "--port", "0", *arguments]
+    if num_files is not None:
+        command = ["sh", "-c", f'ulimit -n {num_files}; exec "$@"', "sh", *command]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tenfold", "serve", "--port", "0", *arguments],
+        command,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -86,6 +93,15 @@ def to_png(image_HW: npt.NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image_HW).save(file, "PNG")
     return file.getvalue()
+
+
+def draw_dense_page() -> npt.NDArray[np.uint8]:
+    """Two hundred digits on a small image."""
+    page = np.full((320, 320), 255, np.uint8)
+    for row in range(12):
+        at = (3, 20 + 26 * row)
+        cv2.putText(page, "31415926535897932384", at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0)
+    return page
 
 
 def send_raw(port: int, data: bytes, *, seconds: float = 30) -> bytes:

@@ -1,12 +1,15 @@
 """The API as a client sees it: answers, errors, limits."""
 
+import asyncio
 import base64
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,11 @@ import pytest
 from PIL import Image
 
 from mutations import encode_all, mutate
-from servers import Served, find_code, send_raw, serving, to_png
+from servers import Served, draw_dense_page, find_code, send_raw, serving, to_png
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.reader import Reader
+from tenfold.serving.app import App
+from tenfold.serving.settings import ServingConfig
 
 PNG = {"content-type": "image/png"}
 HEAD = "POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
@@ -156,9 +161,17 @@ def test_a_server_says_what_it_is(client: httpx.Client) -> None:
     assert models["reader"]["card"]["recipe"]["name"] == "reader"
     assert models["lines"]["card"]["recipe"]["name"] == "lines"
     assert models["reader"]["is_calibrated"]
+    assert not models["needs_token"]
     assert 'tenfold_responses_total{status="200"}' in client.get("/metrics").text
     described = client.get("/openapi.json").json()
-    assert "image/png" in described["paths"]["/v1/read"]["post"]["requestBody"]["content"]
+    reading = described["paths"]["/v1/read"]["post"]
+    assert "image/png" in reading["requestBody"]["content"]
+    assert {"500", "503"} <= reading["responses"].keys()
+    assert "Retry-After" in reading["responses"]["503"]["headers"]
+    [unreadable] = reading["responses"]["422"]["content"].values()
+    name = unreadable["schema"]["$ref"].rpartition("/")[2]
+    assert "reading" in described["components"]["schemas"][name]["properties"]
+    assert "securitySchemes" not in described["components"]
 
 
 def test_many_at_once_get_their_own_answers(
@@ -229,7 +242,12 @@ def test_a_token_is_asked_for_where_there_is_one(pngs: list[bytes], tmp_path: Pa
             assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
             assert answer.headers["www-authenticate"] == 'Bearer realm="tenfold"'
         assert client.get("/").status_code == 200
+        assert client.get("/docs/", follow_redirects=True).status_code == 200
         assert client.get("/metrics").status_code == 401
+        described = client.get("/openapi.json").json()
+        assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+        assert described["security"][0] == {"token": []}
+        assert described["paths"]["/health/live"]["get"]["security"] == []
         answer = client.post("/v1/read", content=pngs[0], headers={**PNG, **right})
         assert answer.json()["text"] == "7"
         # The page exchanges the token for a cookie.
@@ -239,6 +257,66 @@ def test_a_token_is_asked_for_where_there_is_one(pngs: list[bytes], tmp_path: Pa
         assert "HttpOnly" in session.headers["set-cookie"]
         assert TOKEN not in session.headers["set-cookie"]
         assert client.post("/v1/read", content=pngs[0], headers=PNG).json()["text"] == "7"
+        assert client.get("/v1/model").json()["needs_token"]
+        assert client.get("/v1/runs").json()["needs_token"]
+
+
+def test_a_fault_of_the_server_is_a_problem_too() -> None:
+    """A real application, of which a part is taken."""
+    app = App(ServingConfig())
+    del app.service.classifier
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.get("/v1/model")
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.json()["code"] == "internal"
+    assert "classifier" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/runs", "/docs", "/page/main.js", "/health/live", "/health/ready", "/v1/model"]
+)
+def test_head_is_answered_where_get_is(client: httpx.Client, path: str) -> None:
+    got, asked = client.get(path), client.head(path)
+    assert asked.status_code == 200
+    assert asked.content == b""
+    for name in ("content-length", "content-type"):
+        assert asked.headers[name] == got.headers[name]
+
+
+def test_head_of_what_takes_none_is_refused(client: httpx.Client) -> None:
+    assert client.head("/v1/read").status_code == 405
+    assert client.head("/nothing").status_code == 404
+
+
+def test_an_image_whose_client_has_left_is_not_read() -> None:
+    with serving() as one, httpx.Client(base_url=one.address, timeout=60) as client:
+        data = to_png(draw_dense_page())
+        head = f"{HEAD}Content-Length: {len(data)}\r\n\r\n".replace("read", "read?stages=true")
+        connections = []
+        for _ in range(4):
+            connections.append(socket.create_connection(("127.0.0.1", one.port), timeout=60))
+            connections[-1].sendall(head.encode() + data)
+        while "tenfold_waiting_images 4.0" not in client.get("/metrics").text:
+            time.sleep(0.01)
+        for connection in connections[1:]:
+            connection.close()
+        while "tenfold_waiting_images 1.0" not in client.get("/metrics").text:
+            time.sleep(0.01)
+        assert connections[0].recv(100).startswith(b"HTTP/1.1 200")
+        connections[0].close()
+        answer = client.post("/v1/read", content=data, headers=PNG, params={"stages": True})
+        assert answer.status_code == 200
+        metrics = client.get("/metrics").text
+        assert 'tenfold_reading_seconds_count{size="large"} 2.0' in metrics
+        assert 'tenfold_responses_total{status="499"} 3.0' in metrics
+        assert one.said[1:] == []
 
 
 def send_mutated(client: httpx.Client, two_digits: npt.NDArray[np.uint8], number: int) -> None:
@@ -283,6 +361,14 @@ def make_run(folder: Path, name: str, *, state: str = "complete", num_losses: in
     ]
     (path / "losses.jsonl").write_text("".join(lines))
     return path
+
+
+def test_the_last_changed_run_is_listed_first(client: httpx.Client, runs_folder: Path) -> None:
+    for number, name in enumerate(["2025-b", "2025-c", "2025-a"]):
+        path = make_run(runs_folder, name) / "state.json"
+        os.utime(path, (1000 + number, 1000 + number))
+    names = [run["name"] for run in client.get("/v1/runs").json()["runs"]]
+    assert [name for name in names if name.startswith("2025")] == ["2025-a", "2025-c", "2025-b"]
 
 
 def test_runs_are_listed_with_their_losses_and_reports(

@@ -92,10 +92,48 @@ def test_ones_own_requests_are_answered(host: str, site: str | None, scheme: str
     assert ask(headers)[0] == 200
 
 
+LINK = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_of_another_site_leads_to_the_pages_only(site: str) -> None:
+    hosts = [("host", "localhost:8000"), ("sec-fetch-site", site)]
+    for path, method in itertools.product(("/", "/runs", "/docs", "/docs/"), ("GET", "HEAD")):
+        assert ask([*hosts, *LINK], method=method, path=path)[0] == 200
+    for path in (
+        "/v1/runs",
+        "/v1/model",
+        "/runs/x/report",
+        "/metrics",
+        "/page/main.js",
+        "/v1/read",
+    ):
+        assert ask([*hosts, *LINK], method="GET", path=path)[0] == 403
+    assert ask([*hosts, *LINK], method="POST", path="/")[0] == 403
+    for other in (
+        [LINK[0]],
+        [LINK[1]],
+        [("sec-fetch-mode", "no-cors"), LINK[1]],
+        [LINK[0], ("sec-fetch-dest", "iframe")],
+        [*LINK, ("sec-fetch-dest", "iframe")],
+        [*LINK, ("origin", "http://evil.example")],
+    ):
+        assert ask([*hosts, *other], method="GET", path="/")[0] == 403
+    assert ask([("host", "evil.example"), ("sec-fetch-site", site), *LINK], path="/")[0] == 421
+
+
+def test_servers_on_one_host_have_cookies_of_their_own() -> None:
+    names = set()
+    for port in (8000, 8001):
+        guard = Guard(accept, ServingConfig(token="0123456789abcdef", port=port))
+        names.add(guard.list_cookies()["set-cookie"].partition("=")[0])
+    assert len(names) == 2
+
+
 def test_a_token_is_needed_for_all_but_the_page_and_probes() -> None:
     token = "0123456789abcdef"
     host = ("host", "localhost")
-    for path in ("/", "/page/main.js", "/health/live", "/health/ready"):
+    for path in ("/", "/docs", "/docs/", "/page/main.js", "/health/live", "/health/ready"):
         assert ask([host], path=path, token=token)[0] == 200
     for path in ("/v1/read", "/v1/runs", "/metrics", "/runs/x/report", "/v1/model", "/v1/session"):
         assert ask([host], path=path, token=token)[0] == 401
@@ -104,5 +142,5 @@ def test_a_token_is_needed_for_all_but_the_page_and_probes() -> None:
         right = ("authorization", f"bearer {token}")
         assert ask([host, right], path=path, token=token)[0] == 200
         assert ask([host, right, right], path=path, token=token)[0] == 401
-        forged = ("cookie", "tenfold-session=" + "0" * 64)
+        forged = ("cookie", "tenfold-session-8000=" + "0" * 64)
         assert ask([host, forged], path=path, token=token)[0] == 401

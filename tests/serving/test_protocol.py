@@ -4,8 +4,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from servers import Served, find_code, send_raw, serving
@@ -102,6 +104,80 @@ def test_silence_after_an_answer_is_no_request(hasty: Served) -> None:
 def test_endless_headers_are_refused(served: Served) -> None:
     endless = b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: " + b"a" * 100_000
     assert find_code(send_raw(served.port, endless)) == "headers-too-large"
+
+
+def test_long_headers_that_come_at_once_are_refused_and_counted(served: Served) -> None:
+    long = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"a" * 70_000 + b"\r\n\r\n"
+    many = b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: aaaa\r\n" * 8000 + b"\r\n"
+    address = b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    for data in (long, many, address):
+        assert find_code(send_raw(served.port, data)) == "headers-too-large"
+    metrics = httpx.get(f"{served.address}/metrics").text
+    assert 'tenfold_responses_total{status="431"}' in metrics
+
+
+@pytest.mark.parametrize("line", [b"X-A: " + b"a" * 8000 + b"\r\n", b"a" * 8000])
+def test_endless_headers_after_a_body_are_refused(served: Served, line: bytes) -> None:
+    head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-B: "
+    with socket.create_connection(("127.0.0.1", served.port), timeout=30) as connection:
+        connection.sendall(head)
+        num_sent = 0
+        try:
+            while num_sent < 30_000_000:
+                connection.sendall(line * 10)
+                num_sent += 10 * len(line)
+        except OSError:
+            pass
+        assert num_sent < 10_000_000  # what the system keeps, beside what the server took
+
+
+def test_more_connections_than_it_can_have_are_told(pngs: list[bytes]) -> None:
+    """Where the system allows few files, a connection too many is answered all the same."""
+    with serving(num_files=200) as one:
+        connections = []
+        try:
+            for _ in range(150):
+                address = ("127.0.0.1", one.port)
+                connections.append(socket.create_connection(address, timeout=30))
+            connections[-1].settimeout(30)
+            assert find_code(connections[-1].recv(65536)) == "busy"
+        finally:
+            for connection in connections:
+                connection.close()
+        with httpx.Client(base_url=one.address, timeout=30) as client:
+            while (answer := client.get("/health/ready")).status_code == 503:
+                time.sleep(0.05)
+            assert answer.status_code == 200
+        assert one.said[1:] == []
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_left(tmp_path: Path) -> None:
+    (tmp_path / "big").mkdir()
+    (tmp_path / "big" / "config.json").write_text("{}")
+    num_bytes = 40_000_000
+    (tmp_path / "big" / "report.html").write_bytes(b"a" * num_bytes)
+    with serving("--runs", str(tmp_path), "--send-seconds", "1") as one:
+        process = psutil.Process(one.process.pid)
+        before = process.memory_info().rss
+        connections = []
+        for _ in range(6):
+            connection = socket.socket()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", one.port))
+            connection.sendall(b"GET /runs/big/report HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            connections.append(connection)
+        end = time.monotonic() + 20
+        time.sleep(0.5)
+        assert process.memory_info().rss - before < num_bytes
+        while len(process.net_connections("tcp")) > 1:  # beside the one that it listens on
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        for connection in connections:
+            connection.close()
+        # One that takes it gets all of it.
+        answer = httpx.get(f"{one.address}/runs/big/report", timeout=30)
+        assert len(answer.content) == num_bytes
+        assert one.said[1:] == []
 
 
 @pytest.mark.parametrize("data", [b"\x16\x03\x01\x02\x00\x01", b"HELLO\r\n\r\n", b"GET\r\n\r\n"])

@@ -2,20 +2,26 @@
 
 import asyncio
 import json
+import math
+import os
+import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import psutil
 import pytest
 
-from servers import to_png
+from servers import draw_dense_page, to_png
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.classifier import BUNDLED_MODEL
 from tenfold.reading.model_file import load_model
 from tenfold.reading.reader import Reader
-from tenfold.serving import service as service_module
+from tenfold.serving.answering import Setup, prepare
 from tenfold.serving.batching import BatchingClassifier
 from tenfold.serving.metrics import Metrics
 from tenfold.serving.problems import Problem
@@ -31,45 +37,138 @@ def service() -> Iterator[ReadingService]:
     one.stop()
 
 
-def ask(service: ReadingService, data: bytes) -> dict[str, object]:
+def ask(service: ReadingService, data: bytes, *, stages: bool = False) -> dict[str, object]:
     answer: dict[str, object] = json.loads(
-        asyncio.run(service.read(data, single=False, stages=False))
+        asyncio.run(service.read(data, single=False, stages=stages))
     )
     return answer
 
 
-def test_a_worker_that_takes_too_long_is_replaced(
-    service: ReadingService, test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_takes_too_long_is_replaced(test_images: LabelledImages) -> None:
     data = to_png(cv2.resize(255 - test_images.images_NHW[0], (2000, 2000)))
-    assert ask(service, data)["text"] == "7"
-    monkeypatch.setattr(service_module, "WORKER_SECONDS", 0.001)
-    with pytest.raises(Problem, match=r"expected at most 0\.001 seconds of work, found more"):
-        ask(service, data)
-    monkeypatch.undo()
-    assert ask(service, data)["text"] == "7"
-    assert b"tenfold_replaced_workers_total 1.0" in service.metrics.dump()
+    one = ReadingService(ServingConfig(worker_seconds=0.001), Metrics())
+    with one.running():
+        with pytest.raises(Problem, match=r"expected at most 0\.001 seconds of work, found more"):
+            ask(one, data)
+        assert ask(one, to_png(test_images.images_NHW[0]))["text"] == "7"
+        wait_for(lambda: b"tenfold_replaced_workers_total 1.0" in one.metrics.dump())
+        wait_for(lambda: one.is_ready)
 
 
-def test_a_worker_that_takes_too_much_memory_says_so(
-    test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service_module, "_start_worker", start_worker_with_little_memory)
-    one = ReadingService(ServingConfig(), Metrics())
-    one.start()
-    try:
+def test_a_worker_that_takes_too_much_memory_says_so(test_images: LabelledImages) -> None:
+    one = ReadingService(ServingConfig(worker_mib=16), Metrics())
+    with one.running():
         data = to_png(cv2.resize(255 - test_images.images_NHW[0], (4000, 4000)))
         with pytest.raises(Problem, match="memory") as caught:
             ask(one, data)
         assert caught.value.kind.status == 422
         assert ask(one, to_png(test_images.images_NHW[0]))["text"] == "7"
-    finally:
-        one.stop()
 
 
-def start_worker_with_little_memory(model: None, lines: None) -> None:
-    service_module.WORKER_MIB = 16
-    service_module._start_worker(model, lines)
+def wait_for(is_so: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def list_workers() -> list[int]:
+    """The processes of this one's services."""
+    children = psutil.Process().children()
+    return [child.pid for child in children if "spawn_main" in str(child.cmdline())]
+
+
+def test_workers_that_are_killed_while_idle_are_replaced(
+    service: ReadingService, test_images: LabelledImages
+) -> None:
+    data = to_png(test_images.images_NHW[0])
+    large = to_png(cv2.resize(255 - test_images.images_NHW[0], (600, 600)))
+    for _ in range(2):
+        for pid in list_workers():
+            os.kill(pid, signal.SIGKILL)
+        assert ask(service, data)["text"] == "7"  # at once: by whoever takes their place
+        assert ask(service, large)["text"] == "7"
+        wait_for(lambda: service.is_ready)
+
+
+def test_without_workers_a_service_is_not_ready(service: ReadingService) -> None:
+    for pid in list_workers():
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not service.is_ready)
+    wait_for(lambda: service.is_ready)
+
+
+def test_an_image_waits_for_so_long_in_all(test_images: LabelledImages) -> None:
+    one = ReadingService(ServingConfig(waiting_seconds=0.5, small_seconds=0.4), Metrics())
+    with one.running():
+        for pid in list_workers():
+            psutil.Process(pid).suspend()
+        started = time.monotonic()
+        for stages in (False, True):
+            with pytest.raises(Problem, match="expected") as caught:
+                ask(one, to_png(test_images.images_NHW[0]), stages=stages)
+            assert caught.value.kind.code in ("busy", "too-costly")
+        assert caught.value.kind.code == "busy"
+        assert time.monotonic() - started < 5
+
+
+def prepare_to_end_soon(setup: Setup) -> None:
+    """With at most a second of processor time, after which the system ends the worker."""
+    import resource
+
+    prepare(setup)
+    used = math.ceil(time.process_time() + 0.1)
+    resource.setrlimit(resource.RLIMIT_CPU, (used, used))
+
+
+def test_an_image_that_ends_its_worker_is_tried_again_and_told(
+    test_images: LabelledImages,
+) -> None:
+    one = ReadingService(ServingConfig(worker_seconds=60), Metrics())
+    one._large._prepare = prepare_to_end_soon
+    with one.running():
+        with pytest.raises(Problem, match="ended twice while it read the image, with") as caught:
+            ask(one, to_png(draw_dense_page()), stages=True)
+        assert (caught.value.kind.status, caught.value.kind.code) == (500, "worker-died")
+        assert ask(one, to_png(test_images.images_NHW[0]))["text"] == "7"
+        wait_for(lambda: b"tenfold_replaced_workers_total 2.0" in one.metrics.dump())
+
+
+def test_a_worker_that_is_replaced_has_the_network_that_the_server_describes(
+    tmp_path: Path, test_images: LabelledImages
+) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(BUNDLED_MODEL.read_bytes())
+    one = ReadingService(ServingConfig(model=model), Metrics())
+    with one.running():
+        model.write_bytes(b"another")
+        for pid in list_workers():
+            os.kill(pid, signal.SIGKILL)
+        assert ask(one, to_png(test_images.images_NHW[0]))["text"] == "7"
+
+
+def test_a_small_image_does_not_wait_for_the_stages_of_others(
+    service: ReadingService, test_images: LabelledImages
+) -> None:
+    dense = to_png(draw_dense_page())
+    plain = to_png(test_images.images_NHW[0])
+
+    async def ask_all() -> tuple[float, bytes]:
+        asking = [
+            asyncio.ensure_future(service.read(dense, single=False, stages=True)) for _ in range(4)
+        ]
+        await asyncio.sleep(0.2)
+        started = time.perf_counter()
+        answer = await service.read(plain, single=False, stages=False)
+        seconds = time.perf_counter() - started
+        assert not any(one.done() for one in asking[1:])
+        for one in asking:
+            one.cancel()
+        return seconds, answer
+
+    seconds, answer = asyncio.run(ask_all())
+    assert json.loads(answer)["text"] == "7"
+    assert seconds < 1
 
 
 def test_together_digit_images_get_the_answers_that_they_get_alone(

@@ -25,6 +25,7 @@ Capture = pytest.CaptureFixture[str]
         (["--host", "192.0.2.1", "--allow-host", "a"], "expected an address to listen on"),
         (["--queue", "0"], "--queue: expected at least 1, found 0"),
         (["--receive-seconds", "0"], "--receive-seconds: expected more than 0, found 0"),
+        (["--send-seconds", "0"], "--send-seconds: expected more than 0, found 0"),
     ],
 )
 def test_mistakes_are_one_line(arguments: list[str], message: str, capsys: Capture) -> None:
@@ -51,3 +52,33 @@ def test_hosts_are_known_by_name() -> None:
     config = ServingConfig(host="0.0.0.0", allow_hosts=("Digits.Example.org",))
     assert config.known_hosts == {"localhost", "127.0.0.1", "[::1]", "digits.example.org"}
     assert config.address == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "own"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000", "127.0.0.1"),
+        ("127.0.0.2", "http://127.0.0.2:8000", "127.0.0.2"),
+        ("192.0.2.2", "http://192.0.2.2:8000", "192.0.2.2"),
+        ("::1", "http://[::1]:8000", "[::1]"),
+        ("2001:DB8:0::2", "http://[2001:db8::2]:8000", "[2001:db8::2]"),
+        ("::", "http://[::1]:8000", "[::1]"),
+        ("localhost", "http://localhost:8000", "localhost"),
+    ],
+)
+def test_the_address_that_is_printed_is_one_that_is_answered(
+    host: str, address: str, own: str
+) -> None:
+    config = ServingConfig(host=host, allow_hosts=("digits.example.org",))
+    assert config.address == address
+    assert own in config.known_hosts
+    assert not config.known_hosts & {"0.0.0.0", "[::]", ""}
+
+
+def test_another_port_is_advised_where_that_may_help(capsys: Capture) -> None:
+    with open_socket(ServingConfig(port=0)) as listening:
+        port = str(listening.getsockname()[1])
+        assert main(["serve", "--port", port]) == 2
+    assert "Another port may be free" in capsys.readouterr().err
+    assert main(["serve", "--host", "no-such-host.invalid", "--allow-host", "a"]) == 2
+    assert "port" not in capsys.readouterr().err

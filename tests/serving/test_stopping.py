@@ -1,14 +1,20 @@
 """SIGTERM under load: what was accepted is answered, and the server is gone in time."""
 
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import httpx
+import psutil
 import pytest
 
-from servers import serving
+from servers import Served, draw_dense_page, serving, to_png
 
 LIMIT_SECONDS = 10
 NUM_CLIENTS = 4
@@ -100,3 +106,85 @@ def test_a_server_that_is_stopped_is_not_ready() -> None:
             pass
         assert codes[-1] == 503
         assert one.process.wait(timeout=LIMIT_SECONDS) == 0
+
+
+@pytest.fixture
+def dense() -> bytes:
+    """Two hundred digits on a small image, whose stages take a second or more."""
+    return to_png(draw_dense_page())
+
+
+def post(address: str, data: bytes, answers: list[tuple[int, str]]) -> None:
+    answer = httpx.post(f"{address}/v1/read?stages=true", content=data, headers=PNG, timeout=60)
+    assert answer.headers["content-type"] in ("application/json", "application/problem+json")
+    answers.append((answer.status_code, answer.json().get("code", "")))
+
+
+@contextmanager
+def asking(address: str, data: bytes, num: int) -> Iterator[list[tuple[int, str]]]:
+    """So many ask for the stages of an image at once, and get their answers until the end."""
+    answers: list[tuple[int, str]] = []
+    threads = [threading.Thread(target=post, args=(address, data, answers)) for _ in range(num)]
+    for thread in threads:
+        thread.start()
+    while f"tenfold_waiting_images {float(num)}" not in httpx.get(f"{address}/metrics").text:
+        assert not answers
+        time.sleep(0.02)
+    yield answers
+    for thread in threads:
+        thread.join()
+    assert len(answers) == num
+
+
+@pytest.mark.slow
+def test_what_cannot_be_done_before_the_end_is_told(dense: bytes) -> None:
+    with serving() as one:
+        # A worker that does not go on, as one that has far too much to do.
+        frozen = freeze_workers(one)
+        with asking(one.address, dense, 3) as answers:
+            one.process.send_signal(signal.SIGTERM)
+            assert one.process.wait(timeout=LIMIT_SECONDS) == 0
+        assert answers == [(503, "stopping")] * 3
+        assert one.said[1:] == []
+        assert not any(process.is_running() for process in frozen)
+
+
+def freeze_workers(one: Served) -> list[psutil.Process]:
+    found = [
+        child
+        for child in psutil.Process(one.process.pid).children()
+        if "spawn_main" in str(child.cmdline())
+    ]
+    for child in found:
+        child.suspend()
+    return found
+
+
+def test_ctrl_c_twice_ends_it_at_once(dense: bytes) -> None:
+    with serving() as one:
+        freeze_workers(one)
+        with asking(one.address, dense, 2) as answers:
+            one.process.send_signal(signal.SIGINT)
+            time.sleep(1)
+            one.process.send_signal(signal.SIGINT)
+            assert one.process.wait(timeout=5) == 130
+        assert answers == [(503, "stopping")] * 2
+        assert one.said[1:] == ["tenfold: interrupted\n"]
+
+
+@pytest.mark.parametrize("seconds", [0, 0.4, 1.5])
+def test_ctrl_c_while_it_starts_is_one_line(seconds: float) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tenfold", "serve", "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not psutil.Process(process.pid).children():  # workers, and what keeps their resources
+        time.sleep(0.01)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.splitlines()[-1:] == ["tenfold: interrupted"]
+    assert len(said.splitlines()) == 1 + said.startswith("Tenfold is at")

@@ -20,6 +20,7 @@ def serve(
     lines: Path | None = None,
     queue: int = 8,
     receive_seconds: float = 15.0,
+    send_seconds: float = 15.0,
 ) -> int:
     """Serve a page to draw on and an HTTP API, for this machine only unless asked otherwise.
 
@@ -44,6 +45,8 @@ def serve(
         How many images may wait; whoever comes then is asked to come back later.
     receive_seconds
         How long a whole request, headers and image, may take to arrive.
+    send_seconds
+        How long a client may take nothing of its answer before it is left.
     """
     try:
         from tenfold.serving.server import open_socket
@@ -67,6 +70,7 @@ def serve(
         lines=lines,
         queue=queue,
         receive_seconds=receive_seconds,
+        send_seconds=send_seconds,
     )
     with open_socket(config) as listening:
         config = dataclasses.replace(config, port=listening.getsockname()[1])

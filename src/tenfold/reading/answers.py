@@ -24,7 +24,8 @@ class ReadDigit:
 
     The box is left, top, right, bottom. `probabilities` are those of the ten digits; that it is
     none has the rest. `image` is what the network saw, uint8 [28, 28]. `is_sure` says whether it
-    may be relied on: of a line that was read as a whole, either all digits or none.
+    may be relied on: of a line that was read as a whole, either all digits or none; the reading's
+    message tells those that make such a line doubtful.
     """
 
     digit: int

@@ -178,7 +178,7 @@ def load_model(kind: Callable[[bytes, str, int], Model], path: Path, threads: in
         stamp = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
         return _load_unchanged(kind, path, threads, (resolved, *stamp))
     except OSError as error:
-        raise ModelError(f"{path}: expected a model file, found: {error.strerror}") from error
+        raise _describe_missing(path, error) from error
 
 
 @lru_cache(maxsize=MAX_LOADED)
@@ -188,8 +188,24 @@ def _load_unchanged(
     threads: int,
     _stamp: tuple[Path, int, int, int, int],
 ) -> Model:
+    return kind(_read(path), str(path), threads)
+
+
+def read_model_bytes(path: Path) -> bytes:
+    """The bytes of a model file, for a model's class. Raises ModelError if they cannot be read."""
+    try:
+        return _read(path)
+    except OSError as error:
+        raise _describe_missing(path, error) from error
+
+
+def _read(path: Path) -> bytes:
     with path.open("rb") as stream:
-        return kind(stream.read(MAX_BYTES + 1), str(path), threads)
+        return stream.read(MAX_BYTES + 1)
+
+
+def _describe_missing(path: Path, error: OSError) -> ModelError:
+    return ModelError(f"{path}: expected a model file, found: {error.strerror}")
 
 
 def _load(data: bytes, threads: int) -> Any:  # noqa: ANN401 - ONNX Runtime has no types

@@ -3,8 +3,8 @@
 In: a config. Out: an ASGI application with its reading service, guarded.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
@@ -24,6 +25,7 @@ from tenfold.serving.problems import (
     INVALID,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
+    NOT_READY,
     STOPPING,
     TOO_LARGE,
     UNSUPPORTED,
@@ -52,13 +54,14 @@ class App:
         self.service = ReadingService(config, self.metrics)
         self.shelf = RunShelf(config.runs)
         self.num_body_bytes = 0
-        self.api = self._build_api()
         self.guard = Guard(self._admit, config)
+        self.api = self._build_api()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or start and stop."""
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
+        """Answer one request."""
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
             return
         is_begun = False
 
@@ -71,17 +74,28 @@ class App:
 
         try:
             await self.guard(scope, receive, send_counted)
+        except asyncio.CancelledError:
+            if not self.service.is_stopping:
+                raise
+            # The server ends before what is left could be done; nobody is to read a traceback.
+            if not is_begun:
+                await send_problem(Problem(STOPPING, "the server is being stopped"), send_counted)
         except Exception:
-            if scope["type"] == "http" and not is_begun:
-                await send_problem(Problem(INTERNAL, "the server's log says more"), send_counted)
+            if not is_begun:
+                await send_problem(INTERNAL_PROBLEM, send_counted)
             raise
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse an image before anything else is done with it, if too many wait already."""
+        """Refuse an image before anything else is done with it, if too many wait already.
+
+        HEAD is answered where GET is, without the body, which uvicorn leaves out.
+        """
         is_image = (scope.get("method"), scope.get("path")) == ("POST", READ_PATH)
         if is_image and self.service.is_full:
             await send_problem(self.service.refuse_next(), send)
             return
+        if scope.get("method") == "HEAD":
+            scope = {**scope, "method": "GET"}
         await self.api(scope, receive, send)
 
     def begin_to_stop(self) -> None:
@@ -89,19 +103,10 @@ class App:
         self.guard.is_stopping = self.service.is_stopping = True
 
     def _build_api(self) -> FastAPI:
-        @asynccontextmanager
-        async def live(_: FastAPI) -> AsyncIterator[None]:
-            self.service.start()
-            try:
-                yield
-            finally:
-                self.service.stop()
-
         api = FastAPI(
             title="Tenfold",
             summary="Reads handwritten digits from images.",
             version=tenfold.__version__,
-            lifespan=live,
             docs_url=None,
             redoc_url=None,
             responses=schemas.COMMON_RESPONSES,
@@ -111,8 +116,11 @@ class App:
             (HTTPException, _answer_http_exception),
             (RequestValidationError, _answer_invalid),
             (ClientDisconnect, _answer_nobody),
+            (Exception, _answer_internal),
         ):
             api.add_exception_handler(kind, handler)
+        describe, cookie = api.openapi, self.guard.cookie if self.config.token else None
+        api.openapi = lambda: schemas.complete_description(describe(), cookie)  # type: ignore[method-assign]
         self._add_reading(api)
         self._add_state(api)
         self._add_runs(api)
@@ -142,7 +150,8 @@ class App:
         ) -> Response:
             data = await self._receive(request)
             try:
-                answer = await self.service.read(data, single=single, stages=stages)
+                reading = self.service.read(data, single=single, stages=stages)
+                answer = await _unless_gone(request, reading)
             finally:
                 self.num_body_bytes -= len(data)
             return Response(answer, media_type="application/json", headers=NOT_STORED)
@@ -183,11 +192,12 @@ class App:
             "/health/ready",
             operation_id="ready",
             summary="Whether the server takes requests",
-            responses=schemas.NOT_READY,
         )
         async def ready() -> schemas.Health:
             if self.service.is_stopping:
                 raise Problem(STOPPING, "the server is being stopped")
+            if not self.service.is_ready:
+                raise Problem(NOT_READY, "its workers are being started")
             return schemas.Health(status="ready")
 
         @api.get(
@@ -215,12 +225,17 @@ class App:
             return schemas.Models(
                 reader=schemas.Model.describe(self.service.classifier),
                 lines=schemas.Model.describe(self.service.lines),
+                needs_token=self.config.token is not None,
             )
 
     def _add_runs(self, api: FastAPI) -> None:
         @api.get("/v1/runs", operation_id="runs", summary="The runs and studies that are shown")
         def list_runs() -> schemas.Shelf:
-            return schemas.Shelf(is_shown=self.shelf.folder is not None, runs=self.shelf.list_all())
+            return schemas.Shelf(
+                is_shown=self.shelf.folder is not None,
+                runs=self.shelf.list_all(),
+                needs_token=self.config.token is not None,
+            )
 
         @api.get(
             "/v1/runs/{name}/losses",
@@ -245,12 +260,16 @@ class App:
             responses=schemas.REPORT_RESPONSES,
         )
         def show_report(name: str) -> Response:
-            headers = {**NOT_STORED, "content-security-policy": REPORT_POLICY}
-            page = self.shelf.read_report(name)
-            return Response(page, media_type="text/html; charset=utf-8", headers=headers)
+            size, page = self.shelf.open_report(name)
+            headers = {"content-security-policy": REPORT_POLICY, "content-length": str(size)}
+            return StreamingResponse(
+                page, media_type="text/html; charset=utf-8", headers=NOT_STORED | headers
+            )
 
 
 NOT_STORED = {"cache-control": "no-store"}
+INTERNAL_PROBLEM = Problem(INTERNAL, "the server's log says more")
+CLIENT_LEFT = 499  # for the counters; nginx made it known
 
 
 def _check_headers(request: Request) -> None:
@@ -294,5 +313,27 @@ async def _answer_invalid(request: Request, error: Any) -> Response:  # noqa: AN
 
 
 async def _answer_nobody(_: Request, error: Any) -> Response:  # noqa: ANN401
-    """For a client that left before its request was whole; nobody gets it."""
-    return Response(status_code=400)
+    """For a client that left before its answer was there; nobody gets it."""
+    return Response(status_code=CLIENT_LEFT)
+
+
+async def _answer_internal(request: Request, error: Any) -> Response:  # noqa: ANN401
+    return await _answer_problem(request, INTERNAL_PROBLEM)
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:
+    """What the work gives. It is dropped, and ClientDisconnect raised, if the client leaves."""
+
+    async def leave() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(leave())
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()

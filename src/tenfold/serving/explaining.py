@@ -21,37 +21,41 @@ from tenfold.reading.reader import Reader
 MAX_DIGITS = 40  # of a page of digits, so many are explained
 MAX_SIDE_PX = 480  # of a stage's picture
 MAX_PNG_PIXELS = 100 * 100
-PATCH_PX, STEP_PX = 7, 2  # of a square that hides a part of a digit image
+PATCH_PX = 7  # of a square that hides a part of a digit image
+# How far such squares lie apart. Each is as much work as a digit; of many digits they are fewer.
+STEP_PX, STEP_OF_MANY_PX, MANY_DIGITS = 2, 4, 10
 FROM_COLOUR, TO_COLOUR = (38, 52, 92), (255, 176, 64)  # of what hardly matters, of what does most
 
 
 def explain(decoded: Decoded, reading: Reading, reader: Reader) -> dict[str, Any]:
-    """What the answer has besides the reading: `stages`, in order, and `seen`, for each digit.
+    """What the answer has besides the reading: `stages`, and `seen`, of 40 digits at most.
 
     A stage has a name and a picture. What was seen has ten probabilities, that of no digit, the
     digit image, and a picture of where hiding a part of it would have changed the answer most.
     Pictures are data URLs.
     """
     is_one = len(reading.digits) == 1
+    digits = reading.digits[:MAX_DIGITS]
+    step_px = STEP_PX if len(digits) <= MANY_DIGITS else STEP_OF_MANY_PX
     stages = draw_stages(decoded, reader) if is_one else draw_page_stages(decoded)
     return {
         "stages": [
             {"name": name.partition("-")[2], "picture": encode_picture(picture)}
             for name, picture in stages.items()
         ],
-        "seen": [_describe(one, reader.classifier) for one in reading.digits[:MAX_DIGITS]],
+        "seen": [_describe(one, reader.classifier, step_px) for one in digits],
     }
 
 
 def measure_occlusion(
-    image_HW: DigitImage, digit: int, classifier: Classifier
+    image_HW: DigitImage, digit: int, classifier: Classifier, step_px: int = STEP_PX
 ) -> npt.NDArray[np.float32]:
     """How much of a digit's probability is lost where a square hides its image, float32 [28, 28].
 
     A pixel has the mean of the squares that hide it (Zeiler and Fergus 2014, "Visualizing and
     understanding convolutional networks", section 4.2).
     """
-    starts = range(1 - PATCH_PX + STEP_PX, IMAGE_PX, STEP_PX)
+    starts = range(1 - PATCH_PX + STEP_PX, IMAGE_PX, step_px)
     hidden_PHW = np.array([(y, x) for y in starts for x in starts])
     images_PHW = np.repeat(image_HW[None], len(hidden_PHW), axis=0)
     masks_PHW = np.zeros(images_PHW.shape, np.float32)
@@ -81,8 +85,8 @@ def encode_picture(picture: Image.Image) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _describe(one: ReadDigit, classifier: Classifier) -> dict[str, Any]:
-    lost_HW = measure_occlusion(one.image, one.digit, classifier)
+def _describe(one: ReadDigit, classifier: Classifier, step_px: int) -> dict[str, Any]:
+    lost_HW = measure_occlusion(one.image, one.digit, classifier, step_px)
     return {
         "probabilities": [round(value, 6) for value in one.probabilities],
         "none": round(max(0.0, 1 - sum(one.probabilities)), 6),

@@ -22,10 +22,12 @@ from tenfold.serving.problems import (
 from tenfold.serving.settings import ServingConfig
 
 OWN_SITE = (b"same-origin", b"none")  # none: typed into the address bar
+# The page's own addresses. Another site may have a link to them: they change nothing, show nothing
+# of anybody's, and cannot be framed.
+PAGES = ("/", "/docs", "/runs")
 # What a page needs before it can ask for a token, and what an operator's probes ask for.
-OPEN_PATHS = ("/", "/docs", "/runs", "/openapi.json", "/health/live", "/health/ready")
+OPEN_PATHS = (*PAGES, "/openapi.json", "/health/live", "/health/ready")
 OPEN_PREFIX = "/page/"
-COOKIE = "tenfold-session"
 
 
 class Guard:
@@ -36,13 +38,12 @@ class Guard:
         self.known_hosts = frozenset(name.encode() for name in config.known_hosts)
         self.token = None if config.token is None else config.token.encode()
         self.session = hmac.new(self.token or b"", secrets.token_bytes(32), "sha256").hexdigest()
+        # Cookies know no ports: each server on a host needs a name of its own.
+        self.cookie = f"tenfold-session-{config.port}"
         self.is_stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -73,16 +74,19 @@ class Guard:
                 "Host: expected one name that this server was given, such as localhost; others are "
                 "allowed with --allow-host",
             )
+        path = scope["path"].rstrip("/") or "/"  # the application leads on from /docs/ to /docs
+        is_followed = path in PAGES and _is_followed_link(scope)
         for name, value in headers:
-            if name == b"sec-fetch-site" and value.strip().lower() not in OWN_SITE:
+            is_own = value.strip().lower() in OWN_SITE
+            if name == b"sec-fetch-site" and not (is_own or is_followed):
                 return Problem(FORBIDDEN, "Sec-Fetch-Site: expected same-origin or none")
             if name == b"origin" and value.strip().lower() not in (
                 b"http://" + hosts[0],
                 b"https://" + hosts[0],
             ):
                 return Problem(FORBIDDEN, "Origin: expected the server's own")
-        path: str = scope["path"]
-        if self.token is None or path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
+        is_open = path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
+        if self.token is None or is_open:
             return None
         if self._has_token(headers) or self._has_session(headers):
             return None
@@ -101,7 +105,7 @@ class Guard:
             for name, line in headers
             if name == b"cookie"
             for key, _, value in (one.partition(b"=") for one in line.split(b";"))
-            if key.strip() == COOKIE.encode()
+            if key.strip() == self.cookie.encode()
         ]
         return len(given) == 1 and hmac.compare_digest(given[0], self.session.encode())
 
@@ -113,7 +117,7 @@ class Guard:
         """
         if self.token is None:
             return {}
-        return {"set-cookie": f"{COOKIE}={self.session}; HttpOnly; SameSite=Strict; Path=/"}
+        return {"set-cookie": f"{self.cookie}={self.session}; HttpOnly; SameSite=Strict; Path=/"}
 
 
 ENCODED_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
@@ -126,6 +130,14 @@ async def send_problem(problem: Problem, send: Send) -> None:
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": problem.kind.status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})
+
+
+def _is_followed_link(scope: Scope) -> bool:
+    """Whether the browser says that somebody went there by a link, in a window of its own."""
+    found = [
+        value for name, value in scope["headers"] if name in (b"sec-fetch-mode", b"sec-fetch-dest")
+    ]
+    return scope["method"] in ("GET", "HEAD") and sorted(found) == [b"document", b"navigate"]
 
 
 def _strip_port(host: bytes) -> bytes:

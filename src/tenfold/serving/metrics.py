@@ -40,7 +40,9 @@ class Metrics:
             "tenfold_refused_images", "Images refused because too many wait.", registry=registry
         )
         self.replaced = Counter(
-            "tenfold_replaced_workers", "Workers that exceeded their limits.", registry=registry
+            "tenfold_replaced_workers",
+            "Workers that exceeded their limits or ended.",
+            registry=registry,
         )
 
     def dump(self) -> bytes:

@@ -34,11 +34,13 @@ TOO_COSTLY = Kind(422, "too-costly", "Reading the image takes too much time or m
 HEADERS_TOO_LARGE = Kind(431, "headers-too-large", "The request's headers are too long")
 INTERNAL = Kind(500, "internal", "Something went wrong in the server")
 BUSY = Kind(503, "busy", "The server has as much to do as it takes on")
+WORKER_DIED = Kind(500, "worker-died", "The process that read the image ended")
+NOT_READY = Kind(503, "not-ready", "The server cannot read images at the moment")
 STOPPING = Kind(503, "stopping", "The server is being stopped")
 ALL_KINDS = (
     *(BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, METHOD_NOT_ALLOWED, TIMEOUT, TOO_LARGE),
     *(UNSUPPORTED, UNKNOWN_HOST, INVALID, UNREADABLE, TOO_COSTLY, HEADERS_TOO_LARGE, INTERNAL),
-    *(BUSY, STOPPING),
+    *(WORKER_DIED, BUSY, NOT_READY, STOPPING),
 )
 RETRY_AFTER_SECONDS = 1
 
@@ -65,9 +67,9 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         return json.dumps(details | self.members).encode()
 
     def list_headers(self) -> dict[str, str]:
-        """The response's headers; one that is only busy says when to come back."""
+        """The response's headers; one of a while says when to come back."""
         headers = {"content-type": CONTENT_TYPE, "cache-control": "no-store", **self.headers}
-        if self.kind in (BUSY, STOPPING):
+        if self.kind.status == BUSY.status:
             headers["retry-after"] = str(RETRY_AFTER_SECONDS)
         if self.kind is UNAUTHORIZED:
             headers["www-authenticate"] = 'Bearer realm="tenfold"'

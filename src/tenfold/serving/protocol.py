@@ -1,13 +1,14 @@
 """HTTP as uvicorn speaks it, with limits that it has not.
 
-A whole request, headers and body, must arrive within a deadline; headers may not be endless; and so
-many connections are open at most. A connection that was just made when the server is stopped may
-still send its request.
+A whole request, headers and body, must arrive within a deadline; headers may not be endless; a
+client must take what it is sent; and so many connections are open at most. A connection that was
+just made when the server is stopped may still send its request.
 
 uvicorn's protocol class is no public interface: tests hold what is used of it.
 """
 
 import asyncio
+import sys
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -15,56 +16,108 @@ from tenfold.serving.problems import BAD_REQUEST, BUSY, HEADERS_TOO_LARGE, TIMEO
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_CONNECTIONS = 1000
+OTHER_FILES = 128  # that the process may have open beside connections
 GRACE_SECONDS = 1.0  # for the request of a connection that was made just before the end
 
 
 class DeadlineProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with a deadline for receiving; `receive_seconds` is set by a subclass."""
+    """uvicorn's protocol with deadlines for receiving and for taking what is sent.
+
+    A subclass sets the limits and `count`, which is called with each problem answered here.
+    """
 
     receive_seconds = 15.0
+    send_seconds = 15.0
+    max_connections = MAX_CONNECTIONS
     _deadline: asyncio.TimerHandle | None = None
-    _header_bytes = 0
-    _is_in_body = False
+    _sending: asyncio.TimerHandle | None = None
+    _unsent = 0
+    # Of what is no body: what the parser holds back until it is whole, and what it has given.
+    _pending_bytes = _header_bytes = 0
+    _is_in_body = _is_refused = False
+
+    @staticmethod
+    def count(kind: Kind) -> None:
+        """Told of each problem that no application knows of."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
         self._start_deadline()
-        if len(self.connections) > MAX_CONNECTIONS:
-            self._refuse(BUSY, f"expected at most {MAX_CONNECTIONS} connections, found more")
+        if len(self.connections) > self.max_connections:
+            self._refuse(BUSY, f"expected at most {self.max_connections} connections, found more")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End waiting."""
         self._end_deadline()
+        if self._sending is not None:
+            self._sending.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes of a request."""
         self._start_deadline()
-        if not self._is_in_body:
-            self._header_bytes += len(data)
+        self._pending_bytes += len(data)
         super().data_received(data)
-        # What came with a request's last bytes is counted with the next one.
-        if not self._is_in_body and self._header_bytes > MAX_HEADER_BYTES:
-            detail = f"expected at most {MAX_HEADER_BYTES} bytes of headers, found more"
-            self._refuse(HEADERS_TOO_LARGE, detail)
+        # Headers, or what follows a body in chunks: the parser keeps all of it until it is whole.
+        if self._pending_bytes > MAX_HEADER_BYTES:
+            self._refuse_headers()
 
     def on_message_begin(self) -> None:
         """Begin a request, which may follow another one at once."""
         self._start_deadline()
+        self._header_bytes = 0
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Have a part of the address."""
+        self._header_bytes += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Have a header; one that follows the body, which nobody asked for, is forgotten."""
+        self._header_bytes += len(name) + len(value) + len(b": \r\n")
+        if not self._is_in_body:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Have all headers of a request."""
+        self._pending_bytes = 0
         self._is_in_body = True
-        self._header_bytes = 0
-        super().on_headers_complete()
+        # They may have come at once, before what waits was counted.
+        if self._header_bytes > MAX_HEADER_BYTES:
+            self._refuse_headers()
+        if not self._is_refused:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Have a part of the body, whose bytes the application counts."""
+        self._pending_bytes = 0
+        if not self._is_refused:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Have all of a request: answering it may take as long as it takes."""
+        self._pending_bytes = 0
         self._is_in_body = False
         self._end_deadline()
-        super().on_message_complete()
+        if not self._is_refused:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Have given all of an answer to the transport, which may not be rid of it yet."""
+        super().on_response_complete()
+        self._watch_sending()
+
+    def pause_writing(self) -> None:
+        """Have given the transport more than the client has taken."""
+        super().pause_writing()
+        self._watch_sending()
+
+    def resume_writing(self) -> None:
+        """The client has taken nearly all."""
+        self._unsent = sys.maxsize
+        super().resume_writing()
 
     def shutdown(self) -> None:
         """End an idle connection; one that was just made may still ask something."""
@@ -98,13 +151,53 @@ class DeadlineProtocol(HttpToolsProtocol):
         is_answering = self.cycle is not None and (
             self.cycle.response_started and not self.cycle.response_complete
         )
+        self._is_refused = True
         if not is_answering and not self.pipeline:
+            self.count(kind)
             self.transport.write(Problem(kind, detail).to_http())
             if self.cycle is not None:
                 self.cycle.disconnected = True  # its application has nothing to answer any more
                 self.cycle.message_event.set()
         self.transport.close()
+        self._watch_sending()
+
+    def _refuse_headers(self) -> None:
+        detail = f"expected at most {MAX_HEADER_BYTES} bytes of headers, found more"
+        self._refuse(HEADERS_TOO_LARGE, detail)
+
+    def _watch_sending(self) -> None:
+        """See to it that the client takes what it is sent."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and self._sending is None:
+            self._unsent = unsent
+            self._sending = self.loop.call_later(self.send_seconds, self._check_sending)
+
+    def _check_sending(self) -> None:
+        self._sending = None
+        if self.transport.get_write_buffer_size() >= self._unsent:
+            self.transport.abort()  # closing would wait for the client
+        else:
+            self._watch_sending()
 
     def _end_if_idle(self) -> None:
         if self.cycle is None and not self.transport.is_closing():
             self.transport.close()
+
+
+def allow_connections() -> int:
+    """Let this process have as many files open as it may need; how many connections it may have.
+
+    A connection too many is told so: where the system has none left, nobody could be told.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return MAX_CONNECTIONS
+    needed = MAX_CONNECTIONS + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(1, min(MAX_CONNECTIONS, soft - OTHER_FILES))

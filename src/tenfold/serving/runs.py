@@ -6,10 +6,12 @@ Whatever is asked for is looked up in the folder itself; a link out of it is not
 import json
 import math
 import os
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tenfold.run import (
     CONFIG,
@@ -18,12 +20,15 @@ from tenfold.run import (
     REPORT,
     STATE,
 )
-from tenfold.serving.problems import NOT_FOUND, Problem
+from tenfold.serving.problems import BUSY, NOT_FOUND, Problem
 from tenfold.serving.schemas import ShownRun
 
 STUDY = "study.json"
 MAX_JSON_BYTES, MAX_REPORT_BYTES = 64 * 1024**2, 64 * 1024**2
 MAX_SHOWN = 1000
+MAX_OPEN_REPORTS = 32  # that are being sent, each of which keeps a file open
+OPEN_REPORTS = threading.BoundedSemaphore(MAX_OPEN_REPORTS)
+CHUNK_BYTES = 64 * 1024
 QUIET_SECONDS = 300  # without a new loss: whoever trained is gone
 
 
@@ -34,13 +39,15 @@ class RunShelf:
     folder: Path | None
 
     def list_all(self) -> list[ShownRun]:
-        """What lies in the folder, the latest first."""
+        """What lies in the folder, the last changed first."""
         if self.folder is None:
             return []
         try:
-            names = sorted((one.name for one in self.folder.iterdir()), reverse=True)[:MAX_SHOWN]
+            times = {one.name: _find_time(one) for one in self.folder.iterdir()}
         except OSError:
             return []
+        # Those of the same time by name, or their order would change.
+        names = sorted(times, key=lambda name: (times[name], name), reverse=True)[:MAX_SHOWN]
         shown = []
         for name in names:
             path = self._find(name)
@@ -66,12 +73,24 @@ class RunShelf:
             raise Problem(NOT_FOUND, "expected losses that can be read") from error
         return losses, _find_state(path)
 
-    def read_report(self, name: str) -> bytes:
-        """The report of a run or study. Raises Problem without it."""
-        file = _inside(self._get(name), REPORT)
-        if file is None or file.stat().st_size > MAX_REPORT_BYTES:
-            raise Problem(NOT_FOUND, "expected a run or study with a report")
-        return file.read_bytes()
+    def open_report(self, name: str) -> tuple[int, Iterator[bytes]]:
+        """The report of a run or study: its number of bytes, and those, a chunk at a time.
+
+        They are not kept in memory: a client may take them slowly, or not at all. Raises Problem
+        without a report, or where as many are being sent as may.
+        """
+        path = _inside(self._get(name), REPORT)
+        try:
+            if path is None or path.stat().st_size > MAX_REPORT_BYTES:
+                raise Problem(NOT_FOUND, "expected a run or study with a report")
+            file = path.open("rb")
+        except OSError as error:
+            raise Problem(NOT_FOUND, "expected a report that can be read") from error
+        if not OPEN_REPORTS.acquire(blocking=False):
+            file.close()
+            raise Problem(BUSY, f"{MAX_OPEN_REPORTS} reports are being sent; come back in a second")
+        size = os.fstat(file.fileno()).st_size
+        return size, _Chunks(file, size)
 
     def _get(self, name: str) -> Path:
         path = self._find(name)
@@ -86,6 +105,43 @@ class RunShelf:
         if "/" in name or "\\" in name or "\0" in name:
             return None
         return _inside(self.folder, name, is_folder=True)
+
+
+class _Chunks:
+    """A file's bytes, a chunk at a time; it is closed with the last one, or when it is dropped."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._left = file, size
+
+    def __iter__(self) -> "_Chunks":
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = self._file.read(min(CHUNK_BYTES, self._left))
+        self._left -= len(chunk)
+        if not chunk:
+            self.close()
+            raise StopIteration
+        return chunk
+
+    def close(self) -> None:
+        """Close the file, once."""
+        if not self._file.closed:
+            self._file.close()
+            OPEN_REPORTS.release()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _find_time(folder: Path) -> float:
+    """When a run or a study was last changed, in seconds; 0 for what is none."""
+    for name in (STUDY, STATE):
+        try:
+            return (folder / name).stat().st_mtime
+        except OSError:
+            pass
+    return 0.0
 
 
 def _inside(folder: Path, name: str, *, is_folder: bool = False) -> Path | None:
@@ -112,6 +168,7 @@ def _describe(name: str, path: Path) -> ShownRun | None:
             state="complete",  # each of the runs in it is
             accuracy=_average(study),
             has_report=has_report,
+            has_losses=False,
         )
     config = _read(path, CONFIG)
     if config is None:
@@ -126,6 +183,7 @@ def _describe(name: str, path: Path) -> ShownRun | None:
         state=state,
         accuracy=_find_number(_read(path, EVALUATION), "accuracy"),
         has_report=has_report,
+        has_losses=_inside(path, LOSSES) is not None,
     )
 
 

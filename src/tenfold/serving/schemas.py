@@ -5,12 +5,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from tenfold.reading.model_file import ModelFile
-from tenfold.serving.problems import (
-    ALL_KINDS,
-    CONTENT_TYPE,
-    STOPPING,
-    Kind,
-)
+from tenfold.serving.guard import OPEN_PATHS
+from tenfold.serving.problems import ALL_KINDS, CONTENT_TYPE
 
 IMAGE_TYPES = (
     *("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff", "image/gif"),
@@ -30,7 +26,10 @@ class Digit(BaseModel):
     digit: int = Field(ge=0, le=9)
     confidence: float = Field(ge=0, le=1)
     box: list[int] = Field(min_length=4, max_length=4)
-    is_sure: bool = Field(description="Whether this digit may be relied on.")
+    is_sure: bool = Field(
+        description="Whether this digit may be relied on. Of a line that is read as a whole, all "
+        "digits or none: the message tells those that make it doubtful."
+    )
     line: int = Field(ge=0, description="The line of digits that it is in.")
 
 
@@ -60,7 +59,9 @@ class Reading(BaseModel):
     digits: list[Digit]
     message: str | None
     stages: list[Stage] | None = Field(None, description="Only with stages=true.")
-    seen: list[Seen] | None = Field(None, description="Only with stages=true; one for each digit.")
+    seen: list[Seen] | None = Field(
+        None, description="Only with stages=true; one for each of the first 40 digits."
+    )
 
 
 class Model(BaseModel):
@@ -89,6 +90,7 @@ class Models(BaseModel):
 
     reader: Model
     lines: Model
+    needs_token: bool = Field(description="Whether requests must carry a token.")
 
 
 class ShownRun(BaseModel):
@@ -101,13 +103,15 @@ class ShownRun(BaseModel):
     state: Literal["complete", "running", "stopped", "unreadable"]
     accuracy: float | None = Field(None, description="A share from 0 to 1; of a study, its mean.")
     has_report: bool
+    has_losses: bool
 
 
 class Shelf(BaseModel):
     """The runs and studies that a server shows, if it shows any."""
 
     is_shown: bool
-    runs: list[ShownRun]
+    runs: list[ShownRun] = Field(description="The last changed first.")
+    needs_token: bool = Field(description="Whether requests must carry a token.")
 
 
 class Losses(BaseModel):
@@ -128,35 +132,40 @@ class ProblemDetails(BaseModel):
     detail: str
 
 
-def describe_problem(*kinds: Kind) -> dict[str, Any]:
+class UnreadableDetails(ProblemDetails):
+    """What went wrong with an image. `reading` is there for the code unreadable-image."""
+
+    reading: Reading | None = None
+
+
+def _describe_status(status: int, schema: type[BaseModel] = ProblemDetails) -> dict[str, Any]:
     """A response of a problem, for OpenAPI."""
-    return {
-        "description": "; ".join(kind.title for kind in kinds),
+    kinds = [kind for kind in ALL_KINDS if kind.status == status]
+    described: dict[str, Any] = {
+        "description": "; ".join(f"{kind.code}: {kind.title}" for kind in kinds),
         "content": {
-            CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}},
+            CONTENT_TYPE: {"schema": {"$ref": f"#/components/schemas/{schema.__name__}"}},
         },
     }
-
-
-def _describe_status(status: int) -> dict[str, Any]:
-    described = describe_problem(*(kind for kind in ALL_KINDS if kind.status == status))
-    return {**described, "model": ProblemDetails} if status == 400 else described
+    if status == 503:
+        seconds = {"schema": {"type": "integer"}, "description": "Seconds to wait."}
+        described["headers"] = {"Retry-After": seconds}
+    return described
 
 
 COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: _describe_status(status) for status in (400, 401, 403, 408, 421, 422, 431)
+    status: _describe_status(status) for status in (400, 401, 403, 408, 421, 422, 431, 500, 503)
 }
-NOT_READY: dict[int | str, dict[str, Any]] = {503: describe_problem(STOPPING)}
 NO_RUN: dict[int | str, dict[str, Any]] = {404: _describe_status(404)}
 READ_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "model": Reading,
-        "description": "The reading, as `tenfold read --json` prints it",
+        "description": "The reading, as `tenfold read --json` prints it but for the file's name",
     },
-    **{status: _describe_status(status) for status in (413, 415, 503)},
-}
-READ_RESPONSES[503]["headers"] = {
-    "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}
+    **{status: _describe_status(status) for status in (413, 415)},
+    422: {
+        **_describe_status(422, UnreadableDetails),
+    },
 }
 REPORT_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/html": {"schema": {"type": "string"}}}},
@@ -171,3 +180,27 @@ READ_REQUEST: dict[str, Any] = {
         },
     }
 }
+
+
+def complete_description(schema: dict[str, Any], cookie: str | None) -> dict[str, Any]:
+    """The API's description with what the framework does not know of.
+
+    Problems are not of the type that it takes answers to be. `cookie` is the name of the page's in
+    place of the token, None for a server that wants no token.
+    """
+    for model in (ProblemDetails, UnreadableDetails):
+        described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        described.pop("$defs", None)  # which it knows
+        schema["components"]["schemas"][model.__name__] = described
+    if cookie is None:
+        return schema
+    schema["components"]["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer"},
+        "session": {"type": "apiKey", "in": "cookie", "name": cookie},
+    }
+    schema["security"] = [{"token": []}, {"session": []}]
+    for path, methods in schema["paths"].items():
+        if path in OPEN_PATHS:
+            for operation in methods.values():
+                operation["security"] = []
+    return schema

@@ -6,6 +6,7 @@ seconds.
 """
 
 import asyncio
+import errno
 import signal
 import socket
 from collections.abc import Callable
@@ -15,11 +16,14 @@ import uvicorn
 
 from tenfold.errors import ServingError
 from tenfold.serving.app import App
-from tenfold.serving.protocol import DeadlineProtocol
+from tenfold.serving.protocol import DeadlineProtocol, allow_connections
 from tenfold.serving.settings import ServingConfig
 
 DRAIN_SECONDS = 0.5
-BACKLOG = 512
+LAST_SECONDS = 1.0  # for telling those whose answers are not ready that there will be none
+# Connections that the system keeps until they are accepted, and how many are accepted at once: all
+# of these have a file before the first of them can be refused.
+BACKLOG, NUM_ACCEPTED = 512, 32
 
 
 class Server(uvicorn.Server):
@@ -34,7 +38,9 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so when requests are taken."""
         await super().startup(sockets)
-        if self.on_start is not None:
+        for listening in sockets or []:
+            listening.listen(BACKLOG)  # uvicorn's own is how many are accepted at once
+        if self.on_start is not None and not self.should_exit:
             self.on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -42,6 +48,11 @@ class Server(uvicorn.Server):
         self.tenfold_app.begin_to_stop()
         await self._stop_listening(sockets or [])
         await asyncio.sleep(DRAIN_SECONDS)
+        # Before uvicorn ends what is left, which could say nothing then.
+        asyncio.get_running_loop().call_later(
+            max(0.0, self.tenfold_app.config.stop_seconds - LAST_SECONDS),
+            self.tenfold_app.service.abandon,
+        )
         await super().shutdown(sockets)
         # uvicorn sends itself the signals that it got; who stops in order has exit code 0.
         self._captured_signals = [one for one in self._captured_signals if one != signal.SIGTERM]
@@ -84,34 +95,37 @@ def open_socket(config: ServingConfig) -> socket.socket:
     except (OSError, UnicodeError, OverflowError) as error:
         listening.close()
         reason = getattr(error, "strerror", None) or str(error)
-        raise ServingError(
-            f"{config.host}:{config.port}: expected an address to listen on, found: {reason}. "
-            "Another port may be free: --port 8001"
-        ) from error
+        message = f"{config.host}:{config.port}: expected an address to listen on, found: {reason}"
+        if getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES):
+            message += ". Another port may be free: --port 8001"
+        raise ServingError(message) from error
     return listening
 
 
 def build_server(config: ServingConfig, on_start: Callable[[], None] | None = None) -> Server:
-    """A server that runs with `run(sockets=[open_socket(config)])`.
+    """A server that runs with `run(sockets=[open_socket(config)])` while its service is running.
 
     `on_start` is called when it takes requests. Raises ModelError for a model that cannot be used.
     """
+    app = App(config)
 
     class Protocol(DeadlineProtocol):
-        receive_seconds = config.receive_seconds
+        receive_seconds, send_seconds = config.receive_seconds, config.send_seconds
+        max_connections = allow_connections()
+        count = staticmethod(lambda kind: app.metrics.responses.labels(str(kind.status)).inc())
 
-    app = App(config)
     return Server(
         uvicorn.Config(
             app,
             http=Protocol,
             ws="none",
             loop="asyncio",
-            lifespan="on",
+            lifespan="off",
             log_level="warning",
             access_log=False,
             server_header=False,
             date_header=False,
+            backlog=NUM_ACCEPTED,
             proxy_headers=False,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=int(config.stop_seconds),
@@ -124,5 +138,11 @@ def build_server(config: ServingConfig, on_start: Callable[[], None] | None = No
 def serve(
     config: ServingConfig, listening: socket.socket, on_start: Callable[[], None] | None = None
 ) -> None:
-    """Serve until a signal ends it; `on_start` is called when requests are taken."""
-    build_server(config, on_start).run(sockets=[listening])
+    """Serve until a signal ends it; `on_start` is called when requests are taken.
+
+    Raises ModelError for a model that cannot be used, and ServingError where workers cannot be
+    started.
+    """
+    server = build_server(config, on_start)
+    with server.tenfold_app.service.running():
+        server.run(sockets=[listening])

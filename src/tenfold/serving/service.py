@@ -2,116 +2,136 @@
 
 Whatever is decoded and read, worker processes do, which are ended and replaced when they exceed
 their limits on time and memory. Small images go to workers of their own, a few together when they
-come together, whose digit images are classified together; large ones, which may take seconds and
-hundreds of megabytes, one by one. How many images wait is bounded.
+come together, whose digit images are classified together; large ones, and small ones whose stages
+are wanted, which may take seconds and hundreds of megabytes, one by one. How many images wait is
+bounded, and how long one does.
 """
 
 import asyncio
-import io
 import json
-import multiprocessing
-import sys
 import time
 from collections import deque
-from concurrent.futures import CancelledError, ThreadPoolExecutor, TimeoutError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from pebble import ProcessExpired, ProcessPool
-from PIL import Image
-
-from tenfold.errors import ImageError, MissingExtraError
-from tenfold.reading.answers import Reading, Status
+from tenfold.reading.answers import Status
 from tenfold.reading.bulk import count_cores
-from tenfold.reading.classifier import BUNDLED_MODEL, load_classifier
-from tenfold.reading.decoding import FORMATS, decode
-from tenfold.reading.lines import load_lines
-from tenfold.reading.model_file import load_model
-from tenfold.reading.reader import Reader
-from tenfold.serving.batching import BatchingClassifier
-from tenfold.serving.explaining import explain
+from tenfold.reading.classifier import BUNDLED_MODEL, Classifier
+from tenfold.reading.lines import BUNDLED_LINES, LineReader
+from tenfold.reading.model_file import read_model_bytes
+from tenfold.serving.answering import (
+    MAX_SMALL_BYTES,
+    MAX_SMALL_PIXELS,
+    MAX_TOGETHER,
+    Answer,
+    Question,
+    Setup,
+    answer_large,
+    answer_small,
+    prepare,
+)
 from tenfold.serving.metrics import Metrics
-from tenfold.serving.problems import BUSY, STOPPING, TOO_COSTLY, UNREADABLE, Problem
-from tenfold.serving.settings import MIB, ServingConfig
-
-MAX_TOGETHER = 4  # images that a worker gets at once
-# An image that may take more than some milliseconds is large.
-MAX_SMALL_PIXELS, MAX_SMALL_BYTES = 320 * 320, 256 * 1024
-# The interpreter's default of 5 ms, after which another thread has its turn, is longer than reading
-# a small image takes.
-SWITCH_SECONDS = 0.001
-WORKER_SECONDS = 8.0
-WORKER_MIB = 768  # of address space, beside what a worker has when it begins
-
-Answer = dict[str, Any]
-
-# A worker's own.
-_reader: Reader | None = None
-_threads: ThreadPoolExecutor | None = None
+from tenfold.serving.problems import (
+    BUSY,
+    NOT_READY,
+    STOPPING,
+    TOO_COSTLY,
+    UNREADABLE,
+    WORKER_DIED,
+    Problem,
+)
+from tenfold.serving.settings import ServingConfig
+from tenfold.serving.sizes import find_size, is_heif
+from tenfold.serving.workers import WorkerDiedError, WorkerPool, WorkerTimeoutError
 
 
-@dataclass(frozen=True)
-class Question:
-    """An image's bytes, and what is asked of them."""
+@dataclass
+class _Small:
+    """A small image that waits: for company, or, after it was in bad company, alone."""
 
-    data: bytes
-    single: bool
-    stages: bool
+    question: Question
+    future: "asyncio.Future[Answer | None]"
+    is_alone: bool = False
+    num_deaths: int = 0
+
+
+@dataclass
+class _Limit:
+    """When an image's reading ends at the latest, and what is said then."""
+
+    timeout: asyncio.Timeout
+    problem: Problem
 
 
 class ReadingService:
-    """Reads images for a server; `start` before, `stop` after."""
+    """Reads images for a server; used between `start` and `stop`.
+
+    Raises ModelError for a model that cannot be used.
+    """
 
     def __init__(self, config: ServingConfig, metrics: Metrics) -> None:
         self.config, self.metrics = config, metrics
-        # The workers load them too; here they are checked and described.
-        self.classifier = load_classifier(config.model)
-        self.lines = load_lines(config.lines)
-        self.is_stopping = False
+        # Read once: a worker that is started later has the networks that are described here,
+        # whatever lies at their place by then.
+        model, lines = config.model or BUNDLED_MODEL, config.lines or BUNDLED_LINES
+        setup = Setup(read_model_bytes(model), read_model_bytes(lines), config.worker_mib)
+        self.classifier = Classifier(setup.model, str(model))
+        self.lines = LineReader(setup.lines, str(lines))
+        self.is_stopping = self._is_abandoned = False
         self.num_reading = self.num_large = 0
-        self._num_busy, self._num_workers = 0, count_cores()
-        self._waiting: deque[tuple[Question, asyncio.Future[Answer | None]]] = deque()
+        self._waiting: deque[_Small] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._small: ProcessPool | None = None
-        self._large: ProcessPool | None = None
+        self._in_flight: dict[int, _Limit] = {}
+        self._num_busy, num_cores = 0, count_cores()
+        replaced = self.metrics.replaced.inc
+        self._small = WorkerPool(num_cores, prepare, setup, replaced)
+        self._large = WorkerPool(max(1, num_cores // 2), prepare, setup, replaced)
 
     def start(self) -> None:
-        """Start the workers."""
-        self._small = self._build_pool(self._num_workers)
-        self._large = self._build_pool(max(1, self._num_workers // 2))
-        started = [pool.schedule(_warm_up, timeout=60) for pool in (self._small, self._large)]
-        for future in started:
-            future.result()
+        """Start the workers, in some seconds. Raises ServingError if one cannot be started."""
+        for pool in (self._small, self._large):
+            pool.start()
+        for pool in (self._small, self._large):
+            pool.wait()
 
     def stop(self) -> None:
         """End the workers; whatever was being read is answered by now."""
-        pools = [pool for pool in (self._small, self._large) if pool is not None]
-        for pool in pools:
-            pool.stop()  # type: ignore[no-untyped-call]
-        for pool in pools:
-            pool.join(timeout=2)
+        for pool in (self._small, self._large):
+            pool.stop()
 
-    def _build_pool(self, num_workers: int) -> ProcessPool:
-        return ProcessPool(
-            max_workers=num_workers,
-            initializer=_start_worker,
-            initargs=(self.config.model, self.config.lines),
-            context=multiprocessing.get_context("spawn"),
-        )
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Between start and stop."""
+        try:
+            self.start()
+            yield
+        finally:
+            self.stop()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there are workers for small and for large images."""
+        return self._small.is_working and self._large.is_working
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many images wait as may."""
+        return self.num_reading >= self.config.queue
 
     async def read(self, data: bytes, *, single: bool, stages: bool) -> bytes:
         """The answer's JSON. Raises Problem where there is none."""
+        if self._is_abandoned:
+            raise _stopping()
         if self.is_full:
             raise self.refuse_next()
-        question = Question(data, single, stages)
+        if self._small.is_failing or self._large.is_failing:
+            raise Problem(NOT_READY, "its workers cannot be started; they are tried again")
         self.num_reading += 1
         self.metrics.waiting.set(self.num_reading)
         started = time.perf_counter()
         try:
-            found, size = await self._read_small(question), "small"
-            if found is None:
-                found, size = await self._read_large(question), "large"
+            found, size = await self._read_in_time(Question(data, single, stages))
             self.metrics.seconds.labels(size).observe(time.perf_counter() - started)
         finally:
             self.num_reading -= 1
@@ -121,10 +141,12 @@ class ReadingService:
             raise Problem(UNREADABLE, found["message"], members={"reading": found})
         return json.dumps(found).encode()
 
-    @property
-    def is_full(self) -> bool:
-        """Whether as many images wait as may."""
-        return self.num_reading >= self.config.queue
+    def abandon(self) -> None:
+        """Answer whatever is being read that the server stops: there is no time left for it."""
+        self._is_abandoned = True
+        for limit in self._in_flight.values():
+            limit.problem = _stopping()
+            limit.timeout.reschedule(asyncio.get_running_loop().time())
 
     def refuse_next(self) -> Problem:
         """What to raise where `is_full`."""
@@ -135,172 +157,132 @@ class ReadingService:
         self.metrics.refused.inc()
         return Problem(BUSY, f"{why}; come back in a second")
 
+    async def _read_in_time(self, question: Question) -> tuple[Answer, str]:
+        """The answer, and whether the image was small or large."""
+        seconds = self.config.waiting_seconds
+        late = Problem(BUSY, f"expected an answer within {seconds:g} seconds, found none")
+        limit = _Limit(asyncio.timeout(seconds), late)
+        try:
+            async with limit.timeout:
+                self._in_flight[id(limit)] = limit
+                if _may_be_small(question):
+                    found = await self._read_small(question)
+                    if found is not None:
+                        return found, "small"
+                return await self._read_large(question), "large"
+        except TimeoutError as error:
+            raise limit.problem from error
+        finally:
+            self._in_flight.pop(id(limit), None)
+
     async def _read_small(self, question: Question) -> Answer | None:
         """The answer, or None for an image that is not small."""
-        if len(question.data) > MAX_SMALL_BYTES:
-            return None
         future: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((question, future))
+        self._waiting.append(_Small(question, future))
         self._hand_out()
         return await future
 
     def _hand_out(self) -> None:
         """Give what waits to workers that are free: nobody waits for others to come."""
-        while self._waiting and self._num_busy < self._num_workers:
-            # As many as leave the other free workers something to do.
-            num_free = self._num_workers - self._num_busy
-            num = min(MAX_TOGETHER, -(-len(self._waiting) // num_free))
-            batch = [self._waiting.popleft() for _ in range(num)]
+        while self._num_busy < self._small.num_workers and (batch := self._take_batch()):
             self._num_busy += 1
-            self.metrics.batch_requests.observe(num)
+            self.metrics.batch_requests.observe(len(batch))
             task = asyncio.get_running_loop().create_task(self._answer(batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, batch: list[tuple[Question, "asyncio.Future[Answer | None]"]]) -> None:
-        questions = [question for question, _ in batch]
+    def _take_batch(self) -> list[_Small]:
+        """The next images for a worker, without those whose clients have left."""
+        # As many as leave the other free workers something to do.
+        num_free = self._small.num_workers - self._num_busy
+        num = min(MAX_TOGETHER, -(-len(self._waiting) // num_free))
+        batch: list[_Small] = []
+        while self._waiting and len(batch) < num:
+            if self._waiting[0].future.done():
+                self._waiting.popleft()
+            elif not self._waiting[0].is_alone:
+                batch.append(self._waiting.popleft())
+            elif batch:
+                break
+            else:
+                return [self._waiting.popleft()]
+        return batch
+
+    async def _answer(self, batch: list[_Small]) -> None:
+        questions = [one.question for one in batch]
+        seconds = self.config.small_seconds
         found: list[Answer | Exception | None]
         try:
-            try:
-                found = list(await self._ask(self._small, _answer_small, questions))
-            except Problem as problem:
-                found = [problem]
-                if len(batch) > 1:  # one of them may be to blame for all
-                    found = [await self._ask_alone(question) for question in questions]
+            found = await self._small.ask(answer_small, questions, seconds)
+        except (WorkerTimeoutError, WorkerDiedError, MemoryError) as error:
+            found = [self._blame(one, len(batch), error, seconds) for one in batch]
         except Exception as error:
             found = [error] * len(batch)
         finally:
             self._num_busy -= 1
-        for (_, future), one in zip(batch, found, strict=True):
-            if future.done():
+        again = []
+        for one, outcome in zip(batch, found, strict=True):
+            if one.future.done():
                 continue
-            if isinstance(one, Exception):
-                future.set_exception(one)
+            if isinstance(outcome, _Again):
+                again.append(one)
+            elif isinstance(outcome, Exception):
+                one.future.set_exception(outcome)
             else:
-                future.set_result(one)
+                one.future.set_result(outcome)
+        self._waiting.extendleft(reversed(again))
         self._hand_out()
 
-    async def _ask_alone(self, question: Question) -> Answer | Exception | None:
-        try:
-            [found] = await self._ask(self._small, _answer_small, [question])
-        except Problem as problem:
-            return problem
-        return found  # type: ignore[no-any-return]
+    def _blame(self, one: _Small, num: int, error: Exception, seconds: float) -> Exception:
+        """What to tell an image that was with others in a worker that failed, or to try again."""
+        is_death = isinstance(error, WorkerDiedError)
+        one.num_deaths += is_death
+        # One of several may be to blame for all, and a process may end of what is no image's fault.
+        if num > 1 or (is_death and one.num_deaths < 2):
+            one.is_alone = True
+            return _Again()
+        return self._explain(error, seconds)
 
     async def _read_large(self, question: Question) -> Answer:
         if self.num_large >= self.config.large_queue:
             raise self.refuse(f"{self.num_large} large images are waiting")
         self.num_large += 1
+        seconds = self.config.worker_seconds
         try:
-            found: Answer = await self._ask(self._large, _answer_large, question)
+            try:
+                return await self._ask_large(question, seconds)
+            except WorkerDiedError:  # a process may end of what is no image's fault
+                return await self._ask_large(question, seconds)
+        except (WorkerTimeoutError, WorkerDiedError, MemoryError) as error:
+            raise self._explain(error, seconds) from error
         finally:
             self.num_large -= 1
+
+    async def _ask_large(self, question: Question, seconds: float) -> Answer:
+        found: Answer = await self._large.ask(answer_large, question, seconds)
         return found
 
-    async def _ask(self, pool: ProcessPool | None, function: Any, argument: Any) -> Any:  # noqa: ANN401 - what the function takes and gives
-        """What a worker answers. Raises Problem where it exceeds its limits."""
-        assert pool is not None
-        try:
-            return await asyncio.wrap_future(
-                pool.schedule(function, (argument,), timeout=WORKER_SECONDS)
-            )
-        except TimeoutError as error:
-            self.metrics.replaced.inc()
-            detail = f"expected at most {WORKER_SECONDS:g} seconds of work, found more"
-            raise Problem(TOO_COSTLY, detail) from error
-        except (MemoryError, ProcessExpired) as error:
-            if isinstance(error, ProcessExpired):
-                self.metrics.replaced.inc()
-            detail = f"expected at most {WORKER_MIB} MiB of memory, found more"
-            raise Problem(TOO_COSTLY, detail) from error
-        except (CancelledError, RuntimeError) as error:
-            if not self.is_stopping:
-                raise
-            raise Problem(STOPPING, "the server is being stopped") from error
+    def _explain(self, error: Exception, seconds: float) -> Problem:
+        """The problem of an image whose worker failed."""
+        if isinstance(error, WorkerTimeoutError):
+            return Problem(TOO_COSTLY, f"expected at most {seconds:g} seconds of work, found more")
+        if isinstance(error, MemoryError):
+            detail = f"expected at most {self.config.worker_mib} MiB of memory, found more"
+            return Problem(TOO_COSTLY, detail)
+        return Problem(WORKER_DIED, f"it ended twice while it read the image, with {error}")
 
 
-def answer(reader: Reader, question: Question) -> Answer:
-    """A reading as JSON values, as `tenfold read --json` prints it but for the file's name."""
-    try:
-        decoded = decode(question.data)
-    except (ImageError, MissingExtraError) as error:
-        return Reading(Status.ERROR, message=str(error)).to_json()
-    reading = reader.read_decoded(decoded, single=question.single)
-    explained = explain(decoded, reading, reader) if question.stages else {}
-    return reading.to_json() | explained
+class _Again(Exception):  # noqa: N818 - no error: an outcome beside errors and answers
+    """An image is to be read once more, alone."""
 
 
-def _is_small(data: bytes) -> bool:
-    """Whether an image is decoded and read in some milliseconds, by what its header says."""
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return image.width * image.height <= MAX_SMALL_PIXELS
-    except Image.DecompressionBombError:
+def _stopping() -> Problem:
+    return Problem(STOPPING, "the server is being stopped")
+
+
+def _may_be_small(question: Question) -> bool:
+    """Whether an image may be read in some milliseconds; the worker looks again."""
+    if question.stages or len(question.data) > MAX_SMALL_BYTES or is_heif(question.data):
         return False
-    except Exception:  # it is no such image: to be found out costs nothing, HEIC goes to a worker
-        return data[4:8] != b"ftyp"
-
-
-def _start_worker(model: Path | None, lines: Path | None) -> None:
-    """What a worker process does first: load the networks, then bound its memory."""
-    import signal
-
-    import cv2
-
-    global _reader, _threads
-    # Whoever stops the server, by Ctrl-C as well, stops its workers when they are done.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    sys.setswitchinterval(SWITCH_SECONDS)
-    classifier = load_model(BatchingClassifier, model or BUNDLED_MODEL, threads=1)
-    _reader = Reader(classifier, lines=load_lines(lines))
-    _threads = ThreadPoolExecutor(MAX_TOGETHER)
-    _warm_up()
-    _limit_memory()
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit; time and pixels are bounded there, too
-        return
-    pages = Path("/proc/self/statm")
-    if not pages.exists():
-        return
-    used = int(pages.read_text().split()[0]) * resource.getpagesize()
-    limit = used + WORKER_MIB * MIB
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-
-
-def _warm_up() -> None:
-    """Use the networks once: they are slow at first."""
-    import numpy as np
-
-    assert _reader is not None
-    page = np.full((40, 60), 255, np.uint8)
-    page[10:30, 15:18] = page[10:30, 40:43] = 0
-    _reader.read(page)
-    _reader.read(page, single=True)
-
-
-def _answer_small(questions: list[Question]) -> list[Answer | None]:
-    """The answers, None for images that are not small."""
-    assert _threads is not None
-    if len(questions) == 1:
-        return [_answer_if_small(questions[0])]
-    return list(_threads.map(_answer_if_small, questions))
-
-
-def _answer_if_small(question: Question) -> Answer | None:
-    assert _reader is not None
-    assert isinstance(_reader.classifier, BatchingClassifier)
-    if not _is_small(question.data):
-        return None
-    with _reader.classifier.reading():
-        return answer(_reader, question)
-
-
-def _answer_large(question: Question) -> Answer:
-    assert _reader is not None
-    return answer(_reader, question)
+    size = find_size(question.data)
+    return size is None or size[0] * size[1] <= MAX_SMALL_PIXELS

@@ -20,7 +20,11 @@ class ServingConfig:
     `allow_hosts` are names by which clients may call it, beside those of the loopback interface; an
     address that others can reach needs at least one. `queue` images at most are being read or wait
     for it, of those no more than `large_queue` large ones; whoever comes then is asked to come back
-    later. Raises ServingError for values that do not fit.
+    later. A request must have come within `receive_seconds`, and a client must take some of its
+    answer within `send_seconds`. A worker has `small_seconds` for small images that it gets at
+    once, `worker_seconds` for a large one, and `worker_mib` of address space beside what it has
+    when it begins. From an image's last byte to its answer it takes `waiting_seconds` at most,
+    whatever happens meanwhile. Raises ServingError for values that do not fit.
     """
 
     host: str = "127.0.0.1"
@@ -34,17 +38,24 @@ class ServingConfig:
     queue: int = 8
     large_queue: int = 4
     receive_seconds: float = 15.0
+    send_seconds: float = 15.0
     stop_seconds: float = 8.0
+    small_seconds: float = 4.0
+    worker_seconds: float = 8.0
+    waiting_seconds: float = 25.0
+    worker_mib: int = 768
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ServingError(f"--port: expected 0 to 65535, found {self.port}")
         if self.queue < 1:
             raise ServingError(f"--queue: expected at least 1, found {self.queue}")
-        if not self.receive_seconds > 0:
-            raise ServingError(
-                f"--receive-seconds: expected more than 0, found {self.receive_seconds:g}"
-            )
+        for flag, seconds in (
+            ("--receive-seconds", self.receive_seconds),
+            ("--send-seconds", self.send_seconds),
+        ):
+            if not seconds > 0:
+                raise ServingError(f"{flag}: expected more than 0, found {seconds:g}")
         for name in self.allow_hosts:
             if not HOST_PATTERN.fullmatch(name.lower()):
                 raise ServingError(
@@ -63,13 +74,17 @@ class ServingConfig:
     @property
     def known_hosts(self) -> frozenset[str]:
         """The names that a request's Host may have, in lower case, without a port."""
-        return frozenset(name.lower() for name in (*LOOPBACK_NAMES, *self.allow_hosts))
+        # A page can bind its own name to this machine, but not an address, nor the name given here.
+        own = () if is_any(self.host) else (_bracket(self.host),)
+        return frozenset(name.lower() for name in (*LOOPBACK_NAMES, *self.allow_hosts, *own))
 
     @property
     def address(self) -> str:
         """Where a browser on this machine finds the page."""
-        host = self.host if is_loopback(self.host) else "127.0.0.1"
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        host = self.host
+        if is_any(host):
+            host = "::1" if ":" in host else "127.0.0.1"
+        return f"http://{_bracket(host)}:{self.port}"
 
 
 def is_loopback(host: str) -> bool:
@@ -80,6 +95,23 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_any(host: str) -> bool:
+    """Whether an address to listen on stands for all of this machine's."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return not host
+
+
+def _bracket(host: str) -> str:
+    """An address to listen on as an URL and a Host header have it."""
+    try:
+        host = ipaddress.ip_address(host).compressed
+    except ValueError:
+        return host
+    return f"[{host}]" if ":" in host else host
 
 
 def read_token(path: Path) -> str:

@@ -1,0 +1,132 @@
+"""What a worker process does: it holds the networks, decodes images and reads them."""
+
+import io
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tenfold.errors import ImageError, MissingExtraError
+from tenfold.reading.answers import Reading, Status
+from tenfold.reading.decoding import FORMATS, decode
+from tenfold.reading.lines import LineReader
+from tenfold.reading.reader import Reader
+from tenfold.serving.batching import BatchingClassifier
+from tenfold.serving.explaining import explain
+from tenfold.serving.settings import MIB
+from tenfold.serving.sizes import is_heif
+
+MAX_TOGETHER = 4  # images that a worker gets at once
+# An image that may take more than some milliseconds is large.
+MAX_SMALL_PIXELS, MAX_SMALL_BYTES = 320 * 320, 256 * 1024
+# The interpreter's default of 5 ms, after which another thread has its turn, is longer than reading
+# a small image takes.
+SWITCH_SECONDS = 0.001
+
+Answer = dict[str, Any]
+
+_reader: Reader | None = None
+_threads: ThreadPoolExecutor | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """An image's bytes, and what is asked of them."""
+
+    data: bytes
+    single: bool
+    stages: bool
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker has: the bytes of both models' files, and memory in MiB beside them."""
+
+    model: bytes
+    lines: bytes
+    mib: int
+
+
+def prepare(setup: Setup) -> None:
+    """What a worker does first: load the networks, then bound its memory."""
+    import cv2
+
+    global _reader, _threads
+    cv2.setNumThreads(1)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    classifier = BatchingClassifier(setup.model, "the model", threads=1)
+    _reader = Reader(classifier, lines=LineReader(setup.lines, "the model of lines"))
+    _threads = ThreadPoolExecutor(MAX_TOGETHER)
+    _warm_up(_reader)
+    _limit_memory(setup.mib)
+
+
+def answer_small(questions: list[Question]) -> list[Answer | None]:
+    """The answers, None for images that are not small."""
+    assert _threads is not None
+    if len(questions) == 1:
+        return [_answer_if_small(questions[0])]
+    return list(_threads.map(_answer_if_small, questions))
+
+
+def answer_large(question: Question) -> Answer:
+    """The answer, however large the image."""
+    assert _reader is not None
+    return answer(_reader, question)
+
+
+def answer(reader: Reader, question: Question) -> Answer:
+    """A reading as JSON values, as `tenfold read --json` prints it but for the file's name."""
+    try:
+        decoded = decode(question.data)
+    except (ImageError, MissingExtraError) as error:
+        return Reading(Status.ERROR, message=str(error)).to_json()
+    reading = reader.read_decoded(decoded, single=question.single)
+    explained = explain(decoded, reading, reader) if question.stages else {}
+    return reading.to_json() | explained
+
+
+def _answer_if_small(question: Question) -> Answer | None:
+    assert _reader is not None
+    assert isinstance(_reader.classifier, BatchingClassifier)
+    if not _is_small(question.data):
+        return None
+    with _reader.classifier.reading():
+        return answer(_reader, question)
+
+
+def _is_small(data: bytes) -> bool:
+    """Whether an image is decoded and read in some milliseconds, by what its header says."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return image.width * image.height <= MAX_SMALL_PIXELS
+    except Image.DecompressionBombError:
+        return False
+    except Exception:  # it is no such image: to be found out costs nothing
+        return not is_heif(data)
+
+
+def _limit_memory(mib: int) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit; time and pixels are bounded there, too
+        return
+    pages = Path("/proc/self/statm")
+    if not pages.exists():
+        return
+    used = int(pages.read_text().split()[0]) * resource.getpagesize()
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + mib * MIB, hard))
+
+
+def _warm_up(reader: Reader) -> None:
+    """Use the networks once: they are slow at first."""
+    import numpy as np
+
+    page = np.full((40, 60), 255, np.uint8)
+    page[10:30, 15:18] = page[10:30, 40:43] = 0
+    reader.read(page)
+    reader.read(page, single=True)
