@@ -11,11 +11,12 @@ train: $(SETUP)
 	$(BIN)/tenfold train classic
 	@echo "To call tenfold yourself: . .venv/bin/activate"
 
+# Two files at a time with one thread each: two programs with two threads wait for one another.
 test: $(SETUP) browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 # Thousands of mutated files and the like; minutes more.
 test-heavy: $(SETUP) browser
