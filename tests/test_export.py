@@ -137,6 +137,8 @@ def test_a_file_is_one_small_model_alone(name: str, kinds: dict[str, Kind]) -> N
     onnx.checker.check_model(model, full_check=True)
     assert [(one.domain, one.version) for one in model.opset_import] == [("", 18)]
     assert not model.functions
+    assert b".py" not in kind.data  # nor where this machine keeps its programs
+    assert str(Path(tenfold.__file__).parent).encode() not in kind.data
     # Nothing lies beside it, and nothing in it is somewhere else.
     assert not [path for path in kind.run.path.iterdir() if path.name.startswith("model.onnx.")]
     for initializer in model.graph.initializer:

@@ -111,6 +111,10 @@ def dump_onnx(model: nn.Module, metadata: dict[str, Any]) -> bytes:
             verbose=False,
         )
     assert program is not None
+    # The exporter notes at each node in which file of this machine it comes from.
+    program.model.graph.metadata_props.clear()
+    for node in program.model.graph:
+        node.metadata_props.clear()
     program.model.metadata_props[METADATA_KEY] = json.dumps({"format": FORMAT, **metadata})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"

@@ -22,6 +22,7 @@ from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ModelError
 from tenfold.reading.answers import Status
 from tenfold.reading.classifier import BATCH_SIZE, BUNDLED_MODEL, Classifier, load_classifier
+from tenfold.reading.lines import BUNDLED_LINES
 from tenfold.reading.model_file import (
     MAX_LOADED,
     MAX_MESSAGE,
@@ -932,3 +933,8 @@ def test_a_file_that_wants_gigabytes_for_a_weight_is_refused(tmp_path: Path) -> 
         models.append(bytes(model.SerializeToString()))
     outcomes = try_models(models, tmp_path / "models", limit=2 * 1024**3)
     assert all(outcome.startswith("load ModelError") for outcome in outcomes)
+
+
+@pytest.mark.parametrize("path", [BUNDLED_MODEL, BUNDLED_LINES], ids=["reader", "lines"])
+def test_the_bundled_files_do_not_tell_where_they_were_made(path: Path) -> None:
+    assert b".py" not in path.read_bytes()
