@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,24 +28,30 @@ def write_file(path: Path, content: bytes | str) -> None:
     """
     # A folder's name that is not UTF-8 may stand in a report: it is shown as well as can be.
     data = content.encode(errors="replace") if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with reporting_disk_errors(path):
         path.parent.mkdir(exist_ok=True)
+        replace_file(path, data)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a whole file as `write_file` does; the disk's errors pass as they are."""
+    # A folder may be shared by machines on which numbers of processes are the same.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # the new name must reach the disk too
+        folder = os.open(path.parent, os.O_RDONLY)
         try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        if os.name == "posix":  # the new name must reach the disk too
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

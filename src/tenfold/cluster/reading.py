@@ -26,6 +26,7 @@ from typing import Any
 
 import tenfold
 from tenfold.cluster.connecting import Cluster, reporting_cluster_errors
+from tenfold.disk import replace_file
 from tenfold.errors import ReadingError
 from tenfold.reading.answers import Reading, Status
 from tenfold.reading.bulk import list_files
@@ -247,7 +248,7 @@ def _open_output(out: Path, options: dict[str, Any]) -> str:
     call = secrets.token_hex(8)
     values = {"format": FORMAT, "tenfold": tenfold.__version__, "call": call, "options": options}
     with _telling_of(out):
-        _write(out / CALL, (json.dumps(values, indent=1) + "\n").encode())
+        replace_file(out / CALL, (json.dumps(values, indent=1) + "\n").encode())
     return call
 
 
@@ -261,20 +262,6 @@ def _load_call(out: Path) -> dict[str, Any]:
             f"{out / CALL}: expected what this version of Tenfold wrote of a call, found: {error}"
         ) from error
     return dict(values)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a whole file or none, and let it reach the disk."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager
@@ -407,7 +394,7 @@ class ChunkReader:
         pq.write_table(pa.Table.from_pylist(rows, schema=build_schema()), sink)
         _check_call(self.task)
         with _telling_of(out):
-            _write(out / part, sink.getvalue().to_pybytes())
+            replace_file(out / part, sink.getvalue().to_pybytes())
             tries.unlink(missing_ok=True)
         return Counter(row["status"] for row in rows)
 
