@@ -9,6 +9,7 @@ Array names carry their axes: H rows, W columns, M marks.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -69,12 +70,9 @@ def is_blot(glyph: Glyph) -> bool:
         size = tuple(max(1, round(side * scale)) for side in strength_HW.shape[::-1])
         strength_HW = cv2.resize(strength_HW, size, interpolation=cv2.INTER_AREA)
     mask_HW = (strength_HW > 0.5 * strength_HW.max(initial=0.0)).astype(np.uint8)
-    rows, columns = (np.flatnonzero(mask_HW.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return False
-    mask_HW = mask_HW[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    share = float(mask_HW.mean())
-    if not LEAST_FILLED < share < MOST_FILLED:
+    left, top, width, height = cv2.boundingRect(mask_HW)
+    mask_HW = mask_HW[top : top + height, left : left + width]
+    if not LEAST_FILLED * width * height < cv2.countNonZero(mask_HW) < MOST_FILLED * width * height:
         return False
     contours, _ = cv2.findContours(mask_HW, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     hull = cv2.convexHull(np.concatenate(contours))
@@ -107,21 +105,19 @@ class Scene:
 
     def cut(self, parts: Sequence[int]) -> Glyph:
         """Some marks as one glyph."""
-        boxes_P4 = self.marks.boxes_M4[list(parts)]
-        left, top = (int(value) for value in boxes_P4[:, :2].min(axis=0))
-        right, bottom = (int(value) for value in boxes_P4[:, 2:].max(axis=0))
+        left, top, right, bottom = find_box(self.marks.boxes_M4[list(parts)].tolist())
         # The level cuts off the soft edge of a stroke, which framing needs.
         rim = max(1, round(max(right - left, bottom - top) / 100))
         height, width = self.ink.strength_HW.shape
         left, top = max(0, left - rim), max(0, top - rim)
         right, bottom = min(width, right + rim), min(height, bottom + rim)
         labels_HW = self.marks.labels_HW[top:bottom, left:right]
-        numbers = self.marks.numbers_M[list(parts)]
-        if len(numbers) == 1:
-            mask_HW = (labels_HW == numbers[0]).astype(np.uint8)
+        if len(parts) == 1:
+            is_part_HW = labels_HW == self.marks.numbers_M[parts[0]]
         else:
-            mask_HW = np.isin(labels_HW, numbers).astype(np.uint8)
-        mask_HW = cv2.dilate(mask_HW, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8))
+            is_part_HW = np.isin(labels_HW, self.marks.numbers_M[list(parts)])
+        kernel = np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)
+        mask_HW = cv2.dilate(is_part_HW.view(np.uint8), kernel)
         strength_HW = self.ink.strength_HW[top:bottom, left:right] * mask_HW
         return Glyph((left, top, right, bottom), strength_HW)
 
@@ -148,7 +144,7 @@ class Scene:
         if self.main < 0:
             return []
         marks = self.marks
-        usual = self._find_usual_height()
+        usual = self.usual_height
         is_candidate_M = ~self.is_strip_M & (self.sizes_M >= max(0.08 * usual, SMALLEST_PX))
         # Pieces of lines that are no whole line: straight, and longer than a digit or at the edge.
         thickness_M = np.minimum(self.widths_M, self.heights_M)
@@ -178,13 +174,16 @@ class Scene:
 
         Some are too small to be pieces of lines: a fine pen's dots.
         """
-        if self.main < 0:
-            return self.marks.boxes_M4[:0]
-        usual, marks = self._find_usual_height(), self.marks
-        thickness = measure_thickness(self.cut([self.main]).strength_HW)
-        least = max(LEAST_TOUCH * thickness**2, SMALLEST_DOT * usual**2)
-        is_touch_M = ~self.on_edge_M & (marks.areas_M >= least) & (self.sizes_M >= SMALLEST_PX)
-        return marks.boxes_M4[is_touch_M & (self.sizes_M < LOWEST_BODY * usual)]
+        marks = self.marks
+        if len(marks) < 2:
+            return marks.boxes_M4[:0]
+        usual = self.usual_height
+        is_touch_M = ~self.on_edge_M & (marks.areas_M >= SMALLEST_DOT * usual**2)
+        is_touch_M &= (self.sizes_M >= SMALLEST_PX) & (self.sizes_M < LOWEST_BODY * usual)
+        if is_touch_M.any():
+            thickness = measure_thickness(self.cut([self.main]).strength_HW)
+            is_touch_M &= marks.areas_M >= LEAST_TOUCH * thickness**2
+        return marks.boxes_M4[is_touch_M]
 
     def _find_bars(self) -> npt.NDArray[np.bool_]:
         """Which marks are straight bars from edge to edge: shadows' edges, lines that were left."""
@@ -195,8 +194,11 @@ class Scene:
         is_bar_M: npt.NDArray[np.bool_] = is_upright_M | is_level_M
         return is_bar_M
 
-    def _find_usual_height(self) -> float:
+    @cached_property
+    def usual_height(self) -> float:
         """How high the image's digits are: the median over marks, each as heavy as its area."""
+        if len(self.marks) == 1:
+            return float(self.heights_M[0])
         is_likely_M = ~self.is_strip_M & (self.heights_M >= 0.35 * self.heights_M[self.main])
         is_likely_M[self.main] = True
         heights = self.heights_M[is_likely_M]
@@ -214,10 +216,15 @@ def measure_thickness(strength_HW: Map) -> float:
     return 2 * float(mask_HW.sum()) / max(1.0, around)
 
 
+def find_box(boxes: Sequence[Sequence[int]]) -> Box:
+    """The box around several."""
+    left, top, right, bottom = zip(*boxes, strict=True)
+    return min(left), min(top), max(right), max(bottom)
+
+
 def merge(glyphs: Sequence[Glyph]) -> Glyph:
     """Several glyphs as one."""
-    left, top = (min(glyph.box[i] for glyph in glyphs) for i in (0, 1))
-    right, bottom = (max(glyph.box[i] for glyph in glyphs) for i in (2, 3))
+    left, top, right, bottom = find_box([glyph.box for glyph in glyphs])
     strength_HW = np.zeros((bottom - top, right - left), np.float32)
     for glyph in glyphs:
         rows = slice(glyph.box[1] - top, glyph.box[3] - top)
@@ -293,6 +300,8 @@ def _sort_into_lines(boxes: list[npt.NDArray[np.int64]], usual: float) -> list[l
 
     A box belongs to the line whose last boxes it overlaps most in height, if that is enough.
     """
+    if len(boxes) == 1:
+        return [[0]]
     order = sorted(range(len(boxes)), key=lambda i: int(boxes[i][0] + boxes[i][2]))
     lines: list[list[int]] = []
     # Where each line lies now: the mean of its last three boxes that are high enough.

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tenfold.reading.percentiles import find_percentile, find_percentiles
 
+Pixels = npt.NDArray[np.uint8]  # [H, W, 3], or [H, W] of an image without colours
 Map = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
 
@@ -55,21 +56,20 @@ def find_ink(pixels_HWC: npt.NDArray[np.uint8], *, is_dark: bool | None = None) 
     If it does not, the kind of ink is taken that stands out more from the median around it.
     """
     height, width = pixels_HWC.shape[:2]
-    smooth_HWC = pixels_HWC
+    smooth = _drop_colours(pixels_HWC)
     if max(height, width) > 2 * PAPER_SIZE_PX:  # noise of a camera, spread over its pixels
-        smooth_HWC = cv2.GaussianBlur(pixels_HWC, (0, 0), min(2.0, max(height, width) / 1500))
+        smooth = cv2.GaussianBlur(smooth, (0, 0), min(2.0, max(height, width) / 1500))
     if is_dark is None:
-        is_dark = _is_dark(smooth_HWC)
-    paper_HWC = _estimate_paper(smooth_HWC, is_dark)
+        is_dark = _is_dark(smooth)
+    paper = _estimate_paper(smooth, is_dark)
     if is_dark:
-        difference_HWC = cv2.subtract(paper_HWC, smooth_HWC)
+        difference_HW = _take_largest(cv2.subtract(paper, smooth))
     else:
-        difference_HWC = cv2.subtract(smooth_HWC, paper_HWC)
-    difference_HW = _take_largest(difference_HWC)
+        difference_HW = _take_largest(cv2.subtract(smooth, paper))
     strength_HW: Map
     if is_dark:
         # Ink takes a share of the light that falls on it: in the shade the difference is smaller.
-        brightness_HW = _take_largest(paper_HWC)
+        brightness_HW = _take_largest(paper)
         bright = max(find_percentile(brightness_HW[::4, ::4], 90), 1.0)
         gain_HW = bright / np.maximum(brightness_HW, 0.25 * bright)
         strength_HW = (difference_HW * gain_HW).astype(np.float32)
@@ -84,13 +84,14 @@ def _measure(strength_HW: Map, is_dark: bool) -> Ink:
         :: max(1, strength_HW.shape[0] // 400), :: max(1, strength_HW.shape[1] // 400)
     ]
     low, quarter, high, paper, strongest = find_percentiles(sample, 10, 25, 40, 50, 99.8)
-    noise = 1.4826 * find_percentile(np.abs(sample - paper), 50)
     spread = (high - low) / 1.028  # the standard deviation, if these are of a normal distribution
     if max(strength_HW.shape) < CUT_OUT_PX:
         # Ink and its soft edges may take more than half: noise cannot be told from them.
         paper, noise = quarter, 0.0
     elif paper > quarter + 3 * spread + FAINTEST:
         paper, noise = quarter + 0.674 * spread, spread
+    else:
+        noise = 1.4826 * find_percentile(np.abs(sample - paper), 50)
     span = strongest - paper
     floor = paper + max(min(4 * noise, 0.3 * span), 0.2 * span, 0.6 * FAINTEST)
     candidates = sample[sample > floor]
@@ -98,9 +99,9 @@ def _measure(strength_HW: Map, is_dark: bool) -> Ink:
         return Ink(np.zeros_like(strength_HW), 1.0, is_dark, max(0.0, span), noise)
     strong = max(find_percentile(candidates, 75), floor + 1)
     level = max(floor, paper + 0.42 * (strong - paper))
-    scaled_HW = np.clip((strength_HW - paper) * np.float32(1 / (strong - paper)), 0, 1)
+    scaled_HW = (strength_HW - paper) * np.float32(1 / (strong - paper))
     return Ink(
-        scaled_HW.astype(np.float32, copy=False),
+        np.clip(scaled_HW, 0, 1, dtype=np.float32),
         (level - paper) / (strong - paper),
         is_dark,
         strong - paper,
@@ -108,62 +109,78 @@ def _measure(strength_HW: Map, is_dark: bool) -> Ink:
     )
 
 
-def _is_dark(pixels_HWC: npt.NDArray[np.uint8]) -> bool:
+def _drop_colours(pixels_HWC: Pixels) -> Pixels:
+    """The pixels of an image without colours as [H, W]: a third of the work for all that follows.
+
+    A few pixels are looked at first, for most images with colours show some there.
+    """
+    step = max(1, pixels_HWC.shape[0] // 16)
+    for some_HWC in (pixels_HWC[::step], pixels_HWC):
+        red, green, blue = cv2.split(some_HWC)
+        if not (np.array_equal(red, green) and np.array_equal(green, blue)):
+            return pixels_HWC
+    return green
+
+
+def _is_dark(pixels: Pixels) -> bool:
     """Whether what stands out most from the image's surroundings is darker than they are."""
-    small_HWC = _shrink(pixels_HWC, PAPER_SIZE_PX)
-    if max(small_HWC.shape[:2]) < CUT_OUT_PX:
-        paper_C = _find_paper_of_cut_out(small_HWC)
-        paper_HWC = np.broadcast_to(paper_C, small_HWC.shape).copy()
+    small = _shrink(pixels, PAPER_SIZE_PX)
+    if max(small.shape[:2]) < CUT_OUT_PX:
+        paper = np.full_like(small, _find_paper_of_cut_out(small))
     else:
-        paper_HWC = cv2.medianBlur(small_HWC, int(0.4 * min(small_HWC.shape[:2])) | 1)
+        paper = cv2.medianBlur(small, int(0.4 * min(small.shape[:2])) | 1)
     dark, bright = (
-        find_percentile(_take_largest(difference_HWC), 99.5)
-        for difference_HWC in (
-            cv2.subtract(paper_HWC, small_HWC),
-            cv2.subtract(small_HWC, paper_HWC),
-        )
+        find_percentile(_take_largest(difference), 99.5)
+        for difference in (cv2.subtract(paper, small), cv2.subtract(small, paper))
     )
     return dark >= bright
 
 
-def _find_paper_of_cut_out(pixels_HWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The colour of a small image's paper, [3]: of its corners, if three agree, else its median."""
-    corners_4C = pixels_HWC[[0, 0, -1, -1], [0, -1, 0, -1]].astype(int)
-    middle_C = np.median(corners_4C, axis=0)
-    is_alike_4 = np.abs(corners_4C - middle_C).max(axis=1) < CORNERS_ALIKE
+def _find_paper_of_cut_out(pixels: Pixels) -> npt.NDArray[np.uint8]:
+    """The colour of a small image's paper: of its corners, if three agree, else its median."""
+    corners = pixels[[0, 0, -1, -1], [0, -1, 0, -1]].reshape(4, -1).astype(int)
+    ordered = np.sort(corners, axis=0)
+    middle = (ordered[1] + ordered[2]) / 2
+    is_alike_4 = np.abs(corners - middle).max(axis=1) < CORNERS_ALIKE
     if is_alike_4.sum() < 3:
-        middle_C = np.median(pixels_HWC.reshape(-1, 3), axis=0)
-    return middle_C.astype(np.uint8)
+        return _find_colour(pixels, 50)
+    return middle.astype(np.uint8)
 
 
-def _take_largest(values_HWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The largest of the three colours' values at each pixel."""
-    red, green, blue = cv2.split(values_HWC)
+def _find_colour(pixels: Pixels, percent: float) -> npt.NDArray[np.uint8]:
+    """A percentile of the values of each colour."""
+    return np.array([find_percentile(one, percent) for one in cv2.split(pixels)]).astype(np.uint8)
+
+
+def _take_largest(values: Pixels) -> Pixels:
+    """The largest of the colours' values at each pixel, [H, W]."""
+    if values.ndim == 2:
+        return values
+    red, green, blue = cv2.split(values)
     return cv2.max(cv2.max(red, green), blue)
 
 
-def _shrink(pixels_HWC: npt.NDArray[np.uint8], size_px: int) -> npt.NDArray[np.uint8]:
-    scale = size_px / max(pixels_HWC.shape[:2])
+def _shrink(pixels: Pixels, size_px: int) -> Pixels:
+    scale = size_px / max(pixels.shape[:2])
     if scale >= 1:
-        return pixels_HWC
-    size = tuple(max(1, round(side * scale)) for side in pixels_HWC.shape[1::-1])
-    return cv2.resize(pixels_HWC, size, interpolation=cv2.INTER_AREA)
+        return pixels
+    size = tuple(max(1, round(side * scale)) for side in pixels.shape[1::-1])
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
-def _estimate_paper(pixels_HWC: npt.NDArray[np.uint8], is_dark: bool) -> npt.NDArray[np.uint8]:
+def _estimate_paper(pixels: Pixels, is_dark: bool) -> Pixels:
     """The image without its strokes: what is thinner than a stroke may be is filled from around.
 
     That is grey-scale closing for dark ink and opening for bright (Serra 1982), smoothed.
     """
-    height, width = pixels_HWC.shape[:2]
+    height, width = pixels.shape[:2]
     if max(height, width) < CUT_OUT_PX:
-        paper_C = np.percentile(pixels_HWC.reshape(-1, 3), 70 if is_dark else 30, axis=0)
-        return np.broadcast_to(paper_C.astype(np.uint8), pixels_HWC.shape).copy()
-    small_HWC = cv2.medianBlur(_shrink(pixels_HWC, PAPER_SIZE_PX), 5)
-    size = max(3, int(WIDEST_STROKE * min(small_HWC.shape[:2])) | 1)
+        return np.full_like(pixels, _find_colour(pixels, 70 if is_dark else 30))
+    small = cv2.medianBlur(_shrink(pixels, PAPER_SIZE_PX), 5)
+    size = max(3, int(WIDEST_STROKE * min(small.shape[:2])) | 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
     operation = cv2.MORPH_CLOSE if is_dark else cv2.MORPH_OPEN
     # Beyond the edge nothing counts, so that ink which touches it is filled from within.
-    paper_HWC = cv2.morphologyEx(small_HWC, operation, kernel)
-    paper_HWC = cv2.GaussianBlur(paper_HWC, (0, 0), size / 6)
-    return cv2.resize(paper_HWC, (width, height), interpolation=cv2.INTER_LINEAR)
+    paper = cv2.morphologyEx(small, operation, kernel)
+    paper = cv2.GaussianBlur(paper, (0, 0), size / 6)
+    return cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -54,8 +54,8 @@ def find_marks(ink: Ink, *, level: float | None = None, with_lines: bool = False
         kernel = np.ones((2 * gap + 1, 2 * gap + 1), np.uint8)
         labels_HW, table_M5 = _label(cv2.morphologyEx(mask_HW, cv2.MORPH_CLOSE, kernel))
     order_M = np.argsort(-table_M5[:, 4], kind="stable")[:MAX_MARKS]
-    left, top, width, height, areas_M = table_M5[order_M].T
-    boxes_M4 = np.stack([left, top, left + width, top + height], axis=1)
+    boxes_M4, areas_M = table_M5[order_M, :4], table_M5[order_M, 4]
+    boxes_M4[:, 2:] += boxes_M4[:, :2]
     return Marks(labels_HW, order_M + 1, boxes_M4, areas_M)
 
 
