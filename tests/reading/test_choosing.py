@@ -47,7 +47,8 @@ def know(answers: dict[Box, tuple[int, float]], tolerance: int = 8) -> Classify:
 
 
 def choose(line: list[Glyph], classify: Classify) -> list[tuple[int, Box]]:
-    return [(one.digit, one.glyph.box) for one in choose_digits(line, USUAL, classify)]
+    chosen = choose_digits(classify(line), USUAL, classify)
+    return [(one.digit, one.glyph.box) for one in chosen]
 
 
 def find_touching(images: LabelledImages) -> tuple[Glyph, list[Box]]:
@@ -63,7 +64,7 @@ def find_touching(images: LabelledImages) -> tuple[Glyph, list[Box]]:
 def test_touching_digits_are_cut_when_the_parts_are_digits(test_images: LabelledImages) -> None:
     glyph, boxes = find_touching(test_images)
     classify = know({boxes[0]: (3, 0.99), boxes[1]: (7, 0.99)})
-    chosen = choose_digits([glyph], USUAL, classify)
+    chosen = choose_digits(classify([glyph]), USUAL, classify)
     assert [one.digit for one in chosen] == [3, 7]
     assert [one.glyph.is_cut for one in chosen] == [True, True]
 
@@ -131,7 +132,8 @@ def test_a_line_without_pieces_has_no_digits() -> None:
 def test_a_low_mark_that_is_no_digit_is_left_alone() -> None:
     line = [build_glyph((0, 0, 60, 100)), build_glyph((70, 85, 82, 97))]
     answers = {line[0].box: (4, 0.97), line[1].box: (NO_DIGIT, 0.95)}
-    chosen = choose_digits(line, USUAL, know({**answers, (0, 0, 82, 100): (4, 0.3)}))
+    classify = know({**answers, (0, 0, 82, 100): (4, 0.3)})
+    chosen = choose_digits(classify(line), USUAL, classify)
     assert [one.glyph.box for one in chosen] == [line[0].box, line[1].box]
     assert chosen[1].strangeness > 0.9
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from tenfold.errors import ModelError
 from tenfold.reading import reader as reader_module
 from tenfold.reading.answers import Reading, Status
 from tenfold.reading.decoding import Decoded, Pixels, decode_array
+from tenfold.reading.reader import MANY_IMAGES, MANY_PIXELS, Source
 
 NUM_DIGITS = 100
 TWO_LINES = "721\n067"
@@ -59,6 +61,46 @@ def test_digits_of_mnist_are_read_as_they_are(
     certain = [one for one in readings if one.status == Status.READ]
     assert len(certain) > 240
     assert all(one.message is None for one in certain)
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_many_images_are_read_as_each_alone(
+    reader: tenfold.Reader,
+    test_images: LabelledImages,
+    two_lines: tuple[Pixels, list[tuple[int, int, int, int]]],
+    single: bool,
+) -> None:
+    """Small and large ones, blank paper and what is no image, in order, more than go together."""
+    digits = list(test_images.images_NHW[:MANY_IMAGES])
+    large = np.full((1200, 1000, 3), 200, np.uint8)
+    large[300:900, 480:560] = 30
+    sources: list[Source] = [
+        two_lines[0],
+        b"no image",
+        large,
+        np.full((60, 60), 250, np.uint8),
+        *digits,
+        large,
+    ]
+    assert list(reader.read_many(sources, single=single)) == [
+        reader.read(source, single=single) for source in sources
+    ]
+
+
+@pytest.mark.parametrize(("side", "num_together"), [(28, MANY_IMAGES), (600, 3)])
+def test_of_many_images_so_many_are_taken_as_are_read_together(
+    reader: tenfold.Reader, side: int, num_together: int
+) -> None:
+    assert 2 * 600**2 < MANY_PIXELS < 3 * 600**2
+    taken: list[int] = []
+
+    def take() -> Iterator[Pixels]:
+        for number in range(2 * MANY_IMAGES):
+            taken.append(number)
+            yield np.full((side, side), 250, np.uint8)
+
+    next(reader.read_many(take()))
+    assert len(taken) == num_together
 
 
 @pytest.mark.parametrize(
@@ -200,6 +242,15 @@ def test_letters_are_not_read(reader: tenfold.Reader) -> None:
             assert one.text == ""
             assert one.message == "what is written does not look like digits"
             assert len(one.digits) == 1  # what it would be
+
+
+def test_a_b_is_no_thirteen(reader: tenfold.Reader, test_images: LabelledImages) -> None:
+    one = test_images.images_NHW[test_images.labels_N == 1][4]
+    three = test_images.images_NHW[test_images.labels_N == 3][2]
+    glyphs = [enlarge(one, 4), enlarge(three, 4)]
+    for gap, status in ((-10, Status.UNCERTAIN), (20, Status.READ)):
+        reading = reader.read(paint(lay_out([glyphs], gap=gap, margin=30)[0]))
+        assert (reading.text, reading.status) == ("13", status)
 
 
 def test_words_are_not_read(reader: tenfold.Reader) -> None:

@@ -386,10 +386,9 @@ class ChunkReader:
         images, out = self.task.images, self.task.out
         part = name_part(names)
         tries = _count_try(out / f".{Path(part).stem}.tries", names)
-        rows = []
-        for name in names:
-            reading = self.reader.read(images / name, single=self.task.options.single)
-            rows.append(_build_row(name, reading))
+        files = (images / name for name in names)
+        readings = self.reader.read_many(files, single=self.task.options.single)
+        rows = [_build_row(*one) for one in zip(names, readings, strict=True)]
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows, schema=build_schema()), sink)
         _check_call(self.task)

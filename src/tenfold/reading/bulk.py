@@ -121,8 +121,8 @@ def read_files(
     first = list(itertools.islice(files, FEWEST_FOR_PROCESSES))
     reader = Reader(model, lines=lines)
     if processes == 1 or len(first) < FEWEST_FOR_PROCESSES:
-        for file in itertools.chain(first, files):
-            yield file, reader.read(file, single=single)
+        named, sources = itertools.tee(itertools.chain(first, files))
+        yield from zip(named, reader.read_many(sources, single=single), strict=False)
         return
     yield from _read_in_processes(itertools.chain(first, files), (model, lines), single, processes)
 
@@ -170,4 +170,4 @@ def _start_worker(model: Path | None, lines: Path | None) -> None:
 
 def _read_chunk(files: list[File], single: bool) -> list[tuple[File, Reading]]:
     assert _reader is not None
-    return [(file, _reader.read(file, single=single)) for file in files]
+    return list(zip(files, _reader.read_many(files, single=single), strict=True))

@@ -80,12 +80,14 @@ class Candidate:
 Classify = Callable[[Sequence[Glyph]], list[Candidate]]
 
 
-def choose_digits(line: list[Glyph], usual_height: float, classify: Classify) -> list[Candidate]:
+def choose_digits(
+    line: Sequence[Candidate], usual_height: float, classify: Classify
+) -> list[Candidate]:
     """The likeliest way to make digits of a line's pieces, from the left."""
     pieces: list[Candidate] = []
     is_cut: list[bool] = []  # from the piece before
     wholes: dict[tuple[int, int], Candidate] = {}
-    for whole in classify(line):
+    for whole in line:
         parts = [whole]
         if whole.confidence < SURE or whole.glyph.width > WIDE * usual_height:
             cut = split(whole.glyph, usual_height)

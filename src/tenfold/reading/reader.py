@@ -4,9 +4,9 @@ In: an image as bytes, a path, an array or a Pillow image. Out: the digits that 
 line by line, with boxes and confidences, and whether to rely on them.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from PIL import Image
 
 from tenfold.errors import ImageError, MissingExtraError
 from tenfold.reading.agreeing import agree_on_digit, agree_on_line
-from tenfold.reading.answers import ReadDigit, Reading, Status
+from tenfold.reading.answers import Reading, Status
 from tenfold.reading.choosing import (
     CUT_COST,
     LOW,
@@ -35,10 +35,13 @@ from tenfold.reading.decoding import (
     read_bytes,
 )
 from tenfold.reading.framing import frame
-from tenfold.reading.glyphs import Box, Glyph, Scene, is_blot
-from tenfold.reading.ink import Ink, find_ink
+from tenfold.reading.glyphs import Glyph, Scene, is_blot
+from tenfold.reading.ink import find_ink
+from tenfold.reading.judging import NOTHING, OTHERS, has_others, judge
 from tenfold.reading.lines import LineReader, load_lines
 from tenfold.reading.marks import find_marks
+
+Source = str | Path | bytes | npt.NDArray[Any] | Image.Image
 
 MAX_PIECES = 4000  # of an image; a full sheet of digits has some hundreds
 MAX_LINES = 60  # of an image with more none is read as a whole: a page of writing has fewer
@@ -49,13 +52,26 @@ OUTSIDE_SINGLE = 0.1  # of the ink, at most, is no part of it
 # Another way to see an image is tried until one gives such a confidence; the first is right more
 # often than the others.
 CLEAR, LATER_VIEW = 0.9, 0.8
+# Of its height, the width of each digit in a mark that stands alone, at least, for them to be sure:
+# a B is no 13. Among other digits there are such marks.
+CROWDED = 0.52
 APART_COST = 0.5  # in log probability, for each digit more than one
-CUT_SURE = 0.98  # what is cut out of a larger mark is read only if it is so clear
-MOSTLY = 0.6  # of the tall marks are digits where the others may be digits too
 BLOT_DIGIT = 0.05  # how much of its probabilities a filled spot keeps
-NOTHING = "nothing stands out from the paper"
-BESIDE = 0.4  # of a digit's height: how far from it a dot may be
-OTHERS = "marks that are no digits were left out"
+# So many images, or of so many pixels together, are looked at before networks are asked about them.
+MANY_IMAGES, MANY_PIXELS = 32, 1_000_000
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What there is on an image before a network is asked: pieces of digits, line by line."""
+
+    decoded: Decoded
+    scene: Scene
+    pieces: list[list[Glyph]]
+
+    @property
+    def glyphs(self) -> list[Glyph]:
+        return list(chain.from_iterable(self.pieces))
 
 
 class Reader:
@@ -87,12 +103,7 @@ class Reader:
             self._lines = load_lines(None, self.threads)
         return self._lines
 
-    def read(
-        self,
-        source: str | Path | bytes | npt.NDArray[Any] | Image.Image,
-        *,
-        single: bool = False,
-    ) -> Reading:
+    def read(self, source: Source, *, single: bool = False) -> Reading:
         """Read an image: a path, a file's bytes, an array (see `decode_array`), a Pillow image.
 
         `single` says that there is one digit on it. An image that cannot be decoded gives a reading
@@ -101,40 +112,54 @@ class Reader:
         try:
             return self.read_decoded(_decode(source), single=single)
         except (ImageError, MissingExtraError) as error:
-            return Reading(Status.ERROR, message=str(error))
+            return _describe_error(error)
+
+    def read_many(self, sources: Iterable[Source], *, single: bool = False) -> Iterator[Reading]:
+        """Read images one after another, as `read` does, small ones a few at a time.
+
+        Networks that are asked about many images at once take less time for each, and so does all
+        else, which a network drives out of the processor's caches.
+        """
+        waiting: list[_Found | Reading] = []
+        num_pixels = 0
+        for source in sources:
+            try:
+                decoded = _decode(source)
+                num_pixels += decoded.pixels_HWC.shape[0] * decoded.pixels_HWC.shape[1]
+                waiting.append(
+                    self.read_decoded(decoded, single=True) if single else _look(decoded)
+                )
+            except (ImageError, MissingExtraError) as error:
+                waiting.append(_describe_error(error))
+            if len(waiting) >= MANY_IMAGES or num_pixels > MANY_PIXELS:
+                yield from self._finish(waiting)
+                waiting, num_pixels = [], 0
+        yield from self._finish(waiting)
 
     def read_decoded(self, decoded: Decoded, *, single: bool = False) -> Reading:
         """Read pixels that are decoded already."""
-        ink = find_ink(decoded.pixels_HWC)
-        if ink.is_blank:
-            return Reading(Status.BLANK, message=NOTHING)
         if single:
-            one = self._find_single(decoded.pixels_HWC, ink)
-            reading = self._judge([[agree_on_digit(one, lambda: self.lines)]] if one else [])
-        else:
-            scene = Scene(ink, find_marks(ink))
-            pieces = scene.find_lines()
-            if sum(map(len, pieces)) > MAX_PIECES:
-                message = f"expected digits, found more than {MAX_PIECES} marks"
-                return Reading(Status.NOT_DIGITS, message=message)
-            reading = self._judge(self._find_lines(decoded.pixels_HWC, ink, pieces))
-            if reading.status == Status.READ and _has_others(scene, pieces, reading.digits):
-                reading = replace(reading, message=OTHERS)
-        return _scale(reading, decoded.reduction)
+            one = self.find_single(decoded)
+            digit = agree_on_digit(one, lambda: self.lines) if one else None
+            return _scale(self._judge([[digit]] if digit else []), decoded.reduction)
+        [reading] = self._finish([_look(decoded)])
+        return reading
 
     def find_single(self, decoded: Decoded) -> Candidate | None:
         """The one digit of an image that has one, and what the network says; None without ink."""
         ink = find_ink(decoded.pixels_HWC)
-        return None if ink.is_blank else self._find_single(decoded.pixels_HWC, ink)
+        if ink.is_blank:
+            return None
+        return self._find_single(decoded.pixels_HWC, Scene(ink, find_marks(ink)))
 
-    def _find_single(self, pixels_HWC: Pixels, ink: Ink) -> Candidate | None:
+    def _find_single(self, pixels_HWC: Pixels, scene: Scene) -> Candidate | None:
         """The likeliest of several ways to see one digit in the image, tried until one is clear."""
         best, most = None, 0.0
-        for number, (scene, is_sound) in enumerate(_list_views(pixels_HWC, ink)):
-            glyph = scene.find_single()
+        for number, (view, is_sound) in enumerate(_list_views(pixels_HWC, scene)):
+            glyph = view.find_single()
             if glyph is None:
                 continue
-            candidate = replace(self._classify([glyph])[0], ink=scene.ink)
+            candidate = replace(self._classify([glyph])[0], ink=view.ink)
             if not is_sound:
                 candidate = replace(candidate, certainty=0.0)
             score = candidate.confidence * (LATER_VIEW if number else 1.0)
@@ -144,35 +169,48 @@ class Reader:
                 break
         return best
 
-    def _find_lines(
-        self, pixels_HWC: Pixels, ink: Ink, pieces: list[list[Glyph]]
-    ) -> list[list[Candidate]]:
+    def _finish(self, images: Sequence[_Found | Reading]) -> Iterator[Reading]:
+        """The readings of some images, of which some may be decided already."""
+        found = [one for one in images if isinstance(one, _Found)]
+        candidates = iter(self._classify([glyph for one in found for glyph in one.glyphs]))
+        for one in images:
+            if isinstance(one, Reading):
+                yield one
+                continue
+            lines = [list(islice(candidates, len(line))) for line in one.pieces]
+            reading = self._judge(self._find_digits(one, lines))
+            if reading.status == Status.READ and has_others(one.scene, one.glyphs, reading.digits):
+                reading = replace(reading, message=OTHERS)
+            yield _scale(reading, one.decoded.reduction)
+
+    def _judge(self, lines: list[list[Candidate]]) -> Reading:
+        # What a line says counts only where the network of lines was asked, and so is loaded.
+        sure_line = self._lines.thresholds.read if self._lines is not None else 1.0
+        return judge(lines, self.classifier.thresholds, sure_line)
+
+    def _find_digits(self, found: _Found, pieces: list[list[Candidate]]) -> list[list[Candidate]]:
         """The digits of the image, line by line, or the one digit that all its marks make."""
-        usual = _find_usual_height([piece for line in pieces for piece in line])
+        usual = _find_usual_height(found.glyphs)
         lines = [choose_digits(line, usual, self._classify) for line in pieces]
-        single = self._find_instead(pixels_HWC, ink, lines, usual, sum(map(len, pieces)))
+        single = self._find_instead(found, lines, usual)
         if single is not None:
             return [[agree_on_digit(single, lambda: self.lines)]]
         if len(lines) > MAX_LINES:
             return lines
         return [
-            self._read_line(parts, line, usual) for parts, line in zip(pieces, lines, strict=True)
+            self._read_line(parts, line, usual)
+            for parts, line in zip(found.pieces, lines, strict=True)
         ]
 
     def _find_instead(
-        self,
-        pixels_HWC: Pixels,
-        ink: Ink,
-        lines: list[list[Candidate]],
-        usual: float,
-        num_pieces: int,
+        self, image: _Found, lines: list[list[Candidate]], usual: float
     ) -> Candidate | None:
         """The one digit that all marks make, if that is likelier than the digits found."""
         found = [one for line in lines for one in line]
         is_clear = len(found) == 1 and found[0].confidence >= CLEAR
-        if is_clear or num_pieces > MAX_PIECES_OF_SINGLE:
+        if is_clear or len(image.glyphs) > MAX_PIECES_OF_SINGLE:
             return None
-        single = self._find_single(pixels_HWC, ink)
+        single = self._find_single(image.decoded.pixels_HWC, image.scene)
         if single is None or single.glyph.width > WIDEST_SINGLE * single.glyph.height:
             return None
         if _measure_outside(single, found) > OUTSIDE_SINGLE:
@@ -192,9 +230,16 @@ class Reader:
     ) -> list[Candidate]:
         """The digits of a line, which its glyphs and the line as a whole have a say in."""
         if len(pieces) == 1 and pieces[0].width < WIDEST_DIGIT * usual:
-            return [agree_on_digit(one, lambda: self.lines) for one in apart]
-        digits = [one for one in apart if self._may_be_digit(one, usual)]
-        return agree_on_line(pieces, digits, self.lines, self._classify) if digits else apart
+            found = [agree_on_digit(one, lambda: self.lines) for one in apart]
+        else:
+            digits = [one for one in apart if self._may_be_digit(one, usual)]
+            if not digits:
+                return apart
+            found = agree_on_line(pieces, digits, self.lines, self._classify)
+        is_alone = len(pieces) == 1 and len(found) > 1
+        if is_alone and pieces[0].width < CROWDED * pieces[0].height * len(found):
+            return [replace(one, certainty=0.0) for one in found]
+        return found
 
     def _may_be_digit(self, one: Candidate, usual: float) -> bool:
         """Whether it is no dot or dash: as high as digits, or a clear digit."""
@@ -214,116 +259,27 @@ class Reader:
                     answers_K[NUM_DIGITS] += 1 - BLOT_DIGIT
         return [Candidate(*one) for one in zip(glyphs, images, answers_NK, strict=True)]
 
-    def _is_sure(self, one: Candidate) -> bool:
-        """Whether an answer may be relied on; in a line, whether all of the line may."""
-        if one.certainty is not None:
-            return one.certainty >= self.lines.thresholds.read
-        return one.confidence >= max(self.classifier.thresholds.read, CUT_SURE * one.glyph.is_cut)
 
-    def _judge(self, lines: list[list[Candidate]]) -> Reading:
-        """Leave out what is no digit, and say what the rest is worth."""
-        everything = [one for line in lines for one in line]
-        if not everything:
-            return Reading(Status.BLANK, message=NOTHING)
-        thresholds = self.classifier.thresholds
-        tallest = max(one.glyph.height for one in everything)
-
-        def is_tall(one: Candidate) -> bool:
-            return one.glyph.height > LOW * tallest
-
-        def is_strange(one: Candidate) -> bool:
-            if one.certainty is not None and self._is_sure(one):
-                return False  # all of its line is right
-            if not is_tall(one):  # a dot, a dash, a comma: or a clear digit
-                return one.confidence < thresholds.read
-            return one.strangeness >= thresholds.not_digit
-
-        tall = [one for one in everything if is_tall(one)]
-        num_strange = sum(map(is_strange, tall))
-        # Among digits, what is as tall as they are and looks like none may be one all the same.
-        is_among_digits = len(tall) - num_strange >= max(2, MOSTLY * len(tall))
-        kept = [
-            [one for one in line if not is_strange(one) or (is_among_digits and is_tall(one))]
-            for line in lines
-        ]
-        digits = [
-            _describe(one, number, is_sure=self._is_sure(one))
-            for number, line in enumerate(filter(None, kept))
-            for one in line
-        ]
-        if not digits or num_strange > len(digits):
-            largest = max(everything, key=lambda one: one.glyph.height * one.glyph.width)
-            message = "what is written does not look like digits"
-            return Reading(Status.NOT_DIGITS, (_describe(largest, 0, is_sure=False),), message)
-        if num_strange and not is_among_digits:
-            message = "some of what is written does not look like digits"
-            return Reading(Status.UNCERTAIN, tuple(digits), message)
-        doubtful = [digit for digit in digits if not digit.is_sure]
-        if doubtful:
-            # Of a line, those that make it doubtful, if it is not just all of it.
-            weak = [digit for digit in doubtful if digit.confidence < thresholds.read]
-            return Reading(
-                Status.UNCERTAIN, tuple(digits), _explain_doubt(digits, weak or doubtful)
-            )
-        return Reading(Status.READ, tuple(digits))
+def _look(decoded: Decoded) -> _Found | Reading:
+    """What there is on an image, or its reading if there is nothing, or far too much."""
+    ink = find_ink(decoded.pixels_HWC)
+    if ink.is_blank:
+        return Reading(Status.BLANK, message=NOTHING)
+    scene = Scene(ink, find_marks(ink))
+    pieces = scene.find_lines()
+    if sum(map(len, pieces)) > MAX_PIECES:
+        message = f"expected digits, found more than {MAX_PIECES} marks"
+        return Reading(Status.NOT_DIGITS, message=message)
+    return _Found(decoded, scene, pieces)
 
 
-def _has_others(scene: Scene, pieces: list[list[Glyph]], digits: Sequence[ReadDigit]) -> bool:
-    """Whether a sign, a dot or a dash is no part of a digit. Specks do not count.
-
-    A piece of a line may be a part of a digit, or all of some digits that touch; what is smaller
-    than pieces counts where a dot may be, beside a digit.
-    """
-    left, top, right, bottom = np.array([digit.box for digit in digits]).T
-
-    def is_left_out(box: Box) -> bool:
-        widths = np.minimum(right, box[2]) - np.maximum(left, box[0])
-        heights = np.minimum(bottom, box[3]) - np.maximum(top, box[1])
-        shared = np.maximum(widths, 0) @ np.maximum(heights, 0)
-        return bool(shared < 0.5 * (box[2] - box[0]) * (box[3] - box[1]))
-
-    def is_beside(box: Box) -> bool:
-        gaps = np.maximum(left - box[2], box[0] - right)
-        middle, reach = (box[1] + box[3]) / 2, BESIDE * (bottom - top)
-        return bool(((gaps < reach) & (top <= middle) & (middle <= bottom + reach)).any())
-
-    if any(is_left_out(piece.box) for piece in chain.from_iterable(pieces)):
-        return True
-    touches: list[Box] = list(map(tuple, scene.find_touches().tolist()))
-    return any(is_beside(box) and is_left_out(box) for box in touches)
-
-
-def _explain_doubt(digits: list[ReadDigit], doubtful: list[ReadDigit]) -> str:
-    """Which digits are doubtful and what else they might be."""
-    if len(digits) > 1 and len(doubtful) > 3:
-        return f"{len(doubtful)} of {len(digits)} digits are doubtful"
-    has_lines = digits[-1].line > 0
-    parts = []
-    for one in doubtful:
-        second = sorted(range(10), key=lambda digit: -one.probabilities[digit])[1]
-        none = 1 - sum(one.probabilities)
-        other = f"a {second}" if one.probabilities[second] >= none else "no digit"
-        number = [digit for digit in digits if digit.line == one.line].index(one) + 1
-        place = f" (digit {number})" if len(digits) > 1 else ""
-        if has_lines:
-            place = f" (line {one.line + 1}, digit {number})"
-        parts.append(f"the {one.digit}{place} might be {other}")
-    return "; ".join(parts)
-
-
-def _describe(one: Candidate, line: int, *, is_sure: bool) -> ReadDigit:
-    probabilities = tuple(map(float, one.probabilities_K[:10]))
-    return ReadDigit(
-        one.digit, one.confidence, one.glyph.box, probabilities, one.image, line, is_sure
-    )
-
-
-def _list_views(pixels_HWC: Pixels, ink: Ink) -> Iterator[tuple[Scene, bool]]:
+def _list_views(pixels_HWC: Pixels, scene: Scene) -> Iterator[tuple[Scene, bool]]:
     """Ways to see an image: as it seems, with fainter ink, without, with its lines, inverted.
 
     Each with whether it may be relied on: a ruled line, or a shadow's edge, looks like a one.
     """
-    yield Scene(ink, find_marks(ink)), True
+    ink = scene.ink
+    yield scene, True
     yield Scene(ink, find_marks(ink, level=0.6 * ink.level)), True
     yield Scene(ink, find_marks(ink, level=min(0.9, 1.5 * ink.level))), True
     yield Scene(ink, find_marks(ink, with_lines=True)), False
@@ -371,7 +327,11 @@ def _scale(reading: Reading, reduction: float) -> Reading:
     return replace(reading, digits=tuple(digits))
 
 
-def _decode(source: str | Path | bytes | npt.NDArray[Any] | Image.Image) -> Decoded:
+def _describe_error(error: Exception) -> Reading:
+    return Reading(Status.ERROR, message=str(error))
+
+
+def _decode(source: Source) -> Decoded:
     if isinstance(source, bytes | bytearray | memoryview):
         return decode(bytes(source))
     if isinstance(source, Image.Image):
