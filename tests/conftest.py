@@ -45,6 +45,14 @@ def small_data(
     return folder
 
 
+@pytest.fixture
+def few_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold-out runs calibrate on 20 readings and 50 scenes: thousands take seconds to a minute."""
+    monkeypatch.setattr("tenfold.evaluation.calibration.MOST_READ", 20)
+    monkeypatch.setattr("tenfold.evaluation.calibration.MOST_READ_OF_OTHERS", 20)
+    monkeypatch.setattr("tenfold.evaluation.calibration.NUM_SCENES", 50)
+
+
 @pytest.fixture(scope="session")
 def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
