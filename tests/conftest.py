@@ -1,4 +1,7 @@
-"""What many tests share: the embedded MNIST, loaded once, and a running server."""
+"""What many tests share: the embedded MNIST, loaded once, and a running server.
+
+And in which order files of tests are run.
+"""
 
 import signal
 from collections.abc import Iterator
@@ -19,6 +22,43 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says more about the machine's other work than about Tenfold.
 settings.register_profile("tenfold", deadline=None)
 settings.load_profile("tenfold")
+
+
+# The longest first: whoever begins with one of them last is left alone with it. The files of the
+# cluster follow one another while the other process is at the README, so that one Ray is enough.
+LONGEST_FILES = (
+    "end_to_end/test_readme.py",
+    "cluster/test_reading.py",
+    "cluster/test_studies.py",
+    "cluster/test_connecting.py",
+    "test_workflow.py",
+    "end_to_end/test_page.py",
+    "end_to_end/test_resuming.py",
+    "test_studying.py",
+    "end_to_end/test_stopped_studies.py",
+    "end_to_end/test_lines_recipe.py",
+    "test_export.py",
+    "evaluation/test_calibration.py",
+    "reading/test_reader.py",
+    "cli/test_cli.py",
+    "cli/test_study_command.py",
+    "cli/test_export_command.py",
+    "figures/test_study_figures.py",
+    "figures/test_figures.py",
+    "serving/test_schema.py",
+    "serving/test_service.py",
+    "serving/test_stopping.py",
+    "serving/test_protocol.py",
+    "serving/test_api.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    ranks = {tests / name: rank for rank, name in enumerate(LONGEST_FILES)}
+    missing = [str(path) for path in ranks if not path.exists()]
+    assert not missing, f"conftest.py: expected the files of LONGEST_FILES, found no {missing}"
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(scope="session")
