@@ -24,13 +24,13 @@ settings.register_profile("tenfold", deadline=None)
 settings.load_profile("tenfold")
 
 
-# The longest first: whoever begins with one of them last is left alone with it. The files of the
-# cluster follow one another while the other process is at the README, so that one Ray is enough.
+# The longest first: whoever begins with one of them last is left alone with it. One process begins
+# all files of the cluster while the other is at the README, so that one Ray is enough.
 LONGEST_FILES = (
     "end_to_end/test_readme.py",
-    "cluster/test_reading.py",
-    "cluster/test_studies.py",
     "cluster/test_connecting.py",
+    "cluster/test_studies.py",
+    "cluster/test_reading.py",
     "test_workflow.py",
     "end_to_end/test_page.py",
     "end_to_end/test_resuming.py",
