@@ -20,7 +20,6 @@ def read_on_ray(
     *,
     on: str | None,
     address: str | None,
-    dashboard: bool,
     single: bool,
     model: Path | None,
     lines: Path | None,
@@ -30,7 +29,7 @@ def read_on_ray(
     from tenfold.cluster.connecting import check_place, connecting
     from tenfold.cluster.reading import ReadingOptions, read_folder
 
-    check_place(on, address=address, dashboard=dashboard)
+    check_place(on, address=address)
     if len(paths) != 2:
         raise ReadingError(
             f"--on ray: expected a folder of images and one for readings, found {len(paths)} "
@@ -38,7 +37,7 @@ def read_on_ray(
         )
     images, out = map(Path, paths)
     try:
-        with connecting(address, dashboard=dashboard) as cluster:
+        with connecting(address) as cluster:
             done = read_folder(
                 images,
                 out,
