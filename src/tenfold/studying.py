@@ -170,12 +170,13 @@ def study(
         "it. Wait for its end, or use --out for another folder."
     )
     with locking(Path(out), busy), naming_the_way_on(Path(out)), ExitStack() as stack:
+        opened = [(open_study(path, planned), note) for path, planned, note in plans]
         cluster = None
         if on is not None:
             cluster = stack.enter_context(connecting(address))
-        for path, planned, note in plans:
+        for opened_study, note in opened:
             _complete(
-                open_study(path, planned),
+                opened_study,
                 wanted,
                 cluster=cluster,
                 num_jobs=jobs,
