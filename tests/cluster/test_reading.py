@@ -277,7 +277,7 @@ def start_reading(many: Path, out: Path) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    wait_until(lambda: list(out.glob("*.parquet")))
+    wait_until(lambda: process.poll() is not None or list(out.glob("*.parquet")))
     return process
 
 
@@ -290,6 +290,7 @@ def test_a_call_that_is_stopped_is_continued_by_the_next(
 
     out = tmp_path / "readings"
     with start_reading(many, out) as process:
+        assert process.poll() is None, process.communicate()
         # Ray's agents look but seldom whether the rest is still there.
         below = [
             child
