@@ -92,7 +92,6 @@ def study(
     members_from: str | Path | None = None,
     on: str | None = None,
     address: str | None = None,
-    dashboard: bool = False,
     on_progress: OnProgress | None = None,
     **changes: Any,  # noqa: ANN401 - checked against the recipe's fields
 ) -> Study:
@@ -108,15 +107,15 @@ def study(
     epochs; by default only where the exercise claims that this would add little. `members_from` is
     the folder of a study of an ensemble's single recipe: members that it has are not trained again.
 
-    `on="ray"` trains on the cluster at `address`, HOST:PORT, or on a Ray of this machine, with
-    Ray's page if `dashboard`. No run is alone there. The folders of `data` and `members_from` must
-    be there, under the same names, on every machine of the cluster; `out` on this one.
+    `on="ray"` trains on the cluster at `address`, HOST:PORT, or on a Ray of this machine. No run is
+    alone there. The folders of `data` and `members_from` must be there, under the same names, on
+    every machine of the cluster; `out` on this one.
 
     Raises RecipeError, DataError, RunError or StudyError for what cannot be used, ClusterError for
     a cluster that cannot.
     """
     require_train_extra()
-    check_place(on, address=address, dashboard=dashboard)
+    check_place(on, address=address)
     if on is not None:
         if alone:
             raise StudyError(
@@ -171,12 +170,13 @@ def study(
         "it. Wait for its end, or use --out for another folder."
     )
     with locking(Path(out), busy), naming_the_way_on(Path(out)), ExitStack() as stack:
+        opened = [(open_study(path, planned), note) for path, planned, note in plans]
         cluster = None
         if on is not None:
-            cluster = stack.enter_context(connecting(address, dashboard=dashboard))
-        for path, planned, note in plans:
+            cluster = stack.enter_context(connecting(address))
+        for opened_study, note in opened:
             _complete(
-                open_study(path, planned),
+                opened_study,
                 wanted,
                 cluster=cluster,
                 num_jobs=jobs,
