@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 import tenfold
@@ -253,13 +254,14 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("place", [4, 40, 3000, -1])
+@pytest.mark.parametrize("place", [4, 40, 3000, -1])  # at 40, in the name of what says what it is
 def test_a_damaged_checkpoint_is_refused(place: int, stopped: Path) -> None:
     data = bytearray((stopped / CHECKPOINT).read_bytes())
     data[place] ^= 1
     (stopped / CHECKPOINT).write_bytes(data)
     message = refusal(lambda: tenfold.resume(stopped))
-    assert message.startswith(f"{stopped / CHECKPOINT}: expected a whole checkpoint, found ")
+    expected = "checkpoint of Tenfold" if place == 40 else "whole checkpoint"
+    assert message.startswith(f"{stopped / CHECKPOINT}: expected a {expected}, found ")
     assert message.endswith("Without the file, resuming begins with the first epoch.")
 
 
@@ -268,6 +270,21 @@ def test_a_checkpoint_that_was_cut_off_is_refused(stopped: Path) -> None:
     for length in (1, 7, 8, 100, len(data) // 2, len(data) - 1):
         (stopped / CHECKPOINT).write_bytes(data[:length])
         assert "expected a whole checkpoint" in refusal(lambda: tenfold.resume(stopped))
+    (stopped / CHECKPOINT).write_bytes(b"")  # what a loss of power may leave
+    assert refusal(lambda: tenfold.resume(stopped)) == (
+        f"{stopped / CHECKPOINT}: expected a whole checkpoint, found it damaged: it is empty. "
+        "Without the file, resuming begins with the first epoch."
+    )
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(stopped: Path, whole: tenfold.Run) -> None:
+    foreign = safetensors.torch.save({"weight": torch.zeros(3)})
+    for content in (foreign, whole.weights_path.read_bytes()):
+        (stopped / CHECKPOINT).write_bytes(content)
+        assert refusal(lambda: tenfold.resume(stopped)) == (
+            f"{stopped / CHECKPOINT}: expected a checkpoint of Tenfold, found a file that "
+            "does not say it is one. Without the file, resuming begins with the first epoch."
+        )
 
 
 def test_the_checkpoint_of_another_run_is_refused_by_what_differs(
