@@ -17,10 +17,21 @@ import safetensors.torch
 import torch
 
 import tenfold
+from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages
 from tenfold.disk import write_file
 from tenfold.errors import DataError, RunError
-from tenfold.run import CHECKPOINT, CONFIG, LOSSES, STATE, TrainingProgress, is_going_on
+from tenfold.run import (
+    CHECKPOINT,
+    CONFIG,
+    LOSSES,
+    STATE,
+    TrainingProgress,
+    is_going_on,
+    load_config,
+    read_state,
+)
+from tenfold.training.checkpoints import load_checkpoint, read_checkpoint
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80"}
 TENFOLD = (sys.executable, "-m", "tenfold")
@@ -63,22 +74,45 @@ def test_two_hundred_kills(small_data: Path, tmp_path: Path) -> None:
     assert found["unlike"] == 0
 
 
+@pytest.fixture(autouse=True)
+def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress comes after every step, so that a run can be stopped inside an epoch."""
+    monkeypatch.setattr("tenfold.training.loop.SECONDS_BETWEEN_PROGRESS", 0)
+
+
 def stop_at(step: int) -> Callable[[Any], None]:
-    """A callback that does as Ctrl-C does when that step is reached."""
+    """A callback that does as one Ctrl-C does when that step is reached."""
+    stopped: list[int] = []
 
     def stop(progress: TrainingProgress) -> None:
-        if progress.step >= step:
+        if progress.step >= step and not stopped:
+            stopped.append(progress.step)
             signal.raise_signal(signal.SIGINT)
 
     return stop
 
 
-def interrupt(small_data: Path, out: Path, step: int = 24, **changes: Any) -> None:
-    """Leave a run in `out` that was stopped one step after `step`."""
+def interrupt(
+    small_data: Path,
+    out: Path,
+    step: int = 24,
+    recipe: str | tenfold.Recipe = "classic",
+    **changes: Any,
+) -> None:
+    """Leave a run in `out` that was stopped, and saved, one step after `step`."""
+    asked = SHORT | changes if recipe == "classic" else changes
     with pytest.raises(KeyboardInterrupt):
-        tenfold.train(
-            "classic", data=small_data, out=out, on_progress=stop_at(step), **SHORT | changes
-        )
+        tenfold.train(recipe, data=small_data, out=out, on_progress=stop_at(step), **asked)
+    assert count_saved_steps(out) == len(tenfold_losses(out)) == step + 1
+
+
+def count_saved_steps(out: Path) -> int:
+    """How many steps lie before the position in a run's checkpoint."""
+    config, data = load_config(out, read_state(out)), read_checkpoint(out)
+    assert data is not None
+    position = load_checkpoint(data, config, out).position
+    num_batches = count_batches(1200, config.recipe.batch_size)
+    return (position.member * config.recipe.epochs + position.epoch) * num_batches + position.batch
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +143,11 @@ def check_same(run: tenfold.Run, whole: tenfold.Run) -> None:
 def test_a_stopped_run_goes_on_after_the_step_that_was_its_last(
     stopped: Path, whole: tenfold.Run
 ) -> None:
-    assert len((stopped / LOSSES).read_text().splitlines()) == 25
     assert json.loads((stopped / STATE).read_text())["state"] == "running"
     steps: list[Any] = []
     run = resume(stopped, by_epoch=True, on_progress=steps.append)
     check_same(run, whole)
-    assert steps[0].epoch == 2
+    assert (steps[0].epoch, steps[0].step) == (2, 26)
     accuracies = whole.evaluation["training"]["epoch_accuracies"]
     assert (
         run.evaluation["training"]["epoch_accuracies"] == accuracies[1:]
@@ -132,6 +165,7 @@ def test_ctrl_c_is_told_with_the_command_that_goes_on(
         f"the unfinished run stays in {tmp_path}/a b: "
         f"`tenfold train --resume '{tmp_path}/a b'` goes on with it"
     ]
+    assert count_saved_steps(tmp_path / "a b") == 2
     check_same(resume(tmp_path / "a b"), whole)
 
 
@@ -152,6 +186,7 @@ def test_a_run_that_is_killed_again_keeps_what_it_was_resumed_with(
     threads = whole.config.threads + 1
     with pytest.raises(KeyboardInterrupt):
         tenfold.resume(stopped, threads=threads, allow_different=True, on_progress=stop_at(40))
+    assert count_saved_steps(stopped) == 41
     run = resume(stopped)
     assert run.state["training"]["resumed_with"] == [f"threads is {threads}, not {threads - 1}"]
     assert [len(epoch) for epoch in run.read_losses()] == [24] * 3
@@ -168,7 +203,11 @@ def test_a_folder_in_which_no_run_began_can_be_used(
 def test_a_run_stopped_after_its_last_step_is_only_evaluated(
     small_data: Path, tmp_path: Path, whole: tenfold.Run
 ) -> None:
-    interrupt(small_data, tmp_path / "run", step=72)
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(
+            "classic", data=small_data, out=tmp_path / "run", on_progress=stop_at(72), **SHORT
+        )
+    assert count_saved_steps(tmp_path / "run") == 72
     steps: list[Any] = []
     check_same(resume(tmp_path / "run", on_progress=steps.append), whole)
     assert steps == []
@@ -202,7 +241,7 @@ def test_whatever_a_recipe_has_is_kept(
     changes: dict[str, Any], small_data: Path, tmp_path: Path
 ) -> None:
     whole = tenfold.train("classic", data=small_data, out=tmp_path / "whole", **SHORT | changes)
-    for step in (10, 50):
+    for step in (10, 37):  # in the first epoch and in another, of an ensemble in another member
         out = tmp_path / f"after-{step}"
         interrupt(small_data, out, step, **changes)
         check_same(resume(out), whole)
@@ -211,8 +250,7 @@ def test_whatever_a_recipe_has_is_kept(
 def test_normalisations_are_kept(small_data: Path, tmp_path: Path) -> None:
     recipe = tenfold.RECIPES["strong"].replace(channels=(4, 8), depths=(1, 1), epochs=2)
     whole = tenfold.train(recipe, data=small_data, out=tmp_path / "whole", report=False)
-    with pytest.raises(KeyboardInterrupt):
-        tenfold.train(recipe, data=small_data, out=tmp_path / "run", on_progress=stop_at(5))
+    interrupt(small_data, tmp_path / "run", 12, recipe)  # an epoch has ten steps
     check_same(resume(tmp_path / "run"), whole)
 
 
