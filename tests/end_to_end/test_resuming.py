@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -437,75 +436,7 @@ def test_the_command_refuses_what_the_run_knows_itself(stopped: Path) -> None:
     assert done.stderr == "tenfold: --allow-different: expected --resume with it, found none\n"
 
 
-# --- a disk that fails
-
-SYSTEM_CALLS = ("write", "fsync", "rename", "openat", "mkdir", "unlink")
-ERRORS = ("ENOSPC", "EIO", "EROFS")
-
-
-def trace(options: list[str], *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        ["strace", "-f", "-qq", *options, *TENFOLD, *arguments],
-        env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def count_calls(small_data: Path, folder: Path) -> dict[str, list[int]]:
-    """Of each system call, which ones of the first process belong to the run's folder."""
-    log = folder / "calls"
-    calls = ",".join(SYSTEM_CALLS)
-    done = trace(
-        ["-y", "-o", str(log), "-e", f"trace={calls}"], *shortest(small_data, folder / "0")
-    )
-    assert done.returncode == 0, done.stderr
-    lines = [line.split(None, 1) for line in log.read_text().splitlines()]
-    found: dict[str, list[int]] = {name: [] for name in SYSTEM_CALLS}
-    seen = dict.fromkeys(SYSTEM_CALLS, 0)
-    for process, call in lines:
-        name = call.partition("(")[0]
-        if process == lines[0][0] and name in seen:
-            seen[name] += 1
-            is_written = name != "openat" or "O_CREAT" in call
-            if is_written and str(folder / "0") in call:
-                found[name].append(seen[name])
-    return found
-
-
-def shortest(small_data: Path, out: Path) -> list[str | Path]:
-    sizes = ["--hidden-sizes", "8", "--epochs", "2", "--batch-size", "600"]
-    return ["train", "classic", *sizes, "--threads", "1", "--data", small_data, "--out", out]
-
-
-@pytest.mark.heavy
-@pytest.mark.skipif(shutil.which("strace") is None, reason="makes system calls fail with strace")
-def test_every_write_may_fail(small_data: Path, tmp_path: Path) -> None:
-    """Each call that writes to the run's folder fails in turn; then the run goes on."""
-    counted = count_calls(small_data, tmp_path)
-    assert all(counted[name] for name in ("write", "fsync", "rename", "openat", "mkdir")), counted
-    expected = tenfold.load_run(tmp_path / "0")
-    number = 0
-    for name, places in counted.items():
-        for place in places:
-            number += 1
-            out = tmp_path / str(number)
-            error = ERRORS[number % len(ERRORS)]
-            inject = f"inject={name}:error={error}:when={place}"
-            done = trace(["-o", "/dev/null", "-e", inject], *shortest(small_data, out))
-            where = f"{name} {place} {error}: {done.returncode} {done.stderr}"
-            assert "Traceback" not in done.stderr, where
-            assert done.returncode in (0, 2), where
-            if done.returncode == 2:
-                assert re.search(r"^tenfold: .*(no space left|cannot be)", done.stderr, re.M), where
-            if not (out / CONFIG).exists():
-                assert not out.exists() or not [*out.glob("[!.]*")], where
-                continue
-            run = tenfold.resume(out, threads=1)
-            assert run.state["weights_sha256"] == expected.state["weights_sha256"], where
-            assert (run.path / LOSSES).read_bytes() == (expected.path / LOSSES).read_bytes(), where
-    assert number > 40
+# --- a disk that fails: see test_failing_disks.py
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
