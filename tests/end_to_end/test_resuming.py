@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -468,9 +468,15 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node")
 
 
-def start_together(num_processes: int, *arguments: str | Path) -> "subprocess.Popen[str]":
+def start_together(
+    num_processes: int,
+    *arguments: str | Path,
+    program: Sequence[str | Path] = ("-m", "tenfold"),
+    folder: Path | None = None,
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [*TORCHRUN, str(num_processes), "-m", "tenfold", "train", *arguments],
+        [*TORCHRUN, str(num_processes), *program, "train", *arguments],
+        cwd=folder,
         env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -498,6 +504,63 @@ def test_two_processes_give_the_losses_of_one(
     assert abs(run.accuracy - whole.accuracy) <= 0.004
 
 
+def list_told(stderr: str) -> list[str]:
+    """The lines that Tenfold's own mistakes take among torchrun's."""
+    return [line for line in stderr.splitlines() if line.startswith("tenfold: ")]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_mistake_is_told_once_by_the_process_that_knows(
+    rank: int, small_data: Path, tmp_path: Path
+) -> None:
+    """The first one knows that a folder is taken; the second has other data, as on a machine."""
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "notes.txt").touch()
+    program = 'import os, sys; os.environ["RANK"] == "1" and os.chdir("elsewhere")\n'
+    program += "from tenfold.cli import main; sys.exit(main())"
+    (tmp_path / "program.py").write_text(program)
+    (tmp_path / "data").symlink_to(small_data)
+    (tmp_path / "elsewhere").mkdir()
+    if rank == 0:
+        (tmp_path / "elsewhere" / "data").symlink_to(small_data)
+    with start_together(
+        2, "--data", "data", "--out", out, program=[tmp_path / "program.py"], folder=tmp_path
+    ) as process:
+        _, stderr = process.communicate(timeout=120)
+    told = list_told(stderr)
+    if rank == 0:
+        assert told == [f"tenfold: {out}: expected a new or empty folder, found files in it"]
+    else:
+        assert "tenfold: data: expected a folder with MNIST's IDX files, found nothing" in told
+
+
+def test_processes_whose_torchrun_is_killed_save_and_end(small_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    flags = ["--hidden-sizes", "20", "--epochs", "9999", "--batch-size", "50"]
+    with start_together(2, *flags, "--data", small_data, "--out", out) as process:
+        wait_for(lambda: (out / CHECKPOINT).exists())
+        ranks = [*find_ranks(process.pid, 0), *find_ranks(process.pid, 1)]
+        assert len(ranks) == 2
+        process.kill()
+        process.wait()
+        try:
+            wait_for(lambda: not any(is_alive(one) for one in ranks))
+        finally:
+            for one in filter(is_alive, ranks):
+                os.kill(one, signal.SIGKILL)
+    assert not is_going_on(out)
+    assert count_saved_steps(out) == len(tenfold_losses(out))
+
+
+def is_alive(process: int) -> bool:
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
 @pytest.mark.heavy
 def test_a_process_that_dies_ends_the_run_which_goes_on_with_fewer(
     small_data: Path, tmp_path: Path
@@ -514,7 +577,10 @@ def test_a_process_that_dies_ends_the_run_which_goes_on_with_fewer(
             process.kill()
     assert process.returncode != 0
     assert not is_going_on(out)
-    assert "expected 2 processes" in stderr or "signal" in stderr.lower()
+    [line] = list_told(stderr)
+    lost = "expected 2 processes to train together, found that one ended or cannot be reached: "
+    assert line.startswith(f"tenfold: {lost}")
+    assert f"; the unfinished run stays in {out}" in line
     before = tenfold_losses(out)
     stop = stop_at(len(before) + 50)
     message = refusal(lambda: tenfold.resume(out, threads=1))
