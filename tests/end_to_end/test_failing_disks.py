@@ -82,7 +82,7 @@ def test_every_write_fails_once_and_for_good(small_data: Path, tmp_path: Path) -
     """Each call that writes to the run's folder; then the run goes on."""
     found = fail_calls(small_data, tmp_path, step=1)
     assert found["wrong"] == []
-    for report, num_calls in ((False, 40), (True, 20)):
+    for report, num_calls in ((False, 30), (True, 15)):
         rounds = [one for one in found["rounds"] if one["report"] == report]
         calls = {(one["name"], one["place"]) for one in rounds}
         assert len(calls) >= num_calls
