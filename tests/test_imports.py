@@ -84,6 +84,7 @@ INSTRUMENT_AND_PLAIN_DATA = (
     "tenfold.errors",
     "tenfold.fields",
     "tenfold.machine",
+    "tenfold.pools",
     "tenfold.reading",
     "tenfold.recipes",
     "tenfold.run",
@@ -179,8 +180,9 @@ def test_cluster_knows_neither_training_nor_ray_until_it_is_called() -> None:
 
 
 def test_the_instrument_knows_nothing_of_the_workshop() -> None:
-    # Its own two packages, errors, and run, which shows runs and needs recipes for it.
-    known = ("tenfold.reading", "tenfold.serving", "tenfold.errors", "tenfold.run")
+    # Its own two packages, errors, cores and processes, and run, which shows runs.
+    names = ("reading", "serving", "errors", "machine", "pools", "run")
+    known = tuple(f"tenfold.{name}" for name in names)
     for module in find_modules(lambda module: is_within(module, *known[:2])):
         for name in list_imports(module, at_import=False):
             if is_within(name, "tenfold") and name != "tenfold":
@@ -191,5 +193,5 @@ def test_scenes_are_made_with_reading_alone() -> None:
     for module in find_modules(lambda module: is_within(module, "tenfold.scenes")):
         for name in list_imports(module, at_import=False):
             if is_within(name, "tenfold") and name != "tenfold":
-                is_known = is_within(name, "tenfold.scenes", "tenfold.reading", "tenfold.configs")
-                assert is_known, f"{module}: {name}"
+                known = ("scenes", "reading", "configs", "machine", "pools")
+                assert is_within(name, *(f"tenfold.{one}" for one in known)), f"{module}: {name}"

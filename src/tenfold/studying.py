@@ -18,7 +18,7 @@ from typing import Any
 from tenfold.cluster.connecting import Cluster, check_place, connecting
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
-from tenfold.disk import locking, reporting_disk_errors
+from tenfold.disk import locking, make_folder, reporting_disk_errors
 from tenfold.errors import DataError, RecipeError, RunError, StudyError
 from tenfold.machine import count_cores
 from tenfold.recipes import Recipe, find_recipe
@@ -164,7 +164,7 @@ def study(
         longer_config = dataclasses.replace(config, recipe=twice)
         plans.append((Path(out) / LONGER, longer_config, f", {twice.epochs} epochs"))
     with reporting_disk_errors(Path(out)):
-        Path(out).mkdir(parents=True, exist_ok=True)
+        make_folder(Path(out))
     busy = StudyError(
         f"{out}: expected a study that nothing else continues, found that another program is at "
         "it. Wait for its end, or use --out for another folder."
@@ -222,7 +222,7 @@ def open_study(path: Path, config: StudyConfig) -> Study:
     """
     if not os.path.isfile(path / STUDY):  # noqa: PTH113 - Path's raises where this says no
         with reporting_disk_errors(path):
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
         new = Study(path, config, ())
         write_study(new)
         return new

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.cluster.connecting import reporting_cluster_errors, stop_quietly
-from tenfold.disk import reporting_disk_errors, write_file
+from tenfold.disk import flush_folder, make_folder, reporting_disk_errors, write_file
 from tenfold.errors import ClusterError, TenfoldError
 
 MAX_RETRIES = 3  # of a seed whose worker died; another may find what it found
@@ -50,7 +50,7 @@ def run_seeds_on_ray(
     import ray
 
     with reporting_disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for left in folder.glob(".*.tmp"):  # by a call that was killed
             shutil.rmtree(left)
     remote = ray.remote(_train_and_pack).options(
@@ -142,6 +142,7 @@ def _unpack(files: list[PackedFile], path: Path) -> None:
                     )
                 write_file(temporary / file.name, file.content)
             temporary.rename(path)
+            flush_folder(path.parent)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
