@@ -477,12 +477,21 @@ def test_a_seed_goes_on_with_the_threads_that_it_had(
 
 @pytest.mark.parametrize("is_watched", [True, False])
 def test_whoever_finishes_a_seed_leaves_what_a_study_can_take(
-    is_watched: bool, small_data: Path, copy: Path, calls: Calls
+    is_watched: bool,
+    small_data: Path,
+    copy: Path,
+    calls: Calls,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """`tenfold train --resume`, or a study with or without accuracies by epoch."""
     for seed in (3, 4):
         leave_stopped(small_data, copy / f"runs/{seed}", seed=seed, by_epoch=is_watched)
-    assert main(["train", "--resume", str(copy / "runs/3")]) == 0
+    for flags, report in (
+        ([], "none; `tenfold evaluate` makes it"),
+        (["--json"], '"report": null'),
+    ):
+        assert main(["train", "--resume", str(copy / "runs/3"), *flags]) == 0
+        assert report in capsys.readouterr().out
     asked: dict[str, Any] = {"data": small_data, "out": copy, "by_epoch": not is_watched, **TINY}
     done = tenfold.study("classic", seeds=5, **asked)
     assert [len(run.epoch_accuracies) for run in done.runs[3:]] == 2 * [2 * is_watched]

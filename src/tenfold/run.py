@@ -28,7 +28,6 @@ from typing import IO, Any
 
 from tenfold.disk import (
     hash_file,
-    is_locked,
     locking,
     read_json,
     reporting_disk_errors,
@@ -224,10 +223,8 @@ def read_state(path: Path) -> dict[str, Any]:
     if [file.name for file in path.iterdir() if file.name[0] != "."] == [CONFIG]:
         return {"state": RUNNING}  # stopped between the first two files
     state = read_json(path / STATE)
-    needed = (
-        {"config_sha256", "weights_sha256", "training"} if state.get("state") == COMPLETE else ()
-    )
-    if state.get("state") not in (RUNNING, COMPLETE) or not state.keys() >= set(needed):
+    is_whole = {"config_sha256", "weights_sha256", "training"} <= state.keys()
+    if state.get("state") != RUNNING and not (state.get("state") == COMPLETE and is_whole):
         raise RunError(f"{path / STATE}: expected the state of a run of this version of Tenfold")
     return state
 
@@ -260,11 +257,6 @@ def is_unfinished(path: Path) -> bool:
         return bool(read_state(path)["state"] == RUNNING)
     except RunError:
         return False
-
-
-def is_going_on(path: Path) -> bool:
-    """Whether a run is being trained at this moment, by this system's programs."""
-    return is_unfinished(path) and is_locked(path)
 
 
 def locking_run(path: Path) -> AbstractContextManager[None]:

@@ -19,6 +19,7 @@ import tenfold
 from tenfold.data.mnist import LabelledImages
 from tenfold.disk import replace_file
 from tenfold.errors import DataError, RunError
+from tenfold.listing import find_state
 from tenfold.run import (
     CHECKPOINT,
     CONFIG,
@@ -26,7 +27,6 @@ from tenfold.run import (
     STATE,
     DrawingProgress,
     TrainingProgress,
-    is_going_on,
     locking_run,
 )
 from tenfold.training.devices import choose_device
@@ -495,7 +495,7 @@ def test_a_run_that_is_going_on_is_left_alone(small_data: Path, tmp_path: Path) 
     ) as process:
         try:
             wait_for(lambda: (out / CHECKPOINT).exists())
-            assert is_going_on(out)
+            assert find_state(out) == "running"
             assert refusal(lambda: tenfold.resume(out)) == (
                 f"{out}: expected a run that nothing else trains, found that another program is at "
                 "it"
@@ -505,7 +505,7 @@ def test_a_run_that_is_going_on_is_left_alone(small_data: Path, tmp_path: Path) 
         finally:
             process.kill()
     assert process.returncode == -signal.SIGTERM
-    assert not is_going_on(out)
+    assert find_state(out) == "stopped"
 
 
 def wait_for(is_there: Callable[[], bool]) -> None:
@@ -714,7 +714,7 @@ def test_a_process_that_dies_ends_the_run_which_goes_on_with_fewer(
         finally:
             process.kill()
     assert process.returncode != 0
-    assert not is_going_on(out)
+    assert find_state(out) == "stopped"
     assert "expected 2 processes" in stderr or "signal" in stderr.lower()
     before = tenfold_losses(out)
     stop = stop_at(len(before) + 50)
