@@ -257,6 +257,6 @@ def test_values_that_cannot_be_are_refused(
 
 def test_missing_training_checksums_are_named_as_such(tmp_path: Path) -> None:
     other = {"test": ("a", "b")}
-    write_study(build_study(LABELS_N, miss(LABELS_N, [[1]]), path=tmp_path, checksums=other))
+    unlike = build_study(LABELS_N, miss(LABELS_N, [[1]]), path=tmp_path, checksums=other)
     with pytest.raises(StudyError, match="the checksums of the train data"):
-        load_study(tmp_path)
+        write_study(unlike)
