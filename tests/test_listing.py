@@ -78,6 +78,13 @@ def test_what_cannot_be_read_is_told(text: str, shelf: Path, tmp_path: Path) -> 
     assert [one.state for one in list_folder(tmp_path)] == ["unreadable"] * 2
 
 
+def test_a_state_that_is_gone_cannot_be_read(shelf: Path, tmp_path: Path) -> None:
+    """`tenfold train --resume` refuses such a folder."""
+    shutil.copytree(shelf / "saved", tmp_path / "run")
+    (tmp_path / "run" / "state.json").unlink()
+    assert find_state(tmp_path / "run") == "unreadable"
+
+
 def test_the_command_prints_a_table_and_json(
     shelf: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from tenfold.disk import is_locked
 from tenfold.errors import RunError
-from tenfold.run import CHECKPOINT, COMPLETE, CONFIG, EVALUATION, RUNNING, STATE, is_going_on
+from tenfold.run import CHECKPOINT, COMPLETE, CONFIG, EVALUATION, read_state
 
 STUDY = "study.json"
 MAX_JSON_BYTES = 64 * 1024**2
@@ -84,14 +84,13 @@ def describe(path: Path) -> Listed | None:
 
 def find_state(path: Path) -> State:
     """Whether a run is complete, is being trained, or was stopped."""
-    if not (path / STATE).exists():
-        return "running" if is_locked(path) else "stopped"
-    state = (read_object(path / STATE) or {}).get("state")
+    try:
+        state = read_state(path)["state"]
+    except RunError:
+        return "unreadable"
     if state == COMPLETE:
         return "complete"
-    if state != RUNNING:
-        return "unreadable"
-    return "running" if is_going_on(path) else "stopped"
+    return "running" if is_locked(path) else "stopped"
 
 
 def _describe_study(path: Path) -> Listed:
