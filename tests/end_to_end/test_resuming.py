@@ -549,7 +549,7 @@ def test_processes_whose_torchrun_is_killed_save_and_end(small_data: Path, tmp_p
         finally:
             for one in filter(is_alive, ranks):
                 os.kill(one, signal.SIGKILL)
-    assert not is_going_on(out)
+    wait_for(lambda: not is_going_on(out))  # a process that is dead may have threads that end yet
     assert count_saved_steps(out) == len(tenfold_losses(out))
 
 
