@@ -198,7 +198,7 @@ def resume(
             )
         checkpoint = load_checkpoint(processes.tell(saved), config, path)
         resumed_with = [*found["with"], *(one for one in differing if one not in found["with"])]
-        if processes.is_first and resumed_with != found["with"]:
+        if processes.is_first:
             write_running(path, resumed_with)
         here = dataclasses.replace(config, threads=here.threads)
         wishes = Wishes(
