@@ -81,6 +81,7 @@ INSTRUMENT_AND_PLAIN_DATA = (
     "tenfold.data",
     "tenfold.errors",
     "tenfold.fields",
+    "tenfold.listing",
     "tenfold.machine",
     "tenfold.reading",
     "tenfold.recipes",
@@ -177,9 +178,10 @@ def test_cluster_knows_neither_training_nor_ray_until_it_is_called() -> None:
 
 
 def test_the_instrument_knows_nothing_of_the_workshop() -> None:
-    # Its own two packages, errors, and run, which shows runs and needs recipes for it.
-    known = ("tenfold.reading", "tenfold.serving", "tenfold.errors", "tenfold.run")
-    for module in find_modules(lambda module: is_within(module, *known[:2])):
+    # Its own two packages, errors, and what tells of runs, which needs recipes for it.
+    own = ("tenfold.reading", "tenfold.serving")
+    known = (*own, "tenfold.errors", "tenfold.listing", "tenfold.run")
+    for module in find_modules(lambda module: is_within(module, *own)):
         for name in list_imports(module, at_import=False):
             if is_within(name, "tenfold") and name != "tenfold":
                 assert is_within(name, *known), f"{module} imports {name}"

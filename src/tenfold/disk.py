@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 from tenfold.errors import RunError, TenfoldError
+
+LOCK_TRIES = 20
 
 
 def write_file(path: Path, content: bytes | str) -> None:
@@ -104,26 +107,38 @@ def locking(folder: Path, busy: TenfoldError) -> Iterator[None]:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise busy from None
-        except OSError:
-            pass  # a file system without locks
+        for _ in range(LOCK_TRIES):
+            if _lock(descriptor, fcntl.LOCK_EX) is not False:
+                break
+            time.sleep(0.01)  # it may only be looked at: `is_locked` holds it for a moment
+        else:
+            raise busy
         yield
     finally:
         os.close(descriptor)
 
 
-def is_locked(folder: Path) -> bool:
-    """Whether another process holds a folder; False where that cannot be told."""
-    busy = TenfoldError()
+def is_locked(folder: Path) -> bool | None:
+    """Whether a process holds a folder; None where that cannot be told."""
+    if fcntl is None:
+        return None
     try:
-        with locking(folder, busy):
-            return False
-    except TenfoldError as error:
-        if error is not busy:
-            raise
-        return True
+        descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
+        return None
+    try:
+        is_free = _lock(descriptor, fcntl.LOCK_SH)  # several may look at once
+    finally:
+        os.close(descriptor)
+    return None if is_free is None else not is_free
+
+
+def _lock(descriptor: int, kind: int) -> bool | None:
+    """Whether a lock could be taken at once; None where a file system has none."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
+    except OSError:
+        return None
+    return True

@@ -18,13 +18,14 @@ import datetime
 import html
 import json
 import os
+import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from tenfold.disk import hash_file, is_locked, read_json, reporting_disk_errors, write_json
+from tenfold.disk import hash_file, read_json, reporting_disk_errors, write_json
 from tenfold.errors import RecipeError, RunError
 from tenfold.recipes import Recipe
 
@@ -204,9 +205,12 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     if not os.path.isfile(path / CONFIG):  # noqa: PTH113 - Path's raises where this says no
         raise RunError(f"{path}: expected a run folder with {CONFIG}, found none")
-    if [file.name for file in path.iterdir() if file.name[0] != "."] == [CONFIG]:
-        return {"state": RUNNING}  # stopped between the first two files
-    return read_json(path / STATE)
+    return {"state": RUNNING} if has_just_begun(path) else read_json(path / STATE)
+
+
+def has_just_begun(path: Path) -> bool:
+    """Whether a run has a config and nothing else, as between its first two files."""
+    return [file.name for file in path.iterdir() if file.name[0] != "."] == [CONFIG]
 
 
 def load_config(path: Path, state: dict[str, Any]) -> RunConfig:
@@ -231,11 +235,6 @@ def is_unfinished(path: Path) -> bool:
     except RunError:
         return False
     return state.get("state") == RUNNING
-
-
-def is_going_on(path: Path) -> bool:
-    """Whether a run is being trained at this moment, by this system's programs."""
-    return is_unfinished(path) and is_locked(path)
 
 
 def _is_empty(path: Path) -> bool:
@@ -282,8 +281,8 @@ def write_start(path: Path, config: RunConfig) -> None:
 
 
 def write_running(path: Path, resumed_with: list[str]) -> None:
-    """Write that a run is not complete, and what differed when it was resumed."""
-    state = {"state": RUNNING, "config_sha256": hash_file(path / CONFIG)}
+    """Write that a run is being trained, where, and what differed when it was resumed."""
+    state = {"state": RUNNING, "host": platform.node(), "config_sha256": hash_file(path / CONFIG)}
     write_json(path / STATE, state | ({"resumed_with": resumed_with} if resumed_with else {}))
 
 

@@ -19,7 +19,8 @@ import tenfold
 from tenfold.data.mnist import LabelledImages
 from tenfold.disk import write_file
 from tenfold.errors import DataError, RunError
-from tenfold.run import CHECKPOINT, CONFIG, LOSSES, STATE, TrainingProgress, is_going_on
+from tenfold.listing import find_state
+from tenfold.run import CHECKPOINT, CONFIG, LOSSES, STATE, TrainingProgress
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80"}
 TENFOLD = (sys.executable, "-m", "tenfold")
@@ -341,7 +342,7 @@ def test_a_run_that_is_going_on_is_left_alone(small_data: Path, tmp_path: Path) 
     ) as process:
         try:
             wait_for(lambda: (out / CHECKPOINT).exists())
-            assert is_going_on(out)
+            assert find_state(out) == "running"
             assert refusal(lambda: tenfold.resume(out)) == (
                 f"{out}: expected a run that nothing else trains, found that another program is at "
                 "it"
@@ -351,7 +352,7 @@ def test_a_run_that_is_going_on_is_left_alone(small_data: Path, tmp_path: Path) 
         finally:
             process.kill()
     assert process.returncode == -signal.SIGTERM
-    assert not is_going_on(out)
+    assert find_state(out) == "stopped"
 
 
 def wait_for(is_there: Callable[[], bool]) -> None:
@@ -523,7 +524,7 @@ def test_a_process_that_dies_ends_the_run_which_goes_on_with_fewer(
         finally:
             process.kill()
     assert process.returncode != 0
-    assert not is_going_on(out)
+    assert find_state(out) == "stopped"
     assert "expected 2 processes" in stderr or "signal" in stderr.lower()
     before = tenfold_losses(out)
     stop = stop_at(len(before) + 50)
