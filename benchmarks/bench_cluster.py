@@ -1,6 +1,6 @@
 """How fast `tenfold read --on ray` is with one worker and with two, and what memory that takes.
 
-    python benchmarks/bench_cluster.py [--counts 1000 10000] [--repeats 3]
+    python benchmarks/bench_cluster.py [--counts 1000 10000] [--repeats 3] [--side-px 112]
 
 Reads MNIST's test images, enlarged to a photo's form, each time with a Ray of its own. The seconds
 are given apart: of the whole command, and of reading alone, from the first chunk that is written to
@@ -25,7 +25,6 @@ from PIL import Image
 from tenfold.data.mnist import load_part
 from tenfold.machine import describe_machine
 
-SIDE_PX = 112
 SECONDS_BETWEEN_LOOKS = 0.2
 # Prints when each chunk was done, by a clock that begins with the call.
 READ_ON_RAY = """
@@ -71,13 +70,15 @@ def main() -> int:
     )
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--side-px", type=int, default=112)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--json", action="store_true", help="print all numbers as JSON")
     arguments = parser.parse_args()
     results: dict[str, list[Measured]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for count in arguments.counts:
-            images = write_images(Path(temporary, str(count)), count)
-            ways = [(how, workers) for how in ("no Ray", "Ray") for workers in (1, 2)]
+            images = write_images(Path(temporary, str(count)), count, arguments.side_px)
+            ways = [(how, workers) for how in ("no Ray", "Ray") for workers in arguments.workers]
             for repeat in range(arguments.repeats):
                 for how, workers in ways:  # interleaved, so that all meet the same machine
                     name = f"{count:,} images, {how}, {workers} workers"
@@ -111,14 +112,20 @@ def main() -> int:
     return 0
 
 
-def write_images(folder: Path, count: int) -> Path:
-    """The first test images of MNIST as PNG files, black on white, a thousand in a folder."""
+def write_images(folder: Path, count: int, side_px: int) -> Path:
+    """MNIST's test images as PNG files, black on white, a thousand in a folder.
+
+    What comes after the first 10,000 are further names of the same files.
+    """
     digits = load_part(None, "test").images_NHW
-    for number in range(count):
-        path = folder / f"{number // 1000:03}" / f"{number:06}.png"
+    paths = [folder / f"{number // 1000:03}" / f"{number:06}.png" for number in range(count)]
+    for number, path in enumerate(paths):
         path.parent.mkdir(parents=True, exist_ok=True)
-        image = Image.fromarray(255 - digits[number % len(digits)])
-        image.resize((SIDE_PX, SIDE_PX)).save(path)
+        if number < len(digits):
+            image = Image.fromarray(255 - digits[number])
+            image.resize((side_px, side_px)).save(path)
+        else:
+            path.hardlink_to(paths[number % len(digits)])
     return folder
 
 

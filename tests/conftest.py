@@ -1,4 +1,7 @@
-"""What many tests share: the embedded MNIST, loaded once, and a running server."""
+"""What many tests share: the embedded MNIST, loaded once, and a running server.
+
+And in which order files of tests are run.
+"""
 
 import signal
 from collections.abc import Iterator
@@ -19,6 +22,43 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says more about the machine's other work than about Tenfold.
 settings.register_profile("tenfold", deadline=None)
 settings.load_profile("tenfold")
+
+
+# The longest first: whoever begins with one of them last is left alone with it. One process begins
+# all files of the cluster while the other is at the README, so that one Ray is enough.
+LONGEST_FILES = (
+    "end_to_end/test_readme.py",
+    "cluster/test_connecting.py",
+    "cluster/test_studies.py",
+    "cluster/test_reading.py",
+    "test_workflow.py",
+    "end_to_end/test_page.py",
+    "end_to_end/test_resuming.py",
+    "test_studying.py",
+    "end_to_end/test_stopped_studies.py",
+    "end_to_end/test_lines_recipe.py",
+    "test_export.py",
+    "evaluation/test_calibration.py",
+    "reading/test_reader.py",
+    "cli/test_cli.py",
+    "cli/test_study_command.py",
+    "cli/test_export_command.py",
+    "figures/test_study_figures.py",
+    "figures/test_figures.py",
+    "serving/test_schema.py",
+    "serving/test_service.py",
+    "serving/test_stopping.py",
+    "serving/test_protocol.py",
+    "serving/test_api.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    ranks = {tests / name: rank for rank, name in enumerate(LONGEST_FILES)}
+    missing = [str(path) for path in ranks if not path.exists()]
+    assert not missing, f"conftest.py: expected the files of LONGEST_FILES, found no {missing}"
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +83,14 @@ def small_data(
         (folder / f"{prefix}-images-idx3-ubyte").write_bytes(dump_idx(images.images_NHW[:count]))
         (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(dump_idx(images.labels_N[:count]))
     return folder
+
+
+@pytest.fixture
+def few_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold-out runs calibrate on 20 readings and 50 scenes: thousands take seconds to a minute."""
+    monkeypatch.setattr("tenfold.evaluation.calibration.MOST_READ", 20)
+    monkeypatch.setattr("tenfold.evaluation.calibration.MOST_READ_OF_OTHERS", 20)
+    monkeypatch.setattr("tenfold.evaluation.calibration.NUM_SCENES", 50)
 
 
 @pytest.fixture(scope="session")

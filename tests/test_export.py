@@ -326,7 +326,11 @@ def test_a_calibration_that_lacks_a_number_is_told(held_out: tenfold.Run, tmp_pa
 
 
 def test_a_calibration_on_other_data_is_refused(
-    kinds: dict[str, Kind], small_data: Path, tmp_path: Path, training: LabelledImages
+    kinds: dict[str, Kind],
+    small_data: Path,
+    tmp_path: Path,
+    training: LabelledImages,
+    few_readings: None,
 ) -> None:
     other = Path(shutil.copytree(small_data, tmp_path / "data"))
     for name, values in (("images-idx3", training.images_NHW), ("labels-idx1", training.labels_N)):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,12 @@ def is_within(module: str, *packages: str) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
-def list_imports(module: str, *, at_import: bool) -> set[str]:
+@cache
+def list_imports(module: str, *, at_import: bool) -> frozenset[str]:
     """The modules that a module imports: all, or those that importing it imports at once."""
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
-    return set(_walk(tree, package, at_import))
+    return frozenset(_walk(tree, package, at_import))
 
 
 def _walk(node: ast.AST, package: str, at_import: bool) -> Iterator[str]:

@@ -26,7 +26,9 @@ def shelf(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         tenfold.train(seed=5, out=folder / "begun", on_progress=stop, **short)  # type: ignore[arg-type]
     shutil.copytree(folder / "begun", folder / "saved")
     (folder / "begun" / "checkpoint.safetensors").unlink()
-    tenfold.study(seeds=2, alone=0, jobs=1, out=folder / "study", **short)  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tenfold.studies.files.write_study_report", lambda *_: None)
+        tenfold.study(seeds=2, alone=0, jobs=1, out=folder / "study", **short)  # type: ignore[arg-type]
     (folder / "empty").mkdir()
     shutil.copytree(folder / "begun", folder / ".hidden")
     (folder / "note.txt").touch()

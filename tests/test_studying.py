@@ -45,7 +45,7 @@ def run_here(calls: Calls) -> Callable[..., Iterator[Any]]:
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+def calls(monkeypatch: pytest.MonkeyPatch, few_readings: None) -> Calls:
     """Studies train in this process and make no report; what they train is listed here."""
     noted: Calls = []
     monkeypatch.setattr("tenfold.studying.run_seeds", run_here(noted))

@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors import safe_open
 
 import tenfold
+from readme import BLOCKS
 from tenfold.configs import (
     AugmentationConfig,
     ConvolutionalConfig,
@@ -43,30 +44,56 @@ CONVOLUTIONAL = Recipe(
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tenfold.Run:
-    """The classic recipe as it stands."""
-    return tenfold.train("classic", seed=0, out=tmp_path_factory.mktemp("classic"))
+    """The classic recipe as it stands, trained by the README's own lines."""
+    [block] = [block for block in BLOCKS if "tenfold.train(" in block]
+    folder = tmp_path_factory.mktemp("classic")
+    names: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        exec(block, names)
+    return tenfold.load_run(folder / names["run"].path)
 
 
 def test_the_classic_recipe_does_what_the_brief_says(run: tenfold.Run) -> None:
     assert run.accuracy > 0.97
-    assert run.config.recipe == tenfold.RECIPES["classic"]
+    assert (run.config.recipe, run.config.seed) == (tenfold.RECIPES["classic"], 0)
     losses = run.read_losses()
     assert [len(epoch) for epoch in losses] == [600] * 5
     assert np.mean(losses[4]) < np.mean(losses[0]) / 4
     assert run.evaluation["training"]["num_parameters"] == 456_385
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.heavy)])
 def test_other_seeds_are_over_97_percent_too(seed: int, run: tenfold.Run, tmp_path: Path) -> None:
-    other = tenfold.train("classic", seed=seed, out=tmp_path)
+    other = tenfold.train("classic", seed=seed, out=tmp_path, report=False)
     assert other.accuracy > 0.97
     assert other.state["weights_sha256"] != run.state["weights_sha256"]
 
 
-def test_the_same_run_again_gives_the_same_weights(run: tenfold.Run, tmp_path: Path) -> None:
-    again = tenfold.train("classic", seed=0, out=tmp_path)
+def check_same_weights(run: tenfold.Run, again: tenfold.Run) -> None:
     assert again.state["weights_sha256"] == run.state["weights_sha256"]
     assert hash_file(again.weights_path) == hash_file(run.weights_path)
+
+
+def test_the_same_run_again_gives_the_same_weights(small_data: Path, tmp_path: Path) -> None:
+    run, again = (
+        tenfold.train("classic", data=small_data, out=tmp_path / name, report=False)
+        for name in ("run", "again")
+    )
+    check_same_weights(run, again)
+
+
+def test_an_epoch_of_all_images_again_gives_the_same_losses(
+    run: tenfold.Run, tmp_path: Path
+) -> None:
+    """Each of its losses depends on all weights before it; later epochs change nothing of them."""
+    again = tenfold.train("classic", seed=0, epochs=1, out=tmp_path, report=False)
+    assert again.read_losses() == run.read_losses()[:1]
+
+
+@pytest.mark.heavy
+def test_the_same_long_run_again_gives_the_same_weights(run: tenfold.Run, tmp_path: Path) -> None:
+    check_same_weights(run, tenfold.train("classic", seed=0, out=tmp_path, report=False))
 
 
 def test_a_run_folder_holds_what_it_should(run: tenfold.Run) -> None:
@@ -139,7 +166,9 @@ def test_the_report_stands_alone_and_shows_the_numbers(run: tenfold.Run) -> None
         assert base64.b64decode(embedded).startswith(b"\x89PNG")
 
 
-def test_a_holdout_run_does_not_open_the_test_files(small_data: Path, tmp_path: Path) -> None:
+def test_a_holdout_run_does_not_open_the_test_files(
+    small_data: Path, tmp_path: Path, few_readings: None
+) -> None:
     only_train = tmp_path / "data"
     only_train.mkdir()
     for path in small_data.glob("train-*"):
@@ -168,7 +197,9 @@ def test_findings_on_other_data_do_not_speak_of_mnist(small_data: Path, tmp_path
 def test_a_recipe_can_be_built_in_python(small_data: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(tenfold.RECIPES["classic"], name="mine", epochs=1)
     seen: list[Any] = []
-    run = tenfold.train(recipe, data=small_data, out=tmp_path, on_progress=seen.append)
+    run = tenfold.train(
+        recipe, data=small_data, out=tmp_path, on_progress=seen.append, report=False
+    )
     assert run.config.recipe.name == "mine"
     assert seen[-1].step == seen[-1].num_steps == 12
     assert seen[-1].mean_loss == pytest.approx(np.mean(run.read_losses()[0]))
@@ -176,20 +207,42 @@ def test_a_recipe_can_be_built_in_python(small_data: Path, tmp_path: Path) -> No
 
 def test_threads_are_set_for_the_run_alone(small_data: Path, tmp_path: Path) -> None:
     before = torch.get_num_threads()
-    run = tenfold.train("classic", data=small_data, out=tmp_path, epochs=1, threads=1)
+    run = tenfold.train("classic", data=small_data, out=tmp_path, epochs=1, threads=1, report=False)
     assert run.config.threads == 1
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize("name", [name for name in tenfold.RECIPES if name != "lines"])
+# That of lines has tests of its own: it learns nothing in so short a time.
+OTHER_RECIPES = [name for name in tenfold.RECIPES if name != "lines"]
+
+
+@pytest.mark.parametrize("name", OTHER_RECIPES)
 def test_a_short_run_of_every_recipe_learns(
+    name: str, small_data: Path, tmp_path: Path, few_readings: None
+) -> None:
+    """With a tenth of the weights where a recipe's network is a convolutional one."""
+    recipe = tenfold.RECIPES[name].replace(epochs=4, batch_size=20)
+    recipe = recipe.replace(members=min(recipe.members, 2))
+    if isinstance(recipe.model, ConvolutionalConfig):
+        recipe = recipe.replace(channels=(8, 16, 32))
+    if recipe.scenes:  # which teach less than so many clean images
+        recipe = recipe.replace(scenes=400, epochs=12)
+    check_that_it_learns(recipe, small_data, tmp_path)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", OTHER_RECIPES)
+def test_a_short_run_of_every_recipe_in_its_full_size_learns(
     name: str, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That of lines has tests of its own: it learns nothing in so short a time."""
     monkeypatch.setattr(calibration, "NUM_SCENES", 100)  # 20,000 take a minute
     recipe = tenfold.RECIPES[name].replace(epochs=4, batch_size=20)
     recipe = recipe.replace(members=min(recipe.members, 2), scenes=min(recipe.scenes, 1500))
-    run = tenfold.train(recipe, data=small_data, out=tmp_path)
+    check_that_it_learns(recipe, small_data, tmp_path)
+
+
+def check_that_it_learns(recipe: Recipe, data: Path, out: Path) -> None:
+    run = tenfold.train(recipe, data=data, out=out, report=False)
     assert run.accuracy > 0.8
     assert tenfold.evaluate(run).accuracy == run.accuracy
 
@@ -230,7 +283,7 @@ def test_one_batch_an_epoch_is_enough_for_a_report(small_data: Path, tmp_path: P
 def test_evaluating_with_other_data_names_what_differs(
     small_data: Path, tmp_path: Path, test_images: LabelledImages
 ) -> None:
-    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1)
+    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1, report=False)
     moved = tmp_path / "moved"
     shutil.copytree(small_data, moved)
     assert tenfold.evaluate(run.path, data=moved).accuracy == run.accuracy
@@ -242,7 +295,7 @@ def test_evaluating_with_other_data_names_what_differs(
 
 
 def test_evaluating_with_missing_data_names_the_file(small_data: Path, tmp_path: Path) -> None:
-    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1)
+    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1, report=False)
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(DataError, match="expected t10k-images-idx3-ubyte"):
@@ -250,7 +303,7 @@ def test_evaluating_with_missing_data_names_the_file(small_data: Path, tmp_path:
 
 
 def test_a_config_that_was_edited_is_refused(small_data: Path, tmp_path: Path) -> None:
-    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1)
+    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1, report=False)
     config = json.loads((run.path / "config.json").read_text())
     config["holdout"] = True
     (run.path / "config.json").write_text(json.dumps(config))
@@ -260,7 +313,7 @@ def test_a_config_that_was_edited_is_refused(small_data: Path, tmp_path: Path) -
 
 def test_data_that_have_moved_are_asked_for(small_data: Path, tmp_path: Path) -> None:
     moved = shutil.copytree(small_data, tmp_path / "data")
-    run = tenfold.train("classic", data=moved, out=tmp_path / "run", epochs=1)
+    run = tenfold.train("classic", data=moved, out=tmp_path / "run", epochs=1, report=False)
     shutil.rmtree(moved)
     with pytest.raises(DataError, match="expected a folder") as raised:
         tenfold.evaluate(run.path)
@@ -283,18 +336,22 @@ def test_a_recipe_of_ones_own_is_reproduced_from_python(small_data: Path, tmp_pa
 
 def test_numpy_seeds_are_numbers(small_data: Path, tmp_path: Path) -> None:
     int_like: Any = np.int64(3)
-    run = tenfold.train("classic", data=small_data, out=tmp_path, epochs=1, seed=int_like)
+    run = tenfold.train(
+        "classic", data=small_data, out=tmp_path, epochs=1, seed=int_like, report=False
+    )
     assert run.config.seed == 3
 
 
 def test_holding_out_from_sorted_images_keeps_every_digit_on_both_sides(
-    test_images: LabelledImages, tmp_path: Path
+    test_images: LabelledImages, tmp_path: Path, few_readings: None
 ) -> None:
     for digit in range(10):
         (tmp_path / f"train/{digit}").mkdir(parents=True)
         for i in np.flatnonzero(test_images.labels_N == digit)[:30]:
             Image.fromarray(test_images.images_NHW[i]).save(tmp_path / f"train/{digit}/{i}.png")
-    run = tenfold.train("classic", data=tmp_path, out=tmp_path / "run", epochs=1, holdout=True)
+    run = tenfold.train(
+        "classic", data=tmp_path, out=tmp_path / "run", epochs=1, holdout=True, report=False
+    )
     assert run.evaluation["num_images"] == 50
     assert len(run.evaluation["classes"]) == 10
 
@@ -340,7 +397,9 @@ def test_folders_of_images_train_too(test_images: LabelledImages, tmp_path: Path
         for i in rows:
             label = test_images.labels_N[i]
             Image.fromarray(test_images.images_NHW[i]).save(tmp_path / part / f"{label}/{i}.png")
-    run = tenfold.train("classic", data=tmp_path, out=tmp_path / "run", epochs=5, batch_size=20)
+    run = tenfold.train(
+        "classic", data=tmp_path, out=tmp_path / "run", epochs=5, batch_size=20, report=False
+    )
     assert run.evaluation["num_images"] == 100
     assert run.accuracy > 0.6
 
@@ -409,7 +468,7 @@ def test_accuracies_by_epoch_do_not_change_the_run(small_data: Path, tmp_path: P
 
 @pytest.mark.parametrize(("holdout", "num_images"), [(False, 60_000 - 17), (True, 50_000 - 12)])
 def test_mislabelled_images_are_left_out_of_mnists_training_images(
-    holdout: bool, num_images: int, tmp_path: Path
+    holdout: bool, num_images: int, tmp_path: Path, few_readings: None
 ) -> None:
     run = tenfold.train(
         "classic",
@@ -442,6 +501,6 @@ def test_whole_numbers_in_range_pass() -> None:
 )
 def test_fashion_mnist_trains(tmp_path: Path) -> None:
     folder = "/usr/share/datasets/fashion-mnist"
-    run = tenfold.train("classic", data=folder, out=tmp_path, epochs=1)
+    run = tenfold.train("classic", data=folder, out=tmp_path, epochs=1, report=False)
     assert 0.75 < run.accuracy < 0.92
     assert not run.evaluation["is_mnist"]

@@ -66,7 +66,10 @@ def folders(small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.usefixtures("in_this_process")
 def test_study_prints_findings_and_each_seed(
-    small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = str(tmp_path / "study")
     command = ["study", "classic", "--seeds", "2", "--data", str(small_data), "--out", out, *TINY]
@@ -80,7 +83,9 @@ def test_study_prints_findings_and_each_seed(
     assert lines[0] == f"study                {out}"
     assert re.fullmatch(r"How accurate is it\?  \d\d\.\d\d %, deviation \d+\.\d\d", lines[1])
     assert lines[2:] == [f"report               {out}/report.html"]
+    assert Path(out, "report.html").is_file()
     # Once more it trains nothing, and prints the same numbers.
+    monkeypatch.setattr("tenfold.studies.files.write_study_report", lambda *_: None)
     assert main([*command, "--json"]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""

@@ -1,4 +1,7 @@
-"""The README's commands, run as they stand there."""
+"""The README's commands and Python, run as they stand there.
+
+Its lines that train a run make the one that tests/test_workflow.py looks at.
+"""
 
 import json
 import re
@@ -10,11 +13,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from readme import BLOCKS, README, ROOT
 from servers import serving
+from tenfold.cli import main
 from tenfold.data.mnist import load_part
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^    (tenfold [^#\n]+)", README, re.MULTILINE)
 
 
@@ -24,17 +27,23 @@ def test_the_readme_has_commands() -> None:
     assert verbs >= {"read", "train", "study", "evaluate", "export", "recipes", "data", "serve"}
 
 
-def test_the_readme_commands_run_in_a_row(tmp_path: Path) -> None:
+def test_the_readme_commands_run_in_a_row(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    few_readings: None,
+) -> None:
+    """In this process: starting one, which tests/cli/test_cli.py shows, takes seconds for each."""
     _draw_images(tmp_path)
     (tmp_path / "studies").symlink_to(ROOT / "studies")  # commands may read the repository's own
+    monkeypatch.chdir(tmp_path)
     for command in COMMANDS:
-        if command.split()[1] == "serve":
+        _, *words = shlex.split(command)
+        if words[0] == "serve":
             continue  # it does not end; see below
-        words = [sys.executable, "-m", *shlex.split(command)]
         # A shell's pattern in the README stands for the run that was just made.
-        words = [str(next(tmp_path.glob(word), word)) if "*" in word else word for word in words]
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{command}: {done.stderr}"
+        words = [str(next(Path().glob(word), word)) if "*" in word else word for word in words]
+        assert main(words) == 0, f"{command}: {capsys.readouterr().err}"
 
 
 def test_the_server_of_the_readme_answers(tmp_path: Path) -> None:
@@ -56,8 +65,8 @@ def _draw_images(folder: Path) -> None:
 
 
 def test_the_readme_python_runs(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert blocks
+    blocks = [block for block in BLOCKS if "tenfold.train(" not in block]
+    assert len(blocks) == len(BLOCKS) - 1 > 0
     for block in blocks:
         done = subprocess.run(
             [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False

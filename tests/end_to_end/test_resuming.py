@@ -25,7 +25,12 @@ from tenfold.run import CHECKPOINT, CONFIG, LOSSES, STATE, TrainingProgress
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80"}
 TENFOLD = (sys.executable, "-m", "tenfold")
 KILLED_RUNS = Path(__file__).with_name("killed_runs.py")
-SHORT: dict[str, Any] = {"hidden_sizes": (20,), "epochs": 3, "batch_size": 50}  # 24 steps an epoch
+SHORT: dict[str, Any] = {
+    "hidden_sizes": (20,),
+    "epochs": 3,
+    "batch_size": 50,  # 24 steps an epoch
+    "report": False,  # which takes longer than all the rest
+}
 
 
 def kill_many(data: Path, folder: Path, num_kills: int, seed: int) -> dict[str, int]:
@@ -90,6 +95,10 @@ def stopped(small_data: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+def resume(out: Path, **changes: Any) -> tenfold.Run:
+    return tenfold.resume(out, **{"report": False} | changes)
+
+
 def check_same(run: tenfold.Run, whole: tenfold.Run) -> None:
     assert run.state["weights_sha256"] == whole.state["weights_sha256"]
     assert (run.path / LOSSES).read_bytes() == (whole.path / LOSSES).read_bytes()
@@ -103,7 +112,7 @@ def test_a_stopped_run_goes_on_after_the_step_that_was_its_last(
     assert len((stopped / LOSSES).read_text().splitlines()) == 25
     assert json.loads((stopped / STATE).read_text())["state"] == "running"
     steps: list[Any] = []
-    run = tenfold.resume(stopped, by_epoch=True, on_progress=steps.append)
+    run = resume(stopped, by_epoch=True, on_progress=steps.append)
     check_same(run, whole)
     assert steps[0].epoch == 2
     accuracies = whole.evaluation["training"]["epoch_accuracies"]
@@ -123,7 +132,7 @@ def test_ctrl_c_is_told_with_the_command_that_goes_on(
         f"the unfinished run stays in {tmp_path}/a b: "
         f"`tenfold train --resume '{tmp_path}/a b'` goes on with it"
     ]
-    check_same(tenfold.resume(tmp_path / "a b"), whole)
+    check_same(resume(tmp_path / "a b"), whole)
 
 
 def test_a_run_stopped_before_its_first_checkpoint_begins_anew(
@@ -131,12 +140,12 @@ def test_a_run_stopped_before_its_first_checkpoint_begins_anew(
 ) -> None:
     (stopped / CHECKPOINT).unlink()
     shutil.copytree(stopped, tmp_path / "begun")
-    check_same(tenfold.resume(stopped), whole)
+    check_same(resume(stopped), whole)
     for name in (STATE, LOSSES):  # as if killed between the first two files
         (tmp_path / "begun" / name).unlink()
     with pytest.raises(KeyboardInterrupt):  # and once more
-        tenfold.resume(tmp_path / "begun", on_progress=stop_at(1))
-    check_same(tenfold.resume(tmp_path / "begun"), whole)
+        resume(tmp_path / "begun", on_progress=stop_at(1))
+    check_same(resume(tmp_path / "begun"), whole)
 
 
 def test_a_run_that_is_killed_again_keeps_what_it_was_resumed_with(
@@ -145,7 +154,7 @@ def test_a_run_that_is_killed_again_keeps_what_it_was_resumed_with(
     threads = whole.config.threads + 1
     with pytest.raises(KeyboardInterrupt):
         tenfold.resume(stopped, threads=threads, allow_different=True, on_progress=stop_at(40))
-    run = tenfold.resume(stopped)
+    run = resume(stopped)
     assert run.state["training"]["resumed_with"] == [f"threads is {threads}, not {threads - 1}"]
     assert [len(epoch) for epoch in run.read_losses()] == [24] * 3
 
@@ -154,7 +163,7 @@ def test_a_folder_in_which_no_run_began_can_be_used(
     small_data: Path, tmp_path: Path, whole: tenfold.Run
 ) -> None:
     (tmp_path / ".config.json.123.tmp").write_text("a write that was cut off")
-    run = tenfold.train("classic", data=small_data, out=tmp_path, report=False, **SHORT)
+    run = tenfold.train("classic", data=small_data, out=tmp_path, **SHORT)
     check_same(run, whole)
 
 
@@ -163,7 +172,7 @@ def test_a_run_stopped_after_its_last_step_is_only_evaluated(
 ) -> None:
     interrupt(small_data, tmp_path / "run", step=72)
     steps: list[Any] = []
-    check_same(tenfold.resume(tmp_path / "run", on_progress=steps.append), whole)
+    check_same(resume(tmp_path / "run", on_progress=steps.append), whole)
     assert steps == []
 
 
@@ -171,7 +180,7 @@ def test_losses_are_cut_back_to_the_checkpoint(stopped: Path, whole: tenfold.Run
     with (stopped / LOSSES).open("a") as file:
         file.write('{"epoch": 1, "batch": 1, "loss": 9.0}\n{"epoch": 1, "ba')
     (stopped / ".config.json.123.tmp").write_text("what a write that was cut off has left")
-    check_same(tenfold.resume(stopped), whole)
+    check_same(resume(stopped), whole)
     assert not list(stopped.glob(".*"))
 
 
@@ -194,13 +203,11 @@ def test_a_complete_run_is_returned_as_it_is(whole: tenfold.Run) -> None:
 def test_whatever_a_recipe_has_is_kept(
     changes: dict[str, Any], small_data: Path, tmp_path: Path
 ) -> None:
-    whole = tenfold.train(
-        "classic", data=small_data, out=tmp_path / "whole", report=False, **SHORT | changes
-    )
+    whole = tenfold.train("classic", data=small_data, out=tmp_path / "whole", **SHORT | changes)
     for step in (10, 50):
         out = tmp_path / f"after-{step}"
         interrupt(small_data, out, step, **changes)
-        check_same(tenfold.resume(out, report=False), whole)
+        check_same(resume(out), whole)
 
 
 def test_normalisations_are_kept(small_data: Path, tmp_path: Path) -> None:
@@ -208,7 +215,7 @@ def test_normalisations_are_kept(small_data: Path, tmp_path: Path) -> None:
     whole = tenfold.train(recipe, data=small_data, out=tmp_path / "whole", report=False)
     with pytest.raises(KeyboardInterrupt):
         tenfold.train(recipe, data=small_data, out=tmp_path / "run", on_progress=stop_at(5))
-    check_same(tenfold.resume(tmp_path / "run", report=False), whole)
+    check_same(resume(tmp_path / "run"), whole)
 
 
 def test_checkpoints_come_as_often_as_asked(small_data: Path, tmp_path: Path) -> None:
@@ -225,7 +232,6 @@ def test_checkpoints_come_as_often_as_asked(small_data: Path, tmp_path: Path) ->
             data=small_data,
             out=tmp_path / str(every),
             checkpoint_every=every,
-            report=False,
             on_progress=look,  # type: ignore[arg-type]
             **SHORT | {"epochs": 4},
         )
@@ -471,7 +477,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
     assert message.startswith(f"{out / CHECKPOINT}: no space left on the disk")
     monkeypatch.undo()
     assert (out / CHECKPOINT).read_bytes() == written[0]
-    check_same(tenfold.resume(out), whole)
+    check_same(resume(out), whole)
 
 
 # --- several processes

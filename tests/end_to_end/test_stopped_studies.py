@@ -26,15 +26,17 @@ NUM_SLOW_SEEDS = 5
 @pytest.fixture(scope="module")
 def uninterrupted(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tenfold.Study:
     """What the studies that are stopped shall give in the end: here one seed follows another."""
-    return tenfold.study(
-        "classic",
-        seeds=NUM_SLOW_SEEDS,
-        data=small_data,
-        out=tmp_path_factory.mktemp("slow"),
-        alone=0,
-        jobs=1,
-        **SLOW,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tenfold.studies.files.write_study_report", lambda *_: None)
+        return tenfold.study(
+            "classic",
+            seeds=NUM_SLOW_SEEDS,
+            data=small_data,
+            out=tmp_path_factory.mktemp("slow"),
+            alone=0,
+            jobs=1,
+            **SLOW,
+        )
 
 
 @contextmanager

@@ -157,7 +157,7 @@ def test_a_trained_ensemble_is_as_accurate_as_its_members_mean_says(
     "other", [{"epochs": 1}, {"batch_size": 50}, {"holdout": True}, {"seed": 8}, {"members": 2}]
 )
 def test_a_run_of_something_else_is_no_member(
-    other: dict[str, Any], small_data: Path, tmp_path: Path
+    other: dict[str, Any], small_data: Path, tmp_path: Path, few_readings: None
 ) -> None:
     train_single(small_data, tmp_path / "6", **{"seed": 6, **other})
     message = (

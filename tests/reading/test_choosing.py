@@ -86,6 +86,25 @@ def test_a_glyph_that_is_surely_a_digit_is_not_cut(test_images: LabelledImages) 
     assert choose([narrow], classify) == [(5, narrow.box)]
 
 
+def test_a_lone_glyph_is_cut_only_if_that_may_be_likelier(test_images: LabelledImages) -> None:
+    """For a digit whose parts are none, or none that pay for the cut, no network is asked."""
+    glyph, _ = find_touching(test_images)
+    narrow = Glyph((0, 0, 103, 100), glyph.strength_HW[:100, :103])
+    pieces = {piece.box: (3, 0.99) for piece in split(narrow, USUAL)}
+    assert len(pieces) > 1
+    asked: list[Glyph] = []
+    for whole, num_digits in (((5, 0.25), 1), ((NO_DIGIT, 0.99), len(pieces))):
+        know_all = know({**pieces, narrow.box: whole}, 0)
+
+        def classify(glyphs: Sequence[Glyph], know_all: Classify = know_all) -> list[Candidate]:
+            asked.extend(glyphs)
+            return know_all(glyphs)
+
+        chosen = choose_digits(know_all([narrow]), USUAL, classify)
+        assert len(chosen) == num_digits
+        assert bool(asked) == (num_digits > 1)
+
+
 def test_a_glyph_that_no_cut_makes_better_stays_whole(test_images: LabelledImages) -> None:
     glyph, _ = find_touching(test_images)
     narrow = Glyph((0, 0, 110, 100), glyph.strength_HW[:100, :110])

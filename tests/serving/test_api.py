@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -295,13 +296,18 @@ def test_head_of_what_takes_none_is_refused(client: httpx.Client) -> None:
 
 
 def test_an_image_whose_client_has_left_is_not_read() -> None:
-    with serving() as one, httpx.Client(base_url=one.address, timeout=60) as client:
+    with (
+        serving() as one,
+        httpx.Client(base_url=one.address, timeout=60) as client,
+        ExitStack() as opened,
+    ):
         data = to_png(draw_dense_page())
         head = f"{HEAD}Content-Length: {len(data)}\r\n\r\n".replace("read", "read?stages=true")
         connections = []
         for _ in range(4):
-            connections.append(socket.create_connection(("127.0.0.1", one.port), timeout=60))
-            connections[-1].sendall(head.encode() + data)
+            connection = socket.create_connection(("127.0.0.1", one.port), timeout=60)
+            connections.append(opened.enter_context(connection))
+            connection.sendall(head.encode() + data)
         while "tenfold_waiting_images 4.0" not in client.get("/metrics").text:
             time.sleep(0.01)
         for connection in connections[1:]:

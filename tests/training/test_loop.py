@@ -132,7 +132,7 @@ def test_the_global_generator_decides_nothing(few: LabelledImages) -> None:
 
 @pytest.mark.parametrize(
     ("recipe", "num_images"),
-    [(ONE_EPOCH, 2000), (ONE_EPOCH, 1030), (AUGMENTED, 1000), (AUGMENTED_BY_THREES, 300)],
+    [(ONE_EPOCH, 2000), (ONE_EPOCH, 1030), (AUGMENTED, 1000), (AUGMENTED_BY_THREES, 90)],
 )
 def test_the_number_of_threads_does_not_change_a_bit(
     recipe: Recipe, num_images: int, training: LabelledImages, monkeypatch: pytest.MonkeyPatch

@@ -11,22 +11,11 @@ import sys
 
 import cyclopts
 from cyclopts import App
-from rich.console import Console
 
 import tenfold
-from tenfold.cli.compare import compare
-from tenfold.cli.data import data
-from tenfold.cli.evaluate import evaluate
-from tenfold.cli.export import export
-from tenfold.cli.read import STANDARD_INPUT, read
-from tenfold.cli.recipes import recipes
-from tenfold.cli.runs import runs
-from tenfold.cli.serve import serve
-from tenfold.cli.study import study
-from tenfold.cli.train import train
+from tenfold.cli.output import STANDARD_INPUT
 from tenfold.errors import TenfoldError
 from tenfold.fields import describe_bad_value
-from tenfold.recipes import list_fields
 
 EXIT_MISTAKE, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED = 2, 1, 130
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -43,22 +32,23 @@ app = App(
     exit_on_error=False,
     suppress_keyboard_interrupt=False,
 )
+# Each is imported when it is called: `tenfold read` is half as long about it.
 for verb, example, arguments in (
-    (read, "read photo.jpg scans/ --json", "FILE [FILE ...] [OPTIONS]"),
-    (serve, "serve --runs runs/", "[OPTIONS]"),
-    (train, "train classic --seed 1 --epochs 10", "[RECIPE] [OPTIONS]"),
-    (evaluate, "evaluate runs/2026-11-22-classic-0", "RUN [OPTIONS]"),
-    (export, "export runs/2026-11-22-reader-0 reader.onnx", "RUN [OUT] [OPTIONS]"),
-    (study, "study classic --seeds 20", "[RECIPE] [OPTIONS]"),
-    (compare, "compare studies/classic studies/strong", "STUDY [STUDY ...] [OPTIONS]"),
-    (runs, "runs", "[FOLDER] [OPTIONS]"),
-    (recipes, "recipes strong --show", "[RECIPE] [OPTIONS]"),
-    (data, "data --sheet digits.png", "[OPTIONS]"),
+    ("read", "read photo.jpg scans/ --json", "FILE [FILE ...] [OPTIONS]"),
+    ("serve", "serve --runs runs/", "[OPTIONS]"),
+    ("train", "train classic --seed 1 --epochs 10", "[RECIPE] [OPTIONS]"),
+    ("evaluate", "evaluate runs/2026-11-22-classic-0", "RUN [OPTIONS]"),
+    ("export", "export runs/2026-11-22-reader-0 reader.onnx", "RUN [OUT] [OPTIONS]"),
+    ("study", "study classic --seeds 20", "[RECIPE] [OPTIONS]"),
+    ("compare", "compare studies/classic studies/strong", "STUDY [STUDY ...] [OPTIONS]"),
+    ("runs", "runs", "[FOLDER] [OPTIONS]"),
+    ("recipes", "recipes strong --show", "[RECIPE] [OPTIONS]"),
+    ("data", "data --sheet digits.png", "[OPTIONS]"),
 ):
     app.command(
-        verb,
+        f"tenfold.cli.{verb}:{verb}",
         help_prologue=f"Example: tenfold {example}",
-        usage=f"tenfold {verb.__name__} {arguments}",
+        usage=f"tenfold {verb} {arguments}",
     )
 
 
@@ -70,10 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     try:
         tokens = sys.argv[1:] if arguments is None else arguments
-        if tokens[:1] == [read.__name__]:
+        if tokens[:1] == ["read"]:
             # To the parser a lone dash looks like an option without a name.
             tokens = [STANDARD_INPUT if token == "-" else token for token in tokens]
-        code = app(tokens, console=Console(), error_console=Console(stderr=True))
+        code = app(tokens)
         sys.stdout.flush()
     except TenfoldError as error:
         return _report_mistake("; ".join([str(error), *getattr(error, "__notes__", ())]))
@@ -109,6 +99,8 @@ def _report_mistake(message: str) -> int:
 def _explain(error: cyclopts.CycloptsError) -> str:
     """What the parser says of an argument; for a recipe's field, with the range that it takes."""
     if isinstance(error, cyclopts.CoercionError) and error.argument:
+        from tenfold.recipes import list_fields
+
         field = list_fields().get(error.argument.name.removeprefix("--").replace("-", "_"))
         if field is not None:
             tokens = [error.token] if error.token else error.argument.tokens

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from typing import Annotated, Any, get_origin
 
 from cyclopts import Parameter, Token
-from rich.console import Console
-from rich.table import Table
 
+STANDARD_INPUT = "\0-"  # what `main` makes of a lone dash; no file has such a name
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print the result as JSON.")]
 
 
@@ -31,6 +30,8 @@ def print_json(values: object) -> None:
 
 def print_rows(*rows: tuple[str, Any]) -> None:
     """Print names and values in two columns; long values are not wrapped."""
+    from rich.console import Console  # most calls print no table
+
     width = max(len(name) for name, _ in rows)
     console = Console(highlight=False, soft_wrap=True)
     for name, value in rows:
@@ -42,6 +43,9 @@ def print_table(
     columns: list[str], rows: list[list[str]], *, num_unwrapped: int | None = None
 ) -> None:
     """Print a table; its first columns, all but the last by default, are never wrapped."""
+    from rich.console import Console
+    from rich.table import Table
+
     if num_unwrapped is None:
         num_unwrapped = len(columns) - 1
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 from cyclopts import Parameter
 
+from tenfold.cli.output import STANDARD_INPUT
 from tenfold.cli.reading_on_ray import read_on_ray
 from tenfold.errors import ImageError, ReadingError
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tenfold.reading.answers import Reading
     from tenfold.reading.bulk import File
 
-STANDARD_INPUT = "\0-"  # what `main` makes of a lone dash; no file has such a name
 JSON_BEGIN = '{"file": "'
 MAX_LINE = 1_000_000  # characters; a sheet of 4,000 digits has a third of them
 CSV_COLUMNS = ("file", "status", "text", "confidence", "message")

@@ -89,7 +89,10 @@ def choose_digits(
     wholes: dict[tuple[int, int], Candidate] = {}
     for whole in line:
         parts = [whole]
-        if whole.confidence < SURE or whole.glyph.width > WIDE * usual_height:
+        # A cut's cost is what the parts of a lone one cannot be better than.
+        may_gain = len(line) > 1 or whole.score(usual_height) < -CUT_COST
+        is_clear = whole.confidence >= SURE and whole.glyph.width <= WIDE * usual_height
+        if may_gain and not is_clear:
             cut = split(whole.glyph, usual_height)
             parts = classify(cut) if len(cut) > 1 else parts
         wholes[len(pieces), len(pieces) + len(parts)] = whole

@@ -39,7 +39,7 @@ from tenfold.reading.glyphs import Glyph, Scene, is_blot
 from tenfold.reading.ink import find_ink
 from tenfold.reading.judging import NOTHING, OTHERS, has_others, judge
 from tenfold.reading.lines import LineReader, load_lines
-from tenfold.reading.marks import find_marks
+from tenfold.reading.marks import SMALLEST_RULED_PX, find_marks
 
 Source = str | Path | bytes | npt.NDArray[Any] | Image.Image
 
@@ -282,7 +282,8 @@ def _list_views(pixels_HWC: Pixels, scene: Scene) -> Iterator[tuple[Scene, bool]
     yield scene, True
     yield Scene(ink, find_marks(ink, level=0.6 * ink.level)), True
     yield Scene(ink, find_marks(ink, level=min(0.9, 1.5 * ink.level))), True
-    yield Scene(ink, find_marks(ink, with_lines=True)), False
+    if min(ink.strength_HW.shape) >= SMALLEST_RULED_PX:  # else the first view has its lines, too
+        yield Scene(ink, find_marks(ink, with_lines=True)), False
     other = find_ink(pixels_HWC, is_dark=not ink.is_dark)
     if not other.is_blank:
         yield Scene(other, find_marks(other)), True
