@@ -35,10 +35,10 @@ from tenfold.cluster.reading import read_folder
 if __name__ == "__main__":
     images, out, workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     done = []
-    with connecting(num_cores=workers) as cluster:
-        read_folder(images, out, cluster=cluster,
+    with connecting(num_cores=workers):
+        read_folder(images, out,
                     on_progress=lambda one: done.append((time.monotonic(), one.num_done)))
-    print(json.dumps(done))
+    print(json.dumps(done[1:]))  # the first is of the time before the first chunk
 """
 READ_HERE = """
 import json, sys, time

@@ -85,6 +85,7 @@ INSTRUMENT_AND_PLAIN_DATA = (
     "tenfold.fields",
     "tenfold.listing",
     "tenfold.machine",
+    "tenfold.pools",
     "tenfold.reading",
     "tenfold.recipes",
     "tenfold.run",
@@ -180,10 +181,10 @@ def test_cluster_knows_neither_training_nor_ray_until_it_is_called() -> None:
 
 
 def test_the_instrument_knows_nothing_of_the_workshop() -> None:
-    # Its own two packages, errors, and what tells of runs, which needs recipes for it.
-    own = ("tenfold.reading", "tenfold.serving")
-    known = (*own, "tenfold.errors", "tenfold.listing", "tenfold.run")
-    for module in find_modules(lambda module: is_within(module, *own)):
+    # Its own two packages, errors, cores and processes, and what tells of runs.
+    names = ("reading", "serving", "errors", "machine", "pools", "run", "listing")
+    known = tuple(f"tenfold.{name}" for name in names)
+    for module in find_modules(lambda module: is_within(module, *known[:2])):
         for name in list_imports(module, at_import=False):
             if is_within(name, "tenfold") and name != "tenfold":
                 assert is_within(name, *known), f"{module} imports {name}"
@@ -193,5 +194,5 @@ def test_scenes_are_made_with_reading_alone() -> None:
     for module in find_modules(lambda module: is_within(module, "tenfold.scenes")):
         for name in list_imports(module, at_import=False):
             if is_within(name, "tenfold") and name != "tenfold":
-                is_known = is_within(name, "tenfold.scenes", "tenfold.reading", "tenfold.configs")
-                assert is_known, f"{module}: {name}"
+                known = ("scenes", "reading", "configs", "machine", "pools")
+                assert is_within(name, *(f"tenfold.{one}" for one in known)), f"{module}: {name}"

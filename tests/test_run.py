@@ -277,18 +277,16 @@ def test_losses_come_back_to_the_last_bit(
     epochs: list[list[float]], piece: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("run")
-    with (folder / LOSSES).open("w") as file:
-        for epoch, losses in enumerate(epochs):
-            for first in range(0, len(losses), piece):
-                append_losses(file, epoch, first, losses[first : first + piece])
+    for epoch, losses in enumerate(epochs):
+        for first in range(0, len(losses), piece):
+            append_losses(folder, epoch, first, losses[first : first + piece])
     assert read_losses(folder) == epochs
     assert Run(folder, CONFIG_OF_A_RUN, {}).read_losses() == epochs
 
 
 def test_losses_are_lines_of_json_readable_while_they_grow(tmp_path: Path) -> None:
-    with (tmp_path / LOSSES).open("w") as file:
-        append_losses(file, 1, 4, [0.5, 0.25])
-        lines = (tmp_path / LOSSES).read_text().splitlines()
+    append_losses(tmp_path, 1, 4, [0.5, 0.25])
+    lines = (tmp_path / LOSSES).read_text().splitlines()
     assert [json.loads(line) for line in lines] == [
         {"epoch": 1, "batch": 4, "loss": 0.5},
         {"epoch": 1, "batch": 5, "loss": 0.25},

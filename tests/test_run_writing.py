@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.disk import reporting_disk_errors, write_file, write_json
+from tenfold.disk import is_locked, locking, reporting_disk_errors, write_file, write_json
 from tenfold.errors import RunError
-from tenfold.run import LOSSES, append_losses
+from tenfold.run import LOSSES, append_losses, create_run_folder
 
 
 def refusal(call: Callable[[], object]) -> str:
@@ -120,12 +121,10 @@ def test_a_limit_to_the_size_of_files_is_reported_as_a_full_disk(tmp_path: Path)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to a device that is full")
-def test_losses_that_find_no_space_are_reported() -> None:
-    def append() -> None:
-        with reporting_disk_errors(Path(LOSSES)), Path("/dev/full").open("w", buffering=1) as file:
-            append_losses(file, 0, 0, [1.0])
-
-    assert refusal(append) == f"{LOSSES}: {NO_SPACE}"
+def test_losses_that_find_no_space_are_reported(tmp_path: Path) -> None:
+    (tmp_path / LOSSES).symlink_to("/dev/full")
+    found = refusal(lambda: append_losses(tmp_path, 0, 0, [1.0]))
+    assert found == f"{tmp_path / LOSSES}: {NO_SPACE}"
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
@@ -143,6 +142,127 @@ def test_other_errors_of_the_disk_are_told_in_its_words() -> None:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     assert refusal(fail) == "a: cannot be written: Read-only file system"
+
+
+def list_flushed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """A list that grows by what is flushed, a file or a folder."""
+    flushed: list[Path] = []
+    flush = os.fsync
+
+    def note(descriptor: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return flushed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux which files are flushed")
+def test_the_names_of_new_folders_reach_the_disk_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = list_flushed(monkeypatch)
+    create_run_folder(tmp_path / "a" / "b", "classic", 0)
+    assert flushed == [tmp_path, tmp_path / "a"]
+    create_run_folder(tmp_path / "a" / "b", "classic", 0)  # there, but empty
+    assert flushed == [tmp_path, tmp_path / "a"]
+    flushed.clear()
+    monkeypatch.chdir(tmp_path)
+    create_run_folder(None, "classic", 0)
+    assert flushed == [tmp_path, tmp_path / "runs"]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_flushes_no_folders_can_be_written_to(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = os.fsync
+
+    def fail_for_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail_for_folders)
+    write_file(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == "new"
+
+
+def test_a_folder_that_cannot_be_flushed_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    out = tmp_path / "a"
+    found = refusal(lambda: create_run_folder(out, "classic", 0))
+    assert found == f"{out}: cannot be written: Input/output error"
+
+
+LOOKER = """
+import pathlib, sys
+from tenfold.disk import is_locked
+print("looking", flush=True)
+while True:
+    is_locked(pathlib.Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="where there are locks")
+def test_whoever_only_looks_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", LOOKER, str(tmp_path)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as looker:
+        try:
+            assert looker.stdout is not None
+            looker.stdout.readline()
+            for _ in range(3000):
+                with locking(tmp_path, RunError("busy")):
+                    pass
+                assert not is_locked(tmp_path)  # another who looks does not hold it
+        finally:
+            looker.kill()
+    with locking(tmp_path, RunError("busy")):
+        assert is_locked(tmp_path)
+        assert refusal(lambda: hold(tmp_path)) == "busy"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="where there are locks")
+def test_several_may_look_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[bool | None] = []
+    close = os.close
+
+    def look_and_close(descriptor: int) -> None:
+        monkeypatch.undo()
+        found.append(is_locked(tmp_path))  # while the first still looks
+        close(descriptor)
+
+    monkeypatch.setattr(os, "close", look_and_close)
+    found.append(is_locked(tmp_path))
+    assert found == [False, False]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="where there are locks")
+def test_where_there_are_no_locks_nobody_knows_who_holds_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    assert is_locked(tmp_path) is False
+    assert is_locked(tmp_path / "nowhere") is None
+    monkeypatch.setattr("fcntl.flock", fail)  # a file system without
+    with locking(tmp_path, RunError("busy")):
+        assert is_locked(tmp_path) is None
+    monkeypatch.setattr("tenfold.disk.fcntl", None)  # a system without
+    with locking(tmp_path, RunError("busy")):
+        assert is_locked(tmp_path) is None
+
+
+def hold(folder: Path) -> None:
+    with locking(folder, RunError("busy")):
+        pass
 
 
 def test_errors_that_are_not_the_disks_pass() -> None:

@@ -141,7 +141,7 @@ def _complete(
         model,
         config,
         training_images,
-        path if processes.is_first else None,
+        path,
         start=start,
         checkpoint=checkpoint,
         processes=processes,

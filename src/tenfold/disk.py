@@ -1,6 +1,6 @@
 """Files on a disk: written so that whatever happens the old or the new one is there. No torch.
 
-All that a run or a study writes, but for the growing losses, goes through `write_file`.
+All that a run or a study writes goes through `write_file`, but for the losses, which grow.
 """
 
 import errno
@@ -21,7 +21,9 @@ except ImportError:  # Windows
 
 from tenfold.errors import RunError, TenfoldError
 
-LOCK_TRIES = 20
+# What file systems that flush no folders answer, and folders that may be written but not read.
+NO_FOLDER_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
+SECONDS_TO_LOCK = 0.5  # whoever only looks whether a folder is held is done sooner
 
 
 def write_file(path: Path, content: bytes | str) -> None:
@@ -49,12 +51,40 @@ def replace_file(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # the new name must reach the disk too
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    flush_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing; the disk's errors pass as they are."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    flush_folder(path.parent)
+
+
+def flush_folder(path: Path) -> None:
+    """Let the names in a folder reach the disk, where its file system can be asked to."""
+    if os.name != "posix":
+        return
+    try:
+        with _open_folder(path) as descriptor:
+            os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_FLUSH:
+            raise
+
+
+def append_to_file(path: Path, text: str) -> None:
+    """Add to a file that grows. Raises RunError as `write_file` does; a part may be added then."""
+    with reporting_disk_errors(path), path.open("a") as file:
+        file.write(text)
+
+
+def flush_file(path: Path) -> None:
+    """Let what was added to a file reach the disk. Raises RunError if it does not."""
+    with reporting_disk_errors(path), path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
@@ -105,17 +135,13 @@ def locking(folder: Path, busy: TenfoldError) -> Iterator[None]:
     if fcntl is None:
         yield
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        for _ in range(LOCK_TRIES):
-            if _lock(descriptor, fcntl.LOCK_EX) is not False:
-                break
-            time.sleep(0.01)  # it may only be looked at: `is_locked` holds it for a moment
-        else:
-            raise busy
+    deadline = time.monotonic() + SECONDS_TO_LOCK
+    with _open_folder(folder) as descriptor:
+        while _try_to_lock(descriptor, fcntl.LOCK_EX) is False:
+            if time.monotonic() > deadline:
+                raise busy
+            time.sleep(0.01)
         yield
-    finally:
-        os.close(descriptor)
 
 
 def is_locked(folder: Path) -> bool | None:
@@ -123,18 +149,27 @@ def is_locked(folder: Path) -> bool | None:
     if fcntl is None:
         return None
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        with _open_folder(folder) as descriptor:  # shared, for whoever else looks
+            is_free = _try_to_lock(descriptor, fcntl.LOCK_SH)
     except OSError:
         return None
-    try:
-        is_free = _lock(descriptor, fcntl.LOCK_SH)  # several may look at once
-    finally:
-        os.close(descriptor)
     return None if is_free is None else not is_free
 
 
-def _lock(descriptor: int, kind: int) -> bool | None:
-    """Whether a lock could be taken at once; None where a file system has none."""
+@contextmanager
+def _open_folder(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _try_to_lock(descriptor: int, kind: int) -> bool | None:
+    """Lock a folder until it is closed; False if another process's lock is in the way.
+
+    None where the file system has no locks.
+    """
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

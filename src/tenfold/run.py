@@ -23,9 +23,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from tenfold.disk import hash_file, read_json, reporting_disk_errors, write_json
+from tenfold.disk import (
+    append_to_file,
+    flush_folder,
+    hash_file,
+    make_folder,
+    read_json,
+    reporting_disk_errors,
+    write_json,
+)
 from tenfold.errors import RecipeError, RunError
 from tenfold.recipes import Recipe
 
@@ -270,6 +278,7 @@ def create_run_folder(out: Path | None, recipe_name: str, seed: int) -> Path:
                 path.mkdir()
             except FileExistsError:
                 continue
+            flush_folder(path.parent)
         return path
     raise RunError(f"runs/{name}: expected a free name, found 99,999 runs. Use --out.")
 
@@ -305,16 +314,15 @@ def remove_leftovers(path: Path) -> None:
 def _make_folder(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise RunError(f"{path}: expected a folder, found a file")
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
 
 
-def append_losses(file: IO[str], epoch: int, first_batch: int, losses: list[float]) -> None:
-    """Append the losses of some batches to losses.jsonl, one line an optimizer step.
+def append_losses(path: Path, epoch: int, first_batch: int, losses: list[float]) -> None:
+    """Append the losses of some batches to a run's losses.jsonl, one line an optimizer step.
 
-    `epoch` and `first_batch` count from 0.
+    `epoch` and `first_batch` count from 0. Raises RunError if the disk does not take them.
     """
-    file.write(_format_losses(epoch, first_batch, losses))
-    file.flush()
+    append_to_file(path / LOSSES, _format_losses(epoch, first_batch, losses))
 
 
 def format_losses(epochs: list[list[float]]) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from tenfold.cluster.connecting import Cluster, check_place, connecting
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
-from tenfold.disk import locking, reporting_disk_errors
+from tenfold.disk import locking, make_folder, reporting_disk_errors
 from tenfold.errors import DataError, RecipeError, RunError, StudyError
 from tenfold.machine import count_cores
 from tenfold.recipes import Recipe, find_recipe
@@ -92,7 +92,6 @@ def study(
     members_from: str | Path | None = None,
     on: str | None = None,
     address: str | None = None,
-    dashboard: bool = False,
     on_progress: OnProgress | None = None,
     **changes: Any,  # noqa: ANN401 - checked against the recipe's fields
 ) -> Study:
@@ -108,15 +107,15 @@ def study(
     epochs; by default only where the exercise claims that this would add little. `members_from` is
     the folder of a study of an ensemble's single recipe: members that it has are not trained again.
 
-    `on="ray"` trains on the cluster at `address`, HOST:PORT, or on a Ray of this machine, with
-    Ray's page if `dashboard`. No run is alone there. The folders of `data` and `members_from` must
-    be there, under the same names, on every machine of the cluster; `out` on this one.
+    `on="ray"` trains on the cluster at `address`, HOST:PORT, or on a Ray of this machine. No run is
+    alone there. The folders of `data` and `members_from` must be there, under the same names, on
+    every machine of the cluster; `out` on this one.
 
     Raises RecipeError, DataError, RunError or StudyError for what cannot be used, ClusterError for
     a cluster that cannot.
     """
     require_train_extra()
-    check_place(on, address=address, dashboard=dashboard)
+    check_place(on, address=address)
     if on is not None:
         if alone:
             raise StudyError(
@@ -165,18 +164,19 @@ def study(
         longer_config = dataclasses.replace(config, recipe=twice)
         plans.append((Path(out) / LONGER, longer_config, f", {twice.epochs} epochs"))
     with reporting_disk_errors(Path(out)):
-        Path(out).mkdir(parents=True, exist_ok=True)
+        make_folder(Path(out))
     busy = StudyError(
         f"{out}: expected a study that nothing else continues, found that another program is at "
         "it. Wait for its end, or use --out for another folder."
     )
     with locking(Path(out), busy), naming_the_way_on(Path(out)), ExitStack() as stack:
+        opened = [(open_study(path, planned), note) for path, planned, note in plans]
         cluster = None
         if on is not None:
-            cluster = stack.enter_context(connecting(address, dashboard=dashboard))
-        for path, planned, note in plans:
+            cluster = stack.enter_context(connecting(address))
+        for opened_study, note in opened:
             _complete(
-                open_study(path, planned),
+                opened_study,
                 wanted,
                 cluster=cluster,
                 num_jobs=jobs,
@@ -222,7 +222,7 @@ def open_study(path: Path, config: StudyConfig) -> Study:
     """
     if not os.path.isfile(path / STUDY):  # noqa: PTH113 - Path's raises where this says no
         with reporting_disk_errors(path):
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
         new = Study(path, config, ())
         write_study(new)
         return new

@@ -164,7 +164,7 @@ def resume(
 
     with _joining(device) as processes, ExitStack() as held:
         found: dict[str, Any] = {}
-        saved = b""
+        saved = None
         if processes.is_first:
             state = read_state(path)
             if state.get("state") == COMPLETE:
@@ -175,6 +175,7 @@ def resume(
                 config = load_config(path, state)
                 found = {"config": config.to_json(), "with": state.get("resumed_with", [])}
                 saved = read_checkpoint(path)
+                found["has_checkpoint"] = saved is not None
         found = json.loads(processes.tell(json.dumps(found).encode()))
         config = RunConfig.from_json(found["config"])
         if "complete" in found:
@@ -196,7 +197,9 @@ def resume(
                 f"{folder or 'the embedded MNIST'}: expected the data of the run in {path}, found "
                 "others. Where they are now says --data."
             )
-        checkpoint = load_checkpoint(processes.tell(saved), config, path)
+        checkpoint = None
+        if found["has_checkpoint"]:
+            checkpoint = load_checkpoint(processes.tell(saved or b""), config, path)
         resumed_with = [*found["with"], *(one for one in differing if one not in found["with"])]
         if processes.is_first:
             write_running(path, resumed_with)

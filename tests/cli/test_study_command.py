@@ -105,7 +105,7 @@ def test_every_flag_reaches_the_study(
     monkeypatch.setattr("tenfold.studying.study", study)
     flags = "--seeds 7 --first-seed 3 --jobs 2 --alone 1 --holdout --data d --out o --no-by-epoch"
     flags += " --longer --members-from m --members 4 --learning-rate 3e-4 --hidden-sizes 40 20"
-    flags += " --on ray --address h:6379 --dashboard"
+    flags += " --on ray --address h:6379"
     assert main(["study", "classic", *flags.split()]) == 2
     assert capsys.readouterr().err == "tenfold: enough\n"
     assert given.pop("on_progress")
@@ -123,7 +123,6 @@ def test_every_flag_reaches_the_study(
         "members_from": Path("m"),
         "on": "ray",
         "address": "h:6379",
-        "dashboard": True,
         "members": 4,
         "learning_rate": 3e-4,
         "hidden_sizes": (40, 20),

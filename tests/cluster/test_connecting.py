@@ -5,6 +5,7 @@ import re
 import socket
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -25,8 +26,8 @@ from tenfold.errors import ClusterError, MissingExtraError, RunError
 pytestmark = needs_cluster_extra
 
 
-def join(address: str, *, dashboard: bool = False) -> None:
-    with connecting(address, dashboard=dashboard):
+def join(address: str) -> None:
+    with connecting(address):
         raise AssertionError(address)
 
 
@@ -89,8 +90,13 @@ def test_a_server_without_a_word_is_no_cluster(monkeypatch: pytest.MonkeyPatch) 
             join(address)
 
 
-def test_a_cluster_shows_its_own_page() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
+def test_an_address_is_not_passed_over_for_the_ray_that_is_connected_to(cluster: Cluster) -> None:
+    import ray
+
+    known = ray.get_runtime_context().gcs_address
+    with connecting(known) as again:
+        assert again.num_cores == cluster.num_cores
+    with socket.create_server(("127.0.0.1", 0)) as server:  # it answers as a Ray does
         address = f"127.0.0.1:{server.getsockname()[1]}"
 
         def answer() -> None:
@@ -100,21 +106,43 @@ def test_a_cluster_shows_its_own_page() -> None:
 
         answering = threading.Thread(target=answer, daemon=True)
         answering.start()
-        message = "--dashboard: expected no --address with it, for a cluster shows its own"
-        with pytest.raises(ClusterError, match=f"^{message}$"):
-            join(address, dashboard=True)
+        message = (
+            f"--address: expected {address}, found this process connected to the Ray at {known}. "
+            "Leave the address out, or call ray.shutdown() before"
+        )
+        with pytest.raises(ClusterError, match=f"^{re.escape(message)}$"):
+            join(address)
         answering.join()
 
 
+def test_a_ray_that_other_machines_may_reach_is_refused() -> None:
+    for host in ("127.0.0.1", "::1"):
+        module._check_loopback(host)
+    message = (
+        "expected a Ray that listens to this machine alone, found one at 10.0.0.5. Start one "
+        "yourself, and name it with --address"
+    )
+    with pytest.raises(ClusterError, match=f"^{re.escape(message)}$"):
+        module._check_loopback("10.0.0.5")
+
+
+def test_what_a_ray_wrote_is_removed_with_the_link_to_it(tmp_path: Path) -> None:
+    for name in ("session_1", "session_2"):
+        (tmp_path / name / "logs").mkdir(parents=True)
+    (tmp_path / "session_latest").symlink_to(tmp_path / "session_2")
+    module._remove(tmp_path / "session_1")
+    assert (tmp_path / "session_latest").exists()  # another Ray's
+    module._remove(tmp_path / "session_2")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_place_is_ray_and_whole() -> None:
-    check_place(None, address=None, dashboard=False)
-    check_place("ray", address="host:6379", dashboard=True)
+    check_place(None, address=None)
+    check_place("ray", address="host:6379")
     with pytest.raises(ClusterError, match=r"^--on: expected ray, found slurm$"):
-        check_place("slurm", address=None, dashboard=False)
+        check_place("slurm", address=None)
     with pytest.raises(ClusterError, match=r"^--address: expected --on ray with it, found none$"):
-        check_place(None, address="host:6379", dashboard=False)
-    with pytest.raises(ClusterError, match=r"^--dashboard: expected --on ray with it, found none$"):
-        check_place(None, address=None, dashboard=True)
+        check_place(None, address="host:6379")
 
 
 def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

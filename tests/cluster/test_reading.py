@@ -1,57 +1,34 @@
 """Folders of images read on a Ray of two workers, to Parquet files, each complete or absent."""
 
-import dataclasses
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from workers import list_workers, needs_cluster_extra, wait_until
+from workers import list_workers, load_rows, needs_cluster_extra, wait_until
 
+from servers import to_png
 from tenfold.cli import main
 from tenfold.cluster import reading as module
+from tenfold.cluster.chunks import MAX_DEATHS, ReadingOptions
 from tenfold.cluster.connecting import Cluster
-from tenfold.cluster.reading import (
-    MAX_TRIES,
-    ChunkReader,
-    ReadingOptions,
-    ReadingProgress,
-    _count_try,
-    _find_problem,
-    _open_output,
-    _Task,
-    build_schema,
-    name_in_text,
-    name_part,
-    read_folder,
-)
+from tenfold.cluster.output import name_part
+from tenfold.cluster.reading import ReadingProgress, read_folder
+from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ModelError, ReadingError
 from tenfold.reading.bulk import list_files
 from tenfold.reading.classifier import BUNDLED_MODEL
 from tenfold.reading.reader import Reader
 
 pytestmark = needs_cluster_extra
-LOCAL = Cluster(num_cores=2, num_cores_of_one=2, is_local=True)
-
-
-def load_rows(out: Path) -> list[dict[str, Any]]:
-    """All rows in a folder, by file; of each Parquet file the schema is checked."""
-    import pyarrow.parquet as pq
-
-    rows = []
-    for path in out.glob("*.parquet"):
-        table = pq.read_table(path)
-        assert table.schema.equals(build_schema())
-        rows += table.to_pylist()
-    return sorted(rows, key=lambda row: str(row["file"]))
 
 
 def read_here(images: Path) -> list[dict[str, Any]]:
@@ -94,16 +71,48 @@ def test_two_workers_read_what_one_process_reads(
     first.unlink()
     del before[first]
     (out / f".{first.name}.0123abcd.tmp").write_bytes(b"half")
-    (out / f".{first.stem}.tries").write_bytes(b".")
+    (out / f".{first.stem}.tries").write_text("\n\n0 ")
     assert main(["read", "--on", "ray", "--json", str(scans), str(out)]) == 1
     printed = capsys.readouterr()
     told = json.loads(printed.out)
     assert told["counts"]["error"] == told["num_left_out"] == 1
     assert 41 - 6 <= told["num_before"] < 41
-    assert f"{out} had {told['num_before']} readings; went on after them" in printed.err
+    said_before, *_, last = printed.err.splitlines()
+    assert said_before == f"{out} has {told['num_before']} readings; going on after them"
+    assert last == "41 of 41 files"
     assert load_rows(out) == rows
     assert before.items() <= {p: p.stat().st_mtime_ns for p in out.glob("*.parquet")}.items()
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
+    # Nothing is left to read, so no Ray is started.
+    done = run_without_ray("read", "--on", "ray", "--json", str(scans), str(out))
+    assert done.returncode == 1
+    assert done.stderr == f"{out} is complete already; delete it to read everything again\n"
+    assert json.loads(done.stdout) == {**told, "num_before": 41}
+
+
+def run_without_ray(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Call `tenfold` in a process that fails where Ray is imported."""
+    code = (
+        "import sys; from tenfold.cli import main; code = main(sys.argv[1:]); "
+        "assert 'ray' not in sys.modules; sys.exit(code)"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_what_is_asked_for_is_looked_at_before_a_ray_is_started(
+    scans: Path, tmp_path: Path
+) -> None:
+    nowhere, out = tmp_path / "nowhere", tmp_path / "out"
+    done = run_without_ray("read", "--on", "ray", str(nowhere), str(out))
+    message = f"{nowhere}: expected a folder of images, found none"
+    assert (done.returncode, done.stderr) == (2, f"tenfold: {message}\n")
+    out.mkdir()
+    (out / "study.json").write_text("{}")
+    done = run_without_ray("study", "classic", "--on", "ray", "--out", str(out))
+    message = f"{out}/study.json: expected a study of this version of Tenfold, found: 'format'"
+    assert (done.returncode, done.stderr) == (2, f"tenfold: {message}\n")
 
 
 def test_progress_counts_what_is_done_and_options_go_to_the_workers(
@@ -116,17 +125,15 @@ def test_progress_counts_what_is_done_and_options_go_to_the_workers(
         (images / f"{number}.png").write_bytes(pngs[number])
     seen: list[ReadingProgress] = []
     options = ReadingOptions(single=True, model=model)
-    done = read_folder(
-        images, images / "out", cluster=cluster, options=options, on_progress=seen.append
-    )
+    done = read_folder(images, images / "out", options=options, on_progress=seen.append)
     assert done.counts["read"] == 3
-    assert [one.num_done for one in seen] == [1, 2, 3]
+    assert [one.num_done for one in seen] == [0, 1, 2, 3]
     assert {one.num_files for one in seen} == {3}
     # The folder of readings may lie in that of images; it is not read.
-    again = read_folder(images, images / "out", cluster=cluster, options=options)
+    again = read_folder(images, images / "out", options=options)
     assert (again.num_before, again.counts) == (3, done.counts)
     with pytest.raises(ReadingError) as raised:
-        read_folder(images, images / "out", cluster=cluster)
+        read_folder(images, images / "out")
     check_message(
         raised,
         f"{images}/out: expected readings of the same call to go on with, found some that differ "
@@ -135,7 +142,7 @@ def test_progress_counts_what_is_done_and_options_go_to_the_workers(
     (tmp_path / "others").mkdir()
     (tmp_path / "others/0.png").write_bytes(pngs[0])
     with pytest.raises(ReadingError, match=r"found some that differ in images, single\. Name"):
-        read_folder(tmp_path / "others", images / "out", cluster=cluster)
+        read_folder(tmp_path / "others", images / "out")
 
 
 def test_folders_that_cannot_be_used_are_refused(scans: Path, tmp_path: Path) -> None:
@@ -146,142 +153,37 @@ def test_folders_that_cannot_be_used_are_refused(scans: Path, tmp_path: Path) ->
     ]
     for images, out, message in cases:
         with pytest.raises(ReadingError) as raised:
-            read_folder(images, out, cluster=LOCAL)
+            read_folder(images, out)
         check_message(raised, message.format(images, out))
     assert not (tmp_path / "o").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(ReadingError) as raised:
-        read_folder(scans, tmp_path / "file", cluster=LOCAL)
+        read_folder(scans, tmp_path / "file")
     check_message(raised, f"{tmp_path}/file: expected a folder to write to, found: File exists")
     (tmp_path / "o").mkdir()
     (tmp_path / "o/mine.txt").write_text("")
     with pytest.raises(ReadingError) as raised:
-        read_folder(scans, tmp_path / "o", cluster=LOCAL)
+        read_folder(scans, tmp_path / "o")
     check_message(
         raised,
         f"{tmp_path}/o: expected a new or empty folder, or one that an earlier call wrote, found "
         "other files in it",
     )
-    (tmp_path / "o/_tenfold.json").write_text('{"format": 9, "options": {}}')
-    with pytest.raises(ReadingError) as raised:
-        read_folder(scans, tmp_path / "o", cluster=LOCAL)
-    check_message(
-        raised,
-        f"{tmp_path}/o/_tenfold.json: expected what this version of Tenfold wrote of a call, "
-        "found: format 9",
-    )
     with pytest.raises(ModelError, match="expected"):
         read_folder(
             scans,
             tmp_path / "p",
-            cluster=LOCAL,
             options=ReadingOptions(model=tmp_path / "o/mine.txt"),
         )
     assert not (tmp_path / "p").exists()
 
 
-def build_task(scans: Path, out: Path) -> _Task:
-    options = ReadingOptions()
-    hashes = module._hash_files(options)
-    call = _open_output(out, module._describe_options(scans, options, hashes))
-    size = (scans / "0/00.png").stat().st_size
-    return _Task(
-        images=scans, out=out, call=call, options=options, hashes=hashes, probe=("0/00.png", size)
-    )
-
-
-def test_a_damaged_parquet_file_is_named(scans: Path, tmp_path: Path) -> None:
-    build_task(scans, tmp_path)
-    (tmp_path / "part-0.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ReadingError) as raised:
-        read_folder(scans, tmp_path, cluster=LOCAL)
-    begin = f"{tmp_path}/part-0.parquet: expected readings as Parquet, found: "
-    assert str(raised.value).startswith(begin)
-    assert str(raised.value).endswith(". Remove it, and its images are read again.")
-
-
-def test_a_worker_says_what_its_machine_lacks(scans: Path, tmp_path: Path) -> None:
-    task, where = build_task(scans, tmp_path), f"on {socket.gethostname()}"
-    assert _find_problem(task) is None
-    changed = dataclasses.replace
-    cases = {
-        f"expected Tenfold 9.9 on every machine of the cluster, found {task.version} {where}": (
-            changed(task, version="9.9")
-        ),
-        f"{scans}: expected a folder that every machine of the cluster shares, found another or "
-        f"none {where}": changed(task, out=scans),
-        f"{tmp_path}: expected to be the only call that writes there, found that another has "
-        "begun": changed(task, call="another"),
-        f"{scans}: expected the same images on every machine of the cluster, found 0/00.png to be "
-        f"another file or none {where}": changed(task, probe=("0/00.png", 1)),
-        "--lines: expected the same file on every machine of the cluster, found another or none "
-        f"{where}": changed(task, hashes={**task.hashes, "lines": "0"}),
-        "--model, --lines: expected the same file on every machine of the cluster, found another "
-        f"or none {where}": changed(task, options=ReadingOptions(model=tmp_path / "none.onnx")),
-    }
-    for message, lacking in cases.items():
-        assert _find_problem(lacking) == message
-
-
-def read_chunk(task: _Task, *names: bytes) -> dict[str, Any]:
-    import pyarrow as pa
-
-    chunk = pa.table({"files": pa.array([list(names)], pa.list_(pa.binary()))})
-    [row] = ChunkReader(task)(chunk).to_pylist()
-    return dict(row)
-
-
-def test_a_chunk_is_written_once_however_often_it_is_read(scans: Path, tmp_path: Path) -> None:
-    task = build_task(scans, tmp_path)
-    for _ in range(2):
-        row = read_chunk(task, b"0/00.png", b"damaged.png", b"gone\xff.png")
-        assert row == {
-            **dict.fromkeys(("uncertain", "blank", "not_digits"), 0),
-            "problem": None,
-            "read": 1,
-            "error": 2,
-        }
-        assert [row["file"] for row in load_rows(tmp_path)] == [
-            *("0/00.png", "damaged.png", r"gone\xff.png")
-        ]
-    names = ["0/00.png", "damaged.png", os.fsdecode(b"gone\xff.png")]
-    assert {path.name for path in tmp_path.iterdir()} == {"_tenfold.json", name_part(names)}
-    assert name_in_text(names[2]) == r"gone\xff.png"
-
-
-def test_another_call_ends_this_one_before_it_writes(scans: Path, tmp_path: Path) -> None:
-    import pyarrow as pa
-
-    task = build_task(scans, tmp_path)
-    reader = ChunkReader(task)
-    build_task(scans, tmp_path)
-    chunk = pa.table({"files": pa.array([[b"0/00.png"]], pa.list_(pa.binary()))})
-    [row] = reader(chunk).to_pylist()
-    assert row["problem"] == (
-        f"{tmp_path}: expected to be the only call that writes there, found that another has begun"
-    )
-    assert load_rows(tmp_path) == []
-
-
-def test_files_that_end_their_workers_are_given_up(tmp_path: Path) -> None:
-    path = tmp_path / ".part-0.tries"
-    for _ in range(MAX_TRIES):
-        _count_try(path, ["a.png", "b.png"])
-    with pytest.raises(ReadingError) as raised:
-        _count_try(path, ["a.png", "b.png"])
-    check_message(
-        raised,
-        "expected workers that read on, found 4 that ended while they read the 2 files from a.png "
-        "on: out of memory, or stopped from outside?",
-    )
-
-
 def test_a_problem_of_a_worker_ends_the_call(
     cluster: Cluster, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_probe", lambda _, name: (name, -1))  # in this process alone
+    monkeypatch.setattr(module, "probe", lambda _, name: (name, -1))  # in this process alone
     with pytest.raises(ReadingError, match="expected the same images on every machine"):
-        read_folder(scans, tmp_path, cluster=cluster)
+        read_folder(scans, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -328,12 +230,44 @@ def test_a_worker_that_is_killed_costs_a_read_nothing_but_time(
 
     killing = threading.Thread(target=kill_one)
     killing.start()
-    done = read_folder(many, out, cluster=cluster)
+    done = read_folder(many, out)
     killing.join()
     assert killed
     assert load_rows(out) == read_here(many)
     assert sum(done.counts.values()) == 1200
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.heavy
+def test_a_file_that_ends_its_workers_costs_no_other_file(
+    cluster: Cluster, pngs: list[bytes], test_images: LabelledImages, tmp_path: Path
+) -> None:
+    """A file that takes seconds stands for one that takes all memory: its readers are killed."""
+    images, out = tmp_path / "images", tmp_path / "readings"
+    images.mkdir()
+    for number in range(16):
+        (images / f"{number:02}.png").write_bytes(pngs[number])
+    page_HW = np.concatenate(test_images.images_NHW[:60], axis=1)
+    (images / "05.png").write_bytes(to_png(np.tile(page_HW, (60, 1))))
+    rows = [row for row in read_here(images) if row["file"] != "05.png"]
+    tries = out / f".{Path(name_part(['04.png', '05.png'])).stem}.tries"
+    expected = ["\n" + "\n0 1 " * number for number in range(1 + MAX_DEATHS)]
+
+    def kill_readers() -> None:
+        for noted in expected:
+            wait_until(lambda: tries.exists() and tries.read_text() == noted)  # noqa: B023
+            for worker in list_workers("MapWorker"):
+                os.kill(worker.pid, signal.SIGKILL)
+
+    killing = threading.Thread(target=kill_readers)
+    killing.start()
+    done = read_folder(images, out)
+    killing.join()
+    found = load_rows(out)
+    assert done.counts["error"] == 1
+    [given_up] = [row for row in found if row["status"] == "error"]
+    assert given_up["file"] == "05.png"
+    assert [row for row in found if row != given_up] == rows
 
 
 def start_reading(many: Path, out: Path) -> "subprocess.Popen[str]":
@@ -343,7 +277,7 @@ def start_reading(many: Path, out: Path) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    wait_until(lambda: list(out.glob("*.parquet")))
+    wait_until(lambda: process.poll() is not None or list(out.glob("*.parquet")))
     return process
 
 
@@ -356,6 +290,7 @@ def test_a_call_that_is_stopped_is_continued_by_the_next(
 
     out = tmp_path / "readings"
     with start_reading(many, out) as process:
+        assert process.poll() is None, process.communicate()
         # Ray's agents look but seldom whether the rest is still there.
         below = [
             child
@@ -376,7 +311,7 @@ def test_a_call_that_is_stopped_is_continued_by_the_next(
     before = {path: path.stat().st_mtime_ns for path in out.glob("*.parquet")}
     num_before = len(load_rows(out))
     assert 0 < num_before < 1200
-    done = read_folder(many, out, cluster=cluster)
+    done = read_folder(many, out)
     assert done.num_before == num_before
     assert load_rows(out) == read_here(many)
     assert before.items() <= {p: p.stat().st_mtime_ns for p in out.glob("*.parquet")}.items()

@@ -5,6 +5,9 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +19,13 @@ from workers import NUM_SLOW_SEEDS, SLOW, list_workers, needs_cluster_extra, wai
 
 import tenfold
 from tenfold.cluster.connecting import Cluster
-from tenfold.cluster.studies import PackedFile, _unpack, run_seeds_on_ray
+from tenfold.cluster.studies import (
+    PackedFile,
+    _find_session_folder,
+    _making_room,
+    _unpack,
+    run_seeds_on_ray,
+)
 from tenfold.errors import ClusterError, RunError, StudyError
 from tenfold.recipes import RECIPES
 from tenfold.run import load_run
@@ -93,7 +102,8 @@ def test_a_seed_that_diverges_says_so_and_leaves_nothing(cluster: Cluster, tmp_p
 
 def test_who_stops_asking_stops_the_tasks(cluster: Cluster, tmp_path: Path) -> None:
     def sleep(out: Path, seed: int) -> None:
-        time.sleep(60)
+        out.mkdir()
+        time.sleep(0 if seed == 9 else 60)
 
     landed = run_seeds_on_ray(sleep, range(9), 2, threads=1, folder=tmp_path)
     assert next(landed) is None  # about once a second, so that progress can be shown
@@ -101,6 +111,25 @@ def test_who_stops_asking_stops_the_tasks(cluster: Cluster, tmp_path: Path) -> N
     landed.close()  # type: ignore[attr-defined]
     wait_until(lambda: not list_workers("tenfold study"))
     assert list(tmp_path.iterdir()) == []
+    # What the killed workers wrote lies in Ray's folder, and the next task removes it.
+    assert len(list(_find_session_folder().glob("tenfold/*/*"))) == 2
+    assert [one for one in run_seeds_on_ray(sleep, [9], 1, threads=1, folder=tmp_path) if one] == [
+        9
+    ]
+    assert list(_find_session_folder().glob("tenfold/*")) == []
+
+
+def test_only_what_is_left_of_processes_that_are_gone_is_removed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    for process in (gone.pid, os.getppid(), os.getpid()):
+        (tmp_path / str(process)).mkdir()
+        (tmp_path / str(process) / "losses.jsonl").write_text("")
+    with _making_room(tmp_path) as own:
+        assert own == tmp_path / str(os.getpid())
+        assert list(own.iterdir()) == []
+        assert {path.name for path in tmp_path.iterdir()} == {own.name, str(os.getppid())}
+    assert [path.name for path in tmp_path.iterdir()] == [str(os.getppid())]
 
 
 def test_no_run_has_a_cluster_to_itself() -> None:
@@ -162,3 +191,32 @@ def test_a_worker_that_is_killed_costs_a_study_nothing_but_time(
     assert killed
     check_same(study, train_here(monkeypatch, out=tmp_path / "other", **asked))
     assert {path.name for path in (tmp_path / "study/runs").iterdir()} == set("0123")
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_study_that_is_stopped_leaves_nothing_on_the_disk(
+    how: signal.Signals, small_data: Path, tmp_path: Path
+) -> None:
+    out, temporary = tmp_path / "study", Path(tempfile.gettempdir())
+    command = "-m tenfold study classic --seeds 2 --on ray --epochs 5000 --hidden-sizes 16"
+    command += f" --batch-size 100 --data {small_data} --out {out}"
+    before = set(temporary.glob("tenfold-*"))
+    with subprocess.Popen(
+        [sys.executable, *command.split()],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        session = f"session_*_{process.pid}"
+        wait_until(lambda: list(temporary.glob(f"ray/{session}/tenfold/*/*/losses.jsonl")))
+        process.send_signal(how)
+        _, errors = process.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert errors.splitlines()[-1] == (
+            f"tenfold: interrupted; the same command continues the study in {out}"
+        )
+    assert list(temporary.glob(f"ray/{session}")) == []
+    assert set(temporary.glob("tenfold-*")) == before
+    assert list((out / "runs").iterdir()) == []

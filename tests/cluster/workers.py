@@ -1,14 +1,16 @@
-"""What the tests on a cluster share: slow studies, and which processes work."""
+"""What the tests on a cluster share: slow studies, which processes work, and what was read."""
 
 import importlib.util
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
 from tenfold.cluster.connecting import CLUSTER_PACKAGES
+from tenfold.cluster.output import build_schema
 
 # Ray is not imported for that: it looks at the environment then, which `connecting` sets.
 needs_cluster_extra = pytest.mark.skipif(
@@ -39,3 +41,15 @@ def list_workers(title: str, parent: int | None = None) -> list[psutil.Process]:
         except psutil.Error:
             continue  # it has just ended
     return found
+
+
+def load_rows(out: Path) -> list[dict[str, Any]]:
+    """All rows in a folder, by file; of each Parquet file the schema is checked."""
+    import pyarrow.parquet as pq
+
+    rows = []
+    for path in out.glob("*.parquet"):
+        table = pq.read_table(path)
+        assert table.schema.equals(build_schema())
+        rows += table.to_pylist()
+    return sorted(rows, key=lambda row: str(row["file"]))

@@ -15,6 +15,7 @@ import pytest
 
 import tenfold
 import tenfold.studying
+from groups import check_that_all_end
 from tenfold.errors import StudyError
 from tenfold.studies.study import load_study
 
@@ -66,26 +67,6 @@ def wait_for_first_run(out: Path) -> None:
             return
         time.sleep(0.02)
     raise TimeoutError(out)
-
-
-def is_any_alive(group: int) -> bool:
-    """Whether a group of processes has one that is not a zombie."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, of_group = stat.read_text().rpartition(")")[2].split()[:3]
-        except OSError:
-            continue  # it has just ended
-        if int(of_group) == group and state != "Z":
-            return True
-    return False
-
-
-def check_that_all_end(group: int) -> None:
-    """Check that a moment after its first process a group has no other."""
-    deadline = time.monotonic() + 10
-    while is_any_alive(group) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not is_any_alive(group)
 
 
 def test_a_study_that_was_killed_is_continued_by_the_same_call(

@@ -14,7 +14,7 @@ import tenfold
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ModelError, ReadingError
 from tenfold.reading.answers import Status
-from tenfold.reading.bulk import FEWEST_FOR_PROCESSES, count_cores, list_files, read_files
+from tenfold.reading.bulk import FEWEST_FOR_PROCESSES, list_files, read_files
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,3 @@ def test_no_files_give_no_readings() -> None:
 def test_a_model_that_is_none_is_told_before_any_file_is_read(folder: Path) -> None:
     with pytest.raises(ModelError, match="expected a model file, found: No such file"):
         next(read_files(sorted(folder.iterdir()), model=folder / "none.onnx"))
-
-
-def test_the_cores_are_those_that_this_process_may_use() -> None:
-    assert 1 <= count_cores() <= (os.cpu_count() or 1)

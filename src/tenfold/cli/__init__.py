@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _report_mistake(_explain(error))
     except KeyboardInterrupt as error:
         message = "; ".join(["interrupted", *getattr(error, "__notes__", ())])
-        print(f"tenfold: {message}", file=sys.stderr)
+        _tell(message)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read our output has left, as `head` does
         _drop_output()
@@ -91,9 +91,18 @@ def _drop_output() -> None:
 
 
 def _report_mistake(message: str) -> int:
-    message = message.replace(STANDARD_INPUT, "-")
-    print(f"tenfold: {' '.join(message.split())}", file=sys.stderr)
+    _tell(" ".join(message.replace(STANDARD_INPUT, "-").split()))
     return EXIT_MISTAKE
+
+
+def _tell(message: str) -> None:
+    """Print a message; among processes that train together not what the first one prints, too."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        from tenfold.training.processes import is_told_by_the_first
+
+        if is_told_by_the_first():
+            return
+    print(f"tenfold: {message}", file=sys.stderr)
 
 
 def _explain(error: cyclopts.CycloptsError) -> str:

@@ -43,7 +43,6 @@ def read(
     lines: Path | None = None,
     on: Literal["ray"] | None = None,
     address: str | None = None,
-    dashboard: Flag = False,
 ) -> int:
     """Read handwritten digits from images: photos, scans, drawings.
 
@@ -77,10 +76,8 @@ def read(
         it. Stopped and called again, it goes on where it was. The extra `cluster` brings Ray.
     address
         With --on ray: HOST:PORT of the cluster; by default a Ray of this machine is started.
-    dashboard
-        With --on ray: show Ray's own page, on this machine alone.
     """
-    if on is not None or address is not None or dashboard:
+    if on is not None or address is not None:
         others = {"csv": csv, "out": out, "annotate": annotate, "stages": stages}
         given = [name for name, value in others.items() if value]
         if given:
@@ -89,7 +86,6 @@ def read(
             files,
             on=on,
             address=address,
-            dashboard=dashboard,
             single=single,
             model=model,
             lines=lines,

@@ -20,17 +20,17 @@ def read_on_ray(
     *,
     on: str | None,
     address: str | None,
-    dashboard: bool,
     single: bool,
     model: Path | None,
     lines: Path | None,
     json: bool,
 ) -> int:
     """Read the first of two folders into the other; 1 if a file was no image that can be read."""
-    from tenfold.cluster.connecting import check_place, connecting
-    from tenfold.cluster.reading import ReadingOptions, read_folder
+    from tenfold.cluster.chunks import ReadingOptions
+    from tenfold.cluster.connecting import check_place
+    from tenfold.cluster.reading import read_folder
 
-    check_place(on, address=address, dashboard=dashboard)
+    check_place(on, address=address)
     if len(paths) != 2:
         raise ReadingError(
             f"--on ray: expected a folder of images and one for readings, found {len(paths)} "
@@ -38,19 +38,16 @@ def read_on_ray(
         )
     images, out = map(Path, paths)
     try:
-        with connecting(address, dashboard=dashboard) as cluster:
-            done = read_folder(
-                images,
-                out,
-                cluster=cluster,
-                options=ReadingOptions(single=single, model=model, lines=lines),
-                on_progress=_Lines(),
-            )
+        done = read_folder(
+            images,
+            out,
+            address=address,
+            options=ReadingOptions(single=single, model=model, lines=lines),
+            on_progress=_Lines(out),
+        )
     except KeyboardInterrupt as error:
         error.add_note(f"the same command goes on in {out}")
         raise
-    if done.num_before:
-        print(f"{out} had {done.num_before:,} readings; went on after them", file=sys.stderr)
     if json:
         print_json(
             {
@@ -70,19 +67,26 @@ def read_on_ray(
 
 
 class _Lines:
-    """A line on stderr every few seconds."""
+    """A line on stderr of what is there already, and one every few seconds."""
 
-    def __init__(self) -> None:
-        self.last = time.monotonic()
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.last: float | None = None
 
     def __call__(self, progress: "ReadingProgress") -> None:
-        now = time.monotonic()
-        if now - self.last < SECONDS_BETWEEN_LINES and progress.num_done < progress.num_files:
+        num_done, last, now = progress.num_done, self.last, time.monotonic()
+        is_complete = num_done == progress.num_files
+        if last is None:
+            self.last = now
+            if not num_done:
+                return
+            line = f"{self.out} has {num_done:,} readings; going on after them"
+            if is_complete:
+                line = f"{self.out} is complete already; delete it to read everything again"
+        elif is_complete or now - last >= SECONDS_BETWEEN_LINES:
+            self.last = now
+            line = f"{num_done:,} of {progress.num_files:,} files"
+        else:
             return
-        self.last = now
         with suppress(BrokenPipeError):
-            print(
-                f"{progress.num_done:,} of {progress.num_files:,} files",
-                file=sys.stderr,
-                flush=True,
-            )
+            print(line, file=sys.stderr, flush=True)

@@ -26,7 +26,6 @@ def study(
     members_from: Path | None = None,
     on: Literal["ray"] | None = None,
     address: str | None = None,
-    dashboard: Annotated[bool, Parameter(negative=())] = False,
     json: AsJson = False,
     changes: Any = NO_CHANGES,  # noqa: ANN401 - of type Changes, see below
 ) -> None:
@@ -64,8 +63,6 @@ def study(
         Train on a Ray cluster; the extra `cluster` brings Ray.
     address
         With --on ray: HOST:PORT of the cluster; by default a Ray of this machine is started.
-    dashboard
-        With --on ray: show Ray's own page, on this machine alone.
     """
     from tenfold import studying
 
@@ -84,7 +81,6 @@ def study(
             members_from=members_from,
             on=on,
             address=address,
-            dashboard=dashboard,
             on_progress=show,
             **list_changes(changes),
         )

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from tenfold.errors import ClusterError, MissingExtraError, TenfoldError
@@ -66,32 +67,26 @@ def require_cluster_extra() -> None:
 
 
 @contextmanager
-def connecting(
-    address: str | None = None, *, dashboard: bool = False, num_cores: int | None = None
-) -> Iterator[Cluster]:
+def connecting(address: str | None = None, *, num_cores: int | None = None) -> Iterator[Cluster]:
     """Start a Ray on this machine, or join the cluster at `address`, HOST:PORT, until the end.
 
     A cluster is joined from one of its machines; its tokens, if it wants any, are Ray's affair. A
     Ray that this process has connected to already is used, and left as it is. `num_cores` is for a
-    Ray on this machine, by default all cores that the process may use. `dashboard` shows Ray's
-    page, on this machine alone.
+    Ray on this machine, by default all cores that the process may use.
 
-    Raises ClusterError if nothing answers there, what answers is no Ray, or Ray does not let us in;
-    MissingExtraError without Ray.
+    Raises ClusterError if nothing answers there, what answers is no Ray, or Ray does not let us in,
+    or if this process is connected to another Ray already; MissingExtraError without Ray.
     """
     require_cluster_extra()
     if address is not None:
         _check_address(address)
-        if dashboard:
-            raise ClusterError(
-                "--dashboard: expected no --address with it, for a cluster shows its own"
-            )
     is_new = "ray" not in sys.modules
     private = {} if address is not None else {**LOOPBACK, "RAY_AUTH_TOKEN": _make_token()}
     with _setting_environment({**QUIET, **private}):
         import ray
 
         if ray.is_initialized():
+            _check_connected(address, ray.get_runtime_context().gcs_address)
             yield _describe(is_local=address is None)
             return
         if address is None:
@@ -99,16 +94,23 @@ def connecting(
         session_folder = None
         try:
             with _holding_stderr():
-                context = _start(ray, address, dashboard, num_cores)
+                context = _start(ray, address, num_cores)
             if address is None:
-                session_folder = context.address_info["session_dir"]
-                host = context.address_info["node_ip_address"]
-                assert ipaddress.ip_address(host).is_loopback, host
+                session_folder = Path(context.address_info["session_dir"])
+                _check_loopback(context.address_info["node_ip_address"])
             yield _describe(is_local=address is None)
         finally:
             ray.shutdown()
             if session_folder is not None:
-                shutil.rmtree(session_folder, ignore_errors=True)
+                _remove(session_folder)
+
+
+def _remove(session_folder: Path) -> None:
+    """Remove what a Ray wrote, and the link that says that it was the latest."""
+    shutil.rmtree(session_folder, ignore_errors=True)
+    latest = session_folder.with_name("session_latest")
+    if latest.is_symlink() and not latest.exists():
+        latest.unlink(missing_ok=True)
 
 
 @cache
@@ -128,13 +130,30 @@ def _check_private(is_new: bool) -> None:
         )
 
 
-def check_place(on: str | None, *, address: str | None, dashboard: bool) -> None:
+def _check_loopback(host: str) -> None:
+    """Raise ClusterError if other machines may reach a Ray that listens on this address."""
+    if not ipaddress.ip_address(host).is_loopback:
+        raise ClusterError(
+            f"expected a Ray that listens to this machine alone, found one at {host}. Start one "
+            "yourself, and name it with --address"
+        )
+
+
+def _check_connected(address: str | None, known: str) -> None:
+    """Raise ClusterError if this process is connected to another Ray than is asked for."""
+    if address not in (None, known):
+        raise ClusterError(
+            f"--address: expected {address}, found this process connected to the Ray at {known}. "
+            "Leave the address out, or call ray.shutdown() before"
+        )
+
+
+def check_place(on: str | None, *, address: str | None) -> None:
     """Raise ClusterError for another place to work on than a Ray cluster, or for half of one."""
     if on not in (None, "ray"):
         raise ClusterError(f"--on: expected ray, found {on}")
-    if on is None and (address is not None or dashboard):
-        flag = "--address" if address is not None else "--dashboard"
-        raise ClusterError(f"{flag}: expected --on ray with it, found none")
+    if on is None and address is not None:
+        raise ClusterError("--address: expected --on ray with it, found none")
 
 
 @contextmanager
@@ -178,7 +197,6 @@ def _holding_stderr() -> Iterator[None]:
 def _start(
     ray: Any,  # noqa: ANN401 - the module, whose import waits for the environment
     address: str | None,
-    dashboard: bool,
     num_cores: int | None,
 ) -> Any:  # noqa: ANN401
     shared: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
@@ -189,8 +207,7 @@ def _start(
             "local",
             num_cpus=num_cores or count_cores(),
             object_store_memory=STORE_BYTES,
-            include_dashboard=dashboard,
-            dashboard_host="127.0.0.1",
+            include_dashboard=False,
             **shared,
         )
     except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:

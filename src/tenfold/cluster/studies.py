@@ -2,19 +2,23 @@
 
 In: a function that trains a seed into a folder, and the seeds. Out: each seed as its run's folder
 lies in the study. A worker may be on another machine, without a disk in common with this one. So it
-trains in a temporary folder of its own and returns the files' bytes; this process writes them.
+trains in a temporary folder of its own and returns the files' bytes; this process writes them. The
+temporary folders lie below that of Ray's session, which is removed with a Ray of this machine; on a
+cluster the next task removes what workers that died have left.
 """
 
 import hashlib
+import os
 import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tenfold.cluster.connecting import reporting_cluster_errors, stop_quietly
-from tenfold.disk import reporting_disk_errors, write_file
+from tenfold.disk import flush_folder, make_folder, reporting_disk_errors, write_file
 from tenfold.errors import ClusterError, TenfoldError
 
 MAX_RETRIES = 3  # of a seed whose worker died; another may find what it found
@@ -46,7 +50,7 @@ def run_seeds_on_ray(
     import ray
 
     with reporting_disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for left in folder.glob(".*.tmp"):  # by a call that was killed
             shutil.rmtree(left)
     remote = ray.remote(_train_and_pack).options(
@@ -75,8 +79,8 @@ def run_seeds_on_ray(
 
 def _train_and_pack(train_into: TrainInto, seed: int, name: str) -> list[PackedFile]:
     """Train in a temporary folder, on a worker, and return its files; an error speaks of `name`."""
-    with tempfile.TemporaryDirectory(prefix="tenfold-") as temporary:
-        out = Path(temporary, str(seed))
+    with _making_room(_find_session_folder() / "tenfold") as temporary:
+        out = temporary / str(seed)
         try:
             train_into(out, seed)
         except TenfoldError as error:
@@ -87,12 +91,38 @@ def _train_and_pack(train_into: TrainInto, seed: int, name: str) -> list[PackedF
         return [
             PackedFile(
                 name=path.relative_to(out).as_posix(),
-                content=path.read_bytes(),
-                sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+                content=(content := path.read_bytes()),
+                sha256=hashlib.sha256(content).hexdigest(),
             )
             for path in sorted(out.rglob("*"))
             if path.is_file()
         ]
+
+
+def _find_session_folder() -> Path:
+    """Where Ray keeps, on a worker's machine, what it needs while it runs."""
+    import ray
+
+    node: Any = ray._private.worker._global_node
+    return Path(node.get_session_dir_path())
+
+
+@contextmanager
+def _making_room(folder: Path) -> Iterator[Path]:
+    """A folder of this process's own in one, without those of processes that are gone."""
+    import psutil  # Ray brings it
+
+    own = folder / str(os.getpid())
+    with reporting_disk_errors(own):
+        folder.mkdir(exist_ok=True)
+        for path in folder.iterdir():
+            if path == own or not psutil.pid_exists(int(path.name)):
+                shutil.rmtree(path, ignore_errors=True)
+        own.mkdir()
+    try:
+        yield own
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
 
 
 def _unpack(files: list[PackedFile], path: Path) -> None:
@@ -112,6 +142,7 @@ def _unpack(files: list[PackedFile], path: Path) -> None:
                     )
                 write_file(temporary / file.name, file.content)
             temporary.rename(path)
+            flush_folder(path.parent)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise

@@ -4,15 +4,16 @@ In: files, by name or as bytes. Out: one reading after another, as the files com
 """
 
 import itertools
-import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from tenfold.errors import ReadingError
+from tenfold.machine import count_cores
+from tenfold.pools import starting_pool
 from tenfold.reading.answers import Reading
 from tenfold.reading.reader import Reader
 
@@ -127,45 +128,32 @@ def read_files(
     yield from _read_in_processes(itertools.chain(first, files), (model, lines), single, processes)
 
 
-def count_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _read_in_processes(
     files: Iterator[File], models: tuple[Path | None, Path | None], single: bool, processes: int
 ) -> Iterator[tuple[File, Reading]]:
-    # Forked processes would share the state of ONNX Runtime's threads, which they do not have.
-    context = multiprocessing.get_context("spawn")
     waiting: deque[Future[list[tuple[File, Reading]]]] = deque()
-    pool = ProcessPoolExecutor(processes, context, _start_worker, models)
     try:
-        for chunk in iter(lambda: list(itertools.islice(files, CHUNK_FILES)), []):
-            waiting.append(pool.submit(_read_chunk, chunk, single))
-            if len(waiting) >= CHUNKS_AHEAD * processes:
+        with starting_pool(processes, _prepare_worker, *models, finish=True) as pool:
+            for chunk in iter(lambda: list(itertools.islice(files, CHUNK_FILES)), []):
+                waiting.append(pool.submit(_read_chunk, chunk, single))
+                if len(waiting) >= CHUNKS_AHEAD * processes:
+                    yield from waiting.popleft().result()
+            while waiting:
                 yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
     except BrokenProcessPool as error:
         raise ReadingError(
             "expected processes that read on, found one that was ended from outside, as happens "
             "where there is too little memory; try again, with --out to go on where it stopped"
         ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
-def _start_worker(model: Path | None, lines: Path | None) -> None:
+def _prepare_worker(model: Path | None, lines: Path | None) -> None:
     import gc
-    import signal
 
     import cv2
 
     global _reader
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one stops it
     _reader = Reader(model, lines=lines)
     gc.freeze()  # modules and networks stay; looking through them took a tenth of the time
 

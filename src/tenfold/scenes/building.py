@@ -4,15 +4,14 @@ In: labelled digit images, how many are wanted, a seed. Out: digit images with l
 strips with the digits on them. However many processes draw, each is the same.
 """
 
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from tenfold.reading.bulk import count_cores
+from tenfold.machine import count_cores
+from tenfold.pools import starting_pool
 from tenfold.scenes.forms import Images, Labels
 from tenfold.scenes.scene import build_scene
 from tenfold.scenes.writing import BANK_SIZE, Bank, build_strip
@@ -91,26 +90,18 @@ def build_many(
         for chunk in chunks:
             keep(chunk, _build(source, chunk))
         return np.concatenate(images), np.concatenate(labels)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _start_worker, (source,)) as pool:
-        try:
-            futures = [pool.submit(_build_in_worker, chunk) for chunk in chunks]
-            for chunk in chunks:
-                keep(chunk, futures.pop(0).result())
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with starting_pool(processes, _prepare_worker, source) as pool:
+        futures = [pool.submit(_build_in_worker, chunk) for chunk in chunks]
+        for chunk in chunks:
+            keep(chunk, futures.pop(0).result())
     return np.concatenate(images), np.concatenate(labels)
 
 
-def _start_worker(source: Source) -> None:
-    import signal
-
+def _prepare_worker(source: Source) -> None:
     import cv2
 
     global _source
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one stops it
     _source = source
 
 

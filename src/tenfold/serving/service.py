@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tenfold.machine import count_cores
 from tenfold.reading.answers import Status
-from tenfold.reading.bulk import count_cores
 from tenfold.reading.classifier import BUNDLED_MODEL, Classifier
 from tenfold.reading.lines import BUNDLED_LINES, LineReader
 from tenfold.reading.model_file import read_model_bytes

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.data.mnist import LabelledImages
-from tenfold.disk import reporting_disk_errors, write_file, write_json
+from tenfold.disk import make_folder, reporting_disk_errors, write_file, write_json
 from tenfold.evaluation.page import PageFigure
 from tenfold.figures.study import (
     draw_digits,
@@ -98,7 +98,7 @@ def write_comparison_report(
                 (f"{which}_{number}", title.capitalize(), f"Images that are {title}.", draw)
             )
     with reporting_disk_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
     figures = _write_figures(path, drawn)
     write_json(path / COMPARISON, comparison)
     command = shlex.join(

@@ -3,17 +3,13 @@
 In: a function that trains one seed, and the seeds. Out: what it returned for each, as it comes.
 """
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait as wait_for_any
 from typing import TypeVar
 
 from tenfold.errors import StudyError
+from tenfold.pools import starting_pool
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -30,45 +26,22 @@ def run_seeds(
     """
     if not seeds:
         return
-    strangers = multiprocessing.active_children()
-    executor = ProcessPoolExecutor(
-        num_jobs,
-        mp_context=multiprocessing.get_context("spawn"),  # torch's threads do not survive a fork
-        initializer=_follow_the_parent,
-    )
     try:
-        # No more than there are processes, so that none is started that might be in vain.
-        waiting = list(seeds)
-        running: set[Future[Result]] = set()
-        while waiting or running:
-            while waiting and len(running) < num_jobs:
-                running.add(executor.submit(train_seed, waiting.pop(0)))
-            done, running = wait(running, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-            if not done:
-                yield None
+        with starting_pool(num_jobs) as pool:
+            # No more than there are processes, so that none is started that might be in vain.
+            waiting = list(seeds)
+            running: set[Future[Result]] = set()
+            while waiting or running:
+                while waiting and len(running) < num_jobs:
+                    running.add(pool.submit(train_seed, waiting.pop(0)))
+                done, running = wait(running, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+                if not done:
+                    yield None
     except BrokenProcessPool as error:
         raise StudyError(
             "expected the processes that train to go on, found that one ended: out of memory, or "
             "stopped from outside? Called from a script, tenfold.study must stand below "
             'if __name__ == "__main__"'
         ) from error
-    finally:
-        for process in multiprocessing.active_children():
-            if process not in strangers:
-                process.terminate()
-        executor.shutdown(cancel_futures=True)
-
-
-def _follow_the_parent() -> None:
-    """Leave Ctrl-C to the parent, and end when it does, however it does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def end_with_it() -> None:
-        wait_for_any([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=end_with_it, daemon=True).start()

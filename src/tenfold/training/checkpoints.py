@@ -74,37 +74,44 @@ def dump_checkpoint(checkpoint: Checkpoint, config: RunConfig) -> bytes:
     return safetensors.torch.save(tensors, {"tenfold": json.dumps(metadata)})
 
 
-def read_checkpoint(path: Path) -> bytes:
-    """The checkpoint in a run's folder, empty if none was written yet.
+def read_checkpoint(path: Path) -> bytes | None:
+    """The checkpoint in a run's folder, None if none was written yet.
 
     Raises RunError if it cannot be read.
     """
     try:
         return (path / CHECKPOINT).read_bytes()
     except FileNotFoundError:
-        return b""
+        return None
     except OSError as error:
         raise RunError(f"{path / CHECKPOINT}: cannot be read: {error.strerror}") from error
 
 
-def load_checkpoint(data: bytes, config: RunConfig, path: Path) -> Checkpoint | None:
-    """The checkpoint that a file has, None for no data; `path` is its run's folder.
+def load_checkpoint(data: bytes, config: RunConfig, path: Path) -> Checkpoint:
+    """The checkpoint that a file has; `path` is its run's folder.
 
-    Raises RunError if it is damaged or belongs to another run.
+    Raises RunError if it is none, damaged, or belongs to another run.
     """
-    if not data:
-        return None
     file = path / CHECKPOINT
+    without = "Without the file, resuming begins with the first epoch."
     try:
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        metadata = json.loads(header["__metadata__"]["tenfold"])
         tensors = safetensors.torch.load(data)
-        content, expected = metadata["content"], metadata["sha256"]
-        is_whole = expected == _hash(content, tensors)
-    except (ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
-        raise RunError(_describe_damage(file, str(error))) from error
-    if not is_whole:
-        raise RunError(_describe_damage(file, "other contents than were written"))
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = json.loads(header.get("__metadata__", {}).get("tenfold", "{}"))
+        is_checkpoint = metadata.keys() == {"sha256", "content"}
+        if is_checkpoint and metadata["sha256"] != _hash(metadata["content"], tensors):
+            raise ValueError("other contents than were written")
+    except (ValueError, AttributeError, safetensors.SafetensorError) as error:
+        found = " ".join(str(error).split()) if data else "it is empty"
+        raise RunError(
+            f"{file}: expected a whole checkpoint, found it damaged: {found}. {without}"
+        ) from error
+    if not is_checkpoint:
+        raise RunError(
+            f"{file}: expected a checkpoint of Tenfold, found a file that does not say it is one. "
+            f"{without}"
+        )
+    content = metadata["content"]
     if content["format"] != FORMAT:
         raise RunError(f"{file}: expected a checkpoint of this version of Tenfold, found another")
     differing = list_differences(identify(config), content["run"])
@@ -160,11 +167,3 @@ def _hash(content: object, tensors: Mapping[str, Tensor]) -> str:
         everything.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         everything.update(tensor.numpy().tobytes())
     return everything.hexdigest()
-
-
-def _describe_damage(file: Path, found: str) -> str:
-    found = " ".join(found.split())
-    return (
-        f"{file}: expected a whole checkpoint, found it damaged: {found}. Without the file, "
-        "resuming begins with the first epoch."
-    )

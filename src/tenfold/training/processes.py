@@ -6,9 +6,11 @@ by the first process alone.
 """
 
 import os
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import torch
@@ -16,8 +18,10 @@ import torch.distributed
 from torch import Tensor, nn
 
 from tenfold.errors import RunError
+from tenfold.pools import watch_process
 
 CPU = torch.device("cpu")
+TIME_TO_TELL = timedelta(seconds=5)  # that the first process has, once another met a mistake
 
 
 @dataclass(frozen=True)
@@ -73,15 +77,43 @@ def is_under_torchrun() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
 
 
+def is_told_by_the_first() -> bool:
+    """Whether the first of the processes that torchrun started tells its user of a mistake.
+
+    To be asked by each that met one, and has it to tell: the first leaves word in torchrun's store,
+    the others wait for it.
+    """
+    if not is_under_torchrun():
+        return False
+    key = f"tenfold/told/{os.environ.get('TORCHELASTIC_RESTART_COUNT')}"
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    try:
+        store = torch.distributed.TCPStore(  # type: ignore[attr-defined]
+            address, port, timeout=TIME_TO_TELL
+        )
+        if os.environ["RANK"] == "0":
+            store.set(key, "")
+            return False
+        store.wait([key], TIME_TO_TELL)
+    except RuntimeError:  # none came, or the store is gone
+        return False
+    return True
+
+
 @contextmanager
 def joining_processes(device: torch.device) -> Iterator[Processes]:
     """The processes that torchrun started, connected; without torchrun, this one.
 
-    They talk by gloo, on GPUs by NCCL.
+    They talk by gloo, on GPUs by NCCL. Where torchrun itself is killed, they save and end, as if it
+    had passed on a signal.
     """
     if not is_under_torchrun():
         yield Processes(device=device)
         return
+    if hasattr(os, "pidfd_open"):  # Linux
+        with suppress(OSError):  # a sandbox may forbid it
+            torchrun = os.pidfd_open(os.getppid())
+            watch_process(torchrun, lambda: os.kill(os.getpid(), signal.SIGTERM))
     on_gpu = device.type == "cuda"
     with _reporting_the_lost(int(os.environ["WORLD_SIZE"])):
         torch.distributed.init_process_group("nccl" if on_gpu else "gloo")
@@ -96,7 +128,8 @@ def _reporting_the_lost(size: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch.distributed.DistBackendError is one
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(
             f"expected {size} processes to train together, found that one ended or cannot be "
-            "reached"
+            f"reached: {cause}"
         ) from error

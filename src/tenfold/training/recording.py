@@ -5,20 +5,18 @@ trained in place, an ensemble's members in turn, and what was seen.
 """
 
 import dataclasses
-import io
 import itertools
 import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from torch import Tensor, nn
 
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages
-from tenfold.disk import reporting_disk_errors, write_file
+from tenfold.disk import flush_file, write_file
 from tenfold.errors import RunError
 from tenfold.models.build import list_members
 from tenfold.run import (
@@ -62,9 +60,9 @@ class Trained:
 class Recorder:
     """Trains the members of a model one after another, and keeps a run's folder up with it.
 
-    `path` is the run's folder, None in a process that writes nothing. `checkpoint` is where an
-    earlier process came to. `start` is when this one began, by time.perf_counter. `with_events`
-    also writes event files for TensorBoard.
+    `path` is the run's folder, which the first of several processes writes to. `checkpoint` is
+    where an earlier process came to. `start` is when this one began, by time.perf_counter.
+    `with_events` also writes event files for TensorBoard.
     """
 
     def __init__(
@@ -72,7 +70,7 @@ class Recorder:
         model: nn.Module,
         config: RunConfig,
         images: LabelledImages,
-        path: Path | None,
+        path: Path,
         *,
         start: float,
         checkpoint: Checkpoint | None = None,
@@ -105,7 +103,7 @@ class Recorder:
         self.num_steps_before = sum(map(len, self.trained.losses))
         self.start_here = start
         self.events = None
-        if with_events and path is not None:
+        if with_events and self.processes.is_first:
             self.events = EventWriter(path, self.num_steps_before)
 
     def train(self) -> Trained:
@@ -116,25 +114,19 @@ class Recorder:
         """
         members = list_members(self.model)
         seeds = self.recipe.list_member_seeds(self.config.seed)
-        with self._open_losses() as self.file:
-            while self.position.member < len(members):
-                member, seed = members[self.position.member], seeds[self.position.member]
-                if self.position.epoch == self.position.batch == 0 and self._reuse(member, seed):
-                    continue
-                self._train_member(member, seed)
+        if self.processes.is_first:  # the losses so far and no others
+            write_file(self.path / LOSSES, format_losses(self.trained.losses))
+        while self.position.member < len(members):
+            member, seed = members[self.position.member], seeds[self.position.member]
+            if self.position.epoch == self.position.batch == 0 and self._reuse(member, seed):
+                continue
+            self._train_member(member, seed)
+        if self.processes.is_first:
+            flush_file(self.path / LOSSES)
         if self.events is not None:
             self.events.close()
         self.trained.seconds = self._measure_seconds()
         return self.trained
-
-    def _open_losses(self) -> IO[str]:
-        """losses.jsonl with the losses so far and no others, to append to."""
-        if self.path is None:
-            return io.StringIO()
-        file = self.path / LOSSES
-        with reporting_disk_errors(file):
-            write_file(file, format_losses(self.trained.losses))
-            return file.open("a")
 
     def _reuse(self, member: nn.Module, seed: int) -> bool:
         """Take a member that was trained before, if there is one."""
@@ -216,14 +208,13 @@ class Recorder:
             self.on_progress(self._describe_progress(epoch, done))
 
     def _append(self, epoch: int, first_batch: int, losses: list[float]) -> None:
-        if self.path is not None:
-            with reporting_disk_errors(self.path / LOSSES):
-                append_losses(self.file, epoch, first_batch, losses)
+        if self.processes.is_first:
+            append_losses(self.path, epoch, first_batch, losses)
         if self.events is not None:
             self.events.write_losses(epoch * self.num_batches + first_batch, losses)
 
     def _write_checkpoint(self, optimizer: Mapping[str, Tensor]) -> None:
-        if self.path is None:
+        if not self.processes.is_first:
             return
         checkpoint = Checkpoint(
             position=self.position,
