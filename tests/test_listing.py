@@ -88,25 +88,29 @@ def test_where_no_lock_can_be_seen_a_run_with_new_losses_is_running(
     assert [find_state(path) for path in (here, elsewhere)] == ["stopped", "stopped"]
 
 
-def test_a_run_without_a_state_has_just_begun_or_is_none_that_can_go_on(
-    shelf: Path, tmp_path: Path
-) -> None:
+def test_a_run_that_has_just_begun_has_no_state(shelf: Path, tmp_path: Path) -> None:
     shutil.copy(shelf / "saved" / "config.json", tmp_path)
     with locking(tmp_path, RunError("busy")):
         assert find_state(tmp_path) == "running"
     os.utime(tmp_path, (0, 0))
     assert find_state(tmp_path) == "stopped"
-    (tmp_path / "model.safetensors").touch()
-    assert find_state(tmp_path) == find_state(tmp_path / "removed") == "unreadable"
+    assert find_state(tmp_path / "removed") == "unreadable"
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"state": 1}', "{" * 100_000])
+@pytest.mark.parametrize("text", ["", "[]", '{"state": 1}', '{"state": "complete"}', "{" * 100_000])
 def test_what_cannot_be_read_is_told(text: str, shelf: Path, tmp_path: Path) -> None:
     shutil.copytree(shelf / "done", tmp_path / "run")
     (tmp_path / "run" / "state.json").write_text(text)
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "study.json").write_text(text)
     assert [one.state for one in list_folder(tmp_path)] == ["unreadable"] * 2
+
+
+def test_a_state_that_is_gone_cannot_be_read(shelf: Path, tmp_path: Path) -> None:
+    """`tenfold train --resume` refuses such a folder."""
+    shutil.copytree(shelf / "saved", tmp_path / "run")
+    (tmp_path / "run" / "state.json").unlink()
+    assert find_state(tmp_path / "run") == "unreadable"
 
 
 def test_the_command_prints_a_table_and_json(

@@ -28,6 +28,7 @@ from tenfold.run import (
     create_run_folder,
     load_run,
     read_losses,
+    write_resume_command,
 )
 
 CONFIG_OF_A_RUN = RunConfig(
@@ -165,6 +166,21 @@ def test_a_config_comes_back_from_json() -> None:
         dataclasses.replace(CONFIG_OF_A_RUN, holdout=True, data_folder="a/b", checksums={}),
     ):
         assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_the_config_of_a_run_from_before_it_had_its_wishes_is_loaded() -> None:
+    values = CONFIG_OF_A_RUN.to_json()
+    wishes = {"by_epoch", "report", "tensorboard", "members_from", "checkpoint_every", "processes"}
+    assert RunConfig.from_json({k: v for k, v in values.items() if k not in wishes}) == (
+        CONFIG_OF_A_RUN
+    )
+
+
+def test_the_command_that_resumes_is_as_a_shell_takes_it() -> None:
+    assert write_resume_command(Path("runs/a b"), 1) == "tenfold train --resume 'runs/a b'"
+    assert write_resume_command(Path("a"), 3, data=Path("d d"), threads=None, device="cpu") == (
+        "torchrun --nproc-per-node 3 -m tenfold train --resume a --data 'd d' --device cpu"
+    )
 
 
 def refused_run(folder: Path) -> str:

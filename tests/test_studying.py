@@ -18,12 +18,15 @@ import pytest
 
 import tenfold
 import tenfold.studying
+from tenfold.cli import main
+from tenfold.cluster.studies import _train_and_pack, _unpack
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
 from tenfold.disk import hash_file, locking
 from tenfold.errors import DataError, RecipeError, RunError, StudyError
+from tenfold.run import RunConfig, load_config, locking_run, read_state
 from tenfold.studies.study import load_study, write_study
-from tenfold.studying import StudyProgress
+from tenfold.studying import SeedTraining, StudyProgress, _train_on_cluster
 
 TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2}
 Calls = list[tuple[list[int], int]]
@@ -203,6 +206,7 @@ def test_runs_that_are_going_on_count_as_far_as_they_are(
             '"loss": 2.1}\n'
         )
         (copy / f"runs/{seed}/state.json").write_text('{"state": "running"}')
+        (copy / f"runs/{seed}/config.json").write_text("{}")
     told: list[StudyProgress] = []
     tenfold.study(
         "classic", seeds=5, data=small_data, out=copy, on_progress=told.append, alone=0, **TINY
@@ -440,6 +444,210 @@ def test_an_unfinished_run_is_trained_anew(
     assert done.runs[1].weights_sha256 == study.runs[1].weights_sha256
     assert done.runs[1].mistakes == study.runs[1].mistakes
     assert tenfold.load_run(copy / "runs/1").accuracy == pytest.approx(study.accuracies[1])
+
+
+# --- seeds that were stopped
+
+
+def leave_stopped(small_data: Path, out: Path, **changes: Any) -> RunConfig:
+    """A run in `out` that was stopped after the first of its two epochs, as a study leaves it."""
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    asked: dict[str, Any] = {"seed": 3, "threads": 1, "by_epoch": True, **TINY}
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(data=small_data, out=out, report=False, on_progress=stop, **asked | changes)
+    return load_config(out, read_state(out))
+
+
+def test_a_seed_goes_on_with_the_threads_that_it_had(
+    small_data: Path, copy: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = leave_stopped(small_data, copy / "runs/3")
+    (copy / "runs/3/config.json").touch()
+    written = (copy / "runs/3/config.json").stat().st_mtime_ns
+    monkeypatch.setattr("tenfold.studying.count_cores", lambda: 2)
+    done = tenfold.study("classic", seeds=4, data=small_data, out=copy, alone=0, **TINY)
+    assert calls == [([3], 1)]  # it would get both cores
+    assert (done.runs[3].threads, done.runs[3].started) == (1, began.started)
+    assert (copy / "runs/3/config.json").stat().st_mtime_ns == written
+    assert len(done.runs[3].epoch_accuracies) == 2
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_whoever_finishes_a_seed_leaves_what_a_study_can_take(
+    is_watched: bool,
+    small_data: Path,
+    copy: Path,
+    calls: Calls,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`tenfold train --resume`, or a study with or without accuracies by epoch."""
+    for seed in (3, 4):
+        leave_stopped(small_data, copy / f"runs/{seed}", seed=seed, by_epoch=is_watched)
+    for flags, report in (
+        ([], "none; `tenfold evaluate` makes it"),
+        (["--json"], '"report": null'),
+    ):
+        assert main(["train", "--resume", str(copy / "runs/3"), *flags]) == 0
+        assert report in capsys.readouterr().out
+    asked: dict[str, Any] = {"data": small_data, "out": copy, "by_epoch": not is_watched, **TINY}
+    done = tenfold.study("classic", seeds=5, **asked)
+    assert [len(run.epoch_accuracies) for run in done.runs[3:]] == 2 * [2 * is_watched]
+    assert load_study(copy) == done
+    assert tenfold.study("classic", seeds=5, **asked) == done
+
+
+def test_accuracies_of_some_epochs_are_none(
+    study: tenfold.Study, small_data: Path, copy: Path, calls: Calls
+) -> None:
+    """Runs that were resumed with other wishes than they began with had such, once."""
+    forget(copy, 1)
+    evaluation = json.loads((copy / "runs/1/evaluation.json").read_text())
+    evaluation["training"]["epoch_accuracies"].pop()
+    (copy / "runs/1/evaluation.json").write_text(json.dumps(evaluation))
+    done = tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
+    assert done.runs[1].epoch_accuracies == ()
+    assert load_study(copy).runs == done.runs
+
+
+def test_a_seed_that_another_program_trains_is_left_alone(
+    small_data: Path, copy: Path, calls: Calls
+) -> None:
+    run = copy / "runs/3"
+    leave_stopped(small_data, run)
+    before = {name: (run / name).stat() for name in list_files(run)}
+    message = f"{run}: expected a run that nothing else trains, found that another program is at it"
+    for _ in range(2):  # with a checkpoint, and before there is one
+        with locking_run(run), pytest.raises(RunError, match=f"^{re.escape(message)}$"):
+            tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY)
+        assert {name: (run / name).stat() for name in list_files(run)} == before
+        (run / "checkpoint.safetensors").unlink(missing_ok=True)
+        before.pop("checkpoint.safetensors", None)
+
+
+def test_a_checkpoint_that_cannot_be_read_is_not_thrown_away(
+    small_data: Path, copy: Path, calls: Calls
+) -> None:
+    run = copy / "runs/3"
+    leave_stopped(small_data, run)
+    saved = (run / "checkpoint.safetensors").rename(copy / "saved")
+    (run / "checkpoint.safetensors").mkdir()  # which reading fails on, as on a disk that does
+    with pytest.raises(RunError, match=r"checkpoint\.safetensors: cannot be read: Is a directory"):
+        tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY)
+    (run / "checkpoint.safetensors").rmdir()
+    saved.rename(run / "checkpoint.safetensors")
+    assert len(tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY).runs) == 4
+
+
+def leave_damaged(small_data: Path, run: Path) -> None:
+    leave_stopped(small_data, run)
+    (run / "checkpoint.safetensors").write_bytes(b"damaged")
+
+
+def leave_of_another_recipe(small_data: Path, run: Path) -> None:
+    leave_stopped(small_data, run, epochs=3)
+
+
+def leave_of_another_torch(small_data: Path, run: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tenfold.workflow.list_versions", lambda: {"torch": "1.0"})
+        leave_stopped(small_data, run)
+
+
+@pytest.mark.parametrize(
+    ("leave", "reason"),
+    [
+        (leave_damaged, "/checkpoint.safetensors: expected a whole checkpoint, found .*"),
+        (
+            leave_of_another_recipe,
+            ": expected a run of this study, found one of another recipe or data",
+        ),
+        (
+            leave_of_another_torch,
+            ": expected what the run began with, found that torch is .*, not 1.0; .*: its weights "
+            "would differ in their last bits",
+        ),
+    ],
+)
+def test_a_seed_that_cannot_go_on_begins_anew_and_says_why(
+    leave: Callable[[Path, Path], None],
+    reason: str,
+    small_data: Path,
+    copy: Path,
+    calls: Calls,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run = copy / "runs/3"
+    leave(small_data, run)
+    done = tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY)
+    assert done.runs[3].seed == 3
+    [said] = [record.getMessage() for record in caplog.records if record.name == "tenfold"]
+    assert re.fullmatch(f"tenfold: {re.escape(str(run))}{reason}; seed 3 begins anew", said)
+    assert not list((copy / "runs").glob(".*"))
+
+
+def test_a_stopped_run_whose_config_was_edited_is_not_thrown_away(
+    small_data: Path, copy: Path, calls: Calls
+) -> None:
+    run = copy / "runs/3"
+    leave_stopped(small_data, run)
+    with (run / "config.json").open("a") as file:
+        file.write("\n")
+    before = list_files(copy)
+    with pytest.raises(RunError, match="expected the config that training wrote") as raised:
+        tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY)
+    assert raised.value.__notes__ == [f"if {run} is not needed, move it away"]
+    assert list_files(copy) == before
+
+
+def test_on_a_cluster_a_stopped_run_stays_until_another_takes_its_place(
+    study: tenfold.Study,
+    small_data: Path,
+    copy: Path,
+    calls: Calls,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = copy / "runs/3"
+    leave_stopped(small_data, run)
+    before = list_files(run)
+    training = SeedTraining(
+        path=copy, config=study.config, threads=1, by_epoch=True, members_from=None
+    )
+
+    def run_here(
+        train_into: Callable[[Path, int], object],
+        seeds: Sequence[int],
+        *_: int,
+        folder: Path,
+        make_room: Callable[[Path], object],
+        **__: int,
+    ) -> Iterator[int | None]:
+        """As `run_seeds_on_ray`, without Ray: the files come as the worker packs them."""
+        for seed in seeds:
+            yield None
+            files = _train_and_pack(train_into, seed, str(folder / str(seed)))
+            _unpack(files, folder / str(seed), make_room)
+            yield seed
+
+    monkeypatch.setattr("tenfold.cluster.studies.run_seeds_on_ray", run_here)
+    landed = _train_on_cluster(training, [0, 3], 1)
+    taken = next(landed)
+    assert taken is not None
+    assert taken.weights_sha256 == study.runs[0].weights_sha256
+    assert next(landed) is None
+    assert list_files(run) == before
+    landed_run = next(landed)
+    assert landed_run is not None
+    assert landed_run.seed == 3
+    assert tenfold.load_run(run).config.seed == 3
+    assert {path.name for path in (copy / "runs").iterdir()} == {"0", "1", "2", "3"}
+    message = "expected a run that nothing else trains, found that another program is at it"
+    shutil.rmtree(run)
+    leave_stopped(small_data, run)
+    with locking_run(run), pytest.raises(RunError, match=message):
+        next(_train_on_cluster(training, [3], 1))
 
 
 def test_a_run_of_another_recipe_is_not_taken(small_data: Path, copy: Path, calls: Calls) -> None:

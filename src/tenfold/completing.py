@@ -5,11 +5,9 @@ and matplotlib are imported when a call needs them.
 """
 
 import json
-import shlex
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +18,6 @@ from tenfold.machine import OtherPrograms
 from tenfold.recipes import Recipe
 from tenfold.run import (
     CALIBRATION,
-    CHECKPOINT,
     COMPLETE,
     CONFIG,
     EVALUATION,
@@ -32,6 +29,7 @@ from tenfold.run import (
     OnProgress,
     Run,
     RunConfig,
+    tidy_complete_run,
 )
 
 if TYPE_CHECKING:
@@ -74,88 +72,72 @@ def load_run_images(recipe: Recipe, data_folder: Path | None, *, holdout: bool) 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What does not decide a run's weights, as `workflow.train` and `resume` take it."""
+class UnfinishedRun:
+    """A run on its way: its folder and config, its images, and how far it is.
 
-    by_epoch: bool
-    report: bool
-    members_from: Path | None
-    on_progress: OnProgress | None
-    tensorboard: bool
+    `resumed_with` says what differed when it was resumed, if anything did. `threads` are those that
+    it has now, which may be others than it began with.
+    """
+
+    path: Path
+    config: RunConfig
+    images: RunImages
+    processes: "Processes"
+    threads: int
+    checkpoint: "Checkpoint | None" = None
+    resumed_with: list[str] = field(default_factory=list)
 
 
-def complete_run(
-    path: Path,
-    config: RunConfig,
-    images: RunImages,
-    checkpoint: "Checkpoint | None",
-    processes: "Processes",
-    wishes: Wishes,
-    resumed_with: list[str],
-) -> Run:
+def complete_run(run: UnfinishedRun, on_progress: OnProgress | None) -> Run:
     """Train what is left of a run, evaluate it, and write all that belongs in its folder.
 
     Among several processes the first one writes; the others help to train and get the run from it.
-    `resumed_with` says what differed when the run was resumed, if anything did.
     """
     import torch
 
     threads_before = torch.get_num_threads()
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(run.threads)
     try:
-        state = _complete(path, config, images, checkpoint, processes, wishes, resumed_with)
-    except BaseException as error:
-        error.add_note(
-            f"the unfinished run stays in {path}: "
-            f"`tenfold train --resume {shlex.quote(str(path))}` goes on with it"
-        )
-        raise
+        state = _complete(run, on_progress)
     finally:
         torch.set_num_threads(threads_before)
-    return Run(path, config, json.loads(processes.tell(json.dumps(state).encode())))
+    return Run(run.path, run.config, json.loads(run.processes.tell(json.dumps(state).encode())))
 
 
-def _complete(
-    path: Path,
-    config: RunConfig,
-    images: RunImages,
-    checkpoint: "Checkpoint | None",
-    processes: "Processes",
-    wishes: Wishes,
-    resumed_with: list[str],
-) -> dict[str, Any]:
+def _complete(run: UnfinishedRun, on_progress: OnProgress | None) -> dict[str, Any]:
     """Do it, and return the run's state: in the first process that of a complete one."""
     from tenfold.evaluation.predictions import predict
     from tenfold.models.build import build_classifier
     from tenfold.training.recording import Recorder
     from tenfold.training.weights import dump_weights
 
-    recipe, evaluated = config.recipe, images.evaluated
+    path, config, recipe = run.path, run.config, run.config.recipe
+    evaluated = run.images.evaluated
     others = OtherPrograms()
     start = time.perf_counter()
-    training_images = images.training
+    training_images = run.images.training
     if recipe.scenes:
-        training_images = _draw_scenes(training_images, recipe, config.seed, wishes.on_progress)
-    model = build_classifier(recipe, config.seed).to(processes.device)
+        training_images = _draw_scenes(training_images, recipe, config.seed, on_progress)
+        if run.checkpoint is not None:
+            start = time.perf_counter()  # its seconds have those of the first drawing
+    model = build_classifier(recipe, config.seed).to(run.processes.device)
     recorder = Recorder(
         model,
         config,
         training_images,
         path,
         start=start,
-        checkpoint=checkpoint,
-        processes=processes,
-        on_progress=wishes.on_progress,
-        watch=_build_watch(model, evaluated) if wishes.by_epoch and recipe.members == 1 else None,
-        members_from=wishes.members_from,
-        with_events=wishes.tensorboard,
+        checkpoint=run.checkpoint,
+        processes=run.processes,
+        on_progress=on_progress,
+        watch=_build_watch(model, evaluated) if config.by_epoch and recipe.members == 1 else None,
     )
     trained = recorder.train()
-    if not processes.is_first:
+    if not run.processes.is_first:
         return {}
     # Of members that were trained before, and of what an earlier process did, nobody knows beside
     # what.
-    is_in_pieces = bool(trained.reused_seconds) or checkpoint is not None
+    is_in_pieces = bool(trained.reused_seconds) or run.checkpoint is not None
     other_cores = None if is_in_pieces else others.measure_cores()
     model.to("cpu")
     write_file(path / WEIGHTS, dump_weights(model, recipe, config.seed))
@@ -167,16 +149,16 @@ def _complete(
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "weights_sha256": hash_file(path / WEIGHTS),
     }
-    if trained.accuracies:
+    if config.by_epoch and trained.accuracies:
         training["epoch_accuracies"] = trained.accuracies
-    if resumed_with:
-        training["resumed_with"] = resumed_with
+    if run.resumed_with:
+        training["resumed_with"] = run.resumed_with
     predictions = predict(model, evaluated.images_NHW)
     write_evaluation(
-        path, config, evaluated, predictions, trained.losses, training, report=wishes.report
+        path, config, evaluated, predictions, trained.losses, training, report=config.report
     )
-    if images.validation is not None:
-        write_calibration(path, config, model, images.validation)
+    if run.images.validation is not None:
+        write_calibration(path, config, model, run.images.validation)
     state = {
         "state": COMPLETE,
         "config_sha256": hash_file(path / CONFIG),
@@ -184,8 +166,7 @@ def _complete(
         "training": training,
     }
     write_json(path / STATE, state)
-    with suppress(OSError):  # the run is complete; what cannot be removed takes room, no more
-        (path / CHECKPOINT).unlink(missing_ok=True)
+    tidy_complete_run(path)
     return state
 
 

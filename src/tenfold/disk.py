@@ -119,7 +119,7 @@ def read_json(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text())
     except OSError as error:
         raise RunError(f"{path}: expected a readable file, found: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: expected JSON, found: {error}") from error
     if not isinstance(values, dict):
         raise RunError(f"{path}: expected a JSON object, found {type(values).__name__}")

@@ -4,6 +4,8 @@
     ├── DataError            a data folder, an IDX file or an image that cannot be used
     ├── RecipeError          an unknown recipe, or a field with a value outside its range
     ├── RunError             a run folder that cannot be written, read, or does not fit
+    │   ├── ResumeError      a run that cannot go on from its checkpoint as if nothing had been
+    │   └── DivergedError    a training whose losses are no numbers any more
     ├── StudyError           a study that cannot be read, continued or compared
     ├── ImageError           an image that cannot be decoded
     ├── ReadingError         images that cannot be read as asked
@@ -30,6 +32,14 @@ class RecipeError(TenfoldError):
 
 class RunError(TenfoldError):
     """A run folder cannot be written or read, or does not fit what is asked of it."""
+
+
+class ResumeError(RunError):
+    """A run cannot go on from its checkpoint: it is damaged or another's, or something differs."""
+
+
+class DivergedError(RunError):
+    """A training's losses are no numbers any more; going on would give the same."""
 
 
 class StudyError(TenfoldError):

@@ -25,6 +25,7 @@ from tenfold.run import (
     RUNNING,
     STATE,
     has_just_begun,
+    is_state,
 )
 
 STUDY = "study.json"
@@ -117,11 +118,13 @@ def find_state(path: Path, find: Find = find_file) -> State:
     """
     file = find(path, STATE)
     state = read_object(file) or {}
-    if state.get("state") == COMPLETE:
-        return "complete"
     try:
-        if state.get("state") != RUNNING and not (file is None and has_just_begun(path)):
+        if file is None and has_just_begun(path):
+            state = {"state": RUNNING}
+        if not is_state(state):
             return "unreadable"
+        if state["state"] == COMPLETE:
+            return "complete"
         is_held = is_locked(path)
         if not is_held and (is_held is None or state.get("host") != platform.node()):
             changed = (find(path, LOSSES) or path).stat().st_mtime

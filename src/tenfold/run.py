@@ -19,7 +19,9 @@ import html
 import json
 import os
 import platform
+import shlex
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,12 +31,14 @@ from tenfold.disk import (
     append_to_file,
     flush_folder,
     hash_file,
+    locking,
     make_folder,
     read_json,
     reporting_disk_errors,
     write_json,
 )
 from tenfold.errors import RecipeError, RunError
+from tenfold.fields import flag_name
 from tenfold.recipes import Recipe
 
 CONFIG, STATE, LOSSES, WEIGHTS = "config.json", "state.json", "losses.jsonl", "model.safetensors"
@@ -54,8 +58,12 @@ class RunConfig:
 
     `data_folder` is None for the embedded MNIST. `checksums` are the SHA-256 of the unpacked data
     files, by part ("train", and "test" unless held out), images first. `threads` are those of each
-    of the `processes` that train together. A checkpoint is written every `checkpoint_every` epochs,
-    never if it is 0.
+    of the `processes` that train together.
+
+    The rest decides no weight, but what is kept beside them: a checkpoint after every
+    `checkpoint_every` epochs, if that is not 0, and the last; the accuracy after each epoch
+    (`by_epoch`); figures and report; event files for TensorBoard. `members_from` is a folder with
+    runs of an ensemble's members.
     """
 
     recipe: Recipe
@@ -70,6 +78,10 @@ class RunConfig:
     started: str
     processes: int = 1
     checkpoint_every: int = 1
+    by_epoch: bool = False
+    report: bool = True
+    tensorboard: bool = False
+    members_from: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The config as JSON values; `RunConfig.from_json` reads them back."""
@@ -194,26 +206,28 @@ def load_run(path: Path) -> Run:
     those that training wrote.
     """
     state = read_state(path)
-    if state.get("state") != COMPLETE:
-        raise RunError(
-            f"{path}: expected a finished run, found one that is '{state.get('state')}': it was "
-            f"interrupted or is still going on. `tenfold train --resume {path}` goes on with it."
-        )
-    if not {"config_sha256", "weights_sha256", "training"} <= state.keys():
-        raise RunError(f"{path / STATE}: expected the state of a run of this version of Tenfold")
     config = load_config(path, state)
+    if state["state"] != COMPLETE:
+        raise RunError(
+            f"{path}: expected a finished run, found one that is '{state['state']}': it was "
+            f"interrupted or is still going on. `{write_resume_command(path, config.processes)}` "
+            "goes on with it."
+        )
     _check_hash(path / WEIGHTS, "weights", state["weights_sha256"])
     return Run(path, config, state)
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """The state of the run in a folder: running from the moment its config is there.
+    """The state of the run in a folder: running from the moment its config is there, or complete.
 
     Raises RunError if there is no run, or its state cannot be read.
     """
     if not os.path.isfile(path / CONFIG):  # noqa: PTH113 - Path's raises where this says no
         raise RunError(f"{path}: expected a run folder with {CONFIG}, found none")
-    return {"state": RUNNING} if has_just_begun(path) else read_json(path / STATE)
+    state = {"state": RUNNING} if has_just_begun(path) else read_json(path / STATE)
+    if not is_state(state):
+        raise RunError(f"{path / STATE}: expected the state of a run of this version of Tenfold")
+    return state
 
 
 def has_just_begun(path: Path) -> bool:
@@ -221,8 +235,21 @@ def has_just_begun(path: Path) -> bool:
     return [file.name for file in path.iterdir() if file.name[0] != "."] == [CONFIG]
 
 
-def load_config(path: Path, state: dict[str, Any]) -> RunConfig:
-    """The config of a run with that state. Raises RunError if it is not what training wrote."""
+def is_state(values: dict[str, Any]) -> bool:
+    """Whether these are the values of state.json as this version writes it."""
+    is_whole = {"config_sha256", "weights_sha256", "training"} <= values.keys()
+    return values.get("state") == RUNNING or (values.get("state") == COMPLETE and is_whole)
+
+
+def load_config(
+    path: Path,
+    state: dict[str, Any],
+    list_changes: Callable[[RunConfig], list[str]] = lambda _: [],
+) -> RunConfig:
+    """The config of a run with that state. Raises RunError if it is not what training wrote.
+
+    `list_changes` says of a config that was edited what is changed, where something tells.
+    """
     try:
         config = RunConfig.from_json(read_json(path / CONFIG))
     except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
@@ -230,7 +257,7 @@ def load_config(path: Path, state: dict[str, Any]) -> RunConfig:
             f"{path / CONFIG}: expected the config of a run of this version of Tenfold: {error}"
         ) from error
     if "config_sha256" in state:
-        _check_hash(path / CONFIG, "config", state["config_sha256"])
+        _check_hash(path / CONFIG, "config", state["config_sha256"], lambda: list_changes(config))
     return config
 
 
@@ -239,10 +266,29 @@ def is_unfinished(path: Path) -> bool:
     if _is_empty(path):
         return True
     try:
-        state = read_json(path / STATE) if (path / STATE).exists() else read_state(path)
+        return bool(read_state(path)["state"] == RUNNING)
     except RunError:
         return False
-    return state.get("state") == RUNNING
+
+
+def locking_run(path: Path) -> AbstractContextManager[None]:
+    """Hold a run's folder for this process. Raises RunError if another one has it."""
+    return locking(
+        path,
+        RunError(
+            f"{path}: expected a run that nothing else trains, found that another program is at it"
+        ),
+    )
+
+
+def write_resume_command(path: Path, num_processes: int, **flags: object) -> str:
+    """The command that goes on with a run that was stopped; a flag without value is left out."""
+    words = ["tenfold", "train", "--resume", str(path)]
+    if num_processes > 1:
+        words = ["torchrun", "--nproc-per-node", str(num_processes), "-m", *words]
+    for name, value in flags.items():
+        words += [] if value is None else [flag_name(name), str(value)]
+    return shlex.join(words)
 
 
 def _is_empty(path: Path) -> bool:
@@ -250,11 +296,15 @@ def _is_empty(path: Path) -> bool:
     return path.is_dir() and all(file.name[0] == "." for file in path.iterdir())
 
 
-def _check_hash(path: Path, name: str, expected: str) -> None:
+def _check_hash(
+    path: Path, name: str, expected: str, list_changes: Callable[[], list[str]] = list
+) -> None:
     found = hash_file(path)
     if found != expected:
+        changes = "; ".join(list_changes())
         raise RunError(
-            f"{path}: expected the {name} that training wrote (SHA-256 {expected}), found {found}"
+            f"{path}: expected the {name} that training wrote (SHA-256 {expected}), found "
+            + (f"that {changes}" if changes else found)
         )
 
 
@@ -307,8 +357,19 @@ def list_differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> l
 def remove_leftovers(path: Path) -> None:
     """Remove what writes that were cut off have left in a run's folder."""
     with reporting_disk_errors(path):
-        for leftover in (*path.glob(".*.tmp"), *path.glob("figures/.*.tmp")):
+        for leftover in _find_leftovers(path):
             leftover.unlink(missing_ok=True)
+
+
+def tidy_complete_run(path: Path) -> None:
+    """Remove what a complete run needs no more; what cannot be removed takes room, no more."""
+    with suppress(OSError):
+        for leftover in (path / CHECKPOINT, *_find_leftovers(path)):
+            leftover.unlink(missing_ok=True)
+
+
+def _find_leftovers(path: Path) -> list[Path]:
+    return [*path.glob(".*.tmp"), *path.glob("figures/.*.tmp")]
 
 
 def _make_folder(path: Path) -> None:

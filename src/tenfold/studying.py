@@ -4,8 +4,8 @@ Torch, scipy and matplotlib are imported when a call needs them, not before.
 """
 
 import dataclasses
-import functools
 import json
+import logging
 import os
 import shutil
 import time
@@ -19,17 +19,20 @@ from tenfold.cluster.connecting import Cluster, check_place, connecting
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
 from tenfold.disk import locking, make_folder, reporting_disk_errors
-from tenfold.errors import DataError, RecipeError, RunError, StudyError
+from tenfold.errors import RecipeError, ResumeError, RunError, StudyError
 from tenfold.machine import count_cores
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
     CHECKPOINT,
     LOSSES,
     Run,
+    RunConfig,
     is_unfinished,
     load_config,
     load_run,
+    locking_run,
     read_state,
+    tidy_complete_run,
 )
 from tenfold.studies.runner import run_seeds
 from tenfold.studies.study import (
@@ -56,6 +59,8 @@ from tenfold.workflow import (
 MAX_SEEDS = 10_000
 NUM_ALONE = 3  # by default, where runs can be alone
 LONGEST_LINE_BYTES = 200  # of losses.jsonl
+
+logger = logging.getLogger("tenfold")  # unless a program says otherwise, it goes to stderr
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,17 +272,19 @@ def _complete(
     for seeds, jobs in ((missing[:num_alone], 1), (missing[num_alone:], num_jobs or cores)):
         jobs = max(1, min(jobs, len(seeds)))
         threads = max(1, cores // jobs)
-        asked: dict[str, Any] = {"by_epoch": by_epoch, "members_from": members_from}
-        if cluster is None:
-            train_seed = functools.partial(
-                _train_seed, study.path, study.config, threads=threads, **asked
-            )
-            trained = run_seeds(train_seed, seeds, jobs)
-        else:
+        if cluster is not None:
             threads = min(threads, cluster.num_cores_of_one)
-            trained = _train_on_cluster(
-                study.path, study.config, seeds, jobs, threads=threads, **asked
-            )
+        training = SeedTraining(
+            path=study.path,
+            config=study.config,
+            threads=threads,
+            by_epoch=by_epoch,
+            members_from=members_from,
+        )
+        if cluster is None:
+            trained = run_seeds(training.train_seed, seeds, jobs)
+        else:
+            trained = _train_on_cluster(training, seeds, jobs)
         for new in trained:
             if new is not None:
                 runs[new.seed] = new
@@ -310,151 +317,146 @@ def _complete(
             )
 
 
-def _train_seed(
-    path: Path,
-    config: StudyConfig,
-    seed: int,
-    *,
-    threads: int,
-    by_epoch: bool,
-    members_from: Path | None,
-) -> StudyRun:
-    """One run of a study, in a process of its own; a finished run is taken as it is."""
-    out = path / RUNS / str(seed)
-    if is_unfinished(out):
-        resumed = _resume_seed(out, config, seed, threads, by_epoch, members_from)
-        if resumed is not None:
-            return StudyRun.from_run(resumed)
-    return _take_finished(out, config, seed) or StudyRun.from_run(
-        _train_into(
-            out, seed, config=config, threads=threads, by_epoch=by_epoch, members_from=members_from
+@dataclass(frozen=True, kw_only=True)
+class SeedTraining:
+    """How each seed of a study is trained, in whatever process; `path` is the study's folder."""
+
+    path: Path
+    config: StudyConfig
+    threads: int
+    by_epoch: bool
+    members_from: Path | None
+
+    def find_folder(self, seed: int) -> Path:
+        """Where the run of a seed lies."""
+        return self.path / RUNS / str(seed)
+
+    def train_seed(self, seed: int) -> StudyRun:
+        """One run, in a process of its own: taken, gone on with, or trained from its beginning."""
+        return (
+            self.take_finished(seed)
+            or self._resume(seed)
+            or self._train_anew(self.find_folder(seed), seed)
         )
-    )
 
+    def take_finished(self, seed: int) -> StudyRun | None:
+        """The run in a seed's folder if it is finished, which must be of this study."""
+        out = self.find_folder(seed)
+        if not out.is_dir() or is_unfinished(out):
+            return None
+        with _naming_the_way_out(out):
+            finished = load_run(out)
+        if not self._is_mine(finished.config, seed):
+            raise StudyError(
+                f"{out}: expected the run of this study with seed {seed}, found a finished one of "
+                "another recipe, seed or data. Move it away."
+            )
+        tidy_complete_run(out)
+        return StudyRun.from_run(finished)
 
-def _take_finished(out: Path, config: StudyConfig, seed: int) -> StudyRun | None:
-    """The run in a folder if it is finished, which must be of this study; else it makes room."""
-    if is_unfinished(out):
-        with reporting_disk_errors(out):
-            shutil.rmtree(out)
-    if not out.is_dir():
+    def _is_mine(self, found: RunConfig, seed: int) -> bool:
+        mine = self.config
+        return (found.recipe, found.holdout, found.checksums, found.seed) == (
+            *(mine.recipe, mine.holdout, mine.checksums),
+            seed,
+        )
+
+    def _resume(self, seed: int) -> StudyRun | None:
+        """Go on with a run that was stopped, with its own threads; None if it begins anew."""
+        out = self.find_folder(seed)
+        if not (out / CHECKPOINT).exists():
+            return None
+        try:
+            with _naming_the_way_out(out):
+                found = load_config(out, read_state(out))
+            if self._is_mine(found, seed):
+                return StudyRun.from_run(resume(out, data=self.config.data_folder))
+            reason = f"{out}: expected a run of this study, found one of another recipe or data"
+        except ResumeError as error:
+            reason = str(error)
+        logger.warning("tenfold: %s; seed %s begins anew", reason, seed)
         return None
+
+    def _train_anew(self, out: Path, seed: int) -> StudyRun:
+        make_room(out)
+        return StudyRun.from_run(self.train_into(out, seed))
+
+    def train_into(self, out: Path, seed: int) -> Run:
+        """Train a seed into a new folder."""
+        return train(
+            self.config.recipe,
+            seed=seed,
+            holdout=self.config.holdout,
+            data=self.config.data_folder,
+            out=out,
+            threads=self.threads,
+            by_epoch=self.by_epoch,
+            report=False,
+            members_from=self.members_from,
+        )
+
+    def train_where_it_lies(self, out: Path, seed: int) -> None:
+        """Train on a worker's machine, to which folders of this one may not lead."""
+        folders = [("--data", self.config.data_folder), ("--members-from", self.members_from)]
+        for flag, folder in folders:
+            if folder is not None and not Path(folder).is_dir():
+                raise StudyError(
+                    f"{flag}: expected {folder} on every machine of the cluster, found nothing "
+                    "there"
+                )
+        self.train_into(out, seed)
+
+
+@contextmanager
+def _naming_the_way_out(out: Path) -> Iterator[None]:
     try:
-        finished = load_run(out)
+        yield
     except RunError as error:
         error.add_note(f"if {out} is not needed, move it away")
         raise
-    found = finished.config
-    if (found.recipe, found.holdout, found.checksums, found.seed) != (
-        *(config.recipe, config.holdout, config.checksums),
-        seed,
-    ):
-        raise StudyError(
-            f"{out}: expected the run of this study with seed {seed}, found a finished one of "
-            "another recipe, seed or data. Move it away."
-        )
-    return StudyRun.from_run(finished)
 
 
-def _train_into(
-    out: Path,
-    seed: int,
-    *,
-    config: StudyConfig,
-    threads: int,
-    by_epoch: bool,
-    members_from: Path | None,
-) -> Run:
-    return train(
-        config.recipe,
-        seed=seed,
-        holdout=config.holdout,
-        data=config.data_folder,
-        out=out,
-        threads=threads,
-        by_epoch=by_epoch,
-        report=False,
-        members_from=members_from,
-    )
+def make_room(out: Path) -> None:
+    """Remove a run that is not finished. Raises RunError if another program trains it."""
+    if not out.is_dir():
+        return
+    with reporting_disk_errors(out), locking_run(out):
+        if is_unfinished(out):  # still, now that nobody else can be at it
+            removed = out.with_name(f".{out.name}.removed.tmp")
+            shutil.rmtree(removed, ignore_errors=True)
+            out.rename(removed)  # so that half of a run is never there
+            shutil.rmtree(removed)
 
 
 def _train_on_cluster(
-    path: Path,
-    config: StudyConfig,
-    seeds: Sequence[int],
-    num_jobs: int,
-    *,
-    threads: int,
-    by_epoch: bool,
-    members_from: Path | None,
+    training: SeedTraining, seeds: Sequence[int], num_jobs: int
 ) -> Iterator[StudyRun | None]:
-    """As `run_seeds` with `_train_seed`, on the cluster that is connected to."""
+    """As `run_seeds` with `train_seed`, on the cluster that is connected to.
+
+    A run that was stopped is not gone on with there; it stays until a complete one takes its place.
+    """
     from tenfold.cluster.studies import run_seeds_on_ray
 
     waiting = []
     for seed in seeds:
-        finished = _take_finished(path / RUNS / str(seed), config, seed)
-        if finished is None:
-            waiting.append(seed)
-        else:
+        finished = training.take_finished(seed)
+        if finished is not None:
             yield finished
-    train_into = functools.partial(
-        _train_where_it_lies,
-        config=config,
-        threads=threads,
-        by_epoch=by_epoch,
-        members_from=members_from,
-    )
+            continue
+        if training.find_folder(seed).is_dir():
+            with locking_run(training.find_folder(seed)):
+                pass  # nobody is at it
+        waiting.append(seed)
     for landed in run_seeds_on_ray(
-        train_into, waiting, num_jobs, threads=threads, folder=path / RUNS
+        training.train_where_it_lies,
+        waiting,
+        num_jobs,
+        threads=training.threads,
+        folder=training.path / RUNS,
+        make_room=make_room,
     ):
         # It is checked as one that was there before: on that machine the data may be others.
-        yield None if landed is None else _take_finished(path / RUNS / str(landed), config, landed)
-
-
-def _train_where_it_lies(
-    out: Path,
-    seed: int,
-    *,
-    config: StudyConfig,
-    members_from: Path | None,
-    **asked: Any,  # noqa: ANN401
-) -> None:
-    """Train on a worker's machine, to which folders of this one may not lead."""
-    folders = [("--data", config.data_folder), ("--members-from", members_from)]
-    for flag, folder in folders:
-        if folder is not None and not Path(folder).is_dir():
-            raise StudyError(
-                f"{flag}: expected {folder} on every machine of the cluster, found nothing there"
-            )
-    _train_into(out, seed, config=config, members_from=members_from, **asked)
-
-
-def _resume_seed(
-    out: Path,
-    config: StudyConfig,
-    seed: int,
-    threads: int,
-    by_epoch: bool,
-    members_from: str | Path | None,
-) -> Run | None:
-    """Go on with a run that was stopped, if it is the study's and all is as it was; else None."""
-    if not (out / CHECKPOINT).exists():
-        return None
-    try:
-        found = load_config(out, read_state(out))
-        if (found.recipe, found.holdout, found.seed) != (config.recipe, config.holdout, seed):
-            return None
-        return resume(
-            out,
-            data=config.data_folder,
-            threads=threads,
-            by_epoch=by_epoch,
-            report=False,
-            members_from=members_from,
-        )
-    except (RunError, DataError):
-        return None  # it begins anew
+        yield None if landed is None else training.take_finished(landed)
 
 
 def _read_share(path: Path, num_epochs: int, num_batches: int) -> float:

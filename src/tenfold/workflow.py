@@ -16,19 +16,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold.completing import (
-    Wishes,
+    UnfinishedRun,
     complete_run,
     load_run_images,
     write_calibration,
     write_evaluation,
 )
 from tenfold.data.mnist import LabelledImages, load_evaluated, load_part, split_holdout
-from tenfold.disk import locking, write_file
-from tenfold.errors import DataError, MissingExtraError, RecipeError, RunError
-from tenfold.machine import describe_machine, list_versions
+from tenfold.disk import read_json, write_file
+from tenfold.errors import (
+    DataError,
+    DivergedError,
+    MissingExtraError,
+    RecipeError,
+    ResumeError,
+    RunError,
+)
+from tenfold.machine import describe_machine, find_deciding, list_versions
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
     COMPLETE,
+    CONFIG,
     OnProgress,
     Run,
     RunConfig,
@@ -36,8 +44,11 @@ from tenfold.run import (
     list_differences,
     load_config,
     load_run,
+    locking_run,
     read_state,
     remove_leftovers,
+    tidy_complete_run,
+    write_resume_command,
     write_running,
     write_start,
 )
@@ -84,13 +95,14 @@ def train(
     test images are not opened. `data` is a folder of IDX files or of image folders, the embedded
     MNIST if None. `out` is the run's folder, by default a new one in ./runs. `threads` are the most
     that a step uses, by default PyTorch's own choice up to 8. `device` is "cpu", "cuda" or "auto",
-    a GPU where there is one. A checkpoint is written after every `checkpoint_every` epochs, never
-    if that is 0; `resume` goes on from it. Processes that torchrun started train one run together,
-    and each gets it; files are written by the first. `by_epoch` also measures the accuracy
-    after every epoch; without `report` no figures and no report are made, which `evaluate` can do
-    later. `members_from` is a folder with runs of an ensemble's members, named by their seeds, as a
-    study of the single recipe leaves it: members that are there are not trained again. With
-    `tensorboard` event files are written to `tensorboard` in the run's folder.
+    a GPU where there is one. A checkpoint is written after the last epoch, and every
+    `checkpoint_every` epochs unless that is 0; `resume` goes on from it. Processes that torchrun
+    started train one run together, and each gets it; files are written by the first. `by_epoch`
+    also measures the accuracy after every epoch; without `report` no figures and no report are
+    made, which `evaluate` can do later. `members_from` is a folder with runs of an ensemble's
+    members, named by their seeds, as a study of the single recipe leaves it: members that are there
+    are not trained again. With `tensorboard` event files are written to `tensorboard` in the run's
+    folder.
 
     Raises RecipeError, DataError or RunError for what cannot be used; a run that fails or is
     interrupted stays in its folder as unfinished. Ctrl-C writes a checkpoint first.
@@ -102,6 +114,7 @@ def train(
     if threads is not None:
         threads = check_whole("--threads", threads, 1, MAX_THREADS)
     every = check_whole("--checkpoint-every", checkpoint_every, 0, MAX_EPOCHS)
+    _check_tensorboard(tensorboard)
     data_folder = None if data is None else Path(data)
     images = load_run_images(recipe, data_folder, holdout=holdout)
 
@@ -113,23 +126,29 @@ def train(
             data_folder=None if data_folder is None else str(data_folder.resolve()),
             checksums=images.checksums,
             checkpoint_every=every,
+            by_epoch=by_epoch,
+            report=report,
+            tensorboard=tensorboard,
+            members_from=None if members_from is None else str(Path(members_from).resolve()),
             **_describe_here(threads, processes),
         )
         with ExitStack() as held:
             path = Path("runs")
             if processes.is_first:
                 path = create_run_folder(None if out is None else Path(out), recipe.name, seed)
-                held.enter_context(locking(path, _busy(path)))
+                held.enter_context(locking_run(path))
+                remove_leftovers(path)
                 write_start(path, config)
+                held.enter_context(_naming_the_way_on(path, processes.size))
             path = Path(os.fsdecode(processes.tell(os.fsencode(path))))
-            wishes = Wishes(
-                by_epoch=by_epoch,
-                report=report,
-                members_from=None if members_from is None else Path(members_from),
-                on_progress=on_progress,
-                tensorboard=tensorboard,
+            begun = UnfinishedRun(
+                path=path,
+                config=config,
+                images=images,
+                processes=processes,
+                threads=config.threads,
             )
-            return complete_run(path, config, images, None, processes, wishes, [])
+            return complete_run(begun, on_progress)
 
 
 def resume(
@@ -137,81 +156,124 @@ def resume(
     *,
     data: str | Path | None = None,
     threads: int | None = None,
-    device: str = "auto",
+    device: str | None = None,
     allow_different: bool = False,
-    by_epoch: bool = False,
-    report: bool = True,
-    members_from: str | Path | None = None,
-    tensorboard: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Run:
     """Go on with a run that was stopped, however it was, and return it when it is complete.
 
     It goes on from its last checkpoint, or begins anew if there is none, and ends with the very
     weights that it would have ended with: on the same machine, with the same threads, processes
-    and versions. Otherwise RunError says what differs; `allow_different` goes on all the same, and
-    the run says so. A run that is complete is returned as it is. `data` is where the run's data lie
-    now, if that has changed; the other arguments are as in `train`.
+    and versions. Otherwise RunError says what differs; `allow_different` goes on all the same, then
+    and later, and the run says so. A run that is complete is returned as it is. All that `train`
+    was asked is in the run's folder. `data` is where the run's data lie now, if that has changed;
+    `threads` and `device` are by default the run's own.
 
-    Raises RunError if there is no run, another program is at it, or its checkpoint is damaged or
-    another run's; DataError if the data are not the run's.
+    Raises RunError if there is no run or another program is at it, ResumeError, which is one, if
+    its checkpoint is damaged or another run's or something differs; DataError if the data are not
+    the run's.
     """
     require_train_extra()
     if threads is not None:
         threads = check_whole("--threads", threads, 1, MAX_THREADS)
     path = run.path if isinstance(run, Run) else Path(run)
-    from tenfold.training.checkpoints import load_checkpoint, read_checkpoint
+    from tenfold.training.checkpoints import list_changes, load_checkpoint, read_checkpoint
 
-    with _joining(device) as processes, ExitStack() as held:
+    with _joining(device or _find_device(path)) as processes, ExitStack() as held:
         found: dict[str, Any] = {}
         saved = None
         if processes.is_first:
+            read_state(path)  # where there is no run, nothing can be locked
+            held.enter_context(locking_run(path))
             state = read_state(path)
-            if state.get("state") == COMPLETE:
+            if state["state"] == COMPLETE:
                 found = {"complete": state, "config": load_run(path).config.to_json()}
+                tidy_complete_run(path)
             else:
-                held.enter_context(locking(path, _busy(path)))
                 remove_leftovers(path)
-                config = load_config(path, state)
-                found = {"config": config.to_json(), "with": state.get("resumed_with", [])}
                 saved = read_checkpoint(path)
-                found["has_checkpoint"] = saved is not None
+                config = load_config(path, state, lambda found: list_changes(saved or b"", found))
+                found = {
+                    "config": config.to_json(),
+                    "with": state.get("resumed_with", []),
+                    "has_checkpoint": saved is not None,
+                }
         found = json.loads(processes.tell(json.dumps(found).encode()))
         config = RunConfig.from_json(found["config"])
         if "complete" in found:
             return Run(path, config, found["complete"])
-        described = _describe_here(threads or config.threads, processes)
-        here = dataclasses.replace(config, **described | {"started": config.started})
-        differing = _list_differences(config, here)
+        if processes.is_first:
+            _check_tensorboard(config.tensorboard)
+        here = dataclasses.replace(config, **_describe_here(threads or config.threads, processes))
+        differing = [one for one in _list_differences(config, here) if one not in found["with"]]
         if differing and not allow_different:
-            raise RunError(
+            error = ResumeError(
                 f"{path}: expected what the run began with, found that {'; '.join(differing)}: its "
-                "weights would differ in their last bits. --allow-different goes on all the same."
+                "weights would differ in their last bits"
             )
+            error.add_note("--allow-different goes on all the same")
+            raise error
         folder = config.data_folder if data is None else data
-        images = load_run_images(
-            config.recipe, None if folder is None else Path(folder), holdout=config.holdout
-        )
+        with _hinting_at_data(folder, data):
+            images = load_run_images(
+                config.recipe, None if folder is None else Path(folder), holdout=config.holdout
+            )
         if images.checksums != config.checksums:
             raise DataError(
                 f"{folder or 'the embedded MNIST'}: expected the data of the run in {path}, found "
-                "others. Where they are now says --data."
+                "others. If the run's data have moved, say where they are with --data."
             )
         checkpoint = None
         if found["has_checkpoint"]:
-            checkpoint = load_checkpoint(processes.tell(saved or b""), config, path)
-        resumed_with = [*found["with"], *(one for one in differing if one not in found["with"])]
+            said = processes.tell(saved or b"")
+            try:
+                checkpoint = load_checkpoint(said, config, path)
+            except RunError as error:
+                raise ResumeError(str(error)) from error
+        resumed_with = [*found["with"], *differing]
         if processes.is_first:
             write_running(path, resumed_with)
-        here = dataclasses.replace(config, threads=here.threads)
-        wishes = Wishes(
-            by_epoch=by_epoch,
-            report=report,
-            members_from=None if members_from is None else Path(members_from),
-            on_progress=on_progress,
-            tensorboard=tensorboard,
+            flags = {"data": data, "threads": threads, "device": device}
+            held.enter_context(_naming_the_way_on(path, processes.size, **flags))
+        resumed = UnfinishedRun(
+            path=path,
+            config=config,
+            images=images,
+            processes=processes,
+            threads=here.threads,
+            checkpoint=checkpoint,
+            resumed_with=resumed_with,
         )
-        return complete_run(path, here, images, checkpoint, processes, wishes, resumed_with)
+        return complete_run(resumed, on_progress)
+
+
+@contextmanager
+def _naming_the_way_on(path: Path, num_processes: int, **flags: object) -> Iterator[None]:
+    """Say to whoever stops a run, and of what stops it, how it goes on."""
+    try:
+        yield
+    except BaseException as error:
+        note = f"the unfinished run stays in {path}"
+        if not isinstance(error, DivergedError):
+            note += f": `{write_resume_command(path, num_processes, **flags)}` goes on with it"
+        error.add_note(note)
+        raise
+
+
+def _find_device(path: Path) -> str:
+    """On what a run began, for who sees its folder."""
+    try:
+        return str(read_json(path / CONFIG)["device"])
+    except (RunError, KeyError):
+        return "auto"
+
+
+def _check_tensorboard(is_wanted: bool) -> None:
+    """Raise MissingExtraError if event files are wanted and cannot be written."""
+    if is_wanted:
+        from tenfold.training.events import find_writer
+
+        find_writer()
 
 
 @contextmanager
@@ -246,17 +308,12 @@ def _describe_here(threads: int | None, processes: "Processes") -> dict[str, Any
 
 def _list_differences(config: RunConfig, here: RunConfig) -> list[str]:
     """What the weights may depend on and is not as it was, in words."""
-    names = ("threads", "processes", "device")
-    return list_differences(
-        {name: getattr(config, name) for name in names} | config.machine | config.versions,
-        {name: getattr(here, name) for name in names} | here.machine | here.versions,
+    before, now = (
+        {name: getattr(one, name) for name in ("threads", "processes", "device")}
+        | find_deciding(one.machine, one.versions)
+        for one in (config, here)
     )
-
-
-def _busy(path: Path) -> RunError:
-    return RunError(
-        f"{path}: expected a run that nothing else trains, found that another program is at it"
-    )
+    return list_differences(before, now)
 
 
 def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
@@ -379,13 +436,20 @@ def load_evaluated_again(
 ) -> LabelledImages:
     """The images that a run or study evaluated, from `data` if they lie elsewhere now."""
     folder = config.data_folder if data is None else data
-    try:
+    with _hinting_at_data(folder, data):
         return load_evaluated(
             None if folder is None else Path(folder),
             holdout=config.holdout,
             checksums=config.checksums["train" if config.holdout else "test"],
             owner=owner,
         )
+
+
+@contextmanager
+def _hinting_at_data(folder: str | Path | None, data: str | Path | None) -> Iterator[None]:
+    """Say of what is wrong with the folder that a run's config names how to name another."""
+    try:
+        yield
     except DataError as error:
         if data is None and folder is not None:
             error.add_note("if the data have moved, say where they are with --data")

@@ -30,7 +30,7 @@ from tenfold.errors import ClusterError, RunError, StudyError
 from tenfold.recipes import RECIPES
 from tenfold.run import load_run
 from tenfold.studies.study import StudyConfig, load_study
-from tenfold.studying import StudyProgress, _train_where_it_lies
+from tenfold.studying import SeedTraining, StudyProgress
 
 pytestmark = needs_cluster_extra
 TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2}
@@ -150,12 +150,13 @@ def test_a_folder_that_a_worker_does_not_see_is_named(flag: str, tmp_path: Path)
     )
     message = f"{flag}: expected {missing} on every machine of the cluster, found nothing there"
     with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
-        _train_where_it_lies(
-            tmp_path / "out",
-            0,
+        SeedTraining(
+            path=tmp_path,
             config=config,
+            threads=1,
+            by_epoch=False,
             members_from=missing if flag == "--members-from" else None,
-        )
+        ).train_where_it_lies(tmp_path / "out", 0)
 
 
 def test_a_file_that_is_not_what_the_worker_sent_is_refused(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def check(data: str, out: Path, one: Round) -> str | None:
         is_free = not out.exists() or not [*out.glob("[!.]*")]
         return None if is_free else f"a folder that is no run: {[*out.iterdir()]}"
     whole = describe(tenfold.load_run(out.with_name("whole")))
-    resumed = call_apart(lambda: describe(tenfold.resume(out, threads=1, report=False)))
+    resumed = call_apart(lambda: describe(tenfold.resume(out, threads=1)))
     return None if tuple(resumed) == whole else f"another run than the whole one: {told}"
 
 

@@ -29,7 +29,7 @@ def start(data: str, out: Path) -> int:
         return child
     try:
         if (out / CONFIG).exists():
-            tenfold.resume(out, threads=1, report=False)
+            tenfold.resume(out)
         else:
             tenfold.train(RECIPE, data=data, out=out, threads=1, report=False)
     except BaseException:

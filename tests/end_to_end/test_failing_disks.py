@@ -45,7 +45,7 @@ def test_losses_that_find_no_room_for_good_are_told_with_the_way_on(
         f"tenfold: {out / LOSSES}: no space left on the disk; free some, or use another disk; the "
         f"unfinished run stays in {out}: `tenfold train --resume {out}"
     )
-    run = tenfold.resume(out, threads=1, report=False)
+    run = tenfold.resume(out, threads=1)
     assert [len(epoch) for epoch in run.read_losses()] == [24] * 8
     assert not (out / CHECKPOINT).exists()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ import torch
 import tenfold
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages
-from tenfold.disk import write_file
+from tenfold.disk import replace_file
 from tenfold.errors import DataError, RunError
 from tenfold.listing import find_state
 from tenfold.run import (
@@ -26,11 +27,14 @@ from tenfold.run import (
     CONFIG,
     LOSSES,
     STATE,
+    DrawingProgress,
     TrainingProgress,
     load_config,
+    locking_run,
     read_state,
 )
 from tenfold.training.checkpoints import load_checkpoint, read_checkpoint
+from tenfold.training.devices import choose_device
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80"}
 TENFOLD = (sys.executable, "-m", "tenfold")
@@ -39,6 +43,7 @@ SHORT: dict[str, Any] = {
     "hidden_sizes": (20,),
     "epochs": 3,
     "batch_size": 50,  # 24 steps an epoch
+    "by_epoch": True,
     "report": False,  # which takes longer than all the rest
 }
 
@@ -116,9 +121,7 @@ def count_saved_steps(out: Path) -> int:
 
 @pytest.fixture(scope="module")
 def whole(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tenfold.Run:
-    return tenfold.train(
-        "classic", data=small_data, out=tmp_path_factory.mktemp("whole"), by_epoch=True, **SHORT
-    )
+    return tenfold.train("classic", data=small_data, out=tmp_path_factory.mktemp("whole"), **SHORT)
 
 
 @pytest.fixture
@@ -128,14 +131,12 @@ def stopped(small_data: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def resume(out: Path, **changes: Any) -> tenfold.Run:
-    return tenfold.resume(out, **{"report": False} | changes)
-
-
 def check_same(run: tenfold.Run, whole: tenfold.Run) -> None:
     assert run.state["weights_sha256"] == whole.state["weights_sha256"]
     assert (run.path / LOSSES).read_bytes() == (whole.path / LOSSES).read_bytes()
     assert run.accuracy == whole.accuracy
+    accuracies = [one.evaluation["training"].get("epoch_accuracies") for one in (run, whole)]
+    assert accuracies[0] == accuracies[1]
     assert not (run.path / CHECKPOINT).exists()
 
 
@@ -144,13 +145,9 @@ def test_a_stopped_run_goes_on_after_the_step_that_was_its_last(
 ) -> None:
     assert json.loads((stopped / STATE).read_text())["state"] == "running"
     steps: list[Any] = []
-    run = resume(stopped, by_epoch=True, on_progress=steps.append)
+    run = tenfold.resume(stopped, on_progress=steps.append)
     check_same(run, whole)
     assert (steps[0].epoch, steps[0].step) == (2, 26)
-    accuracies = whole.evaluation["training"]["epoch_accuracies"]
-    assert (
-        run.evaluation["training"]["epoch_accuracies"] == accuracies[1:]
-    )  # the first was not by epoch
     assert run.evaluation["training"]["other_cores"] is None
 
 
@@ -165,7 +162,7 @@ def test_ctrl_c_is_told_with_the_command_that_goes_on(
         f"`tenfold train --resume '{tmp_path}/a b'` goes on with it"
     ]
     assert count_saved_steps(tmp_path / "a b") == 2
-    check_same(resume(tmp_path / "a b"), whole)
+    check_same(tenfold.resume(tmp_path / "a b"), whole)
 
 
 def test_a_run_stopped_before_its_first_checkpoint_begins_anew(
@@ -173,22 +170,26 @@ def test_a_run_stopped_before_its_first_checkpoint_begins_anew(
 ) -> None:
     (stopped / CHECKPOINT).unlink()
     shutil.copytree(stopped, tmp_path / "begun")
-    check_same(resume(stopped), whole)
+    check_same(tenfold.resume(stopped), whole)
     for name in (STATE, LOSSES):  # as if killed between the first two files
         (tmp_path / "begun" / name).unlink()
     with pytest.raises(KeyboardInterrupt):  # and once more
-        resume(tmp_path / "begun", on_progress=stop_at(1))
-    check_same(resume(tmp_path / "begun"), whole)
+        tenfold.resume(tmp_path / "begun", on_progress=stop_at(1))
+    check_same(tenfold.resume(tmp_path / "begun"), whole)
 
 
 def test_a_run_that_is_killed_again_keeps_what_it_was_resumed_with(
     stopped: Path, whole: tenfold.Run
 ) -> None:
     threads = whole.config.threads + 1
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as raised:
         tenfold.resume(stopped, threads=threads, allow_different=True, on_progress=stop_at(40))
+    assert raised.value.__notes__ == [
+        f"the unfinished run stays in {stopped}: "
+        f"`tenfold train --resume {stopped} --threads {threads}` goes on with it"
+    ]
     assert count_saved_steps(stopped) == 41
-    run = resume(stopped)
+    run = tenfold.resume(stopped, threads=threads)  # what was allowed once is allowed
     assert run.state["training"]["resumed_with"] == [f"threads is {threads}, not {threads - 1}"]
     assert [len(epoch) for epoch in run.read_losses()] == [24] * 3
 
@@ -199,6 +200,110 @@ def test_a_folder_in_which_no_run_began_can_be_used(
     (tmp_path / ".config.json.123.tmp").write_text("a write that was cut off")
     run = tenfold.train("classic", data=small_data, out=tmp_path, **SHORT)
     check_same(run, whole)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_resuming_needs_nothing_but_the_folder(small_data: Path, tmp_path: Path) -> None:
+    """What was wished of a run is in its config: accuracies, members, a report, event files."""
+    members = tmp_path / "members"
+    tenfold.train("classic", seed=1, data=small_data, out=members / "1", **SHORT)
+    out = tmp_path / "run"
+    asked: dict[str, Any] = {"members": 2, "members_from": members, "report": True}
+    interrupt(small_data, out, tensorboard=True, **asked)
+    before = len(list((out / "tensorboard").iterdir()))
+    steps: list[Any] = []
+    run = tenfold.resume(out, on_progress=steps.append)
+    assert steps[-1].step < 144  # the second member was trained before
+    assert run.read_losses()[3:] == tenfold.load_run(members / "1").read_losses()
+    assert run.report.is_file()
+    assert len(list((out / "tensorboard").iterdir())) == before + 1
+
+
+def test_it_goes_on_where_it_began(
+    stopped: Path, whole: tenfold.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine with a GPU, a run that began on the processor stays there."""
+    asked: list[str] = []
+
+    def choose(wanted: str) -> torch.device:
+        asked.append(wanted)
+        return choose_device(wanted)
+
+    monkeypatch.setattr("tenfold.training.devices.choose_device", choose)
+    check_same(tenfold.resume(stopped), whole)
+    assert asked == ["cpu"]
+
+
+def test_a_run_that_another_program_has_completed_meanwhile_stays_as_it_is(
+    stopped: Path, whole: tenfold.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lock_late(path: Path) -> Any:
+        monkeypatch.undo()
+        check_same(tenfold.resume(path), whole)
+        return locking_run(path)
+
+    monkeypatch.setattr("tenfold.workflow.locking_run", lock_late)
+    steps: list[Any] = []
+    check_same(tenfold.resume(stopped, on_progress=steps.append), whole)
+    assert steps == []
+
+
+def test_a_folder_that_is_gone_is_not_made_again(small_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+
+    def remove(progress: Any) -> None:
+        if progress.step == 24:
+            shutil.rmtree(out)
+
+    message = refusal(
+        lambda: tenfold.train("classic", data=small_data, out=out, on_progress=remove, **SHORT)
+    )
+    assert message == f"{out / LOSSES}: cannot be written: No such file or directory"
+    assert not out.exists()
+
+
+def test_a_run_stopped_while_it_is_evaluated_is_not_trained_again(
+    small_data: Path, tmp_path: Path, whole: tenfold.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also without checkpoints after epochs."""
+    out = tmp_path / "run"
+
+    def stop(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    asked = SHORT | {"by_epoch": False, "checkpoint_every": 0}
+    monkeypatch.setattr("tenfold.evaluation.predictions.predict", stop)
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train("classic", data=small_data, out=out, **asked)
+    monkeypatch.undo()
+    steps: list[Any] = []
+    run = tenfold.resume(out, on_progress=steps.append)
+    assert steps == []
+    assert run.state["weights_sha256"] == whole.state["weights_sha256"]
+    assert not (out / CHECKPOINT).exists()
+
+
+def test_drawing_counts_once_in_the_seconds(
+    small_data: Path, tmp_path: Path, few_readings: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, hours, stop_at_epoch = time.perf_counter, [0], 1
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + 3600 * hours[0])
+    recipe = tenfold.RECIPES["reader"].replace(channels=(4, 8, 8), scenes=60, epochs=2)
+
+    def take_an_hour(progress: Any) -> None:
+        if isinstance(progress, DrawingProgress):
+            hours[0] += 1
+        elif progress.epoch == stop_at_epoch:
+            raise KeyboardInterrupt
+
+    asked: dict[str, Any] = {"data": small_data, "out": tmp_path / "run", "report": False}
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(recipe, on_progress=take_an_hour, **asked)
+    drawn = hours[0]
+    stop_at_epoch = 0
+    run = tenfold.resume(tmp_path / "run", on_progress=take_an_hour)
+    assert hours[0] == 2 * drawn > 0
+    assert drawn <= run.state["training"]["seconds"] / 3600 < 2 * drawn
 
 
 def test_a_run_stopped_after_its_last_step_is_only_evaluated(
@@ -210,7 +315,7 @@ def test_a_run_stopped_after_its_last_step_is_only_evaluated(
         )
     assert count_saved_steps(tmp_path / "run") == 72
     steps: list[Any] = []
-    check_same(resume(tmp_path / "run", on_progress=steps.append), whole)
+    check_same(tenfold.resume(tmp_path / "run", on_progress=steps.append), whole)
     assert steps == []
 
 
@@ -218,15 +323,18 @@ def test_losses_are_cut_back_to_the_checkpoint(stopped: Path, whole: tenfold.Run
     with (stopped / LOSSES).open("a") as file:
         file.write('{"epoch": 1, "batch": 1, "loss": 9.0}\n{"epoch": 1, "ba')
     (stopped / ".config.json.123.tmp").write_text("what a write that was cut off has left")
-    check_same(resume(stopped), whole)
+    check_same(tenfold.resume(stopped), whole)
     assert not list(stopped.glob(".*"))
 
 
 def test_a_complete_run_is_returned_as_it_is(whole: tenfold.Run) -> None:
     before = (whole.path / STATE).stat().st_mtime_ns
+    for name in (CHECKPOINT, ".state.json.123.tmp"):  # as of one killed just before its end
+        (whole.path / name).write_text("left")
     again = tenfold.resume(whole.path)
     assert again.state == whole.state
     assert (whole.path / STATE).stat().st_mtime_ns == before
+    assert not [*whole.path.glob(".*"), *whole.path.glob(CHECKPOINT)]
 
 
 @pytest.mark.parametrize(
@@ -245,14 +353,14 @@ def test_whatever_a_recipe_has_is_kept(
     for step in (10, 37):  # in the first epoch and in another, of an ensemble in another member
         out = tmp_path / f"after-{step}"
         interrupt(small_data, out, step, **changes)
-        check_same(resume(out), whole)
+        check_same(tenfold.resume(out), whole)
 
 
 def test_normalisations_are_kept(small_data: Path, tmp_path: Path) -> None:
     recipe = tenfold.RECIPES["strong"].replace(channels=(4, 8), depths=(1, 1), epochs=2)
     whole = tenfold.train(recipe, data=small_data, out=tmp_path / "whole", report=False)
     interrupt(small_data, tmp_path / "run", 12, recipe)  # an epoch has ten steps
-    check_same(resume(tmp_path / "run"), whole)
+    check_same(tenfold.resume(tmp_path / "run"), whole)
 
 
 def test_checkpoints_come_as_often_as_asked(small_data: Path, tmp_path: Path) -> None:
@@ -262,7 +370,11 @@ def test_checkpoints_come_as_often_as_asked(small_data: Path, tmp_path: Path) ->
         if progress.step % 24 == 0:
             seen.append((tmp_path / str(every) / CHECKPOINT).exists())
 
-    for every, expected in ((1, [True] * 4), (3, [False, False, True, True]), (0, [False] * 4)):
+    for every, expected in (
+        (1, [True] * 4),
+        (3, [False, False, True, True]),
+        (0, [False, False, False, True]),
+    ):
         seen.clear()
         tenfold.train(
             "classic",
@@ -341,20 +453,29 @@ def test_the_checkpoint_of_another_run_is_refused_by_what_differs(
 def test_a_config_that_was_edited_is_refused(stopped: Path) -> None:
     text = (stopped / CONFIG).read_text()
     (stopped / CONFIG).write_text(text.replace('"seed": 0', '"seed": 1'))
-    assert "expected the config that training wrote" in refusal(lambda: tenfold.resume(stopped))
+    message = refusal(lambda: tenfold.resume(stopped))
+    assert re.fullmatch(
+        rf"{stopped}/config.json: expected the config that training wrote \(SHA-256 \w{{64}}\), "
+        "found that seed is 1, not 0",
+        message,
+    )
+    (stopped / CONFIG).write_text(text + "\n")  # of which a checkpoint knows nothing
+    assert re.search(r"\(SHA-256 \w{64}\), found \w{64}$", refusal(lambda: tenfold.resume(stopped)))
 
 
 def test_other_threads_are_told_and_can_be_allowed(stopped: Path, whole: tenfold.Run) -> None:
     threads = whole.config.threads + 1
-    assert refusal(lambda: tenfold.resume(stopped, threads=threads)) == (
-        f"{stopped}: expected what the run began with, found that threads is {threads}, not "
-        f"{threads - 1}: its weights would differ in their last bits. --allow-different goes on "
-        "all the same."
+    done = run_command("train", "--resume", stopped, "--threads", str(threads))
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"tenfold: {stopped}: expected what the run began with, found that threads is {threads}, "
+        f"not {threads - 1}: its weights would differ in their last bits; --allow-different goes "
+        "on all the same\n"
     )
     run = tenfold.resume(stopped, threads=threads, allow_different=True)
     told = [f"threads is {threads}, not {threads - 1}"]
     assert run.evaluation["training"]["resumed_with"] == told
-    assert f"resumed although {told[0]}" in run.report.read_text()
+    assert f"resumed although {told[0]}" in tenfold.evaluate(run).report.read_text()
     assert tenfold.load_run(run.path).accuracy == run.accuracy
 
 
@@ -366,9 +487,11 @@ def test_other_machines_and_versions_are_told(
     )
     monkeypatch.setattr("tenfold.workflow.list_versions", lambda: {"torch": "3.0"})
     message = refusal(lambda: tenfold.resume(stopped))
-    for part in ("cpu is another, not ", "cores is 64, not ", "torch is 3.0, not 2."):
+    for part in ("cpu is another, not ", "system is x, not ", "torch is 3.0, not 2."):
         assert part in message
     assert "python is missing, not 3." in message
+    assert "cores" not in message
+    assert "matplotlib" not in message
 
 
 def test_other_data_are_refused(
@@ -377,9 +500,30 @@ def test_other_data_are_refused(
     with pytest.raises(DataError) as raised:
         tenfold.resume(stopped, data=make_other_data(small_data, tmp_path / "data"))
     assert str(raised.value) == (
-        f"{tmp_path / 'data'}: expected the data of the run in {stopped}, found others. Where "
-        "they are now says --data."
+        f"{tmp_path / 'data'}: expected the data of the run in {stopped}, found others. If the "
+        "run's data have moved, say where they are with --data."
     )
+
+
+def test_data_that_have_moved_are_asked_for(
+    stopped: Path, small_data: Path, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(small_data, tmp_path / "moved")
+    out = tmp_path / "other"
+    interrupt(moved, out)
+    moved.rename(tmp_path / "moved again")
+    with pytest.raises(DataError) as raised:
+        tenfold.resume(out)
+    assert str(raised.value) == (
+        f"{moved}: expected a folder with MNIST's IDX files, found nothing"
+    )
+    assert raised.value.__notes__ == ["if the data have moved, say where they are with --data"]
+    with pytest.raises(KeyboardInterrupt) as stopped_again:
+        tenfold.resume(out, data=tmp_path / "moved again", on_progress=stop_at(40))
+    assert stopped_again.value.__notes__ == [
+        f"the unfinished run stays in {out}: `tenfold train --resume {out} --data "
+        f"'{tmp_path}/moved again'` goes on with it"
+    ]
 
 
 def make_other_data(small_data: Path, folder: Path) -> Path:
@@ -434,6 +578,16 @@ def test_the_command_refuses_what_the_run_knows_itself(stopped: Path) -> None:
         "tenfold: --resume: expected nothing that the run knows itself, found a recipe, --seed, "
         "--epochs\n"
     )
+    done = run_command("train", "--resume", stopped, "--by-epoch", "--tensorboard")
+    assert done.stderr == (
+        "tenfold: --resume: expected nothing that the run knows itself, found --by-epoch, "
+        "--tensorboard\n"
+    )
+    done = run_command("train", "--resume", stopped, "b", "c")  # as a shell's pattern may give
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"tenfold: --resume: expected the folder of one run, found 3: {stopped}, b, c\n"
+    )
     done = run_command("train", "--allow-different")
     assert done.stderr == "tenfold: --allow-different: expected --resume with it, found none\n"
 
@@ -450,19 +604,19 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
     def fail_at_the_second(path: Path, content: bytes) -> None:
         if path.name == CHECKPOINT and written:
             monkeypatch.setattr(os, "fsync", fail)
-        write_file(path, content)
+        replace_file(path, content)
         if path.name == CHECKPOINT:
             written.append(content)
 
     def fail(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tenfold.training.recording.write_file", fail_at_the_second)
+    monkeypatch.setattr("tenfold.training.recording.replace_file", fail_at_the_second)
     message = refusal(lambda: tenfold.train("classic", data=small_data, out=out, **SHORT))
     assert message.startswith(f"{out / CHECKPOINT}: no space left on the disk")
     monkeypatch.undo()
     assert (out / CHECKPOINT).read_bytes() == written[0]
-    check_same(resume(out), whole)
+    check_same(tenfold.resume(out), whole)
 
 
 # --- several processes
@@ -561,6 +715,33 @@ def is_alive(process: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_processes_that_are_stopped_say_once_how_they_go_on(
+    small_data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    flags = ["--hidden-sizes", "20", "--epochs", "200", "--batch-size", "50"]
+    with start_together(2, *flags, "--data", small_data, "--out", out) as process:
+        try:
+            wait_for(lambda: (out / CHECKPOINT).exists())
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    [told] = re.findall("the unfinished run stays in .*", stderr)
+    command = f"torchrun --nproc-per-node 2 -m tenfold train --resume {out}"
+    assert told == f"the unfinished run stays in {out}: `{command}` goes on with it"
+    assert f"`{command}` goes on" in refusal(lambda: tenfold.load_run(out))
+    before = len(tenfold_losses(out))
+    with start_together(2, *command.split()[6:]) as process:
+        try:
+            wait_for(lambda: len(tenfold_losses(out)) > before)
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert "allow-different" not in stderr
 
 
 @pytest.mark.heavy

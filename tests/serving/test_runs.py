@@ -20,7 +20,8 @@ def make_run(folder: Path, name: str, *, state: str = "complete", num_losses: in
     path.mkdir()
     config = {"recipe": {"name": "classic"}, "seed": 3}
     (path / "config.json").write_text(json.dumps(config))
-    (path / "state.json").write_text(json.dumps({"state": state}))
+    whole = {"config_sha256": "", "weights_sha256": "", "training": {}}
+    (path / "state.json").write_text(json.dumps({"state": state, **whole}))
     lines = [
         json.dumps({"epoch": 0, "batch": i, "loss": 1 / (i + 1)}) + "\n" for i in range(num_losses)
     ]

@@ -190,6 +190,15 @@ def test_a_study_of_another_making_is_refused(
         load_study(study.path)
 
 
+def test_what_could_not_be_read_is_not_written(study: Study) -> None:
+    before = (study.path / "study.json").read_bytes()
+    short = dataclasses.replace(study.runs[0], epoch_accuracies=(0.9,))
+    message = f"{study.path}/study.json: seed 4: expected accuracies of 2 epochs, found 1"
+    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
+        write_study(dataclasses.replace(study, runs=(short, study.runs[1])))
+    assert (study.path / "study.json").read_bytes() == before
+
+
 def test_a_holdout_study_needs_no_test_data(study: Study) -> None:
     file = study.path / "study.json"
     values = json.loads(file.read_text())
@@ -248,6 +257,6 @@ def test_values_that_cannot_be_are_refused(
 
 def test_missing_training_checksums_are_named_as_such(tmp_path: Path) -> None:
     other = {"test": ("a", "b")}
-    write_study(build_study(LABELS_N, miss(LABELS_N, [[1]]), path=tmp_path, checksums=other))
+    unlike = build_study(LABELS_N, miss(LABELS_N, [[1]]), path=tmp_path, checksums=other)
     with pytest.raises(StudyError, match="the checksums of the train data"):
-        load_study(tmp_path)
+        write_study(unlike)

@@ -23,24 +23,25 @@ def test_event_files_have_every_loss_once_also_after_a_stop(
     def stop(_: object) -> None:
         raise KeyboardInterrupt
 
-    short: dict[str, Any] = {"hidden_sizes": [16], "epochs": 3}
-    with pytest.raises(KeyboardInterrupt):
+    short: dict[str, Any] = {"hidden_sizes": [16], "epochs": 3, "by_epoch": True, "report": False}
+    with pytest.raises(KeyboardInterrupt):  # at the end of the first epoch
         tenfold.train(data=small_data, out=tmp_path, tensorboard=True, on_progress=stop, **short)
-    run = tenfold.resume(tmp_path, tensorboard=True, by_epoch=True, report=False)
+    run = tenfold.resume(tmp_path)
     scalars = read_scalars(tmp_path / "tensorboard")
     expected = [loss for epoch in run.read_losses() for loss in epoch]
     assert scalars["loss"] == list(enumerate(expected))
-    assert [step for step, _ in scalars["accuracy"]] == [24, 36]
+    accuracies = run.evaluation["training"]["epoch_accuracies"]
+    assert [step for step, _ in scalars["accuracy"]] == [11, 23, 35]
+    assert [accuracy for _, accuracy in scalars["accuracy"]] == pytest.approx(accuracies)
     assert scalars["accuracy"][-1][1] == pytest.approx(run.accuracy)
 
 
-def test_a_missing_extra_is_named(
-    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtraError) as raised:
-        tenfold.train(data=small_data, out=tmp_path, tensorboard=True)
+        tenfold.train("reader", out=tmp_path / "run", tensorboard=True)
     assert str(raised.value) == (
         "--tensorboard: expected the packages of the extra 'tensorboard', found none. Install "
         "them: pip install '.[tensorboard]'"
     )
+    assert not (tmp_path / "run").exists()  # and no scene was drawn

@@ -26,9 +26,10 @@ def train(
     data: Path | None = None,
     out: Path | None = None,
     threads: WholeNumber | None = None,
-    device: Device = "auto",
+    device: Device | None = None,
+    by_epoch: Annotated[bool, Parameter(negative=())] = False,
     checkpoint_every: WholeNumber | None = None,
-    resume: Annotated[Path | None, Parameter(negative=())] = None,
+    resume: Annotated[list[Path] | None, Parameter(negative=(), consume_multiple=True)] = None,
     allow_different: Annotated[bool, Parameter(negative=())] = False,
     tensorboard: Annotated[bool, Parameter(negative=())] = False,
     json: AsJson = False,
@@ -55,9 +56,12 @@ def train(
     threads
         The most threads that a step uses; by default PyTorch's own choice, up to 8.
     device
-        auto is a GPU where there is one, else the processor.
+        auto, the default, is a GPU where there is one, else the processor.
+    by_epoch
+        Measure the accuracy after every epoch too.
     checkpoint_every
-        Save what is trained every so many epochs, by default 1; never if 0.
+        Save what is trained every so many epochs, by default 1; with 0 only after the last one.
+        Ctrl-C saves in any case.
     resume
         The folder of a run that was stopped, to go on with; it knows what it was asked to do.
     allow_different
@@ -68,17 +72,27 @@ def train(
     from tenfold import workflow
 
     wanted = list_changes(changes)
-    title = recipe or (resume.name if resume else "classic")
+    stopped = None
+    if resume is not None:
+        if len(resume) != 1:
+            raise RunError(
+                f"--resume: expected the folder of one run, found {len(resume)}: "
+                f"{', '.join(map(str, resume))}"
+            )
+        [stopped] = resume
+    title = recipe or (stopped.name if stopped else "classic")
     # Of processes that train together, the first one speaks.
     progress = showing_progress(title) if workflow.is_first_process() else nullcontext()
     with progress as show:
-        if resume is not None:
+        if stopped is not None:
             asked = {
                 "a recipe": recipe,
                 "--seed": seed,
                 "--holdout": holdout or None,
                 "--out": out,
+                "--by-epoch": by_epoch or None,
                 "--checkpoint-every": checkpoint_every,
+                "--tensorboard": tensorboard or None,
                 **{flag_name(name): value for name, value in wanted.items()},
             }
             found = [name for name, value in asked.items() if value is not None]
@@ -88,12 +102,11 @@ def train(
                     f"{', '.join(found)}"
                 )
             run = workflow.resume(
-                resume,
+                stopped,
                 data=data,
                 threads=threads,
                 device=device,
                 allow_different=allow_different,
-                tensorboard=tensorboard,
                 on_progress=show,
             )
         else:
@@ -106,7 +119,8 @@ def train(
                 data=data,
                 out=out,
                 threads=threads,
-                device=device,
+                device=device or "auto",
+                by_epoch=by_epoch,
                 checkpoint_every=1 if checkpoint_every is None else checkpoint_every,
                 tensorboard=tensorboard,
                 on_progress=show,
@@ -119,7 +133,7 @@ def train(
         print_json(
             {
                 "run": str(run.path),
-                "report": str(run.report),
+                "report": str(run.report) if run.config.report else None,
                 "accuracy": run.accuracy,
                 "accuracy_interval": evaluation["accuracy_interval"],
                 "part": evaluation["part"],
@@ -136,7 +150,7 @@ def train(
         ("accuracy", evaluation["headline"]),
         ("interval", f"{percent_interval(evaluation['accuracy_interval'])} (95 %)"),
         ("hardest", hardest["answer"]),
-        ("report", run.report),
+        ("report", run.report if run.config.report else "none; `tenfold evaluate` makes it"),
         ("next", f"{write_command(another)}    (is it luck? another seed tells)"),
     )
 

@@ -37,13 +37,20 @@ class PackedFile:
 
 
 def run_seeds_on_ray(
-    train_into: TrainInto, seeds: Sequence[int], num_jobs: int, *, threads: int, folder: Path
+    train_into: TrainInto,
+    seeds: Sequence[int],
+    num_jobs: int,
+    *,
+    threads: int,
+    folder: Path,
+    make_room: Callable[[Path], object] = lambda _: None,
 ) -> Iterator[int | None]:
     """Call `train_into` with a folder for each seed on the cluster that is connected to.
 
     Yields each seed when folder/SEED is there, complete; `num_jobs` go on at a time, each with
     `threads` cores. Yields None about once a second in which there is none. Whoever stops asking
-    for more stops the tasks. A seed whose worker died is trained again, up to MAX_RETRIES times.
+    for more stops the tasks. Just before a run lands in its folder, `make_room` is called with
+    that. A seed whose worker died is trained again, up to MAX_RETRIES times.
 
     Raises what a call raised, or ClusterError if workers died again and again.
     """
@@ -68,7 +75,7 @@ def run_seeds_on_ray(
                 for reference in done:
                     files = ray.get(reference)
                     seed = running.pop(reference)
-                    _unpack(files, folder / str(seed))
+                    _unpack(files, folder / str(seed), make_room)
                     yield seed
                 if not done:
                     yield None
@@ -125,7 +132,9 @@ def _making_room(folder: Path) -> Iterator[Path]:
         shutil.rmtree(own, ignore_errors=True)
 
 
-def _unpack(files: list[PackedFile], path: Path) -> None:
+def _unpack(
+    files: list[PackedFile], path: Path, make_room: Callable[[Path], object] = lambda _: None
+) -> None:
     """Write a run's folder so that it is complete or absent.
 
     Raises ClusterError if a file is not what the worker sent.
@@ -141,6 +150,7 @@ def _unpack(files: list[PackedFile], path: Path) -> None:
                         f"{file.sha256}), found other bytes. Try again."
                     )
                 write_file(temporary / file.name, file.content)
+            make_room(path)
             temporary.rename(path)
             flush_folder(path.parent)
         except BaseException:

@@ -98,15 +98,17 @@ class StudyRun:
     def from_run(cls, run: Run) -> "StudyRun":
         """The parts of a run that a study keeps."""
         evaluation = run.evaluation
-        training = evaluation["training"]
+        training, epochs = evaluation["training"], evaluation["epochs"]
+        accuracies = training.get("epoch_accuracies", ())
         return cls(
             seed=run.config.seed,
             mistakes=tuple(
                 (one["index"], one["predicted"], round(one["confidence"], 4))
                 for one in evaluation["misclassified"]
             ),
-            epoch_losses=tuple(round(one["mean_loss"], 6) for one in evaluation["epochs"]),
-            epoch_accuracies=tuple(training.get("epoch_accuracies", ())),
+            epoch_losses=tuple(round(one["mean_loss"], 6) for one in epochs),
+            # A run that was watched for some epochs only has none that a study can use.
+            epoch_accuracies=tuple(accuracies if len(accuracies) == len(epochs) else ()),
             seconds=round(training["seconds"], 3),
             threads=run.config.threads,
             other_cores=training["other_cores"],
@@ -277,7 +279,13 @@ def is_longer_claimed(recipe: Recipe) -> bool:
 
 
 def write_study(study: Study) -> None:
-    """Write study.json, one line a run, as `write_file` writes."""
+    """Write study.json, one line a run, as `write_file` writes.
+
+    Raises StudyError, and writes nothing, for what `load_study` would refuse.
+    """
+    reason = find_contradiction(study.config, study.runs)
+    if reason:
+        raise StudyError(f"{study.path / STUDY}: {reason}")
     runs = ",\n".join(json.dumps(vars(run), allow_nan=False) for run in study.runs)
     config = json.dumps(study.config.to_json(), indent=1, allow_nan=False)
     write_file(

@@ -131,6 +131,19 @@ def load_checkpoint(data: bytes, config: RunConfig, path: Path) -> Checkpoint:
     )
 
 
+def list_changes(data: bytes, config: RunConfig) -> list[str]:
+    """What a config says otherwise than the checkpoint that was written with it, in words.
+
+    Nothing if there is no checkpoint that says so.
+    """
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        written = json.loads(header["__metadata__"]["tenfold"])["content"]["run"]
+        return list_differences(written, identify(config))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
 def load_model_state(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Give a model the weights and statistics of a checkpoint of its run."""
     model.load_state_dict(dict(checkpoint.model))

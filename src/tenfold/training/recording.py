@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages
-from tenfold.disk import flush_file, write_file
-from tenfold.errors import RunError
+from tenfold.disk import flush_file, replace_file, reporting_disk_errors, write_file
+from tenfold.errors import DivergedError, RunError
 from tenfold.models.build import list_members
 from tenfold.run import (
     CHECKPOINT,
@@ -62,7 +62,6 @@ class Recorder:
 
     `path` is the run's folder, which the first of several processes writes to. `checkpoint` is
     where an earlier process came to. `start` is when this one began, by time.perf_counter.
-    `with_events` also writes event files for TensorBoard.
     """
 
     def __init__(
@@ -77,13 +76,11 @@ class Recorder:
         processes: Processes | None = None,
         on_progress: OnProgress | None = None,
         watch: Callable[[], float] | None = None,
-        members_from: Path | None = None,
-        with_events: bool = False,
     ) -> None:
         self.model, self.config, self.recipe = model, config, config.recipe
         self.images, self.path = images, path
         self.processes = processes or Processes()
-        self.on_progress, self.watch, self.members_from = on_progress, watch, members_from
+        self.on_progress, self.watch = on_progress, watch
         self.num_batches = count_batches(len(images), self.recipe.batch_size)
         self.position = Position(member=0, epoch=0, batch=0)
         self.optimizer_tensors: Mapping[str, Tensor] | None = None
@@ -103,7 +100,7 @@ class Recorder:
         self.num_steps_before = sum(map(len, self.trained.losses))
         self.start_here = start
         self.events = None
-        if with_events and self.processes.is_first:
+        if config.tensorboard and self.processes.is_first:
             self.events = EventWriter(path, self.num_steps_before)
 
     def train(self) -> Trained:
@@ -130,9 +127,7 @@ class Recorder:
 
     def _reuse(self, member: nn.Module, seed: int) -> bool:
         """Take a member that was trained before, if there is one."""
-        known = None
-        if self.members_from is not None:
-            known = find_member(self.members_from, self.config, seed)
+        known = find_member(self.config, seed)
         if known is None:
             return False
         load_weights(member, known.weights_path)
@@ -172,10 +167,10 @@ class Recorder:
         losses = self.trained.losses
         epoch = member * self.recipe.epochs + new.epoch
         if not all(map(math.isfinite, new.losses)):
-            raise RunError(
-                f"{self.path}: training diverged in epoch {epoch + 1}: expected finite losses, "
-                f"found {next(x for x in new.losses if not math.isfinite(x))}. "
-                "Try a smaller --learning-rate."
+            raise DivergedError(
+                f"training diverged in epoch {epoch + 1}: expected finite losses, found "
+                f"{next(x for x in new.losses if not math.isfinite(x))}. Try a smaller "
+                "--learning-rate."
             )
         self._append(epoch, new.first_batch, new.losses)
         if epoch == len(losses):
@@ -198,10 +193,11 @@ class Recorder:
                 self.start += watching_seconds
                 self.start_here += watching_seconds
                 if self.events is not None:
-                    steps = (epoch + 1) * self.num_batches
-                    self.events.write_accuracy(steps, self.trained.accuracies[-1])
+                    last_step = (epoch + 1) * self.num_batches - 1
+                    self.events.write_accuracy(last_step, self.trained.accuracies[-1])
             every = self.config.checkpoint_every
-            is_due = every > 0 and ((epoch + 1) % every == 0 or is_member_end)
+            # At the end always: what comes then, evaluation or a signal, loses nothing.
+            is_due = is_member_end or (every > 0 and (epoch + 1) % every == 0)
             if is_due and not new.is_stopped:
                 self._write_checkpoint(new.optimizer)
         if self.on_progress is not None and self.processes.is_first:
@@ -216,6 +212,8 @@ class Recorder:
     def _write_checkpoint(self, optimizer: Mapping[str, Tensor]) -> None:
         if not self.processes.is_first:
             return
+        if self.events is not None:
+            self.events.flush()  # what a checkpoint has is not written again
         checkpoint = Checkpoint(
             position=self.position,
             model=self.model.state_dict(),
@@ -226,7 +224,9 @@ class Recorder:
             seconds=self._measure_seconds(),
             reused_seconds=self.trained.reused_seconds,
         )
-        write_file(self.path / CHECKPOINT, dump_checkpoint(checkpoint, self.config))
+        file = self.path / CHECKPOINT
+        with reporting_disk_errors(file):  # a folder that is gone is not made again
+            replace_file(file, dump_checkpoint(checkpoint, self.config))
 
     def _measure_seconds(self) -> float:
         return time.perf_counter() - self.start + self.trained.reused_seconds
@@ -247,14 +247,14 @@ class Recorder:
         )
 
 
-def find_member(folder: Path, config: RunConfig, seed: int) -> Run | None:
+def find_member(config: RunConfig, seed: int) -> Run | None:
     """The finished run of one member of an ensemble, None if it is not there.
 
     Raises RunError if the run that is there is of another recipe or other data.
     """
-    if not (folder / str(seed)).is_dir():
+    if config.members_from is None or not Path(config.members_from, str(seed)).is_dir():
         return None
-    run = load_run(folder / str(seed))
+    run = load_run(Path(config.members_from, str(seed)))
     expected = dataclasses.replace(
         config.recipe, members=1, name=run.config.recipe.name, summary=run.config.recipe.summary
     )
