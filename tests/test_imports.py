@@ -83,6 +83,7 @@ INSTRUMENT_AND_PLAIN_DATA = (
     "tenfold.data",
     "tenfold.errors",
     "tenfold.fields",
+    "tenfold.listing",
     "tenfold.machine",
     "tenfold.pools",
     "tenfold.reading",
@@ -180,8 +181,8 @@ def test_cluster_knows_neither_training_nor_ray_until_it_is_called() -> None:
 
 
 def test_the_instrument_knows_nothing_of_the_workshop() -> None:
-    # Its own two packages, errors, cores and processes, and run, which shows runs.
-    names = ("reading", "serving", "errors", "machine", "pools", "run")
+    # Its own two packages, errors, cores and processes, and what tells of runs.
+    names = ("reading", "serving", "errors", "machine", "pools", "run", "listing")
     known = tuple(f"tenfold.{name}" for name in names)
     for module in find_modules(lambda module: is_within(module, *known[:2])):
         for name in list_imports(module, at_import=False):

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def shelf(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr("tenfold.studies.files.write_study_report", lambda *_: None)
         tenfold.study(seeds=2, alone=0, jobs=1, out=folder / "study", **short)  # type: ignore[arg-type]
     (folder / "empty").mkdir()
-    (folder / ".hidden").mkdir()
+    shutil.copytree(folder / "begun", folder / ".hidden")
     (folder / "note.txt").touch()
     return folder
 
@@ -58,18 +59,45 @@ def test_runs_and_studies_are_listed_with_their_state(shelf: Path) -> None:
 
 
 def test_the_latest_comes_first(shelf: Path) -> None:
-    (shelf / "begun" / "touched").touch()
-    assert list_folder(shelf)[0].path.name == "begun"
-    (shelf / "begun" / "touched").unlink()
+    for number, name in enumerate(("study/study.json", "begun/state.json", "done/state.json")):
+        os.utime(shelf / name, (1e10 + number, 1e10 + number))
+    names = [one.path.name for one in list_folder(shelf)]
+    assert names == ["done", "begun", "study", "saved"]
 
 
 def test_a_run_that_is_trained_is_running(shelf: Path) -> None:
-    assert find_state(shelf / "saved") == "stopped"
+    assert find_state(shelf / "saved") == "stopped"  # although it has had new losses just now
     with locking(shelf / "saved", RunError("busy")):
         assert find_state(shelf / "saved") == "running"
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"state": 1}', "{" * 100_000])
+def test_where_no_lock_can_be_seen_a_run_with_new_losses_is_running(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for path in (here, elsewhere):
+        shutil.copytree(shelf / "saved", path)
+        os.utime(path / "losses.jsonl")
+    state = json.loads((here / "state.json").read_text())
+    (elsewhere / "state.json").write_text(json.dumps(state | {"host": "of another name"}))
+    assert [find_state(path) for path in (here, elsewhere)] == ["stopped", "running"]
+    monkeypatch.setattr("tenfold.disk.fcntl", None)  # a system without locks
+    assert [find_state(path) for path in (here, elsewhere)] == ["running", "running"]
+    for path in (here, elsewhere):
+        os.utime(path / "losses.jsonl", (0, 0))
+    assert [find_state(path) for path in (here, elsewhere)] == ["stopped", "stopped"]
+
+
+def test_a_run_that_has_just_begun_has_no_state(shelf: Path, tmp_path: Path) -> None:
+    shutil.copy(shelf / "saved" / "config.json", tmp_path)
+    with locking(tmp_path, RunError("busy")):
+        assert find_state(tmp_path) == "running"
+    os.utime(tmp_path, (0, 0))
+    assert find_state(tmp_path) == "stopped"
+    assert find_state(tmp_path / "removed") == "unreadable"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"state": 1}', '{"state": "complete"}', "{" * 100_000])
 def test_what_cannot_be_read_is_told(text: str, shelf: Path, tmp_path: Path) -> None:
     shutil.copytree(shelf / "done", tmp_path / "run")
     (tmp_path / "run" / "state.json").write_text(text)

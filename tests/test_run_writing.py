@@ -228,6 +228,38 @@ def test_whoever_only_looks_keeps_nobody_from_starting(tmp_path: Path) -> None:
         assert refusal(lambda: hold(tmp_path)) == "busy"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="where there are locks")
+def test_several_may_look_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[bool | None] = []
+    close = os.close
+
+    def look_and_close(descriptor: int) -> None:
+        monkeypatch.undo()
+        found.append(is_locked(tmp_path))  # while the first still looks
+        close(descriptor)
+
+    monkeypatch.setattr(os, "close", look_and_close)
+    found.append(is_locked(tmp_path))
+    assert found == [False, False]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="where there are locks")
+def test_where_there_are_no_locks_nobody_knows_who_holds_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    assert is_locked(tmp_path) is False
+    assert is_locked(tmp_path / "nowhere") is None
+    monkeypatch.setattr("fcntl.flock", fail)  # a file system without
+    with locking(tmp_path, RunError("busy")):
+        assert is_locked(tmp_path) is None
+    monkeypatch.setattr("tenfold.disk.fcntl", None)  # a system without
+    with locking(tmp_path, RunError("busy")):
+        assert is_locked(tmp_path) is None
+
+
 def hold(folder: Path) -> None:
     with locking(folder, RunError("busy")):
         pass

@@ -137,22 +137,23 @@ def locking(folder: Path, busy: TenfoldError) -> Iterator[None]:
         return
     deadline = time.monotonic() + SECONDS_TO_LOCK
     with _open_folder(folder) as descriptor:
-        while not _try_to_lock(descriptor, fcntl.LOCK_EX):
+        while _try_to_lock(descriptor, fcntl.LOCK_EX) is False:
             if time.monotonic() > deadline:
                 raise busy
             time.sleep(0.01)
         yield
 
 
-def is_locked(folder: Path) -> bool:
-    """Whether another process holds a folder; False where that cannot be told."""
+def is_locked(folder: Path) -> bool | None:
+    """Whether a process holds a folder; None where that cannot be told."""
     if fcntl is None:
-        return False
+        return None
     try:
         with _open_folder(folder) as descriptor:  # shared, for whoever else looks
-            return not _try_to_lock(descriptor, fcntl.LOCK_SH)
+            is_free = _try_to_lock(descriptor, fcntl.LOCK_SH)
     except OSError:
-        return False
+        return None
+    return None if is_free is None else not is_free
 
 
 @contextmanager
@@ -164,12 +165,15 @@ def _open_folder(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _try_to_lock(descriptor: int, kind: int) -> bool:
-    """Lock a folder until it is closed; False if another process's lock is in the way."""
+def _try_to_lock(descriptor: int, kind: int) -> bool | None:
+    """Lock a folder until it is closed; False if another process's lock is in the way.
+
+    None where the file system has no locks.
+    """
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
-        pass  # a file system without locks
+        return None
     return True

@@ -18,6 +18,7 @@ import datetime
 import html
 import json
 import os
+import platform
 import shlex
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -223,13 +224,21 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     if not os.path.isfile(path / CONFIG):  # noqa: PTH113 - Path's raises where this says no
         raise RunError(f"{path}: expected a run folder with {CONFIG}, found none")
-    if [file.name for file in path.iterdir() if file.name[0] != "."] == [CONFIG]:
-        return {"state": RUNNING}  # stopped between the first two files
-    state = read_json(path / STATE)
-    is_whole = {"config_sha256", "weights_sha256", "training"} <= state.keys()
-    if state.get("state") != RUNNING and not (state.get("state") == COMPLETE and is_whole):
+    state = {"state": RUNNING} if has_just_begun(path) else read_json(path / STATE)
+    if not is_state(state):
         raise RunError(f"{path / STATE}: expected the state of a run of this version of Tenfold")
     return state
+
+
+def has_just_begun(path: Path) -> bool:
+    """Whether a run has a config and nothing else, as between its first two files."""
+    return [file.name for file in path.iterdir() if file.name[0] != "."] == [CONFIG]
+
+
+def is_state(values: dict[str, Any]) -> bool:
+    """Whether these are the values of state.json as this version writes it."""
+    is_whole = {"config_sha256", "weights_sha256", "training"} <= values.keys()
+    return values.get("state") == RUNNING or (values.get("state") == COMPLETE and is_whole)
 
 
 def load_config(
@@ -331,8 +340,8 @@ def write_start(path: Path, config: RunConfig) -> None:
 
 
 def write_running(path: Path, resumed_with: list[str]) -> None:
-    """Write that a run is not complete, and what differed when it was resumed."""
-    state = {"state": RUNNING, "config_sha256": hash_file(path / CONFIG)}
+    """Write that a run is being trained, where, and what differed when it was resumed."""
+    state = {"state": RUNNING, "host": platform.node(), "config_sha256": hash_file(path / CONFIG)}
     write_json(path / STATE, state | ({"resumed_with": resumed_with} if resumed_with else {}))
 
 

@@ -232,8 +232,7 @@ def resume(
                 raise ResumeError(str(error)) from error
         resumed_with = [*found["with"], *differing]
         if processes.is_first:
-            if differing:
-                write_running(path, resumed_with)
+            write_running(path, resumed_with)
             flags = {"data": data, "threads": threads, "device": device}
             held.enter_context(_naming_the_way_on(path, processes.size, **flags))
         resumed = UnfinishedRun(

@@ -173,6 +173,8 @@ def test_a_run_stopped_before_its_first_checkpoint_begins_anew(
     check_same(tenfold.resume(stopped), whole)
     for name in (STATE, LOSSES):  # as if killed between the first two files
         (tmp_path / "begun" / name).unlink()
+    with pytest.raises(KeyboardInterrupt):  # and once more
+        tenfold.resume(tmp_path / "begun", on_progress=stop_at(1))
     check_same(tenfold.resume(tmp_path / "begun"), whole)
 
 

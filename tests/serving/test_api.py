@@ -4,7 +4,6 @@ import asyncio
 import base64
 import io
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -354,66 +353,3 @@ def test_thousands_of_damaged_images_are_read_or_told(
     client: httpx.Client, two_digits: npt.NDArray[np.uint8]
 ) -> None:
     send_mutated(client, two_digits, 210)
-
-
-def make_run(folder: Path, name: str, *, state: str = "complete", num_losses: int = 30) -> Path:
-    path = folder / name
-    path.mkdir()
-    config = {"recipe": {"name": "classic"}, "seed": 3}
-    (path / "config.json").write_text(json.dumps(config))
-    (path / "state.json").write_text(json.dumps({"state": state}))
-    lines = [
-        json.dumps({"epoch": 0, "batch": i, "loss": 1 / (i + 1)}) + "\n" for i in range(num_losses)
-    ]
-    (path / "losses.jsonl").write_text("".join(lines))
-    return path
-
-
-def test_the_last_changed_run_is_listed_first(client: httpx.Client, runs_folder: Path) -> None:
-    for number, name in enumerate(["2025-b", "2025-c", "2025-a"]):
-        path = make_run(runs_folder, name) / "state.json"
-        os.utime(path, (1000 + number, 1000 + number))
-    names = [run["name"] for run in client.get("/v1/runs").json()["runs"]]
-    assert [name for name in names if name.startswith("2025")] == ["2025-a", "2025-c", "2025-b"]
-
-
-def test_runs_are_listed_with_their_losses_and_reports(
-    client: httpx.Client, runs_folder: Path
-) -> None:
-    done = make_run(runs_folder, "2026-01-01-classic-3")
-    (done / "evaluation.json").write_text(json.dumps({"accuracy": 0.98}))
-    (done / "report.html").write_text("<p>98 %</p><script>alert(1)</script>")
-    growing = make_run(runs_folder, "2026-01-02-classic-3", state="running")
-    by_name = {run["name"]: run for run in client.get("/v1/runs").json()["runs"]}
-    assert by_name[done.name]["accuracy"] == 0.98
-    assert by_name[done.name]["has_report"]
-    assert by_name[growing.name]["state"] == "running"
-    with (growing / "losses.jsonl").open("a") as file:
-        file.write('{"epoch": 0, "batch": 30, "loss": 0.5}\n{"epoch": 0, "ba')
-    answer = client.get(f"/v1/runs/{growing.name}/losses", params={"first": 29}).json()
-    assert answer == {"first": 29, "losses": [1 / 30, 0.5], "state": "running"}
-    os.utime(growing / "losses.jsonl", (0, 0))
-    assert client.get(f"/v1/runs/{growing.name}/losses").json()["state"] == "stopped"
-    report = client.get(f"/runs/{done.name}/report")
-    assert report.text.startswith("<p>98 %</p>")
-    policy = report.headers["content-security-policy"]
-    assert policy.startswith("sandbox; default-src 'none'")
-    assert "script-src" not in policy
-
-
-@pytest.mark.parametrize(
-    "name", ["..", "%2e%2e", "..%2f..", "outside", ".hidden", "a" * 300, "%00", "C:%5C", "~"]
-)
-def test_what_lies_outside_the_folder_is_not_shown(
-    client: httpx.Client, runs_folder: Path, tmp_path: Path, name: str
-) -> None:
-    if name == "outside":
-        run = make_run(tmp_path, "elsewhere")
-        (run / "report.html").write_text("secret")
-        (runs_folder / name).symlink_to(run)
-        inside = make_run(runs_folder, "linked")
-        (inside / "report.html").symlink_to(run / "report.html")
-        assert client.get("/runs/linked/report").status_code == 404
-    assert client.get(f"/runs/{name}/report").status_code == 404
-    assert client.get(f"/v1/runs/{name}/losses").status_code == 404
-    assert "outside" not in {run["name"] for run in client.get("/v1/runs").json()["runs"]}

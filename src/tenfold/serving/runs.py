@@ -7,29 +7,22 @@ import json
 import math
 import os
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from tenfold.run import (
-    CONFIG,
-    EVALUATION,
-    LOSSES,
-    REPORT,
-    STATE,
-)
+from tenfold.listing import State, find_state, list_inside
+from tenfold.run import LOSSES, REPORT
 from tenfold.serving.problems import BUSY, NOT_FOUND, Problem
 from tenfold.serving.schemas import ShownRun
 
-STUDY = "study.json"
-MAX_JSON_BYTES, MAX_REPORT_BYTES = 64 * 1024**2, 64 * 1024**2
+MAX_REPORT_BYTES = 64 * 1024**2
 MAX_SHOWN = 1000
 MAX_OPEN_REPORTS = 32  # that are being sent, each of which keeps a file open
 OPEN_REPORTS = threading.BoundedSemaphore(MAX_OPEN_REPORTS)
 CHUNK_BYTES = 64 * 1024
-QUIET_SECONDS = 300  # without a new loss: whoever trained is gone
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -43,25 +36,26 @@ class RunShelf:
         if self.folder is None:
             return []
         try:
-            times = {one.name: _find_time(one) for one in self.folder.iterdir()}
+            listed = list_inside(self.folder, self._find, MAX_SHOWN)
         except OSError:
             return []
-        # Those of the same time by name, or their order would change.
-        names = sorted(times, key=lambda name: (times[name], name), reverse=True)[:MAX_SHOWN]
-        shown = []
-        for name in names:
-            path = self._find(name)
-            described = None if path is None else _describe(name, path)
-            if described is not None:
-                shown.append(described)
-        return shown
+        return [
+            ShownRun(
+                name=one.path.name,
+                kind=one.kind,
+                recipe=one.recipe,
+                seed=one.seed,
+                state=one.state,
+                accuracy=one.accuracy,
+                has_report=self._find(one.path, REPORT) is not None,
+                has_losses=one.kind == "run" and self._find(one.path, LOSSES) is not None,
+            )
+            for one in listed
+        ]
 
-    def read_losses(self, name: str, first: int) -> tuple[list[float], str]:
+    def read_losses(self, name: str, first: int) -> tuple[list[float], State]:
         """The losses of a run from batch `first` on, and its state. Raises Problem without it."""
-        path = self._get(name)
-        file = _inside(path, LOSSES)
-        if file is None:
-            raise Problem(NOT_FOUND, "expected a run with losses")
+        file = self._get(name, LOSSES)
         losses = []
         try:
             with file.open(encoding="utf-8") as lines:
@@ -69,9 +63,9 @@ class RunShelf:
                     if number >= first and line.endswith("\n"):
                         loss = float(json.loads(line)["loss"])
                         losses.append(loss if math.isfinite(loss) else 0.0)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except UNREADABLE as error:
             raise Problem(NOT_FOUND, "expected losses that can be read") from error
-        return losses, _find_state(path)
+        return losses, find_state(file.parent, self._find)
 
     def open_report(self, name: str) -> tuple[int, Iterator[bytes]]:
         """The report of a run or study: its number of bytes, and those, a chunk at a time.
@@ -79,10 +73,10 @@ class RunShelf:
         They are not kept in memory: a client may take them slowly, or not at all. Raises Problem
         without a report, or where as many are being sent as may.
         """
-        path = _inside(self._get(name), REPORT)
+        path = self._get(name, REPORT)
         try:
-            if path is None or path.stat().st_size > MAX_REPORT_BYTES:
-                raise Problem(NOT_FOUND, "expected a run or study with a report")
+            if path.stat().st_size > MAX_REPORT_BYTES:
+                raise Problem(NOT_FOUND, f"expected a report of at most {MAX_REPORT_BYTES} bytes")
             file = path.open("rb")
         except OSError as error:
             raise Problem(NOT_FOUND, "expected a report that can be read") from error
@@ -92,19 +86,24 @@ class RunShelf:
         size = os.fstat(file.fileno()).st_size
         return size, _Chunks(file, size)
 
-    def _get(self, name: str) -> Path:
-        path = self._find(name)
-        if path is None:
-            raise Problem(NOT_FOUND, "expected the name of a run or study that is shown")
-        return path
+    def _get(self, name: str, file: str) -> Path:
+        """A file of the run or study of that name. Raises Problem without it."""
+        path = Path(name)
+        found = self._find(path, file) if path.name == name else None
+        if found is None:
+            raise Problem(NOT_FOUND, f"expected the name of a run or study with a {file}")
+        return found
 
-    def _find(self, name: str) -> Path | None:
-        """The folder of that name, if it lies in this folder and is one."""
-        if self.folder is None or name in ("", ".", "..") or name.startswith("."):
+    def _find(self, path: Path, file: str) -> Path | None:
+        """A file in the folder of that name; None if it is not there, or elsewhere by a link."""
+        if self.folder is None or path.name[:1] in ("", ".") or "\\" in path.name:
             return None
-        if "/" in name or "\\" in name or "\0" in name:
+        try:
+            path.name.encode()  # one that is no text nobody can ask for
+            real = Path(os.path.realpath(self.folder)) / path.name / file
+            return real if Path(os.path.realpath(real)) == real and real.is_file() else None
+        except (OSError, ValueError):  # a name that is too long
             return None
-        return _inside(self.folder, name, is_folder=True)
 
 
 class _Chunks:
@@ -132,96 +131,3 @@ class _Chunks:
 
     def __del__(self) -> None:
         self.close()
-
-
-def _find_time(folder: Path) -> float:
-    """When a run or a study was last changed, in seconds; 0 for what is none."""
-    for name in (STUDY, STATE):
-        try:
-            return (folder / name).stat().st_mtime
-        except OSError:
-            pass
-    return 0.0
-
-
-def _inside(folder: Path, name: str, *, is_folder: bool = False) -> Path | None:
-    """A file or folder in a folder; None if it is not there, or lies elsewhere by a link."""
-    try:
-        real = Path(os.path.realpath(folder)) / name
-        if Path(os.path.realpath(real)) != real:
-            return None
-        return real if (real.is_dir() if is_folder else real.is_file()) else None
-    except (OSError, ValueError):  # a name that is too long
-        return None
-
-
-def _describe(name: str, path: Path) -> ShownRun | None:
-    has_report = _inside(path, REPORT) is not None
-    if (study := _read(path, STUDY)) is not None:
-        config = study.get("config")
-        recipe = config.get("recipe") if isinstance(config, dict) else None
-        return ShownRun(
-            name=name,
-            kind="study",
-            recipe=_find_text(recipe, "name"),
-            seed=None,
-            state="complete",  # each of the runs in it is
-            accuracy=_average(study),
-            has_report=has_report,
-            has_losses=False,
-        )
-    config = _read(path, CONFIG)
-    if config is None:
-        return None
-    state = _find_state(path)
-    seed = config.get("seed")
-    return ShownRun(
-        name=name,
-        kind="run",
-        recipe=_find_text(config.get("recipe"), "name"),
-        seed=seed if isinstance(seed, int) else None,
-        state=state,
-        accuracy=_find_number(_read(path, EVALUATION), "accuracy"),
-        has_report=has_report,
-        has_losses=_inside(path, LOSSES) is not None,
-    )
-
-
-def _average(study: dict[str, Any]) -> float | None:
-    """The mean accuracy of a study's runs."""
-    try:
-        mistakes = [len(run["mistakes"]) for run in study["runs"]]
-        return 1 - sum(mistakes) / len(mistakes) / float(study["config"]["num_evaluated"])
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return None
-
-
-def _find_state(path: Path) -> Any:  # noqa: ANN401 - one of ShownRun's states
-    state = (_read(path, STATE) or {}).get("state")
-    if state != "running":
-        return "complete" if state == "complete" else "unreadable"
-    file = _inside(path, LOSSES) or path
-    return "running" if time.time() - file.stat().st_mtime < QUIET_SECONDS else "stopped"
-
-
-def _read(folder: Path, name: str) -> dict[str, Any] | None:
-    """The JSON object in a file, None if there is none."""
-    path = _inside(folder, name)
-    try:
-        if path is None or path.stat().st_size > MAX_JSON_BYTES:
-            return None
-        values = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return values if isinstance(values, dict) else None
-
-
-def _find_text(values: Any, key: str) -> str | None:  # noqa: ANN401 - any JSON
-    found = values.get(key) if isinstance(values, dict) else values
-    return found if isinstance(found, str) else None
-
-
-def _find_number(values: Any, *keys: str) -> float | None:  # noqa: ANN401 - any JSON
-    for key in keys:
-        values = values.get(key) if isinstance(values, dict) else None
-    return float(values) if isinstance(values, int | float) else None

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from tenfold.listing import State
 from tenfold.reading.model_file import ModelFile
 from tenfold.serving.guard import OPEN_PATHS
 from tenfold.serving.problems import ALL_KINDS, CONTENT_TYPE
@@ -100,7 +101,7 @@ class ShownRun(BaseModel):
     kind: Literal["run", "study"]
     recipe: str | None
     seed: int | None
-    state: Literal["complete", "running", "stopped", "unreadable"]
+    state: State = Field(description="Stopped: nobody trains it, and it can be resumed.")
     accuracy: float | None = Field(None, description="A share from 0 to 1; of a study, its mean.")
     has_report: bool
     has_losses: bool
@@ -119,7 +120,7 @@ class Losses(BaseModel):
 
     first: int
     losses: list[float]
-    state: str
+    state: State
 
 
 class ProblemDetails(BaseModel):
