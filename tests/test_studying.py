@@ -607,6 +607,7 @@ def test_on_a_cluster_a_stopped_run_stays_until_another_takes_its_place(
     small_data: Path,
     copy: Path,
     calls: Calls,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = copy / "runs/3"
@@ -632,6 +633,7 @@ def test_on_a_cluster_a_stopped_run_stays_until_another_takes_its_place(
             yield seed
 
     monkeypatch.setattr("tenfold.cluster.studies.run_seeds_on_ray", run_here)
+    monkeypatch.setattr("tenfold.cluster.studies._find_session_folder", lambda: tmp_path)
     landed = _train_on_cluster(training, [0, 3], 1)
     taken = next(landed)
     assert taken is not None

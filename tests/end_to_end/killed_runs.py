@@ -74,6 +74,7 @@ def kill_many(data: str, folder: Path, num_kills: int, seed: int) -> dict[str, i
 def describe(out: Path) -> tuple[str, bytes]:
     """The hash of a finished run's weights, and its losses."""
     run = tenfold.load_run(out)  # a folder is finished or unfinished, and readable either way
+    tenfold.resume(out)  # removes the checkpoint, if the kill came before that
     assert not [*out.glob(".*"), *out.glob(CHECKPOINT)], list(out.iterdir())
     return run.state["weights_sha256"], (out / "losses.jsonl").read_bytes()
 
