@@ -66,7 +66,7 @@ def test_each_seed_runs_once_in_one_of_two_processes() -> None:
 
 
 def test_without_seeds_no_process_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenfold.studies.runner.ProcessPoolExecutor", None)
+    monkeypatch.setattr("tenfold.studies.runner.starting_pool", None)
     assert list(run_seeds(describe_process, [], 0)) == []
 
 
