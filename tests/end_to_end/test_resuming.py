@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -624,20 +625,26 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node")
 
 
+@contextmanager
 def start_together(
     num_processes: int,
     *arguments: str | Path,
     program: Sequence[str | Path] = ("-m", "tenfold"),
     folder: Path | None = None,
-) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+) -> "Iterator[subprocess.Popen[str]]":
+    """Training under torchrun, which is killed if it has not ended by itself."""
+    with subprocess.Popen(
         [*TORCHRUN, str(num_processes), *program, "train", *arguments],
         cwd=folder,
         env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 LARGEST_DIFFERENCE = 1e-4  # of a loss: sums of a batch in another order, over 72 steps
@@ -724,24 +731,18 @@ def test_processes_that_are_stopped_say_once_how_they_go_on(
     out = tmp_path / "run"
     flags = ["--hidden-sizes", "20", "--epochs", "200", "--batch-size", "50"]
     with start_together(2, *flags, "--data", small_data, "--out", out) as process:
-        try:
-            wait_for(lambda: (out / CHECKPOINT).exists())
-            process.send_signal(signal.SIGINT)
-            _, stderr = process.communicate(timeout=120)
-        finally:
-            process.kill()
+        wait_for(lambda: (out / CHECKPOINT).exists())
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=120)
     [told] = re.findall("the unfinished run stays in .*", stderr)
     command = f"torchrun --nproc-per-node 2 -m tenfold train --resume {out}"
     assert told == f"the unfinished run stays in {out}: `{command}` goes on with it"
     assert f"`{command}` goes on" in refusal(lambda: tenfold.load_run(out))
     before = len(tenfold_losses(out))
     with start_together(2, *command.split()[6:]) as process:
-        try:
-            wait_for(lambda: len(tenfold_losses(out)) > before)
-            process.send_signal(signal.SIGINT)
-            _, stderr = process.communicate(timeout=120)
-        finally:
-            process.kill()
+        wait_for(lambda: len(tenfold_losses(out)) > before)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=120)
     assert "allow-different" not in stderr
 
 
@@ -752,13 +753,10 @@ def test_a_process_that_dies_ends_the_run_which_goes_on_with_fewer(
     out = tmp_path / "run"
     flags = ["--hidden-sizes", "20", "--epochs", "2000", "--batch-size", "50"]
     with start_together(2, *flags, "--data", small_data, "--out", out) as process:
-        try:
-            wait_for(lambda: (out / CHECKPOINT).exists())
-            [victim] = find_ranks(process.pid, rank=1)
-            os.kill(victim, signal.SIGKILL)
-            _, stderr = process.communicate(timeout=120)
-        finally:
-            process.kill()
+        wait_for(lambda: (out / CHECKPOINT).exists())
+        [victim] = find_ranks(process.pid, rank=1)
+        os.kill(victim, signal.SIGKILL)
+        _, stderr = process.communicate(timeout=120)
     assert process.returncode != 0
     assert find_state(out) == "stopped"
     [line] = list_told(stderr)
