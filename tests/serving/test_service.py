@@ -5,24 +5,21 @@ import json
 import math
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import psutil
 import pytest
 
+import tenfold.serving.service
 from servers import draw_dense_page, to_png
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.classifier import BUNDLED_MODEL
-from tenfold.reading.model_file import load_model
 from tenfold.reading.reader import Reader
 from tenfold.serving.answering import Setup, prepare
-from tenfold.serving.batching import BatchingClassifier
 from tenfold.serving.metrics import Metrics
 from tenfold.serving.problems import Problem
 from tenfold.serving.service import ReadingService
@@ -171,43 +168,39 @@ def test_a_small_image_does_not_wait_for_the_stages_of_others(
     assert seconds < 1
 
 
-def test_together_digit_images_get_the_answers_that_they_get_alone(
-    test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
+def test_images_that_come_together_get_the_answers_that_they_get_alone(
+    service: ReadingService, test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    classifier = load_model(BatchingClassifier, BUNDLED_MODEL, threads=1)
+    images = [to_png(image) for image in test_images.images_NHW[:60]]
+    images[7] = to_png(np.full((40, 40), 255, np.uint8))
+    images[11] = b"no image"
+    images[13] = to_png(np.hstack([test_images.images_NHW[number] for number in range(3)]))
+    images[17] = to_png(cv2.resize(255 - test_images.images_NHW[0], (600, 600)))
+    # As with a file whose first bytes do not tell its size: the worker finds out.
+    monkeypatch.setattr(tenfold.serving.service, "_may_be_small", lambda _: True)
     sizes: list[int] = []
-    run = classifier.run
+    monkeypatch.setattr(service.metrics.batch_requests, "observe", sizes.append)
+    reader = Reader()
 
-    def run_counted(batch_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        sizes.append(len(batch_NHW))
-        return run(batch_NHW)
+    async def ask_some(numbers: list[int]) -> list[object]:
+        return await asyncio.gather(
+            *(
+                service.read(images[number], single=number % 3 == 0, stages=False)
+                for number in numbers
+            ),
+            return_exceptions=True,
+        )
 
-    monkeypatch.setattr(classifier, "run", run_counted)
-    images = test_images.images_NHW[:64]
-    alone = [Reader().classifier.classify(image[None]) for image in images]
-    found: list[object] = [None] * len(images)
-
-    def ask_for(first: int) -> None:
-        with classifier.reading():
-            for number in range(first, len(images), 4):
-                found[number] = classifier.classify(images[number][None])
-
-    threads = [threading.Thread(target=ask_for, args=(first,)) for first in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    for first in range(0, len(images), 6):
+        numbers = list(range(first, first + 6))
+        for number, found in zip(numbers, asyncio.run(ask_some(numbers)), strict=True):
+            alone = reader.read(images[number], single=number % 3 == 0).to_json()
+            if isinstance(found, Problem):
+                assert found.members == {"reading": alone}
+                continue
+            assert isinstance(found, bytes)
+            answer = json.loads(found)
+            for mine, its in zip(answer["digits"], alone["digits"], strict=True):
+                assert mine.pop("confidence") == pytest.approx(its.pop("confidence"), abs=1e-5)
+            assert answer == alone
     assert max(sizes) > 1
-    assert sum(sizes) == len(images)
-    np.testing.assert_allclose(np.array(found), np.array(alone), atol=1e-5)
-
-
-def test_an_error_reaches_everybody_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    classifier = load_model(BatchingClassifier, BUNDLED_MODEL, threads=1)
-
-    def fail(_: object) -> None:
-        raise ValueError("broken")
-
-    monkeypatch.setattr(classifier, "run", fail)
-    with classifier.reading(), pytest.raises(ValueError, match="broken"):
-        classifier.classify(np.zeros((1, 28, 28), np.uint8))

@@ -68,6 +68,7 @@ class _Found:
     decoded: Decoded
     scene: Scene
     pieces: list[list[Glyph]]
+    is_single: bool  # known to show one digit, which is the one piece, if any
 
     @property
     def glyphs(self) -> list[Glyph]:
@@ -126,9 +127,7 @@ class Reader:
             try:
                 decoded = _decode(source)
                 num_pixels += decoded.pixels_HWC.shape[0] * decoded.pixels_HWC.shape[1]
-                waiting.append(
-                    self.read_decoded(decoded, single=True) if single else _look(decoded)
-                )
+                waiting.append(_look(decoded, single=single))
             except (ImageError, MissingExtraError) as error:
                 waiting.append(_describe_error(error))
             if len(waiting) >= MANY_IMAGES or num_pixels > MANY_PIXELS:
@@ -138,11 +137,7 @@ class Reader:
 
     def read_decoded(self, decoded: Decoded, *, single: bool = False) -> Reading:
         """Read pixels that are decoded already."""
-        if single:
-            one = self.find_single(decoded)
-            digit = agree_on_digit(one, lambda: self.lines) if one else None
-            return _scale(self._judge([[digit]] if digit else []), decoded.reduction)
-        [reading] = self._finish([_look(decoded)])
+        [reading] = self._finish([_look(decoded, single=single)])
         return reading
 
     def find_single(self, decoded: Decoded) -> Candidate | None:
@@ -152,20 +147,28 @@ class Reader:
             return None
         return self._find_single(decoded.pixels_HWC, Scene(ink, find_marks(ink)))
 
-    def _find_single(self, pixels_HWC: Pixels, scene: Scene) -> Candidate | None:
-        """The likeliest of several ways to see one digit in the image, tried until one is clear."""
+    def _find_single(
+        self, pixels_HWC: Pixels, scene: Scene, first: Candidate | None = None
+    ) -> Candidate | None:
+        """The likeliest of several ways to see one digit in the image, tried until one is clear.
+
+        `first` is what the scene as it is gives, if that is known already.
+        """
         best, most = None, 0.0
         for number, (view, is_sound) in enumerate(_list_views(pixels_HWC, scene)):
-            glyph = view.find_single()
-            if glyph is None:
-                continue
-            candidate = replace(self._classify([glyph])[0], ink=view.ink)
+            candidate = first if number == 0 else None
+            if candidate is None:
+                glyph = view.find_single()
+                if glyph is None:
+                    continue
+                [candidate] = self._classify([glyph])
+            candidate = replace(candidate, ink=view.ink)
             if not is_sound:
                 candidate = replace(candidate, certainty=0.0)
             score = candidate.confidence * (LATER_VIEW if number else 1.0)
             if score > most:
                 best, most = candidate, score
-            if candidate.confidence >= CLEAR or (number == 0 and is_blot(glyph)):
+            if candidate.confidence >= CLEAR or (number == 0 and is_blot(candidate.glyph)):
                 break
         return best
 
@@ -178,8 +181,15 @@ class Reader:
                 yield one
                 continue
             lines = [list(islice(candidates, len(line))) for line in one.pieces]
-            reading = self._judge(self._find_digits(one, lines))
-            if reading.status == Status.READ and has_others(one.scene, one.glyphs, reading.digits):
+            if one.is_single:
+                reading = self._judge(self._find_digit(one, lines))
+            else:
+                reading = self._judge(self._find_digits(one, lines))
+            if (
+                not one.is_single
+                and reading.status == Status.READ
+                and has_others(one.scene, one.glyphs, reading.digits)
+            ):
                 reading = replace(reading, message=OTHERS)
             yield _scale(reading, one.decoded.reduction)
 
@@ -187,6 +197,12 @@ class Reader:
         # What a line says counts only where the network of lines was asked, and so is loaded.
         sure_line = self._lines.thresholds.read if self._lines is not None else 1.0
         return judge(lines, self.classifier.thresholds, sure_line)
+
+    def _find_digit(self, found: _Found, lines: list[list[Candidate]]) -> list[list[Candidate]]:
+        """The digit of an image that has one, as a line."""
+        first = lines[0][0] if lines else None
+        single = self._find_single(found.decoded.pixels_HWC, found.scene, first)
+        return [[agree_on_digit(single, lambda: self.lines)]] if single else []
 
     def _find_digits(self, found: _Found, pieces: list[list[Candidate]]) -> list[list[Candidate]]:
         """The digits of the image, line by line, or the one digit that all its marks make."""
@@ -260,17 +276,20 @@ class Reader:
         return [Candidate(*one) for one in zip(glyphs, images, answers_NK, strict=True)]
 
 
-def _look(decoded: Decoded) -> _Found | Reading:
+def _look(decoded: Decoded, *, single: bool) -> _Found | Reading:
     """What there is on an image, or its reading if there is nothing, or far too much."""
     ink = find_ink(decoded.pixels_HWC)
     if ink.is_blank:
         return Reading(Status.BLANK, message=NOTHING)
     scene = Scene(ink, find_marks(ink))
+    if single:
+        glyph = scene.find_single()
+        return _Found(decoded, scene, [[glyph]] if glyph else [], is_single=True)
     pieces = scene.find_lines()
     if sum(map(len, pieces)) > MAX_PIECES:
         message = f"expected digits, found more than {MAX_PIECES} marks"
         return Reading(Status.NOT_DIGITS, message=message)
-    return _Found(decoded, scene, pieces)
+    return _Found(decoded, scene, pieces, is_single=False)
 
 
 def _list_views(pixels_HWC: Pixels, scene: Scene) -> Iterator[tuple[Scene, bool]]:

@@ -1,8 +1,7 @@
 """What a worker process does: it holds the networks, decodes images and reads them."""
 
+import gc
 import io
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ from PIL import Image
 
 from tenfold.errors import ImageError, MissingExtraError
 from tenfold.reading.answers import Reading, Status
+from tenfold.reading.classifier import Classifier
 from tenfold.reading.decoding import FORMATS, decode
 from tenfold.reading.lines import LineReader
 from tenfold.reading.reader import Reader
-from tenfold.serving.batching import BatchingClassifier
 from tenfold.serving.explaining import explain
 from tenfold.serving.settings import MIB
 from tenfold.serving.sizes import is_heif
@@ -22,14 +21,10 @@ from tenfold.serving.sizes import is_heif
 MAX_TOGETHER = 4  # images that a worker gets at once
 # An image that may take more than some milliseconds is large.
 MAX_SMALL_PIXELS, MAX_SMALL_BYTES = 320 * 320, 256 * 1024
-# The interpreter's default of 5 ms, after which another thread has its turn, is longer than reading
-# a small image takes.
-SWITCH_SECONDS = 0.001
 
 Answer = dict[str, Any]
 
 _reader: Reader | None = None
-_threads: ThreadPoolExecutor | None = None
 
 
 @dataclass(frozen=True)
@@ -54,22 +49,32 @@ def prepare(setup: Setup) -> None:
     """What a worker does first: load the networks, then bound its memory."""
     import cv2
 
-    global _reader, _threads
+    global _reader
     cv2.setNumThreads(1)
-    sys.setswitchinterval(SWITCH_SECONDS)
-    classifier = BatchingClassifier(setup.model, "the model", threads=1)
+    classifier = Classifier(setup.model, "the model")
     _reader = Reader(classifier, lines=LineReader(setup.lines, "the model of lines"))
-    _threads = ThreadPoolExecutor(MAX_TOGETHER)
     _warm_up(_reader)
+    gc.freeze()  # modules and networks stay: to look through them again and again takes time
     _limit_memory(setup.mib)
 
 
 def answer_small(questions: list[Question]) -> list[Answer | None]:
-    """The answers, None for images that are not small."""
-    assert _threads is not None
-    if len(questions) == 1:
-        return [_answer_if_small(questions[0])]
-    return list(_threads.map(_answer_if_small, questions))
+    """The answers, without stages, None for images that are not small.
+
+    What is to be classified is classified together.
+    """
+    assert _reader is not None
+    answers: list[Answer | None] = [None] * len(questions)
+    for single in (False, True):
+        numbers = [
+            number
+            for number, one in enumerate(questions)
+            if one.single == single and _is_small(one.data)
+        ]
+        images = (questions[number].data for number in numbers)
+        for number, reading in zip(numbers, _reader.read_many(images, single=single), strict=True):
+            answers[number] = reading.to_json()
+    return answers
 
 
 def answer_large(question: Question) -> Answer:
@@ -87,15 +92,6 @@ def answer(reader: Reader, question: Question) -> Answer:
     reading = reader.read_decoded(decoded, single=question.single)
     explained = explain(decoded, reading, reader) if question.stages else {}
     return reading.to_json() | explained
-
-
-def _answer_if_small(question: Question) -> Answer | None:
-    assert _reader is not None
-    assert isinstance(_reader.classifier, BatchingClassifier)
-    if not _is_small(question.data):
-        return None
-    with _reader.classifier.reading():
-        return answer(_reader, question)
 
 
 def _is_small(data: bytes) -> bool:

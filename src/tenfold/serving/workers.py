@@ -1,34 +1,39 @@
 """Worker processes that are replaced when they end, whatever they ended of.
 
-A worker has a pipe of its own and does one thing at a time, so the death of one, idle or busy,
-leaves nothing locked or half written that others use. A thread of the serving process keeps each
-of them: starts it, gives it work, and starts another one when it is gone.
+A worker has a connection of its own and does one thing at a time, so the death of one, idle or
+busy, leaves nothing locked or half written that others use. The event loop sends it what there is
+to do and takes what it says: threads that did so took turns with the loop, and half of its time. A
+thread of the serving process keeps each of them: starts it, and starts another one when it is gone.
 """
 
 import asyncio
 import atexit
+import ctypes
 import multiprocessing
-import queue
+import pickle
 import signal
+import socket
+import struct
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, BinaryIO
 
 from tenfold.errors import ServingError
 
 START_SECONDS = 120  # on a machine that does much else
-IDLE_CHECK_SECONDS = 0.5  # how long it may stay unnoticed that an idle worker is gone
-ENDING_SECONDS = 1.0  # for one that has closed its pipe
-MAX_LOST = 5  # workers that were gone before they began, for one thing to do
+START_CHECK_SECONDS = 0.5  # how long it may stay unnoticed that a start is no longer wanted
+ENDING_SECONDS = 1.0  # for one that has closed its connection
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0  # before a start that failed is tried again
+LENGTH = struct.Struct("!Q")  # of a message, before it
+RECEIVED_BYTES = 64 * 1024  # at once, at most
+MAX_LOST = 5  # workers that were gone before they began, for one thing to do
 
 
 class WorkerTimeoutError(Exception):
@@ -39,30 +44,23 @@ class WorkerDiedError(Exception):
     """A worker ended while it worked, by a signal or by itself."""
 
 
+class _WorkerLostError(WorkerDiedError):
+    """A worker had ended before it began."""
+
+
 class WorkerFailedError(Exception):
     """What a worker did raised an error; the message is its traceback."""
 
 
-@dataclass
-class _Job:
-    function: Callable[[Any], Any]
-    argument: Any
-    seconds: float
-    future: "Future[Any]" = field(default_factory=Future)
-    num_lost: int = 0
-
-
 @dataclass(eq=False)
 class _Worker:
-    process: BaseProcess
-    connection: Connection
+    """A process and the serving process' end of its connection."""
 
-    def receive(self, seconds: float) -> tuple[bool, Any]:
-        """What it says. Raises TimeoutError if it says nothing, EOFError or OSError if it ended."""
-        if not self.connection.poll(seconds):
-            raise TimeoutError
-        found: tuple[bool, Any] = self.connection.recv()
-        return found
+    process: BaseProcess
+    socket: socket.socket
+    taken: ctypes.c_uint64  # how many messages it has taken, in memory that it shares
+    num_sent: int = 0
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def end(self, wait_seconds: float = 0) -> int | None:
         """End it, whatever it does; its exit code, if it is known.
@@ -72,7 +70,7 @@ class _Worker:
         self.process.join(wait_seconds)
         self.process.kill()
         self.process.join()
-        self.connection.close()
+        self.socket.close()
         return self.process.exitcode
 
 
@@ -92,11 +90,14 @@ class WorkerPool:
     ) -> None:
         self.num_workers, self._prepare, self._setup = num_workers, prepare, setup
         self._on_replaced = on_replaced
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()  # of the next three
         self._workers: set[_Worker] = set()
         self._num_ready = 0
         self._failure: str | None = None
+        self._idle: deque[_Worker] = deque()  # some may be gone
+        self._loop: asyncio.AbstractEventLoop | None = None  # which asked last
+        self._waiting: deque[asyncio.Future[None]] = deque()  # for a worker, in that loop
+        self._exchanges: set[asyncio.Task[Any]] = set()
         self._stopped = threading.Event()
         self._threads = [
             threading.Thread(target=self._keep_one, name=f"worker-{number}", daemon=True)
@@ -140,22 +141,94 @@ class WorkerPool:
         with self._lock:
             for worker in self._workers:
                 worker.process.kill()
-        for _ in self._threads:
-            self._jobs.put(None)
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(timeout=5)
+        for worker in self._idle:
+            worker.socket.close()
 
     async def ask(self, function: Callable[[Any], Any], argument: Any, seconds: float) -> Any:  # noqa: ANN401
-        """What a worker answers, which has so many seconds once it begins.
+        """What a worker answers, which has so many seconds once it is free.
 
         Raises WorkerTimeoutError if it takes longer, WorkerDiedError if the process ended,
         MemoryError, and WorkerFailedError for any other error. Who is cancelled before a worker
-        began is forgotten.
+        was free is forgotten; what a worker has begun, it ends.
         """
-        job = _Job(function, argument, seconds)
-        self._jobs.put(job)
-        return await asyncio.wrap_future(job.future)
+        self._loop = asyncio.get_running_loop()
+        for _ in range(MAX_LOST - 1):
+            with suppress(_WorkerLostError):  # which is not the fault of what it was to do
+                return await self._ask_next((function, argument), seconds)
+        return await self._ask_next((function, argument), seconds)
+
+    async def _ask_next(self, message: object, seconds: float) -> Any:  # noqa: ANN401
+        """What the next worker answers that is free."""
+        worker = await self._take_idle()
+        exchange = asyncio.get_running_loop().create_task(self._exchange(worker, message, seconds))
+        self._exchanges.add(exchange)
+        exchange.add_done_callback(self._forget)
+        return await asyncio.shield(exchange)
+
+    def _forget(self, exchange: "asyncio.Task[Any]") -> None:
+        self._exchanges.discard(exchange)
+        if not exchange.cancelled():
+            exchange.exception()  # or asyncio complains of one that nobody waits for any more
+
+    async def _take_idle(self) -> _Worker:
+        while True:
+            while self._idle:
+                worker = self._idle.popleft()
+                if not worker.ended.is_set():
+                    return worker
+                worker.socket.close()
+            free = asyncio.get_running_loop().create_future()
+            self._waiting.append(free)
+            try:
+                await free
+            except asyncio.CancelledError:
+                if free.done() and not free.cancelled():
+                    self._call_next()
+                raise
+
+    def _put_idle(self, worker: _Worker) -> None:
+        """Let a worker be taken; called by whatever thread."""
+        self._idle.append(worker)
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._call_next)
+
+    def _call_next(self) -> None:
+        while self._waiting:
+            free = self._waiting.popleft()
+            if not free.done():
+                free.set_result(None)
+                return
+
+    async def _exchange(self, worker: _Worker, message: object, seconds: float) -> Any:  # noqa: ANN401
+        """Send a worker what it is to do, and receive what it says."""
+        loop = asyncio.get_running_loop()
+        try:
+            worker.num_sent += 1
+            async with asyncio.timeout(seconds):
+                await loop.sock_sendall(worker.socket, _pack(message))
+                is_done, found = await _receive(loop, worker.socket)
+        except TimeoutError:
+            worker.process.kill()
+            worker.socket.close()
+            raise WorkerTimeoutError from None
+        except (OSError, EOFError):
+            worker.socket.close()
+            has_begun = worker.taken.value == worker.num_sent
+            kind = WorkerDiedError if has_begun else _WorkerLostError
+            raise kind(await asyncio.to_thread(_find_exit, worker)) from None
+        except BaseException:
+            worker.process.kill()
+            worker.socket.close()
+            raise
+        self._idle.append(worker)
+        self._call_next()
+        if is_done:
+            return found
+        raise found
 
     def _keep_one(self) -> None:
         """One worker after another, each for as long as it lives."""
@@ -174,10 +247,12 @@ class WorkerPool:
             with self._lock:
                 self._num_ready += 1
                 self._failure = None
-            self._feed(worker)
+            self._put_idle(worker)
+            worker.process.join()
             with self._lock:
                 self._num_ready -= 1
-            self._end(worker)
+                self._workers.discard(worker)
+            worker.ended.set()
             if not self._stopped.is_set():
                 self._on_replaced()
 
@@ -186,77 +261,73 @@ class WorkerPool:
         context = multiprocessing.get_context("spawn")
         worker = None
         try:
-            connection, others = context.Pipe()
-            with others:
-                process = context.Process(target=_work, args=(others,), daemon=True)
-                worker = _Worker(process, connection)
+            ours, theirs = socket.socketpair()
+            with theirs:
+                taken = context.RawValue(ctypes.c_uint64)
+                process = context.Process(target=_work, args=(theirs, taken), daemon=True)
+                worker = _Worker(process, ours, taken)
                 process.start()
             with self._lock:
                 self._workers.add(worker)
-            connection.send((self._prepare, self._setup))
+            if self._stopped.is_set():  # and whoever stopped the others knew nothing of it
+                process.kill()
+            ours.sendall(_pack((self._prepare, self._setup)))
+            ours.settimeout(START_CHECK_SECONDS)
             end = time.monotonic() + START_SECONDS
-            while not connection.poll(IDLE_CHECK_SECONDS):
+            while not _has_said_something(ours):
                 if self._stopped.is_set() or time.monotonic() > end:
                     process.kill()
-            connection.recv()
+            ours.setblocking(False)
         except Exception as error:  # whatever it is, a thread that ends of it would keep nobody
             reason = str(error) or type(error).__name__
-            if worker is not None and worker.process.pid is not None:
-                reason = f"it ended with {_say_exit(self._end(worker, ENDING_SECONDS))}"
+            if worker is not None:
+                if worker.process.pid is not None:
+                    reason = f"it ended with {_say_exit(worker.end(ENDING_SECONDS))}"
+                worker.socket.close()
             with self._lock:
                 self._failure = reason
+                if worker is not None:
+                    self._workers.discard(worker)
             return None
         return worker
 
-    def _end(self, worker: _Worker, wait_seconds: float = 0) -> int | None:
-        with self._lock:
-            self._workers.discard(worker)
-        return worker.end(wait_seconds)
 
-    def _feed(self, worker: _Worker) -> None:
-        """Give a worker what there is to do, until it ends or everything does."""
-        while not self._stopped.is_set():
-            try:
-                job = self._jobs.get(timeout=IDLE_CHECK_SECONDS)
-            except queue.Empty:
-                if not worker.process.is_alive():
-                    return
-                continue
-            if job is None:
-                return
-            # Who is cancelled is not asked any more.
-            is_wanted = job.future.running() or job.future.set_running_or_notify_cancel()
-            if is_wanted and not self._do(worker, job):
-                return
+def _find_exit(worker: _Worker) -> str:
+    """With what a worker ended that has closed its connection."""
+    if not worker.ended.wait(ENDING_SECONDS):
+        worker.process.kill()
+        worker.ended.wait(ENDING_SECONDS)
+    return _say_exit(worker.process.exitcode)
 
-    def _do(self, worker: _Worker, job: _Job) -> bool:
-        """Have a worker do something; whether it goes on after it."""
-        has_begun = False
-        try:
-            worker.connection.send((job.function, job.argument))
-            worker.receive(job.seconds)
-            has_begun = True
-            is_done, found = worker.receive(job.seconds)
-        except TimeoutError:
-            worker.process.kill()
-            job.future.set_exception(WorkerTimeoutError())
-            return False
-        except (OSError, EOFError):
-            code = worker.end(ENDING_SECONDS)
-            job.num_lost += not has_begun
-            if not has_begun and job.num_lost < MAX_LOST:
-                self._jobs.put(job)  # it was gone already, which is not the job's fault
-                return False
-            job.future.set_exception(WorkerDiedError(_say_exit(code)))
-            return False
-        except BaseException as error:
-            job.future.set_exception(error)
-            return False
-        if is_done:
-            job.future.set_result(found)
-        else:
-            job.future.set_exception(found)
-        return True
+
+def _has_said_something(ours: socket.socket) -> bool:
+    """Whether a worker that starts is ready; waits a moment. Raises EOFError if it ended."""
+    try:
+        if not ours.recv(1):
+            raise EOFError
+    except TimeoutError:
+        return False
+    return True
+
+
+def _pack(message: object) -> bytes:
+    content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return LENGTH.pack(len(content)) + content
+
+
+async def _receive(loop: asyncio.AbstractEventLoop, ours: socket.socket) -> tuple[bool, Any]:
+    """What a worker says. Raises EOFError or OSError if it ended."""
+    received = bytearray()
+    size = LENGTH.size
+    while len(received) < size:
+        part = await loop.sock_recv(ours, RECEIVED_BYTES)
+        if not part:
+            raise EOFError
+        received += part
+        if size == LENGTH.size <= len(received):
+            size += LENGTH.unpack_from(received)[0]
+    found: tuple[bool, Any] = pickle.loads(memoryview(received)[LENGTH.size :])
+    return found
 
 
 def _say_exit(code: int | None) -> str:
@@ -265,19 +336,27 @@ def _say_exit(code: int | None) -> str:
     return f"exit code {'unknown' if code is None else code}"
 
 
-def _work(connection: Connection) -> None:
+def _work(theirs: socket.socket, taken: ctypes.c_uint64) -> None:
     """What a worker process does: prepare, say so, then what it is told, as long as it is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # The serving process is gone, in whatever way: then so is this one.
-    with suppress(OSError, EOFError):
-        prepare, setup = connection.recv()
+    with suppress(OSError, EOFError), theirs.makefile("rb") as stream:
+        prepare, setup = _take(stream)
         prepare(setup)
-        connection.send(None)
+        theirs.sendall(b"\0")
         while True:
-            function, argument = connection.recv()
-            connection.send((True, None))  # that it has begun
-            connection.send(_try(function, argument))
+            function, argument = _take(stream)
+            taken.value += 1
+            theirs.sendall(_pack(_try(function, argument)))
+
+
+def _take(stream: BinaryIO) -> Any:  # noqa: ANN401
+    """The next message. Raises EOFError if there will be none."""
+    head = stream.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        raise EOFError
+    return pickle.loads(stream.read(*LENGTH.unpack(head)))
 
 
 def _try(function: Callable[[Any], Any], argument: Any) -> tuple[bool, Any]:  # noqa: ANN401
