@@ -17,6 +17,7 @@ import cv2
 import httpx
 import numpy as np
 import numpy.typing as npt
+import psutil
 from PIL import Image
 
 START_SECONDS = 120
@@ -102,6 +103,18 @@ def draw_dense_page() -> npt.NDArray[np.uint8]:
         at = (3, 20 + 26 * row)
         cv2.putText(page, "31415926535897932384", at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0)
     return page
+
+
+def freeze_workers(one: Served) -> list[psutil.Process]:
+    """Stop a server's workers, as if each had far too much to do."""
+    found = [
+        child
+        for child in psutil.Process(one.process.pid).children()
+        if "spawn_main" in str(child.cmdline())
+    ]
+    for child in found:
+        child.suspend()
+    return found
 
 
 def send_raw(port: int, data: bytes, *, seconds: float = 30) -> bytes:

@@ -1,16 +1,19 @@
 """Slow senders, endless headers, bytes that are no HTTP: each is answered, or left, in time."""
 
+import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 import psutil
 import pytest
 
-from servers import Served, find_code, send_raw, serving
+from servers import Served, find_code, freeze_workers, send_raw, serving
 
 HEAD = b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
 NUM_SLOW, MANY_SLOW = 20, 100
@@ -59,6 +62,55 @@ def test_slow_senders_are_left_while_others_are_served(hasty: Served, data: byte
         thread.join()
     assert len(answers) == NUM_SLOW
     assert all(find_code(answer) == "request-timeout" for answer in answers)
+
+
+def test_a_connection_goes_on_after_an_image_that_was_not_taken_on(pngs: list[bytes]) -> None:
+    asking = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    image = HEAD + b"Content-Length: 10\r\n\r\n" + b"0123456789"
+    with serving("--queue", "1") as one, ThreadPoolExecutor() as pool:
+        frozen = freeze_workers(one)
+        kind = {"content-type": "image/png"}
+        place = pool.submit(
+            httpx.post, f"{one.address}/v1/read", content=pngs[0], headers=kind, timeout=30
+        )
+        wait_for_place(one)
+        with (
+            socket.create_connection(("127.0.0.1", one.port), timeout=30) as connection,
+            connection.makefile("rb") as answers,
+        ):
+            connection.sendall(image[:-6])
+            status, headers, details = receive_answer(answers)  # before all of it is there
+            assert (status, json.loads(details)["code"]) == (503, "busy")
+            assert headers["retry-after"] == "1"
+            assert headers["x-content-type-options"] == "nosniff"
+            connection.sendall(image[-6:] + asking)
+            assert receive_answer(answers)[0] == 200
+            connection.sendall(image + image + asking)
+            assert [receive_answer(answers)[0] for _ in range(3)] == [503, 503, 200]
+            connection.sendall(asking + image)  # the second waits for the first's answer
+            assert [receive_answer(answers)[0] for _ in range(2)] == [200, 503]
+            connection.sendall(image.replace(b"Host", b"Connection: close\r\nHost"))
+            assert receive_answer(answers)[0] == 503
+            assert answers.read() == b""
+        for process in frozen:
+            process.resume()
+        assert place.result().json()["text"] == "7"
+        metrics = httpx.get(f"{one.address}/metrics").text
+        assert "tenfold_refused_images_total 5.0" in metrics
+        assert 'tenfold_responses_total{status="503"} 5.0' in metrics
+
+
+def wait_for_place(one: Served) -> None:
+    while "tenfold_waiting_images 1.0" not in httpx.get(f"{one.address}/metrics").text:
+        time.sleep(0.02)
+
+
+def receive_answer(answers: BinaryIO) -> tuple[int, dict[str, str], bytes]:
+    """The status, headers and body of the next answer on a connection."""
+    status = int(answers.readline().split()[1])
+    lines = iter(lambda: answers.readline().decode().strip(), "")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    return status, headers, answers.read(int(headers["content-length"]))
 
 
 @pytest.mark.heavy

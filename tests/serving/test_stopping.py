@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from servers import Served, draw_dense_page, serving, to_png
+from servers import draw_dense_page, freeze_workers, serving, to_png
 
 LIMIT_SECONDS = 10
 NUM_CLIENTS = 4
@@ -147,17 +147,6 @@ def test_what_cannot_be_done_before_the_end_is_told(dense: bytes) -> None:
         assert answers == [(503, "stopping")] * 3
         assert one.said[1:] == []
         assert not any(process.is_running() for process in frozen)
-
-
-def freeze_workers(one: Served) -> list[psutil.Process]:
-    found = [
-        child
-        for child in psutil.Process(one.process.pid).children()
-        if "spawn_main" in str(child.cmdline())
-    ]
-    for child in found:
-        child.suspend()
-    return found
 
 
 def test_ctrl_c_twice_ends_it_at_once(dense: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from tenfold.serving.explaining import explain
 from tenfold.serving.settings import MIB
 from tenfold.serving.sizes import is_heif
 
+# The serving process goes first, on cores that both need: without its answers and refusals, and
+# without more to do, workers are of no use.
+NICENESS = 10
 MAX_TOGETHER = 4  # images that a worker gets at once
 # An image that may take more than some milliseconds is large.
 MAX_SMALL_PIXELS, MAX_SMALL_BYTES = 320 * 320, 256 * 1024
@@ -50,6 +54,8 @@ def prepare(setup: Setup) -> None:
     import cv2
 
     global _reader
+
+    os.nice(int(os.environ.get("TN", "0")))
     cv2.setNumThreads(1)
     classifier = Classifier(setup.model, "the model")
     _reader = Reader(classifier, lines=LineReader(setup.lines, "the model of lines"))

@@ -54,6 +54,7 @@ class App:
         self.service = ReadingService(config, self.metrics)
         self.shelf = RunShelf(config.runs)
         self.num_body_bytes = 0
+        self._num_let_in = 0  # requests that the loop has seen, and not yet begun
         self.guard = Guard(self._admit, config)
         self.api = self._build_api()
 
@@ -86,17 +87,75 @@ class App:
             raise
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse an image before anything else is done with it, if too many wait already.
+        """Have a request answered; an image once all of it is there and there is a place for it.
 
+        Whoever is refused costs no more than that: most are, where far too many come.
         HEAD is answered where GET is, without the body, which uvicorn leaves out.
         """
-        is_image = (scope.get("method"), scope.get("path")) == ("POST", READ_PATH)
-        if is_image and self.service.is_full:
-            await send_problem(self.service.refuse_next(), send)
+        if (scope.get("method"), scope.get("path")) != ("POST", READ_PATH):
+            if scope.get("method") == "HEAD":
+                scope = {**scope, "method": "GET"}
+            await self.api(scope, receive, send)
             return
-        if scope.get("method") == "HEAD":
-            scope = {**scope, "method": "GET"}
-        await self.api(scope, receive, send)
+        try:
+            body = await self._receive(Request(scope, receive))
+        except Problem as problem:
+            await send_problem(problem, send)
+            return
+        except ClientDisconnect:
+            await send({"type": "http.response.start", "status": CLIENT_LEFT})
+            return
+        try:
+            with self.service.taking_place():
+                await self.api(scope, _give_again(body, receive), send)
+        except Problem as problem:
+            await send_problem(problem, send)
+        finally:
+            self.num_body_bytes -= len(body)
+
+    async def _receive(self, request: Request) -> bytes:
+        """The body, whose bytes are counted in `num_body_bytes`. Raises Problem if it is too long.
+
+        What a request says of its length is believed only if it is too much.
+        """
+        _check_headers(request)
+        limit = self.config.max_body_bytes
+        too_large = Problem(TOO_LARGE, f"expected at most {limit} bytes, found more")
+        length = request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            too_large.headers["connection"] = "close"
+            raise too_large
+        body = bytearray()
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                self.num_body_bytes += len(chunk)
+                if len(body) > limit:
+                    too_large.headers["connection"] = "close"
+                    raise too_large
+                if self.num_body_bytes > BYTES_OF_ALL_BODIES:
+                    raise self.service.refuse("other requests' images take all memory")
+        except BaseException:
+            self.num_body_bytes -= len(body)
+            raise
+        return bytes(body)
+
+    def find_refusal(self, method: bytes, path: bytes) -> Problem | None:
+        """Why a request need not even be looked at, None if it is to be."""
+        is_image = method == b"POST" and path.partition(b"?")[0] == READ_PATH.encode()
+        if not is_image or self.service.is_stopping:
+            return None
+        problem = self.service.find_refusal(self._num_let_in)
+        if problem is None:
+            if not self._num_let_in:
+                # Before the loop looks for what else has come, each of these begins: then it has a
+                # place, or waits for its body.
+                asyncio.get_running_loop().call_soon(self._forget_let_in)
+            self._num_let_in += 1
+        return problem
+
+    def _forget_let_in(self) -> None:
+        self._num_let_in = 0
 
     def begin_to_stop(self) -> None:
         """Say on every answer that the connection ends, and on /health/ready that this does."""
@@ -148,40 +207,9 @@ class App:
                 bool, Query(description="Answer also with what led to the reading, as pictures.")
             ] = False,
         ) -> Response:
-            data = await self._receive(request)
-            try:
-                reading = self.service.read(data, single=single, stages=stages)
-                answer = await _unless_gone(request, reading)
-            finally:
-                self.num_body_bytes -= len(data)
+            reading = self.service.read(await request.body(), single=single, stages=stages)
+            answer = await _unless_gone(request, reading)
             return Response(answer, media_type="application/json", headers=NOT_STORED)
-
-    async def _receive(self, request: Request) -> bytes:
-        """The body, whose bytes are counted in `num_body_bytes`. Raises Problem if it is too long.
-
-        What a request says of its length is believed only if it is too much.
-        """
-        _check_headers(request)
-        limit = self.config.max_body_bytes
-        too_large = Problem(TOO_LARGE, f"expected at most {limit} bytes, found more")
-        length = request.headers.get("content-length", "")
-        if length.isdigit() and int(length) > limit:
-            too_large.headers["connection"] = "close"
-            raise too_large
-        body = bytearray()
-        try:
-            async for chunk in request.stream():
-                body += chunk
-                self.num_body_bytes += len(chunk)
-                if len(body) > limit:
-                    too_large.headers["connection"] = "close"
-                    raise too_large
-                if self.num_body_bytes > BYTES_OF_ALL_BODIES:
-                    raise self.service.refuse("other requests' images take all memory")
-        except BaseException:
-            self.num_body_bytes -= len(body)
-            raise
-        return bytes(body)
 
     def _add_state(self, api: FastAPI) -> None:
         @api.get("/health/live", operation_id="live", summary="Whether the server runs")
@@ -270,6 +298,16 @@ class App:
 NOT_STORED = {"cache-control": "no-store"}
 INTERNAL_PROBLEM = Problem(INTERNAL, "the server's log says more")
 CLIENT_LEFT = 499  # for the counters; nginx made it known
+
+
+def _give_again(body: bytes, receive: Receive) -> Receive:
+    """What gives a body that was received, then what comes after it."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def give() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return give
 
 
 def _check_headers(request: Request) -> None:

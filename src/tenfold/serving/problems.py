@@ -75,11 +75,12 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
             headers["www-authenticate"] = 'Bearer realm="tenfold"'
         return headers
 
-    def to_http(self) -> bytes:
-        """A whole response, for where no application answers; the connection ends with it."""
+    def to_http(self, *, ends: bool = True) -> bytes:
+        """A whole response, for where no application answers, and maybe the connection's end."""
         body = self.to_bytes()
-        headers = self.list_headers() | SECURITY_HEADERS
-        headers |= {"content-length": str(len(body)), "connection": "close"}
+        headers = self.list_headers() | SECURITY_HEADERS | {"content-length": str(len(body))}
+        if ends:
+            headers["connection"] = "close"
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"HTTP/1.1 {self.kind.status} {self.kind.title}\r\n{lines}\r\n".encode() + body
 

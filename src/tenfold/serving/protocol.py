@@ -23,7 +23,8 @@ GRACE_SECONDS = 1.0  # for the request of a connection that was made just before
 class DeadlineProtocol(HttpToolsProtocol):
     """uvicorn's protocol with deadlines for receiving and for taking what is sent.
 
-    A subclass sets the limits and `count`, which is called with each problem answered here.
+    A subclass sets the limits; `count`, which is called with each problem answered here; and
+    `find_refusal`, which is asked about each request when its headers are there.
     """
 
     receive_seconds = 15.0
@@ -34,11 +35,15 @@ class DeadlineProtocol(HttpToolsProtocol):
     _unsent = 0
     # Of what is no body: what the parser holds back until it is whole, and what it has given.
     _pending_bytes = _header_bytes = 0
-    _is_in_body = _is_refused = False
+    _is_in_body = _is_refused = _is_turned_away = False
 
     @staticmethod
     def count(kind: Kind) -> None:
         """Told of each problem that no application knows of."""
+
+    @staticmethod
+    def find_refusal(method: bytes, path: bytes) -> Problem | None:
+        """Why a request is not taken on, however it goes on; None if it is."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -67,6 +72,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         """Begin a request, which may follow another one at once."""
         self._start_deadline()
         self._header_bytes = 0
+        self._is_turned_away = False
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -87,13 +93,13 @@ class DeadlineProtocol(HttpToolsProtocol):
         # They may have come at once, before what waits was counted.
         if self._header_bytes > MAX_HEADER_BYTES:
             self._refuse_headers()
-        if not self._is_refused:
+        if not self._is_refused and not self._turn_away():
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Have a part of the body, whose bytes the application counts."""
         self._pending_bytes = 0
-        if not self._is_refused:
+        if not self._is_refused and not self._is_turned_away:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -101,7 +107,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._pending_bytes = 0
         self._is_in_body = False
         self._end_deadline()
-        if not self._is_refused:
+        if not self._is_refused and not self._is_turned_away:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -160,6 +166,25 @@ class DeadlineProtocol(HttpToolsProtocol):
                 self.cycle.message_event.set()
         self.transport.close()
         self._watch_sending()
+
+    def _turn_away(self) -> bool:
+        """Answer at once, without the application, if a request is not taken on.
+
+        Where far too many come, most are turned away, and what that costs is missing elsewhere. The
+        connection goes on after the body, if it can.
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False  # another answer comes first
+        if self.expect_100_continue or not self.parser.should_keep_alive():
+            return False
+        problem = self.find_refusal(self.parser.get_method(), self.url)
+        if problem is None:
+            return False
+        self._is_turned_away = True
+        self.count(problem.kind)
+        self.transport.write(problem.to_http(ends=False))
+        self.on_response_complete()
+        return True
 
     def _refuse_headers(self) -> None:
         detail = f"expected at most {MAX_HEADER_BYTES} bytes of headers, found more"

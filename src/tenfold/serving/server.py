@@ -113,6 +113,7 @@ def build_server(config: ServingConfig, on_start: Callable[[], None] | None = No
         receive_seconds, send_seconds = config.receive_seconds, config.send_seconds
         max_connections = allow_connections()
         count = staticmethod(lambda kind: app.metrics.responses.labels(str(kind.status)).inc())
+        find_refusal = staticmethod(app.find_refusal)
 
     return Server(
         uvicorn.Config(

@@ -114,28 +114,38 @@ class ReadingService:
         """Whether there are workers for small and for large images."""
         return self._small.is_working and self._large.is_working
 
-    @property
-    def is_full(self) -> bool:
-        """Whether as many images wait as may."""
-        return self.num_reading >= self.config.queue
+    def find_refusal(self, num_coming: int = 0) -> Problem | None:
+        """Why no image is taken on now, which is counted: as many wait or are read as may.
 
-    async def read(self, data: bytes, *, single: bool, stages: bool) -> bytes:
-        """The answer's JSON. Raises Problem where there is none."""
-        if self._is_abandoned:
-            raise _stopping()
-        if self.is_full:
-            raise self.refuse_next()
-        if self._small.is_failing or self._large.is_failing:
-            raise Problem(NOT_READY, "its workers cannot be started; they are tried again")
+        `num_coming` are on their way, and will have places.
+        """
+        if self.num_reading + num_coming < self.config.queue:
+            return None
+        return self.refuse(f"{self.config.queue} images are waiting")
+
+    @contextmanager
+    def taking_place(self) -> Iterator[None]:
+        """For as long as an image waits or is read. Raises Problem if no image is taken on now."""
+        problem = self.find_refusal()
+        if problem is not None:
+            raise problem
         self.num_reading += 1
         self.metrics.waiting.set(self.num_reading)
-        started = time.perf_counter()
         try:
-            found, size = await self._read_in_time(Question(data, single, stages))
-            self.metrics.seconds.labels(size).observe(time.perf_counter() - started)
+            yield
         finally:
             self.num_reading -= 1
             self.metrics.waiting.set(self.num_reading)
+
+    async def read(self, data: bytes, *, single: bool, stages: bool) -> bytes:
+        """The answer's JSON, for who has a place. Raises Problem where there is none."""
+        if self._is_abandoned:
+            raise _stopping()
+        if self._small.is_failing or self._large.is_failing:
+            raise Problem(NOT_READY, "its workers cannot be started; they are tried again")
+        started = time.perf_counter()
+        found, size = await self._read_in_time(Question(data, single, stages))
+        self.metrics.seconds.labels(size).observe(time.perf_counter() - started)
         self.metrics.readings.labels(found["status"]).inc()
         if found["status"] == Status.ERROR:
             raise Problem(UNREADABLE, found["message"], members={"reading": found})
@@ -147,10 +157,6 @@ class ReadingService:
         for limit in self._in_flight.values():
             limit.problem = _stopping()
             limit.timeout.reschedule(asyncio.get_running_loop().time())
-
-    def refuse_next(self) -> Problem:
-        """What to raise where `is_full`."""
-        return self.refuse(f"{self.num_reading} images are waiting")
 
     def refuse(self, why: str) -> Problem:
         """What to raise where there is too much to do; it is counted."""
