@@ -54,8 +54,8 @@ def prepare(setup: Setup) -> None:
     import cv2
 
     global _reader
-
-    os.nice(int(os.environ.get("TN", "0")))
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     cv2.setNumThreads(1)
     classifier = Classifier(setup.model, "the model")
     _reader = Reader(classifier, lines=LineReader(setup.lines, "the model of lines"))
