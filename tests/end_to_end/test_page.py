@@ -429,9 +429,11 @@ def test_a_run_that_is_trained_is_seen_to_grow(
 def test_runs_fit_a_phone_and_a_failed_question_is_asked_again(
     browser: Browser, served: Served, runs_folder: Path
 ) -> None:
-    run = runs_folder / "2026-02-03-recommended-a-long-name-0"
+    run = runs_folder / "2026-02-03-classic-augmented-0"
     run.mkdir()
-    (run / "config.json").write_text(json.dumps({"recipe": {"name": "classic-augmented"}, "seed": 0}))
+    (run / "config.json").write_text(
+        json.dumps({"recipe": {"name": "classic-augmented"}, "seed": 0})
+    )
     (run / "state.json").write_text(json.dumps({"state": "running"}))
     (run / "evaluation.json").write_text(json.dumps({"accuracy": 0.9912}))
     (run / "report.html").write_text("<h1>99 %</h1>")

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tenfold.errors import RunError
+from tenfold.training.processes import _reporting_the_lost
 from tenfold.training.stopping import noting_signals
 
 
@@ -79,3 +81,13 @@ def test_other_threads_note_nothing() -> None:
     thread.start()
     thread.join()
     assert seen == [(False, signal.default_int_handler)]
+
+
+def test_a_process_that_lost_the_others_is_not_stopped_before_it_says_so() -> None:
+    with (
+        pytest.raises(RunError, match="one ended or cannot be reached: gone"),
+        noting_signals(),
+        _reporting_the_lost(2),
+    ):
+        raise RuntimeError("gone")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN

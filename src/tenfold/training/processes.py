@@ -7,6 +7,7 @@ by the first process alone.
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -128,6 +129,9 @@ def _reporting_the_lost(size: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch.distributed.DistBackendError is one
+        # This process ends of it, and is to say so: torchrun, which sees the same, ends it now.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         cause = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(
             f"expected {size} processes to train together, found that one ended or cannot be "

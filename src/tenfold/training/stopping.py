@@ -43,7 +43,8 @@ def noting_signals() -> Iterator[StopRequest]:
 
     def restore() -> None:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is note:  # and nobody wants it otherwise by now
+                signal.signal(number, handler)
 
     if threading.current_thread() is threading.main_thread():
         for number in NOTED:
