@@ -3,7 +3,9 @@
 A script of its own: it imports PyTorch once and forks a process for each attempt, so that kills
 fall on training and not on imports. It must not compute anything itself before it forks.
 
-    python killed_runs.py DATA FOLDER NUM_KILLS SEED      prints one JSON object
+    python killed_runs.py DATA FOLDER NUM_KILLS SEED [--whole]      prints one JSON object
+
+With --whole a run is calibrated, too, and gets its figures and report.
 """
 
 import json
@@ -16,10 +18,17 @@ import traceback
 from pathlib import Path
 
 import tenfold
+import tenfold.evaluation.calibration
 import tenfold.training.recording
-from tenfold.run import CHECKPOINT, CONFIG, is_unfinished
+from tenfold.run import CHECKPOINT, CONFIG, EVALUATION, REPORT, STATE, is_unfinished
 
 RECIPE = tenfold.RECIPES["classic"].replace(hidden_sizes=(40,), epochs=4, batch_size=10)
+IS_WHOLE = "--whole" in sys.argv
+if IS_WHOLE:
+    import matplotlib.figure  # noqa: F401 - once, before processes are forked
+
+    RECIPE = RECIPE.replace(calibrates=True)
+    tenfold.evaluation.calibration.MOST_READ = 20
 
 
 def start(data: str, out: Path) -> int:
@@ -31,7 +40,7 @@ def start(data: str, out: Path) -> int:
         if (out / CONFIG).exists():
             tenfold.resume(out)
         else:
-            tenfold.train(RECIPE, data=data, out=out, threads=1, report=False)
+            tenfold.train(RECIPE, data=data, out=out, threads=1, report=IS_WHOLE)
     except BaseException:
         traceback.print_exc()
         os._exit(1)
@@ -71,12 +80,19 @@ def kill_many(data: str, folder: Path, num_kills: int, seed: int) -> dict[str, i
     return found
 
 
-def describe(out: Path) -> tuple[str, bytes]:
-    """The hash of a finished run's weights, and its losses."""
+def describe(out: Path) -> tuple[str, dict[str, bytes]]:
+    """The hash of a finished run's weights, and its files but those that tell of time or place."""
     run = tenfold.load_run(out)  # a folder is finished or unfinished, and readable either way
     tenfold.resume(out)  # removes the checkpoint, if the kill came before that
     assert not [*out.glob(".*"), *out.glob(CHECKPOINT)], list(out.iterdir())
-    return run.state["weights_sha256"], (out / "losses.jsonl").read_bytes()
+    if IS_WHOLE:
+        assert {"calibration.json", "report.html", "figures"} <= {one.name for one in out.iterdir()}
+    files = {
+        str(one.relative_to(out)): one.read_bytes()
+        for one in out.rglob("*")
+        if one.is_file() and one.name not in (CONFIG, STATE, EVALUATION, REPORT)
+    }
+    return run.state["weights_sha256"], files
 
 
 if __name__ == "__main__":

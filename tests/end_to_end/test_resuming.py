@@ -49,9 +49,9 @@ SHORT: dict[str, Any] = {
 }
 
 
-def kill_many(data: Path, folder: Path, num_kills: int, seed: int) -> dict[str, int]:
+def kill_many(data: Path, folder: Path, num_kills: int, seed: int, *flags: str) -> dict[str, int]:
     done = subprocess.run(
-        [sys.executable, KILLED_RUNS, data, folder, str(num_kills), str(seed)],
+        [sys.executable, KILLED_RUNS, data, folder, str(num_kills), str(seed), *flags],
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
@@ -76,6 +76,16 @@ def test_two_hundred_kills(small_data: Path, tmp_path: Path) -> None:
     assert found["kills"] == 200
     assert found["runs"] >= 20
     assert found["from_a_checkpoint"] >= 50
+    assert found["unlike"] == 0
+
+
+@pytest.mark.heavy
+def test_kills_while_a_run_is_calibrated_and_its_report_written(
+    small_data: Path, tmp_path: Path
+) -> None:
+    found = kill_many(small_data, tmp_path, 20, 2, "--whole")
+    assert found["kills"] == 20
+    assert found["runs"] >= 1
     assert found["unlike"] == 0
 
 
