@@ -18,6 +18,7 @@ from tenfold.reading.marks import find_marks
 
 NO_DIGIT = 10
 USUAL = 100.0
+MANY = 1000  # glyphs that the network may be asked about
 
 
 def build_glyph(box: Box) -> Glyph:
@@ -47,7 +48,7 @@ def know(answers: dict[Box, tuple[int, float]], tolerance: int = 8) -> Classify:
 
 
 def choose(line: list[Glyph], classify: Classify) -> list[tuple[int, Box]]:
-    chosen = choose_digits(classify(line), USUAL, classify)
+    chosen = choose_digits(classify(line), USUAL, classify, MANY)
     return [(one.digit, one.glyph.box) for one in chosen]
 
 
@@ -64,7 +65,7 @@ def find_touching(images: LabelledImages) -> tuple[Glyph, list[Box]]:
 def test_touching_digits_are_cut_when_the_parts_are_digits(test_images: LabelledImages) -> None:
     glyph, boxes = find_touching(test_images)
     classify = know({boxes[0]: (3, 0.99), boxes[1]: (7, 0.99)})
-    chosen = choose_digits(classify([glyph]), USUAL, classify)
+    chosen = choose_digits(classify([glyph]), USUAL, classify, MANY)
     assert [one.digit for one in chosen] == [3, 7]
     assert [one.glyph.is_cut for one in chosen] == [True, True]
 
@@ -100,7 +101,7 @@ def test_a_lone_glyph_is_cut_only_if_that_may_be_likelier(test_images: LabelledI
             asked.extend(glyphs)
             return know_all(glyphs)
 
-        chosen = choose_digits(know_all([narrow]), USUAL, classify)
+        chosen = choose_digits(know_all([narrow]), USUAL, classify, MANY)
         assert len(chosen) == num_digits
         assert bool(asked) == (num_digits > 1)
 
@@ -145,14 +146,14 @@ def test_the_likeliest_of_all_ways_is_taken() -> None:
 
 
 def test_a_line_without_pieces_has_no_digits() -> None:
-    assert choose_digits([], USUAL, know({})) == []
+    assert choose_digits([], USUAL, know({}), MANY) == []
 
 
 def test_a_low_mark_that_is_no_digit_is_left_alone() -> None:
     line = [build_glyph((0, 0, 60, 100)), build_glyph((70, 85, 82, 97))]
     answers = {line[0].box: (4, 0.97), line[1].box: (NO_DIGIT, 0.95)}
     classify = know({**answers, (0, 0, 82, 100): (4, 0.3)})
-    chosen = choose_digits(classify(line), USUAL, classify)
+    chosen = choose_digits(classify(line), USUAL, classify, MANY)
     assert [one.glyph.box for one in chosen] == [line[0].box, line[1].box]
     assert chosen[1].strangeness > 0.9
 
@@ -279,3 +280,37 @@ def test_dots_and_dashes_between_digits_are_left_out(
         expected = "".join(map(str, test_images.labels_N[first : first + 4]))
         num_right += read_text(reader, row_HW) == expected
     assert num_right >= 10
+
+
+def count_asked(line: list[Glyph], know_all: Classify, most: int) -> tuple[int, int]:
+    """About how many glyphs the network is asked, and how many digits there are."""
+    asked: list[Glyph] = []
+
+    def classify(glyphs: Sequence[Glyph]) -> list[Candidate]:
+        asked.extend(glyphs)
+        return know_all(glyphs)
+
+    chosen = choose_digits(know_all(line), USUAL, classify, most)
+    return len(asked), len(chosen)
+
+
+def test_neighbours_that_are_clear_digits_are_not_tried_as_one() -> None:
+    line = [build_glyph((left, 0, left + 30, 100)) for left in range(0, 400, 40)]
+    clear = know({one.box: (1, 0.99) for one in line}, 0)
+    assert count_asked(line, clear, MANY) == (0, 10)
+    # The first is none: alone it costs more than a gap that is bridged.
+    assert count_asked(line, know({one.box: (1, 0.99) for one in line[1:]}, 0), MANY)[0] > 0
+
+
+def test_the_network_is_asked_about_so_many_glyphs(test_images: LabelledImages) -> None:
+    touching, _ = find_touching(test_images)
+    num_parts = len(split(touching, USUAL))
+    line = [
+        Glyph((left, 0, left + touching.width, touching.height), touching.strength_HW)
+        for left in range(0, 3000, 250)
+    ]
+    unknown = know({})
+    assert count_asked(line, unknown, 0) == (0, len(line))
+    num_asked, _ = count_asked(line, unknown, 20)
+    assert 20 <= num_asked < 20 + num_parts
+    assert count_asked(line, unknown, MANY)[0] > num_asked

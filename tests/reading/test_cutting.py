@@ -38,3 +38,15 @@ def test_an_empty_piece_is_none() -> None:
     ink_HW[:, 10:20] = ink_HW[:, 70:80] = 1
     pieces = split_at(Glyph((0, 0, 90, 40), ink_HW), [30, 60], 4)
     assert [piece.box for piece in pieces] == [(10, 0, 20, 40), (70, 0, 80, 40)]
+
+
+def test_a_piece_does_not_keep_all_of_its_line() -> None:
+    ink_HW = np.zeros((40, 4000), np.float32)
+    ink_HW[:, ::2] = 1
+    pieces = split_at(Glyph((0, 0, 4000, 40), ink_HW), list(range(100, 4000, 100)), 4)
+    assert len(pieces) == 40
+    for piece in pieces:
+        owner = piece.strength_HW
+        while owner.base is not None:
+            owner = owner.base
+        assert owner.nbytes < ink_HW.nbytes / 20

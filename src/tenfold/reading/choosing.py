@@ -81,9 +81,12 @@ Classify = Callable[[Sequence[Glyph]], list[Candidate]]
 
 
 def choose_digits(
-    line: Sequence[Candidate], usual_height: float, classify: Classify
+    line: Sequence[Candidate], usual_height: float, classify: Classify, most: int
 ) -> list[Candidate]:
-    """The likeliest way to make digits of a line's pieces, from the left."""
+    """The likeliest way to make digits of a line's pieces, from the left.
+
+    About some `most` glyphs, `classify` is asked; then what is left is taken as it is.
+    """
     pieces: list[Candidate] = []
     is_cut: list[bool] = []  # from the piece before
     wholes: dict[tuple[int, int], Candidate] = {}
@@ -92,20 +95,23 @@ def choose_digits(
         # A cut's cost is what the parts of a lone one cannot be better than.
         may_gain = len(line) > 1 or whole.score(usual_height) < -CUT_COST
         is_clear = whole.confidence >= SURE and whole.glyph.width <= WIDE * usual_height
-        if may_gain and not is_clear:
+        if may_gain and not is_clear and most > 0:
             cut = split(whole.glyph, usual_height)
             parts = classify(cut) if len(cut) > 1 else parts
+            most -= len(cut)
         wholes[len(pieces), len(pieces) + len(parts)] = whole
         pieces += parts
         is_cut += [False] + [True] * (len(parts) - 1)
     glyphs = [piece.glyph for piece in pieces]
+    scores = [piece.score(usual_height) for piece in pieces]
     spans = [
         (first, end)
         for first in range(len(pieces))
         for end in range(first + 2, min(first + MAX_PIECES_OF_DIGIT, len(pieces)) + 1)
         if (first, end) not in wholes
+        and _may_be_likelier(scores[first:end], is_cut[first + 1 : end])
         and _may_be_one(glyphs[first:end], is_cut[first + 1 : end], usual_height)
-    ]
+    ][: max(0, most)]
     joined = dict(
         zip(spans, classify([merge(glyphs[first:end]) for first, end in spans]), strict=True)
     )
@@ -124,6 +130,12 @@ def choose_digits(
             ways.append((score + candidate.score(usual_height) - cost, [*before, candidate]))
         best.append(max(ways, key=lambda way: way[0]))
     return best[-1][1]
+
+
+def _may_be_likelier(scores: list[float], is_cut: list[bool]) -> bool:
+    """Whether the best digit that neighbours can make, of score 0, is worth more than they are."""
+    num_cuts = sum(is_cut)
+    return sum(scores) - CUT_COST * num_cuts <= -JOIN_COST * (len(is_cut) - num_cuts)
 
 
 def _may_be_one(pieces: list[Glyph], is_cut: list[bool], usual_height: float) -> bool:

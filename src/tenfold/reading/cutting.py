@@ -51,20 +51,18 @@ def cut_along(glyph: Glyph, seams: Sequence[npt.NDArray[np.int64]]) -> list[Glyp
     columns_W = np.arange(glyph.width)
     pieces, first_H = [], np.zeros(glyph.height, np.int64)
     for seam_H in [*seams, np.full(glyph.height, glyph.width)]:
-        is_piece_HW = (columns_W >= first_H[:, None]) & (columns_W < seam_H[:, None])
-        strength_HW = glyph.strength_HW * is_piece_HW
+        # Of a long line only what is near: a piece that is a view of all of it would keep it.
+        near = slice(int(first_H.min()), max(int(first_H.min()) + 1, int(seam_H.max())))
+        is_piece_HW = (columns_W[near] >= first_H[:, None]) & (columns_W[near] < seam_H[:, None])
+        strength_HW = glyph.strength_HW[:, near] * is_piece_HW
         used_W = np.flatnonzero(strength_HW.max(axis=0) > 0.2)
         used_H = np.flatnonzero(strength_HW.max(axis=1) > 0.2)
         first_H = seam_H
         if not len(used_W):
             continue
         left, top, right, bottom = used_W[0], used_H[0], used_W[-1] + 1, used_H[-1] + 1
-        box = (
-            glyph.box[0] + int(left),
-            glyph.box[1] + int(top),
-            glyph.box[0] + int(right),
-            glyph.box[1] + int(bottom),
-        )
+        x, y = glyph.box[0] + near.start, glyph.box[1]
+        box = (x + int(left), y + int(top), x + int(right), y + int(bottom))
         pieces.append(Glyph(box, strength_HW[top:bottom, left:right], is_cut=True))
     return pieces
 

@@ -71,8 +71,9 @@ def find_ink(pixels_HWC: npt.NDArray[np.uint8], *, is_dark: bool | None = None) 
         # Ink takes a share of the light that falls on it: in the shade the difference is smaller.
         brightness_HW = _take_largest(paper)
         bright = max(find_percentile(brightness_HW[::4, ::4], 90), 1.0)
-        gain_HW = bright / np.maximum(brightness_HW, 0.25 * bright)
-        strength_HW = (difference_HW * gain_HW).astype(np.float32)
+        gains = (bright / np.maximum(np.arange(256), 0.25 * bright)).astype(np.float32)
+        gain_HW = cv2.LUT(brightness_HW, gains)
+        strength_HW = cv2.multiply(difference_HW, gain_HW, dst=gain_HW, dtype=cv2.CV_32F)
     else:
         strength_HW = difference_HW.astype(np.float32)
     return _measure(strength_HW, is_dark)

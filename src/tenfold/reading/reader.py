@@ -23,6 +23,7 @@ from tenfold.reading.choosing import (
     NUM_DIGITS,
     WIDEST_DIGIT,
     Candidate,
+    Classify,
     choose_digits,
 )
 from tenfold.reading.classifier import Classifier, load_classifier
@@ -43,7 +44,9 @@ from tenfold.reading.marks import SMALLEST_RULED_PX, find_marks
 
 Source = str | Path | bytes | npt.NDArray[Any] | Image.Image
 
-MAX_PIECES = 4000  # of an image; a full sheet of digits has some hundreds
+# Of an image; a full sheet of digits has some hundreds of pieces. Networks are asked about these
+# and about what they may be cut into or make together. A thousand glyphs take about a second.
+MAX_PIECES, MAX_GLYPHS = 1000, 1500
 MAX_LINES = 60  # of an image with more none is read as a whole: a page of writing has fewer
 # An image with as many pieces or fewer may show one digit; it is no wider than so many heights.
 MAX_PIECES_OF_SINGLE = 8
@@ -207,14 +210,23 @@ class Reader:
     def _find_digits(self, found: _Found, pieces: list[list[Candidate]]) -> list[list[Candidate]]:
         """The digits of the image, line by line, or the one digit that all its marks make."""
         usual = _find_usual_height(found.glyphs)
-        lines = [choose_digits(line, usual, self._classify) for line in pieces]
+        num_asked = len(found.glyphs)
+
+        def classify(glyphs: Sequence[Glyph]) -> list[Candidate]:
+            nonlocal num_asked
+            num_asked += len(glyphs)
+            return self._classify(glyphs)
+
+        lines = [choose_digits(line, usual, classify, MAX_GLYPHS - num_asked) for line in pieces]
         single = self._find_instead(found, lines, usual)
         if single is not None:
             return [[agree_on_digit(single, lambda: self.lines)]]
         if len(lines) > MAX_LINES:
             return lines
         return [
-            self._read_line(parts, line, usual)
+            self._read_line(parts, line, usual, classify)
+            if num_asked < MAX_GLYPHS
+            else [replace(one, certainty=0.0) for one in line]
             for parts, line in zip(found.pieces, lines, strict=True)
         ]
 
@@ -242,7 +254,7 @@ class Reader:
         return None if found and apart >= single.evidence else single
 
     def _read_line(
-        self, pieces: list[Glyph], apart: list[Candidate], usual: float
+        self, pieces: list[Glyph], apart: list[Candidate], usual: float, classify: Classify
     ) -> list[Candidate]:
         """The digits of a line, which its glyphs and the line as a whole have a say in."""
         if len(pieces) == 1 and pieces[0].width < WIDEST_DIGIT * usual:
@@ -251,7 +263,7 @@ class Reader:
             digits = [one for one in apart if self._may_be_digit(one, usual)]
             if not digits:
                 return apart
-            found = agree_on_line(pieces, digits, self.lines, self._classify)
+            found = agree_on_line(pieces, digits, self.lines, classify)
         is_alone = len(pieces) == 1 and len(found) > 1
         if is_alone and pieces[0].width < CROWDED * pieces[0].height * len(found):
             return [replace(one, certainty=0.0) for one in found]
