@@ -19,7 +19,7 @@ from servers import draw_dense_page, to_png
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.classifier import BUNDLED_MODEL
 from tenfold.reading.reader import Reader
-from tenfold.serving.answering import Setup, prepare
+from tenfold.serving.answering import NICENESS, Setup, prepare
 from tenfold.serving.metrics import Metrics
 from tenfold.serving.problems import Problem
 from tenfold.serving.service import ReadingService
@@ -93,6 +93,13 @@ def test_without_workers_a_service_is_not_ready(service: ReadingService) -> None
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not service.is_ready)
     wait_for(lambda: service.is_ready)
+
+
+def test_workers_go_after_the_process_that_feeds_them(service: ReadingService) -> None:
+    expected = min(19, psutil.Process().nice() + NICENESS)
+    assert [psutil.Process(pid).nice() for pid in list_workers()] == [expected] * len(
+        list_workers()
+    )
 
 
 def test_an_image_waits_for_so_long_in_all(test_images: LabelledImages) -> None:

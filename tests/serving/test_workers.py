@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from tenfold.errors import ServingError
@@ -113,3 +114,33 @@ def test_a_worker_that_cannot_be_started_is_told(capfd: pytest.CaptureFixture[st
     finally:
         one.stop()
     assert capfd.readouterr().err == ""
+
+
+def test_workers_that_are_gone_leave_nothing_open(pool: WorkerPool) -> None:
+    process = int(ask(pool, eval, "__import__('os').getpid()"))
+    for _ in range(3):
+        os.kill(process, signal.SIGKILL)
+        end = time.monotonic() + 30
+        while pool.is_working or psutil.pid_exists(process):
+            assert time.monotonic() < end
+            time.sleep(0.001)
+        while not pool.is_working:  # nobody asks meanwhile
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        [process] = [one.process.pid for one in pool._workers if one.process.pid]
+    assert len(pool._idle) == 1  # each has a connection
+
+
+@pytest.mark.parametrize("seconds", [0, 0.2])
+def test_a_loop_that_ends_while_a_worker_is_at_work_loses_none(
+    pool: WorkerPool, seconds: float
+) -> None:
+    async def leave() -> None:
+        asking = asyncio.ensure_future(pool.ask(time.sleep, 30, 60))
+        while not pool._exchanges:
+            await asyncio.sleep(0)
+        await asyncio.sleep(seconds) if seconds else None
+        assert not asking.done()
+
+    asyncio.run(leave())
+    assert ask(pool, repeat, "text", 20) == "text"

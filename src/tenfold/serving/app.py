@@ -5,6 +5,7 @@ In: a config. Out: an ASGI application with its reading service, guarded.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +37,7 @@ from tenfold.serving.service import ReadingService
 from tenfold.serving.settings import MIB, ServingConfig
 
 READ_PATH = "/v1/read"
+BODY = "tenfold.body"  # an image that was received, in its request's scope
 PAGE = Path(__file__).parent / "page"
 # A report is a page of its own that nobody wrote by hand: no scripts, nothing from elsewhere.
 REPORT_POLICY = (
@@ -89,7 +91,7 @@ class App:
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have a request answered; an image once all of it is there and there is a place for it.
 
-        Whoever is refused costs no more than that: most are, where far too many come.
+        Where far too many come, most are refused: that is done before anything else.
         HEAD is answered where GET is, without the body, which uvicorn leaves out.
         """
         if (scope.get("method"), scope.get("path")) != ("POST", READ_PATH):
@@ -98,20 +100,26 @@ class App:
             await self.api(scope, receive, send)
             return
         try:
+            problem = self.service.find_refusal()
+            if problem is not None:
+                raise problem
             body = await self._receive(Request(scope, receive))
+            with ExitStack() as place:
+                place.callback(self._forget_body, len(body))
+                place.enter_context(self.service.taking_place())
+
+                async def send_after(message: Message) -> None:
+                    place.close()  # nobody keeps one by not taking an answer
+                    await send(message)
+
+                await self.api({**scope, BODY: body}, receive, send_after)
         except Problem as problem:
             await send_problem(problem, send)
-            return
         except ClientDisconnect:
             await send({"type": "http.response.start", "status": CLIENT_LEFT})
-            return
-        try:
-            with self.service.taking_place():
-                await self.api(scope, _give_again(body, receive), send)
-        except Problem as problem:
-            await send_problem(problem, send)
-        finally:
-            self.num_body_bytes -= len(body)
+
+    def _forget_body(self, num_bytes: int) -> None:
+        self.num_body_bytes -= num_bytes
 
     async def _receive(self, request: Request) -> bytes:
         """The body, whose bytes are counted in `num_body_bytes`. Raises Problem if it is too long.
@@ -148,8 +156,8 @@ class App:
         problem = self.service.find_refusal(self._num_let_in)
         if problem is None:
             if not self._num_let_in:
-                # Before the loop looks for what else has come, each of these begins: then it has a
-                # place, or waits for its body.
+                # What comes later is handled after each of these has begun: then it has a place,
+                # or waits for its body.
                 asyncio.get_running_loop().call_soon(self._forget_let_in)
             self._num_let_in += 1
         return problem
@@ -207,7 +215,7 @@ class App:
                 bool, Query(description="Answer also with what led to the reading, as pictures.")
             ] = False,
         ) -> Response:
-            reading = self.service.read(await request.body(), single=single, stages=stages)
+            reading = self.service.read(request.scope[BODY], single=single, stages=stages)
             answer = await _unless_gone(request, reading)
             return Response(answer, media_type="application/json", headers=NOT_STORED)
 
@@ -298,16 +306,6 @@ class App:
 NOT_STORED = {"cache-control": "no-store"}
 INTERNAL_PROBLEM = Problem(INTERNAL, "the server's log says more")
 CLIENT_LEFT = 499  # for the counters; nginx made it known
-
-
-def _give_again(body: bytes, receive: Receive) -> Receive:
-    """What gives a body that was received, then what comes after it."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def give() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return give
 
 
 def _check_headers(request: Request) -> None:

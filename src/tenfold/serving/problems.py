@@ -76,7 +76,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         return headers
 
     def to_http(self, *, ends: bool = True) -> bytes:
-        """A whole response, for where no application answers, and maybe the connection's end."""
+        """A whole response, for where no application answers; `ends` says that it is the last."""
         body = self.to_bytes()
         headers = self.list_headers() | SECURITY_HEADERS | {"content-length": str(len(body))}
         if ends:

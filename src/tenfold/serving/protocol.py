@@ -1,7 +1,8 @@
 """HTTP as uvicorn speaks it, with limits that it has not.
 
 A whole request, headers and body, must arrive within a deadline; headers may not be endless; a
-client must take what it is sent; and so many connections are open at most. A connection that was
+client must take what it is sent; and so many connections are open at most. What the application
+would refuse whatever else it is told is refused here, where that costs least. A connection that was
 just made when the server is stopped may still send its request.
 
 uvicorn's protocol class is no public interface: tests hold what is used of it.
@@ -24,7 +25,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     """uvicorn's protocol with deadlines for receiving and for taking what is sent.
 
     A subclass sets the limits; `count`, which is called with each problem answered here; and
-    `find_refusal`, which is asked about each request when its headers are there.
+    `find_refusal`, which is asked about a request when its headers are there.
     """
 
     receive_seconds = 15.0
@@ -107,12 +108,25 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._pending_bytes = 0
         self._is_in_body = False
         self._end_deadline()
-        if not self._is_refused and not self._is_turned_away:
-            super().on_message_complete()
+        if self._is_refused:
+            return
+        if self._is_turned_away:
+            self._is_turned_away = False
+            self.on_response_complete()
+            return
+        super().on_message_complete()
+        if self.cycle.response_complete and not self.pipeline and not self.transport.is_closing():
+            # Answered before the body was there, which ended the wait for a next request.
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_response_complete(self) -> None:
         """Have given all of an answer to the transport, which may not be rid of it yet."""
         super().on_response_complete()
+        if self.flow.write_paused or self.pipeline:
+            self.flow.pause_reading()  # uvicorn reads on, whatever is not taken or answered yet
         self._watch_sending()
 
     def pause_writing(self) -> None:
@@ -124,6 +138,8 @@ class DeadlineProtocol(HttpToolsProtocol):
         """The client has taken nearly all."""
         self._unsent = sys.maxsize
         super().resume_writing()
+        if not self.pipeline and (self.cycle is None or self.cycle.response_complete):
+            self.flow.resume_reading()
 
     def shutdown(self) -> None:
         """End an idle connection; one that was just made may still ask something."""
@@ -154,8 +170,9 @@ class DeadlineProtocol(HttpToolsProtocol):
         """Answer with a problem, unless another answer is on its way, and end the connection."""
         if self.transport.is_closing():
             return
-        is_answering = self.cycle is not None and (
-            self.cycle.response_started and not self.cycle.response_complete
+        is_answering = self._is_turned_away or (
+            self.cycle is not None
+            and (self.cycle.response_started and not self.cycle.response_complete)
         )
         self._is_refused = True
         if not is_answering and not self.pipeline:
@@ -170,12 +187,14 @@ class DeadlineProtocol(HttpToolsProtocol):
     def _turn_away(self) -> bool:
         """Answer at once, without the application, if a request is not taken on.
 
-        Where far too many come, most are turned away, and what that costs is missing elsewhere. The
-        connection goes on after the body, if it can.
+        Where far too many come, most are turned away, and what that costs is missing elsewhere.
+        Only where the connection can go on after the body, which is passed over.
         """
         if self.cycle is not None and not self.cycle.response_complete:
             return False  # another answer comes first
         if self.expect_100_continue or not self.parser.should_keep_alive():
+            return False
+        if self.parser.get_http_version() != "1.1":
             return False
         problem = self.find_refusal(self.parser.get_method(), self.url)
         if problem is None:
@@ -183,7 +202,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._is_turned_away = True
         self.count(problem.kind)
         self.transport.write(problem.to_http(ends=False))
-        self.on_response_complete()
+        self._watch_sending()
         return True
 
     def _refuse_headers(self) -> None:

@@ -223,7 +223,7 @@ class ReadingService:
         except (WorkerTimeoutError, WorkerDiedError, MemoryError) as error:
             found = [self._blame(one, len(batch), error, seconds) for one in batch]
         except Exception as error:
-            found = [error] * len(batch)
+            found = [_Again() if len(batch) > 1 else error for _ in batch]
         finally:
             self._num_busy -= 1
         again = []
@@ -231,6 +231,7 @@ class ReadingService:
             if one.future.done():
                 continue
             if isinstance(outcome, _Again):
+                one.is_alone = True
                 again.append(one)
             elif isinstance(outcome, Exception):
                 one.future.set_exception(outcome)
@@ -245,7 +246,6 @@ class ReadingService:
         one.num_deaths += is_death
         # One of several may be to blame for all, and a process may end of what is no image's fault.
         if num > 1 or (is_death and one.num_deaths < 2):
-            one.is_alone = True
             return _Again()
         return self._explain(error, seconds)
 

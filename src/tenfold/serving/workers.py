@@ -2,8 +2,8 @@
 
 A worker has a connection of its own and does one thing at a time, so the death of one, idle or
 busy, leaves nothing locked or half written that others use. The event loop sends it what there is
-to do and takes what it says: threads that did so took turns with the loop, and half of its time. A
-thread of the serving process keeps each of them: starts it, and starts another one when it is gone.
+to do and takes what it says; threads that did so took half of the loop's time from it. A thread of
+the serving process keeps each worker: starts it, and starts another one when it is gone.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any, BinaryIO
@@ -28,7 +29,7 @@ from typing import Any, BinaryIO
 from tenfold.errors import ServingError
 
 START_SECONDS = 120  # on a machine that does much else
-START_CHECK_SECONDS = 0.5  # how long it may stay unnoticed that a start is no longer wanted
+START_CHECK_SECONDS = 0.5  # how long it may stay unnoticed that a start takes too long
 ENDING_SECONDS = 1.0  # for one that has closed its connection
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0  # before a start that failed is tried again
 LENGTH = struct.Struct("!Q")  # of a message, before it
@@ -61,17 +62,6 @@ class _Worker:
     taken: ctypes.c_uint64  # how many messages it has taken, in memory that it shares
     num_sent: int = 0
     ended: threading.Event = field(default_factory=threading.Event)
-
-    def end(self, wait_seconds: float = 0) -> int | None:
-        """End it, whatever it does; its exit code, if it is known.
-
-        One that is ending by itself has so many seconds to do so, or its exit code would be lost.
-        """
-        self.process.join(wait_seconds)
-        self.process.kill()
-        self.process.join()
-        self.socket.close()
-        return self.process.exitcode
 
 
 class WorkerPool:
@@ -165,15 +155,19 @@ class WorkerPool:
         worker = await self._take_idle()
         exchange = asyncio.get_running_loop().create_task(self._exchange(worker, message, seconds))
         self._exchanges.add(exchange)
-        exchange.add_done_callback(self._forget)
+        exchange.add_done_callback(partial(self._forget, worker))
         return await asyncio.shield(exchange)
 
-    def _forget(self, exchange: "asyncio.Task[Any]") -> None:
+    def _forget(self, worker: _Worker, exchange: "asyncio.Task[Any]") -> None:
         self._exchanges.discard(exchange)
-        if not exchange.cancelled():
+        if exchange.cancelled():  # the loop ends: nobody knows what the worker says next
+            worker.process.kill()
+            worker.socket.close()
+        else:
             exchange.exception()  # or asyncio complains of one that nobody waits for any more
 
     async def _take_idle(self) -> _Worker:
+        wait = self._waiting.append
         while True:
             while self._idle:
                 worker = self._idle.popleft()
@@ -181,7 +175,8 @@ class WorkerPool:
                     return worker
                 worker.socket.close()
             free = asyncio.get_running_loop().create_future()
-            self._waiting.append(free)
+            wait(free)
+            wait = self._waiting.appendleft  # if somebody else was faster
             try:
                 await free
             except asyncio.CancelledError:
@@ -220,7 +215,7 @@ class WorkerPool:
             has_begun = worker.taken.value == worker.num_sent
             kind = WorkerDiedError if has_begun else _WorkerLostError
             raise kind(await asyncio.to_thread(_find_exit, worker)) from None
-        except BaseException:
+        except Exception:
             worker.process.kill()
             worker.socket.close()
             raise
@@ -253,6 +248,9 @@ class WorkerPool:
                 self._num_ready -= 1
                 self._workers.discard(worker)
             worker.ended.set()
+            with suppress(ValueError):  # it was at work, or somebody has found out
+                self._idle.remove(worker)
+                worker.socket.close()
             if not self._stopped.is_set():
                 self._on_replaced()
 
@@ -271,18 +269,23 @@ class WorkerPool:
                 self._workers.add(worker)
             if self._stopped.is_set():  # and whoever stopped the others knew nothing of it
                 process.kill()
+            ours.settimeout(START_SECONDS)
             ours.sendall(_pack((self._prepare, self._setup)))
             ours.settimeout(START_CHECK_SECONDS)
             end = time.monotonic() + START_SECONDS
             while not _has_said_something(ours):
-                if self._stopped.is_set() or time.monotonic() > end:
+                if time.monotonic() > end:
                     process.kill()
             ours.setblocking(False)
         except Exception as error:  # whatever it is, a thread that ends of it would keep nobody
             reason = str(error) or type(error).__name__
             if worker is not None:
                 if worker.process.pid is not None:
-                    reason = f"it ended with {_say_exit(worker.end(ENDING_SECONDS))}"
+                    # One that ends by itself has a moment, or its exit code would be lost.
+                    worker.process.join(ENDING_SECONDS)
+                    worker.process.kill()
+                    worker.process.join()
+                    reason = f"it ended with {_say_exit(worker.process.exitcode)}"
                 worker.socket.close()
             with self._lock:
                 self._failure = reason
@@ -356,7 +359,11 @@ def _take(stream: BinaryIO) -> Any:  # noqa: ANN401
     head = stream.read(LENGTH.size)
     if len(head) < LENGTH.size:
         raise EOFError
-    return pickle.loads(stream.read(*LENGTH.unpack(head)))
+    (size,) = LENGTH.unpack(head)
+    content = stream.read(size)
+    if len(content) < size:
+        raise EOFError
+    return pickle.loads(content)
 
 
 def _try(function: Callable[[Any], Any], argument: Any) -> tuple[bool, Any]:  # noqa: ANN401

@@ -41,7 +41,8 @@ class Processes:
     def add_up(self, numbers: Tensor) -> None:
         """Replace the numbers, in every process, by their sum over all processes.
 
-        Raises RunError if one of the others has ended.
+        Raises RunError if one of the others has ended. From then on SIGTERM, with which torchrun
+        ends those that are left, is ignored: they end by themselves, and say why.
         """
         if self.size > 1:
             with _reporting_the_lost(self.size):
@@ -129,7 +130,7 @@ def _reporting_the_lost(size: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch.distributed.DistBackendError is one
-        # This process ends of it, and is to say so: torchrun, which sees the same, ends it now.
+        # torchrun, which sees the same, would end this process before it has said so.
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         cause = (str(error).splitlines() or [type(error).__name__])[0]

@@ -30,9 +30,9 @@ class StopRequest:
 def noting_signals() -> Iterator[StopRequest]:
     """Note the first SIGINT or SIGTERM instead of stopping at once; a second one stops at once.
 
-    When the context ends, signals act as before, and the one that was noted acts then. Where a
-    signal is ignored it stays so. Outside of the main thread, which alone gets signals, none is
-    noted.
+    When the context ends, signals act as before, unless somebody has changed that meanwhile, and
+    the one that was noted acts then. Where a signal is ignored it stays so. Outside of the main
+    thread, which alone gets signals, none is noted.
     """
     request = StopRequest()
     before: dict[int, Callable[[int, FrameType | None], Any] | int] = {}
