@@ -445,7 +445,7 @@ def test_an_image_of_too_many_marks_is_not_digits(
             sheet_HW[row : row + 20, column : column + 6] = 1
     reading = reader.read(paint(sheet_HW))
     assert reading.status == Status.NOT_DIGITS
-    assert reading.message == "expected digits, found more than 50 marks"
+    assert reading.message == "expected digits, found more than 50 marks; cut a sheet into parts"
     assert reading.digits == ()
 
 

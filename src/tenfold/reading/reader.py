@@ -299,7 +299,7 @@ def _look(decoded: Decoded, *, single: bool) -> _Found | Reading:
         return _Found(decoded, scene, [[glyph]] if glyph else [], is_single=True)
     pieces = scene.find_lines()
     if sum(map(len, pieces)) > MAX_PIECES:
-        message = f"expected digits, found more than {MAX_PIECES} marks"
+        message = f"expected digits, found more than {MAX_PIECES} marks; cut a sheet into parts"
         return Reading(Status.NOT_DIGITS, message=message)
     return _Found(decoded, scene, pieces, is_single=False)
 
