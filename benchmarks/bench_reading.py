@@ -19,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,6 +49,17 @@ engine = RapidOCR()
 for line in sys.stdin:
     result, _ = engine(line.strip(), use_det=False, use_cls=False)
     print(json.dumps(result[0][0] if result else ""), flush=True)
+"""
+
+
+# Reads a file and prints its reading, then the most memory that it had, in KiB. (What the system
+# says of a child's memory counts that of the process it was forked from.)
+READ_ONE = """
+import re, sys
+from pathlib import Path
+from tenfold.cli import main
+main(["read", "--json", sys.argv[1]])
+print(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text()).group(1))
 """
 
 
@@ -197,7 +209,6 @@ def time_reading(num_files: int) -> None:
             reading = reader.read(buffer.getvalue())
             times.append(time.perf_counter() - begin)
         print(f"12-megapixel photo, warm       {min(times):.3f} s (best of 5): {reading.status}")
-        time_costly(Path(folder))
 
         many = Path(folder) / "many"
         many.mkdir()
@@ -214,49 +225,45 @@ def time_reading(num_files: int) -> None:
             f"{len(os.sched_getaffinity(0))} cores, {_percent(right, num_files)} right, "
             f"peak {peak:.0f} MB and {children:.0f} MB a worker"
         )
+        time_costly(Path(folder))
 
 
 def time_costly(folder: Path) -> None:
     """Print what images cost that have as much on them as may be, each in a process of its own."""
-    for name, pixels in draw_costly().items():
+    for name, page in draw_costly():
         file = folder / f"{name}.png"
-        Image.fromarray(pixels).save(file)
+        Image.fromarray(page.astype(np.uint8)).save(file)
         begin = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tenfold", "read", "--json", str(file)], stdout=subprocess.PIPE
+        done = subprocess.run(
+            [sys.executable, "-c", READ_ONE, file], check=True, capture_output=True, text=True
         )
-        assert process.stdout is not None
-        answer = json.loads(process.stdout.read())
-        _, _, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
+        reading, memory = done.stdout.splitlines()
+        answer = json.loads(reading)
         print(
             f"12 megapixels of {name:14}{seconds:.2f} s from process start, "
-            f"{usage.ru_maxrss / 1024:.0f} MiB: {answer['status']}, "
-            f"{len(answer['digits'])} digits"
+            f"{int(memory) / 1024:.0f} MiB: {answer['status']}, {len(answer['digits'])} digits"
         )
 
 
-def draw_costly() -> dict[str, Pixels]:
+def draw_costly() -> Iterator[tuple[str, npt.NDArray[Any]]]:
     """Specks, noise, blots, checks and digits on 4000 x 3000 pixels."""
     random = np.random.default_rng(0)
     height, width = 3000, 4000
-    digits = load_part(None, "test").images_NHW
-    pages = {
-        "specks": np.where(random.random((height, width)) < 0.08, 0, 255),
-        "noise": random.integers(0, 256, (height, width)),
-        "sheet": np.full((height, width), 255, np.uint8),
-    }
+    yield "specks", np.where(random.random((height, width)) < 0.08, 0, 255)
+    yield "noise", random.integers(0, 256, (height, width))
     for name, side in (("fine checks", 10), ("checks", 20), ("coarse checks", 40)):
         checks = 255 * random.integers(0, 2, (height // side, width // side))
-        pages[name] = np.kron(checks, np.ones((side, side), np.int64))
+        yield name, np.kron(checks, np.ones((side, side), np.int64))
     for name, blur in (("blots", 12), ("large blots", 24)):
         cloud = cv2.GaussianBlur(random.random((height, width)), (0, 0), blur)
-        pages[name] = np.where(cloud > np.quantile(cloud, 0.4), 0, 255)
+        yield name, np.where(cloud > np.quantile(cloud, 0.4), 0, 255)
+    digits = load_part(None, "test").images_NHW
+    page = np.full((height, width), 255, np.uint8)
     for i in range(30 * 33):
         top, left = 20 + 98 * (i // 33), 20 + 120 * (i % 33)
-        digit = cv2.resize(255 - digits[i], (100, 90))
-        pages["sheet"][top : top + 90, left : left + 100] = digit
-    return {name: page.astype(np.uint8) for name, page in pages.items()}
+        page[top : top + 90, left : left + 100] = cv2.resize(255 - digits[i], (100, 90))
+    yield "990 digits", page
 
 
 def _draw_photo(images_NHW: Images) -> Pixels:

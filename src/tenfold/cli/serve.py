@@ -34,7 +34,8 @@ def serve(
     allow_host
         A name by which clients may call the server, without a port; may be given several times.
     token_file
-        A file with a token that every request must carry as "Authorization: Bearer TOKEN".
+        A file with a token that whoever reads images, asks for metrics or sees runs must send as
+        "Authorization: Bearer TOKEN".
     runs
         A folder of runs and studies to list, with their reports.
     model
@@ -42,7 +43,7 @@ def serve(
     lines
         A model of lines, of the recipe `lines`, instead of the one that Tenfold brings along.
     queue
-        How many images may wait; whoever comes then is asked to come back later.
+        How many images may wait or be read; whoever comes then is asked to come back later.
     receive_seconds
         How long a whole request, headers and image, may take to arrive.
     send_seconds

@@ -3,6 +3,7 @@
 In: what both networks say of an image's glyphs, line by line. Out: the reading.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ CUT_SURE = 0.98  # what is cut out of a larger mark is read only if it is so cle
 MOSTLY = 0.6  # of the tall marks are digits where the others may be digits too
 NOTHING = "nothing stands out from the paper"
 BESIDE = 0.4  # of a digit's height: how far from it a dot may be
+MOST_NAMED = 3  # doubtful digits, in a message
 OTHERS = "marks that are no digits were left out"
 
 
@@ -67,9 +69,15 @@ def judge(lines: list[list[Candidate]], thresholds: Thresholds, sure_line: float
         return Reading(Status.UNCERTAIN, tuple(digits), message)
     doubtful = [digit for digit in digits if not digit.is_sure]
     if doubtful:
-        # Of a line, those that make it doubtful, if it is not just all of it.
-        weak = [digit for digit in doubtful if digit.confidence < thresholds.read]
-        return Reading(Status.UNCERTAIN, tuple(digits), _explain_doubt(digits, weak or doubtful))
+        named = []
+        for _, group in itertools.groupby(doubtful, key=lambda digit: digit.line):
+            # Of a line, those that make it doubtful, if it is not just all of it.
+            of_line = list(group)
+            named += [one for one in of_line if one.confidence < thresholds.read] or of_line
+        message = f"{len(doubtful)} of {len(digits)} digits are doubtful"
+        if len(named) <= MOST_NAMED or len(digits) == 1:
+            message = _explain_doubt(digits, named)
+        return Reading(Status.UNCERTAIN, tuple(digits), message)
     return Reading(Status.READ, tuple(digits))
 
 
@@ -100,8 +108,6 @@ def has_others(scene: Scene, pieces: Sequence[Glyph], digits: Sequence[ReadDigit
 
 def _explain_doubt(digits: list[ReadDigit], doubtful: list[ReadDigit]) -> str:
     """Which digits are doubtful and what else they might be."""
-    if len(digits) > 1 and len(doubtful) > 3:
-        return f"{len(doubtful)} of {len(digits)} digits are doubtful"
     has_lines = digits[-1].line > 0
     parts = []
     for one in doubtful:

@@ -46,7 +46,7 @@ Source = str | Path | bytes | npt.NDArray[Any] | Image.Image
 
 # Of an image; a full sheet of digits has some hundreds of pieces. Networks are asked about these
 # and about what they may be cut into or make together. A thousand glyphs take about a second.
-MAX_PIECES, MAX_GLYPHS = 1000, 1500
+MAX_PIECES, MAX_GLYPHS = 1000, 1300
 MAX_LINES = 60  # of an image with more none is read as a whole: a page of writing has fewer
 # An image with as many pieces or fewer may show one digit; it is no wider than so many heights.
 MAX_PIECES_OF_SINGLE = 8

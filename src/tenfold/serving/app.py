@@ -128,7 +128,9 @@ class App:
         """
         _check_headers(request)
         limit = self.config.max_body_bytes
-        too_large = Problem(TOO_LARGE, f"expected at most {limit} bytes, found more")
+        too_large = Problem(
+            TOO_LARGE, f"expected at most {limit} bytes ({limit / MIB:g} MiB), found more"
+        )
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
             too_large.headers["connection"] = "close"
@@ -305,6 +307,13 @@ class App:
 
 NOT_STORED = {"cache-control": "no-store"}
 INTERNAL_PROBLEM = Problem(INTERNAL, "the server's log says more")
+# What the kinds of mistakes in a query mean; of others the library's own words are told.
+EXPECTED = {
+    "bool_parsing": "true or false",
+    "int_parsing": "a whole number",
+    "greater_than_equal": "0 or more",
+    "less_than_equal": "a smaller number",
+}
 CLIENT_LEFT = 499  # for the counters; nginx made it known
 
 
@@ -314,7 +323,7 @@ def _check_headers(request: Request) -> None:
         raise Problem(
             UNSUPPORTED,
             "Content-Type: expected image/png, image/jpeg or another image, or "
-            "application/octet-stream",
+            f"application/octet-stream, found {kind[:40] or 'none'}",
         )
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(UNSUPPORTED, "Content-Encoding: expected none")
@@ -344,7 +353,11 @@ async def _answer_http_exception(request: Request, error: Any) -> Response:  # n
 
 
 async def _answer_invalid(request: Request, error: Any) -> Response:  # noqa: ANN401
-    details = [f"{one['loc'][-1]}: {one['msg']}" for one in error.errors()]
+    details = [
+        f"{one['loc'][-1]}: expected {EXPECTED.get(one['type'], one['msg'])}, "
+        f"found {str(one['input'])[:40]!r}"
+        for one in error.errors()
+    ]
     return await _answer_problem(request, Problem(INVALID, "; ".join(details)))
 
 
