@@ -113,6 +113,19 @@ def test_mistakes_are_problems(
     assert str(Path.cwd()) not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("path", "detail"),
+    [
+        ("/v1/read?single=perhaps", "single: expected true or false, found 'perhaps'"),
+        ("/v1/runs/none/losses?first=x", "first: expected a whole number, found 'x'"),
+        ("/v1/runs/none/losses?first=-1", "first: expected 0 or more, found '-1'"),
+    ],
+)
+def test_what_was_asked_wrongly_is_told(client: httpx.Client, path: str, detail: str) -> None:
+    method = "POST" if "read" in path else "GET"
+    assert client.request(method, path, headers=PNG, content=b"x").json()["detail"] == detail
+
+
 def test_every_answer_has_the_headers_of_a_careful_server(
     client: httpx.Client, pngs: list[bytes]
 ) -> None:
