@@ -4,7 +4,7 @@ import numpy as np
 from pages import cut, enlarge, lay_out
 
 from tenfold.data.mnist import LabelledImages
-from tenfold.reading.cutting import split_at
+from tenfold.reading.cutting import cut_along, split_at
 from tenfold.reading.glyphs import Glyph
 
 
@@ -38,6 +38,13 @@ def test_an_empty_piece_is_none() -> None:
     ink_HW[:, 10:20] = ink_HW[:, 70:80] = 1
     pieces = split_at(Glyph((0, 0, 90, 40), ink_HW), [30, 60], 4)
     assert [piece.box for piece in pieces] == [(10, 0, 20, 40), (70, 0, 80, 40)]
+
+
+def test_seams_at_and_beyond_the_edges_cut_nothing_off() -> None:
+    glyph = Glyph((5, 7, 95, 47), np.ones((40, 90), np.float32))
+    seams = [np.full(40, column) for column in (-2, 0, 45, 90, 93)]
+    pieces = cut_along(glyph, seams)
+    assert [piece.box for piece in pieces] == [(5, 7, 50, 47), (50, 7, 95, 47)]
 
 
 def test_a_piece_does_not_keep_all_of_its_line() -> None:

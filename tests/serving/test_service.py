@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
+import tenfold.serving.answering
 import tenfold.serving.service
 from servers import draw_dense_page, to_png
 from tenfold.data.mnist import LabelledImages
@@ -24,6 +25,7 @@ from tenfold.serving.metrics import Metrics
 from tenfold.serving.problems import Problem
 from tenfold.serving.service import ReadingService
 from tenfold.serving.settings import ServingConfig
+from tenfold.serving.workers import WorkerFailedError
 
 
 @pytest.fixture
@@ -173,6 +175,47 @@ def test_a_small_image_does_not_wait_for_the_stages_of_others(
     seconds, answer = asyncio.run(ask_all())
     assert json.loads(answer)["text"] == "7"
     assert seconds < 1
+
+
+BROKEN = b"an image that the reader fails at"
+
+
+def prepare_to_fail(setup: Setup) -> None:
+    """Ready, but with a fault that one image meets."""
+    prepare(setup)
+    is_small = tenfold.serving.answering._is_small
+
+    def fail(data: bytes) -> bool:
+        if data == BROKEN:
+            raise ValueError("broken")
+        return is_small(data)
+
+    tenfold.serving.answering._is_small = fail
+
+
+def test_a_fault_that_one_image_meets_is_not_told_to_those_beside_it(
+    test_images: LabelledImages,
+) -> None:
+    one = ReadingService(ServingConfig(), Metrics())
+    one._small._prepare = prepare_to_fail
+    images = [to_png(image) for image in test_images.images_NHW[:6]]
+
+    async def ask_all() -> list[object]:
+        return await asyncio.gather(
+            *(
+                one.read(data, single=False, stages=False)
+                for data in [*images[:3], BROKEN, *images[3:]]
+            ),
+            return_exceptions=True,
+        )
+
+    with one.running():
+        found = asyncio.run(ask_all())
+    fault = found.pop(3)
+    assert isinstance(fault, WorkerFailedError)
+    assert "ValueError: broken" in str(fault)
+    texts = [json.loads(answer)["text"] for answer in found if isinstance(answer, bytes)]
+    assert texts == list("721041")
 
 
 def test_images_that_come_together_get_the_answers_that_they_get_alone(

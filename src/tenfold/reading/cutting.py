@@ -52,7 +52,8 @@ def cut_along(glyph: Glyph, seams: Sequence[npt.NDArray[np.int64]]) -> list[Glyp
     pieces, first_H = [], np.zeros(glyph.height, np.int64)
     for seam_H in [*seams, np.full(glyph.height, glyph.width)]:
         # Of a long line only what is near: a piece that is a view of all of it would keep it.
-        near = slice(int(first_H.min()), max(int(first_H.min()) + 1, int(seam_H.max())))
+        start = min(max(0, int(first_H.min())), glyph.width - 1)
+        near = slice(start, max(start + 1, int(seam_H.max())))
         is_piece_HW = (columns_W[near] >= first_H[:, None]) & (columns_W[near] < seam_H[:, None])
         strength_HW = glyph.strength_HW[:, near] * is_piece_HW
         used_W = np.flatnonzero(strength_HW.max(axis=0) > 0.2)

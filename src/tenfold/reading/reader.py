@@ -188,12 +188,9 @@ class Reader:
                 reading = self._judge(self._find_digit(one, lines))
             else:
                 reading = self._judge(self._find_digits(one, lines))
-            if (
-                not one.is_single
-                and reading.status == Status.READ
-                and has_others(one.scene, one.glyphs, reading.digits)
-            ):
-                reading = replace(reading, message=OTHERS)
+                is_read = reading.status == Status.READ
+                if is_read and has_others(one.scene, one.glyphs, reading.digits):
+                    reading = replace(reading, message=OTHERS)
             yield _scale(reading, one.decoded.reduction)
 
     def _judge(self, lines: list[list[Candidate]]) -> Reading:

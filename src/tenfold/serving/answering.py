@@ -19,8 +19,8 @@ from tenfold.serving.explaining import explain
 from tenfold.serving.settings import MIB
 from tenfold.serving.sizes import is_heif
 
-# The serving process goes first, on cores that both need: without its answers and refusals, and
-# without more to do, workers are of no use.
+# The serving process goes first on cores that both need: it feeds the workers, takes what they say,
+# and refuses whom they have no time for.
 NICENESS = 10
 MAX_TOGETHER = 4  # images that a worker gets at once
 # An image that may take more than some milliseconds is large.
