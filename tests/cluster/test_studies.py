@@ -107,7 +107,9 @@ def test_who_stops_asking_stops_the_tasks(cluster: Cluster, tmp_path: Path) -> N
 
     landed = run_seeds_on_ray(sleep, range(9), 2, threads=1, folder=tmp_path)
     assert next(landed) is None  # about once a second, so that progress can be shown
-    wait_until(lambda: len(list_workers("tenfold study")) == 2)
+    # A task has its name before it has written anything.
+    wait_until(lambda: len(list(_find_session_folder().glob("tenfold/*/*"))) == 2)
+    assert len(list_workers("tenfold study")) == 2
     landed.close()  # type: ignore[attr-defined]
     wait_until(lambda: not list_workers("tenfold study"))
     assert list(tmp_path.iterdir()) == []
