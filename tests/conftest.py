@@ -3,6 +3,7 @@
 And in which order files of tests are run.
 """
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from servers import Served, serving, to_png
 from tenfold.cluster.connecting import Cluster, connecting
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
+
+# Several test processes share the cores: threads that wait shall sleep at once.
+os.environ.setdefault("GOMP_SPINCOUNT", "100")
 
 # A shell lets its background jobs ignore Ctrl-C; what tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,8 +6,11 @@ processes do, tests/studies/test_runner.py and tests/end_to_end/test_stopped_stu
 
 import base64
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +21,7 @@ import pytest
 
 import tenfold
 import tenfold.studying
+from forcing import depending_on_threads
 from tenfold.cli import main
 from tenfold.cluster.studies import _train_and_pack, _unpack
 from tenfold.data.idx import dump_idx
@@ -25,8 +29,10 @@ from tenfold.data.mnist import LabelledImages, load_part
 from tenfold.disk import hash_file, locking
 from tenfold.errors import DataError, RecipeError, RunError, StudyError
 from tenfold.run import RunConfig, load_config, locking_run, read_state
+from tenfold.studies.report import write_study_command
 from tenfold.studies.study import load_study, write_study
 from tenfold.studying import SeedTraining, StudyProgress, _train_on_cluster
+from tenfold.training.threads import DEFAULT_THREADS, setting_threads
 
 TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2}
 Calls = list[tuple[list[int], int]]
@@ -271,11 +277,9 @@ def test_as_many_runs_as_asked_for_have_the_machine_to_themselves(
     assert calls == expected
 
 
-def test_only_runs_on_all_cores_count_as_alone(
-    small_data: Path, copy: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+def test_only_runs_with_the_studys_threads_count_as_alone(
+    small_data: Path, copy: Path, calls: Calls
 ) -> None:
-    """The last of several jobs may have had nothing beside it, on some of the cores."""
-    monkeypatch.setattr("tenfold.studying.count_cores", lambda: 2)
     known = json.loads((copy / "study.json").read_text())
     for run, threads in zip(known["runs"], (2, 1, 1), strict=True):
         run.update(other_cores=0.0, threads=threads)
@@ -287,34 +291,80 @@ def test_only_runs_on_all_cores_count_as_alone(
 def test_the_longer_study_trains_nobody_alone(
     small_data: Path, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tenfold.studying.count_cores", lambda: 2)
+    monkeypatch.setattr("tenfold.studying.count_cores", lambda: 4)
     done = tenfold.study("classic", seeds=3, data=small_data, out=tmp_path, longer=True, **TINY)
     assert calls == [([0, 1, 2], 1), ([0, 1, 2], 2)]
     assert done.longer is not None
-    assert [run.threads for run in done.longer.runs] == [1, 1, 1]
 
 
-def test_the_cores_are_shared_among_the_jobs(
+def test_as_many_runs_go_on_at_a_time_as_have_cores_for_their_threads(
     small_data: Path, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tenfold.studying.count_cores", lambda: 4)
-    done = tenfold.study("classic", seeds=5, data=small_data, out=tmp_path / "a", alone=1, **TINY)
-    assert calls == [([0], 1), ([1, 2, 3, 4], 4)]
-    assert [run.threads for run in done.runs] == [4, 1, 1, 1, 1]
-    calls.clear()
-    done = tenfold.study("classic", seeds=3, data=small_data, out=tmp_path / "b", alone=0, **TINY)
-    assert calls == [([0, 1, 2], 3)]  # no more processes than seeds
-    assert [run.threads for run in done.runs] == [1, 1, 1]
-    # One that is left has all cores, and half of them where two are left.
-    for seeds, threads in ((4, [1, 1, 1, 4]), (6, [1, 1, 1, 4, 2, 2])):
+    for threads, jobs in ((None, 2), (1, 3), (4, 1), (8, 1)):  # no more processes than seeds
+        calls.clear()
+        out = tmp_path / str(threads)
         done = tenfold.study(
-            "classic", seeds=seeds, data=small_data, out=tmp_path / "b", alone=0, **TINY
+            "classic", seeds=3, data=small_data, out=out, alone=0, threads=threads, **TINY
         )
-        assert [run.threads for run in done.runs] == threads
-    done = tenfold.study(
-        "classic", seeds=2, data=small_data, out=tmp_path / "c", alone=0, jobs=2, **TINY
+        assert calls == [([0, 1, 2], jobs)]
+        assert {run.threads for run in done.runs} == {threads or DEFAULT_THREADS}
+        assert done.config.threads == (threads or DEFAULT_THREADS)
+    assert "--threads 8" in write_study_command(done)
+
+
+# --- where the last bits of a step depend on threads, as on some processors
+
+
+@pytest.fixture
+def _bits_that_depend_on_threads() -> Iterator[None]:
+    with depending_on_threads():
+        yield
+
+
+@pytest.mark.usefixtures("_bits_that_depend_on_threads")
+def test_a_seed_has_the_same_weights_wherever_it_is_trained(
+    small_data: Path, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By train, whatever PyTorch was set to; alone or with others; in one call or in two."""
+    asked: dict[str, Any] = {"data": small_data, "report": False, **TINY}
+    weights = []
+    for seed in range(3):
+        with setting_threads(1 + seed % 3):
+            run = tenfold.train("classic", seed=seed, out=tmp_path / str(seed), **asked)
+        weights.append(run.state["weights_sha256"])
+    with_one = tenfold.train("classic", seed=0, threads=1, out=tmp_path / "one", **asked)
+    assert with_one.state["weights_sha256"] != weights[0]
+    for cores, jobs, alone, counts in ((1, None, 0, [3]), (8, 2, 1, [3]), (4, None, 2, [2, 3])):
+        monkeypatch.setattr("tenfold.studying.count_cores", lambda cores=cores: cores)
+        out = tmp_path / f"study {cores}"
+        for seeds in counts:
+            done = tenfold.study(
+                "classic", seeds=seeds, data=small_data, out=out, jobs=jobs, alone=alone, **TINY
+            )
+        assert [run.weights_sha256 for run in done.runs] == weights
+
+
+@pytest.mark.usefixtures("_bits_that_depend_on_threads")
+@pytest.mark.parametrize("num_threads", ["1", "4", None])
+def test_the_command_line_gives_the_weights_that_python_gives(
+    num_threads: str | None, small_data: Path, tmp_path: Path
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    if num_threads is not None:
+        environment["OMP_NUM_THREADS"] = num_threads
+    command = "-m tenfold train classic --epochs 1 --hidden-sizes 16 --json"
+    done = subprocess.run(
+        [sys.executable, *command.split(), "--data", small_data, "--out", tmp_path / "a"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert [run.threads for run in done.runs] == [2, 2]
+    run = tenfold.train(
+        "classic", epochs=1, hidden_sizes=(16,), data=small_data, out=tmp_path / "b", report=False
+    )
+    assert json.loads(done.stdout)["weights_sha256"] == run.state["weights_sha256"]
 
 
 @pytest.mark.parametrize(
@@ -455,22 +505,19 @@ def leave_stopped(small_data: Path, out: Path, **changes: Any) -> RunConfig:
     def stop(_: object) -> None:
         raise KeyboardInterrupt
 
-    asked: dict[str, Any] = {"seed": 3, "threads": 1, "by_epoch": True, **TINY}
+    asked: dict[str, Any] = {"seed": 3, "by_epoch": True, **TINY}
     with pytest.raises(KeyboardInterrupt):
         tenfold.train(data=small_data, out=out, report=False, on_progress=stop, **asked | changes)
     return load_config(out, read_state(out))
 
 
-def test_a_seed_goes_on_with_the_threads_that_it_had(
-    small_data: Path, copy: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_seed_goes_on_from_its_checkpoint(small_data: Path, copy: Path, calls: Calls) -> None:
     began = leave_stopped(small_data, copy / "runs/3")
     (copy / "runs/3/config.json").touch()
     written = (copy / "runs/3/config.json").stat().st_mtime_ns
-    monkeypatch.setattr("tenfold.studying.count_cores", lambda: 2)
     done = tenfold.study("classic", seeds=4, data=small_data, out=copy, alone=0, **TINY)
-    assert calls == [([3], 1)]  # it would get both cores
-    assert (done.runs[3].threads, done.runs[3].started) == (1, began.started)
+    assert calls == [([3], 1)]
+    assert done.runs[3].started == began.started
     assert (copy / "runs/3/config.json").stat().st_mtime_ns == written
     assert len(done.runs[3].epoch_accuracies) == 2
 
@@ -550,6 +597,10 @@ def leave_of_another_recipe(small_data: Path, run: Path) -> None:
     leave_stopped(small_data, run, epochs=3)
 
 
+def leave_with_other_threads(small_data: Path, run: Path) -> None:
+    leave_stopped(small_data, run, threads=1)
+
+
 def leave_of_another_torch(small_data: Path, run: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tenfold.workflow.list_versions", lambda: {"torch": "1.0"})
@@ -562,7 +613,13 @@ def leave_of_another_torch(small_data: Path, run: Path) -> None:
         (leave_damaged, "/checkpoint.safetensors: expected a whole checkpoint, found .*"),
         (
             leave_of_another_recipe,
-            ": expected a run of this study, found one of another recipe or data",
+            ": expected a run of this study, found one of another recipe, data or number of "
+            "threads",
+        ),
+        (
+            leave_with_other_threads,
+            ": expected a run of this study, found one of another recipe, data or number of "
+            "threads",
         ),
         (
             leave_of_another_torch,
@@ -613,9 +670,7 @@ def test_on_a_cluster_a_stopped_run_stays_until_another_takes_its_place(
     run = copy / "runs/3"
     leave_stopped(small_data, run)
     before = list_files(run)
-    training = SeedTraining(
-        path=copy, config=study.config, threads=1, by_epoch=True, members_from=None
-    )
+    training = SeedTraining(path=copy, config=study.config, by_epoch=True, members_from=None)
 
     def run_here(
         train_into: Callable[[Path, int], object],
@@ -634,7 +689,7 @@ def test_on_a_cluster_a_stopped_run_stays_until_another_takes_its_place(
 
     monkeypatch.setattr("tenfold.cluster.studies.run_seeds_on_ray", run_here)
     monkeypatch.setattr("tenfold.cluster.studies._find_session_folder", lambda: tmp_path)
-    landed = _train_on_cluster(training, [0, 3], 1)
+    landed = _train_on_cluster(training, [0, 3], 1, num_cores=1)
     taken = next(landed)
     assert taken is not None
     assert taken.weights_sha256 == study.runs[0].weights_sha256
@@ -649,7 +704,7 @@ def test_on_a_cluster_a_stopped_run_stays_until_another_takes_its_place(
     shutil.rmtree(run)
     leave_stopped(small_data, run)
     with locking_run(run), pytest.raises(RunError, match=message):
-        next(_train_on_cluster(training, [3], 1))
+        next(_train_on_cluster(training, [3], 1, num_cores=1))
 
 
 def test_a_run_of_another_recipe_is_not_taken(small_data: Path, copy: Path, calls: Calls) -> None:
@@ -681,7 +736,7 @@ def test_a_run_of_other_data_is_not_taken(
     before = list_files(copy)
     message = (
         f"{copy}/runs/1: expected the run of this study with seed 1, found a finished one of "
-        "another recipe, seed or data. Move it away."
+        "another recipe, seed, data or number of threads. Move it away."
     )
     with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
         tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
@@ -927,7 +982,7 @@ def test_data_that_have_moved_are_read_where_they_lie_now(
 
 def test_a_run_of_other_images_is_not_taken(small_data: Path, copy: Path, calls: Calls) -> None:
     (copy / "study.json").unlink()
-    with pytest.raises(StudyError, match="found a finished one of another recipe, seed or data"):
+    with pytest.raises(StudyError, match="found a finished one of another recipe, seed, data"):
         tenfold.study("classic", seeds=1, holdout=True, data=small_data, out=copy, **TINY)
     assert not tenfold.load_run(copy / "runs/0").config.holdout
 

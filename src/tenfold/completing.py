@@ -31,6 +31,7 @@ from tenfold.run import (
     RunConfig,
     tidy_complete_run,
 )
+from tenfold.training.threads import setting_threads
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,14 +94,8 @@ def complete_run(run: UnfinishedRun, on_progress: OnProgress | None) -> Run:
 
     Among several processes the first one writes; the others help to train and get the run from it.
     """
-    import torch
-
-    threads_before = torch.get_num_threads()
-    torch.set_num_threads(run.threads)
-    try:
+    with setting_threads(run.threads):
         state = _complete(run, on_progress)
-    finally:
-        torch.set_num_threads(threads_before)
     return Run(run.path, run.config, json.loads(run.processes.tell(json.dumps(state).encode())))
 
 

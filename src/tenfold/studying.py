@@ -46,6 +46,7 @@ from tenfold.studies.study import (
     load_study,
     write_study,
 )
+from tenfold.training.threads import DEFAULT_THREADS
 from tenfold.workflow import (
     MAX_SEED,
     MAX_THREADS,
@@ -90,6 +91,7 @@ def study(
     holdout: bool = False,
     data: str | Path | None = None,
     out: str | Path | None = None,
+    threads: int | None = None,
     jobs: int | None = None,
     alone: int | None = None,
     by_epoch: bool = True,
@@ -104,11 +106,11 @@ def study(
 
     `recipe`, `holdout`, `data` and `changes` are as in `train`. The seeds are `seeds` numbers from
     `first_seed` on. `out` is the study's folder, by default ./studies/RECIPE; seeds that it holds
-    are not trained again, so the same call continues a study that was stopped. `alone` runs, 3 by
-    default, have the machine to themselves, for the seconds that training takes; of the others,
-    `jobs` go on at a time, by default as many as there are cores, each with an equal share of
-    these. `by_epoch`
-    also measures the accuracy after every epoch. `longer` also studies the recipe with twice the
+    are not trained again, so the same call continues a study that was stopped. Each run has
+    `threads`, as in `train`, so that it is the run that `train` makes of its seed. `alone` runs, 3
+    by default, have the machine to themselves, for the seconds that training takes; of the others,
+    `jobs` go on at a time, by default as many as have cores for all their threads. `by_epoch` also
+    measures the accuracy after every epoch. `longer` also studies the recipe with twice the
     epochs; by default only where the exercise claims that this would add little. `members_from` is
     the folder of a study of an ensemble's single recipe: members that it has are not trained again.
 
@@ -131,6 +133,8 @@ def study(
     recipe = recipe.replace(**changes)
     num_seeds = check_whole("--seeds", seeds, 1, MAX_SEEDS)
     first_seed = check_whole("--first-seed", first_seed, 0, MAX_SEED + 1 - num_seeds)
+    threads = DEFAULT_THREADS if threads is None else threads
+    threads = check_whole("--threads", threads, 1, MAX_THREADS)
     if jobs is not None:
         check_whole("--jobs", jobs, 1, MAX_THREADS)
     num_alone = check_whole("--alone", NUM_ALONE if alone is None else alone, 0, MAX_SEEDS)
@@ -161,6 +165,7 @@ def study(
         data_folder=None if data_folder is None else str(data_folder),
         checksums=checksums,
         num_evaluated=len(evaluated),
+        threads=threads,
     )
     wanted = range(first_seed, first_seed + num_seeds)
     plans = [(Path(out), config, "")]
@@ -239,6 +244,7 @@ def open_study(path: Path, config: StudyConfig) -> Study:
     differing += ["name"] * (config.recipe.name != known.config.recipe.name)
     differing += ["holdout"] * (config.holdout != known.config.holdout)
     differing += ["data"] * (config.checksums != known.config.checksums)
+    differing += ["threads"] * (known.config.threads not in (None, config.threads))
     if differing:
         raise StudyError(
             f"{path}: expected a study of the same recipe and data to continue, found one of "
@@ -264,27 +270,25 @@ def _complete(
     """Train the seeds that a study lacks, writing study.json after each."""
     runs = {run.seed: run for run in study.runs}
     missing = [seed for seed in wanted if seed not in runs]
-    cores = count_cores() if cluster is None else cluster.num_cores
-    num_timed = sum(run.was_alone and run.threads == cores for run in study.runs)
+    threads = study.config.threads or DEFAULT_THREADS
+    if cluster is None:
+        most_jobs = count_cores() // threads
+    else:
+        most_jobs = cluster.num_cores // min(threads, cluster.num_cores_of_one)
+    num_timed = sum(run.was_alone and run.threads == threads for run in study.runs)
     num_alone = min(len(missing), max(0, num_alone - num_timed))
+    training = SeedTraining(
+        path=study.path, config=study.config, by_epoch=by_epoch, members_from=members_from
+    )
     num_epochs = study.config.recipe.members * study.config.recipe.epochs
     start, num_before = time.perf_counter(), len(wanted) - len(missing)
-    for seeds, jobs in ((missing[:num_alone], 1), (missing[num_alone:], num_jobs or cores)):
+    for seeds, jobs in ((missing[:num_alone], 1), (missing[num_alone:], num_jobs or most_jobs)):
         jobs = max(1, min(jobs, len(seeds)))
-        threads = max(1, cores // jobs)
-        if cluster is not None:
-            threads = min(threads, cluster.num_cores_of_one)
-        training = SeedTraining(
-            path=study.path,
-            config=study.config,
-            threads=threads,
-            by_epoch=by_epoch,
-            members_from=members_from,
-        )
         if cluster is None:
             trained = run_seeds(training.train_seed, seeds, jobs)
         else:
-            trained = _train_on_cluster(training, seeds, jobs)
+            num_cores = min(threads, cluster.num_cores_of_one)
+            trained = _train_on_cluster(training, seeds, jobs, num_cores)
         for new in trained:
             if new is not None:
                 runs[new.seed] = new
@@ -323,7 +327,6 @@ class SeedTraining:
 
     path: Path
     config: StudyConfig
-    threads: int
     by_epoch: bool
     members_from: Path | None
 
@@ -349,20 +352,20 @@ class SeedTraining:
         if not self._is_mine(finished.config, seed):
             raise StudyError(
                 f"{out}: expected the run of this study with seed {seed}, found a finished one of "
-                "another recipe, seed or data. Move it away."
+                "another recipe, seed, data or number of threads. Move it away."
             )
         tidy_complete_run(out)
         return StudyRun.from_run(finished)
 
     def _is_mine(self, found: RunConfig, seed: int) -> bool:
         mine = self.config
-        return (found.recipe, found.holdout, found.checksums, found.seed) == (
-            *(mine.recipe, mine.holdout, mine.checksums),
+        return (found.recipe, found.holdout, found.checksums, found.threads, found.seed) == (
+            *(mine.recipe, mine.holdout, mine.checksums, mine.threads),
             seed,
         )
 
     def _resume(self, seed: int) -> StudyRun | None:
-        """Go on with a run that was stopped, with its own threads; None if it begins anew."""
+        """Go on with a run that was stopped; None if it begins anew."""
         out = self.find_folder(seed)
         if not (out / CHECKPOINT).exists():
             return None
@@ -371,7 +374,10 @@ class SeedTraining:
                 found = load_config(out, read_state(out))
             if self._is_mine(found, seed):
                 return StudyRun.from_run(resume(out, data=self.config.data_folder))
-            reason = f"{out}: expected a run of this study, found one of another recipe or data"
+            reason = (
+                f"{out}: expected a run of this study, found one of another recipe, data or number "
+                "of threads"
+            )
         except ResumeError as error:
             reason = str(error)
         logger.warning("tenfold: %s; seed %s begins anew", reason, seed)
@@ -389,7 +395,7 @@ class SeedTraining:
             holdout=self.config.holdout,
             data=self.config.data_folder,
             out=out,
-            threads=self.threads,
+            threads=self.config.threads,
             by_epoch=self.by_epoch,
             report=False,
             members_from=self.members_from,
@@ -429,7 +435,7 @@ def make_room(out: Path) -> None:
 
 
 def _train_on_cluster(
-    training: SeedTraining, seeds: Sequence[int], num_jobs: int
+    training: SeedTraining, seeds: Sequence[int], num_jobs: int, num_cores: int
 ) -> Iterator[StudyRun | None]:
     """As `run_seeds` with `train_seed`, on the cluster that is connected to.
 
@@ -451,7 +457,7 @@ def _train_on_cluster(
         training.train_where_it_lies,
         waiting,
         num_jobs,
-        threads=training.threads,
+        num_cores=num_cores,
         folder=training.path / RUNS,
         make_room=make_room,
     ):

@@ -53,6 +53,7 @@ from tenfold.run import (
     write_start,
 )
 from tenfold.studies.study import StudyConfig
+from tenfold.training.threads import DEFAULT_THREADS, limit_spinning, setting_threads
 
 if TYPE_CHECKING:
     from tenfold.training.processes import Processes
@@ -93,8 +94,9 @@ def train(
     `recipe` is a name or a Recipe; `changes` are fields of it to change, such as epochs=10.
     `holdout` trains on the first five sixths of the training images and evaluates on the rest; the
     test images are not opened. `data` is a folder of IDX files or of image folders, the embedded
-    MNIST if None. `out` is the run's folder, by default a new one in ./runs. `threads` are the most
-    that a step uses, by default PyTorch's own choice up to 8. `device` is "cpu", "cuda" or "auto",
+    MNIST if None. `out` is the run's folder, by default a new one in ./runs. `threads` compute each
+    step, by default 2 on every machine, for on some the weights' last bits depend on their number.
+    `device` is "cpu", "cuda" or "auto",
     a GPU where there is one. A checkpoint is written after the last epoch, and every
     `checkpoint_every` epochs unless that is 0; `resume` goes on from it. Processes that torchrun
     started train one run together, and each gets it; files are written by the first. `by_epoch`
@@ -108,6 +110,7 @@ def train(
     interrupted stays in its folder as unfinished. Ctrl-C writes a checkpoint first.
     """
     require_train_extra()
+    limit_spinning()
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     recipe = recipe.replace(**changes)
     seed = check_whole("--seed", seed, 0, MAX_SEED)
@@ -174,6 +177,7 @@ def resume(
     the run's.
     """
     require_train_extra()
+    limit_spinning()
     if threads is not None:
         threads = check_whole("--threads", threads, 1, MAX_THREADS)
     path = run.path if isinstance(run, Run) else Path(run)
@@ -294,10 +298,10 @@ def is_first_process() -> bool:
 def _describe_here(threads: int | None, processes: "Processes") -> dict[str, Any]:
     """The fields of a config that say where and with what a run is trained."""
     from tenfold.training.devices import describe_device
-    from tenfold.training.threads import choose_num_threads
 
     return {
-        "threads": choose_num_threads(threads),
+        # Processes that train together have their cores from torchrun, one thread each.
+        "threads": threads or (DEFAULT_THREADS if processes.size == 1 else 1),
         "device": processes.device.type,
         "processes": processes.size,
         "versions": list_versions(),
@@ -337,21 +341,22 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
 
     model = build_classifier(config.recipe, config.seed)
     load_weights(model, run.weights_path)
-    predictions = predict(model, evaluated.images_NHW)
-    write_evaluation(
-        run.path,
-        config,
-        evaluated,
-        predictions,
-        run.read_losses(),
-        run.state["training"],
-    )
-    if run.is_calibrated:
-        folder = config.data_folder if data is None else data
-        training_images = load_part(None if folder is None else Path(folder), "train")
-        if training_images.checksums != tuple(config.checksums["train"]):
-            raise DataError(f"{folder}: expected the run's training images, found others")
-        write_calibration(run.path, config, model, split_holdout(training_images)[1])
+    with setting_threads(config.threads):
+        predictions = predict(model, evaluated.images_NHW)
+        write_evaluation(
+            run.path,
+            config,
+            evaluated,
+            predictions,
+            run.read_losses(),
+            run.state["training"],
+        )
+        if run.is_calibrated:
+            folder = config.data_folder if data is None else data
+            training_images = load_part(None if folder is None else Path(folder), "train")
+            if training_images.checksums != tuple(config.checksums["train"]):
+                raise DataError(f"{folder}: expected the run's training images, found others")
+            write_calibration(run.path, config, model, split_holdout(training_images)[1])
     return load_run(run.path)
 
 

@@ -103,7 +103,8 @@ def test_every_flag_reaches_the_study(
         raise RecipeError("enough")
 
     monkeypatch.setattr("tenfold.studying.study", study)
-    flags = "--seeds 7 --first-seed 3 --jobs 2 --alone 1 --holdout --data d --out o --no-by-epoch"
+    flags = "--seeds 7 --first-seed 3 --threads 3 --jobs 2 --alone 1 --holdout --data d --out o"
+    flags += " --no-by-epoch"
     flags += " --longer --members-from m --members 4 --learning-rate 3e-4 --hidden-sizes 40 20"
     flags += " --on ray --address h:6379"
     assert main(["study", "classic", *flags.split()]) == 2
@@ -113,6 +114,7 @@ def test_every_flag_reaches_the_study(
         "recipe": ("classic",),
         "seeds": 7,
         "first_seed": 3,
+        "threads": 3,
         "jobs": 2,
         "alone": 1,
         "holdout": True,

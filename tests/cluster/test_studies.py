@@ -93,7 +93,7 @@ def test_a_seed_that_diverges_says_so_and_leaves_nothing(cluster: Cluster, tmp_p
         raise error
 
     with pytest.raises(RunError) as raised:
-        list(run_seeds_on_ray(diverge, [3], 2, threads=1, folder=tmp_path / "runs"))
+        list(run_seeds_on_ray(diverge, [3], 2, num_cores=1, folder=tmp_path / "runs"))
     # It speaks of the folder where the run would be, not of the worker's own.
     assert str(raised.value) == f"{tmp_path}/runs/3: training diverged in epoch 1"
     assert raised.value.__notes__ == [f"seed 3, on {socket.gethostname()}"]
@@ -105,7 +105,7 @@ def test_who_stops_asking_stops_the_tasks(cluster: Cluster, tmp_path: Path) -> N
         out.mkdir()
         time.sleep(0 if seed == 9 else 60)
 
-    landed = run_seeds_on_ray(sleep, range(9), 2, threads=1, folder=tmp_path)
+    landed = run_seeds_on_ray(sleep, range(9), 2, num_cores=1, folder=tmp_path)
     assert next(landed) is None  # about once a second, so that progress can be shown
     # A task has its name before it has written anything.
     wait_until(lambda: len(list(_find_session_folder().glob("tenfold/*/*"))) == 2)
@@ -115,9 +115,8 @@ def test_who_stops_asking_stops_the_tasks(cluster: Cluster, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
     # What the killed workers wrote lies in Ray's folder, and the next task removes it.
     assert len(list(_find_session_folder().glob("tenfold/*/*"))) == 2
-    assert [one for one in run_seeds_on_ray(sleep, [9], 1, threads=1, folder=tmp_path) if one] == [
-        9
-    ]
+    landed = run_seeds_on_ray(sleep, [9], 1, num_cores=1, folder=tmp_path)
+    assert [one for one in landed if one] == [9]
     assert list(_find_session_folder().glob("tenfold/*")) == []
 
 
@@ -155,7 +154,6 @@ def test_a_folder_that_a_worker_does_not_see_is_named(flag: str, tmp_path: Path)
         SeedTraining(
             path=tmp_path,
             config=config,
-            threads=1,
             by_epoch=False,
             members_from=missing if flag == "--members-from" else None,
         ).train_where_it_lies(tmp_path / "out", 0)

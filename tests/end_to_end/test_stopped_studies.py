@@ -15,6 +15,7 @@ import pytest
 
 import tenfold
 import tenfold.studying
+from forcing import depending_on_threads
 from groups import check_that_all_end
 from tenfold.errors import StudyError
 from tenfold.studies.study import load_study
@@ -22,6 +23,12 @@ from tenfold.studies.study import load_study
 # Each seed trains for about half a second.
 SLOW: dict[str, Any] = {"hidden_sizes": [16], "epochs": 20, "batch_size": 20}
 NUM_SLOW_SEEDS = 5
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _bits_that_depend_on_threads() -> Iterator[None]:
+    with depending_on_threads():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,7 @@ def test_study_json_has_a_line_for_each_run(study: Study) -> None:
         "data_folder",
         "checksums",
         "num_evaluated",
+        "threads",
     }
     assert set(values["runs"][0]) == {field.name for field in dataclasses.fields(study.runs[0])}
     assert values["runs"][0]["mistakes"] == [[3, 8, 0.9], [17, 1, 0.9]]

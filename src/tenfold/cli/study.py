@@ -16,6 +16,7 @@ def study(
     *,
     seeds: WholeNumber = 10,
     first_seed: WholeNumber = 0,
+    threads: WholeNumber | None = None,
     jobs: WholeNumber | None = None,
     alone: WholeNumber | None = None,
     holdout: Annotated[bool, Parameter(negative=())] = False,
@@ -41,8 +42,10 @@ def study(
         How many seeds.
     first_seed
         The first of them; the others follow it.
+    threads
+        The threads that compute a step of each run, by default 2, as of `tenfold train`.
     jobs
-        Runs at a time, which share the cores; by default as many as there are cores.
+        Runs at a time; by default as many as have cores for all their threads.
     alone
         Runs that have the machine to themselves, for the seconds that training takes; by default
         3, on a cluster none.
@@ -71,6 +74,7 @@ def study(
             recipe,
             seeds=seeds,
             first_seed=first_seed,
+            threads=threads,
             jobs=jobs,
             alone=alone,
             holdout=holdout,

@@ -54,7 +54,8 @@ def train(
     out
         The run's folder, new or empty; by default a new one in ./runs.
     threads
-        The most threads that a step uses; by default PyTorch's own choice, up to 8.
+        The threads that compute a step, by default 2 on every machine: on some the weights' last
+        bits depend on their number. Large networks gain from more.
     device
         auto, the default, is a GPU where there is one, else the processor.
     by_epoch

@@ -41,14 +41,14 @@ def run_seeds_on_ray(
     seeds: Sequence[int],
     num_jobs: int,
     *,
-    threads: int,
+    num_cores: int,
     folder: Path,
     make_room: Callable[[Path], object] = lambda _: None,
 ) -> Iterator[int | None]:
     """Call `train_into` with a folder for each seed on the cluster that is connected to.
 
     Yields each seed when folder/SEED is there, complete; `num_jobs` go on at a time, each with
-    `threads` cores. Yields None about once a second in which there is none. Whoever stops asking
+    `num_cores`. Yields None about once a second in which there is none. Whoever stops asking
     for more stops the tasks. Just before a run lands in its folder, `make_room` is called with
     that. A seed whose worker died is trained again, up to MAX_RETRIES times.
 
@@ -61,7 +61,7 @@ def run_seeds_on_ray(
         for left in folder.glob(".*.tmp"):  # by a call that was killed
             shutil.rmtree(left)
     remote = ray.remote(_train_and_pack).options(
-        num_cpus=threads, max_retries=MAX_RETRIES, name="tenfold study"
+        num_cpus=num_cores, max_retries=MAX_RETRIES, name="tenfold study"
     )
     waiting = list(seeds)
     running: dict[object, int] = {}

@@ -11,16 +11,19 @@ from tenfold.evaluation.findings import PART_NAMES, percent, percent_interval
 from tenfold.evaluation.page import PageFigure, build_page
 from tenfold.recipes import RECIPES
 from tenfold.run import RunConfig
+from tenfold.training.threads import DEFAULT_THREADS
 
 
 def write_command(config: RunConfig) -> str:
-    """The command that trains the same run again, with threads as they come."""
+    """The command that trains the same run again."""
     words = ["tenfold", "train", config.recipe.name, "--seed", str(config.seed)]
     words += list_change_flags(config.recipe)
     if config.holdout:
         words.append("--holdout")
     if config.data_folder is not None:
         words += ["--data", config.data_folder]
+    if config.threads != DEFAULT_THREADS:
+        words += ["--threads", str(config.threads)]
     return shlex.join(words)
 
 
@@ -39,7 +42,7 @@ def build_report(config: RunConfig, evaluation: dict[str, Any], figures: list[Pa
         configuration=_list_configuration(config, training),
         reproduction=_describe_reproduction(training),
         command=(
-            f"{write_command(config)} --threads {config.threads}"
+            write_command(config)
             if recipe.name in RECIPES
             else f"tenfold.train({recipe!r}, seed={config.seed}, threads={config.threads})"
         ),

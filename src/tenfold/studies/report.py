@@ -12,6 +12,7 @@ from tenfold.evaluation.page import PageFigure, PageTable, build_page
 from tenfold.recipes import RECIPES
 from tenfold.studies.comparison import SMALLEST_P_VALUE
 from tenfold.studies.study import Study, is_longer_claimed
+from tenfold.training.threads import DEFAULT_THREADS
 
 
 def write_study_command(study: Study) -> str:
@@ -27,7 +28,7 @@ def write_study_command(study: Study) -> str:
         return (
             f"tenfold.study({config.recipe!r}, seeds={last + 1 - first}, first_seed={first}, "
             f"holdout={config.holdout}, data={config.data_folder!r}, out={str(study.path)!r}, "
-            f"by_epoch={by_epoch}, longer={has_longer})"
+            f"threads={config.threads}, by_epoch={by_epoch}, longer={has_longer})"
         )
     words = ["tenfold", "study", config.recipe.name, "--seeds", str(last + 1 - first)]
     if first:
@@ -37,6 +38,8 @@ def write_study_command(study: Study) -> str:
         words.append("--holdout")
     if config.data_folder is not None:
         words += ["--data", config.data_folder]
+    if config.threads not in (None, DEFAULT_THREADS):
+        words += ["--threads", str(config.threads)]
     if not by_epoch:
         words.append("--no-by-epoch")
     if has_longer != is_longer_claimed(config.recipe):

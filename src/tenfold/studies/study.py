@@ -36,7 +36,8 @@ class StudyConfig:
     """What all runs of a study share.
 
     `data_folder` is None for the embedded MNIST. `checksums` are the SHA-256 of the unpacked data
-    files, by part ("train", and "test" unless held out), images first.
+    files, by part ("train", and "test" unless held out), images first. `threads` are those of each
+    run; None in a study of Tenfold 0.1, whose runs had as many as there was room for.
     """
 
     recipe: Recipe
@@ -44,6 +45,7 @@ class StudyConfig:
     data_folder: str | None
     checksums: dict[str, tuple[str, str]]
     num_evaluated: int
+    threads: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The config as JSON values; `StudyConfig.from_json` reads them back."""
@@ -53,6 +55,7 @@ class StudyConfig:
     def from_json(cls, values: dict[str, Any]) -> "StudyConfig":
         """The config that `to_json` wrote. Raises KeyError, TypeError or RecipeError for others."""
         folder, holdout = values["data_folder"], values["holdout"]
+        threads = values.get("threads")
         if not isinstance(holdout, bool):
             raise TypeError(f"holdout: expected true or false, found {holdout}")
         if not (folder is None or isinstance(folder, str)):
@@ -63,6 +66,7 @@ class StudyConfig:
                 "recipe": Recipe.from_json(values["recipe"]),
                 "checksums": {part: (a, b) for part, (a, b) in values["checksums"].items()},
                 "num_evaluated": int(values["num_evaluated"]),
+                "threads": None if threads is None else operator.index(threads),
             }
         )
 

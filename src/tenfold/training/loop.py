@@ -21,7 +21,7 @@ from tenfold.training.optimizer import build_optimizer
 from tenfold.training.parameters import FlatParameters, flatten_parameters
 from tenfold.training.processes import Processes
 from tenfold.training.stopping import StopRequest
-from tenfold.training.threads import ThreadBalance, gives_same_bits
+from tenfold.training.threads import in_own_thread
 
 SECONDS_BETWEEN_PROGRESS = 0.25
 WHITE = 255
@@ -70,6 +70,7 @@ class Batches:
         return scaled, self.labels[samples]
 
 
+@in_own_thread
 def train_model(
     model: nn.Module,
     recipe: Recipe,
@@ -105,70 +106,47 @@ def train_model(
     if not recipe.augmentation.is_none:
         num_altered_epochs = recipe.epochs - recipe.count_clean_epochs()
 
-    def try_step() -> Tensor:
-        """The weights after a step on a whole and on the last batch; the model stays as it is."""
-        statistics = [buffer.clone() for buffer in model.buffers()]
-        samples = torch.arange(num_images, device=device).split(recipe.batch_size)
-        trial_draws = augmentation.draw(num_images, build_generator(seed, 0))
-        trials = []
-        for batch in (samples[0], samples[-1]):
-            images, labels = batches.gather(batch)
-            if num_altered_epochs:
-                images = augmentation.alter(images, trial_draws[batch])
-            gradients(images, labels)
-            trials.append(FlatParameters(parameters.values.clone(), parameters.message))
-            build_optimizer(trials[-1], recipe.optimizer).step()
-        for buffer, before in zip(model.buffers(), statistics, strict=True):
-            buffer.copy_(before)
-        return torch.cat([trial.values for trial in trials])
-
     model.train()
-    balance = ThreadBalance(may_vary=gives_same_bits(try_step))
-    try:
-        reported = time.perf_counter()
-        for epoch in range(first_step // num_batches, recipe.epochs):
-            order = torch.from_numpy(build_order(seed, epoch, num_images)).to(device)
-            draws = None
-            if epoch < num_altered_epochs:
-                draws = augmentation.draw(num_images, build_generator(seed, epoch))
-            first_batch = max(0, first_step - epoch * num_batches)
-            for batch, samples in enumerate(order.split(recipe.batch_size)):
-                step = epoch * num_batches + batch
-                if step < first_step:
-                    continue
-                mine = samples[find_slice(len(samples), processes.rank, processes.size)]
-                if len(mine):
-                    images, labels = batches.gather(mine)
-                    if draws is not None:
-                        images = augmentation.alter(images, draws[mine])
-                    losses[batch] = gradients(images, labels)
-                is_stopped = stop.is_made
-                if processes.size > 1:
-                    loss = losses[batch] if len(mine) else torch.zeros_like(losses[batch])
-                    share = len(mine) / len(samples)
-                    is_stopped = _exchange(processes, parameters, loss, share, is_stopped)
-                    losses[batch] = parameters.extra[0]
-                optimizer.step(recipe.optimizer.scale_at(step, recipe.epochs * num_batches))
-                balance.count_step()
+    reported = time.perf_counter()
+    for epoch in range(first_step // num_batches, recipe.epochs):
+        order = torch.from_numpy(build_order(seed, epoch, num_images)).to(device)
+        draws = None
+        if epoch < num_altered_epochs:
+            draws = augmentation.draw(num_images, build_generator(seed, epoch))
+        first_batch = max(0, first_step - epoch * num_batches)
+        for batch, samples in enumerate(order.split(recipe.batch_size)):
+            step = epoch * num_batches + batch
+            if step < first_step:
+                continue
+            mine = samples[find_slice(len(samples), processes.rank, processes.size)]
+            if len(mine):
+                images, labels = batches.gather(mine)
+                if draws is not None:
+                    images = augmentation.alter(images, draws[mine])
+                losses[batch] = gradients(images, labels)
+            is_stopped = stop.is_made
+            if processes.size > 1:
+                loss = losses[batch] if len(mine) else torch.zeros_like(losses[batch])
+                share = len(mine) / len(samples)
+                is_stopped = _exchange(processes, parameters, loss, share, is_stopped)
+                losses[batch] = parameters.extra[0]
+            optimizer.step(recipe.optimizer.scale_at(step, recipe.epochs * num_batches))
 
-                is_last = batch == num_batches - 1 or is_stopped
-                if is_last:
-                    processes.average_statistics(model)
-                if is_last or time.perf_counter() - reported > SECONDS_BETWEEN_PROGRESS:
-                    yield Progress(
-                        epoch=epoch,
-                        first_batch=first_batch,
-                        losses=losses[first_batch : batch + 1].tolist(),
-                        optimizer=optimizer.tensors,
-                        is_stopped=is_stopped,
-                    )
-                    if is_stopped:
-                        return
-                    model.train()  # whoever got this progress may have evaluated the model
-                    first_batch, reported = batch + 1, time.perf_counter()
-                    balance.start_window()
-    finally:
-        balance.stop()
+            is_last = batch == num_batches - 1 or is_stopped
+            if is_last:
+                processes.average_statistics(model)
+            if is_last or time.perf_counter() - reported > SECONDS_BETWEEN_PROGRESS:
+                yield Progress(
+                    epoch=epoch,
+                    first_batch=first_batch,
+                    losses=losses[first_batch : batch + 1].tolist(),
+                    optimizer=optimizer.tensors,
+                    is_stopped=is_stopped,
+                )
+                if is_stopped:
+                    return
+                model.train()  # whoever got this progress may have evaluated the model
+                first_batch, reported = batch + 1, time.perf_counter()
 
 
 def _exchange(

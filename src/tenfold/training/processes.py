@@ -41,8 +41,7 @@ class Processes:
     def add_up(self, numbers: Tensor) -> None:
         """Replace the numbers, in every process, by their sum over all processes.
 
-        Raises RunError if one of the others has ended. From then on SIGTERM, with which torchrun
-        ends those that are left, is ignored: they end by themselves, and say why.
+        Raises RunError if one of the others has ended.
         """
         if self.size > 1:
             with _reporting_the_lost(self.size):
@@ -120,9 +119,27 @@ def joining_processes(device: torch.device) -> Iterator[Processes]:
     with _reporting_the_lost(int(os.environ["WORLD_SIZE"])):
         torch.distributed.init_process_group("nccl" if on_gpu else "gloo")
     try:
-        yield Processes(torch.distributed.get_rank(), torch.distributed.get_world_size(), device)
+        size = torch.distributed.get_world_size()
+        processes = Processes(torch.distributed.get_rank(), size, device)
+        with outliving_torchrun(processes):
+            yield processes
     finally:
         torch.distributed.destroy_process_group()
+
+
+@contextmanager
+def outliving_torchrun(processes: Processes) -> Iterator[None]:
+    """Ignore SIGTERM once several processes cannot go on, to be left in the main thread.
+
+    torchrun sends it to those that are left when one has ended. They end by themselves, and say
+    why.
+    """
+    try:
+        yield
+    except RunError:
+        if processes.size > 1 and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise
 
 
 @contextmanager
@@ -130,9 +147,6 @@ def _reporting_the_lost(size: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch.distributed.DistBackendError is one
-        # torchrun, which sees the same, would end this process before it has said so.
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         cause = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(
             f"expected {size} processes to train together, found that one ended or cannot be "

@@ -38,7 +38,7 @@ from tenfold.training.checkpoints import (
 )
 from tenfold.training.events import EventWriter
 from tenfold.training.loop import Progress, train_model
-from tenfold.training.processes import Processes
+from tenfold.training.processes import Processes, outliving_torchrun
 from tenfold.training.stopping import noting_signals
 from tenfold.training.weights import load_weights
 
@@ -142,7 +142,7 @@ class Recorder:
 
     def _train_member(self, member: nn.Module, seed: int) -> None:
         first = self.position
-        with noting_signals() as stop:
+        with noting_signals() as stop, outliving_torchrun(self.processes):
             for new in train_model(
                 member,
                 self.recipe,

@@ -1,103 +1,80 @@
-"""How many threads a step uses: all of them, or fewer while other programs use the cores.
+"""The threads that compute a step: how many, and in which state.
 
-A step is a few dozen small parallel regions, and at the end of each the threads wait for one
-another. If another program keeps one core busy, the thread that should run there is away for
-milliseconds at a time, the others wait, and a step takes several times as long as with one thread
-less. So `ThreadBalance` watches how much processor time the threads get. When it is less than they
-should, it tries fewer threads, stays there while they are faster, and tries all of them again from
-time to time.
+On some processors the last bits of a matrix product depend on how many threads share it. So their
+number follows from the call alone, `--threads` or DEFAULT_THREADS: not from the machine's cores,
+what else it does, how many runs go on beside this one, or OMP_NUM_THREADS.
 
-That may not change a run's result. `gives_same_bits` computes a first step with each number of
-threads; only if all agree to the last bit may the number vary. A library that shares a sum among
-threads shows in that step, for a batch's size and a layer's shape decide how it is shared.
+Training flushes denormal numbers to zero. The optimizer's moments of a weight that gets no gradient
+decay into them within some hundred steps, and Intel's processors take up to a hundred times as long
+for each. Whether they are flushed is a state of each thread, which the threads that it starts
+inherit, those of OpenMP too. So training has a thread of its own, and what the caller set stays.
 """
 
-import math
-import time
-from collections.abc import Callable
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
-import torch
-from torch import Tensor
+# A batch of the small networks here is soon computed: two threads take 0.57 of the time of one.
+DEFAULT_THREADS = 2
+# How often GNU's OpenMP looks whether there is work before a thread sleeps. By itself it looks for
+# about a millisecond, and where another program is on a thread's core, all others wait so long at
+# the end of each operation: a step of `classic` beside one busy program takes 70 times as long as
+# alone, with this 4 times. Alone it costs nothing; with 1,000 it would (docs/benchmarks.md).
+SPIN_COUNT = "3000"
 
-DEFAULT_MAX_THREADS = 8  # a cautious guess for small batches; --threads goes past it
-WINDOW_SECONDS = 0.04
-LOST_CORES = 0.35  # of a window: less is what other programs and the system take in passing
-MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS, PAUSE_GROWTH = 0.2, 3.2, 4
-
-
-def choose_num_threads(requested: int | None) -> int:
-    """The number of threads to train with: as requested, else PyTorch's own choice up to 8."""
-    return requested or min(torch.get_num_threads(), DEFAULT_MAX_THREADS)
+Arguments = ParamSpec("Arguments")
+Item = TypeVar("Item")
 
 
-def gives_same_bits(compute: Callable[[], Tensor]) -> bool:
-    """Whether `compute` returns the same bits with 1 thread up to as many as are set now."""
-    num_threads = torch.get_num_threads()
-    if num_threads == 1:
-        return True
+def limit_spinning() -> None:
+    """Let OpenMP's threads sleep soon when they wait; to be called before torch is imported.
+
+    It does nothing if torch was imported before, or the environment says how threads wait.
+    """
+    if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+
+
+@contextmanager
+def setting_threads(num_threads: int) -> Iterator[None]:
+    """Let PyTorch use so many threads in this context, and as many as before after it."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
     try:
-        expected = compute()
-        for fewer in range(1, num_threads):
-            torch.set_num_threads(fewer)
-            if not torch.equal(expected, compute()):
-                return False
+        yield
     finally:
-        torch.set_num_threads(num_threads)
-    return True
+        torch.set_num_threads(before)
 
 
-class ThreadBalance:
-    """Watches steps and sets PyTorch's number of threads between them.
+def in_own_thread(
+    generate: Callable[Arguments, Iterator[Item]],
+) -> Callable[Arguments, Iterator[Item]]:
+    """Compute a generator's items in a thread of its own that flushes denormal numbers.
 
-    Time is cut into windows. A window with all threads in which processor time was missing is
-    followed by a trial with fewer; the faster of the two numbers is kept for a pause, after which
-    all threads are looked at again. Pauses grow until no time is missing. If the number of threads
-    `may_vary` not, nothing is ever changed.
+    PyTorch has the caller's number of threads there. Between two items nothing is computed, and the
+    caller may use what both share.
     """
 
-    def __init__(self, *, may_vary: bool) -> None:
-        self.may_vary = may_vary
-        self.all_threads = torch.get_num_threads()
-        self.pause_seconds = MIN_PAUSE_SECONDS
-        self.steps_per_second_with_all = 0.0
-        self.paused_until = 0.0
-        self.is_trial = False
-        self.start_window()
+    @functools.wraps(generate)
+    def iterate(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Iterator[Item]:
+        import torch
 
-    def start_window(self) -> None:
-        """Begin a window now, after time that was spent on something else than steps."""
-        self.num_steps = 0
-        self.wall = time.perf_counter()
-        self.cpu = time.process_time()
+        def prepare(num_threads: int) -> None:
+            torch.set_flush_denormal(True)  # before OpenMP starts threads for this one
+            torch.set_num_threads(num_threads)
 
-    def count_step(self) -> None:
-        """Count a step that was made; at the end of a window, choose the threads of the next."""
-        self.num_steps += 1
-        now = time.perf_counter()
-        seconds = now - self.wall
-        if seconds < WINDOW_SECONDS:
-            return
-        if self.may_vary and now >= self.paused_until:
-            self._choose(now, self.num_steps / seconds, (time.process_time() - self.cpu) / seconds)
-        self.start_window()
+        items, end = generate(*args, **kwargs), object()
+        with ThreadPoolExecutor(1, "tenfold-training", prepare, (torch.get_num_threads(),)) as one:
+            try:
+                while (item := one.submit(next, items, end).result()) is not end:
+                    yield item  # type: ignore[misc]  # it is no `end`
+            finally:
+                one.submit(items.close).result()  # type: ignore[attr-defined]  # a generator's
 
-    def _choose(self, now: float, steps_per_second: float, busy_cores: float) -> None:
-        num_threads = torch.get_num_threads()
-        if self.is_trial:
-            self.is_trial = False
-            if steps_per_second <= self.steps_per_second_with_all:
-                torch.set_num_threads(self.all_threads)
-            self.paused_until = now + self.pause_seconds
-            self.pause_seconds = min(PAUSE_GROWTH * self.pause_seconds, MAX_PAUSE_SECONDS)
-        elif num_threads < self.all_threads:
-            torch.set_num_threads(self.all_threads)
-        elif busy_cores < self.all_threads - LOST_CORES:
-            self.steps_per_second_with_all = steps_per_second
-            self.is_trial = True
-            torch.set_num_threads(max(1, math.floor(busy_cores + LOST_CORES)))
-        else:
-            self.pause_seconds = MIN_PAUSE_SECONDS
-
-    def stop(self) -> None:
-        """Set the number of threads back to what it was."""
-        torch.set_num_threads(self.all_threads)
+    return iterate
