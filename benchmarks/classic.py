@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.data.mnist import LabelledImages, load_part
-from tenfold.training.threads import choose_num_threads
+from tenfold.training.threads import DEFAULT_THREADS
 
 BATCH_SIZE = 100
 LEARNING_RATE = 0.001
@@ -19,7 +19,7 @@ LEARNING_RATE = 0.001
 def start(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """Read the flags, set threads and seed."""
     arguments = parser.parse_args()
-    torch.set_num_threads(choose_num_threads(arguments.threads))
+    torch.set_num_threads(arguments.threads or DEFAULT_THREADS)
     torch.manual_seed(arguments.seed)
     return arguments
 

@@ -12,7 +12,7 @@ from measure import Result, busy_loop, run_import, run_script, run_tenfold
 TENFOLD, TUTORIAL, RESIDENT = "tenfold train classic", "tutorial script", "resident tensors"
 LIMIT, FASTEST = "limit, torch.mm", "limit, faster library"
 BESIDE, BESIDE_OTHER = "tenfold, busy loop beside", "tenfold, in other session"
-SCIKIT, IMPORT, BALANCE = "scikit-learn", "import torch", "thread balance"
+SCIKIT, IMPORT = "scikit-learn", "import torch"
 
 Contestants = Mapping[str, Callable[..., Result]]
 
@@ -24,7 +24,6 @@ def build_contestants(*, with_sklearn: bool) -> Contestants:
         BESIDE: partial(run_beside_busy_loop, own_session=False),
         TENFOLD: run_tenfold,
         BESIDE_OTHER: partial(run_beside_busy_loop, own_session=True),
-        BALANCE: partial(run_script, "balance.py"),
         LIMIT: partial(run_script, "limit.py"),
         FASTEST: partial(run_script, "limit.py", "--fastest"),
         RESIDENT: partial(run_script, "resident.py"),

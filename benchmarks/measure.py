@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
+INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
 # Ends by itself when the benchmark is gone, however that ended.
 BUSY_LOOP = f"""
 import os
@@ -41,6 +42,16 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """The result as JSON values."""
         return asdict(self)
+
+
+def list_instruction_sets() -> list[str]:
+    """Those of the processor that decide how fast it multiplies; none where Linux does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []
+    found = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return [name for name in INSTRUCTION_SETS if name in found.partition(":")[2].split()]
 
 
 def build_parser(description: str | None) -> argparse.ArgumentParser:

@@ -17,7 +17,7 @@ from tenfold.training.gradients import (
     choose_precision,
 )
 from tenfold.training.parameters import flatten_parameters
-from tenfold.training.products import Products
+from tenfold.training.products import has_onednn
 
 CLASSIC = RECIPES["classic"]
 SMALL_CONVOLUTIONAL = Recipe(
@@ -25,7 +25,7 @@ SMALL_CONVOLUTIONAL = Recipe(
     summary="fast to train",
     model=ConvolutionalConfig(channels=(4, 8), depths=(1, 1)),
 )
-HAS_ONEDNN = Products().has_onednn
+HAS_ONEDNN = has_onednn()
 LIBRARIES = [
     "mkl",
     pytest.param(
