@@ -213,7 +213,7 @@ def test_fields_of_any_recipe_are_those_of_all_models() -> None:
         ("learning_rate", (1e-7, 10.0, 1, 0.5)),
         ("batch_size", (1, 60_000)),
         ("epochs", (1, 10_000)),
-        ("hidden_sizes", ((1,), (10_000,) * 8, [300, 100])),
+        ("hidden_sizes", ((1,), (10_000,), (3_000,) * 8, [300, 100])),
         ("optimizer", ("sgd", "adam")),
         ("rotation_degrees", (0, 180)),
         ("leave_out_mislabelled", (True, False)),
@@ -361,7 +361,7 @@ def test_numpy_numbers_become_python_numbers() -> None:
     batch_size=st.integers(1, 60_000),
     epochs=st.integers(1, 10_000),
     leave_out_mislabelled=st.booleans(),
-    hidden_sizes=st.lists(st.integers(1, 10_000), min_size=1, max_size=8),
+    hidden_sizes=st.lists(st.integers(1, 3_000), min_size=1, max_size=8),
 )
 def test_json_brings_the_same_recipe_back(**fields: Any) -> None:
     recipe = CLASSIC.replace(**fields)
@@ -412,6 +412,43 @@ def test_json_of_another_version_is_refused(changed: dict[str, Any], reason: str
         Recipe.from_json({**CLASSIC.to_json(), **changed})
 
 
+@pytest.mark.parametrize(
+    ("recipe", "changes", "message"),
+    [
+        (
+            "classic",
+            {"hidden_sizes": (10_000,) * 8},
+            "--hidden-sizes: expected a model of at most 100 million parameters, found 10000 10000 "
+            "10000 10000 10000 10000 10000 10000, which make 708 million",
+        ),
+        (
+            "strong",
+            {"channels": (1024,) * 4, "depths": (8,) * 4},
+            "--channels: expected a model of at most 100 million parameters, found 1024 1024 1024 "
+            "1024, which make 293 million",
+        ),
+        (
+            "strong",
+            {"channels": (300,) * 3, "members": 100},
+            "--members: expected at most 100 million parameters together, found 100 members of 3.3 "
+            "million",
+        ),
+    ],
+)
+def test_a_recipe_of_too_many_parameters_is_refused(
+    recipe: str, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RecipeError) as raised:
+        RECIPES[recipe].replace(**changes)
+    assert str(raised.value) == message
+
+
+def test_large_recipes_are_welcome() -> None:
+    CLASSIC.replace(hidden_sizes=(5_000,) * 4)
+    RECIPES["lines"].replace(channels=(1024,) * 5)
+    RECIPES["strong"].replace(members=100)
+
+
 @pytest.mark.parametrize("missing", ["model", "optimizer", "augmentation"])
 def test_json_without_a_part_is_refused(missing: str) -> None:
     values = CLASSIC.to_json()
@@ -428,6 +465,11 @@ def test_json_without_a_part_is_refused(missing: str) -> None:
         (
             {"model": {"kind": "perceptron", "hidden_sizes": 3}},
             "--hidden-sizes: expected 1 to 8 whole numbers, each from 1 to 10000, found 3",
+        ),
+        (
+            {"model": {"kind": "perceptron", "hidden_sizes": [9000, 9000, 9000]}},
+            "--hidden-sizes: expected a model of at most 100 million parameters, found 9000 9000 "
+            "9000, which make 169 million",
         ),
         ({"augmentation": {"shear": 2}}, "--shear: expected from 0 to 1, found 2"),
     ],

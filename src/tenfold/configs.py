@@ -10,11 +10,14 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from tenfold.errors import RecipeError
-from tenfold.fields import check_fields, choice, number, several, switch
+from tenfold.fields import check_fields, choice, flag_name, number, several, switch
 
 IMAGE_SIZE_PX = 28
 NUM_INPUTS = IMAGE_SIZE_PX**2
 NUM_CLASSES = 10
+# Of a recipe: 400 MB of weights, and in training four times that. The largest that Tenfold brings
+# has 1.5 million; no classifier of small grey images gains by more.
+MAX_PARAMETERS = 100_000_000
 NO_LABEL = 255  # fills up the labels of a line that has fewer digits than others
 
 
@@ -30,6 +33,7 @@ class PerceptronConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        _check_parameters(self, "hidden_sizes")
 
     def describe(self) -> str:
         """The layers in one line, such as 784-500-125-10."""
@@ -79,6 +83,7 @@ class ConvolutionalConfig:
             raise RecipeError(
                 f"--first-kernel-px: expected an odd number, found {self.first_kernel_px}"
             )
+        _check_parameters(self, "channels")
 
     @property
     def num_answers(self) -> int:
@@ -209,6 +214,17 @@ class LineConvolution:
 
 
 ModelConfig = PerceptronConfig | ConvolutionalConfig | SequenceConfig
+
+
+def _check_parameters(config: PerceptronConfig | ConvolutionalConfig, field_name: str) -> None:
+    """Raise RecipeError for a model that memory may have no room for, naming what makes it so."""
+    count = config.count_parameters()
+    if count > MAX_PARAMETERS:
+        sizes = " ".join(map(str, getattr(config, field_name)))
+        raise RecipeError(
+            f"{flag_name(field_name)}: expected a model of at most {MAX_PARAMETERS / 1e6:.0f} "
+            f"million parameters, found {sizes}, which make {count / 1e6:.0f} million"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tenfold.configs import (
+    MAX_PARAMETERS,
     MODEL_KINDS,
     AugmentationConfig,
     ConvolutionalConfig,
@@ -77,6 +78,12 @@ class Recipe:
                 f"name: expected lower-case letters, digits and dashes, found {self.name!r}"
             )
         check_fields(self)
+        if self.count_parameters() > MAX_PARAMETERS:
+            raise RecipeError(
+                f"--members: expected at most {MAX_PARAMETERS / 1e6:.0f} million parameters "
+                f"together, found {self.members} members of "
+                f"{self.model.count_parameters() / 1e6:.1f} million"
+            )
         if self.scenes and not getattr(self.model, "rejects", False):
             raise RecipeError(
                 "--scenes: expected 0, for this model has no answer for what is no digit "

@@ -2,7 +2,9 @@
 
 import io
 import random
+import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,6 @@ from PIL import Image, ImageOps
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ImageError, MissingExtraError
 from tenfold.reading.decoding import (
-    MAX_FILE_BYTES,
-    MAX_PLAIN_PPM_BYTES,
     WORKING_PIXELS,
     Decoded,
     Pixels,
@@ -24,6 +24,7 @@ from tenfold.reading.decoding import (
     decode_image,
     read_bytes,
 )
+from tenfold.reading.headers import MAX_FILE_BYTES, MAX_PLAIN_PPM_BYTES
 
 MANY = 60  # mutations of each format
 
@@ -209,6 +210,113 @@ def test_too_little_memory_is_told_of_the_image(
     monkeypatch.setattr(Image.Image, "convert", fail)
     with pytest.raises(ImageError, match="expected memory enough for 168 x 56 pixels, found too"):
         decode(data)
+
+
+@pytest.mark.parametrize("value", [np.uint8(3), np.True_, np.uint16(3), np.float32(0.5)])
+@pytest.mark.parametrize("shape", [(100_000, 100_000), (10_000, 10_000, 3), (10_000, 10_000, 1)])
+def test_too_many_pixels_of_an_array_are_refused_before_any_is_copied(
+    value: np.generic, shape: tuple[int, ...]
+) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageError, match=r"at most (18|72) megapixels, found 10+ x 10+"):
+            decode_array(np.broadcast_to(value, shape))
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_too_many_bytes_in_memory_are_refused_before_they_are_copied() -> None:
+    data = bytearray(MAX_FILE_BYTES + 1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageError, match="at most 40 MiB"):
+            decode(memoryview(data))
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("options", [{}, {"transparency": 3}])
+@pytest.mark.parametrize("mode", ["P", "L", "1", "LA"])
+def test_a_large_image_is_converted_strip_by_strip_as_it_would_be_whole(
+    mode: str, options: dict[str, Any]
+) -> None:
+    rng = np.random.default_rng(0)
+    if mode in ("1", "LA") and options:
+        options = {}
+    values_HW = rng.integers(0, 256, (2611, 1987), np.uint8)
+    image = Image.fromarray(values_HW).convert(mode)
+    if mode == "P":
+        image = Image.frombytes("P", (1987, 2611), values_HW.tobytes())
+        image.putpalette(rng.integers(0, 256, 768, np.uint8).tobytes())
+    image.info.update(options)
+    is_clear = mode == "LA" or bool(options)
+    whole = image.convert("RGBA" if is_clear else "RGB")
+    found = decode_image(image)
+    height, width = found.pixels_HWC.shape[:2]
+    expected = whole.resize((width, height), Image.Resampling.BOX)
+    if is_clear:
+        paper = Image.new("RGBA", expected.size, "white")
+        expected = Image.alpha_composite(paper, expected)
+    np.testing.assert_array_equal(found.pixels_HWC, np.asarray(expected.convert("RGB")))
+
+
+DECODE = """
+import re, sys
+from pathlib import Path
+from tenfold.reading.decoding import decode
+print(decode(sys.stdin.buffer.read()).pixels_HWC.shape)
+print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no /proc")
+@pytest.mark.parametrize(
+    ("format", "side", "options"),
+    [("PNG", 8485, {}), ("PNG", 8485, {"transparency": 0}), ("GIF", 8000, {})],
+)
+def test_a_large_palette_image_takes_no_more_than_the_promise(
+    format: str, side: int, options: dict[str, Any]
+) -> None:
+    image = Image.new("P", (side, side))
+    image.putpalette([10, 20, 30] + [200, 100, 50] * 255)
+    data = encode(image, format=format, **options)
+    result = subprocess.run(
+        [sys.executable, "-c", DECODE], input=data, capture_output=True, check=True
+    )
+    shape, mib = result.stdout.decode().splitlines()
+    assert shape == "(2049, 2049, 3)"
+    assert int(mib) < 260
+
+
+@pytest.mark.parametrize(
+    ("magic", "most"),
+    [("P5", 254), ("P5", 1), ("P5", 1023), ("P6", 254), ("P6", 1023), ("P6", 65535)],
+)
+def test_a_ppm_of_any_maximum_is_scaled_as_pillow_does(magic: str, most: int) -> None:
+    rng = np.random.default_rng(most)
+    shape = (50, 70, 3) if magic == "P6" else (50, 70)
+    values = rng.integers(0, most + 3, shape).clip(0, 255 if most < 256 else 65535)
+    pixels = values.astype(np.uint8 if most < 256 else ">u2").tobytes()
+    data = f"{magic} 70 50 {most}\n".encode() + pixels
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        expected = decode_image(image.copy())
+    np.testing.assert_array_equal(decode(data).pixels_HWC, expected.pixels_HWC)
+    with pytest.raises(ImageError, match="that can be decoded"):
+        decode(data[:-1])
+
+
+def test_libtiff_prints_nothing_of_a_damaged_file(
+    picture: Image.Image, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for compression in ("tiff_adobe_deflate", "tiff_lzw", "jpeg"):
+        data = bytearray(encode(picture, format="TIFF", compression=compression))
+        data[8:60] = bytes(52)
+        with pytest.raises(ImageError, match="that can be decoded"):
+            decode(bytes(data))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_too_many_pixels_cost_nothing() -> None:

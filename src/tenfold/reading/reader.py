@@ -362,7 +362,7 @@ def _describe_error(error: Exception) -> Reading:
 
 def _decode(source: Source) -> Decoded:
     if isinstance(source, bytes | bytearray | memoryview):
-        return decode(bytes(source))
+        return decode(source)
     if isinstance(source, Image.Image):
         return decode_image(source)
     if isinstance(source, np.ndarray):
