@@ -224,6 +224,27 @@ def test_files_in_folders_that_are_no_images_are_counted(folder: Path, capsys: C
     assert printed.err == "left out of folders, as no images: 2 files\n"
 
 
+def test_links_in_folders_that_lead_to_other_folders_are_counted(
+    folder: Path, capsys: Capture
+) -> None:
+    Path("scans/up").symlink_to(folder)
+    Path("scans/root").symlink_to("/")
+    Path("scans/b.png").symlink_to("a.png")
+    assert main(["read", "scans"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("scans/a.png: 7\nscans/b.png: 7\nscans/more/a.png: 2\n")
+    assert printed.err == "left out of folders, as they lead to other folders: 2 links\n"
+    Path("links").mkdir()
+    Path("links/more").symlink_to(folder / "scans/more")
+    assert main(["read", "links"]) == 2
+    assert capsys.readouterr().err == (
+        "tenfold: links: expected a folder with images, found only what is none: 1. A link to "
+        "another folder is followed where it is named itself\n"
+    )
+    assert main(["read", "links/more"]) == 0
+    assert capsys.readouterr().out == "links/more/a.png: 2\n"
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [

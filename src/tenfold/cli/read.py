@@ -6,7 +6,7 @@ import itertools
 import json as json_format
 import os
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -53,7 +53,8 @@ def read(
     Parameters
     ----------
     files
-        Images, folders of images, or - for one image on standard input.
+        Images, folders of images, or - for one image on standard input. In folders, links to files
+        are read and links to other folders are not followed.
     single
         Each image is known to be one digit.
     json
@@ -110,11 +111,10 @@ def read(
 
     from tenfold.reading.bulk import read_files
 
-    num_skipped = 0
+    skipped: Counter[str] = Counter()
 
-    def skip(_: Path) -> None:
-        nonlocal num_skipped
-        num_skipped += 1
+    def skip(path: Path) -> None:
+        skipped["link" if _leads_to_a_folder(path) else "file"] += 1
 
     format_reading = _format_json if json else _format_csv_line if csv else _format_text
     pictures = _Pictures(annotate, stages, model)
@@ -160,9 +160,10 @@ def read(
             put(format_reading(name, reading))
             num_errors += reading.status == "error"
             num_errors += not pictures.write(name, file, reading, stamp)
-    if num_skipped:
-        noun = "file" if num_skipped == 1 else "files"
-        print(f"left out of folders, as no images: {num_skipped} {noun}", file=sys.stderr)
+    for kind, why in (("file", "as no images"), ("link", "as they lead to other folders")):
+        if count := skipped[kind]:
+            noun = kind if count == 1 else f"{kind}s"
+            print(f"left out of folders, {why}: {count} {noun}", file=sys.stderr)
     return 1 if num_errors else 0
 
 
@@ -186,7 +187,13 @@ def _check_folders(
         skipped: list[Path] = []
         list(list_files([path], leave_out=outputs, skip=skipped.append))
         found = f"only what is none: {len(skipped)}" if skipped else "none"
+        if any(map(_leads_to_a_folder, skipped)):
+            found += ". A link to another folder is followed where it is named itself"
         raise ReadingError(f"{argument}: expected a folder with images, found {found}")
+
+
+def _leads_to_a_folder(path: Path) -> bool:
+    return path.is_symlink() and path.is_dir()
 
 
 def _list_inputs(
