@@ -20,6 +20,7 @@ from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
 from tenfold.disk import locking, make_folder, reporting_disk_errors
 from tenfold.errors import RecipeError, ResumeError, RunError, StudyError
+from tenfold.escaping import escape
 from tenfold.machine import count_cores
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
@@ -374,7 +375,7 @@ class SeedTraining:
             reason = f"{out}: expected a run of this study, found one of another recipe or data"
         except ResumeError as error:
             reason = str(error)
-        logger.warning("tenfold: %s; seed %s begins anew", reason, seed)
+        logger.warning("tenfold: %s; seed %s begins anew", escape(reason), seed)
         return None
 
     def _train_anew(self, out: Path, seed: int) -> StudyRun:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 from cyclopts import Parameter
 
-from tenfold.cli.output import STANDARD_INPUT
+from tenfold.cli import STANDARD_INPUT
+from tenfold.cli.output import print_note
 from tenfold.cli.reading_on_ray import read_on_ray
 from tenfold.errors import ImageError, ReadingError
+from tenfold.escaping import escape
 
 if TYPE_CHECKING:
     from tenfold.reading.answers import Reading
@@ -131,7 +133,7 @@ def read(
             note = f"{out} has {done.num_readings} readings; going on after them"
             if first is None:
                 note = f"{out} is complete already; delete it to read everything again"
-            print(note, file=sys.stderr)
+            print_note(note)
         waiting: Iterator[tuple[str, Any]] = iter(())
         if first is not None:
             pictures.make_folders()
@@ -163,7 +165,7 @@ def read(
     for kind, why in (("file", "as no images"), ("link", "as they lead to other folders")):
         if count := skipped[kind]:
             noun = kind if count == 1 else f"{kind}s"
-            print(f"left out of folders, {why}: {count} {noun}", file=sys.stderr)
+            print_note(f"left out of folders, {why}: {count} {noun}")
     return 1 if num_errors else 0
 
 
@@ -243,30 +245,25 @@ def _format_csv_line(name: str, reading: "Reading") -> str:
     least = min((digit.confidence for digit in reading.digits), default=None)
     confidence = "" if least is None else f"{least:.4f}"
     text = reading.text.replace("\n", " ")
-    return _format_csv(
-        (_flatten(name), str(reading.status), text, confidence, reading.message or "")
-    )
+    return _format_csv((name, str(reading.status), text, confidence, reading.message or ""))
 
 
 def _format_text(name: str, reading: "Reading") -> str:
     status = str(reading.status).replace("_", " ")
-    note = f"({status}: {reading.message})"
+    name, message = escape(name), escape(reading.message or "")
+    note = f"({status}: {message})"
     if reading.status == "read":
-        note = f"({reading.message})" if reading.message else ""
+        note = f"({message})" if message else ""
     lines = reading.text.split("\n")
     if len(lines) > 1:  # a sheet of digits looks like one
         return f"{name}: {note}".rstrip() + "\n" + "".join(f"  {line}\n" for line in lines)
     return " ".join(part for part in (f"{name}:", lines[0], note) if part) + "\n"
 
 
-def _flatten(name: str) -> str:
-    """A file's name in one line."""
-    return name.replace("\r", "\\r").replace("\n", "\\n")
-
-
-def _format_csv(values: tuple[Any, ...]) -> str:
+def _format_csv(values: tuple[str, ...]) -> str:
+    """A line of CSV: it may be shown on a terminal, too, so its cells are escaped as text is."""
     row = io.StringIO()
-    csv_format.writer(row, lineterminator="\n").writerow(values)
+    csv_format.writer(row, lineterminator="\n").writerow(map(escape, values))
     return row.getvalue()
 
 
@@ -324,7 +321,7 @@ def _skip_done(
             continue
         found, status = _find_name_and_status(line, is_csv=is_csv) or (None, "")
         name, _ = next(inputs, (None, b""))
-        if found is None or name is None or found != (_flatten(name) if is_csv else name):
+        if found is None or name is None or found != (escape(name) if is_csv else name):
             raise ReadingError(
                 f"{path}: line {num_lines}: expected what was read of {name or 'no more files'}, "
                 f"found {'another file' if found is None else found}. Name another file with --out."
@@ -385,7 +382,7 @@ class _Pictures:
             if self.stamp(file) != stamp:
                 raise ImageError("expected the file that was read, found another in its place")
         except ImageError as error:
-            print(f"{_flatten(name)}: no picture: {error}", file=sys.stderr)
+            print_note(f"{name}: no picture: {error}")
             return False
         stem = "standard-input" if name == "-" else Path(name).stem
         if self.annotated is not None:

@@ -63,9 +63,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _walk(
-    folder: Path, outputs: Collection[str], skip: Callable[[Path], object]
-) -> Iterator[Path]:
+def _walk(folder: Path, outputs: Collection[str], skip: Callable[[Path], object]) -> Iterator[Path]:
     real = os.path.realpath(folder)
     try:
         with os.scandir(folder) as entries:
