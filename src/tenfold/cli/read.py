@@ -18,6 +18,7 @@ from cyclopts import Parameter
 from tenfold.cli import STANDARD_INPUT
 from tenfold.cli.output import print_note
 from tenfold.cli.reading_on_ray import read_on_ray
+from tenfold.disk import parse_json
 from tenfold.errors import ImageError, ReadingError
 from tenfold.escaping import escape
 
@@ -338,7 +339,7 @@ def _find_name_and_status(line: str, *, is_csv: bool) -> tuple[str, str] | None:
         if is_csv:
             name, status, *_ = next(csv_format.reader([line]))
             return name, status
-        values = json_format.loads(line)
+        values = parse_json(line)
         return str(values["file"]), str(values["status"])
     except (ValueError, KeyError, TypeError, IndexError, StopIteration, csv_format.Error):
         return None
