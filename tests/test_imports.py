@@ -1,6 +1,7 @@
 """The rules of who may import whom, read from the source, so that new files are held to them."""
 
 import ast
+import importlib.resources
 import importlib.util
 import os
 import subprocess
@@ -129,6 +130,10 @@ def test_python_agrees_that_torch_is_not_imported() -> None:
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == ""
+
+
+def test_type_checkers_are_told_that_the_package_has_types() -> None:
+    assert importlib.resources.files("tenfold").joinpath("py.typed").is_file()
 
 
 def test_errors_imports_nothing() -> None:

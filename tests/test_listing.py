@@ -133,3 +133,17 @@ def test_the_command_prints_a_table_and_json(
         f"tenfold: {tmp_path}/nowhere: expected a folder of runs or studies, found: No such file "
         "or directory\n"
     )
+
+
+def test_a_name_is_shown_as_it_is_and_obeyed_by_no_terminal(
+    shelf: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("[bold]a", ":smile:", "a\x1b[31m\n\u202e", os.fsdecode(b"\xff")):
+        shutil.copytree(shelf / "done", tmp_path / name)
+    assert main(["runs", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    names = {line.split()[0] for line in printed.splitlines()[1:]}
+    assert names == {"[bold]a", ":smile:", r"a\x1b[31m\n\u202e", r"\xff"}
+    assert printed.replace("\n", "").isprintable()
+    assert main(["runs", str(tmp_path / "a\x1b[31m")]) == 2
+    assert r"a\x1b[31m: expected a folder" in capsys.readouterr().err

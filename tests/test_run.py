@@ -12,10 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tenfold
+from tenfold.cli import main
 from tenfold.disk import hash_file, write_file, write_json
 from tenfold.errors import RunError
+from tenfold.listing import find_state
 from tenfold.recipes import RECIPES
 from tenfold.run import (
+    CALIBRATION,
     CONFIG,
     EVALUATION,
     FIGURES,
@@ -40,10 +44,28 @@ CONFIG_OF_A_RUN = RunConfig(
     threads=2,
     device="cpu",
     versions={"python": "3.11.7"},
-    machine={"cpu": "a processor", "cores": 2},
+    machine={"cpu": "a processor", "cores": 2, "system": "Linux"},
     started="2026-11-22T13:14:15+00:00",
 )
 WEIGHTS_OF_A_RUN = b"the weights of a run"
+TRAINING_OF_A_RUN = {
+    "seconds": 3.0,
+    "other_cores": None,
+    "num_images": 1000,
+    "images_per_second": 2000,
+    "num_parameters": 500,
+    "weights_sha256": hashlib.sha256(WEIGHTS_OF_A_RUN).hexdigest(),
+}
+EVALUATION_OF_A_RUN = {
+    "part": "test",
+    "accuracy": 0.975,
+    "accuracy_interval": [0.97, 0.98],
+    "misclassified": [{"index": 7, "label": 1, "predicted": 2, "confidence": 0.5}],
+    "epochs": [{"epoch": 1, "mean_loss": 0.25}],
+    "training": TRAINING_OF_A_RUN,
+    "findings": [],
+    "headline": "97.5 % & <more>",
+}
 
 
 def write_run(folder: Path) -> Path:
@@ -55,10 +77,10 @@ def write_run(folder: Path) -> Path:
         "state": "complete",
         "config_sha256": hash_file(folder / CONFIG),
         "weights_sha256": sha256,
-        "training": {"seconds": 3.0},
+        "training": TRAINING_OF_A_RUN,
     }
     write_json(folder / STATE, state)
-    write_json(folder / EVALUATION, {"accuracy": 0.975, "headline": "97.5 % & <more>"})
+    write_json(folder / EVALUATION, EVALUATION_OF_A_RUN)
     for file in FIGURES.values():
         write_file(folder / file, b"png")
     return folder
@@ -160,10 +182,15 @@ def test_a_notebook_shows_a_run_without_figures_too(tmp_path: Path) -> None:
     assert "<img" not in shown
 
 
+OF_TRAINING = {"train": ("a", "b")}
+
+
 def test_a_config_comes_back_from_json() -> None:
     for config in (
         CONFIG_OF_A_RUN,
-        dataclasses.replace(CONFIG_OF_A_RUN, holdout=True, data_folder="a/b", checksums={}),
+        dataclasses.replace(
+            CONFIG_OF_A_RUN, holdout=True, data_folder="a/b", checksums=OF_TRAINING
+        ),
     ):
         assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
@@ -240,6 +267,7 @@ def test_missing_weights_are_refused(tmp_path: Path) -> None:
         (b"\xff\xfe\x00", "expected JSON, found: 'utf-8' codec can't decode"),
         (b"[1]", "expected a JSON object, found list"),
         (b"null", "expected a JSON object, found NoneType"),
+        (20_000 * b"[", "expected JSON, found: nested too deeply"),
     ],
 )
 def test_broken_json_is_refused(file: str, content: bytes, reason: str, tmp_path: Path) -> None:
@@ -261,9 +289,31 @@ def test_a_missing_evaluation_is_refused(tmp_path: Path) -> None:
         ({"recipe": {"name": "x"}}, "expected a recipe of this version of Tenfold: 'model'"),
         ({"recipe": 3}, "expected a recipe of this version of Tenfold: 'int' object"),
         ({"recipe": {**RECIPES["classic"].to_json(), "epochs": 0}}, "--epochs: expected"),
-        ({"checksums": {"train": ["a"]}}, "not enough values to unpack"),
-        ({"checksums": 3}, "'int' object has no attribute 'items'"),
-        ({"precision": "bf16"}, "RunConfig.__init__() got an unexpected keyword argument"),
+        ({"checksums": {"train": ["a"]}}, "checksums.train: expected an array of 2, found ['a']"),
+        ({"checksums": 3}, "checksums: expected an object, found 3"),
+        ({"checksums": {}}, "checksums.test: expected a value, found none"),
+        ({"precision": "bf16"}, "precision: no such field"),
+        ({"data_folder": 5}, "data_folder: expected text or null, found 5"),
+        ({"data_folder": []}, "data_folder: expected text or null, found []"),
+        ({"data_folder": {}}, "data_folder: expected text or null, found {}"),
+        ({"seed": 2**64}, "seed: expected a whole number from 0 to 4294967295, found 18446744"),
+        ({"seed": "x"}, "seed: expected a whole number, found 'x'"),
+        ({"seed": None}, "seed: expected a whole number, found None"),
+        ({"seed": True}, "seed: expected a whole number, found True"),
+        ({"seed": 1.0}, "seed: expected a whole number, found 1.0"),
+        ({"machine": {}}, "machine.cores: expected a value, found none"),
+        ({"machine": None}, "machine: expected an object, found None"),
+        ({"machine": {"cpu": {}}}, "machine.cpu: expected text or a whole number, found {}"),
+        ({"versions": None}, "versions: expected an object, found None"),
+        ({"versions": {"torch": 2}}, "versions.torch: expected text, found 2"),
+        ({"processes": "x"}, "processes: expected a whole number, found 'x'"),
+        ({"processes": 0}, "processes: expected a whole number from 1 to 65535, found 0"),
+        ({"threads": 10**30}, "threads: expected a whole number from 1 to 1024, found 1000"),
+        ({"checkpoint_every": -1}, "checkpoint_every: expected a whole number from 0 to 10000"),
+        ({"device": 5}, "device: expected text, found 5"),
+        ({"holdout": "no"}, "holdout: expected true or false, found 'no'"),
+        ({"members_from": [1]}, "members_from: expected text or null, found [1]"),
+        ({"started": 3}, "started: expected text, found 3"),
     ],
 )
 def test_the_config_of_another_version_is_refused(
@@ -276,11 +326,141 @@ def test_the_config_of_another_version_is_refused(
     )
 
 
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"state": 1}, "state: expected running, found 1"),
+        ({"state": "done"}, "state: expected running, found 'done'"),
+        ({"config_sha256": None}, "config_sha256: expected text, found None"),
+        ({"training": None}, "training: expected an object, found None"),
+        ({"training": []}, "training: expected an object, found []"),
+        ({"training": 5}, "training: expected an object, found 5"),
+        ({"training": "x"}, "training: expected an object, found 'x'"),
+        ({"training": {}}, "training.images_per_second: expected a value, found none"),
+        (
+            {"training": {**TRAINING_OF_A_RUN, "seconds": "long"}},
+            "training.seconds: expected a number, found 'long'",
+        ),
+        (
+            {"training": {**TRAINING_OF_A_RUN, "seconds": 10**400}},
+            "training.seconds: expected a number, found 1000000",
+        ),
+        (
+            {"training": {**TRAINING_OF_A_RUN, "resumed_with": "x"}},
+            "training.resumed_with: expected an array, found 'x'",
+        ),
+    ],
+)
+def test_the_state_of_another_version_is_refused(
+    changed: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    state = json.loads((write_run(tmp_path) / STATE).read_text())
+    write_json(tmp_path / STATE, {**state, **changed})
+    assert refused_run(tmp_path).startswith(
+        f"/state.json: expected the state of a run of this version of Tenfold: {reason}"
+    )
+    assert find_state(tmp_path) == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"accuracy": None}, "accuracy: expected a number, found None"),
+        ({"headline": []}, "headline: expected text, found []"),
+        ({"part": "all"}, "part: expected test or validation, found 'all'"),
+        ({"misclassified": [7]}, "misclassified[0]: expected an object, found 7"),
+        (
+            {"misclassified": [{"index": 7.5}]},
+            "misclassified[0].confidence: expected a value, found none",
+        ),
+        ({"epochs": {}}, "epochs: expected an array, found {}"),
+        ({"training": {}}, "training.images_per_second: expected a value, found none"),
+        ({"findings": [{"name": 3}]}, "findings[0].answer: expected a value, found none"),
+    ],
+)
+def test_the_evaluation_of_another_version_is_refused(
+    changed: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    write_json(write_run(tmp_path) / EVALUATION, {**EVALUATION_OF_A_RUN, **changed})
+    run = load_run(tmp_path)
+    assert refusal(lambda: run.evaluation) == (
+        f"{tmp_path / EVALUATION}: expected the evaluation of a run of this version of Tenfold: "
+        f"{reason}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        ({}, "not_digit: expected a value, found none"),
+        (
+            {"temperature": "x", "read": 0.5, "not_digit": 0.5},
+            "temperature: expected a number, found 'x'",
+        ),
+        (
+            {"temperature": 1.0, "read": float("nan"), "not_digit": 0.5},
+            "read: expected a number, found nan",
+        ),
+    ],
+)
+def test_the_calibration_of_another_version_is_refused(
+    found: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    run = load_run(write_run(tmp_path))
+    (tmp_path / CALIBRATION).write_text(json.dumps(found))
+    assert refusal(lambda: run.calibration) == (
+        f"{tmp_path / CALIBRATION}: expected the calibration of a run of this version of Tenfold: "
+        f"{reason}"
+    )
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "export", "train --resume", "runs"])
+@pytest.mark.parametrize(
+    ("file", "changed"),
+    [
+        (CONFIG, {"data_folder": 5}),
+        (CONFIG, {"seed": 2**64}),
+        (CONFIG, {"machine": None}),
+        (CONFIG, {"device": {}}),
+        (CONFIG, {"recipe": {"name": []}}),
+        (STATE, {"training": None}),
+    ],
+)
+def test_whatever_a_run_is_for_it_is_checked_when_it_is_read(
+    verb: str,
+    file: str,
+    changed: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    values = json.loads((write_run(tmp_path) / file).read_text())
+    write_json(tmp_path / file, {**values, **changed})
+    code = main([*verb.split(), str(tmp_path)])
+    printed = capsys.readouterr()
+    if verb == "runs":  # which shows what it can
+        assert code == 0
+        return
+    assert (code, printed.out) == (2, "")
+    assert printed.err.count("\n") == 1
+    if "device" not in changed or verb != "train --resume":
+        assert f"{file}: expected the " in printed.err
+        assert f": {next(iter(changed))}" in printed.err or "recipe" in changed
+
+
+def test_a_run_is_opened_by_its_name_as_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write_run(tmp_path).parent)
+    run = tenfold.load_run(tmp_path.name)
+    assert run.path == Path(tmp_path.name)
+    assert run == tenfold.load_run(Path(tmp_path.name))
+
+
 def test_a_config_without_a_seed_is_refused(tmp_path: Path) -> None:
     values = CONFIG_OF_A_RUN.to_json()
     del values["seed"]
     write_json(write_run(tmp_path) / CONFIG, values)
-    assert "missing 1 required keyword-only argument: 'seed'" in refused_run(tmp_path)
+    assert "seed: expected a value, found none" in refused_run(tmp_path)
 
 
 @given(
@@ -318,6 +498,8 @@ def test_losses_are_lines_of_json_readable_while_they_grow(tmp_path: Path) -> No
         ('{"epoch": 2, "batch": 0, "loss": 1.0}', "list index out of range"),
         ('{"epoch": 0.5, "batch": 0, "loss": 1.0}', "list indices must be integers"),
         ("7", "'int' object is not subscriptable"),
+        (20_000 * "[", "nested too deeply"),
+        ('{"epoch": 0, "batch": 0, "loss": 1' + 400 * "0" + "}", "int too large to convert"),
     ],
 )
 def test_broken_losses_are_refused(line: str, reason: str, tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ Names are imported when they are first used, so that `import tenfold` costs noth
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False  # as type checkers know it; importing it would take longer than all the rest
 
 if TYPE_CHECKING:
     from tenfold.errors import TenfoldError as TenfoldError

@@ -113,13 +113,21 @@ def hash_file(path: Path) -> str:
         raise RunError(f"{path}: expected a readable file, found: {error.strerror}") from error
 
 
+def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON
+    """The values of JSON. Raises ValueError for what is none, or is nested without end."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises RunError if there is none."""
     try:
-        values = json.loads(path.read_text())
+        values = parse_json(path.read_text())
     except OSError as error:
         raise RunError(f"{path}: expected a readable file, found: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RunError(f"{path}: expected JSON, found: {error}") from error
     if not isinstance(values, dict):
         raise RunError(f"{path}: expected a JSON object, found {type(values).__name__}")

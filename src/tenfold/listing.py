@@ -4,7 +4,6 @@ In: a folder, and how a file in one is found. Out: what lies in it, or in it and
 studies; nothing is checked or changed, and nothing that lies there makes it fail.
 """
 
-import json
 import os
 import platform
 import time
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tenfold.disk import is_locked
+from tenfold.disk import is_locked, parse_json
 from tenfold.errors import RunError
 from tenfold.run import (
     CHECKPOINT,
@@ -24,8 +23,8 @@ from tenfold.run import (
     LOSSES,
     RUNNING,
     STATE,
+    fit_state,
     has_just_begun,
-    is_state,
 )
 
 STUDY = "study.json"
@@ -121,16 +120,15 @@ def find_state(path: Path, find: Find = find_file) -> State:
     try:
         if file is None and has_just_begun(path):
             state = {"state": RUNNING}
-        if not is_state(state):
-            return "unreadable"
+        state = fit_state(state)
         if state["state"] == COMPLETE:
             return "complete"
         is_held = is_locked(path)
         if not is_held and (is_held is None or state.get("host") != platform.node()):
             changed = (find(path, LOSSES) or path).stat().st_mtime
             is_held = time.time() - changed < QUIET_SECONDS
-    except OSError:
-        return "unreadable"  # it was just removed
+    except (OSError, ValueError):
+        return "unreadable"  # it was just removed, or is of another version
     return "running" if is_held else "stopped"
 
 
@@ -169,8 +167,8 @@ def read_object(path: Path | None) -> dict[str, Any] | None:
     try:
         if path is None or path.stat().st_size > MAX_JSON_BYTES:
             return None
-        values = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        values = parse_json(path.read_bytes())
+    except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) else None
 

@@ -16,16 +16,15 @@ What the numbers mean is `evaluation`'s affair, what the weights are `training`'
 import base64
 import datetime
 import html
-import json
 import os
 import platform
 import shlex
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from tenfold.disk import (
     append_to_file,
@@ -33,6 +32,7 @@ from tenfold.disk import (
     hash_file,
     locking,
     make_folder,
+    parse_json,
     read_json,
     reporting_disk_errors,
     write_json,
@@ -40,6 +40,7 @@ from tenfold.disk import (
 from tenfold.errors import RecipeError, RunError
 from tenfold.fields import flag_name
 from tenfold.recipes import Recipe
+from tenfold.shapes import fit, fit_fields, fit_keys
 
 CONFIG, STATE, LOSSES, WEIGHTS = "config.json", "state.json", "losses.jsonl", "model.safetensors"
 EVALUATION, REPORT, CALIBRATION = "evaluation.json", "report.html", "calibration.json"
@@ -50,6 +51,9 @@ FIGURES = {
     "confusion_matrix": "figures/confusion_matrix.png",
     "misclassified": "figures/misclassified.png",
 }
+
+SEEDS, THREADS, PROCESSES = range(2**32), range(1, 1025), range(1, 2**16)
+EPOCHS = range(10_001)  # of a recipe, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,17 +71,17 @@ class RunConfig:
     """
 
     recipe: Recipe
-    seed: int
+    seed: Annotated[int, SEEDS]
     holdout: bool
     data_folder: str | None
     checksums: dict[str, tuple[str, str]]
-    threads: int
+    threads: Annotated[int, THREADS]
     device: str
     versions: dict[str, str]
-    machine: dict[str, str | int]
+    machine: Annotated[dict[str, str | int], {"cpu", "cores", "system"}]
     started: str
-    processes: int = 1
-    checkpoint_every: int = 1
+    processes: Annotated[int, PROCESSES] = 1
+    checkpoint_every: Annotated[int, EPOCHS] = 1
     by_epoch: bool = False
     report: bool = True
     tensorboard: bool = False
@@ -89,14 +93,86 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "RunConfig":
-        """The config that `to_json` wrote. Raises KeyError, TypeError or RecipeError for others."""
-        return cls(
-            **{
-                **values,
-                "recipe": Recipe.from_json(values["recipe"]),
-                "checksums": {part: (a, b) for part, (a, b) in values["checksums"].items()},
-            }
-        )
+        """The config that `to_json` wrote. Raises ValueError or RecipeError for others."""
+        config = cls(**fit_fields(values, cls))
+        fit_keys(config.checksums, "checksums", ["train"] if config.holdout else ["train", "test"])
+        return config
+
+
+class Training(TypedDict):
+    """What a finished run tells of its training."""
+
+    seconds: float
+    other_cores: float | None
+    num_images: int
+    images_per_second: float
+    num_parameters: int
+    weights_sha256: str
+    epoch_accuracies: NotRequired[list[float]]
+    resumed_with: NotRequired[list[str]]
+
+
+class RunningState(TypedDict):
+    """The content of state.json from a run's begin on."""
+
+    state: Literal["running"]
+    host: NotRequired[str]
+    config_sha256: NotRequired[str]
+    resumed_with: NotRequired[list[str]]
+
+
+class CompleteState(TypedDict):
+    """The content of state.json from a run's end on."""
+
+    state: Literal["complete"]
+    config_sha256: str
+    weights_sha256: str
+    training: Training
+
+
+class Mistake(TypedDict):
+    """A misclassified image."""
+
+    index: int
+    label: int
+    predicted: int
+    confidence: float
+
+
+class EpochLosses(TypedDict):
+    """The training losses of an epoch."""
+
+    mean_loss: float
+
+
+class Answer(TypedDict):
+    """A finding."""
+
+    name: str
+    question: str
+    answer: str
+    sentence: str
+
+
+class Evaluation(TypedDict):
+    """Of evaluation.json, what is used of it elsewhere."""
+
+    part: Literal["test", "validation"]
+    accuracy: float
+    accuracy_interval: list[float]
+    misclassified: list[Mistake]
+    epochs: list[EpochLosses]
+    training: Training
+    findings: list[Answer]
+    headline: str
+
+
+class Calibration(TypedDict):
+    """Of calibration.json, what an exported model gets."""
+
+    temperature: float
+    read: float
+    not_digit: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +214,11 @@ class Run:
 
     @cached_property
     def evaluation(self) -> dict[str, Any]:
-        """Every number that figures, findings and report show: the content of evaluation.json."""
-        return read_json(self.path / EVALUATION)
+        """Every number that figures, findings and report show: the content of evaluation.json.
+
+        Raises RunError if it cannot be read, or lacks what is shown elsewhere.
+        """
+        return _load(self.path / EVALUATION, Evaluation, "the evaluation of a run")
 
     @property
     def accuracy(self) -> float:
@@ -172,14 +251,7 @@ class Run:
 
         Raises RunError for a run that kept none, and for a file that lacks a number.
         """
-        found = read_json(self.path / CALIBRATION)
-        missing = [name for name in ("temperature", "read", "not_digit") if name not in found]
-        if missing:
-            raise RunError(
-                f"{self.path / CALIBRATION}: expected {', '.join(missing)}, found none. "
-                "Train the run again."
-            )
-        return found
+        return _load(self.path / CALIBRATION, Calibration, "the calibration of a run")
 
     def read_losses(self) -> list[list[float]]:
         """The training loss of every batch, a list for each epoch."""
@@ -199,12 +271,13 @@ class Run:
         return f"<p><strong>{headline}</strong><br>{html.escape(str(self.report))}</p>{figures}"
 
 
-def load_run(path: Path) -> Run:
+def load_run(path: str | Path) -> Run:
     """Open the folder of a finished run.
 
     Raises RunError if it is no run folder, if its run did not finish, or if its weights are not
     those that training wrote.
     """
+    path = Path(path)
     state = read_state(path)
     config = load_config(path, state)
     if state["state"] != COMPLETE:
@@ -224,10 +297,11 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     if not os.path.isfile(path / CONFIG):  # noqa: PTH113 - Path's raises where this says no
         raise RunError(f"{path}: expected a run folder with {CONFIG}, found none")
-    state = {"state": RUNNING} if has_just_begun(path) else read_json(path / STATE)
-    if not is_state(state):
-        raise RunError(f"{path / STATE}: expected the state of a run of this version of Tenfold")
-    return state
+    if has_just_begun(path):
+        return {"state": RUNNING}
+    state = read_json(path / STATE)
+    with _naming(path / STATE, "the state of a run"):
+        return fit_state(state)
 
 
 def has_just_begun(path: Path) -> bool:
@@ -235,10 +309,27 @@ def has_just_begun(path: Path) -> bool:
     return [file.name for file in path.iterdir() if file.name[0] != "."] == [CONFIG]
 
 
-def is_state(values: dict[str, Any]) -> bool:
-    """Whether these are the values of state.json as this version writes it."""
-    is_whole = {"config_sha256", "weights_sha256", "training"} <= values.keys()
-    return values.get("state") == RUNNING or (values.get("state") == COMPLETE and is_whole)
+def fit_state(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of state.json as this version writes them. Raises ValueError for others."""
+    kind = CompleteState if values.get("state") == COMPLETE else RunningState
+    state: dict[str, Any] = fit(values, kind, "")
+    return state
+
+
+def _load(path: Path, kind: type, what: str) -> dict[str, Any]:
+    values = read_json(path)
+    with _naming(path, what):
+        fitted: dict[str, Any] = fit(values, kind, "")
+        return fitted
+
+
+@contextmanager
+def _naming(path: Path, what: str) -> Iterator[None]:
+    """Say of what does not fit in which file it stands, and what the file should be."""
+    try:
+        yield
+    except (ValueError, RecipeError) as error:
+        raise RunError(f"{path}: expected {what} of this version of Tenfold: {error}") from error
 
 
 def load_config(
@@ -250,12 +341,9 @@ def load_config(
 
     `list_changes` says of a config that was edited what is changed, where something tells.
     """
-    try:
-        config = RunConfig.from_json(read_json(path / CONFIG))
-    except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
-        raise RunError(
-            f"{path / CONFIG}: expected the config of a run of this version of Tenfold: {error}"
-        ) from error
+    values = read_json(path / CONFIG)
+    with _naming(path / CONFIG, "the config of a run"):
+        config = RunConfig.from_json(values)
     if "config_sha256" in state:
         _check_hash(path / CONFIG, "config", state["config_sha256"], lambda: list_changes(config))
     return config
@@ -403,11 +491,11 @@ def read_losses(path: Path) -> list[list[float]]:
     epochs: list[list[float]] = []
     try:
         for line in (path / LOSSES).read_text().splitlines():
-            step = json.loads(line)
+            step = parse_json(line)
             if step["epoch"] == len(epochs):
                 epochs.append([])
             epochs[step["epoch"]].append(float(step["loss"]))
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise RunError(f"{path / LOSSES}: expected the losses of a run, found: {error}") from error
     if not epochs:
         raise RunError(f"{path / LOSSES}: expected the losses of a run, found none")

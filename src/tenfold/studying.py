@@ -4,7 +4,6 @@ Torch, scipy and matplotlib are imported when a call needs them, not before.
 """
 
 import dataclasses
-import json
 import logging
 import os
 import shutil
@@ -18,8 +17,9 @@ from typing import Any
 from tenfold.cluster.connecting import Cluster, check_place, connecting
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
-from tenfold.disk import locking, make_folder, reporting_disk_errors
+from tenfold.disk import locking, make_folder, parse_json, reporting_disk_errors
 from tenfold.errors import RecipeError, ResumeError, RunError, StudyError
+from tenfold.escaping import escape
 from tenfold.machine import count_cores
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
@@ -380,7 +380,7 @@ class SeedTraining:
             )
         except ResumeError as error:
             reason = str(error)
-        logger.warning("tenfold: %s; seed %s begins anew", reason, seed)
+        logger.warning("tenfold: %s; seed %s begins anew", escape(reason), seed)
         return None
 
     def _train_anew(self, out: Path, seed: int) -> StudyRun:
@@ -470,7 +470,7 @@ def _read_share(path: Path, num_epochs: int, num_batches: int) -> float:
     try:
         with (path / LOSSES).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_LINE_BYTES))
-            last = json.loads(file.read().splitlines()[-1])
+            last = parse_json(file.read().splitlines()[-1])
     except (OSError, ValueError, IndexError):
         return 0.0  # it has not begun, or is being written at this moment
     return min(1.0, float(last["epoch"] + (last["batch"] + 1) / num_batches) / num_epochs)

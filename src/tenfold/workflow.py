@@ -37,6 +37,9 @@ from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
     COMPLETE,
     CONFIG,
+    EPOCHS,
+    SEEDS,
+    THREADS,
     OnProgress,
     Run,
     RunConfig,
@@ -58,9 +61,7 @@ from tenfold.training.threads import DEFAULT_THREADS, limit_spinning, setting_th
 if TYPE_CHECKING:
     from tenfold.training.processes import Processes
 
-MAX_SEED = 2**32 - 1
-MAX_THREADS = 1024
-MAX_EPOCHS = 10_000  # of a recipe
+MAX_SEED, MAX_THREADS, MAX_EPOCHS = SEEDS[-1], THREADS[-1], EPOCHS[-1]
 TRAIN_PACKAGES = (
     "torch",
     "safetensors",

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tenfold.cli import app, main
+from tenfold.cli import main
+from tenfold.cli.app import app
 from tenfold.cli.changes import NO_CHANGES, Changes, describe_range, list_changes
 from tenfold.configs import ConvolutionalConfig
 from tenfold.evaluation.report import write_command

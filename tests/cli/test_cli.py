@@ -1,11 +1,16 @@
 import errno
+import fcntl
 import json
 import os
+import pty
 import re
+import shlex
 import signal
+import struct
 import subprocess
 import sys
 import sysconfig
+import termios
 import time
 from pathlib import Path
 
@@ -154,6 +159,162 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("command", "before"),
+    [
+        (["read", ""], "tenfold read"),
+        (["read", "a.png", ""], "tenfold read a.png"),
+        (["read", "a.png", "--json", "--out", ""], "tenfold read a.png --json --out"),
+        (["read", "a.png", "--model="], "tenfold read a.png --model"),
+        (["train", "--data", ""], "tenfold train --data"),
+        (["train", "--resume", ""], "tenfold train --resume"),
+        (["train", "--out", ""], "tenfold train --out"),
+        (["evaluate", ""], "tenfold evaluate"),
+        (["export", "a run", ""], "tenfold export 'a run'"),
+        (["export", "run", "--calibration", ""], "tenfold export run --calibration"),
+        (["study", "--members-from", ""], "tenfold study --members-from"),
+        (["compare", ""], "tenfold compare"),
+        (["runs", ""], "tenfold runs"),
+        (["recipes", "strong", "--out", ""], "tenfold recipes strong --out"),
+        (["data", "--sheet", ""], "tenfold data --sheet"),
+        (["serve", "--runs", ""], "tenfold serve --runs"),
+        (["serve", "--token-file="], "tenfold serve --token-file"),
+        (["serve", "--host", ""], "tenfold serve --host"),
+    ],
+)
+def test_an_empty_argument_is_not_the_current_folder(
+    command: list[str],
+    before: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(command) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        f"tenfold: expected no empty argument, found one after `{before}`: is a variable of the "
+        "shell not set?\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def run_in_shell(line: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `tenfold` and what follows as a shell does, in a folder."""
+    search = os.pathsep.join([variables.pop("PYTHONPATH", ""), *filter(None, sys.path)])
+    return subprocess.run(
+        ["sh", "-c", line.replace("tenfold", shlex.join(TENFOLD), 1)],
+        cwd=folder,
+        env={**os.environ, **variables, "PYTHONPATH": search.lstrip(os.pathsep)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def blank(tmp_path: Path) -> Path:
+    """A folder with one.png, on which nothing is written."""
+    Image.new("L", (60, 60), 230).save(tmp_path / "one.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "tenfold read one.png >&-",
+            "standard output is closed; if it is not wanted, send it to /dev/null",
+        ),
+        (
+            "tenfold read one.png 1<one.png",
+            "output: expected room to write, found: Bad file descriptor",
+        ),
+        ("tenfold read - <&-", "-: expected an image on standard input, found it closed"),
+        (
+            "rmdir gone && tenfold read one.png",
+            "the current folder cannot be used: No such file or directory; change to another one",
+        ),
+    ],
+)
+def test_streams_and_folders_that_are_gone_are_one_line(
+    line: str, message: str, blank: Path
+) -> None:
+    (blank / "gone").mkdir()
+    folder = blank / "gone" if "gone" in line else blank
+    done = run_in_shell(line.replace("rmdir gone", f"rmdir {blank / 'gone'}"), folder)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"tenfold: {message}\n")
+
+
+def test_without_a_stream_for_messages_results_are_the_same(blank: Path) -> None:
+    """No file that is opened gets the number of the stream, and with it what is printed there."""
+    done = run_in_shell("tenfold read one.png none.png --csv --out out.csv <&- 2>&-", blank)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    rows = (blank / "out.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["file", "one.png", "none.png"]
+    done = run_in_shell("tenfold read --out 2>&-", blank)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "2", "²", "1000000000"])
+def test_any_width_of_a_terminal_can_be_laid_out(columns: str, tmp_path: Path) -> None:
+    """In processes of their own: the parser looks at the terminal once."""
+    for command in ("read --help", "recipes"):
+        done = run_in_shell(f"tenfold {command}", tmp_path, COLUMNS=columns)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert 10 < max(map(len, done.stdout.splitlines())) <= 1000
+
+
+def test_a_narrow_terminal_can_be_laid_out(blank: Path) -> None:
+    """Standard input is the terminal, of two columns."""
+    ours, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 2, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    done = subprocess.run(
+        [*TENFOLD, "read", "--help"],
+        stdin=terminal,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    os.close(ours)
+    os.close(terminal)
+    assert max(map(len, done.stdout.splitlines())) == 20
+
+
+def test_the_command_line_is_imported_within_what_takes_ctrl_c() -> None:
+    script = "import sys; before = {*sys.modules}; import tenfold.cli; print(*sys.modules - before)"
+    script = script.replace("*sys.modules - before", "*({*sys.modules} - before)")
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.split()) <= {
+        *("errno", "importlib", "importlib._bootstrap", "importlib._bootstrap_external"),
+        *("warnings", "_warnings", "tenfold", "tenfold.cli", "tenfold.errors"),
+    }
+
+
+@pytest.mark.parametrize("module", ["cyclopts", "numpy", "onnxruntime"])
+def test_ctrl_c_while_modules_are_imported_exits_130(module: str, blank: Path) -> None:
+    """ONNX Runtime makes an ImportError of it, from which it follows."""
+    (blank / "modules").mkdir()
+    (blank / "modules" / f"{module}.py").write_text(
+        "import os, signal\n"
+        "try:\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "except KeyboardInterrupt as error:\n"
+        "    if __name__ == 'onnxruntime':\n"
+        "        raise ImportError('initialization failed') from error\n"
+        "    raise\n"
+    )
+    done = run_in_shell("tenfold read one.png", blank, PYTHONPATH=str(blank / "modules"))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "tenfold: interrupted\n")
+
+
 @pytest.mark.parametrize("verb", ["", "train", "evaluate", "recipes", "data"])
 def test_help_begins_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*verb.split(), "--help"]) == 0
@@ -238,6 +399,16 @@ def test_an_installation_without_the_extra_says_what_to_install(
         "matplotlib, jinja2, scipy. Install them: pip install '.[train]' (see the README for "
         "PyTorch's CPU build)\n"
     )
+
+
+def test_all_that_is_printed_is_escaped_in_one_place() -> None:
+    """Where `print` is called; what reading writes of an image `test_read_command` looks at."""
+    printing = {
+        path.name
+        for path in Path(tenfold.__file__).parent.rglob("*.py")
+        if re.search(r"(?<![\w.])print\(", path.read_text())
+    }
+    assert printing == {"__init__.py", "output.py"}
 
 
 def test_no_colour_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -22,6 +23,7 @@ from tenfold.cli import main
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading import bulk
 from tenfold.reading.answers import Reading, Status
+from tenfold.reading.classifier import BUNDLED_MODEL
 
 TENFOLD = [sys.executable, "-m", "tenfold"]
 NO_IMAGE = "expected an image (PNG, JPEG, WebP, BMP, TIFF, GIF, PGM, PPM or HEIC), found none"
@@ -222,6 +224,27 @@ def test_files_in_folders_that_are_no_images_are_counted(folder: Path, capsys: C
     printed = capsys.readouterr()
     assert printed.out.endswith(f"scans/notes.txt: (error: {NO_IMAGE})\n")
     assert printed.err == "left out of folders, as no images: 2 files\n"
+
+
+def test_links_in_folders_that_lead_to_other_folders_are_counted(
+    folder: Path, capsys: Capture
+) -> None:
+    Path("scans/up").symlink_to(folder)
+    Path("scans/root").symlink_to("/")
+    Path("scans/b.png").symlink_to("a.png")
+    assert main(["read", "scans"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("scans/a.png: 7\nscans/b.png: 7\nscans/more/a.png: 2\n")
+    assert printed.err == "left out of folders, as they lead to other folders: 2 links\n"
+    Path("links").mkdir()
+    Path("links/more").symlink_to(folder / "scans/more")
+    assert main(["read", "links"]) == 2
+    assert capsys.readouterr().err == (
+        "tenfold: links: expected a folder with images, found only what is none: 1. A link to "
+        "another folder is followed where it is named itself\n"
+    )
+    assert main(["read", "links/more"]) == 0
+    assert capsys.readouterr().out == "links/more/a.png: 2\n"
 
 
 @pytest.mark.parametrize(
@@ -477,6 +500,53 @@ def test_a_name_with_a_line_break_can_be_gone_on_with_in_csv(folder: Path) -> No
 def test_a_name_that_is_not_utf_8_can_be_written_as_csv(folder: Path) -> None:
     add_bytes(folder)
     assert main(["read", "names", "--csv", "--out", "out"]) == 0
+
+
+# A colour, a carriage return, a line break, an override of the direction of writing, a control
+# character of one byte elsewhere, and a byte that is no text.
+HOSTILE = os.fsdecode("a\x1b[31m\r\n\u202e\x9b".encode() + b"\xff.png")
+HARMLESS = r"a\x1b[31m\r\n\u202e\x9b\xff.png"
+
+
+@pytest.mark.parametrize("is_image", [True, False])
+def test_what_a_terminal_would_obey_is_escaped(
+    folder: Path, capsys: Capture, is_image: bool
+) -> None:
+    shutil.copy("scans/a.png" if is_image else "notes.txt", HOSTILE)
+    text, code = ("7", 0) if is_image else (f"(error: {NO_IMAGE})", 1)
+    assert main(["read", HOSTILE]) == code
+    assert capsys.readouterr().out == f"{HARMLESS}: {text}\n"
+    for _ in range(2):  # it is known again
+        assert main(["read", HOSTILE, "--csv", "--out", "out"]) == code
+        [_, row] = read_rows(Path("out").read_text())
+        assert row[0] == HARMLESS
+    capsys.readouterr()
+    assert main(["read", HOSTILE, "--csv"]) == code
+    assert capsys.readouterr().out == Path("out").read_text()
+    assert main(["read", HOSTILE, "--json"]) == code
+    printed = capsys.readouterr().out
+    assert printed.isascii()
+    assert json.loads(printed)["file"] == HOSTILE
+    assert main(["read", HOSTILE, "--csv", "--out", HOSTILE]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(r"tenfold: a\x1b[31m")
+    assert error.removesuffix("\n").isprintable()
+
+
+def test_what_a_model_says_of_itself_is_escaped(folder: Path, capsys: Capture) -> None:
+    model = onnx.load(BUNDLED_MODEL)
+    del model.metadata_props[:]
+    model.metadata_props.add(
+        key="tenfold",
+        value=json.dumps(
+            {"format": "\x1b[31m\u202e", "labels": [], "calibration": None, "card": {}}
+        ),
+    )
+    onnx.save(model, "m.onnx")
+    assert main(["read", "scans", "--model", "m.onnx"]) == 2
+    error = capsys.readouterr().err
+    assert r"expected format 1, found \x1b[31m\u202e. " in error
+    assert error.removesuffix("\n").isprintable()
 
 
 def test_the_output_is_not_read(folder: Path, capsys: Capture) -> None:

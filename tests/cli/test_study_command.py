@@ -15,11 +15,12 @@ from rich.console import Console
 import tenfold
 from synthetic import build_study
 from tenfold.cli import main
-from tenfold.cli.progress import showing_study_progress
+from tenfold.cli.progress import showing_progress, showing_study_progress
 from tenfold.cli.recipes import draw_augmented_sheet
 from tenfold.data.mnist import load_part
 from tenfold.errors import RecipeError
 from tenfold.recipes import RECIPES
+from tenfold.run import DrawingProgress
 from tenfold.studies.study import write_study
 from tenfold.studying import StudyProgress
 
@@ -163,6 +164,22 @@ def test_on_a_terminal_a_bar_stands_below_the_seeds(monkeypatch: pytest.MonkeyPa
     assert "classic, 10 epochs: seed 0: 98.00 % in 90.0 s" in shown
     assert re.search(r"classic [━╸╺]+ 1 of 4 seeds", shown)
     assert re.search(r"classic, 10 epochs [━╸╺]+ 2 of 4 seeds", shown)
+
+
+def test_a_title_on_a_bar_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run's is the name of its folder, which may be any."""
+    file = io.StringIO()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(
+        "tenfold.cli.progress.Console",
+        lambda **_: Console(file=file, force_terminal=True, width=99),
+    )
+    title = "[/x] :smile: \x1b[31m\r\u202e"
+    with showing_progress(title) as show:
+        show(DrawingProgress(num_drawn=1, num_scenes=4, seconds_left=3.0))
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", file.getvalue())
+    assert r"[/x] :smile: \x1b[31m\r\u202e  drawing scenes" in shown
+    assert "\u202e" not in shown
 
 
 def test_compare_prints_a_table_and_sentences(

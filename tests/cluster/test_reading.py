@@ -111,7 +111,10 @@ def test_what_is_asked_for_is_looked_at_before_a_ray_is_started(
     out.mkdir()
     (out / "study.json").write_text("{}")
     done = run_without_ray("study", "classic", "--on", "ray", "--out", str(out))
-    message = f"{out}/study.json: expected a study of this version of Tenfold, found: 'format'"
+    message = (
+        f"{out}/study.json: expected a study of this version of Tenfold, found: format: expected "
+        "a value, found none"
+    )
     assert (done.returncode, done.stderr) == (2, f"tenfold: {message}\n")
 
 

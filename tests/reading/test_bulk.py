@@ -5,6 +5,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,21 +62,44 @@ def test_arguments_stay_in_their_order_and_missing_ones_come_as_they_are(tmp_pat
     assert list(list_files(paths)) == [tmp_path / name for name in expected]
 
 
-def test_links_are_followed(tmp_path: Path) -> None:
+def test_in_folders_links_to_files_are_read_and_links_to_folders_left_out(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real/1.png").touch()
     (tmp_path / "list").mkdir()
     (tmp_path / "list/folder").symlink_to(tmp_path / "real")
+    (tmp_path / "list/root").symlink_to("/")
     (tmp_path / "list/file.png").symlink_to(tmp_path / "real/1.png")
     (tmp_path / "list/broken.png").symlink_to(tmp_path / "nowhere")
-    names = ["broken.png", "file.png", "folder/1.png"]
-    assert list(list_files([tmp_path / "list"])) == [tmp_path / "list" / name for name in names]
+    skipped: list[Path] = []
+    found = list(list_files([tmp_path / "list"], skip=skipped.append))
+    assert found == [tmp_path / "list" / name for name in ("broken.png", "file.png")]
+    assert skipped == [tmp_path / "list" / name for name in ("folder", "root")]
+    # Unless it is named.
+    named = tmp_path / "list/folder"
+    assert list(list_files([named])) == [named / "1.png"]
 
 
-def test_a_link_to_a_folder_above_does_not_lead_in_circles(tmp_path: Path) -> None:
-    (tmp_path / "1.png").touch()
-    (tmp_path / "self").symlink_to(tmp_path)
-    assert list(list_files([tmp_path])) == [tmp_path / "1.png"]
+def test_links_among_folders_do_not_multiply_what_is_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nine folders with links to one another: as many paths as orders to go through them."""
+    folders = [tmp_path / str(number) for number in range(9)]
+    for folder in folders:
+        folder.mkdir()
+    for folder in folders:
+        for other in (*folders, tmp_path):
+            (folder / f"to-{other.name}").symlink_to(other)
+    (folders[4] / "1.png").touch()
+    visited = []
+
+    def scan(folder: Path, scandir: Any = os.scandir) -> Any:
+        visited.append(folder)
+        assert len(visited) < 100
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    assert list(list_files([tmp_path])) == [folders[4] / "1.png"]
+    assert visited == [tmp_path, *folders]
 
 
 def test_what_results_go_to_is_left_out(tmp_path: Path) -> None:

@@ -20,7 +20,15 @@ def make_run(folder: Path, name: str, *, state: str = "complete", num_losses: in
     path.mkdir()
     config = {"recipe": {"name": "classic"}, "seed": 3}
     (path / "config.json").write_text(json.dumps(config))
-    whole = {"config_sha256": "", "weights_sha256": "", "training": {}}
+    training = {
+        "seconds": 3.0,
+        "other_cores": 0.1,
+        "num_images": 9,
+        "images_per_second": 15.0,
+        "num_parameters": 5,
+        "weights_sha256": "",
+    }
+    whole = {"config_sha256": "", "weights_sha256": "", "training": training}
     (path / "state.json").write_text(json.dumps({"state": state, **whole}))
     lines = [
         json.dumps({"epoch": 0, "batch": i, "loss": 1 / (i + 1)}) + "\n" for i in range(num_losses)

@@ -1,6 +1,8 @@
 """What `tenfold serve` refuses, in one line."""
 
+import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,17 @@ def test_another_port_is_advised_where_that_may_help(capsys: Capture) -> None:
     assert "Another port may be free" in capsys.readouterr().err
     assert main(["serve", "--host", "no-such-host.invalid", "--allow-host", "a"]) == 2
     assert "port" not in capsys.readouterr().err
+
+
+def test_a_token_is_read_from_what_ends_and_what_does_not(tmp_path: Path) -> None:
+    for path in ("/dev/zero", str(tmp_path)):
+        with pytest.raises(ServingError, match=r"expected (one|a) token"):
+            read_token(Path(path))
+    (tmp_path / "long").write_text(5000 * "t")
+    with pytest.raises(ServingError, match="expected one token of 16 to 4096 letters"):
+        read_token(tmp_path / "long")
+    os.mkfifo(tmp_path / "pipe")  # as <(pass show token) in a shell
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(20 * "t" + "\n",))
+    writer.start()
+    assert read_token(tmp_path / "pipe") == 20 * "t"
+    writer.join()

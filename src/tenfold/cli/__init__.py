@@ -1,7 +1,8 @@
 """The command line: one file a verb; the only place that prints and exits.
 
 Results go to stdout, progress and notes to stderr. A user's mistake is one line and exit code 2,
-Ctrl-C is exit code 130.
+Ctrl-C is exit code 130, also while modules are imported: so `main` imports what takes time, and
+this module hardly anything.
 """
 
 import errno
@@ -9,80 +10,77 @@ import io
 import os
 import sys
 
-import cyclopts
-from cyclopts import App
-
-import tenfold
-from tenfold.cli.output import STANDARD_INPUT
 from tenfold.errors import TenfoldError
-from tenfold.fields import describe_bad_value
 
 EXIT_MISTAKE, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED = 2, 1, 130
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-
-app = App(
-    name="tenfold",
-    help="Read handwritten digits, and train and measure classifiers of them.",
-    help_prologue="Example: tenfold read photo.jpg",
-    version=tenfold.__version__,
-    version_flags=["--version"],
-    help_format="markdown",  # paragraphs as wide as the terminal; plain text keeps its line breaks
-    result_action="return_value",
-    print_error=False,
-    exit_on_error=False,
-    suppress_keyboard_interrupt=False,
-)
-# Each is imported when it is called: `tenfold read` is half as long about it.
-for verb, example, arguments in (
-    ("read", "read photo.jpg scans/ --json", "FILE [FILE ...] [OPTIONS]"),
-    ("serve", "serve --runs runs/", "[OPTIONS]"),
-    ("train", "train classic --seed 1 --epochs 10", "[RECIPE] [OPTIONS]"),
-    ("evaluate", "evaluate runs/2026-11-22-classic-0", "RUN [OPTIONS]"),
-    ("export", "export runs/2026-11-22-reader-0 reader.onnx", "RUN [OUT] [OPTIONS]"),
-    ("study", "study classic --seeds 20", "[RECIPE] [OPTIONS]"),
-    ("compare", "compare studies/classic studies/strong", "STUDY [STUDY ...] [OPTIONS]"),
-    ("runs", "runs", "[FOLDER] [OPTIONS]"),
-    ("recipes", "recipes strong --show", "[RECIPE] [OPTIONS]"),
-    ("data", "data --sheet digits.png", "[OPTIONS]"),
-):
-    app.command(
-        f"tenfold.cli.{verb}:{verb}",
-        help_prologue=f"Example: tenfold {example}",
-        usage=f"tenfold {verb} {arguments}",
-    )
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+STANDARD_INPUT = "\0-"  # what becomes of a lone dash; no file has such a name
+NUM_STANDARD_STREAMS = 3
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; `arguments` are sys.argv's unless given."""
+    try:
+        _check_surroundings()
+        from tenfold.cli.app import call
+
+        code = call(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt as error:
+        return _report_interrupt(error)
+    except TenfoldError as error:
+        if _is_caused_by_interrupt(error):
+            return _report_interrupt(error)
+        return _report_mistake(_join(str(error), error))
+    except BrokenPipeError:  # whoever read our output has left, as `head` does
+        _drop_output()
+        return EXIT_BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        _drop_output()
+        where = error.filename or "output"
+        return _report_mistake(f"{where}: expected room to write, found: {error.strerror}")
+    return code
+
+
+def _check_surroundings() -> None:
+    """Make standard streams usable. Raises TenfoldError without an output or a current folder."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):  # a shell closed them, with <&- or >&-
+        # Else a file that is opened later would have their number, and what libraries print.
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) < NUM_STANDARD_STREAMS:
+            os.set_inheritable(descriptor, True)
+        os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+    if sys.stdout is None:
+        raise TenfoldError("standard output is closed; if it is not wanted, send it to /dev/null")
     # A terminal or pipe that is not UTF-8 gets question marks, not a traceback.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        tokens = sys.argv[1:] if arguments is None else arguments
-        if tokens[:1] == ["read"]:
-            # To the parser a lone dash looks like an option without a name.
-            tokens = [STANDARD_INPUT if token == "-" else token for token in tokens]
-        code = app(tokens)
-        sys.stdout.flush()
-    except TenfoldError as error:
-        return _report_mistake("; ".join([str(error), *getattr(error, "__notes__", ())]))
-    except cyclopts.CycloptsError as error:
-        return _report_mistake(_explain(error))
-    except KeyboardInterrupt as error:
-        message = "; ".join(["interrupted", *getattr(error, "__notes__", ())])
-        _tell(message)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has left, as `head` does
-        _drop_output()
-        return EXIT_BROKEN_PIPE
+        os.getcwd()  # noqa: PTH109 - pathlib is not imported yet
     except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        _drop_output()
-        where = error.filename or "output"
-        return _report_mistake(f"{where}: expected room to write, found: {error.strerror}")
-    return code or 0
+        raise TenfoldError(
+            f"the current folder cannot be used: {error.strerror}; change to another one"
+        ) from error
+
+
+def _is_caused_by_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C came while ONNX Runtime was imported, which makes an ImportError of it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
+
+
+def _report_interrupt(error: BaseException) -> int:
+    _tell(_join("interrupted", error))
+    return EXIT_INTERRUPTED
+
+
+def _join(message: str, error: BaseException) -> str:
+    return "; ".join([message, *getattr(error, "__notes__", ())])
 
 
 def _drop_output() -> None:
@@ -102,17 +100,6 @@ def _tell(message: str) -> None:
 
         if is_told_by_the_first():
             return
-    print(f"tenfold: {message}", file=sys.stderr)
+    from tenfold.escaping import escape
 
-
-def _explain(error: cyclopts.CycloptsError) -> str:
-    """What the parser says of an argument; for a recipe's field, with the range that it takes."""
-    if isinstance(error, cyclopts.CoercionError) and error.argument:
-        from tenfold.recipes import list_fields
-
-        field = list_fields().get(error.argument.name.removeprefix("--").replace("-", "_"))
-        if field is not None:
-            tokens = [error.token] if error.token else error.argument.tokens
-            found = " ".join(token.value for token in tokens)
-            return describe_bad_value(field.name, found, field.metadata["allowed"])
-    return str(error)
+    print(f"tenfold: {escape(message)}", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tenfold.cli.output import AsJson, print_json, print_table
+from tenfold.cli.output import AsJson, print_json, print_table, print_text
 
 
 def compare(
@@ -35,6 +35,6 @@ def compare(
     print_table(*tabulate(comparison), num_unwrapped=1)
     for difference in comparison["differences"]:
         finding = describe_difference(difference)
-        print(f"\n{finding['question']} {finding['answer']}\n{finding['sentence']}")
+        print_text(f"\n{finding['question']} {finding['answer']}\n{finding['sentence']}")
     if out is not None:
-        print(f"\nreport  {out / 'report.html'}")
+        print_text(f"\nreport  {out / 'report.html'}")

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from cyclopts import Parameter
 
-from tenfold.cli.output import AsJson, print_json, print_rows, print_table
+from tenfold.cli.output import AsJson, print_json, print_rows, print_table, print_text
 from tenfold.configs import NUM_CLASSES
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, Part, load_part
 from tenfold.disk import write_file
@@ -56,7 +56,7 @@ def data(
             for part, images in parts.items()
         ],
     )
-    print()
+    print_text()
     print_table(
         ["file", "SHA-256 of its content"],
         [
@@ -66,9 +66,9 @@ def data(
         ],
     )
     is_mnist = all(images.checksums == MNIST_CHECKSUMS[part] for part, images in parts.items())
-    print("These are MNIST's own files." if is_mnist else "These are not MNIST's own files.")
-    print()
-    print(draw_digits(parts["train"]))
+    print_text("These are MNIST's own files." if is_mnist else "These are not MNIST's own files.")
+    print_text()
+    print_text(draw_digits(parts["train"]))
     if sheet is not None:
         print_rows(("sheet", sheet))
 

@@ -1,12 +1,19 @@
-"""How commands print: results to stdout, as text or JSON."""
+"""How commands print: results to stdout, as text or JSON, notes to stderr.
+
+All text goes through here, or through `escape` where lines are made elsewhere: names of files and
+strings from files may be anybody's, and a terminal obeys what is in them.
+"""
 
 import json
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any, get_origin
 
 from cyclopts import Parameter, Token
 
-STANDARD_INPUT = "\0-"  # what `main` makes of a lone dash; no file has such a name
+from tenfold.escaping import escape
+
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print the result as JSON.")]
 
 
@@ -28,15 +35,26 @@ def print_json(values: object) -> None:
     print(json.dumps(values, indent=1))
 
 
+def print_text(text: str = "") -> None:
+    """Print a result; its line breaks are lines."""
+    print("\n".join(map(escape, text.split("\n"))))
+
+
+def print_note(text: str) -> None:
+    """Print a line to stderr at once; if nobody reads it any more, work goes on."""
+    with suppress(BrokenPipeError):
+        print(escape(text), file=sys.stderr, flush=True)
+
+
 def print_rows(*rows: tuple[str, Any]) -> None:
     """Print names and values in two columns; long values are not wrapped."""
     from rich.console import Console  # most calls print no table
 
     width = max(len(name) for name, _ in rows)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     for name, value in rows:
-        console.print(f"[dim]{name:<{width}}[/dim]  ", end="")
-        console.print(str(value), markup=False)
+        console.print(f"{name:<{width}}  ", style="dim", end="")
+        console.print(escape(str(value)))
 
 
 def print_table(
@@ -45,6 +63,7 @@ def print_table(
     """Print a table; its first columns, all but the last by default, are never wrapped."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     if num_unwrapped is None:
         num_unwrapped = len(columns) - 1
@@ -52,5 +71,5 @@ def print_table(
     for number, column in enumerate(columns):
         table.add_column(column, no_wrap=number < num_unwrapped, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(escape(cell)) for cell in row))  # not markup, as [/] would be
     Console(highlight=False).print(table)

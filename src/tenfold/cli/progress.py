@@ -1,13 +1,14 @@
 """One live bar a run on a terminal; plain lines anywhere else. Both on stderr."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tenfold.cli.output import print_note
+from tenfold.escaping import escape
 from tenfold.run import DrawingProgress, OnProgress, TrainingProgress
 from tenfold.studying import StudyProgress
 
@@ -18,12 +19,13 @@ SECONDS_BETWEEN_DRAWING_LINES = 20.0
 @contextmanager
 def showing_progress(title: str) -> Iterator[OnProgress]:
     """Show the progress that is handed to the function that this gives."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     if not console.is_terminal or console.is_dumb_terminal:
         yield _PlainLines(title)
         return
+    title = escape(title)
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("loss {task.fields[loss]:.4f}  {task.fields[speed]:,.0f} images/s"),
         TimeRemainingColumn(),
@@ -87,19 +89,18 @@ class _PlainLines:
         )
 
     def _print(self, text: str) -> None:
-        with suppress(BrokenPipeError):  # if nobody reads them any more, training goes on
-            print(f"{self.title}: {text}", file=sys.stderr, flush=True)
+        print_note(f"{self.title}: {text}")
 
 
 @contextmanager
 def showing_study_progress() -> Iterator[Callable[[StudyProgress], None]]:
     """Show a study's progress: a line for each finished run, on a terminal a bar below them."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     if not console.is_terminal or console.is_dumb_terminal:
         yield _print_newest
         return
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.fields[done]} seeds"),
         TimeRemainingColumn(),
@@ -110,9 +111,9 @@ def showing_study_progress() -> Iterator[Callable[[StudyProgress], None]]:
 
     def show(progress: StudyProgress) -> None:
         if progress.title not in tasks:
-            tasks[progress.title] = bar.add_task(progress.title, total=1.0, done="")
+            tasks[progress.title] = bar.add_task(escape(progress.title), total=1.0, done="")
         if progress.newest is not None:
-            bar.console.print(_describe_newest(progress))
+            bar.console.print(escape(_describe_newest(progress)))
         bar.update(
             tasks[progress.title],
             completed=progress.share,
@@ -126,8 +127,7 @@ def showing_study_progress() -> Iterator[Callable[[StudyProgress], None]]:
 
 def _print_newest(progress: StudyProgress) -> None:
     if progress.newest is not None:
-        with suppress(BrokenPipeError):
-            print(_describe_newest(progress), file=sys.stderr, flush=True)
+        print_note(_describe_newest(progress))
 
 
 def _describe_newest(progress: StudyProgress) -> str:

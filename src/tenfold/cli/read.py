@@ -6,7 +6,7 @@ import itertools
 import json as json_format
 import os
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 from cyclopts import Parameter
 
-from tenfold.cli.output import STANDARD_INPUT
+from tenfold.cli import STANDARD_INPUT
+from tenfold.cli.output import print_note
 from tenfold.cli.reading_on_ray import read_on_ray
+from tenfold.disk import parse_json
 from tenfold.errors import ImageError, ReadingError
+from tenfold.escaping import escape
 
 if TYPE_CHECKING:
     from tenfold.reading.answers import Reading
@@ -53,7 +56,8 @@ def read(
     Parameters
     ----------
     files
-        Images, folders of images, or - for one image on standard input.
+        Images, folders of images, or - for one image on standard input. In folders, links to files
+        are read and links to other folders are not followed.
     single
         Each image is known to be one digit.
     json
@@ -110,11 +114,10 @@ def read(
 
     from tenfold.reading.bulk import read_files
 
-    num_skipped = 0
+    skipped: Counter[str] = Counter()
 
-    def skip(_: Path) -> None:
-        nonlocal num_skipped
-        num_skipped += 1
+    def skip(path: Path) -> None:
+        skipped["link" if _leads_to_a_folder(path) else "file"] += 1
 
     format_reading = _format_json if json else _format_csv_line if csv else _format_text
     pictures = _Pictures(annotate, stages, model)
@@ -131,7 +134,7 @@ def read(
             note = f"{out} has {done.num_readings} readings; going on after them"
             if first is None:
                 note = f"{out} is complete already; delete it to read everything again"
-            print(note, file=sys.stderr)
+            print_note(note)
         waiting: Iterator[tuple[str, Any]] = iter(())
         if first is not None:
             pictures.make_folders()
@@ -160,9 +163,10 @@ def read(
             put(format_reading(name, reading))
             num_errors += reading.status == "error"
             num_errors += not pictures.write(name, file, reading, stamp)
-    if num_skipped:
-        noun = "file" if num_skipped == 1 else "files"
-        print(f"left out of folders, as no images: {num_skipped} {noun}", file=sys.stderr)
+    for kind, why in (("file", "as no images"), ("link", "as they lead to other folders")):
+        if count := skipped[kind]:
+            noun = kind if count == 1 else f"{kind}s"
+            print_note(f"left out of folders, {why}: {count} {noun}")
     return 1 if num_errors else 0
 
 
@@ -186,7 +190,13 @@ def _check_folders(
         skipped: list[Path] = []
         list(list_files([path], leave_out=outputs, skip=skipped.append))
         found = f"only what is none: {len(skipped)}" if skipped else "none"
+        if any(map(_leads_to_a_folder, skipped)):
+            found += ". A link to another folder is followed where it is named itself"
         raise ReadingError(f"{argument}: expected a folder with images, found {found}")
+
+
+def _leads_to_a_folder(path: Path) -> bool:
+    return path.is_symlink() and path.is_dir()
 
 
 def _list_inputs(
@@ -236,30 +246,25 @@ def _format_csv_line(name: str, reading: "Reading") -> str:
     least = min((digit.confidence for digit in reading.digits), default=None)
     confidence = "" if least is None else f"{least:.4f}"
     text = reading.text.replace("\n", " ")
-    return _format_csv(
-        (_flatten(name), str(reading.status), text, confidence, reading.message or "")
-    )
+    return _format_csv((name, str(reading.status), text, confidence, reading.message or ""))
 
 
 def _format_text(name: str, reading: "Reading") -> str:
     status = str(reading.status).replace("_", " ")
-    note = f"({status}: {reading.message})"
+    name, message = escape(name), escape(reading.message or "")
+    note = f"({status}: {message})"
     if reading.status == "read":
-        note = f"({reading.message})" if reading.message else ""
+        note = f"({message})" if message else ""
     lines = reading.text.split("\n")
     if len(lines) > 1:  # a sheet of digits looks like one
         return f"{name}: {note}".rstrip() + "\n" + "".join(f"  {line}\n" for line in lines)
     return " ".join(part for part in (f"{name}:", lines[0], note) if part) + "\n"
 
 
-def _flatten(name: str) -> str:
-    """A file's name in one line."""
-    return name.replace("\r", "\\r").replace("\n", "\\n")
-
-
-def _format_csv(values: tuple[Any, ...]) -> str:
+def _format_csv(values: tuple[str, ...]) -> str:
+    """A line of CSV: it may be shown on a terminal, too, so its cells are escaped as text is."""
     row = io.StringIO()
-    csv_format.writer(row, lineterminator="\n").writerow(values)
+    csv_format.writer(row, lineterminator="\n").writerow(map(escape, values))
     return row.getvalue()
 
 
@@ -317,7 +322,7 @@ def _skip_done(
             continue
         found, status = _find_name_and_status(line, is_csv=is_csv) or (None, "")
         name, _ = next(inputs, (None, b""))
-        if found is None or name is None or found != (_flatten(name) if is_csv else name):
+        if found is None or name is None or found != (escape(name) if is_csv else name):
             raise ReadingError(
                 f"{path}: line {num_lines}: expected what was read of {name or 'no more files'}, "
                 f"found {'another file' if found is None else found}. Name another file with --out."
@@ -334,7 +339,7 @@ def _find_name_and_status(line: str, *, is_csv: bool) -> tuple[str, str] | None:
         if is_csv:
             name, status, *_ = next(csv_format.reader([line]))
             return name, status
-        values = json_format.loads(line)
+        values = parse_json(line)
         return str(values["file"]), str(values["status"])
     except (ValueError, KeyError, TypeError, IndexError, StopIteration, csv_format.Error):
         return None
@@ -378,7 +383,7 @@ class _Pictures:
             if self.stamp(file) != stamp:
                 raise ImageError("expected the file that was read, found another in its place")
         except ImageError as error:
-            print(f"{_flatten(name)}: no picture: {error}", file=sys.stderr)
+            print_note(f"{name}: no picture: {error}")
             return False
         stem = "standard-input" if name == "-" else Path(name).stem
         if self.annotated is not None:

@@ -1,12 +1,10 @@
 """`tenfold read --on ray`: a folder of images to a folder of Parquet files."""
 
-import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tenfold.cli.output import print_json, print_rows
+from tenfold.cli.output import print_json, print_note, print_rows
 from tenfold.errors import ReadingError
 
 if TYPE_CHECKING:
@@ -88,5 +86,4 @@ class _Lines:
             line = f"{num_done:,} of {progress.num_files:,} files"
         else:
             return
-        with suppress(BrokenPipeError):
-            print(line, file=sys.stderr, flush=True)
+        print_note(line)

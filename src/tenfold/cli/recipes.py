@@ -1,13 +1,12 @@
 """`tenfold recipes`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from cyclopts import Parameter
 
-from tenfold.cli.output import AsJson, print_json, print_rows, print_table
+from tenfold.cli.output import AsJson, print_json, print_note, print_rows, print_table
 from tenfold.disk import write_file
 from tenfold.errors import RecipeError
 from tenfold.recipes import RECIPES, Recipe, find_recipe
@@ -47,7 +46,7 @@ def recipes(
         write_file(sheet, draw_augmented_sheet(found, flag="--show" if show else "--out"))
     if json:
         if sheet:
-            print(f"sheet {sheet}", file=sys.stderr)
+            print_note(f"sheet {sheet}")
         print_json(found.to_json())
         return
     from tenfold.evaluation.describing import list_recipe

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tenfold.cli.output import AsJson, print_json, print_table
+from tenfold.cli.output import AsJson, print_json, print_table, print_text
 from tenfold.listing import Listed, list_folder
 
 
@@ -21,7 +21,7 @@ def runs(folder: Path = Path("runs"), /, *, json: AsJson = False) -> None:
         print_json([one.to_json() for one in listed])
         return
     if not listed:
-        print(f"no runs in {folder}; `tenfold train` makes one")
+        print_text(f"no runs in {folder}; `tenfold train` makes one")
         return
     print_table(
         ["name", "recipe", "seed", "accuracy", "training", "state"],

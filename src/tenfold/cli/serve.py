@@ -1,11 +1,11 @@
 """`tenfold serve`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from tenfold.cli.output import print_note
 from tenfold.errors import MissingExtraError
 
 
@@ -77,14 +77,13 @@ def serve(
         config = dataclasses.replace(config, port=listening.getsockname()[1])
         if not is_loopback(host):
             who = "with the token" if config.token else "without a token"
-            print(
+            print_note(
                 f"Everybody who reaches this machine on port {config.port} can use it, {who}, "
-                f"unencrypted, as {', '.join(allow_host)}.",
-                file=sys.stderr,
+                f"unencrypted, as {', '.join(allow_host)}."
             )
 
         def say_where() -> None:
-            print(f"Tenfold is at {config.address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+            print_note(f"Tenfold is at {config.address} (Ctrl-C ends it)")
 
         run_server(config, listening, say_where)
     return 0

@@ -146,11 +146,11 @@ def train(
     from tenfold.evaluation.report import write_command
 
     another = dataclasses.replace(run.config, seed=(run.config.seed + 1) % (workflow.MAX_SEED + 1))
-    hardest = next(one for one in evaluation["findings"] if one["name"] == "hardest_class")
+    answers = {one["name"]: one["answer"] for one in evaluation["findings"]}
     print_rows(
         ("accuracy", evaluation["headline"]),
         ("interval", f"{percent_interval(evaluation['accuracy_interval'])} (95 %)"),
-        ("hardest", hardest["answer"]),
+        ("hardest", answers.get("hardest_class", "unknown")),
         ("report", run.report if run.config.report else "none; `tenfold evaluate` makes it"),
         ("next", f"{write_command(another)}    (is it luck? another seed tells)"),
     )

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tenfold.disk import locking, replace_file
+from tenfold.disk import locking, parse_json, replace_file
 from tenfold.errors import ReadingError
 
 CALL = "_tenfold.json"  # what reads a folder of Parquet files passes over such a name
@@ -109,7 +109,7 @@ def _begin_call(out: Path, options: dict[str, Any]) -> str:
 def _load_call(out: Path) -> tuple[str, dict[str, Any]]:
     """The name of the folder's call, and its options."""
     try:
-        values = json.loads((out / CALL).read_text(encoding="utf-8"))
+        values = parse_json((out / CALL).read_text(encoding="utf-8"))
         if values["format"] != FORMAT:
             raise ValueError(f"format {values['format']}")
         return str(values["call"]), dict(values["options"])

@@ -42,15 +42,16 @@ def list_files(
 
     Of what lies in a folder, these are left out: names that begin with a dot, for they are what
     file browsers leave behind; `leave_out`, the files and folders that results go to; and, told
-    to `skip`, what has a name of another kind of file, or is no file at all, as a named pipe is.
+    to `skip`, what has a name of another kind of file, or is no file at all, as a named pipe or a
+    link to a folder is. Such links are followed where a path names them, as by `grep -r`: inside a
+    folder they may lead in circles, or out through the whole system.
 
-    A path where nothing is comes as it is, and reading it says so. A link to a folder above is not
-    followed.
+    A path where nothing is comes as it is, and reading it says so.
     """
     outputs = {os.path.realpath(path) for path in leave_out}
     for path in arguments:
         if _is_folder(path):
-            yield from _walk(path, (), outputs, skip)
+            yield from _walk(path, outputs, skip)
         else:
             yield path
 
@@ -62,15 +63,8 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _walk(
-    folder: Path,
-    above: tuple[str, ...],
-    outputs: Collection[str],
-    skip: Callable[[Path], object],
-) -> Iterator[Path]:
+def _walk(folder: Path, outputs: Collection[str], skip: Callable[[Path], object]) -> Iterator[Path]:
     real = os.path.realpath(folder)
-    if real in above:
-        return
     try:
         with os.scandir(folder) as entries:
             found = sorted(
@@ -84,7 +78,7 @@ def _walk(
         if outputs and (os.path.realpath(path) if is_link else str(Path(real, name))) in outputs:
             continue
         if is_folder:
-            yield from _walk(path, (*above, real), outputs, skip)
+            yield from _walk(path, outputs, skip)
         elif is_file and path.suffix.lower() not in OTHER_SUFFIXES:
             yield path
         else:
@@ -92,12 +86,12 @@ def _walk(
 
 
 def _classify(entry: os.DirEntry[str]) -> tuple[bool, bool, bool]:
-    """Whether it is a folder, a file that may be read, a link; as links are, if they lead there."""
+    """Whether it is a folder itself, a file that may be read, also by a link, and a link."""
     is_link = entry.is_symlink()
     try:
         # Of a link that leads nowhere reading says so.
         is_file = entry.is_file() or (is_link and not Path(entry.path).exists())
-        return entry.is_dir(), is_file, is_link
+        return entry.is_dir(follow_symlinks=False), is_file, is_link
     except OSError:  # a link in circles, or to where nobody may look
         return False, True, is_link
 

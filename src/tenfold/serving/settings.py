@@ -10,7 +10,7 @@ from tenfold.errors import ServingError
 MIB = 1024**2
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 HOST_PATTERN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]")
-SHORTEST_TOKEN = 16
+SHORTEST_TOKEN, LONGEST_TOKEN = 16, 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,13 +117,16 @@ def _bracket(host: str) -> str:
 def read_token(path: Path) -> str:
     """The bearer token in a file. Raises ServingError if there is none that can be used."""
     try:
-        token = path.read_text(encoding="ascii").strip()
+        with path.open("rb") as file:
+            token = file.read(LONGEST_TOKEN + 1).decode("ascii").strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "characters that are not ASCII"
         raise ServingError(f"--token-file {path}: expected a token, found: {reason}") from error
-    if len(token) < SHORTEST_TOKEN or not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", token):
+    if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN or not re.fullmatch(
+        r"[A-Za-z0-9._~+/=-]+", token
+    ):
         raise ServingError(
-            f"--token-file {path}: expected one token of {SHORTEST_TOKEN} or more letters, digits "
-            "and - . _ ~ + / =, found another text"
+            f"--token-file {path}: expected one token of {SHORTEST_TOKEN} to {LONGEST_TOKEN} "
+            "letters, digits and - . _ ~ + / =, found another text"
         )
     return token

@@ -10,20 +10,21 @@ study.json alone is a study: it can be shared without the runs, compared and con
 
 import json
 import math
-import operator
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from tenfold.configs import NUM_CLASSES
 from tenfold.data.mnist import MNIST_CHECKSUMS
-from tenfold.disk import write_file
+from tenfold.disk import parse_json, write_file
 from tenfold.errors import RecipeError, StudyError
 from tenfold.recipes import Recipe
-from tenfold.run import Run
+from tenfold.run import SEEDS, THREADS, Run
+from tenfold.shapes import fit, fit_fields, fit_keys
 
 STUDY, SUMMARY, REPORT = "study.json", "summary.json", "report.html"
 RUNS, LONGER = "runs", "longer"
@@ -44,8 +45,8 @@ class StudyConfig:
     holdout: bool
     data_folder: str | None
     checksums: dict[str, tuple[str, str]]
-    num_evaluated: int
-    threads: int | None = None
+    num_evaluated: Annotated[int, range(1, 2**31)]
+    threads: Annotated[int, THREADS] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The config as JSON values; `StudyConfig.from_json` reads them back."""
@@ -53,22 +54,8 @@ class StudyConfig:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "StudyConfig":
-        """The config that `to_json` wrote. Raises KeyError, TypeError or RecipeError for others."""
-        folder, holdout = values["data_folder"], values["holdout"]
-        threads = values.get("threads")
-        if not isinstance(holdout, bool):
-            raise TypeError(f"holdout: expected true or false, found {holdout}")
-        if not (folder is None or isinstance(folder, str)):
-            raise TypeError(f"data_folder: expected a path or null, found {folder}")
-        return cls(
-            **{
-                **values,
-                "recipe": Recipe.from_json(values["recipe"]),
-                "checksums": {part: (a, b) for part, (a, b) in values["checksums"].items()},
-                "num_evaluated": int(values["num_evaluated"]),
-                "threads": None if threads is None else operator.index(threads),
-            }
-        )
+        """The config that `to_json` wrote. Raises ValueError or RecipeError for others."""
+        return cls(**fit_fields(values, cls))
 
     @property
     def part(self) -> str:
@@ -85,12 +72,12 @@ class StudyRun:
     not measured. `other_cores` is how many cores other programs took meanwhile, None if unknown.
     """
 
-    seed: int
+    seed: Annotated[int, SEEDS]
     mistakes: tuple[tuple[int, int, float], ...]
     epoch_losses: tuple[float, ...]
     epoch_accuracies: tuple[float, ...]
     seconds: float
-    threads: int
+    threads: Annotated[int, THREADS]
     other_cores: float | None
     num_parameters: int
     weights_sha256: str
@@ -119,39 +106,19 @@ class StudyRun:
             num_parameters=training["num_parameters"],
             weights_sha256=training["weights_sha256"],
             cpu=f"{run.config.machine['cpu']}, {run.config.machine['cores']} cores",
-            torch=run.config.versions["torch"],
+            torch=run.config.versions.get("torch", "unknown"),
             started=run.config.started,
         )
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "StudyRun":
-        """What was written of a run. Raises KeyError, TypeError or ValueError for other values."""
-        others = values["other_cores"]
-        return cls(
-            **{
-                **values,
-                "seed": operator.index(values["seed"]),
-                "mistakes": tuple((int(i), int(k), float(p)) for i, k, p in values["mistakes"]),
-                "epoch_losses": tuple(map(float, values["epoch_losses"])),
-                "epoch_accuracies": tuple(map(float, values["epoch_accuracies"])),
-                "seconds": float(values["seconds"]),
-                "threads": operator.index(values["threads"]),
-                "other_cores": None if others is None else float(others),
-                "num_parameters": operator.index(values["num_parameters"]),
-                **{name: _check_text(values[name]) for name in ("weights_sha256", "cpu", "torch")},
-            }
-        )
+        """What was written of a run. Raises ValueError for other values."""
+        return cls(**fit_fields(values, cls))
 
     @property
     def was_alone(self) -> bool:
         """Whether the run had the machine to itself, so that its seconds count."""
         return self.other_cores is not None and self.other_cores < ALONE_CORES
-
-
-def _check_text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, found {value}")
-    return value
 
 
 @dataclass(frozen=True)
@@ -193,7 +160,7 @@ class Study:
         Raises StudyError if there is none: the study is still going on, or came without it.
         """
         try:
-            summary: dict[str, Any] = json.loads((self.path / SUMMARY).read_text())
+            summary: dict[str, Any] = parse_json((self.path / SUMMARY).read_text())
         except (OSError, ValueError) as error:
             raise StudyError(
                 f"{self.path / SUMMARY}: expected a finished study's summary; `tenfold study` on "
@@ -216,16 +183,22 @@ class Study:
         return f"<Study {self.path}: {self.name}, {len(self.runs)} seeds>"
 
 
-def load_study(path: Path) -> Study:
+class _Content(TypedDict):
+    config: StudyConfig
+    runs: tuple[StudyRun, ...]
+
+
+def load_study(path: str | Path) -> Study:
     """Read the study in a folder (or a study.json itself).
 
     Raises StudyError if there is none, or it is not of this version of Tenfold.
     """
+    path = Path(path)
     if path.name == STUDY:
         path = path.parent
     file = path / STUDY
     try:
-        values = json.loads(file.read_text())
+        values = parse_json(file.read_text())
     except OSError as error:
         raise StudyError(
             f"{path}: expected a study's folder with {STUDY}, found: {error.strerror}"
@@ -233,14 +206,15 @@ def load_study(path: Path) -> Study:
     except ValueError as error:
         raise StudyError(f"{file}: expected JSON, found: {error}") from error
     try:
-        if values["format"] != FORMAT:
-            raise ValueError(f"format {values['format']}")
-        config = StudyConfig.from_json(values["config"])
-        runs = tuple(StudyRun.from_json(run) for run in values["runs"])
-    except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
+        number = fit_keys(values, "", ["format"])["format"]
+        if number != FORMAT:
+            raise ValueError(f"format {reprlib.repr(number)}")
+        found = fit(values, _Content, "")
+    except (ValueError, RecipeError) as error:
         raise StudyError(
             f"{file}: expected a study of this version of Tenfold, found: {error}"
         ) from error
+    config, runs = found["config"], found["runs"]
     reason = find_contradiction(config, runs)
     if reason:
         raise StudyError(f"{file}: {reason}")

@@ -20,6 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from tenfold.disk import parse_json
 from tenfold.errors import RunError
 from tenfold.run import CHECKPOINT, RunConfig, list_differences
 
@@ -96,8 +97,8 @@ def load_checkpoint(data: bytes, config: RunConfig, path: Path) -> Checkpoint:
     without = "Without the file, resuming begins with the first epoch."
     try:
         tensors = safetensors.torch.load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        metadata = json.loads(header.get("__metadata__", {}).get("tenfold", "{}"))
+        header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = parse_json(header.get("__metadata__", {}).get("tenfold", "{}"))
         is_checkpoint = metadata.keys() == {"sha256", "content"}
         if is_checkpoint and metadata["sha256"] != _hash(metadata["content"], tensors):
             raise ValueError("other contents than were written")
@@ -137,8 +138,8 @@ def list_changes(data: bytes, config: RunConfig) -> list[str]:
     Nothing if there is no checkpoint that says so.
     """
     try:
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        written = json.loads(header["__metadata__"]["tenfold"])["content"]["run"]
+        header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        written = parse_json(header["__metadata__"]["tenfold"])["content"]["run"]
         return list_differences(written, identify(config))
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
