@@ -30,7 +30,7 @@ test-core: $(CORE_PYTHONS:%=test-core-%)
 # Those of pyenv are looked for by themselves: its python3.12 works only where it is chosen.
 test-core-%:
 	@for python in python$* $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$*.*/bin/python; do \
-	  if "$$python" -c 'import venv' 2>/dev/null; then \
+	  if "$$python" -c 'import ensurepip' 2>/dev/null; then \
 	    set -ex; \
 	    "$$python" -m venv --clear .venv-core/$*; \
 	    .venv-core/$*/bin/pip install --quiet --constraint constraints.txt '.[test]'; \
@@ -38,7 +38,7 @@ test-core-%:
 	    exit; \
 	  fi; \
 	done; \
-	echo "no Python $* here: the core is not tested with it"
+	echo "no Python $* with venv here: the core is not tested with it"
 
 # Thousands of mutated files and the like; minutes more.
 test-heavy: $(SETUP) browser
