@@ -5,7 +5,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SETUP := .venv/.complete
 
-.PHONY: train test test-heavy bench bench-reading bench-serving browser format clean
+# What is tested of the core alone, as `pip install .` gives it: reading, and what it stands on.
+CORE_TESTS := tests/reading tests/data tests/cli/test_read_command.py tests/test_pools.py \
+  tests/test_fields.py
+CORE_PYTHONS := 3.11 3.12 3.13
+
+.PHONY: train test test-core test-heavy bench bench-reading bench-serving browser format clean
 
 train: $(SETUP)
 	$(BIN)/tenfold train classic
@@ -20,6 +25,22 @@ test: $(SETUP) browser
 	$(BIN)/mypy
 	$(if $(THREAD_DEPENDENT),PYTHONPATH=$(CURDIR)/tests/thread_dependent) \
 	  $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# The core without extras, in an environment of its own for each Python that is here.
+test-core: $(CORE_PYTHONS:%=test-core-%)
+
+# Those of pyenv are looked for by themselves: its python3.12 works only where it is chosen.
+test-core-%:
+	@for python in python$* $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$*.*/bin/python; do \
+	  if "$$python" -c 'import ensurepip' 2>/dev/null; then \
+	    set -ex; \
+	    "$$python" -m venv --clear .venv-core/$*; \
+	    .venv-core/$*/bin/pip install --quiet --constraint constraints.txt '.[test]'; \
+	    OMP_NUM_THREADS=1 .venv-core/$*/bin/pytest $(CORE_TESTS); \
+	    exit; \
+	  fi; \
+	done; \
+	echo "no Python $* with venv here: the core is not tested with it"
 
 # Thousands of mutated files and the like; minutes more.
 test-heavy: $(SETUP) browser
@@ -52,7 +73,7 @@ format: $(SETUP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-peers .bench-node
+	rm -rf .venv .venv-core .venv-peers .bench-node
 
 $(SETUP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "expected Python 3.11 or newer: on Debian, apt install python3 python3-venv; elsewhere, make PYTHON=/path/to/python3.11"; exit 1; }

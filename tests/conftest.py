@@ -3,22 +3,28 @@
 And in which order files of tests are run.
 """
 
+from __future__ import annotations
+
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from hypothesis import settings
 
-from servers import Served, serving, to_png
+from pngs import to_png
 from tenfold.cluster.connecting import Cluster, connecting
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
 
 # Several test processes share the cores: threads that wait shall sleep at once.
 os.environ.setdefault("GOMP_SPINCOUNT", "100")
+if TYPE_CHECKING:  # what `make test-core` has not
+    import httpx
+
+    from servers import Served
 
 # A shell lets its background jobs ignore Ctrl-C; what tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -104,12 +110,16 @@ def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def served(runs_folder: Path) -> Iterator[Served]:
+    from servers import serving
+
     with serving("--runs", str(runs_folder)) as one:
         yield one
 
 
 @pytest.fixture
 def client(served: Served) -> Iterator[httpx.Client]:
+    import httpx
+
     with httpx.Client(base_url=served.address, timeout=60) as one:
         yield one
 

@@ -1,6 +1,5 @@
 """Servers as users start them, for tests."""
 
-import io
 import json
 import re
 import socket
@@ -18,7 +17,6 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 import psutil
-from PIL import Image
 
 START_SECONDS = 120
 
@@ -88,12 +86,6 @@ def wait_until_ready(served: Served) -> None:
         except httpx.TransportError:
             time.sleep(0.05)
     raise AssertionError("".join(served.said))
-
-
-def to_png(image_HW: npt.NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(image_HW).save(file, "PNG")
-    return file.getvalue()
 
 
 def draw_dense_page() -> npt.NDArray[np.uint8]:

@@ -7,11 +7,15 @@
 Names are imported when they are first used, so that `import tenfold` costs nothing.
 """
 
+import os
 from importlib import import_module
 
 __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # as type checkers know it; importing it would take longer than all the rest
+# ONNX Runtime from 1.29 on keeps an identity of this machine in the home folder and tells its
+# makers of its use over the network. It only listens before it is imported, whoever does that.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from tenfold.errors import TenfoldError as TenfoldError

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from workers import list_workers, load_rows, needs_cluster_extra, wait_until
 
-from servers import to_png
+from pngs import to_png
 from tenfold.cli import main
 from tenfold.cluster import reading as module
 from tenfold.cluster.chunks import MAX_DEATHS, ReadingOptions

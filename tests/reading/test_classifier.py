@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
+
+pytest.importorskip("onnx")
+
 import onnx
 import onnxruntime
-import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tenfold.data.mnist import LabelledImages

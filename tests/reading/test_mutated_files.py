@@ -15,6 +15,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+pytest.importorskip("pillow_heif")
+
 from mutations import FILES, convert, encode_all, mutate
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ImageError

@@ -1,5 +1,6 @@
 """Whole images, read: what is on them, where, and whether it is certain."""
 
+import os
 import re
 import subprocess
 import sys
@@ -513,6 +514,26 @@ def test_reading_imports_nothing_of_the_workshop(
     )
     ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert ran.stdout.splitlines() == [*TWO_LINES.splitlines(), "", "True True"]
+
+
+def test_reading_tells_nobody_of_its_use(tmp_path: Path) -> None:
+    """ONNX Runtime would keep a number of this machine in the home folder, and send it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    names = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    script = "import sys, tenfold\ntenfold.Reader()\nprint('onnxruntime' in sys.modules)\n"
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=home,
+        env={**environment, "HOME": str(home), "USERPROFILE": str(home)},
+    )
+    assert ran.stdout.split() == ["True"]
+    assert ran.stderr == ""
+    assert list(home.rglob("*")) == []
 
 
 def test_a_heic_image_without_the_extra_is_an_error_of_that_image(

@@ -21,7 +21,8 @@ import pytest
 from PIL import Image
 
 from mutations import encode_all, mutate
-from servers import Served, draw_dense_page, find_code, send_raw, serving, to_png
+from pngs import to_png
+from servers import Served, draw_dense_page, find_code, send_raw, serving
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.reader import Reader
 from tenfold.serving.app import App

@@ -16,7 +16,8 @@ import pytest
 
 import tenfold.serving.answering
 import tenfold.serving.service
-from servers import draw_dense_page, to_png
+from pngs import to_png
+from servers import draw_dense_page
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.classifier import BUNDLED_MODEL
 from tenfold.reading.reader import Reader

@@ -3,13 +3,15 @@
 import os
 import socket
 import threading
+import tomllib
 from pathlib import Path
 
 import pytest
+import uvicorn
 
 from tenfold.cli import main
 from tenfold.errors import ServingError
-from tenfold.serving.server import open_socket
+from tenfold.serving.server import END_UVICORN, FIRST_UVICORN, open_socket
 from tenfold.serving.settings import ServingConfig, read_token
 
 Capture = pytest.CaptureFixture[str]
@@ -35,6 +37,24 @@ def test_mistakes_are_one_line(arguments: list[str], message: str, capsys: Captu
     printed = capsys.readouterr().err
     assert message in printed
     assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("version", ["0.52.4", "0.55.0", "1.0.0rc1"])
+def test_a_uvicorn_that_was_not_tried_is_told(
+    version: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(uvicorn, "__version__", version)
+    assert main(["serve", "--port", "0"]) == 2
+    assert capsys.readouterr().err == (
+        f"tenfold: uvicorn {version} is installed, but the server needs one from 0.53 on and "
+        "before 0.55. Install it: pip install '.[serve]'\n"
+    )
+
+
+def test_the_uvicorn_that_is_installed_is_one_that_was_tried() -> None:
+    project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
+    first, end = (".".join(map(str, bound)) for bound in (FIRST_UVICORN, END_UVICORN))
+    assert f"uvicorn>={first},<{end}" in project["project"]["optional-dependencies"]["serve"]
 
 
 @pytest.mark.parametrize("text", ["", "short", "two words of a token", "ümlautümlautümlaut"])

@@ -14,7 +14,8 @@ import httpx
 import psutil
 import pytest
 
-from servers import draw_dense_page, freeze_workers, serving, to_png
+from pngs import to_png
+from servers import draw_dense_page, freeze_workers, serving
 
 LIMIT_SECONDS = 10
 NUM_CLIENTS = 4

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tenfold.cluster.connecting import reporting_cluster_errors, stop_quietly
 from tenfold.disk import flush_folder, make_folder, reporting_disk_errors, write_file
@@ -110,8 +109,8 @@ def _find_session_folder() -> Path:
     """Where Ray keeps, on a worker's machine, what it needs while it runs."""
     import ray
 
-    node: Any = ray._private.worker._global_node
-    return Path(node.get_session_dir_path())
+    context = ray.get_runtime_context()
+    return Path(context.get_temp_dir()) / context.get_session_name()
 
 
 @contextmanager

@@ -212,6 +212,8 @@ def _load(data: bytes, threads: int) -> Any:  # noqa: ANN401 - ONNX Runtime has 
     # Imported here, for it takes as long as all the rest.
     import onnxruntime
 
+    # For a program that imported it before Tenfold, which could not tell it in time.
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

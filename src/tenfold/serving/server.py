@@ -24,6 +24,8 @@ LAST_SECONDS = 1.0  # for telling those whose answers are not ready that there w
 # Connections that the system keeps until they are accepted, and how many are accepted at once: all
 # of these have a file before the first of them can be refused.
 BACKLOG, NUM_ACCEPTED = 512, 32
+# The first whose private parts are what is used of them here, and the first not tried.
+FIRST_UVICORN, END_UVICORN = (0, 53), (0, 55)
 
 
 class Server(uvicorn.Server):
@@ -82,6 +84,17 @@ class Server(uvicorn.Server):
         return protocol
 
 
+def _check_uvicorn() -> None:
+    """Raise ServingError with a uvicorn whose private parts may be others."""
+    version = tuple(int(part) for part in uvicorn.__version__.split(".")[:2])
+    if not FIRST_UVICORN <= version < END_UVICORN:
+        first, end = (".".join(map(str, bound)) for bound in (FIRST_UVICORN, END_UVICORN))
+        raise ServingError(
+            f"uvicorn {uvicorn.__version__} is installed, but the server needs one from {first} "
+            f"on and before {end}. Install it: pip install '.[serve]'"
+        )
+
+
 def open_socket(config: ServingConfig) -> socket.socket:
     """The socket to listen on. Raises ServingError if the address cannot be had."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
@@ -105,8 +118,10 @@ def open_socket(config: ServingConfig) -> socket.socket:
 def build_server(config: ServingConfig, on_start: Callable[[], None] | None = None) -> Server:
     """A server that runs with `run(sockets=[open_socket(config)])` while its service is running.
 
-    `on_start` is called when it takes requests. Raises ModelError for a model that cannot be used.
+    `on_start` is called when it takes requests. Raises ModelError for a model that cannot be used,
+    and ServingError with a uvicorn that was not tried.
     """
+    _check_uvicorn()
     app = App(config)
 
     class Protocol(DeadlineProtocol):
