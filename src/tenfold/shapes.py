@@ -16,12 +16,14 @@ from typing import (
     Any,
     Literal,
     NotRequired,
+    Union,
     get_args,
     get_origin,
     get_type_hints,
     is_typeddict,
 )
 
+UNIONS = (UnionType, Union)  # the second where `Annotated` stands in one
 NAMES = {
     bool: "true or false",
     dict: "an object",
@@ -71,7 +73,7 @@ def fit(value: Any, kind: Any, name: str) -> Any:  # noqa: ANN401 - any JSON, an
         return fit(value, parts[0], name)
     if origin is Annotated:
         return _narrow(fit(value, parts[0], name), parts[1], name)
-    if origin is UnionType:
+    if origin in UNIONS:
         for part in parts:
             with suppress(ValueError):
                 return fit(value, part, name)
@@ -116,7 +118,7 @@ def _narrow(value: Any, to: Any, name: str) -> Any:  # noqa: ANN401
 
 def _describe(kind: Any) -> str:  # noqa: ANN401
     origin, parts = get_origin(kind), get_args(kind)
-    if origin is UnionType:
+    if origin in UNIONS:
         return " or ".join(map(_describe, parts))
     if origin is Literal:
         return " or ".join(map(str, parts))

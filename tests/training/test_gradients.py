@@ -218,3 +218,18 @@ def test_float32_takes_the_place_of_bfloat16_where_the_processor_has_none() -> N
     assert choose_precision("float32") == "float32"
     has_it = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     assert choose_precision("bfloat16") == ("bfloat16" if has_it else "float32")
+
+
+@pytest.mark.parametrize(
+    ("cpu_name", "capability", "expected"),
+    [
+        ("AMD EPYC 9655 96-Core Processor", "AVX512", True),
+        ("AMD EPYC 7763 64-Core Processor", "AVX2", False),
+        ("Intel(R) Xeon(R) Platinum 8481C", "AVX512", False),
+        ("Neoverse-V2", "DEFAULT", False),
+    ],
+)
+def test_onednn_multiplies_where_mkl_leaves_avx512_unused(
+    cpu_name: str, capability: str, expected: bool
+) -> None:
+    assert is_onednn_faster(cpu_name, capability) is expected

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -5,6 +6,7 @@ import torch
 from torch import Tensor
 
 from tenfold.configs import OptimizerConfig, PerceptronConfig
+from tenfold.errors import MissingExtraError
 from tenfold.models.build import build_model
 from tenfold.training.optimizer import build_optimizer
 from tenfold.training.parameters import FlatParameters, flatten_parameters
@@ -102,3 +104,15 @@ def test_a_step_leaves_the_gradients_alone(config: OptimizerConfig) -> None:
     flat = FlatParameters(torch.ones(3), torch.tensor([1.0, 2.0, 3.0]))
     build_optimizer(flat, config).step()
     assert flat.gradients.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("config", "kernel"), [(ADAM, "_fused_adamw_"), (SGD, "_fused_sgd_")])
+def test_a_pytorch_without_the_kernel_is_named(
+    config: OptimizerConfig, kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parameters = FlatParameters(torch.zeros(1), torch.zeros(1))
+    monkeypatch.delattr(torch, kernel)
+    with pytest.raises(
+        MissingExtraError, match=f"{re.escape(torch.__version__)} has no torch.{kernel}"
+    ):
+        build_optimizer(parameters, config)

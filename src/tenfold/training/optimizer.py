@@ -2,7 +2,7 @@
 
 They call the kernels that PyTorch's optimizers call with `fused=True`, and tests hold them equal.
 Calling these directly spares the second that importing PyTorch's optimizers takes and what they do
-around the kernels at each step.
+around the kernels at each step. They are private to PyTorch.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tenfold.configs import OptimizerConfig
+from tenfold.errors import MissingExtraError
 from tenfold.training.parameters import FlatParameters
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -33,8 +34,13 @@ class Optimizer(Protocol):
 
 
 def build_optimizer(parameters: FlatParameters, config: OptimizerConfig) -> Optimizer:
-    """The optimizer that a config asks for."""
-    kind = Adam if config.optimizer == "adam" else Sgd
+    """The optimizer that a config asks for. Raises MissingExtraError for a PyTorch without it."""
+    kind, kernel = (Adam, "_fused_adamw_") if config.optimizer == "adam" else (Sgd, "_fused_sgd_")
+    if not hasattr(torch, kernel):
+        raise MissingExtraError(
+            f"PyTorch {torch.__version__} has no torch.{kernel}, a private function that training "
+            "calls. Tenfold was tested with PyTorch 2.13.0: pip install torch==2.13.0"
+        )
     return kind(parameters, config)
 
 
