@@ -17,7 +17,7 @@ from tenfold.training.gradients import (
     choose_precision,
 )
 from tenfold.training.parameters import flatten_parameters
-from tenfold.training.products import has_onednn
+from tenfold.training.products import has_onednn, is_onednn_faster
 
 CLASSIC = RECIPES["classic"]
 SMALL_CONVOLUTIONAL = Recipe(

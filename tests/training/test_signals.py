@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tenfold.errors import RunError
-from tenfold.training.processes import _reporting_the_lost
+from tenfold.training.processes import Processes, _reporting_the_lost, outliving_torchrun
 from tenfold.training.stopping import noting_signals
 
 
@@ -87,6 +87,7 @@ def test_a_process_that_lost_the_others_is_not_stopped_before_it_says_so() -> No
     with (
         pytest.raises(RunError, match="one ended or cannot be reached: gone"),
         noting_signals(),
+        outliving_torchrun(Processes(size=2)),
         _reporting_the_lost(2),
     ):
         raise RuntimeError("gone")
