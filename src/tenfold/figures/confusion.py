@@ -53,6 +53,7 @@ def _draw(figure: Figure, evaluation: dict[str, Any], theme: Theme) -> None:
                 color=ink,
                 fontsize=10.5,
                 fontweight=weight,
+                in_layout=False,  # within its cell it moves nothing, and measuring it takes time
             )
         if row in rates:
             axes.text(

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 160
@@ -96,5 +97,8 @@ def draw_title(axes: Axes, title: str, subtitle: str, theme: Theme) -> None:
 def save_png(figure: Figure) -> bytes:
     """The figure as the bytes of a PNG file, without a date: the same figure, the same bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    # By the canvas, for `savefig` would draw everything twice, at first to find the layout.
+    figure.set_dpi(DOTS_PER_INCH)
+    canvas: Any = FigureCanvasAgg(figure)  # it has no types
+    canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
