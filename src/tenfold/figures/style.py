@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 160
+COMPRESSION = 3  # of 9: half the time of the usual 6, for files that are a tenth larger
 MARGIN_INCHES = 0.1
 
 
@@ -100,5 +101,6 @@ def save_png(figure: Figure) -> bytes:
     # By the canvas, for `savefig` would draw everything twice, at first to find the layout.
     figure.set_dpi(DOTS_PER_INCH)
     canvas: Any = FigureCanvasAgg(figure)  # it has no types
-    canvas.print_png(buffer, metadata={"Software": None})
+    options = {"compress_level": COMPRESSION}
+    canvas.print_png(buffer, metadata={"Software": None}, pil_kwargs=options)
     return buffer.getvalue()
