@@ -10,6 +10,7 @@ import torch
 from tenfold.training.threads import SPIN_COUNT, in_own_thread, limit_spinning, setting_threads
 
 DENORMAL = 1e-40
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="threads inherit states on Linux")
 MANY = 100_000  # numbers, so that every thread of PyTorch's gets some
 
 
@@ -24,6 +25,7 @@ def look(times: int) -> Iterator[tuple[int, int, list[bool]]]:
         yield threading.get_ident(), torch.get_num_threads(), flushes_denormals()
 
 
+@ON_LINUX
 def test_every_thread_that_computes_flushes_denormals_and_no_other() -> None:
     with setting_threads(2):
         assert not any(flushes_denormals())  # and OpenMP has threads now that do not

@@ -6,8 +6,9 @@ what else it does, how many runs go on beside this one, or OMP_NUM_THREADS.
 
 Training flushes denormal numbers to zero. The optimizer's moments of a weight that gets no gradient
 decay into them within some hundred steps, and Intel's processors take up to a hundred times as long
-for each. Whether they are flushed is a state of each thread, which the threads that it starts
-inherit, those of OpenMP too. So training has a thread of its own, and what the caller set stays.
+for each. Whether they are flushed is a state of each thread, which on Linux the threads that it
+starts inherit, those of OpenMP too. So training has a thread of its own, and what the caller set
+stays.
 """
 
 import functools
