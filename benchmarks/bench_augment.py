@@ -23,6 +23,7 @@ from tenfold.recipes import find_recipe
 from tenfold.training.augment import Augmentation, build_generator
 from tenfold.training.gradients import build_gradients
 from tenfold.training.parameters import flatten_parameters
+from tenfold.training.threads import DEFAULT_THREADS
 
 ROUNDS, WARM_ROUNDS = 40, 5
 TARGET_SHARE = 0.10
@@ -45,7 +46,7 @@ def alter_one_by_one(images: torch.Tensor, rows: np.ndarray) -> list[Image.Image
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, default=DEFAULT_THREADS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 

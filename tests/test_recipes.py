@@ -398,12 +398,12 @@ def test_json_is_plain(recipe: Recipe) -> None:
         ),
         ({"model": {"kind": "transformer"}}, "'transformer'"),
         ({"model": {"kind": ["perceptron"]}}, "unhashable type: 'list'"),
-        ({"model": {"hidden_sizes": [500, 125]}}, "'kind'"),
-        ({"model": None}, "'NoneType' object is not iterable"),
-        ({"model": "perceptron"}, "dictionary update sequence element #0 has length 1"),
+        ({"model": {"hidden_sizes": [500, 125]}}, "model.kind: expected a value"),
+        ({"model": None}, "model: expected an object, found None"),
+        ({"model": "perceptron"}, "model: expected an object, found 'perceptron'"),
         ({"optimizer": {"nesterov": True}}, "unexpected keyword argument 'nesterov'"),
-        ({"optimizer": "adam"}, "argument after ** must be a mapping, not str"),
-        ({"augmentation": None}, "argument after ** must be a mapping, not NoneType"),
+        ({"optimizer": "adam"}, "optimizer: expected an object, found 'adam'"),
+        ({"augmentation": None}, "augmentation: expected an object, found None"),
     ],
 )
 def test_json_of_another_version_is_refused(changed: dict[str, Any], reason: str) -> None:
@@ -455,7 +455,10 @@ def test_json_without_a_part_is_refused(missing: str) -> None:
     del values[missing]
     with pytest.raises(RecipeError) as raised:
         Recipe.from_json(values)
-    assert str(raised.value) == f"expected a recipe of this version of Tenfold: '{missing}'"
+    expected = (
+        f"expected a recipe of this version of Tenfold: {missing}: expected a value, found none"
+    )
+    assert str(raised.value) == expected
 
 
 @pytest.mark.parametrize(

@@ -286,8 +286,11 @@ def test_a_missing_evaluation_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"recipe": {"name": "x"}}, "expected a recipe of this version of Tenfold: 'model'"),
-        ({"recipe": 3}, "expected a recipe of this version of Tenfold: 'int' object"),
+        (
+            {"recipe": {"name": "x"}},
+            "expected a recipe of this version of Tenfold: model: expected a val",
+        ),
+        ({"recipe": 3}, "expected a recipe of this version of Tenfold: expected an object, f"),
         ({"recipe": {**RECIPES["classic"].to_json(), "epochs": 0}}, "--epochs: expected"),
         ({"checksums": {"train": ["a"]}}, "checksums.train: expected an array of 2, found ['a']"),
         ({"checksums": 3}, "checksums: expected an object, found 3"),

@@ -281,11 +281,15 @@ def test_only_runs_with_the_studys_threads_count_as_alone(
     small_data: Path, copy: Path, calls: Calls
 ) -> None:
     known = json.loads((copy / "study.json").read_text())
+    known["config"].pop("threads")  # as the first version wrote it
     for run, threads in zip(known["runs"], (2, 1, 1), strict=True):
         run.update(other_cores=0.0, threads=threads)
     (copy / "study.json").write_text(json.dumps(known))
     tenfold.study("classic", seeds=6, data=small_data, out=copy, alone=2, jobs=2, **TINY)
     assert calls == [([3], 1), ([4, 5], 2)]
+    done = tenfold.study("classic", seeds=7, data=small_data, out=copy, threads=1, **TINY)
+    assert [run.threads for run in done.runs] == [2, 1, 1, 2, 2, 2, 1]
+    assert done.config.threads is None  # which says that they differ
 
 
 def test_the_longer_study_trains_nobody_alone(
@@ -311,6 +315,24 @@ def test_as_many_runs_go_on_at_a_time_as_have_cores_for_their_threads(
         assert {run.threads for run in done.runs} == {threads or DEFAULT_THREADS}
         assert done.config.threads == (threads or DEFAULT_THREADS)
     assert "--threads 8" in write_study_command(done)
+
+
+def test_a_study_of_other_threads_is_not_continued(
+    small_data: Path, copy: Path, calls: Calls
+) -> None:
+    with pytest.raises(StudyError, match=r"differs in threads\. Use --out"):
+        tenfold.study("classic", seeds=4, data=small_data, out=copy, threads=1, **TINY)
+    assert calls == []
+
+
+def test_a_run_that_went_on_with_other_threads_is_not_the_studys(
+    small_data: Path, copy: Path, calls: Calls
+) -> None:
+    leave_stopped(small_data, copy / "runs/3")
+    tenfold.resume(copy / "runs/3", threads=1, allow_different=True)
+    message = f"{copy}/runs/3: the run went on although threads is 1, not 2: it is none of this "
+    with pytest.raises(StudyError, match=f"^{re.escape(message)}"):
+        tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY)
 
 
 # --- where the last bits of a step depend on threads, as on some processors
@@ -670,7 +692,13 @@ def test_on_a_cluster_a_stopped_run_stays_until_another_takes_its_place(
     run = copy / "runs/3"
     leave_stopped(small_data, run)
     before = list_files(run)
-    training = SeedTraining(path=copy, config=study.config, by_epoch=True, members_from=None)
+    training = SeedTraining(
+        path=copy,
+        config=study.config,
+        threads=DEFAULT_THREADS,
+        by_epoch=True,
+        members_from=None,
+    )
 
     def run_here(
         train_into: Callable[[Path, int], object],

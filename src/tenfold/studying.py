@@ -188,6 +188,7 @@ def study(
             _complete(
                 opened_study,
                 wanted,
+                threads=threads,
                 cluster=cluster,
                 num_jobs=jobs,
                 num_alone=0 if note else num_alone,
@@ -251,6 +252,7 @@ def open_study(path: Path, config: StudyConfig) -> Study:
             f"{known.config.recipe.name} that differs in {', '.join(differing)}. "
             "Use --out for another folder."
         )
+    config = dataclasses.replace(config, threads=known.config.threads)
     return dataclasses.replace(known, config=config)  # the data may lie elsewhere now
 
 
@@ -258,6 +260,7 @@ def _complete(
     study: Study,
     wanted: range,
     *,
+    threads: int,
     cluster: Cluster | None,
     num_jobs: int | None,
     num_alone: int,
@@ -270,15 +273,16 @@ def _complete(
     """Train the seeds that a study lacks, writing study.json after each."""
     runs = {run.seed: run for run in study.runs}
     missing = [seed for seed in wanted if seed not in runs]
-    threads = study.config.threads or DEFAULT_THREADS
-    if cluster is None:
-        most_jobs = count_cores() // threads
-    else:
-        most_jobs = cluster.num_cores // min(threads, cluster.num_cores_of_one)
+    num_cores = threads if cluster is None else min(threads, cluster.num_cores_of_one)
+    most_jobs = (count_cores() if cluster is None else cluster.num_cores) // num_cores
     num_timed = sum(run.was_alone and run.threads == threads for run in study.runs)
     num_alone = min(len(missing), max(0, num_alone - num_timed))
     training = SeedTraining(
-        path=study.path, config=study.config, by_epoch=by_epoch, members_from=members_from
+        path=study.path,
+        config=study.config,
+        threads=threads,
+        by_epoch=by_epoch,
+        members_from=members_from,
     )
     num_epochs = study.config.recipe.members * study.config.recipe.epochs
     start, num_before = time.perf_counter(), len(wanted) - len(missing)
@@ -287,7 +291,6 @@ def _complete(
         if cluster is None:
             trained = run_seeds(training.train_seed, seeds, jobs)
         else:
-            num_cores = min(threads, cluster.num_cores_of_one)
             trained = _train_on_cluster(training, seeds, jobs, num_cores)
         for new in trained:
             if new is not None:
@@ -327,6 +330,7 @@ class SeedTraining:
 
     path: Path
     config: StudyConfig
+    threads: int
     by_epoch: bool
     members_from: Path | None
 
@@ -349,6 +353,12 @@ class SeedTraining:
             return None
         with _naming_the_way_out(out):
             finished = load_run(out)
+        resumed_with = finished.state["training"].get("resumed_with")
+        if resumed_with:
+            raise StudyError(
+                f"{out}: the run went on although {'; '.join(resumed_with)}: it is none of this "
+                "study. Move it away."
+            )
         if not self._is_mine(finished.config, seed):
             raise StudyError(
                 f"{out}: expected the run of this study with seed {seed}, found a finished one of "
@@ -360,7 +370,7 @@ class SeedTraining:
     def _is_mine(self, found: RunConfig, seed: int) -> bool:
         mine = self.config
         return (found.recipe, found.holdout, found.checksums, found.threads, found.seed) == (
-            *(mine.recipe, mine.holdout, mine.checksums, mine.threads),
+            *(mine.recipe, mine.holdout, mine.checksums, self.threads),
             seed,
         )
 
@@ -395,7 +405,7 @@ class SeedTraining:
             holdout=self.config.holdout,
             data=self.config.data_folder,
             out=out,
-            threads=self.config.threads,
+            threads=self.threads,
             by_epoch=self.by_epoch,
             report=False,
             members_from=self.members_from,

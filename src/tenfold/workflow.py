@@ -56,7 +56,12 @@ from tenfold.run import (
     write_start,
 )
 from tenfold.studies.study import StudyConfig
-from tenfold.training.threads import DEFAULT_THREADS, limit_spinning, setting_threads
+from tenfold.training.threads import (
+    DEFAULT_THREADS,
+    check_environment,
+    limit_spinning,
+    setting_threads,
+)
 
 if TYPE_CHECKING:
     from tenfold.training.processes import Processes
@@ -96,12 +101,12 @@ def train(
     `holdout` trains on the first five sixths of the training images and evaluates on the rest; the
     test images are not opened. `data` is a folder of IDX files or of image folders, the embedded
     MNIST if None. `out` is the run's folder, by default a new one in ./runs. `threads` compute each
-    step, by default 2 on every machine, for on some the weights' last bits depend on their number.
-    `device` is "cpu", "cuda" or "auto",
-    a GPU where there is one. A checkpoint is written after the last epoch, and every
-    `checkpoint_every` epochs unless that is 0; `resume` goes on from it. Processes that torchrun
-    started train one run together, and each gets it; files are written by the first. `by_epoch`
-    also measures the accuracy after every epoch; without `report` no figures and no report are
+    step, by default 2 on every machine (under torchrun 1 in each process), for on some machines the
+    weights' last bits depend on their number. `device` is "cpu", "cuda" or "auto", a GPU where
+    there is one. A checkpoint is written after the last epoch, and every `checkpoint_every` epochs
+    unless that is 0; `resume` goes on from it. Processes that torchrun started train one run
+    together, and each gets it; files are written by the first. `by_epoch` also measures the
+    accuracy after every epoch; without `report` no figures and no report are
     made, which `evaluate` can do later. `members_from` is a folder with runs of an ensemble's
     members, named by their seeds, as a study of the single recipe leaves it: members that are there
     are not trained again. With `tensorboard` event files are written to `tensorboard` in the run's
@@ -300,9 +305,11 @@ def _describe_here(threads: int | None, processes: "Processes") -> dict[str, Any
     """The fields of a config that say where and with what a run is trained."""
     from tenfold.training.devices import describe_device
 
+    if threads is None:
+        threads = DEFAULT_THREADS if processes.size == 1 else 1  # as processes share the cores
+    check_environment(threads)
     return {
-        # Processes that train together have their cores from torchrun, one thread each.
-        "threads": threads or (DEFAULT_THREADS if processes.size == 1 else 1),
+        "threads": threads,
         "device": processes.device.type,
         "processes": processes.size,
         "versions": list_versions(),

@@ -154,6 +154,7 @@ def test_a_folder_that_a_worker_does_not_see_is_named(flag: str, tmp_path: Path)
         SeedTraining(
             path=tmp_path,
             config=config,
+            threads=1,
             by_epoch=False,
             members_from=missing if flag == "--members-from" else None,
         ).train_where_it_lies(tmp_path / "out", 0)

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import tracemalloc
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,20 @@ def test_libtiff_prints_nothing_of_a_damaged_file(
         with pytest.raises(ImageError, match="that can be decoded"):
             decode(bytes(data))
     assert capfd.readouterr() == ("", "")
+
+
+def test_pillow_prints_nothing_of_a_damaged_file(capfd: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # as outside of tests
+        with pytest.raises(ImageError):
+            decode(b"II*\0" + b"\xff" * 400)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_image_beyond_pillows_own_limit_is_too_large_too() -> None:
+    message = "expected at most 120 megapixels, found more than 179"
+    with pytest.raises(ImageError, match=f"^{message}$"):
+        decode(b"P5 30000 30000 255\n" + bytes(100))
 
 
 def test_too_many_pixels_cost_nothing() -> None:

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tenfold.training.threads import SPIN_COUNT, in_own_thread, limit_spinning, setting_threads
+from tenfold.errors import RunError
+from tenfold.training.threads import (
+    SPIN_COUNT,
+    check_environment,
+    in_own_thread,
+    limit_spinning,
+    setting_threads,
+)
 
 DENORMAL = 1e-40
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="threads inherit states on Linux")
@@ -108,6 +115,44 @@ def test_threads_are_set_back_also_after_a_mistake() -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert torch.get_num_threads() == before
+
+
+def test_a_program_may_end_before_all_items_are_computed() -> None:
+    program = """
+from tenfold.training.threads import in_own_thread
+@in_own_thread
+def count():
+    yield from range(3)
+items = count()
+print(next(items))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_refused"),
+    [
+        ("OMP_DYNAMIC", "TRUE", True),
+        ("OMP_DYNAMIC", "false", False),
+        ("OMP_THREAD_LIMIT", "1", True),
+        ("OMP_THREAD_LIMIT", "2", False),
+        ("OMP_NUM_THREADS", "1", False),
+    ],
+)
+def test_an_environment_that_takes_threads_away_is_refused(
+    name: str, value: str, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    if is_refused:
+        with pytest.raises(RunError, match=f"^{name} "):
+            check_environment(2)
+    else:
+        check_environment(2)
+    monkeypatch.delenv(name)
+    check_environment(2)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def study(
     threads
         The threads that compute a step of each run, by default 2, as of `tenfold train`.
     jobs
-        Runs at a time; by default as many as have cores for all their threads.
+        Runs at a time; by default the cores divided by `--threads`.
     alone
         Runs that have the machine to themselves, for the seconds that training takes; by default
         3, on a cluster none.

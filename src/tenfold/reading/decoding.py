@@ -99,14 +99,19 @@ def _open(data: bytes) -> Image.Image:
     file = CountedBytes(data, math.inf if data.startswith(b"BM") else MAX_READS)
     try:
         with warnings.catch_warnings():
-            # Of many pixels; how many are too many follows from the format, at once.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Of damage, which is told below, and of many pixels: the size is checked next.
+            warnings.simplefilter("ignore")
             image = Image.open(file, formats=formats)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
         raise ImageError(
             "expected an image (PNG, JPEG, WebP, BMP, TIFF, GIF, PGM, PPM or HEIC), found none"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"expected at most {MAX_JPEG_PIXELS / 1e6:.0f} megapixels, found more than "
+            f"{2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f}"
         ) from error
     except Exception as error:
         raise _describe_damage(error) from error

@@ -9,7 +9,6 @@ study.json alone is a study: it can be shared without the runs, compared and con
 """
 
 import json
-import math
 import reprlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,8 +233,8 @@ def find_contradiction(config: StudyConfig, runs: tuple[StudyRun, ...]) -> str |
             return f"expected the checksums of the {part} data, found none"
     for run in runs:
         of_run = f"seed {run.seed}: expected"
-        if run.seed < 0 or not math.isfinite(run.seconds):
-            return f"{of_run} a seed from 0 on and its seconds"
+        if config.threads not in (None, run.threads):
+            return f"{of_run} {config.threads} threads, found {run.threads}"
         indices = [index for index, _, _ in run.mistakes]
         if not all(0 <= index < config.num_evaluated for index in indices):
             return f"{of_run} mistakes on images 0 to {config.num_evaluated - 1}"

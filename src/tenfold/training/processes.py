@@ -129,7 +129,7 @@ def joining_processes(device: torch.device) -> Iterator[Processes]:
 
 @contextmanager
 def outliving_torchrun(processes: Processes) -> Iterator[None]:
-    """Ignore SIGTERM once several processes cannot go on, to be left in the main thread.
+    """Ignore SIGTERM once several processes cannot go on; must be left in the main thread.
 
     torchrun sends it to those that are left when one has ended. They end by themselves, and say
     why.

@@ -15,9 +15,11 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from typing import ParamSpec, TypeVar
+
+from tenfold.errors import RunError
 
 # A batch of the small networks here is soon computed: two threads take 0.57 of the time of one.
 DEFAULT_THREADS = 2
@@ -40,6 +42,21 @@ def limit_spinning() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
 
 
+def check_environment(num_threads: int) -> None:
+    """Raise RunError where the environment lets OpenMP use fewer threads than it is told to."""
+    if os.environ.get("OMP_DYNAMIC", "").strip().lower() in ("true", "1"):
+        raise RunError(
+            "OMP_DYNAMIC lets OpenMP change the number of threads, on which a run's bits may "
+            "depend. Unset it."
+        )
+    limit = os.environ.get("OMP_THREAD_LIMIT", "").strip()
+    if limit.isdecimal() and int(limit) < num_threads:
+        raise RunError(
+            f"OMP_THREAD_LIMIT is {limit}, and the run has {num_threads} threads. Unset it, or "
+            f"use --threads {limit}."
+        )
+
+
 @contextmanager
 def setting_threads(num_threads: int) -> Iterator[None]:
     """Let PyTorch use so many threads in this context, and as many as before after it."""
@@ -58,8 +75,8 @@ def in_own_thread(
 ) -> Callable[Arguments, Iterator[Item]]:
     """Compute a generator's items in a thread of its own that flushes denormal numbers.
 
-    PyTorch has the caller's number of threads there. Between two items nothing is computed, and the
-    caller may use what both share.
+    PyTorch has as many threads there as the caller has when the first item is asked for. Between
+    two items nothing is computed, and the caller may use what both share.
     """
 
     @functools.wraps(generate)
@@ -76,6 +93,8 @@ def in_own_thread(
                 while (item := one.submit(next, items, end).result()) is not end:
                     yield item  # type: ignore[misc]  # it is no `end`
             finally:
-                one.submit(items.close).result()  # type: ignore[attr-defined]  # a generator's
+                with suppress(RuntimeError):  # it takes on nothing any more when Python ends
+                    closing = one.submit(items.close)  # type: ignore[attr-defined]  # a generator's
+                    wait([closing])
 
     return iterate
