@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -101,6 +101,31 @@ def few_readings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenfold.evaluation.calibration.MOST_READ", 20)
     monkeypatch.setattr("tenfold.evaluation.calibration.MOST_READ_OF_OTHERS", 20)
     monkeypatch.setattr("tenfold.evaluation.calibration.NUM_SCENES", 50)
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs get no figures and no report, which takes longer than training small ones."""
+    from tenfold.completing import write_evaluation
+
+    def write(*arguments: Any, **flags: Any) -> None:
+        write_evaluation(*arguments, **flags | {"report": False})
+
+    for module in ("completing", "workflow"):
+        monkeypatch.setattr(f"tenfold.{module}.write_evaluation", write)
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies train in this process: others take seconds to begin."""
+
+    def run_here(
+        train_seed: Callable[[int], Any], seeds: Sequence[int], num_jobs: int
+    ) -> Iterator[Any]:
+        for seed in seeds:
+            yield train_seed(seed)
+
+    monkeypatch.setattr("tenfold.studying.run_seeds", run_here)
 
 
 @pytest.fixture(scope="session")

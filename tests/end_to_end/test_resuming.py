@@ -708,7 +708,10 @@ def test_a_mistake_is_told_once_by_the_process_that_knows(
         assert "tenfold: data: expected a folder with MNIST's IDX files, found nothing" in told
 
 
-def test_processes_whose_torchrun_is_killed_save_and_end(small_data: Path, tmp_path: Path) -> None:
+def test_processes_whose_torchrun_is_killed_save_and_go_on(
+    small_data: Path, tmp_path: Path
+) -> None:
+    """Those that go on are stopped by Ctrl-C, and say it once."""
     out = tmp_path / "run"
     flags = ["--hidden-sizes", "20", "--epochs", "9999", "--batch-size", "50"]
     with start_together(2, *flags, "--data", small_data, "--out", out) as process:
@@ -724,7 +727,17 @@ def test_processes_whose_torchrun_is_killed_save_and_end(small_data: Path, tmp_p
                 os.kill(one, signal.SIGKILL)
     # A process that is dead may have threads that end yet.
     wait_for(lambda: find_state(out) == "stopped")
-    assert count_saved_steps(out) == len(tenfold_losses(out))
+    before = len(tenfold_losses(out))
+    assert count_saved_steps(out) == before
+    command = f"torchrun --nproc-per-node 2 -m tenfold train --resume {out}"
+    assert f"`{command}` goes on" in refusal(lambda: tenfold.load_run(out))
+    with start_together(2, *command.split()[6:]) as process:
+        wait_for(lambda: len(tenfold_losses(out)) > before)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=120)
+    [told] = re.findall("the unfinished run stays in .*", stderr)
+    assert told == f"the unfinished run stays in {out}: `{command}` goes on with it"
+    assert "allow-different" not in stderr
 
 
 def is_alive(process: int) -> bool:
@@ -733,27 +746,6 @@ def is_alive(process: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-def test_processes_that_are_stopped_say_once_how_they_go_on(
-    small_data: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "run"
-    flags = ["--hidden-sizes", "20", "--epochs", "200", "--batch-size", "50"]
-    with start_together(2, *flags, "--data", small_data, "--out", out) as process:
-        wait_for(lambda: (out / CHECKPOINT).exists())
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=120)
-    [told] = re.findall("the unfinished run stays in .*", stderr)
-    command = f"torchrun --nproc-per-node 2 -m tenfold train --resume {out}"
-    assert told == f"the unfinished run stays in {out}: `{command}` goes on with it"
-    assert f"`{command}` goes on" in refusal(lambda: tenfold.load_run(out))
-    before = len(tenfold_losses(out))
-    with start_together(2, *command.split()[6:]) as process:
-        wait_for(lambda: len(tenfold_losses(out)) > before)
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=120)
-    assert "allow-different" not in stderr
 
 
 @pytest.mark.heavy
