@@ -5,9 +5,12 @@ And in which order files of tests are run.
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +20,7 @@ from hypothesis import settings
 from pngs import to_png
 from tenfold.cluster.connecting import Cluster, connecting
 from tenfold.data.idx import dump_idx
-from tenfold.data.mnist import LabelledImages, load_part
+from tenfold.data.mnist import LabelledImages, Part, load_part
 
 # Several test processes share the cores: threads that wait shall sleep at once.
 os.environ.setdefault("GOMP_SPINCOUNT", "100")
@@ -71,6 +74,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
+@pytest.fixture(autouse=True)
+def one_registry() -> None:
+    """Let PyTorch's exporter build its table of operators once, not anew for each file."""
+    module = sys.modules.get("torch.onnx._internal.exporter._registration")
+    if module is not None and not hasattr(module.ONNXRegistry.from_torchlib, "cache_info"):
+        build = module.ONNXRegistry.from_torchlib
+        module.ONNXRegistry.from_torchlib = staticmethod(functools.cache(build))
+
+
 @pytest.fixture(scope="session")
 def training() -> LabelledImages:
     """The 60,000 training images."""
@@ -93,6 +105,24 @@ def small_data(
         (folder / f"{prefix}-images-idx3-ubyte").write_bytes(dump_idx(images.images_NHW[:count]))
         (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(dump_idx(images.labels_N[:count]))
     return folder
+
+
+@pytest.fixture
+def few_of_mnist(
+    training: LabelledImages, test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs and studies of the embedded MNIST train on the first tenth of it."""
+    few = replace(
+        training, images_NHW=training.images_NHW[:6000], labels_N=training.labels_N[:6000]
+    )
+
+    def load_few(folder: Path | None, part: Part) -> LabelledImages:
+        if folder is not None:
+            return load_part(folder, part)
+        return few if part == "train" else test_images
+
+    for module in ("completing", "studying"):
+        monkeypatch.setattr(f"tenfold.{module}.load_part", load_few)
 
 
 @pytest.fixture

@@ -830,7 +830,9 @@ def test_what_a_folder_is_called_and_what_is_studied_longer_by_itself(
     assert not Path("short/longer").exists()
 
 
-def test_all_of_mnist_is_studied_for_the_claims(tmp_path: Path) -> None:
+def test_all_of_mnists_test_images_are_studied_for_the_claims(
+    tmp_path: Path, few_of_mnist: None
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tenfold.studying.run_seeds", run_here([]))
         done = tenfold.study("classic", seeds=2, out=tmp_path, alone=0, **TINY)

@@ -3,14 +3,12 @@
 Its lines that train a run make the one that tests/test_workflow.py looks at.
 """
 
-import dataclasses
 import json
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -18,7 +16,7 @@ from PIL import Image
 from readme import BLOCKS, README, ROOT
 from servers import serving
 from tenfold.cli import main
-from tenfold.data.mnist import LabelledImages, load_part
+from tenfold.data.mnist import load_part
 
 COMMANDS = re.findall(r"^    (tenfold [^#\n]+)", README, re.MULTILINE)
 
@@ -35,24 +33,13 @@ def test_the_readme_commands_run_in_a_row(
     capsys: pytest.CaptureFixture[str],
     few_readings: None,
     in_this_process: None,
-    training: LabelledImages,
-    test_images: LabelledImages,
+    few_of_mnist: None,
 ) -> None:
     """In this process: starting one, which tests/cli/test_cli.py shows, takes seconds for each.
 
     So do the seeds of a study, whose processes tests/end_to_end/test_stopped_studies.py shows. Runs
     train on a tenth of MNIST's images; on all of them tests/test_workflow.py trains.
     """
-    few = dataclasses.replace(
-        training, images_NHW=training.images_NHW[:6000], labels_N=training.labels_N[:6000]
-    )
-    parts = {"train": few, "test": test_images}
-
-    def load_few(folder: Path | None, part: Any) -> LabelledImages:
-        return parts[part] if folder is None else load_part(folder, part)
-
-    for module in ("completing", "studying"):
-        monkeypatch.setattr(f"tenfold.{module}.load_part", load_few)
     _draw_images(tmp_path)
     (tmp_path / "studies").symlink_to(ROOT / "studies")  # commands may read the repository's own
     monkeypatch.chdir(tmp_path)

@@ -18,6 +18,7 @@ import safetensors.torch
 import torch
 
 import tenfold
+from tenfold.cli import main
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages
 from tenfold.disk import replace_file
@@ -474,11 +475,12 @@ def test_a_config_that_was_edited_is_refused(stopped: Path) -> None:
     assert re.search(r"\(SHA-256 \w{64}\), found \w{64}$", refusal(lambda: tenfold.resume(stopped)))
 
 
-def test_other_threads_are_told_and_can_be_allowed(stopped: Path, whole: tenfold.Run) -> None:
+def test_other_threads_are_told_and_can_be_allowed(
+    stopped: Path, whole: tenfold.Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     threads = whole.config.threads + 1
-    done = run_command("train", "--resume", stopped, "--threads", str(threads))
-    assert done.returncode == 2
-    assert done.stderr == (
+    assert main(["train", "--resume", str(stopped), "--threads", str(threads)]) == 2
+    assert capsys.readouterr().err == (
         f"tenfold: {stopped}: expected what the run began with, found that threads is {threads}, "
         f"not {threads - 1}: its weights would differ in their last bits; --allow-different goes "
         "on all the same\n"
@@ -576,31 +578,28 @@ def wait_for(is_there: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def run_command(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*TENFOLD, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
+def test_the_command_refuses_what_the_run_knows_itself(
+    stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tell(*flags: str) -> str:
+        assert main(["train", *flags]) == 2
+        return capsys.readouterr().err
 
-
-def test_the_command_refuses_what_the_run_knows_itself(stopped: Path) -> None:
-    done = run_command("train", "classic", "--resume", stopped, "--seed", "0", "--epochs", "5")
-    assert done.returncode == 2
-    assert done.stderr == (
+    run = str(stopped)
+    assert tell("classic", "--resume", run, "--seed", "0", "--epochs", "5") == (
         "tenfold: --resume: expected nothing that the run knows itself, found a recipe, --seed, "
         "--epochs\n"
     )
-    done = run_command("train", "--resume", stopped, "--by-epoch", "--tensorboard")
-    assert done.stderr == (
+    assert tell("--resume", run, "--by-epoch", "--tensorboard") == (
         "tenfold: --resume: expected nothing that the run knows itself, found --by-epoch, "
         "--tensorboard\n"
     )
-    done = run_command("train", "--resume", stopped, "b", "c")  # as a shell's pattern may give
-    assert done.returncode == 2
-    assert done.stderr == (
+    assert tell("--resume", run, "b", "c") == (  # as a shell's pattern may give
         f"tenfold: --resume: expected the folder of one run, found 3: {stopped}, b, c\n"
     )
-    done = run_command("train", "--allow-different")
-    assert done.stderr == "tenfold: --allow-different: expected --resume with it, found none\n"
+    assert tell("--allow-different") == (
+        "tenfold: --allow-different: expected --resume with it, found none\n"
+    )
 
 
 # --- a disk that fails: see test_failing_disks.py
