@@ -37,16 +37,15 @@ settings.register_profile("tenfold", deadline=None)
 settings.load_profile("tenfold")
 
 
-# The longest first: whoever begins with one of them last is left alone with it. One process begins
-# all files of the cluster while the other is at the README, so that one Ray is enough.
+# The longest first: whoever begins with one of them last is left alone with it.
 LONGEST_FILES = (
-    "end_to_end/test_readme.py",
+    "end_to_end/test_resuming.py",
+    "end_to_end/test_page.py",
     "cluster/test_connecting.py",
     "cluster/test_studies.py",
     "cluster/test_reading.py",
     "test_workflow.py",
-    "end_to_end/test_page.py",
-    "end_to_end/test_resuming.py",
+    "end_to_end/test_readme.py",
     "test_studying.py",
     "end_to_end/test_stopped_studies.py",
     "end_to_end/test_lines_recipe.py",
@@ -72,6 +71,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = [str(path) for path in ranks if not path.exists()]
     assert not missing, f"conftest.py: expected the files of LONGEST_FILES, found no {missing}"
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let each process take one file after another, those of the cluster at once: for one Ray."""
+    from xdist.scheduler import LoadFileScheduling
+
+    scheduler = LoadFileScheduling(config, log)
+    find_file, folder = scheduler._split_scope, "tests/cluster/"
+    scheduler._split_scope = lambda test: folder if test.startswith(folder) else find_file(test)
+    return scheduler
 
 
 @pytest.fixture(autouse=True)
