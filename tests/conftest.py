@@ -5,11 +5,14 @@ And in which order files of tests are run.
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -17,7 +20,7 @@ from hypothesis import settings
 from pngs import to_png
 from tenfold.cluster.connecting import Cluster, connecting
 from tenfold.data.idx import dump_idx
-from tenfold.data.mnist import LabelledImages, load_part
+from tenfold.data.mnist import LabelledImages, Part, load_part
 
 # Several test processes share the cores: threads that wait shall sleep at once.
 os.environ.setdefault("GOMP_SPINCOUNT", "100")
@@ -34,16 +37,15 @@ settings.register_profile("tenfold", deadline=None)
 settings.load_profile("tenfold")
 
 
-# The longest first: whoever begins with one of them last is left alone with it. One process begins
-# all files of the cluster while the other is at the README, so that one Ray is enough.
+# The longest first: whoever begins with one of them last is left alone with it.
 LONGEST_FILES = (
-    "end_to_end/test_readme.py",
+    "end_to_end/test_resuming.py",
+    "end_to_end/test_page.py",
     "cluster/test_connecting.py",
     "cluster/test_studies.py",
     "cluster/test_reading.py",
     "test_workflow.py",
-    "end_to_end/test_page.py",
-    "end_to_end/test_resuming.py",
+    "end_to_end/test_readme.py",
     "test_studying.py",
     "end_to_end/test_stopped_studies.py",
     "end_to_end/test_lines_recipe.py",
@@ -71,6 +73,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let each process take one file after another, those of the cluster at once: for one Ray."""
+    from xdist.scheduler import LoadFileScheduling
+
+    scheduler = LoadFileScheduling(config, log)
+    find_file, folder = scheduler._split_scope, "tests/cluster/"
+    scheduler._split_scope = lambda test: folder if test.startswith(folder) else find_file(test)
+    return scheduler
+
+
+@pytest.fixture(autouse=True)
+def one_registry() -> None:
+    """Let PyTorch's exporter build its table of operators once, not anew for each file."""
+    module = sys.modules.get("torch.onnx._internal.exporter._registration")
+    if module is not None and not hasattr(module.ONNXRegistry.from_torchlib, "cache_info"):
+        build = module.ONNXRegistry.from_torchlib
+        module.ONNXRegistry.from_torchlib = staticmethod(functools.cache(build))
+
+
 @pytest.fixture(scope="session")
 def training() -> LabelledImages:
     """The 60,000 training images."""
@@ -96,11 +118,54 @@ def small_data(
 
 
 @pytest.fixture
+def few_of_mnist(
+    training: LabelledImages, test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs and studies of the embedded MNIST train on the first tenth of it."""
+    few = replace(
+        training, images_NHW=training.images_NHW[:6000], labels_N=training.labels_N[:6000]
+    )
+
+    def load_few(folder: Path | None, part: Part) -> LabelledImages:
+        if folder is not None:
+            return load_part(folder, part)
+        return few if part == "train" else test_images
+
+    for module in ("completing", "studying"):
+        monkeypatch.setattr(f"tenfold.{module}.load_part", load_few)
+
+
+@pytest.fixture
 def few_readings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hold-out runs calibrate on 20 readings and 50 scenes: thousands take seconds to a minute."""
     monkeypatch.setattr("tenfold.evaluation.calibration.MOST_READ", 20)
     monkeypatch.setattr("tenfold.evaluation.calibration.MOST_READ_OF_OTHERS", 20)
     monkeypatch.setattr("tenfold.evaluation.calibration.NUM_SCENES", 50)
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs get no figures and no report, which takes longer than training small ones."""
+    from tenfold.completing import write_evaluation
+
+    def write(*arguments: Any, **flags: Any) -> None:
+        write_evaluation(*arguments, **flags | {"report": False})
+
+    for module in ("completing", "workflow"):
+        monkeypatch.setattr(f"tenfold.{module}.write_evaluation", write)
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies train in this process: others take seconds to begin."""
+
+    def run_here(
+        train_seed: Callable[[int], Any], seeds: Sequence[int], num_jobs: int
+    ) -> Iterator[Any]:
+        for seed in seeds:
+            yield train_seed(seed)
+
+    monkeypatch.setattr("tenfold.studying.run_seeds", run_here)
 
 
 @pytest.fixture(scope="session")

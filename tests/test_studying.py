@@ -367,6 +367,16 @@ def test_a_seed_has_the_same_weights_wherever_it_is_trained(
         assert [run.weights_sha256 for run in done.runs] == weights
 
 
+# As `python -m tenfold`, but that a run gets no report, which takes longer than all the rest.
+CALL_WITHOUT_REPORT = """
+import functools, sys
+from tenfold import workflow
+from tenfold.cli import main
+workflow.train = functools.partial(workflow.train, report=False)
+sys.exit(main())
+"""
+
+
 @pytest.mark.usefixtures("_bits_that_depend_on_threads")
 @pytest.mark.parametrize("num_threads", ["1", "4", None])
 def test_the_command_line_gives_the_weights_that_python_gives(
@@ -375,9 +385,12 @@ def test_the_command_line_gives_the_weights_that_python_gives(
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     if num_threads is not None:
         environment["OMP_NUM_THREADS"] = num_threads
-    command = "-m tenfold train classic --epochs 1 --hidden-sizes 16 --json"
+    flags = "train classic --epochs 1 --hidden-sizes 16 --json"
     done = subprocess.run(
-        [sys.executable, *command.split(), "--data", small_data, "--out", tmp_path / "a"],
+        [
+            *(sys.executable, "-c", CALL_WITHOUT_REPORT, *flags.split()),
+            *("--data", small_data, "--out", tmp_path / "a"),
+        ],
         env=environment,
         capture_output=True,
         text=True,
@@ -845,7 +858,9 @@ def test_what_a_folder_is_called_and_what_is_studied_longer_by_itself(
     assert not Path("short/longer").exists()
 
 
-def test_all_of_mnist_is_studied_for_the_claims(tmp_path: Path) -> None:
+def test_all_of_mnists_test_images_are_studied_for_the_claims(
+    tmp_path: Path, few_of_mnist: None
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tenfold.studying.run_seeds", run_here([]))
         done = tenfold.study("classic", seeds=2, out=tmp_path, alone=0, **TINY)

@@ -36,7 +36,11 @@ def test_train_prints_the_headline_the_report_and_what_to_do_next(
 
 
 def test_every_flag_reaches_the_run(
-    small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], few_readings: None
+    small_data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    few_readings: None,
+    no_report: None,
 ) -> None:
     out = str(tmp_path / "run")
     flags = "--seed 7 --epochs 1 --batch-size 64 --learning-rate 3e-4 --hidden-sizes 40 20"
@@ -53,7 +57,7 @@ def test_every_flag_reaches_the_run(
 
 
 def test_evaluate_prints_the_findings_and_json(
-    small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_report: None
 ) -> None:
     out = str(tmp_path / "run")
     tenfold.train("classic", data=small_data, out=out, epochs=1, report=False)

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +25,6 @@ from tenfold.studying import StudyProgress
 
 TINY = ["--epochs", "2", "--hidden-sizes", "16"]
 ALTERED = RECIPES["classic"].replace(rotation_degrees=15.0, shift_px=2.0)
-
-
-def run_here(
-    train_seed: Callable[[int], Any], seeds: Sequence[int], num_jobs: int
-) -> Iterator[Any]:
-    """Takes the place of `run_seeds`, for processes take seconds to begin."""
-    for seed in seeds:
-        yield train_seed(seed)
-
-
-@pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenfold.studying.run_seeds", run_here)
 
 
 @pytest.fixture

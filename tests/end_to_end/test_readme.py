@@ -32,8 +32,14 @@ def test_the_readme_commands_run_in_a_row(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     few_readings: None,
+    in_this_process: None,
+    few_of_mnist: None,
 ) -> None:
-    """In this process: starting one, which tests/cli/test_cli.py shows, takes seconds for each."""
+    """In this process: starting one, which tests/cli/test_cli.py shows, takes seconds for each.
+
+    So do the seeds of a study, whose processes tests/end_to_end/test_stopped_studies.py shows. Runs
+    train on a tenth of MNIST's images; on all of them tests/test_workflow.py trains.
+    """
     _draw_images(tmp_path)
     (tmp_path / "studies").symlink_to(ROOT / "studies")  # commands may read the repository's own
     monkeypatch.chdir(tmp_path)

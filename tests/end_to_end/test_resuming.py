@@ -18,6 +18,7 @@ import safetensors.torch
 import torch
 
 import tenfold
+from tenfold.cli import main
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages
 from tenfold.disk import replace_file
@@ -474,11 +475,12 @@ def test_a_config_that_was_edited_is_refused(stopped: Path) -> None:
     assert re.search(r"\(SHA-256 \w{64}\), found \w{64}$", refusal(lambda: tenfold.resume(stopped)))
 
 
-def test_other_threads_are_told_and_can_be_allowed(stopped: Path, whole: tenfold.Run) -> None:
+def test_other_threads_are_told_and_can_be_allowed(
+    stopped: Path, whole: tenfold.Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     threads = whole.config.threads + 1
-    done = run_command("train", "--resume", stopped, "--threads", str(threads))
-    assert done.returncode == 2
-    assert done.stderr == (
+    assert main(["train", "--resume", str(stopped), "--threads", str(threads)]) == 2
+    assert capsys.readouterr().err == (
         f"tenfold: {stopped}: expected what the run began with, found that threads is {threads}, "
         f"not {threads - 1}: its weights would differ in their last bits; --allow-different goes "
         "on all the same\n"
@@ -576,31 +578,28 @@ def wait_for(is_there: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def run_command(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*TENFOLD, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
+def test_the_command_refuses_what_the_run_knows_itself(
+    stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tell(*flags: str) -> str:
+        assert main(["train", *flags]) == 2
+        return capsys.readouterr().err
 
-
-def test_the_command_refuses_what_the_run_knows_itself(stopped: Path) -> None:
-    done = run_command("train", "classic", "--resume", stopped, "--seed", "0", "--epochs", "5")
-    assert done.returncode == 2
-    assert done.stderr == (
+    run = str(stopped)
+    assert tell("classic", "--resume", run, "--seed", "0", "--epochs", "5") == (
         "tenfold: --resume: expected nothing that the run knows itself, found a recipe, --seed, "
         "--epochs\n"
     )
-    done = run_command("train", "--resume", stopped, "--by-epoch", "--tensorboard")
-    assert done.stderr == (
+    assert tell("--resume", run, "--by-epoch", "--tensorboard") == (
         "tenfold: --resume: expected nothing that the run knows itself, found --by-epoch, "
         "--tensorboard\n"
     )
-    done = run_command("train", "--resume", stopped, "b", "c")  # as a shell's pattern may give
-    assert done.returncode == 2
-    assert done.stderr == (
+    assert tell("--resume", run, "b", "c") == (  # as a shell's pattern may give
         f"tenfold: --resume: expected the folder of one run, found 3: {stopped}, b, c\n"
     )
-    done = run_command("train", "--allow-different")
-    assert done.stderr == "tenfold: --allow-different: expected --resume with it, found none\n"
+    assert tell("--allow-different") == (
+        "tenfold: --allow-different: expected --resume with it, found none\n"
+    )
 
 
 # --- a disk that fails: see test_failing_disks.py
@@ -708,7 +707,10 @@ def test_a_mistake_is_told_once_by_the_process_that_knows(
         assert "tenfold: data: expected a folder with MNIST's IDX files, found nothing" in told
 
 
-def test_processes_whose_torchrun_is_killed_save_and_end(small_data: Path, tmp_path: Path) -> None:
+def test_processes_whose_torchrun_is_killed_save_and_go_on(
+    small_data: Path, tmp_path: Path
+) -> None:
+    """Those that go on are stopped by Ctrl-C, and say it once."""
     out = tmp_path / "run"
     flags = ["--hidden-sizes", "20", "--epochs", "9999", "--batch-size", "50"]
     with start_together(2, *flags, "--data", small_data, "--out", out) as process:
@@ -724,7 +726,17 @@ def test_processes_whose_torchrun_is_killed_save_and_end(small_data: Path, tmp_p
                 os.kill(one, signal.SIGKILL)
     # A process that is dead may have threads that end yet.
     wait_for(lambda: find_state(out) == "stopped")
-    assert count_saved_steps(out) == len(tenfold_losses(out))
+    before = len(tenfold_losses(out))
+    assert count_saved_steps(out) == before
+    command = f"torchrun --nproc-per-node 2 -m tenfold train --resume {out}"
+    assert f"`{command}` goes on" in refusal(lambda: tenfold.load_run(out))
+    with start_together(2, *command.split()[6:]) as process:
+        wait_for(lambda: len(tenfold_losses(out)) > before)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=120)
+    [told] = re.findall("the unfinished run stays in .*", stderr)
+    assert told == f"the unfinished run stays in {out}: `{command}` goes on with it"
+    assert "allow-different" not in stderr
 
 
 def is_alive(process: int) -> bool:
@@ -733,27 +745,6 @@ def is_alive(process: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-def test_processes_that_are_stopped_say_once_how_they_go_on(
-    small_data: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "run"
-    flags = ["--hidden-sizes", "20", "--epochs", "200", "--batch-size", "50"]
-    with start_together(2, *flags, "--data", small_data, "--out", out) as process:
-        wait_for(lambda: (out / CHECKPOINT).exists())
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=120)
-    [told] = re.findall("the unfinished run stays in .*", stderr)
-    command = f"torchrun --nproc-per-node 2 -m tenfold train --resume {out}"
-    assert told == f"the unfinished run stays in {out}: `{command}` goes on with it"
-    assert f"`{command}` goes on" in refusal(lambda: tenfold.load_run(out))
-    before = len(tenfold_losses(out))
-    with start_together(2, *command.split()[6:]) as process:
-        wait_for(lambda: len(tenfold_losses(out)) > before)
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=120)
-    assert "allow-different" not in stderr
 
 
 @pytest.mark.heavy
