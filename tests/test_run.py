@@ -288,7 +288,7 @@ def test_a_missing_evaluation_is_refused(tmp_path: Path) -> None:
     [
         (
             {"recipe": {"name": "x"}},
-            "expected a recipe of this version of Tenfold: model",
+            "expected a recipe of this version of Tenfold: augmentation: expect",
         ),
         ({"recipe": 3}, "expected a recipe of this version of Tenfold: expected an object, f"),
         ({"recipe": {**RECIPES["classic"].to_json(), "epochs": 0}}, "--epochs: expected"),
