@@ -445,3 +445,20 @@ def test_a_full_disk_is_one_clear_line(small_data: Path, tmp_path: Path) -> None
         f"`tenfold train --resume {disk}/run` goes on with it"
     )
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_before_a_server_has_begun_is_one_line() -> None:
+    program = """
+import tenfold.cli.app
+async def serve(): pass
+def begin(tokens):
+    coroutine = serve()  # that is never run, of which Python warns when it is gone
+    raise KeyboardInterrupt
+tenfold.cli.app.call = begin
+from tenfold.cli import main
+raise SystemExit(main([]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "tenfold: interrupted\n")

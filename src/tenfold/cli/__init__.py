@@ -9,6 +9,7 @@ import errno
 import io
 import os
 import sys
+import warnings
 
 from tenfold.errors import TenfoldError
 
@@ -75,6 +76,7 @@ def _is_caused_by_interrupt(error: BaseException | None) -> bool:
 
 
 def _report_interrupt(error: BaseException) -> int:
+    warnings.simplefilter("ignore")  # asyncio's, of a server that was about to start
     _tell(_join("interrupted", error))
     return EXIT_INTERRUPTED
 
