@@ -664,7 +664,17 @@ def test_two_processes_give_the_losses_of_one(
 ) -> None:
     out = tmp_path / "run"
     flags = ["--hidden-sizes", "20", "--epochs", "3", "--batch-size", "50", "--json"]
-    with start_together(2, *flags, "--data", small_data, "--out", out) as process:
+    # As `-m tenfold`, but without figures and a report, which take longer than all the rest.
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import functools, sys\n"
+        "from tenfold import workflow\n"
+        "from tenfold.cli import main\n"
+        "workflow.train = functools.partial(workflow.train, report=False)\n"
+        "sys.exit(main())\n"
+    )
+    together = start_together(2, *flags, "--data", small_data, "--out", out, program=[program])
+    with together as process:
         stdout, stderr = process.communicate(timeout=240)
     assert process.returncode == 0, stderr
     assert json.loads(stdout)["run"] == str(out)  # the first process alone answers
