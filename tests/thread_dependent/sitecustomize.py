@@ -1,7 +1,7 @@
 """Makes the arithmetic of each Python that finds this folder on its path depend on threads.
 
-Python imports a module of this name when it starts. PyTorch is imported later, if at all; so the
-gradients are changed when their module has been loaded.
+Python imports a module of this name when it starts. PyTorch is imported later, if at all; so what
+the loop calls is changed when its module has been loaded.
 """
 
 import importlib.util
@@ -12,7 +12,7 @@ from typing import Any
 
 from arithmetic import depend_on_threads
 
-MODULE = "tenfold.training.gradients"
+MODULE = "tenfold.training.loop"
 
 
 class Finder(MetaPathFinder):
