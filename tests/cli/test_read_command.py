@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from PIL import Image
 
@@ -534,6 +533,7 @@ def test_what_a_terminal_would_obey_is_escaped(
 
 
 def test_what_a_model_says_of_itself_is_escaped(folder: Path, capsys: Capture) -> None:
+    onnx = pytest.importorskip("onnx", reason="needs the extra `train`")
     model = onnx.load(BUNDLED_MODEL)
     del model.metadata_props[:]
     model.metadata_props.add(
