@@ -16,7 +16,7 @@ train: $(SETUP)
 	$(BIN)/tenfold train classic
 	@echo "To call tenfold yourself: . .venv/bin/activate"
 
-# Three files at a time, as some wait more than they compute, in the order that tests/conftest.py
+# Two files at a time, as more of them made a loaded machine too slow for some, in the order that tests/conftest.py
 # gives them: files that take long first. What is compiled is kept, whatever the environment says.
 # `make test THREAD_DEPENDENT=1` makes the bits of each training step depend on the number of
 # threads, as some processors do, to see that all promises hold there too.
@@ -25,7 +25,7 @@ test: $(SETUP) browser
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(if $(THREAD_DEPENDENT),PYTHONPATH=$(CURDIR)/tests/thread_dependent) \
-	  PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	  PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # The core without extras, in an environment of its own for each Python that is here.
 test-core: $(CORE_PYTHONS:%=test-core-%)
