@@ -20,10 +20,10 @@ from tenfold.data.mnist import load_part
 from tenfold.machine import describe_machine
 from tenfold.models.build import build_model
 from tenfold.recipes import find_recipe
+from tenfold.run import DEFAULT_THREADS
 from tenfold.training.augment import Augmentation, build_generator
 from tenfold.training.gradients import build_gradients
 from tenfold.training.parameters import flatten_parameters
-from tenfold.training.threads import DEFAULT_THREADS
 
 ROUNDS, WARM_ROUNDS = 40, 5
 TARGET_SHARE = 0.10

@@ -20,6 +20,17 @@ import psutil
 
 START_SECONDS = 120
 
+# `tenfold` with more time for an image: beside other work it may take longer than users would wait.
+PATIENT = """
+import functools, sys
+from tenfold.serving import settings
+settings.ServingConfig = functools.partial(
+    settings.ServingConfig, small_seconds=60, worker_seconds=60, waiting_seconds=120
+)
+from tenfold.cli import main
+sys.exit(main())
+"""
+
 
 @dataclass
 class Served:
@@ -36,11 +47,11 @@ class Served:
 
 @contextmanager
 def serving(*arguments: str, num_files: int | None = None) -> Iterator[Served]:
-    """`tenfold serve` on a free port, ready, until the block ends.
+    """`tenfold serve` on a free port, ready, until the block ends, with time for each image.
 
     It may have `num_files` open, if that is given.
     """
-    command = [sys.executable, "-m", "tenfold", "serve", "--port", "0", *arguments]
+    command = [sys.executable, "-c", PATIENT, "serve", "--port", "0", *arguments]
     if num_files is not None:
         command = ["sh", "-c", f'ulimit -n {num_files}; exec "$@"', "sh", *command]
     process = subprocess.Popen(

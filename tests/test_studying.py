@@ -28,11 +28,11 @@ from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
 from tenfold.disk import hash_file, locking
 from tenfold.errors import DataError, RecipeError, RunError, StudyError
-from tenfold.run import RunConfig, load_config, locking_run, read_state
+from tenfold.run import DEFAULT_THREADS, RunConfig, load_config, locking_run, read_state
 from tenfold.studies.report import write_study_command
 from tenfold.studies.study import load_study, write_study
 from tenfold.studying import SeedTraining, StudyProgress, _train_on_cluster
-from tenfold.training.threads import DEFAULT_THREADS, setting_threads
+from tenfold.training.threads import setting_threads
 
 TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2}
 Calls = list[tuple[list[int], int]]
@@ -636,6 +636,16 @@ def leave_with_other_threads(small_data: Path, run: Path) -> None:
     leave_stopped(small_data, run, threads=1)
 
 
+def leave_resumed_with_other_threads(small_data: Path, run: Path) -> None:
+    leave_stopped(small_data, run)
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.resume(run, threads=1, allow_different=True, on_progress=stop)
+
+
 def leave_of_another_torch(small_data: Path, run: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tenfold.workflow.list_versions", lambda: {"torch": "1.0"})
@@ -653,6 +663,11 @@ def leave_of_another_torch(small_data: Path, run: Path) -> None:
         ),
         (
             leave_with_other_threads,
+            ": expected a run of this study, found one of another recipe, data or number of "
+            "threads",
+        ),
+        (
+            leave_resumed_with_other_threads,
             ": expected a run of this study, found one of another recipe, data or number of "
             "threads",
         ),

@@ -24,6 +24,7 @@ from tenfold.machine import count_cores
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
     CHECKPOINT,
+    DEFAULT_THREADS,
     LOSSES,
     Run,
     RunConfig,
@@ -46,7 +47,6 @@ from tenfold.studies.study import (
     load_study,
     write_study,
 )
-from tenfold.training.threads import DEFAULT_THREADS
 from tenfold.workflow import (
     MAX_SEED,
     MAX_THREADS,
@@ -381,8 +381,9 @@ class SeedTraining:
             return None
         try:
             with _naming_the_way_out(out):
-                found = load_config(out, read_state(out))
-            if self._is_mine(found, seed):
+                state = read_state(out)
+                found = load_config(out, state)
+            if self._is_mine(found, seed) and not state.get("resumed_with"):
                 return StudyRun.from_run(resume(out, data=self.config.data_folder))
             reason = (
                 f"{out}: expected a run of this study, found one of another recipe, data or number "

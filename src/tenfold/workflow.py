@@ -37,6 +37,7 @@ from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
     COMPLETE,
     CONFIG,
+    DEFAULT_THREADS,
     EPOCHS,
     SEEDS,
     THREADS,
@@ -56,12 +57,7 @@ from tenfold.run import (
     write_start,
 )
 from tenfold.studies.study import StudyConfig
-from tenfold.training.threads import (
-    DEFAULT_THREADS,
-    check_environment,
-    limit_spinning,
-    setting_threads,
-)
+from tenfold.training.threads import check_environment, limit_spinning, setting_threads
 
 if TYPE_CHECKING:
     from tenfold.training.processes import Processes

@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-SECONDS = 30_000  # of patience, in milliseconds: machines may be busy
+SECONDS = 120_000  # of patience, in milliseconds: machines may be busy
 Theme = Literal["light", "dark"]
 PHONE: ViewportSize = {"width": 390, "height": 844}
 TOKEN = "a-token-of-a-test-0123456789"

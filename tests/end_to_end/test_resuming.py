@@ -749,6 +749,20 @@ def test_processes_whose_torchrun_is_killed_save_and_go_on(
     assert "allow-different" not in stderr
 
 
+def test_processes_that_are_stopped_say_once_how_they_go_on(
+    small_data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    flags = ["--hidden-sizes", "20", "--epochs", "9999", "--batch-size", "50"]
+    with start_together(2, *flags, "--data", small_data, "--out", out) as process:
+        wait_for(lambda: (out / CHECKPOINT).exists())
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=120)
+    [told] = re.findall("the unfinished run stays in .*", stderr)
+    command = f"torchrun --nproc-per-node 2 -m tenfold train --resume {out}"
+    assert told == f"the unfinished run stays in {out}: `{command}` goes on with it"
+
+
 def is_alive(process: int) -> bool:
     try:
         stat = Path(f"/proc/{process}/stat").read_text()

@@ -10,8 +10,7 @@ from tenfold.evaluation.describing import list_change_flags, list_data, list_rec
 from tenfold.evaluation.findings import PART_NAMES, percent, percent_interval
 from tenfold.evaluation.page import PageFigure, build_page
 from tenfold.recipes import RECIPES
-from tenfold.run import RunConfig
-from tenfold.training.threads import DEFAULT_THREADS
+from tenfold.run import DEFAULT_THREADS, RunConfig
 
 
 def write_command(config: RunConfig) -> str:

@@ -10,9 +10,9 @@ from tenfold.evaluation.describing import list_change_flags, list_data, list_rec
 from tenfold.evaluation.findings import PART_NAMES, join_words, percent, percent_interval
 from tenfold.evaluation.page import PageFigure, PageTable, build_page
 from tenfold.recipes import RECIPES
+from tenfold.run import DEFAULT_THREADS
 from tenfold.studies.comparison import SMALLEST_P_VALUE
 from tenfold.studies.study import Study, is_longer_claimed
-from tenfold.training.threads import DEFAULT_THREADS
 
 
 def write_study_command(study: Study) -> str:

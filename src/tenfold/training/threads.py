@@ -1,8 +1,8 @@
 """The threads that compute a step: how many, and in which state.
 
 On some processors the last bits of a matrix product depend on how many threads share it. So their
-number follows from the call alone, `--threads` or DEFAULT_THREADS: not from the machine's cores,
-what else it does, how many runs go on beside this one, or OMP_NUM_THREADS.
+number follows from the call alone, `--threads` or two: not from the machine's cores, what else it
+does, how many runs go on beside this one, or OMP_NUM_THREADS.
 
 Training flushes denormal numbers to zero. The optimizer's moments of a weight that gets no gradient
 decay into them within some hundred steps, and Intel's processors take up to a hundred times as long
@@ -21,8 +21,6 @@ from typing import ParamSpec, TypeVar
 
 from tenfold.errors import RunError
 
-# A batch of the small networks here is soon computed: two threads take 0.57 of the time of one.
-DEFAULT_THREADS = 2
 # How often GNU's OpenMP looks whether there is work before a thread sleeps. By itself it looks for
 # about a millisecond, and where another program is on a thread's core, all others wait so long at
 # the end of each operation: a step of `classic` beside one busy program takes 70 times as long as
