@@ -197,16 +197,23 @@ def test_a_config_comes_back_from_json() -> None:
 
 def test_the_config_of_a_run_from_before_it_had_its_wishes_is_loaded() -> None:
     values = CONFIG_OF_A_RUN.to_json()
-    wishes = {"by_epoch", "report", "tensorboard", "members_from", "checkpoint_every", "processes"}
+    wishes = {"by_epoch", "report", "tensorboard", "members_from", "checkpoint_every"}
     assert RunConfig.from_json({k: v for k, v in values.items() if k not in wishes}) == (
         CONFIG_OF_A_RUN
     )
 
 
+def test_a_field_that_configs_no_longer_have_is_passed_over() -> None:
+    values = CONFIG_OF_A_RUN.to_json() | {"processes": 1}
+    assert RunConfig.from_json(values) == CONFIG_OF_A_RUN
+    with pytest.raises(ValueError, match="other: no such field"):
+        RunConfig.from_json(values | {"other": 1})
+
+
 def test_the_command_that_resumes_is_as_a_shell_takes_it() -> None:
-    assert write_resume_command(Path("runs/a b"), 1) == "tenfold train --resume 'runs/a b'"
-    assert write_resume_command(Path("a"), 3, data=Path("d d"), threads=None, device="cpu") == (
-        "torchrun --nproc-per-node 3 -m tenfold train --resume a --data 'd d' --device cpu"
+    assert write_resume_command(Path("runs/a b")) == "tenfold train --resume 'runs/a b'"
+    assert write_resume_command(Path("a"), data=Path("d d"), threads=None, device="cpu") == (
+        "tenfold train --resume a --data 'd d' --device cpu"
     )
 
 
@@ -309,8 +316,6 @@ def test_a_missing_evaluation_is_refused(tmp_path: Path) -> None:
         ({"machine": {"cpu": {}}}, "machine.cpu: expected text or a whole number, found {}"),
         ({"versions": None}, "versions: expected an object, found None"),
         ({"versions": {"torch": 2}}, "versions.torch: expected text, found 2"),
-        ({"processes": "x"}, "processes: expected a whole number, found 'x'"),
-        ({"processes": 0}, "processes: expected a whole number from 1 to 65535, found 0"),
         ({"threads": 10**30}, "threads: expected a whole number from 1 to 1024, found 1000"),
         ({"checkpoint_every": -1}, "checkpoint_every: expected a whole number from 0 to 10000"),
         ({"device": 5}, "device: expected text, found 5"),

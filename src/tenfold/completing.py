@@ -4,7 +4,6 @@ In: a run's config, its images, and the checkpoint where there is one. Out: the 
 and matplotlib are imported when a call needs them.
 """
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tenfold.training.checkpoints import Checkpoint
-    from tenfold.training.processes import Processes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,31 +74,28 @@ def load_run_images(recipe: Recipe, data_folder: Path | None, *, holdout: bool) 
 class UnfinishedRun:
     """A run on its way: its folder and config, its images, and how far it is.
 
-    `resumed_with` says what differed when it was resumed, if anything did. `threads` are those that
-    it has now, which may be others than it began with.
+    `resumed_with` says what differed when it was resumed, if anything did. `threads` and `device`
+    are those that it has now, which may be others than it began with.
     """
 
     path: Path
     config: RunConfig
     images: RunImages
-    processes: "Processes"
     threads: int
+    device: str
     checkpoint: "Checkpoint | None" = None
     resumed_with: list[str] = field(default_factory=list)
 
 
 def complete_run(run: UnfinishedRun, on_progress: OnProgress | None) -> Run:
-    """Train what is left of a run, evaluate it, and write all that belongs in its folder.
-
-    Among several processes the first one writes; the others help to train and get the run from it.
-    """
+    """Train what is left of a run, evaluate it, and write all that belongs in its folder."""
     with setting_threads(run.threads):
         state = _complete(run, on_progress)
-    return Run(run.path, run.config, json.loads(run.processes.tell(json.dumps(state).encode())))
+    return Run(run.path, run.config, state)
 
 
 def _complete(run: UnfinishedRun, on_progress: OnProgress | None) -> dict[str, Any]:
-    """Do it, and return the run's state: in the first process that of a complete one."""
+    """Do it, and return the state of the complete run."""
     from tenfold.evaluation.predictions import predict
     from tenfold.models.build import build_classifier
     from tenfold.training.recording import Recorder
@@ -115,7 +110,7 @@ def _complete(run: UnfinishedRun, on_progress: OnProgress | None) -> dict[str, A
         training_images = _draw_scenes(training_images, recipe, config.seed, on_progress)
         if run.checkpoint is not None:
             start = time.perf_counter()  # its seconds have those of the first drawing
-    model = build_classifier(recipe, config.seed).to(run.processes.device)
+    model = build_classifier(recipe, config.seed).to(run.device)
     recorder = Recorder(
         model,
         config,
@@ -123,13 +118,10 @@ def _complete(run: UnfinishedRun, on_progress: OnProgress | None) -> dict[str, A
         path,
         start=start,
         checkpoint=run.checkpoint,
-        processes=run.processes,
         on_progress=on_progress,
         watch=_build_watch(model, evaluated) if config.by_epoch and recipe.members == 1 else None,
     )
     trained = recorder.train()
-    if not run.processes.is_first:
-        return {}
     # Of members that were trained before, and of what an earlier process did, nobody knows beside
     # what.
     is_in_pieces = bool(trained.reused_seconds) or run.checkpoint is not None

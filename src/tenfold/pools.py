@@ -44,16 +44,12 @@ def _start(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> N
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
-    watch_process(parent.sentinel, lambda: os._exit(1))
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     if prepare is not None:
         prepare(*arguments)
 
 
-def watch_process(sentinel: int, act: Callable[[], object]) -> None:
-    """Call `act`, in a thread, when a process has ended; `sentinel` is a handle that tells it."""
-
-    def wait_and_act() -> None:
-        wait([sentinel])
-        act()
-
-    threading.Thread(target=wait_and_act, daemon=True).start()
+def _end_with(sentinel: int) -> None:
+    """End this process when the one whose handle this is has ended."""
+    wait([sentinel])
+    os._exit(1)

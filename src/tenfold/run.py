@@ -52,11 +52,12 @@ FIGURES = {
     "misclassified": "figures/misclassified.png",
 }
 
-SEEDS, THREADS, PROCESSES = range(2**32), range(1, 1025), range(1, 2**16)
+SEEDS, THREADS = range(2**32), range(1, 1025)
 EPOCHS = range(10_001)  # of a recipe, at most
 # On every machine, for a weight's last bits may depend on it (training/threads.py). A batch of the
 # small networks here is soon computed: two threads take 0.57 of the time of one.
 DEFAULT_THREADS = 2
+FORMER_FIELDS = {"processes"}  # of a RunConfig of version 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,7 @@ class RunConfig:
     """What a run was asked to do, and where: the content of config.json.
 
     `data_folder` is None for the embedded MNIST. `checksums` are the SHA-256 of the unpacked data
-    files, by part ("train", and "test" unless held out), images first. `threads` are those of each
-    of the `processes` that train together.
+    files, by part ("train", and "test" unless held out), images first.
 
     The rest decides no weight, but what is kept beside them: a checkpoint after every
     `checkpoint_every` epochs, if that is not 0, and the last; the accuracy after each epoch
@@ -83,7 +83,6 @@ class RunConfig:
     versions: dict[str, str]
     machine: Annotated[dict[str, str | int], {"cpu", "cores", "system"}]
     started: str
-    processes: Annotated[int, PROCESSES] = 1
     checkpoint_every: Annotated[int, EPOCHS] = 1
     by_epoch: bool = False
     report: bool = True
@@ -97,6 +96,7 @@ class RunConfig:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "RunConfig":
         """The config that `to_json` wrote. Raises ValueError or RecipeError for others."""
+        values = {name: value for name, value in values.items() if name not in FORMER_FIELDS}
         config = cls(**fit_fields(values, cls))
         fit_keys(config.checksums, "checksums", ["train"] if config.holdout else ["train", "test"])
         return config
@@ -286,7 +286,7 @@ def load_run(path: str | Path) -> Run:
     if state["state"] != COMPLETE:
         raise RunError(
             f"{path}: expected a finished run, found one that is '{state['state']}': it was "
-            f"interrupted or is still going on. `{write_resume_command(path, config.processes)}` "
+            f"interrupted or is still going on. `{write_resume_command(path)}` "
             "goes on with it."
         )
     _check_hash(path / WEIGHTS, "weights", state["weights_sha256"])
@@ -372,11 +372,9 @@ def locking_run(path: Path) -> AbstractContextManager[None]:
     )
 
 
-def write_resume_command(path: Path, num_processes: int, **flags: object) -> str:
+def write_resume_command(path: Path, **flags: object) -> str:
     """The command that goes on with a run that was stopped; a flag without value is left out."""
     words = ["tenfold", "train", "--resume", str(path)]
-    if num_processes > 1:
-        words = ["torchrun", "--nproc-per-node", str(num_processes), "-m", *words]
     for name, value in flags.items():
         words += [] if value is None else [flag_name(name), str(value)]
     return shlex.join(words)

@@ -6,14 +6,12 @@ Torch and matplotlib are imported when a call needs them, not before.
 import dataclasses
 import datetime
 import importlib.util
-import json
 import numbers
-import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tenfold.completing import (
     UnfinishedRun,
@@ -23,7 +21,7 @@ from tenfold.completing import (
     write_evaluation,
 )
 from tenfold.data.mnist import LabelledImages, load_evaluated, load_part, split_holdout
-from tenfold.disk import read_json, write_file
+from tenfold.disk import write_file
 from tenfold.errors import (
     DataError,
     DivergedError,
@@ -36,7 +34,6 @@ from tenfold.machine import describe_machine, find_deciding, list_versions
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
     COMPLETE,
-    CONFIG,
     DEFAULT_THREADS,
     EPOCHS,
     SEEDS,
@@ -58,9 +55,6 @@ from tenfold.run import (
 )
 from tenfold.studies.study import StudyConfig
 from tenfold.training.threads import check_environment, limit_spinning, setting_threads
-
-if TYPE_CHECKING:
-    from tenfold.training.processes import Processes
 
 MAX_SEED, MAX_THREADS, MAX_EPOCHS = SEEDS[-1], THREADS[-1], EPOCHS[-1]
 TRAIN_PACKAGES = (
@@ -97,16 +91,14 @@ def train(
     `holdout` trains on the first five sixths of the training images and evaluates on the rest; the
     test images are not opened. `data` is a folder of IDX files or of image folders, the embedded
     MNIST if None. `out` is the run's folder, by default a new one in ./runs. `threads` compute each
-    step, by default 2 on every machine (under torchrun 1 in each process), for on some machines the
-    weights' last bits depend on their number. `device` is "cpu", "cuda" or "auto", a GPU where
-    there is one. A checkpoint is written after the last epoch, and every `checkpoint_every` epochs
-    unless that is 0; `resume` goes on from it. Processes that torchrun started train one run
-    together, and each gets it; files are written by the first. `by_epoch` also measures the
-    accuracy after every epoch; without `report` no figures and no report are
-    made, which `evaluate` can do later. `members_from` is a folder with runs of an ensemble's
-    members, named by their seeds, as a study of the single recipe leaves it: members that are there
-    are not trained again. With `tensorboard` event files are written to `tensorboard` in the run's
-    folder.
+    step, by default 2 on every machine, for on some machines the weights' last bits depend on their
+    number. `device` is "cpu", "cuda" or "auto", a GPU where there is one. A checkpoint is written
+    after the last epoch, and every `checkpoint_every` epochs unless that is 0; `resume` goes on
+    from it. `by_epoch` also measures the accuracy after every epoch; without `report` no figures
+    and no report are made, which `evaluate` can do later. `members_from` is a folder with runs of
+    an ensemble's members, named by their seeds, as a study of the single recipe leaves it: members
+    that are there are not trained again. With `tensorboard` event files are written to
+    `tensorboard` in the run's folder.
 
     Raises RecipeError, DataError or RunError for what cannot be used; a run that fails or is
     interrupted stays in its folder as unfinished. Ctrl-C writes a checkpoint first.
@@ -123,35 +115,30 @@ def train(
     data_folder = None if data is None else Path(data)
     images = load_run_images(recipe, data_folder, holdout=holdout)
 
-    with _joining(device) as processes:
-        config = RunConfig(
-            recipe=recipe,
-            seed=seed,
-            holdout=holdout,
-            data_folder=None if data_folder is None else str(data_folder.resolve()),
-            checksums=images.checksums,
-            checkpoint_every=every,
-            by_epoch=by_epoch,
-            report=report,
-            tensorboard=tensorboard,
-            members_from=None if members_from is None else str(Path(members_from).resolve()),
-            **_describe_here(threads, processes),
-        )
-        with ExitStack() as held:
-            path = Path("runs")
-            if processes.is_first:
-                path = create_run_folder(None if out is None else Path(out), recipe.name, seed)
-                held.enter_context(locking_run(path))
-                remove_leftovers(path)
-                write_start(path, config)
-                held.enter_context(_naming_the_way_on(path, processes.size))
-            path = Path(os.fsdecode(processes.tell(os.fsencode(path))))
+    config = RunConfig(
+        recipe=recipe,
+        seed=seed,
+        holdout=holdout,
+        data_folder=None if data_folder is None else str(data_folder.resolve()),
+        checksums=images.checksums,
+        checkpoint_every=every,
+        by_epoch=by_epoch,
+        report=report,
+        tensorboard=tensorboard,
+        members_from=None if members_from is None else str(Path(members_from).resolve()),
+        **_describe_here(threads or DEFAULT_THREADS, device),
+    )
+    path = create_run_folder(None if out is None else Path(out), recipe.name, seed)
+    with locking_run(path):
+        remove_leftovers(path)
+        write_start(path, config)
+        with _naming_the_way_on(path):
             begun = UnfinishedRun(
                 path=path,
                 config=config,
                 images=images,
-                processes=processes,
                 threads=config.threads,
+                device=config.device,
             )
             return complete_run(begun, on_progress)
 
@@ -168,8 +155,8 @@ def resume(
     """Go on with a run that was stopped, however it was, and return it when it is complete.
 
     It goes on from its last checkpoint, or begins anew if there is none, and ends with the very
-    weights that it would have ended with: on the same machine, with the same threads, processes
-    and versions. Otherwise RunError says what differs; `allow_different` goes on all the same, then
+    weights that it would have ended with: on the same machine, with the same threads and versions.
+    Otherwise RunError says what differs; `allow_different` goes on all the same, then
     and later, and the run says so. A run that is complete is returned as it is. All that `train`
     was asked is in the run's folder. `data` is where the run's data lie now, if that has changed;
     `threads` and `device` are by default the run's own.
@@ -185,33 +172,22 @@ def resume(
     path = run.path if isinstance(run, Run) else Path(run)
     from tenfold.training.checkpoints import list_changes, load_checkpoint, read_checkpoint
 
-    with _joining(device or _find_device(path)) as processes, ExitStack() as held:
-        found: dict[str, Any] = {}
-        saved = None
-        if processes.is_first:
-            read_state(path)  # where there is no run, nothing can be locked
-            held.enter_context(locking_run(path))
-            state = read_state(path)
-            if state["state"] == COMPLETE:
-                found = {"complete": state, "config": load_run(path).config.to_json()}
-                tidy_complete_run(path)
-            else:
-                remove_leftovers(path)
-                saved = read_checkpoint(path)
-                config = load_config(path, state, lambda found: list_changes(saved or b"", found))
-                found = {
-                    "config": config.to_json(),
-                    "with": state.get("resumed_with", []),
-                    "has_checkpoint": saved is not None,
-                }
-        found = json.loads(processes.tell(json.dumps(found).encode()))
-        config = RunConfig.from_json(found["config"])
-        if "complete" in found:
-            return Run(path, config, found["complete"])
-        if processes.is_first:
-            _check_tensorboard(config.tensorboard)
-        here = dataclasses.replace(config, **_describe_here(threads or config.threads, processes))
-        differing = [one for one in _list_differences(config, here) if one not in found["with"]]
+    read_state(path)  # where there is no run, nothing can be locked
+    with locking_run(path):
+        state = read_state(path)
+        if state["state"] == COMPLETE:
+            complete = load_run(path)
+            tidy_complete_run(path)
+            return complete
+        remove_leftovers(path)
+        saved = read_checkpoint(path)
+        config = load_config(path, state, lambda found: list_changes(saved or b"", found))
+        _check_tensorboard(config.tensorboard)
+        here = dataclasses.replace(
+            config, **_describe_here(threads or config.threads, device or config.device)
+        )
+        allowed = state.get("resumed_with", [])
+        differing = [one for one in _list_differences(config, here) if one not in allowed]
         if differing and not allow_different:
             error = ResumeError(
                 f"{path}: expected what the run began with, found that {'; '.join(differing)}: its "
@@ -230,48 +206,37 @@ def resume(
                 "others. If the run's data have moved, say where they are with --data."
             )
         checkpoint = None
-        if found["has_checkpoint"]:
-            said = processes.tell(saved or b"")
+        if saved is not None:
             try:
-                checkpoint = load_checkpoint(said, config, path)
+                checkpoint = load_checkpoint(saved, config, path)
             except RunError as error:
                 raise ResumeError(str(error)) from error
-        resumed_with = [*found["with"], *differing]
-        if processes.is_first:
-            write_running(path, resumed_with)
-            flags = {"data": data, "threads": threads, "device": device}
-            held.enter_context(_naming_the_way_on(path, processes.size, **flags))
-        resumed = UnfinishedRun(
-            path=path,
-            config=config,
-            images=images,
-            processes=processes,
-            threads=here.threads,
-            checkpoint=checkpoint,
-            resumed_with=resumed_with,
-        )
-        return complete_run(resumed, on_progress)
+        resumed_with = [*allowed, *differing]
+        write_running(path, resumed_with)
+        with _naming_the_way_on(path, data=data, threads=threads, device=device):
+            resumed = UnfinishedRun(
+                path=path,
+                config=config,
+                images=images,
+                threads=here.threads,
+                device=here.device,
+                checkpoint=checkpoint,
+                resumed_with=resumed_with,
+            )
+            return complete_run(resumed, on_progress)
 
 
 @contextmanager
-def _naming_the_way_on(path: Path, num_processes: int, **flags: object) -> Iterator[None]:
+def _naming_the_way_on(path: Path, **flags: object) -> Iterator[None]:
     """Say to whoever stops a run, and of what stops it, how it goes on."""
     try:
         yield
     except BaseException as error:
         note = f"the unfinished run stays in {path}"
         if not isinstance(error, DivergedError):
-            note += f": `{write_resume_command(path, num_processes, **flags)}` goes on with it"
+            note += f": `{write_resume_command(path, **flags)}` goes on with it"
         error.add_note(note)
         raise
-
-
-def _find_device(path: Path) -> str:
-    """On what a run began, for who sees its folder."""
-    try:
-        return str(read_json(path / CONFIG)["device"])
-    except (RunError, KeyError):
-        return "auto"
 
 
 def _check_tensorboard(is_wanted: bool) -> None:
@@ -282,34 +247,17 @@ def _check_tensorboard(is_wanted: bool) -> None:
         find_writer()
 
 
-@contextmanager
-def _joining(device: str) -> Iterator["Processes"]:
-    """The processes that train together on a device: this one, or those that torchrun started."""
-    from tenfold.training.devices import choose_device
-    from tenfold.training.processes import joining_processes
-
-    with joining_processes(choose_device(device)) as processes:
-        yield processes
-
-
-def is_first_process() -> bool:
-    """Whether this process writes and prints: the only one, or the first that torchrun started."""
-    return os.environ.get("RANK", "0") == "0" or "TORCHELASTIC_RUN_ID" not in os.environ
-
-
-def _describe_here(threads: int | None, processes: "Processes") -> dict[str, Any]:
+def _describe_here(threads: int, device: str) -> dict[str, Any]:
     """The fields of a config that say where and with what a run is trained."""
-    from tenfold.training.devices import describe_device
+    from tenfold.training.devices import choose_device, describe_device
 
-    if threads is None:
-        threads = DEFAULT_THREADS if processes.size == 1 else 1  # as processes share the cores
     check_environment(threads)
+    chosen = choose_device(device)
     return {
         "threads": threads,
-        "device": processes.device.type,
-        "processes": processes.size,
+        "device": chosen.type,
         "versions": list_versions(),
-        "machine": describe_machine() | describe_device(processes.device),
+        "machine": describe_machine() | describe_device(chosen),
         "started": datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds"),
     }
 
@@ -317,7 +265,7 @@ def _describe_here(threads: int | None, processes: "Processes") -> dict[str, Any
 def _list_differences(config: RunConfig, here: RunConfig) -> list[str]:
     """What the weights may depend on and is not as it was, in words."""
     before, now = (
-        {name: getattr(one, name) for name in ("threads", "processes", "device")}
+        {name: getattr(one, name) for name in ("threads", "device")}
         | find_deciding(one.machine, one.versions)
         for one in (config, here)
     )

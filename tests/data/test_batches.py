@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenfold.data.batches import build_order, count_batches, find_slice
+from tenfold.data.batches import build_order, count_batches
 
 
 @given(seed=st.integers(0, 2**64), epoch=st.integers(0, 10_000), num_images=st.integers(1, 300))
@@ -43,14 +43,3 @@ def test_batches_are_counted_with_the_smaller_last_one(
 @given(num_images=st.integers(1, 10_000), batch_size=st.integers(1, 10_000))
 def test_count_is_that_of_cutting_the_order(num_images: int, batch_size: int) -> None:
     assert count_batches(num_images, batch_size) == len(range(0, num_images, batch_size))
-
-
-@given(st.integers(0, 300), st.integers(1, 9))
-def test_slices_share_a_batch_evenly_and_leave_nothing_out(
-    num_samples: int, num_ranks: int
-) -> None:
-    samples = list(range(num_samples))
-    slices = [samples[find_slice(num_samples, rank, num_ranks)] for rank in range(num_ranks)]
-    assert [sample for one in slices for sample in one] == samples
-    lengths = sorted(map(len, slices))
-    assert lengths[-1] - lengths[0] <= 1

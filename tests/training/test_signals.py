@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tenfold.errors import RunError
-from tenfold.training.processes import Processes, _reporting_the_lost, outliving_torchrun
 from tenfold.training.stopping import noting_signals
 
 
@@ -81,14 +79,3 @@ def test_other_threads_note_nothing() -> None:
     thread.start()
     thread.join()
     assert seen == [(False, signal.default_int_handler)]
-
-
-def test_a_process_that_lost_the_others_is_not_stopped_before_it_says_so() -> None:
-    with (
-        pytest.raises(RunError, match="one ended or cannot be reached: gone"),
-        noting_signals(),
-        outliving_torchrun(Processes(size=2)),
-        _reporting_the_lost(2),
-    ):
-        raise RuntimeError("gone")
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN

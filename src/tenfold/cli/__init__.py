@@ -96,12 +96,6 @@ def _report_mistake(message: str) -> int:
 
 
 def _tell(message: str) -> None:
-    """Print a message; among processes that train together not what the first one prints, too."""
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        from tenfold.training.processes import is_told_by_the_first
-
-        if is_told_by_the_first():
-            return
     from tenfold.escaping import escape
 
     print(f"tenfold: {escape(message)}", file=sys.stderr)

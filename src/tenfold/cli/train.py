@@ -1,7 +1,6 @@
 """`tenfold train`."""
 
 import dataclasses
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -66,7 +65,7 @@ def train(
     resume
         The folder of a run that was stopped, to go on with; it knows what it was asked to do.
     allow_different
-        Resume although the machine, the versions, the threads or the number of processes differ.
+        Resume although the machine, the versions or the threads differ.
     tensorboard
         Also write event files for TensorBoard, to tensorboard/ in the run's folder.
     """
@@ -82,9 +81,7 @@ def train(
             )
         [stopped] = resume
     title = recipe or (stopped.name if stopped else "classic")
-    # Of processes that train together, the first one speaks.
-    progress = showing_progress(title) if workflow.is_first_process() else nullcontext()
-    with progress as show:
+    with showing_progress(title) as show:
         if stopped is not None:
             asked = {
                 "a recipe": recipe,
@@ -127,8 +124,6 @@ def train(
                 on_progress=show,
                 **wanted,
             )
-    if not workflow.is_first_process():
-        return  # the first one has the folder, and answers
     evaluation = run.evaluation
     if json:
         print_json(

@@ -1,4 +1,4 @@
-"""In which order training sees the images: pure functions of (seed, epoch), and of the rank.
+"""In which order training sees the images: pure functions of (seed, epoch).
 
 The order depends on nothing else, so that a run can be repeated, and looked into, from any epoch.
 """
@@ -13,14 +13,6 @@ def build_order(seed: int, epoch: int, num_images: int) -> npt.NDArray[np.int64]
     `epoch` counts from 0. NumPy's SeedSequence mixes (seed, epoch) into independent streams.
     """
     return np.random.default_rng((seed, epoch)).permutation(num_images)
-
-
-def find_slice(num_samples: int, rank: int, num_ranks: int) -> slice:
-    """Which samples of a batch are those of one of `num_ranks` processes that train together.
-
-    The slices follow one another and differ by one sample at most; of a small batch some are empty.
-    """
-    return slice(num_samples * rank // num_ranks, num_samples * (rank + 1) // num_ranks)
 
 
 def count_batches(num_images: int, batch_size: int) -> int:

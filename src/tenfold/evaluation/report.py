@@ -109,11 +109,7 @@ def _list_configuration(config: RunConfig, training: dict[str, Any]) -> list[tup
     rows += [
         ("weights", f"SHA-256 {training['weights_sha256']}"),
         ("machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"),
-        (
-            "threads",
-            f"{config.threads}, {config.device}"
-            + f", in each of {config.processes} processes" * (config.processes > 1),
-        ),
+        ("threads", f"{config.threads}, {config.device}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in config.versions.items())),
         ("started", config.started),
     ]

@@ -11,7 +11,7 @@ def choose_device(wanted: str) -> torch.device:
     """The device for "cpu", "cuda" or "auto", which takes a GPU where there is one.
 
     On a GPU, algorithms are chosen that give the same bits each time, as far as PyTorch has them.
-    Processes that torchrun started take one GPU each. Raises RecipeError if there is none.
+    Raises RecipeError if there is none.
     """
     has_gpu = torch.cuda.is_available()
     if wanted not in ("auto", "cpu", "cuda"):
@@ -27,9 +27,7 @@ def choose_device(wanted: str) -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    torch.cuda.set_device(device)
-    return device
+    return torch.device("cuda")
 
 
 def describe_device(device: torch.device) -> dict[str, str]:

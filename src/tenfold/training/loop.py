@@ -13,13 +13,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tenfold.data.batches import build_order, count_batches, find_slice
+from tenfold.data.batches import build_order, count_batches
 from tenfold.recipes import Recipe
 from tenfold.training.augment import Augmentation, build_generator
 from tenfold.training.gradients import build_gradients
 from tenfold.training.optimizer import build_optimizer
-from tenfold.training.parameters import FlatParameters, flatten_parameters
-from tenfold.training.processes import Processes
+from tenfold.training.parameters import flatten_parameters
 from tenfold.training.stopping import StopRequest
 from tenfold.training.threads import in_own_thread
 
@@ -80,19 +79,18 @@ def train_model(
     *,
     first_step: int = 0,
     optimizer_tensors: Mapping[str, Tensor] | None = None,
-    processes: Processes | None = None,
     stop: StopRequest | None = None,
 ) -> Iterator[Progress]:
     """Train `model` in place on uint8 images [N, 28, 28] and labels [N], shuffled by `seed`.
 
+    It is trained on the device that its parameters are on.
     Yields progress about four times a second and at the end of each epoch; training goes on only
     while it is asked for more. To go on with a model that was trained before, `first_step` counts
     the steps that it made and `optimizer_tensors` are what the optimizer remembered after them.
-    Among several `processes` each trains on its slice of every batch; the losses are of all.
-    Training ends early, between two steps, when `stop` is requested, of any of the processes.
+    Training ends early, between two steps, when `stop` is requested.
     """
-    processes, stop = processes or Processes(), stop or StopRequest()
-    device = processes.device
+    stop = stop or StopRequest()
+    device = next(model.parameters()).device
     num_images, num_batches = len(labels_N), count_batches(len(labels_N), recipe.batch_size)
     batches = Batches(images_NHW, labels_N, recipe.batch_size, device)
     augmentation = Augmentation(recipe.augmentation, device)
@@ -118,23 +116,14 @@ def train_model(
             step = epoch * num_batches + batch
             if step < first_step:
                 continue
-            mine = samples[find_slice(len(samples), processes.rank, processes.size)]
-            if len(mine):
-                images, labels = batches.gather(mine)
-                if draws is not None:
-                    images = augmentation.alter(images, draws[mine])
-                losses[batch] = gradients(images, labels)
+            images, labels = batches.gather(samples)
+            if draws is not None:
+                images = augmentation.alter(images, draws[samples])
+            losses[batch] = gradients(images, labels)
             is_stopped = stop.is_made
-            if processes.size > 1:
-                loss = losses[batch] if len(mine) else torch.zeros_like(losses[batch])
-                share = len(mine) / len(samples)
-                is_stopped = _exchange(processes, parameters, loss, share, is_stopped)
-                losses[batch] = parameters.extra[0]
             optimizer.step(recipe.optimizer.scale_at(step, recipe.epochs * num_batches))
 
             is_last = batch == num_batches - 1 or is_stopped
-            if is_last:
-                processes.average_statistics(model)
             if is_last or time.perf_counter() - reported > SECONDS_BETWEEN_PROGRESS:
                 yield Progress(
                     epoch=epoch,
@@ -147,19 +136,3 @@ def train_model(
                     return
                 model.train()  # whoever got this progress may have evaluated the model
                 first_batch, reported = batch + 1, time.perf_counter()
-
-
-def _exchange(
-    processes: Processes, parameters: FlatParameters, loss: Tensor, share: float, is_stopped: bool
-) -> bool:
-    """Make this process's gradients and loss, of a share of a batch, those of the whole batch.
-
-    Returns whether any process is to stop, so that all of them do after the same step.
-    """
-    if share == 0:
-        parameters.gradients.zero_()  # there was nothing to compute one of
-    parameters.extra[0] = loss
-    parameters.message.mul_(share)
-    parameters.extra[1] = float(is_stopped)
-    processes.add_up(parameters.message)
-    return bool(parameters.extra[1] > 0)

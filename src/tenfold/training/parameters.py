@@ -1,6 +1,6 @@
 """The parameters of a model as one flat buffer, and their gradient as another.
 
-One buffer makes the optimizer one call, an all-reduce one message and a checkpoint one tensor.
+One buffer makes the optimizer one call and a checkpoint one tensor.
 """
 
 from dataclasses import dataclass
@@ -8,29 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-NUM_EXTRA = 2  # the loss, and whether to stop
-
 
 @dataclass(frozen=True)
 class FlatParameters:
     """`values` and `gradients`, both float32 [number of parameters].
 
-    Parameters lie in the model's order, the numbers of each in its own memory layout. `message` is
-    the gradients with NUM_EXTRA numbers behind them: what processes that train together add up.
+    Parameters lie in the model's order, the numbers of each in its own memory layout.
     """
 
     values: Tensor
-    message: Tensor
-
-    @property
-    def gradients(self) -> Tensor:
-        """The gradients, a view of the message."""
-        return self.message[: len(self.values)]
-
-    @property
-    def extra(self) -> Tensor:
-        """The numbers behind the gradients, a view of the message."""
-        return self.message[len(self.values) :]
+    gradients: Tensor
 
 
 def flatten_parameters(model: nn.Module) -> FlatParameters:
@@ -41,7 +28,7 @@ def flatten_parameters(model: nn.Module) -> FlatParameters:
     parameters = list(model.parameters())
     sizes = [parameter.numel() for parameter in parameters]
     values = torch.empty(sum(sizes), device=parameters[0].device)
-    flat = FlatParameters(values, values.new_zeros(len(values) + NUM_EXTRA))
+    flat = FlatParameters(values, torch.zeros_like(values))
     for parameter, value, gradient in zip(
         parameters, values.split(sizes), flat.gradients.split(sizes), strict=True
     ):

@@ -38,7 +38,6 @@ from tenfold.training.checkpoints import (
 )
 from tenfold.training.events import EventWriter
 from tenfold.training.loop import Progress, train_model
-from tenfold.training.processes import Processes, outliving_torchrun
 from tenfold.training.stopping import noting_signals
 from tenfold.training.weights import load_weights
 
@@ -60,8 +59,8 @@ class Trained:
 class Recorder:
     """Trains the members of a model one after another, and keeps a run's folder up with it.
 
-    `path` is the run's folder, which the first of several processes writes to. `checkpoint` is
-    where an earlier process came to. `start` is when this one began, by time.perf_counter.
+    `path` is the run's folder. `checkpoint` is where an earlier process came to. `start` is when
+    this one began, by time.perf_counter.
     """
 
     def __init__(
@@ -73,13 +72,11 @@ class Recorder:
         *,
         start: float,
         checkpoint: Checkpoint | None = None,
-        processes: Processes | None = None,
         on_progress: OnProgress | None = None,
         watch: Callable[[], float] | None = None,
     ) -> None:
         self.model, self.config, self.recipe = model, config, config.recipe
         self.images, self.path = images, path
-        self.processes = processes or Processes()
         self.on_progress, self.watch = on_progress, watch
         self.num_batches = count_batches(len(images), self.recipe.batch_size)
         self.position = Position(member=0, epoch=0, batch=0)
@@ -100,7 +97,7 @@ class Recorder:
         self.num_steps_before = sum(map(len, self.trained.losses))
         self.start_here = start
         self.events = None
-        if config.tensorboard and self.processes.is_first:
+        if config.tensorboard:
             self.events = EventWriter(path, self.num_steps_before)
 
     def train(self) -> Trained:
@@ -111,15 +108,14 @@ class Recorder:
         """
         members = list_members(self.model)
         seeds = self.recipe.list_member_seeds(self.config.seed)
-        if self.processes.is_first:  # the losses so far and no others
-            write_file(self.path / LOSSES, format_losses(self.trained.losses))
+        # The losses so far and no others.
+        write_file(self.path / LOSSES, format_losses(self.trained.losses))
         while self.position.member < len(members):
             member, seed = members[self.position.member], seeds[self.position.member]
             if self.position.epoch == self.position.batch == 0 and self._reuse(member, seed):
                 continue
             self._train_member(member, seed)
-        if self.processes.is_first:
-            flush_file(self.path / LOSSES)
+        flush_file(self.path / LOSSES)
         if self.events is not None:
             self.events.close()
         self.trained.seconds = self._measure_seconds()
@@ -142,7 +138,7 @@ class Recorder:
 
     def _train_member(self, member: nn.Module, seed: int) -> None:
         first = self.position
-        with noting_signals() as stop, outliving_torchrun(self.processes):
+        with noting_signals() as stop:
             for new in train_model(
                 member,
                 self.recipe,
@@ -151,15 +147,12 @@ class Recorder:
                 seed,
                 first_step=first.epoch * self.num_batches + first.batch,
                 optimizer_tensors=self.optimizer_tensors,
-                processes=self.processes,
                 stop=stop,
             ):
                 self._take(first.member, new)
                 if new.is_stopped:
                     self._write_checkpoint(new.optimizer)
                     break
-        if new.is_stopped:  # by a signal that another process got
-            raise RunError("expected all processes to go on, found that one was stopped")
         self.optimizer_tensors = None
 
     def _take(self, member: int, new: Progress) -> None:
@@ -186,7 +179,7 @@ class Recorder:
                 epoch=0 if is_member_end else new.epoch + 1,
                 batch=0,
             )
-            if self.watch is not None and self.processes.is_first:
+            if self.watch is not None:
                 before = time.perf_counter()
                 self.trained.accuracies.append(self.watch())
                 watching_seconds = time.perf_counter() - before
@@ -200,18 +193,15 @@ class Recorder:
             is_due = is_member_end or (every > 0 and (epoch + 1) % every == 0)
             if is_due and not new.is_stopped:
                 self._write_checkpoint(new.optimizer)
-        if self.on_progress is not None and self.processes.is_first:
+        if self.on_progress is not None:
             self.on_progress(self._describe_progress(epoch, done))
 
     def _append(self, epoch: int, first_batch: int, losses: list[float]) -> None:
-        if self.processes.is_first:
-            append_losses(self.path, epoch, first_batch, losses)
+        append_losses(self.path, epoch, first_batch, losses)
         if self.events is not None:
             self.events.write_losses(epoch * self.num_batches + first_batch, losses)
 
     def _write_checkpoint(self, optimizer: Mapping[str, Tensor]) -> None:
-        if not self.processes.is_first:
-            return
         if self.events is not None:
             self.events.flush()  # what a checkpoint has is not written again
         checkpoint = Checkpoint(
