@@ -13,7 +13,7 @@ from pathlib import Path
 
 import tenfold
 from tenfold.disk import write_file
-from tenfold.models.build import build_classifier
+from tenfold.models.build import build_model
 from tenfold.training.checkpoints import Checkpoint, Position, dump_checkpoint
 
 MOST_PERCENT = 3.0
@@ -30,10 +30,10 @@ def train(folder: Path, seed: int, every: int) -> float:
 def time_one(folder: Path, seconds_of_run: float) -> float:
     """Print what one checkpoint of classic takes, and return what five are of its training, %."""
     config = tenfold.load_run(folder / "0-1").config
-    model = build_classifier(config.recipe, 0)
+    model = build_model(config.recipe.model, 0)
     moments = {name: next(model.parameters()).new_zeros(456_385) for name in ("mean", "square")}
     checkpoint = Checkpoint(
-        position=Position(member=0, epoch=1, batch=0),
+        position=Position(epoch=1, batch=0),
         model=model.state_dict(),
         optimizer=moments,
         losses=[0.1] * 3000,

@@ -19,7 +19,7 @@ from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import DataError, ModelError, RunError
 from tenfold.evaluation import calibration as calibrating
-from tenfold.models.build import build_classifier
+from tenfold.models.build import build_model
 from tenfold.reading.answers import Status
 from tenfold.reading.classifier import Classifier
 from tenfold.reading.model_file import Thresholds
@@ -48,7 +48,6 @@ CONVOLUTIONAL = Recipe(
 RECIPES = {
     "perceptron": PERCEPTRON,
     "convolutional": CONVOLUTIONAL,
-    "ensemble": CONVOLUTIONAL.replace(members=2),
     "scenes": CONVOLUTIONAL.replace(rejects=True, scenes=300, epochs=4),
 }
 NUM_TEST, NUM_VALIDATION = 500, 200
@@ -116,7 +115,7 @@ def compute_probabilities(
     run: tenfold.Run, images_NHW: npt.NDArray[np.uint8], temperature: float = 1.0
 ) -> npt.NDArray[np.float32]:
     """What the run's model says, in PyTorch."""
-    model = build_classifier(run.config.recipe, run.config.seed)
+    model = build_model(run.config.recipe.model, run.config.seed)
     load_weights(model, run.weights_path)
     logits_NK = model.eval()(torch.tensor(images_NHW) / 255)
     probabilities_NK: npt.NDArray[np.float32] = (logits_NK / temperature).softmax(1).numpy()
@@ -196,7 +195,7 @@ def test_a_file_says_where_it_is_from(name: str, kinds: dict[str, Kind]) -> None
     assert card["holdout"] == (name == "scenes")
     assert card["checksums"] == {part: [*pair] for part, pair in run.config.checksums.items()}
     assert card["weights_sha256"] == run.state["weights_sha256"]
-    assert card["num_parameters"] == RECIPES[name].count_parameters()
+    assert card["num_parameters"] == RECIPES[name].model.count_parameters()
     assert card["accuracy"] == run.accuracy
     assert card["part"] == ("validation" if name == "scenes" else "test")
     assert card["num_images"] == (NUM_VALIDATION if name == "scenes" else NUM_TEST)
@@ -209,7 +208,7 @@ def test_a_file_says_where_it_is_from(name: str, kinds: dict[str, Kind]) -> None
 def test_a_run_that_was_not_held_out_says_that_it_is_not_calibrated(
     kinds: dict[str, Kind],
 ) -> None:
-    for name in ("perceptron", "convolutional", "ensemble"):
+    for name in ("perceptron", "convolutional"):
         kind = kinds[name]
         assert not kind.exported.is_calibrated
         assert kind.metadata["calibration"] is None
@@ -297,7 +296,7 @@ def test_a_calibration_of_a_run_that_was_not_held_out_is_refused(
 def test_a_calibration_of_another_recipe_is_refused(
     kinds: dict[str, Kind], held_out: tenfold.Run, tmp_path: Path
 ) -> None:
-    for name in ("convolutional", "ensemble", "scenes"):
+    for name in ("convolutional", "scenes"):
         run = kinds[name].run
         with pytest.raises(RunError) as raised:
             export_run(run, tmp_path / "model.onnx", calibration=held_out)

@@ -83,7 +83,6 @@ STRONG = {
     "batch_size": 125,
     "epochs": 24,
     "clean_share": 0.125,
-    "members": 1,
     "scenes": 0,
     "calibrates": False,
     "leave_out_mislabelled": True,
@@ -102,7 +101,6 @@ CLASSIC_AUGMENTED = {
     "batch_size": 128,
     "epochs": 150,
     "clean_share": 0.0,
-    "members": 1,
     "scenes": 0,
     "calibrates": False,
     "leave_out_mislabelled": False,
@@ -115,7 +113,6 @@ CLASSIC_AUGMENTED = {
     [
         ("classic-augmented", CLASSIC_AUGMENTED),
         ("strong", STRONG),
-        ("ensemble", STRONG | {"members": 5}),
     ],
 )
 def test_a_named_recipe_is_what_was_studied(name: str, fields: dict[str, Any]) -> None:
@@ -427,12 +424,6 @@ def test_json_of_another_version_is_refused(changed: dict[str, Any], reason: str
             "--channels: expected a model of at most 100 million parameters, found 1024 1024 1024 "
             "1024, which make 293 million",
         ),
-        (
-            "strong",
-            {"channels": (300,) * 3, "members": 100},
-            "--members: expected at most 100 million parameters together, found 100 members of 3.3 "
-            "million",
-        ),
     ],
 )
 def test_a_recipe_of_too_many_parameters_is_refused(
@@ -446,7 +437,14 @@ def test_a_recipe_of_too_many_parameters_is_refused(
 def test_large_recipes_are_welcome() -> None:
     CLASSIC.replace(hidden_sizes=(5_000,) * 4)
     RECIPES["lines"].replace(channels=(1024,) * 5)
-    RECIPES["strong"].replace(members=100)
+
+
+def test_a_recipe_of_an_earlier_version_is_read_if_it_has_one_member() -> None:
+    values = CLASSIC.to_json()
+    assert "members" not in values
+    assert Recipe.from_json(values | {"members": 1}) == CLASSIC
+    with pytest.raises(RecipeError, match=r"several members .* `tenfold compare STUDY --aver"):
+        Recipe.from_json(values | {"members": 5})
 
 
 @pytest.mark.parametrize("missing", ["model", "optimizer", "augmentation"])
@@ -518,21 +516,8 @@ def test_convolutions_are_listed_from_the_image_on() -> None:
     assert all(isinstance(one, Convolution) for one in config.list_convolutions())
 
 
-@given(members=st.integers(1, 100), seed=st.integers(0, 2**32 - 1))
-def test_no_two_runs_share_a_members_seed(members: int, seed: int) -> None:
-    recipe = CLASSIC.replace(members=members)
-    seeds = recipe.list_member_seeds(seed)
-    assert len(set(seeds)) == members
-    assert seeds[0] > recipe.list_member_seeds(seed - 1)[-1]
-    assert CLASSIC.list_member_seeds(seed) == [seed]
-
-
-def test_members_cost_as_much_as_their_number() -> None:
-    three = CONVOLUTIONAL.replace(members=3)
-    assert three.count_parameters() == 3 * CONVOLUTIONAL.count_parameters()
-    assert three.count_multiply_adds() == 3 * CONVOLUTIONAL.count_multiply_adds()
-    assert CONVOLUTIONAL.describe_model() == "conv 1x4 2x8"
-    assert three.describe_model() == "3 of conv 1x4 2x8"
+def test_a_model_is_described_in_one_line() -> None:
+    assert CONVOLUTIONAL.model.describe() == "conv 1x4 2x8"
 
 
 # --- the learning rate over time

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import tenfold
 import tenfold.studying
@@ -28,11 +29,13 @@ from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
 from tenfold.disk import hash_file, locking
 from tenfold.errors import DataError, RecipeError, RunError, StudyError
+from tenfold.models.build import build_model
 from tenfold.run import DEFAULT_THREADS, RunConfig, load_config, locking_run, read_state
 from tenfold.studies.report import write_study_command
 from tenfold.studies.study import load_study, write_study
 from tenfold.studying import SeedTraining, StudyProgress, _train_on_cluster
 from tenfold.training.threads import setting_threads
+from tenfold.training.weights import load_weights
 
 TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2}
 Calls = list[tuple[list[int], int]]
@@ -725,7 +728,6 @@ def test_on_a_cluster_a_stopped_run_stays_until_another_takes_its_place(
         config=study.config,
         threads=DEFAULT_THREADS,
         by_epoch=True,
-        members_from=None,
     )
 
     def run_here(
@@ -910,10 +912,6 @@ def test_all_of_mnists_test_images_are_studied_for_the_claims(
         ({"first_seed": -1}, "--first-seed: expected a whole number from 0 to "),
         ({"jobs": 0}, "--jobs: expected a whole number from 1 to 1024, found 0"),
         ({"alone": -1}, "--alone: expected a whole number from 0 to 10000, found -1"),
-        (
-            {"members_from": "singles"},
-            "--members-from: expected a recipe with several members, found classic",
-        ),
         ({"recipe": "clasic"}, "unknown recipe 'clasic'; there are: classic"),
         ({"epochs": 0}, "--epochs: expected a whole number from 1 to 10000, found 0"),
     ],
@@ -1061,30 +1059,65 @@ def test_other_labels_are_told_by_their_own_checksums(
     assert expected != found
 
 
-def test_a_folder_without_members_is_a_mistake(
-    study: tenfold.Study, small_data: Path, tmp_path: Path, calls: Calls
+def test_an_average_is_that_of_the_runs_probabilities(
+    study: tenfold.Study, small_data: Path
+) -> None:
+    test = load_part(small_data, "test")
+    probabilities = []
+    for seed in (0, 1):
+        model = build_model(study.config.recipe.model, seed)
+        load_weights(model, study.path / f"runs/{seed}/model.safetensors")
+        with torch.inference_mode():
+            logits = model.eval()(torch.tensor(test.images_NHW) / 255)
+        probabilities.append(logits.softmax(1).numpy())
+    expected = (np.mean(probabilities, 0).argmax(1) == test.labels_N).mean()
+    found = tenfold.average_study(study, num_runs=2)
+    assert found.seeds == (0, 1)
+    assert found.accuracy == pytest.approx(expected, abs=0.002)
+    assert found.mean_accuracy == pytest.approx(study.accuracies[:2].mean(), abs=0.002)
+    assert (found.part, found.num_images) == ("test", 500)
+    assert found.corrected_accuracy is None  # these are not all of MNIST
+    everything = tenfold.average_study(study.path)
+    assert everything.seeds == (0, 1, 2)
+    assert everything.mean_accuracy == pytest.approx(study.accuracies.mean(), abs=0.002)
+    one = tenfold.average_study(study, num_runs=1)
+    assert one.accuracy == one.mean_accuracy
+
+
+def test_an_average_on_mnist_also_counts_on_corrected_labels(
+    few_of_mnist: None, calls: Calls, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tenfold.study("classic", seeds=2, out=tmp_path, longer=False, **TINY)
+    command = ["compare", str(tmp_path), "--average", "2"]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == json.loads(json.dumps(vars(tenfold.average_study(tmp_path))))
+    assert found["accuracy"] > found["mean_accuracy"]  # of two runs that are far from the end
+    assert found["corrected_accuracy"] != found["accuracy"]
+    assert found["mean_corrected_accuracy"] != found["mean_accuracy"]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert "2 runs, 10,000 test images" in shown
+    for name in ("accuracy", "corrected_accuracy"):
+        assert (
+            f"{100 * found[name]:.2f} %, single runs {100 * found[f'mean_{name}']:.2f} %" in shown
+        )
+
+
+def test_an_average_needs_the_runs_weights(
+    study: tenfold.Study, copy: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "alone").mkdir()
     shutil.copy(study.path / "study.json", tmp_path / "alone")
-    for name, message in (
-        ("nowhere", f"{tmp_path}/nowhere: expected a study's folder with study.json, found: No"),
-        (
-            "alone",
-            f"--members-from: expected runs with weights in {tmp_path}/alone/runs, found none: a "
-            "study.json alone has no weights",
-        ),
-    ):
-        with pytest.raises(StudyError, match=f"^{re.escape(message)}"):
-            tenfold.study(
-                "classic",
-                seeds=1,
-                members=2,
-                data=small_data,
-                out=tmp_path / "study",
-                members_from=tmp_path / name,
-                **TINY,
-            )
-    assert not (tmp_path / "study").exists()
+    with pytest.raises(StudyError, match=r"alone/runs/0: no such run; a study\.json alone has no"):
+        tenfold.average_study(tmp_path / "alone")
+    shutil.rmtree(copy / "runs/1")
+    shutil.copytree(copy / "runs/0", copy / "runs/1")
+    with pytest.raises(StudyError, match=r"runs/1/model.safetensors: these are not the weights"):
+        tenfold.average_study(copy)
+    (copy / "runs/1/state.json").write_text('{"state": "running"}')
+    with pytest.raises(RunError, match="runs/1: expected a finished run"):
+        tenfold.average_study(copy)
 
 
 def test_files_of_another_making_stay_where_they_are(

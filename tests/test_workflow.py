@@ -240,7 +240,6 @@ def test_a_short_run_of_every_recipe_learns(
     if name != "reader":
         request.getfixturevalue("no_report")
     recipe = tenfold.RECIPES[name].replace(epochs=4, batch_size=20)
-    recipe = recipe.replace(members=min(recipe.members, 2))
     if isinstance(recipe.model, ConvolutionalConfig):
         recipe = recipe.replace(channels=(8, 16, 32))
     if recipe.scenes:  # which teach less than so many clean images
@@ -255,7 +254,7 @@ def test_a_short_run_of_every_recipe_in_its_full_size_learns(
 ) -> None:
     monkeypatch.setattr(calibration, "NUM_SCENES", 100)  # 20,000 take a minute
     recipe = tenfold.RECIPES[name].replace(epochs=4, batch_size=20)
-    recipe = recipe.replace(members=min(recipe.members, 2), scenes=min(recipe.scenes, 1500))
+    recipe = recipe.replace(scenes=min(recipe.scenes, 1500))
     check_that_it_learns(recipe, small_data, tmp_path)
 
 

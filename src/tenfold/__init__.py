@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tenfold.run import load_run as load_run
     from tenfold.studies.study import Study as Study
     from tenfold.studies.study import load_study as load_study
+    from tenfold.studying import average_study as average_study
     from tenfold.studying import compare as compare
     from tenfold.studying import study as study
     from tenfold.workflow import evaluate as evaluate
@@ -44,6 +45,7 @@ _HOMES = {
     "Status": "tenfold.reading.answers",
     "Study": "tenfold.studies.study",
     "TenfoldError": "tenfold.errors",
+    "average_study": "tenfold.studying",
     "compare": "tenfold.studying",
     "evaluate": "tenfold.workflow",
     "export_run": "tenfold.workflow",
@@ -62,6 +64,7 @@ __all__ = [
     "Status",
     "Study",
     "TenfoldError",
+    "average_study",
     "compare",
     "evaluate",
     "export_run",

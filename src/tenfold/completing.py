@@ -97,7 +97,7 @@ def complete_run(run: UnfinishedRun, on_progress: OnProgress | None) -> Run:
 def _complete(run: UnfinishedRun, on_progress: OnProgress | None) -> dict[str, Any]:
     """Do it, and return the state of the complete run."""
     from tenfold.evaluation.predictions import predict
-    from tenfold.models.build import build_classifier
+    from tenfold.models.build import build_model
     from tenfold.training.recording import Recorder
     from tenfold.training.weights import dump_weights
 
@@ -110,7 +110,7 @@ def _complete(run: UnfinishedRun, on_progress: OnProgress | None) -> dict[str, A
         training_images = _draw_scenes(training_images, recipe, config.seed, on_progress)
         if run.checkpoint is not None:
             start = time.perf_counter()  # its seconds have those of the first drawing
-    model = build_classifier(recipe, config.seed).to(run.device)
+    model = build_model(recipe.model, config.seed).to(run.device)
     recorder = Recorder(
         model,
         config,
@@ -119,13 +119,11 @@ def _complete(run: UnfinishedRun, on_progress: OnProgress | None) -> dict[str, A
         start=start,
         checkpoint=run.checkpoint,
         on_progress=on_progress,
-        watch=_build_watch(model, evaluated) if config.by_epoch and recipe.members == 1 else None,
+        watch=_build_watch(model, evaluated) if config.by_epoch else None,
     )
     trained = recorder.train()
-    # Of members that were trained before, and of what an earlier process did, nobody knows beside
-    # what.
-    is_in_pieces = bool(trained.reused_seconds) or run.checkpoint is not None
-    other_cores = None if is_in_pieces else others.measure_cores()
+    # Beside what an earlier process trained is unknown.
+    other_cores = None if run.checkpoint is not None else others.measure_cores()
     model.to("cpu")
     write_file(path / WEIGHTS, dump_weights(model, recipe, config.seed))
     training: dict[str, Any] = {

@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Any
 
 from tenfold.configs import (
-    MAX_PARAMETERS,
     MODEL_KINDS,
     AugmentationConfig,
     ConvolutionalConfig,
@@ -49,9 +48,6 @@ class Recipe:
         high=1.0,
         help="The share of epochs, the last, in which images stay as they are.",
     )
-    members: int = number(
-        1, low=1, high=100, help="Models, each of its own seed, whose probabilities are averaged."
-    )
     scenes: int = number(
         0,
         low=0,
@@ -79,12 +75,6 @@ class Recipe:
                 f"name: expected lower-case letters, digits and dashes, found {self.name!r}"
             )
         check_fields(self)
-        if self.count_parameters() > MAX_PARAMETERS:
-            raise RecipeError(
-                f"--members: expected at most {MAX_PARAMETERS / 1e6:.0f} million parameters "
-                f"together, found {self.members} members of "
-                f"{self.model.count_parameters() / 1e6:.1f} million"
-            )
         if self.scenes and not getattr(self.model, "rejects", False):
             raise RecipeError(
                 "--scenes: expected 0, for this model has no answer for what is no digit "
@@ -101,28 +91,9 @@ class Recipe:
                 f"found {self.precision}"
             )
 
-    def list_member_seeds(self, seed: int) -> list[int]:
-        """The seeds of the models that a run with `seed` trains: no two runs have one in common.
-
-        With one member it is the run's own seed.
-        """
-        return list(range(self.members * seed, self.members * (seed + 1)))
-
     def count_clean_epochs(self) -> int:
         """The last epochs, in which images are not altered."""
         return round(self.clean_share * self.epochs)
-
-    def count_parameters(self) -> int:
-        """Weights and biases of all members."""
-        return self.members * self.model.count_parameters()
-
-    def count_multiply_adds(self) -> int:
-        """Multiplications, each with an addition, that classifying one image takes."""
-        return self.members * self.model.count_multiply_adds()
-
-    def describe_model(self) -> str:
-        """The model in one line."""
-        return f"{self.members} of " * (self.members > 1) + self.model.describe()
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON values; `Recipe.from_json` reads them back."""
@@ -133,7 +104,12 @@ class Recipe:
     def from_json(cls, values: Mapping[str, Any]) -> "Recipe":
         """The recipe that `to_json` wrote. Raises RecipeError for fields it does not know."""
         try:
-            fit_keys(values, "", ["model", "optimizer", "augmentation"])
+            values = dict(fit_keys(values, "", ["model", "optimizer", "augmentation"]))
+            if values.pop("members", 1) != 1:  # a field of version 0.1
+                raise RecipeError(
+                    "a recipe with several members cannot be used any more; "
+                    "`tenfold compare STUDY --average N` averages N runs of a study"
+                )
             model = dict(fit_keys(values["model"], "model", ["kind"]))
             kind = MODEL_KINDS[model.pop("kind")]
             optimizer = fit_keys(values["optimizer"], "optimizer", ())
@@ -244,9 +220,6 @@ STRONG = Recipe(
     leave_out_mislabelled=True,
     precision="bfloat16",
 )
-ENSEMBLE = dataclasses.replace(
-    STRONG, name="ensemble", summary="five runs of strong, their probabilities averaged", members=5
-)
 READER = Recipe(
     name="reader",
     summary="the bundled reader's network, trained on drawn scenes of digits and of other marks",
@@ -280,10 +253,7 @@ LINES = Recipe(
 )
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {
-        recipe.name: recipe
-        for recipe in (CLASSIC, CLASSIC_AUGMENTED, STRONG, ENSEMBLE, READER, LINES)
-    }
+    {recipe.name: recipe for recipe in (CLASSIC, CLASSIC_AUGMENTED, STRONG, READER, LINES)}
 )
 
 

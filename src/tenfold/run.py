@@ -57,7 +57,7 @@ EPOCHS = range(10_001)  # of a recipe, at most
 # On every machine, for a weight's last bits may depend on it (training/threads.py). A batch of the
 # small networks here is soon computed: two threads take 0.57 of the time of one.
 DEFAULT_THREADS = 2
-FORMER_FIELDS = {"processes"}  # of a RunConfig of version 0.1
+FORMER_FIELDS = {"processes", "members_from"}  # of a RunConfig of version 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +69,7 @@ class RunConfig:
 
     The rest decides no weight, but what is kept beside them: a checkpoint after every
     `checkpoint_every` epochs, if that is not 0, and the last; the accuracy after each epoch
-    (`by_epoch`); figures and report; event files for TensorBoard. `members_from` is a folder with
-    runs of an ensemble's members.
+    (`by_epoch`); figures and report; event files for TensorBoard.
     """
 
     recipe: Recipe
@@ -87,7 +86,6 @@ class RunConfig:
     by_epoch: bool = False
     report: bool = True
     tensorboard: bool = False
-    members_from: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The config as JSON values; `RunConfig.from_json` reads them back."""

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tenfold.cluster.connecting import Cluster, check_place, connecting
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
 from tenfold.disk import locking, make_folder, parse_json, reporting_disk_errors
-from tenfold.errors import RecipeError, ResumeError, RunError, StudyError
+from tenfold.errors import ResumeError, RunError, StudyError
 from tenfold.escaping import escape
 from tenfold.machine import count_cores
 from tenfold.recipes import Recipe, find_recipe
@@ -47,6 +49,7 @@ from tenfold.studies.study import (
     load_study,
     write_study,
 )
+from tenfold.training.threads import setting_threads
 from tenfold.workflow import (
     MAX_SEED,
     MAX_THREADS,
@@ -96,7 +99,6 @@ def study(
     alone: int | None = None,
     by_epoch: bool = True,
     longer: bool | None = None,
-    members_from: str | Path | None = None,
     on: str | None = None,
     address: str | None = None,
     on_progress: OnProgress | None = None,
@@ -111,12 +113,11 @@ def study(
     by default, have the machine to themselves, for the seconds that training takes; of the others,
     `jobs` go on at a time, by default as many as have cores for all their threads. `by_epoch` also
     measures the accuracy after every epoch. `longer` also studies the recipe with twice the
-    epochs; by default only where the exercise claims that this would add little. `members_from` is
-    the folder of a study of an ensemble's single recipe: members that it has are not trained again.
+    epochs; by default only where the exercise claims that this would add little.
 
     `on="ray"` trains on the cluster at `address`, HOST:PORT, or on a Ray of this machine. No run is
-    alone there. The folders of `data` and `members_from` must be there, under the same names, on
-    every machine of the cluster; `out` on this one.
+    alone there. The folder of `data` must be there, under the same name, on every machine of the
+    cluster; `out` on this one.
 
     Raises RecipeError, DataError, RunError or StudyError for what cannot be used, ClusterError for
     a cluster that cannot.
@@ -138,18 +139,6 @@ def study(
     if jobs is not None:
         check_whole("--jobs", jobs, 1, MAX_THREADS)
     num_alone = check_whole("--alone", NUM_ALONE if alone is None else alone, 0, MAX_SEEDS)
-    if members_from is not None:
-        if recipe.members == 1:
-            raise RecipeError(
-                f"--members-from: expected a recipe with several members, found {recipe.name}"
-            )
-        members_from = load_study(Path(members_from)).path / RUNS
-        if not members_from.is_dir():
-            raise StudyError(
-                f"--members-from: expected runs with weights in {members_from}, found none: a "
-                "study.json alone has no weights"
-            )
-        members_from = members_from.resolve()  # a worker has another working directory
     if longer is None:
         longer = is_longer_claimed(recipe)
     if out is None:
@@ -193,7 +182,6 @@ def study(
                 num_jobs=jobs,
                 num_alone=0 if note else num_alone,
                 by_epoch=by_epoch,
-                members_from=members_from,
                 title=recipe.name + note,
                 num_batches=count_batches(len(training_images), recipe.batch_size),
                 on_progress=on_progress,
@@ -265,7 +253,6 @@ def _complete(
     num_jobs: int | None,
     num_alone: int,
     by_epoch: bool,
-    members_from: Path | None,
     title: str,
     num_batches: int,
     on_progress: OnProgress | None,
@@ -282,9 +269,8 @@ def _complete(
         config=study.config,
         threads=threads,
         by_epoch=by_epoch,
-        members_from=members_from,
     )
-    num_epochs = study.config.recipe.members * study.config.recipe.epochs
+    num_epochs = study.config.recipe.epochs
     start, num_before = time.perf_counter(), len(wanted) - len(missing)
     for seeds, jobs in ((missing[:num_alone], 1), (missing[num_alone:], num_jobs or most_jobs)):
         jobs = max(1, min(jobs, len(seeds)))
@@ -332,7 +318,6 @@ class SeedTraining:
     config: StudyConfig
     threads: int
     by_epoch: bool
-    members_from: Path | None
 
     def find_folder(self, seed: int) -> Path:
         """Where the run of a seed lies."""
@@ -409,18 +394,15 @@ class SeedTraining:
             threads=self.threads,
             by_epoch=self.by_epoch,
             report=False,
-            members_from=self.members_from,
         )
 
     def train_where_it_lies(self, out: Path, seed: int) -> None:
         """Train on a worker's machine, to which folders of this one may not lead."""
-        folders = [("--data", self.config.data_folder), ("--members-from", self.members_from)]
-        for flag, folder in folders:
-            if folder is not None and not Path(folder).is_dir():
-                raise StudyError(
-                    f"{flag}: expected {folder} on every machine of the cluster, found nothing "
-                    "there"
-                )
+        folder = self.config.data_folder
+        if folder is not None and not Path(folder).is_dir():
+            raise StudyError(
+                f"--data: expected {folder} on every machine of the cluster, found nothing there"
+            )
         self.train_into(out, seed)
 
 
@@ -527,3 +509,88 @@ def compare(
 
         write_comparison_report(Path(out), opened, comparison, evaluated, data)
     return comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyAverage:
+    """How accurate the averaged probabilities of some runs are, beside the runs one by one.
+
+    `seeds` are those of the runs. Accuracies are shares, `mean_` those of single runs on average.
+    The corrected ones are on the corrected labels of MNIST's test images; None for other images.
+    """
+
+    part: str
+    num_images: int
+    seeds: tuple[int, ...]
+    accuracy: float
+    mean_accuracy: float
+    corrected_accuracy: float | None
+    mean_corrected_accuracy: float | None
+
+
+def average_study(
+    study: str | Path | Study, *, num_runs: int | None = None, data: str | Path | None = None
+) -> StudyAverage:
+    """Average the probabilities of a study's runs over the images that it was evaluated on.
+
+    The first `num_runs` runs by seed are averaged, by default all; their weights are read from
+    runs/SEED in the study's folder. `data` is where the study's data lie now, if that has changed.
+
+    Raises StudyError if the study has fewer runs, or their weights are not there; DataError for
+    data that cannot be read or are not the study's.
+    """
+    require_train_extra()
+    opened = study if isinstance(study, Study) else load_study(Path(study))
+    if not opened.runs:
+        raise StudyError(f"{opened.path}: the study has no runs yet")
+    runs = opened.runs
+    if num_runs is not None:
+        check_whole("--average", num_runs, 1, MAX_SEEDS)
+        if num_runs > len(runs):
+            raise StudyError(
+                f"{opened.path}: cannot average {num_runs} runs; the study has {len(runs)}"
+            )
+        runs = runs[:num_runs]
+    evaluated = load_evaluated_again(opened.config, f"the study {opened.path}", data)
+    from tenfold.evaluation.metrics import measure_corrected
+    from tenfold.evaluation.predictions import compute_probabilities
+    from tenfold.models.build import build_model
+    from tenfold.training.weights import load_weights
+
+    probabilities_RNK = []
+    for run in runs:
+        model = build_model(opened.config.recipe.model, run.seed)
+        load_weights(model, _find_weights(opened, run))
+        with setting_threads(run.threads):
+            probabilities_RNK.append(compute_probabilities(model, evaluated.images_NHW))
+    average_NK = np.mean(probabilities_RNK, axis=0)
+    answers = [one_NK.argmax(1) for one_NK in (average_NK, *probabilities_RNK)]
+    labels_N = evaluated.labels_N
+    shares = [float((answer_N == labels_N).mean()) for answer_N in answers]
+    corrected: list[float | None] = [None, None]
+    if opened.is_mnist and not opened.config.holdout:
+        of_each = [measure_corrected(labels_N, answer_N)["accuracy"] for answer_N in answers]
+        corrected = [of_each[0], sum(of_each[1:]) / len(runs)]
+    return StudyAverage(
+        part=opened.config.part,
+        num_images=len(evaluated),
+        seeds=tuple(run.seed for run in runs),
+        accuracy=shares[0],
+        mean_accuracy=sum(shares[1:]) / len(runs),
+        corrected_accuracy=corrected[0],
+        mean_corrected_accuracy=corrected[1],
+    )
+
+
+def _find_weights(study: Study, run: StudyRun) -> Path:
+    """The weights of one of a study's runs. Raises StudyError if they are not there."""
+    folder = study.path / RUNS / str(run.seed)
+    if not folder.is_dir():
+        raise StudyError(
+            f"{folder}: no such run; a study.json alone has no weights. Use the folder that the "
+            "study was trained in."
+        )
+    found = load_run(folder)
+    if found.state["weights_sha256"] != run.weights_sha256:
+        raise StudyError(f"{found.weights_path}: these are not the weights of the run in {STUDY}")
+    return found.weights_path

@@ -80,7 +80,6 @@ def train(
     checkpoint_every: int = 1,
     by_epoch: bool = False,
     report: bool = True,
-    members_from: str | Path | None = None,
     tensorboard: bool = False,
     on_progress: OnProgress | None = None,
     **changes: Any,  # noqa: ANN401 - checked against the recipe's fields
@@ -95,10 +94,8 @@ def train(
     number. `device` is "cpu", "cuda" or "auto", a GPU where there is one. A checkpoint is written
     after the last epoch, and every `checkpoint_every` epochs unless that is 0; `resume` goes on
     from it. `by_epoch` also measures the accuracy after every epoch; without `report` no figures
-    and no report are made, which `evaluate` can do later. `members_from` is a folder with runs of
-    an ensemble's members, named by their seeds, as a study of the single recipe leaves it: members
-    that are there are not trained again. With `tensorboard` event files are written to
-    `tensorboard` in the run's folder.
+    and no report are made, which `evaluate` can do later. With `tensorboard` event files are
+    written to `tensorboard` in the run's folder.
 
     Raises RecipeError, DataError or RunError for what cannot be used; a run that fails or is
     interrupted stays in its folder as unfinished. Ctrl-C writes a checkpoint first.
@@ -125,7 +122,6 @@ def train(
         by_epoch=by_epoch,
         report=report,
         tensorboard=tensorboard,
-        members_from=None if members_from is None else str(Path(members_from).resolve()),
         **_describe_here(threads or DEFAULT_THREADS, device),
     )
     path = create_run_folder(None if out is None else Path(out), recipe.name, seed)
@@ -288,10 +284,10 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
     evaluated = load_evaluated_again(config, f"the run {run.path}", data)
 
     from tenfold.evaluation.predictions import predict
-    from tenfold.models.build import build_classifier
+    from tenfold.models.build import build_model
     from tenfold.training.weights import load_weights
 
-    model = build_classifier(config.recipe, config.seed)
+    model = build_model(config.recipe.model, config.seed)
     load_weights(model, run.weights_path)
     with setting_threads(config.threads):
         predictions = predict(model, evaluated.images_NHW)
@@ -346,10 +342,10 @@ def export_run(
     evaluated = load_evaluated_again(run.config, f"the run {run.path}", data)
 
     from tenfold.export import LARGEST_DIFFERENCE, build_metadata, compare, dump_onnx
-    from tenfold.models.build import build_classifier
+    from tenfold.models.build import build_model
     from tenfold.training.weights import load_weights
 
-    model = build_classifier(run.config.recipe, run.config.seed)
+    model = build_model(run.config.recipe.model, run.config.seed)
     load_weights(model, run.weights_path)
     exported = dump_onnx(model, build_metadata(run, found))
     path = run.path / "model.onnx" if out is None else Path(out)

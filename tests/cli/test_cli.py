@@ -176,7 +176,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
         (["evaluate", ""], "tenfold evaluate"),
         (["export", "a run", ""], "tenfold export 'a run'"),
         (["export", "run", "--calibration", ""], "tenfold export run --calibration"),
-        (["study", "--members-from", ""], "tenfold study --members-from"),
+        (["study", "--out", ""], "tenfold study --out"),
         (["compare", ""], "tenfold compare"),
         (["runs", ""], "tenfold runs"),
         (["recipes", "strong", "--out", ""], "tenfold recipes strong --out"),

@@ -92,7 +92,7 @@ def test_every_flag_reaches_the_study(
     monkeypatch.setattr("tenfold.studying.study", study)
     flags = "--seeds 7 --first-seed 3 --threads 3 --jobs 2 --alone 1 --holdout --data d --out o"
     flags += " --no-by-epoch"
-    flags += " --longer --members-from m --members 4 --learning-rate 3e-4 --hidden-sizes 40 20"
+    flags += " --longer --learning-rate 3e-4 --hidden-sizes 40 20"
     flags += " --on ray --address h:6379"
     assert main(["study", "classic", *flags.split()]) == 2
     assert capsys.readouterr().err == "tenfold: enough\n"
@@ -109,10 +109,8 @@ def test_every_flag_reaches_the_study(
         "out": Path("o"),
         "by_epoch": False,
         "longer": True,
-        "members_from": Path("m"),
         "on": "ray",
         "address": "h:6379",
-        "members": 4,
         "learning_rate": 3e-4,
         "hidden_sizes": (40, 20),
     }
@@ -296,11 +294,12 @@ def test_recipes_as_json_name_the_sheet_on_stderr(
             "compare synthetic --out synthetic",
             "synthetic: expected another folder than a study's, whose report is there",
         ),
-        (
-            "study --members 2 --members-from synthetic",
-            "--members-from: expected runs with weights in synthetic/runs, found none: a "
-            "study.json alone has no weights",
-        ),
+        ("compare synthetic --average 2", "synthetic: cannot average 2 runs; the study has 1"),
+        ("compare synthetic --average 0", "--average: expected a whole number from 1 to 10000"),
+        ("compare synthetic empty --average 1", "--average takes one study, and no --out"),
+        ("compare synthetic --average 1 --out page", "--average takes one study, and no --out"),
+        ("compare empty --average 1", "empty: the study has no runs yet"),
+        ("compare synthetic --average 1", "data: expected a folder with MNIST's IDX files"),
         (
             "compare cut",
             "cut: expected a study of 10000 evaluated images, found one of 4",

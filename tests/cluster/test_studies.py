@@ -139,24 +139,22 @@ def test_no_run_has_a_cluster_to_itself() -> None:
         tenfold.study("classic", alone=2, on="ray")
 
 
-@pytest.mark.parametrize("flag", ["--data", "--members-from"])
-def test_a_folder_that_a_worker_does_not_see_is_named(flag: str, tmp_path: Path) -> None:
+def test_a_folder_that_a_worker_does_not_see_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     config = StudyConfig(
         recipe=RECIPES["classic"],
         holdout=False,
-        data_folder=str(missing) if flag == "--data" else None,
+        data_folder=str(missing),
         checksums={},
         num_evaluated=0,
     )
-    message = f"{flag}: expected {missing} on every machine of the cluster, found nothing there"
+    message = f"--data: expected {missing} on every machine of the cluster, found nothing there"
     with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
         SeedTraining(
             path=tmp_path,
             config=config,
             threads=1,
             by_epoch=False,
-            members_from=missing if flag == "--members-from" else None,
         ).train_where_it_lies(tmp_path / "out", 0)
 
 

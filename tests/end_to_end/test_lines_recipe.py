@@ -10,7 +10,7 @@ import tenfold
 from tenfold.cli import main
 from tenfold.errors import RecipeError
 from tenfold.evaluation import calibration
-from tenfold.models.build import build_classifier
+from tenfold.models.build import build_model
 from tenfold.models.sequence import SequenceNetwork
 from tenfold.reading.classifier import BUNDLED_MODEL
 from tenfold.reading.lines import LineReader
@@ -85,7 +85,7 @@ def test_a_file_answers_as_the_run_does(run: tenfold.Run, exported: Exported) ->
     assert exported.largest_difference < 1e-4
     reader = LineReader(exported.path.read_bytes(), "it")
     assert reader.card["recipe"]["name"] == "lines"
-    model = build_classifier(run.config.recipe, run.config.seed)
+    model = build_model(run.config.recipe.model, run.config.seed)
     load_weights(model, run.weights_path)
     model.eval()
     assert isinstance(model, SequenceNetwork)

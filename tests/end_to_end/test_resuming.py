@@ -127,7 +127,7 @@ def count_saved_steps(out: Path) -> int:
     assert data is not None
     position = load_checkpoint(data, config, out).position
     num_batches = count_batches(1200, config.recipe.batch_size)
-    return (position.member * config.recipe.epochs + position.epoch) * num_batches + position.batch
+    return position.epoch * num_batches + position.batch
 
 
 @pytest.fixture(scope="module")
@@ -215,17 +215,11 @@ def test_a_folder_in_which_no_run_began_can_be_used(
 
 
 def test_resuming_needs_nothing_but_the_folder(small_data: Path, tmp_path: Path) -> None:
-    """What was wished of a run is in its config: accuracies, members, a report, event files."""
-    members = tmp_path / "members"
-    tenfold.train("classic", seed=1, data=small_data, out=members / "1", **SHORT)
+    """What was wished of a run is in its config: accuracies, a report, event files."""
     out = tmp_path / "run"
-    asked: dict[str, Any] = {"members": 2, "members_from": members, "report": True}
-    interrupt(small_data, out, tensorboard=True, **asked)
+    interrupt(small_data, out, tensorboard=True, report=True)
     before = len(list((out / "tensorboard").iterdir()))
-    steps: list[Any] = []
-    run = tenfold.resume(out, on_progress=steps.append)
-    assert steps[-1].step < 144  # the second member was trained before
-    assert run.read_losses()[3:] == tenfold.load_run(members / "1").read_losses()
+    run = tenfold.resume(out)
     assert run.report.is_file()
     assert len(list((out / "tensorboard").iterdir())) == before + 1
 
@@ -353,15 +347,14 @@ def test_a_complete_run_is_returned_as_it_is(whole: tenfold.Run) -> None:
     [
         {"optimizer": "sgd", "learning_rate": 0.01, "schedule": "one-cycle"},
         {"rotation_degrees": 10.0, "elastic_px": 0.5, "clean_share": 0.4},
-        {"members": 2, "epochs": 2},
     ],
-    ids=["sgd", "augmented", "ensemble"],
+    ids=["sgd", "augmented"],
 )
 def test_whatever_a_recipe_has_is_kept(
     changes: dict[str, Any], small_data: Path, tmp_path: Path
 ) -> None:
     whole = tenfold.train("classic", data=small_data, out=tmp_path / "whole", **SHORT | changes)
-    for step in (10, 37):  # in the first epoch and in another, of an ensemble in another member
+    for step in (10, 37):  # in the first epoch and in another
         out = tmp_path / f"after-{step}"
         interrupt(small_data, out, step, **changes)
         check_same(tenfold.resume(out), whole)

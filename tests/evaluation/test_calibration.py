@@ -26,7 +26,7 @@ from tenfold.evaluation.calibration import (
     soften,
 )
 from tenfold.evaluation.predictions import compute_logits
-from tenfold.models.build import build_classifier
+from tenfold.models.build import build_model
 from tenfold.reading.reader import Reader
 from tenfold.recipes import Recipe
 from tenfold.scenes.building import SceneSource, build_many
@@ -212,7 +212,7 @@ def trained(request: pytest.FixtureRequest, small_data: Path, folder: Path) -> T
         run = tenfold.train(
             recipe, data=small_data, holdout=True, out=path, threads=1, report=False
         )
-    model = build_classifier(recipe, run.config.seed)
+    model = build_model(recipe.model, run.config.seed)
     load_weights(model, run.weights_path)
     return Trained(run, model, split_holdout(load_part(small_data, "train"))[1])
 

@@ -27,7 +27,6 @@ def evaluation_of(mistakes: Mistakes, **changes: Any) -> dict[str, Any]:
     evaluation = {
         "part": "test",
         "is_mnist": True,
-        "num_members": 1,
         **measure_accuracy(predicted == labels),
         "corrected": None,
         "classes": measure_classes(count_confusions(labels, predicted)),
@@ -88,10 +87,6 @@ def test_of_other_images_nothing_is_said_that_only_mnist_bears_out() -> None:
 def test_one_epoch_has_none_before_it() -> None:
     evaluation = evaluation_of(MISTAKES, epochs=measure_epochs([[0.5, 0.4]]))
     assert "last_epoch" not in names_of(evaluation)
-
-
-def test_of_members_trained_one_after_another_none_is_the_last_epoch() -> None:
-    assert "last_epoch" not in names_of(evaluation_of(MISTAKES, num_members=5))
 
 
 # --- accuracy

@@ -78,10 +78,7 @@ def test_held_out_images_have_no_contested_labels(labels: npt.NDArray[np.uint8])
     assert "corrected" not in findings[0]["sentence"]
 
 
-def test_the_epochs_of_an_ensemble_are_no_claim(labels: npt.NDArray[np.uint8]) -> None:
-    study = study_with(labels, recipe=CLASSIC.replace(members=2))
-    findings = find_claims(summarize(study, labels, is_mnist=True), is_mnist=True)
-    assert {one["name"] for one in findings} == CLAIMS - {"last_epochs"}
+def test_a_single_epoch_is_no_claim(labels: npt.NDArray[np.uint8]) -> None:
     one_epoch = study_with(labels, epoch_losses=[(0.5,)] * 3)
     findings = find_claims(summarize(one_epoch, labels, is_mnist=True), is_mnist=True)
     assert {one["name"] for one in findings} == CLAIMS - {"last_epochs"}

@@ -41,7 +41,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     [
         ("classic", {}),
         ("classic", {"hidden_sizes": [30, 20], "learning_rate": 3e-4, "epochs": 7}),
-        ("classic", {"leave_out_mislabelled": True, "optimizer": "sgd", "members": 2}),
+        ("classic", {"leave_out_mislabelled": True, "optimizer": "sgd"}),
         ("strong", {"leave_out_mislabelled": False, "channels": [8, 16], "depths": [1, 1]}),
     ],
 )

@@ -1,8 +1,21 @@
 """`tenfold compare`."""
 
+import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tenfold.cli.output import AsJson, print_json, print_table, print_text
+from tenfold.cli.output import (
+    AsJson,
+    WholeNumber,
+    print_json,
+    print_rows,
+    print_table,
+    print_text,
+)
+from tenfold.errors import StudyError
+
+if TYPE_CHECKING:
+    from tenfold.studying import StudyAverage
 
 
 def compare(
@@ -11,9 +24,12 @@ def compare(
     *,
     data: Path | None = None,
     out: Path | None = None,
+    average: WholeNumber | None = None,
     json: AsJson = False,
 ) -> None:
     """Compare studies of the same images: a table, and the first against each of the others.
+
+    With --average, one study's runs are compared with the average of their probabilities.
 
     Parameters
     ----------
@@ -23,9 +39,16 @@ def compare(
         Where the studies' data lie now, if that has changed. They must be the same data.
     out
         Also write figures and a report into this folder.
+    average
+        Average the first so many runs of one study; their weights must be in its folder.
     """
     from tenfold import studying
 
+    if average is not None:
+        if len(studies) != 1 or out is not None:
+            raise StudyError("--average takes one study, and no --out")
+        _print_average(studying.average_study(studies[0], num_runs=average, data=data), json)
+        return
     comparison = studying.compare(studies, data=data, out=out)
     if json:
         print_json(comparison)
@@ -38,3 +61,20 @@ def compare(
         print_text(f"\n{finding['question']} {finding['answer']}\n{finding['sentence']}")
     if out is not None:
         print_text(f"\nreport  {out / 'report.html'}")
+
+
+def _print_average(found: "StudyAverage", json: bool) -> None:
+    if json:
+        print_json(dataclasses.asdict(found))
+        return
+    from tenfold.evaluation.findings import PART_NAMES, percent
+
+    def describe(average: float, single: float) -> str:
+        return f"{percent(average)}, single runs {percent(single)} on average"
+
+    runs = f"{len(found.seeds)} runs, {found.num_images:,} {PART_NAMES[found.part]} images"
+    rows = [("averaged", runs), ("accuracy", describe(found.accuracy, found.mean_accuracy))]
+    if found.corrected_accuracy is not None and found.mean_corrected_accuracy is not None:
+        corrected = describe(found.corrected_accuracy, found.mean_corrected_accuracy)
+        rows.append(("on corrected labels", corrected))
+    print_rows(*rows)

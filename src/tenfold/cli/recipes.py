@@ -66,8 +66,8 @@ def _list(*, json: bool) -> None:
         [
             [
                 recipe.name,
-                recipe.describe_model(),
-                f"{recipe.count_parameters():,}",
+                recipe.model.describe(),
+                f"{recipe.model.count_parameters():,}",
                 recipe.summary,
             ]
             for recipe in RECIPES.values()

@@ -24,7 +24,6 @@ def study(
     out: Path | None = None,
     by_epoch: bool = True,
     longer: bool | None = None,
-    members_from: Path | None = None,
     on: Literal["ray"] | None = None,
     address: str | None = None,
     json: AsJson = False,
@@ -60,8 +59,6 @@ def study(
         Whether to measure the accuracy after every epoch too.
     longer
         Whether to study twice the epochs too; by default only for the unchanged classic recipe.
-    members_from
-        The folder of a study of an ensemble's single recipe, whose runs become members.
     on
         Train on a Ray cluster; the extra `cluster` brings Ray.
     address
@@ -82,7 +79,6 @@ def study(
             out=out,
             by_epoch=by_epoch,
             longer=longer,
-            members_from=members_from,
             on=on,
             address=address,
             on_progress=show,

@@ -24,7 +24,7 @@ def list_recipe(recipe: Recipe) -> list[tuple[str, str]]:
         ("changed", " ".join(list_change_flags(recipe)) or "nothing"),
         (
             "model",
-            f"{recipe.describe_model()}, {recipe.count_multiply_adds():,} multiply-adds",
+            f"{recipe.model.describe()}, {recipe.model.count_multiply_adds():,} multiply-adds",
         ),
         *([("scenes", f"{recipe.scenes:,} drawn")] * bool(recipe.scenes)),
         ("optimizer", _describe_optimizer(recipe)),

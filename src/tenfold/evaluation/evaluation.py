@@ -39,7 +39,6 @@ def build_evaluation(
     evaluation: dict[str, Any] = {
         "part": part,
         "is_mnist": is_mnist,
-        "num_members": config.recipe.members,
         **measure_accuracy(predicted_N == labels_N),
         "corrected": (
             measure_corrected(labels_N, predicted_N) if is_mnist and part == "test" else None

@@ -39,8 +39,7 @@ def find(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     if evaluation["is_mnist"]:
         findings.append(_claimed_accuracy(evaluation))
     findings.append(_hardest_class(evaluation, noun))
-    # The epochs of an ensemble are those of one member after the other.
-    if len(evaluation["epochs"]) > 1 and evaluation["num_members"] == 1:
+    if len(evaluation["epochs"]) > 1:
         findings.append(_last_epoch(evaluation))
     if evaluation["corrected"]:
         findings.append(_contested(evaluation))

@@ -26,9 +26,17 @@ class Predictions:
 
 def predict(model: nn.Module, images_NHW: npt.NDArray[np.uint8]) -> Predictions:
     """Classify images of bytes, [N, 28, 28], that are known to be digits."""
-    logits_NK = torch.from_numpy(compute_logits(model, images_NHW)[:, :NUM_CLASSES])
-    best = logits_NK.softmax(1).max(1)
+    best = torch.from_numpy(compute_probabilities(model, images_NHW)).max(1)
     return Predictions(best.indices.numpy(), best.values.numpy())
+
+
+def compute_probabilities(
+    model: nn.Module, images_NHW: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.float32]:
+    """The probability of each digit for images of bytes, [N, 28, 28], as float32 [N, 10]."""
+    logits_NK = torch.from_numpy(compute_logits(model, images_NHW)[:, :NUM_CLASSES])
+    probabilities_NK: npt.NDArray[np.float32] = logits_NK.softmax(1).numpy()
+    return probabilities_NK
 
 
 @torch.inference_mode()

@@ -33,8 +33,7 @@ def find_claims(summary: dict[str, Any], *, is_mnist: bool) -> list[dict[str, An
     findings = [_accuracy(summary)]
     if is_mnist:
         findings += [_over_97_percent(summary), _hardest_digit(summary)]
-        # The epochs of an ensemble are those of one member after the other.
-        if len(summary["epochs"]) > 1 and summary["recipe"]["members"] == 1:
+        if len(summary["epochs"]) > 1:
             findings.append(_last_epochs(summary))
         if summary.get("contested"):
             findings.append(_hard_for_people(summary))

@@ -84,8 +84,7 @@ def measure_difference(
     might as well have the other sign: a permutation test flips them (exactly, or 9,999 times at
     random). The interval is Student's, a little too narrow where few images differ. For other
     seeds: seeds of two recipes are no pairs, so Welch's t-test takes the accuracies; with a single
-    run on either side there is none. An ensemble and the runs that it is made of are not
-    independent, so there Welch's p-value is too large.
+    run on either side there is none.
     """
     right_first_N = (first.get_given_labels(labels_N) == labels_N).mean(0)
     right_other_N = (other.get_given_labels(labels_N) == labels_N).mean(0)

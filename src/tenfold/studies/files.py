@@ -61,8 +61,6 @@ def write_study_report(study: Study, evaluated: LabelledImages) -> None:
             lambda theme: draw_hardest(images_NHW, summary, theme),
         ),
     ]
-    if study.config.recipe.members > 1:  # its epochs are those of one member after the other
-        drawn = [one for one in drawn if one[0] != "epochs"]
     figures = _write_figures(study.path, drawn)
     write_json(study.path / SUMMARY, {**summary, "findings": findings})
     page = build_study_report(study, summary, findings, figures, is_mnist=is_mnist)

@@ -85,7 +85,7 @@ def summarize(study: Study, labels_N: npt.NDArray[np.uint8], *, is_mnist: bool) 
             {**measure_mean(seconds_alone), "threads": most_threads} if alone else None
         ),
         "num_parameters": study.runs[0].num_parameters,
-        "num_multiply_adds": study.config.recipe.count_multiply_adds(),
+        "num_multiply_adds": study.config.recipe.model.count_multiply_adds(),
         "hardest_images": find_hardest_images(given_RN, labels_N),
     }
     if is_mnist and is_test:

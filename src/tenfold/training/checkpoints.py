@@ -24,15 +24,14 @@ from tenfold.disk import parse_json
 from tenfold.errors import RunError
 from tenfold.run import CHECKPOINT, RunConfig, list_differences
 
-FORMAT = 1
+FORMAT = 2
 MODEL, OPTIMIZER, LOSSES = "model.", "optimizer.", "losses"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """Which step is made next: `member` and `epoch` count from 0, so does `batch` in the epoch."""
+    """Which step is made next: `epoch` counts from 0, so does `batch` in the epoch."""
 
-    member: int
     epoch: int
     batch: int
 
@@ -42,8 +41,7 @@ class Checkpoint:
     """How far a run is, with the tensors of its model and optimizer.
 
     `losses` are those of all steps so far. `accuracies` are those after each epoch, where they are
-    measured; `seconds` is the time that training took, `reused_seconds` that of members that were
-    trained before.
+    measured; `seconds` is the time that training took.
     """
 
     position: Position
@@ -52,7 +50,6 @@ class Checkpoint:
     losses: list[float]
     accuracies: list[float] = field(default_factory=list)
     seconds: float = 0.0
-    reused_seconds: float = 0.0
 
 
 def dump_checkpoint(checkpoint: Checkpoint, config: RunConfig) -> bytes:
@@ -69,7 +66,6 @@ def dump_checkpoint(checkpoint: Checkpoint, config: RunConfig) -> bytes:
         "position": vars(checkpoint.position),
         "accuracies": checkpoint.accuracies,
         "seconds": checkpoint.seconds,
-        "reused_seconds": checkpoint.reused_seconds,
     }
     metadata = {"sha256": _hash(content, tensors), "content": content}
     return safetensors.torch.save(tensors, {"tenfold": json.dumps(metadata)})
@@ -128,7 +124,6 @@ def load_checkpoint(data: bytes, config: RunConfig, path: Path) -> Checkpoint:
         losses=tensors[LOSSES].tolist(),
         accuracies=content["accuracies"],
         seconds=content["seconds"],
-        reused_seconds=content["reused_seconds"],
     )
 
 
