@@ -14,7 +14,6 @@ from tenfold.machine import (
     count_cores,
     describe_machine,
     find_cpu_name,
-    find_deciding,
     list_versions,
 )
 
@@ -64,15 +63,6 @@ def test_versions_are_those_of_the_packages_in_use() -> None:
     assert versions["numpy"] == np.__version__
     assert versions["torch"] == torch.__version__
     assert versions["tenfold"] == tenfold.__version__
-
-
-def test_weights_do_not_depend_on_cores_kernels_and_figures() -> None:
-    found = find_deciding(
-        {"cpu": "a", "gpu": "b", "cores": 2, "system": "Linux-6.1.0-x86_64-with-glibc2.36"},
-        {"torch": "2.6", "python": "3.11.7", "matplotlib": "3.9"},
-    )
-    expected = {"cpu": "a", "gpu": "b", "system": "Linux", "torch": "2.6", "python": "3.11.7"}
-    assert found == expected
 
 
 def test_a_package_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

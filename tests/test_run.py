@@ -203,6 +203,29 @@ def test_the_config_of_a_run_from_before_it_had_its_wishes_is_loaded() -> None:
     )
 
 
+def test_a_fingerprint_has_no_cores_kernel_and_figures() -> None:
+    system = "Linux-6.1.0-x86_64-with-glibc2.36"
+    machine: dict[str, str | int] = {"cpu": "a", "gpu": "b", "cores": 2, "system": system}
+    versions = {"torch": "2.6", "python": "3.11.7", "matplotlib": "3.9"}
+    config = dataclasses.replace(CONFIG_OF_A_RUN, machine=machine, versions=versions)
+    assert config.fingerprint == {
+        "threads": config.threads,
+        "device": "cpu",
+        "cpu": "a",
+        "gpu": "b",
+        "system": "Linux",
+        "torch": "2.6",
+        "python": "3.11.7",
+    }
+    assert config.describe_changes(config) == []
+    other = dataclasses.replace(config, machine=machine | {"cpu": "c", "cores": 8}, versions={})
+    assert config.describe_changes(other) == [
+        "cpu c instead of a",
+        "torch none instead of 2.6",
+        "python none instead of 3.11.7",
+    ]
+
+
 def test_a_field_that_configs_no_longer_have_is_passed_over() -> None:
     values = CONFIG_OF_A_RUN.to_json() | {"processes": 1, "members_from": None}
     assert RunConfig.from_json(values) == CONFIG_OF_A_RUN

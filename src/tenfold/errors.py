@@ -4,7 +4,7 @@
     ├── DataError            a data folder, an IDX file or an image that cannot be used
     ├── RecipeError          an unknown recipe, or a field with a value outside its range
     ├── RunError             a run folder that cannot be written, read, or does not fit
-    │   ├── ResumeError      a run that cannot go on from its checkpoint as if nothing had been
+    │   ├── ResumeError      a run whose checkpoint is damaged or another run's
     │   └── DivergedError    a training whose losses are no numbers any more
     ├── StudyError           a study that cannot be read, continued or compared
     ├── ImageError           an image that cannot be decoded
@@ -35,7 +35,7 @@ class RunError(TenfoldError):
 
 
 class ResumeError(RunError):
-    """A run cannot go on from its checkpoint: it is damaged or another's, or something differs."""
+    """A run cannot go on from its checkpoint: it is damaged, or another run's."""
 
 
 class DivergedError(RunError):

@@ -3,7 +3,6 @@
 import os
 import platform
 import time
-from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -46,17 +45,6 @@ def list_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def find_deciding(
-    machine: Mapping[str, str | int], versions: Mapping[str, str]
-) -> dict[str, str | int]:
-    """Of what `describe_machine` and `list_versions` gave, what a weight's last bit may depend on.
-
-    That is not the number of cores, nor the release of the system, nor what draws figures.
-    """
-    deciding = {**machine, "system": str(machine.get("system")).partition("-")[0], **versions}
-    return {name: value for name, value in deciding.items() if name not in ("cores", "matplotlib")}
 
 
 class OtherPrograms:

@@ -19,7 +19,7 @@ import html
 import os
 import platform
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,6 +90,30 @@ class RunConfig:
     def to_json(self) -> dict[str, Any]:
         """The config as JSON values; `RunConfig.from_json` reads them back."""
         return {**vars(self), "recipe": self.recipe.to_json()}
+
+    @property
+    def fingerprint(self) -> dict[str, str | int]:
+        """Where and with what the run is trained, as far as a weight's last bits may depend on it.
+
+        They do not depend on the number of cores, the release of the system, or what draws figures.
+        """
+        values = {
+            "threads": self.threads,
+            "device": self.device,
+            **self.machine,
+            "system": str(self.machine["system"]).partition("-")[0],
+            **self.versions,
+        }
+        return {name: one for name, one in values.items() if name not in ("cores", "matplotlib")}
+
+    def describe_changes(self, now: "RunConfig") -> list[str]:
+        """What another config's fingerprint has instead of this one's, in words."""
+        mine, others = self.fingerprint, now.fingerprint
+        return [
+            f"{name} {others.get(name, 'none')} instead of {mine.get(name, 'none')}"
+            for name in {**mine, **others}
+            if mine.get(name) != others.get(name)
+        ]
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "RunConfig":
@@ -333,20 +357,13 @@ def _naming(path: Path, what: str) -> Iterator[None]:
         raise RunError(f"{path}: expected {what} of this version of Tenfold: {error}") from error
 
 
-def load_config(
-    path: Path,
-    state: dict[str, Any],
-    list_changes: Callable[[RunConfig], list[str]] = lambda _: [],
-) -> RunConfig:
-    """The config of a run with that state. Raises RunError if it is not what training wrote.
-
-    `list_changes` says of a config that was edited what is changed, where something tells.
-    """
+def load_config(path: Path, state: dict[str, Any]) -> RunConfig:
+    """The config of a run with that state. Raises RunError if it is not what training wrote."""
     values = read_json(path / CONFIG)
     with _naming(path / CONFIG, "the config of a run"):
         config = RunConfig.from_json(values)
     if "config_sha256" in state:
-        _check_hash(path / CONFIG, "config", state["config_sha256"], lambda: list_changes(config))
+        _check_hash(path / CONFIG, "config", state["config_sha256"])
     return config
 
 
@@ -383,15 +400,11 @@ def _is_empty(path: Path) -> bool:
     return path.is_dir() and all(file.name[0] == "." for file in path.iterdir())
 
 
-def _check_hash(
-    path: Path, name: str, expected: str, list_changes: Callable[[], list[str]] = list
-) -> None:
+def _check_hash(path: Path, name: str, expected: str) -> None:
     found = hash_file(path)
     if found != expected:
-        changes = "; ".join(list_changes())
         raise RunError(
-            f"{path}: expected the {name} that training wrote (SHA-256 {expected}), found "
-            + (f"that {changes}" if changes else found)
+            f"{path}: expected the {name} that training wrote (SHA-256 {expected}), found {found}"
         )
 
 
@@ -427,18 +440,9 @@ def write_start(path: Path, config: RunConfig) -> None:
 
 
 def write_running(path: Path, resumed_with: list[str]) -> None:
-    """Write that a run is being trained, where, and what differed when it was resumed."""
+    """Write that a run is being trained, on which machine, and what it was resumed with."""
     state = {"state": RUNNING, "host": platform.node(), "config_sha256": hash_file(path / CONFIG)}
     write_json(path / STATE, state | ({"resumed_with": resumed_with} if resumed_with else {}))
-
-
-def list_differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """What differs, in words: names with the value expected and the value found."""
-    return [
-        f"{name} is {found.get(name, 'missing')}, not {expected.get(name, 'known')}"
-        for name in (*expected, *(found.keys() - expected.keys()))
-        if expected.get(name) != found.get(name)
-    ]
 
 
 def remove_leftovers(path: Path) -> None:

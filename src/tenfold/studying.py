@@ -54,6 +54,7 @@ from tenfold.workflow import (
     MAX_SEED,
     MAX_THREADS,
     check_whole,
+    describe_here,
     load_evaluated_again,
     require_train_extra,
     resume,
@@ -341,8 +342,8 @@ class SeedTraining:
         resumed_with = finished.state["training"].get("resumed_with")
         if resumed_with:
             raise StudyError(
-                f"{out}: the run went on although {'; '.join(resumed_with)}: it is none of this "
-                "study. Move it away."
+                f"{out}: the run was resumed with {'; '.join(resumed_with)}, so its weights cannot "
+                "be repeated. Move it away."
             )
         if not self._is_mine(finished.config, seed):
             raise StudyError(
@@ -368,16 +369,25 @@ class SeedTraining:
             with _naming_the_way_out(out):
                 state = read_state(out)
                 found = load_config(out, state)
-            if self._is_mine(found, seed) and not state.get("resumed_with"):
+            reason = self._find_obstacle(state, found, seed)
+            if reason is None:
                 return StudyRun.from_run(resume(out, data=self.config.data_folder))
-            reason = (
-                f"{out}: expected a run of this study, found one of another recipe, data or number "
-                "of threads"
-            )
+            reason = f"{out}: {reason}"
         except ResumeError as error:
             reason = str(error)
         logger.warning("tenfold: %s; seed %s begins anew", escape(reason), seed)
         return None
+
+    def _find_obstacle(self, state: dict[str, Any], found: RunConfig, seed: int) -> str | None:
+        """Why a run that was stopped cannot go on as one of this study; None if it can.
+
+        A study's runs can be repeated to the last bit, so they go on where they began alone.
+        """
+        if not self._is_mine(found, seed):
+            return "the run has another recipe, data or number of threads"
+        here = dataclasses.replace(found, **describe_here(found.threads, found.device))
+        changes = state.get("resumed_with", []) + found.describe_changes(here)
+        return f"the run would be resumed with {'; '.join(changes)}" if changes else None
 
     def _train_anew(self, out: Path, seed: int) -> StudyRun:
         make_room(out)

@@ -6,6 +6,7 @@ Torch and matplotlib are imported when a call needs them, not before.
 import dataclasses
 import datetime
 import importlib.util
+import logging
 import numbers
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +31,8 @@ from tenfold.errors import (
     ResumeError,
     RunError,
 )
-from tenfold.machine import describe_machine, find_deciding, list_versions
+from tenfold.escaping import escape
+from tenfold.machine import describe_machine, list_versions
 from tenfold.recipes import Recipe, find_recipe
 from tenfold.run import (
     COMPLETE,
@@ -42,7 +44,6 @@ from tenfold.run import (
     Run,
     RunConfig,
     create_run_folder,
-    list_differences,
     load_config,
     load_run,
     locking_run,
@@ -66,6 +67,8 @@ TRAIN_PACKAGES = (
     "onnx",
     "onnxscript",
 )
+
+logger = logging.getLogger("tenfold")  # unless a program says otherwise, it goes to stderr
 
 
 def train(
@@ -122,7 +125,7 @@ def train(
         by_epoch=by_epoch,
         report=report,
         tensorboard=tensorboard,
-        **_describe_here(threads or DEFAULT_THREADS, device),
+        **describe_here(threads or DEFAULT_THREADS, device),
     )
     path = create_run_folder(None if out is None else Path(out), recipe.name, seed)
     with locking_run(path):
@@ -145,28 +148,26 @@ def resume(
     data: str | Path | None = None,
     threads: int | None = None,
     device: str | None = None,
-    allow_different: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Run:
     """Go on with a run that was stopped, however it was, and return it when it is complete.
 
     It goes on from its last checkpoint, or begins anew if there is none, and ends with the very
-    weights that it would have ended with: on the same machine, with the same threads and versions.
-    Otherwise RunError says what differs; `allow_different` goes on all the same, then
-    and later, and the run says so. A run that is complete is returned as it is. All that `train`
-    was asked is in the run's folder. `data` is where the run's data lie now, if that has changed;
-    `threads` and `device` are by default the run's own.
+    weights that it would have ended with: on the same machine, with the same threads, device and
+    versions. On others their last bits may differ: a warning is logged, and the run's state and
+    report say so. A run that is complete is returned as it is. All that `train` was asked is in the
+    run's folder. `data` is where the run's data lie now, if that has changed; `threads` and
+    `device` are by default the run's own.
 
-    Raises RunError if there is no run or another program is at it, ResumeError, which is one, if
-    its checkpoint is damaged or another run's or something differs; DataError if the data are not
-    the run's.
+    Raises RunError if there is no run or another program trains it, ResumeError, which is one, if
+    its checkpoint is damaged or another run's; DataError if the data are not the run's.
     """
     require_train_extra()
     limit_spinning()
     if threads is not None:
         threads = check_whole("--threads", threads, 1, MAX_THREADS)
     path = run.path if isinstance(run, Run) else Path(run)
-    from tenfold.training.checkpoints import list_changes, load_checkpoint, read_checkpoint
+    from tenfold.training.checkpoints import load_checkpoint, read_checkpoint
 
     read_state(path)  # where there is no run, nothing can be locked
     with locking_run(path):
@@ -177,20 +178,11 @@ def resume(
             return complete
         remove_leftovers(path)
         saved = read_checkpoint(path)
-        config = load_config(path, state, lambda found: list_changes(saved or b"", found))
+        config = load_config(path, state)
         _check_tensorboard(config.tensorboard)
         here = dataclasses.replace(
-            config, **_describe_here(threads or config.threads, device or config.device)
+            config, **describe_here(threads or config.threads, device or config.device)
         )
-        allowed = state.get("resumed_with", [])
-        differing = [one for one in _list_differences(config, here) if one not in allowed]
-        if differing and not allow_different:
-            error = ResumeError(
-                f"{path}: expected what the run began with, found that {'; '.join(differing)}: its "
-                "weights would differ in their last bits"
-            )
-            error.add_note("--allow-different goes on all the same")
-            raise error
         folder = config.data_folder if data is None else data
         with _hinting_at_data(folder, data):
             images = load_run_images(
@@ -204,10 +196,17 @@ def resume(
         checkpoint = None
         if saved is not None:
             try:
-                checkpoint = load_checkpoint(saved, config, path)
+                checkpoint = load_checkpoint(saved, path)
             except RunError as error:
                 raise ResumeError(str(error)) from error
-        resumed_with = [*allowed, *differing]
+        changes = config.describe_changes(here)
+        if changes:
+            logger.warning(
+                "tenfold: %s: resumed with %s; the weights may differ in their last bits",
+                escape(str(path)),
+                escape("; ".join(changes)),
+            )
+        resumed_with = list(dict.fromkeys([*state.get("resumed_with", []), *changes]))
         write_running(path, resumed_with)
         with _naming_the_way_on(path, data=data, threads=threads, device=device):
             resumed = UnfinishedRun(
@@ -243,7 +242,7 @@ def _check_tensorboard(is_wanted: bool) -> None:
         find_writer()
 
 
-def _describe_here(threads: int, device: str) -> dict[str, Any]:
+def describe_here(threads: int, device: str) -> dict[str, Any]:
     """The fields of a config that say where and with what a run is trained."""
     from tenfold.training.devices import choose_device, describe_device
 
@@ -256,16 +255,6 @@ def _describe_here(threads: int, device: str) -> dict[str, Any]:
         "machine": describe_machine() | describe_device(chosen),
         "started": datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds"),
     }
-
-
-def _list_differences(config: RunConfig, here: RunConfig) -> list[str]:
-    """What the weights may depend on and is not as it was, in words."""
-    before, now = (
-        {name: getattr(one, name) for name in ("threads", "device")}
-        | find_deciding(one.machine, one.versions)
-        for one in (config, here)
-    )
-    return list_differences(before, now)
 
 
 def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:

@@ -29,7 +29,6 @@ def train(
     by_epoch: Annotated[bool, Parameter(negative=())] = False,
     checkpoint_every: WholeNumber | None = None,
     resume: Annotated[list[Path] | None, Parameter(negative=(), consume_multiple=True)] = None,
-    allow_different: Annotated[bool, Parameter(negative=())] = False,
     tensorboard: Annotated[bool, Parameter(negative=())] = False,
     json: AsJson = False,
     changes: Any = NO_CHANGES,  # noqa: ANN401 - of type Changes, see below
@@ -64,8 +63,6 @@ def train(
         Ctrl-C saves in any case.
     resume
         The folder of a run that was stopped, to go on with; it knows what it was asked to do.
-    allow_different
-        Resume although the machine, the versions or the threads differ.
     tensorboard
         Also write event files for TensorBoard, to tensorboard/ in the run's folder.
     """
@@ -104,12 +101,9 @@ def train(
                 data=data,
                 threads=threads,
                 device=device,
-                allow_different=allow_different,
                 on_progress=show,
             )
         else:
-            if allow_different:
-                raise RunError("--allow-different: expected --resume with it, found none")
             run = workflow.train(
                 recipe or "classic",
                 seed=0 if seed is None else seed,

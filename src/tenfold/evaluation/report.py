@@ -56,8 +56,8 @@ def build_report(config: RunConfig, evaluation: dict[str, Any], figures: list[Pa
 def _describe_reproduction(training: dict[str, Any]) -> str:
     if "resumed_with" in training:
         return (
-            f"The run was resumed although {'; '.join(training['resumed_with'])}: training it "
-            "again gives weights that differ in the last bits of their sums."
+            f"The run was resumed with {'; '.join(training['resumed_with'])}: training it again "
+            "gives weights that differ in the last bits of their sums."
         )
     return (
         "The same machine, versions and number of threads give weights with the SHA-256 "

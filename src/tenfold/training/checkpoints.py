@@ -13,16 +13,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from tenfold.disk import parse_json
+from tenfold.disk import hash_file, parse_json
 from tenfold.errors import RunError
-from tenfold.run import CHECKPOINT, RunConfig, list_differences
+from tenfold.run import CHECKPOINT, CONFIG
 
 FORMAT = 2
 MODEL, OPTIMIZER, LOSSES = "model.", "optimizer.", "losses"
@@ -52,8 +51,8 @@ class Checkpoint:
     seconds: float = 0.0
 
 
-def dump_checkpoint(checkpoint: Checkpoint, config: RunConfig) -> bytes:
-    """The bytes of the file."""
+def dump_checkpoint(checkpoint: Checkpoint, config_sha256: str) -> bytes:
+    """The bytes of the file; the hash is of its run's config.json and says which run it is of."""
     tensors = {
         **{MODEL + name: tensor for name, tensor in checkpoint.model.items()},
         **{OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()},
@@ -62,7 +61,7 @@ def dump_checkpoint(checkpoint: Checkpoint, config: RunConfig) -> bytes:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = {
         "format": FORMAT,
-        "run": identify(config),
+        "config_sha256": config_sha256,
         "position": vars(checkpoint.position),
         "accuracies": checkpoint.accuracies,
         "seconds": checkpoint.seconds,
@@ -84,7 +83,7 @@ def read_checkpoint(path: Path) -> bytes | None:
         raise RunError(f"{path / CHECKPOINT}: cannot be read: {error.strerror}") from error
 
 
-def load_checkpoint(data: bytes, config: RunConfig, path: Path) -> Checkpoint:
+def load_checkpoint(data: bytes, path: Path) -> Checkpoint:
     """The checkpoint that a file has; `path` is its run's folder.
 
     Raises RunError if it is none, damaged, or belongs to another run.
@@ -111,12 +110,8 @@ def load_checkpoint(data: bytes, config: RunConfig, path: Path) -> Checkpoint:
     content = metadata["content"]
     if content["format"] != FORMAT:
         raise RunError(f"{file}: expected a checkpoint of this version of Tenfold, found another")
-    differing = list_differences(identify(config), content["run"])
-    if differing:
-        raise RunError(
-            f"{file}: expected the checkpoint of the run in {path}, found one of another: "
-            f"{'; '.join(differing)}"
-        )
+    if content["config_sha256"] != hash_file(path / CONFIG):
+        raise RunError(f"{file}: this is the checkpoint of another run. {without}")
     return Checkpoint(
         position=Position(**content["position"]),
         model=_select(tensors, MODEL),
@@ -127,38 +122,9 @@ def load_checkpoint(data: bytes, config: RunConfig, path: Path) -> Checkpoint:
     )
 
 
-def list_changes(data: bytes, config: RunConfig) -> list[str]:
-    """What a config says otherwise than the checkpoint that was written with it, in words.
-
-    Nothing if there is no checkpoint that says so.
-    """
-    try:
-        header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        written = parse_json(header["__metadata__"]["tenfold"])["content"]["run"]
-        return list_differences(written, identify(config))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return []
-
-
 def load_model_state(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Give a model the weights and statistics of a checkpoint of its run."""
     model.load_state_dict(dict(checkpoint.model))
-
-
-def identify(config: RunConfig) -> dict[str, Any]:
-    """What says which run a checkpoint belongs to, as flat JSON values."""
-    return {
-        **{name: _to_json(value) for name, value in config.recipe.flatten().items()},
-        "recipe": config.recipe.name,
-        "seed": config.seed,
-        "holdout": config.holdout,
-        "started": config.started,
-        **{f"{part} data": list(pair) for part, pair in config.checksums.items()},
-    }
-
-
-def _to_json(value: Any) -> Any:  # noqa: ANN401 - any field of a recipe
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages
-from tenfold.disk import flush_file, replace_file, reporting_disk_errors, write_file
+from tenfold.disk import flush_file, hash_file, replace_file, reporting_disk_errors, write_file
 from tenfold.errors import DivergedError
 from tenfold.run import (
     CHECKPOINT,
+    CONFIG,
     LOSSES,
     OnProgress,
     RunConfig,
@@ -71,6 +72,7 @@ class Recorder:
         self.model, self.config, self.recipe = model, config, config.recipe
         self.images, self.path = images, path
         self.on_progress, self.watch = on_progress, watch
+        self.config_sha256 = hash_file(path / CONFIG)
         self.num_batches = count_batches(len(images), self.recipe.batch_size)
         self.position = Position(epoch=0, batch=0)
         self.optimizer_tensors: Mapping[str, Tensor] | None = None
@@ -177,7 +179,7 @@ class Recorder:
         )
         file = self.path / CHECKPOINT
         with reporting_disk_errors(file):  # a folder that is gone is not made again
-            replace_file(file, dump_checkpoint(checkpoint, self.config))
+            replace_file(file, dump_checkpoint(checkpoint, self.config_sha256))
 
     def _measure_seconds(self) -> float:
         return time.perf_counter() - self.start
