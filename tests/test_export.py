@@ -23,7 +23,6 @@ from tenfold.models.build import build_model
 from tenfold.reading.answers import Status
 from tenfold.reading.classifier import Classifier
 from tenfold.reading.model_file import Thresholds
-from tenfold.reading.onnx_file import check_onnx_file
 from tenfold.reading.reader import Reader
 from tenfold.recipes import Recipe
 from tenfold.training.weights import load_weights
@@ -131,7 +130,6 @@ def test_a_file_is_one_small_model_alone(name: str, kinds: dict[str, Kind]) -> N
     kind = kinds[name]
     assert kind.exported.path == kind.run.path / "model.onnx"
     assert kind.exported.num_bytes == len(kind.data) < 4_000_000
-    check_onnx_file(kind.data)
     model = kind.model
     onnx.checker.check_model(model, full_check=True)
     assert [(one.domain, one.version) for one in model.opset_import] == [("", 18)]
@@ -277,7 +275,7 @@ def test_a_file_that_cannot_be_used_is_named(
     with pytest.raises(ModelError) as raised:
         export_run(run, out)
     path = out or run.path / "model.onnx"
-    assert str(raised.value) == f"{path}: expected an ONNX file, found none: no graph in it"
+    assert str(raised.value).startswith(f"{path}: not a valid ONNX model: ")
     assert list(tmp_path.iterdir()) == []
 
 

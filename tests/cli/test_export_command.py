@@ -89,7 +89,7 @@ def test_the_file_is_one_for_read(
     model.write_bytes(model.read_bytes()[:-5])
     assert main(["read", str(sheet), "--model", str(model)]) == 2
     printed = capsys.readouterr()
-    assert printed.err.startswith(f"tenfold: {model}: expected an ONNX file, found none: ")
+    assert printed.err.startswith(f"tenfold: {model}: not a valid ONNX model: ")
     assert printed.err.count("\n") == 1
 
 

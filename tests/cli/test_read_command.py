@@ -258,7 +258,7 @@ def test_links_in_folders_that_lead_to_other_folders_are_counted(
             "--stages: expected --single with it, for it shows the way to one digit",
         ),
         ("scans --model m.onnx", "m.onnx: expected a model file, found: No such file or directory"),
-        ("scans --model scans/a.png", "scans/a.png: expected an ONNX"),
+        ("scans --model scans/a.png", "scans/a.png: not a valid ONNX model"),
         (
             "scans --json --out scans",
             "scans: expected a file to write to, found: Is a directory",

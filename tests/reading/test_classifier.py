@@ -1,13 +1,9 @@
-"""A model file becomes a classifier, or a ModelError: it can be wrong, and do nothing else."""
+"""A model file becomes a classifier, or a ModelError that says what is wrong with it."""
 
 import json
 import os
-import random
 import re
-import subprocess
-import sys
 import tracemalloc
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +19,18 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ModelError
+from tenfold.reading import model_file
 from tenfold.reading.answers import Status
 from tenfold.reading.classifier import BATCH_SIZE, BUNDLED_MODEL, Classifier, load_classifier
-from tenfold.reading.lines import BUNDLED_LINES
+from tenfold.reading.lines import BUNDLED_LINES, load_lines
 from tenfold.reading.model_file import (
+    MAX_BYTES,
     MAX_LOADED,
     MAX_MESSAGE,
     MAX_METADATA,
     Calibration,
     Thresholds,
 )
-from tenfold.reading.onnx_file import MAX_BYTES
 from tenfold.reading.reader import Reader
 
 METADATA: dict[str, Any] = {
@@ -44,27 +41,6 @@ METADATA: dict[str, Any] = {
 }
 WEIGHTS_PK = np.random.default_rng(0).normal(0, 0.3, (784, 11)).astype(np.float32)
 FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
-# Runs models in a process of its own: writes a line for each file, what came of it.
-TRY_MODELS = """
-import resource, sys
-from pathlib import Path
-limit = int(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-import numpy as np
-from tenfold.errors import ModelError
-from tenfold.reading.classifier import Classifier
-images_NHW = np.full((5, 28, 28), 7, np.uint8)
-outcomes = open(sys.argv[3], "w")
-for path in sorted(Path(sys.argv[2]).iterdir()):
-    step = "load"
-    try:
-        classifier = Classifier(path.read_bytes(), "it")
-        step = "classify"
-        assert classifier.classify(images_NHW).shape == (5, classifier.num_answers)
-        print("works", file=outcomes, flush=True)
-    except BaseException as error:
-        print(step, type(error).__name__, ascii(str(error)), file=outcomes, flush=True)
-"""
 
 
 def value(name: str, kind: int, shape: tuple[int | str, ...]) -> onnx.ValueInfoProto:
@@ -121,29 +97,6 @@ def soften(logits_NK: npt.NDArray[Any], temperature: float) -> npt.NDArray[np.fl
     exponentials_NK = np.exp(logits_NK.astype(np.float64) / temperature)
     total_N1: npt.NDArray[np.float64] = exponentials_NK.sum(axis=1, keepdims=True)
     return exponentials_NK / total_N1
-
-
-def try_models(models: list[bytes], folder: Path, limit: int = 4 * 1024**3) -> list[str]:
-    """What comes of models in a process of its own with so many bytes of memory."""
-    folder.mkdir()
-    for number, model in enumerate(models):
-        (folder / f"{number:05}.onnx").write_bytes(model)
-    written = folder.with_suffix(".outcomes")
-    arguments = [str(limit), str(folder), str(written)]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", TRY_MODELS, *arguments],
-        capture_output=True,
-        check=False,
-    )
-    outcomes = written.read_text().splitlines()
-    assert done.returncode == 0, (outcomes[-1:], done.stderr)
-    assert len(outcomes) == len(models)
-    return outcomes
-
-
-def count_outcomes(models: list[bytes], folder: Path) -> Counter[str]:
-    """How many models work, and how many raise what where."""
-    return Counter(" ".join(line.split()[:2]) for line in try_models(models, folder))
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +225,7 @@ def test_what_is_no_model(tmp_path: Path) -> None:
         path.write_bytes(data)
         with pytest.raises(ModelError) as raised:
             load_classifier(path)
-        assert str(raised.value).startswith(f"{path}: expected an ONNX file, found none: ")
+        assert str(raised.value).startswith(f"{path}: not a valid ONNX model: ")
 
 
 def test_a_file_that_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
@@ -280,31 +233,76 @@ def test_a_file_that_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None
     with path.open("wb") as file:
         file.truncate(MAX_BYTES * 4)  # a hole: it takes no disk
     tracemalloc.start()
-    with pytest.raises(ModelError, match=r"model\.onnx: expected at most 64 MiB, found more"):
+    with pytest.raises(ModelError, match=r"model\.onnx: the model is larger than 64 MiB"):
         load_classifier(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2.5 * MAX_BYTES
 
 
-def test_what_the_check_refuses_is_named() -> None:
-    data = build_model(helper.make_node("Erf", ["answers"], ["logits"]))
-    assert refuse(data) == "expected operations of a classifier, found Erf"
+@pytest.mark.parametrize(
+    ("node", "constants"),
+    [
+        (helper.make_node("MatMul", ["answers", "weights"], ["logits"]), {}),
+        (helper.make_node("Identity", ["missing"], ["logits"]), {}),
+        (helper.make_node("Add", ["answers", "one"], ["logits"]), {"one": np.array([1])}),
+        (helper.make_node("NoOperation", ["answers"], ["logits"]), {}),
+    ],
+)
+def test_a_graph_that_makes_no_sense(
+    node: onnx.NodeProto, constants: dict[str, npt.NDArray[Any]]
+) -> None:
+    message = refuse(build_model(node, constants=constants))
+    assert message.startswith("not a valid ONNX model: ")
+    assert "\n" not in message
+    assert "ONNXRuntimeError" not in message
 
 
-def test_a_graph_that_makes_no_sense() -> None:
-    data = build_model(helper.make_node("MatMul", ["answers", "weights"], ["logits"]))
-    expected = "expected shapes that are known before a model runs, found an operation "
-    assert refuse(data) == f"{expected}MatMul of others"
-    data = build_model(helper.make_node("Identity", ["missing"], ["logits"]))
-    assert refuse(data) == f"{expected}Identity of others"
-    data = build_model(helper.make_node("Add", ["answers", "images"], ["logits"]))
-    assert refuse(data) == f"{expected}Add of others"
-    data = build_model(
-        helper.make_node("Add", ["answers", "one"], ["logits"]), constants={"one": np.array([1])}
-    )
-    assert refuse(data).startswith("expected an ONNX model, found: [ONNXRuntimeError]")
-    assert "\n" not in refuse(data)
+def move_weights_out(data: bytes, location: str) -> tuple[bytes, bytes]:
+    """The model with its weights in another file, and that file's bytes."""
+    model = onnx.load_from_string(data)
+    [weights] = [one for one in model.graph.initializer if one.name == "weights"]
+    moved = weights.raw_data
+    onnx.external_data_helper.set_external_data(weights, location)
+    weights.ClearField("raw_data")
+    return bytes(model.SerializeToString()), moved
+
+
+def test_weights_in_another_file_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where ONNX Runtime would find them: in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "model.onnx"
+    for location in ("weights.bin", f"../{tmp_path.name}/weights.bin"):
+        data, weights = move_weights_out(build_model(), location)
+        path.write_bytes(data)
+        (tmp_path / "weights.bin").write_bytes(weights)
+        onnxruntime.InferenceSession(data)
+        with pytest.raises(ModelError, match=r"model\.onnx: .* \(external data\); export it"):
+            load_classifier(path)
+
+
+def test_weights_anywhere_else_are_refused() -> None:
+    for location in ("/dev/zero", "../../../../../etc/passwd", "*/_ORT_MEM_ADDR_/*"):
+        data, _ = move_weights_out(build_model(), location)
+        assert refuse(data)
+
+
+def test_a_bundled_model_that_was_changed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (BUNDLED_MODEL, BUNDLED_LINES):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        (tmp_path / path.name).write_bytes(data)
+    load_classifier(tmp_path / BUNDLED_MODEL.name)  # as a model of the user's own it would do
+    monkeypatch.setattr(model_file, "BUNDLED", tmp_path)
+    for load, path in ((load_classifier, BUNDLED_MODEL), (load_lines, BUNDLED_LINES)):
+        changed = tmp_path / path.name
+        changed.touch()
+        with pytest.raises(ModelError, match="damaged or replaced; install Tenfold again"):
+            load(changed, 2)
 
 
 @pytest.mark.parametrize(
@@ -339,18 +337,18 @@ def test_a_model_without_an_input() -> None:
 @pytest.mark.parametrize(
     ("outputs", "num_answers", "message"),
     [
-        ([("answers", FLOAT, ("N", 10))], 10, "found answers ['N', 10]"),
-        ([("logits", FLOAT, ("N", 9))], 9, "found logits ['N', 9]"),
-        ([("logits", FLOAT, ("N", 8))], 8, "found logits ['N', 8]"),
+        ([("answers", FLOAT, ("N", 10))], 10, "found answers tensor(float) ['N', 10]"),
+        ([("logits", FLOAT, ("N", 9))], 9, "found logits tensor(float) ['N', 9]"),
+        ([("logits", FLOAT, ("N", 8))], 8, "found logits tensor(float) ['N', 8]"),
         (
             [("logits", FLOAT, ("N", 10)), ("answers", FLOAT, ("N", 10))],
             10,
-            "found logits ['N', 10], answers ['N', 10]",
+            "found logits tensor(float) ['N', 10], answers tensor(float) ['N', 10]",
         ),
         (
             [("answers", FLOAT, ("N", 10)), ("logits", FLOAT, ("N", 10))],
             10,
-            "found answers ['N', 10], logits ['N', 10]",
+            "found answers tensor(float) ['N', 10], logits tensor(float) ['N', 10]",
         ),
     ],
 )
@@ -359,14 +357,17 @@ def test_the_output_is_not_logits(
 ) -> None:
     weights = {"weights": WEIGHTS_PK[:, :num_answers]}
     found = refuse(build_model(constants=weights, outputs=tuple(value(*one) for one in outputs)))
-    assert found == f"output: expected logits [N, 10 or 11], {message}"
+    assert found == f"output: expected logits, float [N, 10 or 11], {message}"
 
 
 def test_the_output_has_other_axes() -> None:
     node = helper.make_node("Unsqueeze", ["answers", "one"], ["logits"])
     outputs = (value("logits", FLOAT, ("N", 1, 10)),)
     found = refuse(build_model(node, constants={"one": np.array([1])}, outputs=outputs))
-    assert found == "output: expected logits [N, 10 or 11], found logits ['N', 1, 10]"
+    assert (
+        found
+        == "output: expected logits, float [N, 10 or 11], found logits tensor(float) ['N', 1, 10]"
+    )
 
 
 def test_a_model_that_tenfold_did_not_export() -> None:
@@ -442,7 +443,7 @@ def test_a_message_does_not_repeat_all_that_was_found() -> None:
     assert re.fullmatch(r"metadata: labels: expected 0 to 9, found \['x+\.\.\.", message)
     assert len(message) == MAX_MESSAGE + len("...")
     node = helper.make_node("Erf\nErf", ["answers"], ["logits"])
-    assert refuse(build_model(node)) == "expected operations of a classifier, found Erf"
+    assert "\n" not in refuse(build_model(node))
 
 
 @pytest.mark.parametrize("labels", [None, 5, {"0": 0}])
@@ -496,96 +497,6 @@ def test_a_calibration_that_is_none(calibration: object) -> None:
     assert refuse(with_metadata(calibration=calibration)).startswith("metadata: expected JSON")
 
 
-def pool() -> bytes:
-    """A model of some hundred bytes with operations that have sizes."""
-    nodes = [
-        helper.make_node("Unsqueeze", ["scaled", "one"], ["planes"]),
-        helper.make_node("Conv", ["planes", "kernel"], ["filtered"], pads=[1, 1, 1, 1]),
-        helper.make_node("MaxPool", ["filtered"], ["pooled"], kernel_shape=[2, 2], strides=[2, 2]),
-        helper.make_node("GlobalMaxPool", ["pooled"], ["tops"]),
-        helper.make_node("Flatten", ["tops"], ["column"], axis=1),
-        helper.make_node("MatMul", ["column", "last"], ["logits"]),
-    ]
-    constants = {
-        "one": np.array([1]),
-        "kernel": np.ones((1, 1, 3, 3), np.float32),
-        "last": np.linspace(0, 1, 10, dtype=np.float32)[None],
-        "weights": np.ones((784, 1), np.float32),
-    }
-    model = onnx.load_from_string(build_model(*nodes, constants=constants))
-    model.graph.node[3].CopyFrom(helper.make_node("Relu", ["flat"], ["answers"]))
-    kept = [one for one in model.graph.initializer if one.name != "weights"]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
-    return bytes(model.SerializeToString())
-
-
-def find_text(data: bytes) -> set[int]:
-    """Where the names and metadata stand that a classifier asks ONNX Runtime for."""
-    places = set()
-    for text in (b"images", b"logits", b"N", b"tenfold", json.dumps(METADATA).encode()):
-        start = data.find(text)
-        while start >= 0:
-            places |= set(range(start, start + len(text)))
-            start = data.find(text, start + 1)
-    return places
-
-
-def flip(whole: bytes, places: list[int], seed: int) -> bytes:
-    source, data = random.Random(seed), bytearray(whole)
-    for _ in range(source.choice([1, 1, 1, 2, 4])):
-        data[source.choice(places)] ^= 1 << source.randrange(8)
-    return bytes(data)
-
-
-@pytest.fixture(scope="module")
-def flipped(tmp_path_factory: pytest.TempPathFactory) -> Counter[str]:
-    """What comes of 1,500 models with flipped bits, in a process that lives on."""
-    whole = pool()
-    text = find_text(whole)
-    places = [place for place in range(len(whole)) if place not in text]
-    models = [flip(whole, places, seed) for seed in range(1500)]
-    return count_outcomes(models, tmp_path_factory.mktemp("flipped") / "models")
-
-
-def test_a_model_with_flipped_bits_is_loaded_or_refused(flipped: Counter[str]) -> None:
-    assert flipped["load ModelError"] > 500
-    assert flipped["works"] > 100
-    assert {one for one in flipped if one.startswith("load")} == {"load ModelError"}
-
-
-def test_a_model_with_flipped_bits_that_is_loaded_classifies(flipped: Counter[str]) -> None:
-    assert set(flipped) <= {"load ModelError", "classify ModelError", "works"}
-
-
-def test_a_model_with_flipped_bits_in_its_text_works_or_is_refused(tmp_path: Path) -> None:
-    whole = pool()
-    models = [flip(whole, sorted(find_text(whole)), seed) for seed in range(300)]
-    outcomes = count_outcomes(models, tmp_path / "models")
-    assert set(outcomes) == {"load ModelError", "works"}
-
-
-def test_a_model_cut_off_anywhere_is_refused() -> None:
-    whole = pool()
-    Classifier(whole, "it")
-    for length in range(len(whole)):
-        assert refuse(whole[:length]).startswith(("expected", "metadata: expected an entry"))
-
-
-def test_the_bundled_model_with_flipped_bits_works_or_is_refused(tmp_path: Path) -> None:
-    whole = BUNDLED_MODEL.read_bytes()
-    # Weights are nearly all of it: half the flips fall elsewhere.
-    model = onnx.load_from_string(whole)
-    frame = list(range(whole.index(model.graph.initializer[0].raw_data[:64])))
-    models = [
-        flip(whole, frame if seed % 2 else list(range(len(frame), len(whole) - 500)), seed)
-        for seed in range(40)
-    ]
-    outcomes = count_outcomes(models, tmp_path / "models")
-    assert outcomes["works"] > 10
-    assert {one for one in outcomes if one.startswith("load")} == {"load ModelError"}
-
-
 @pytest.mark.parametrize(
     ("name", "data"),
     [
@@ -595,7 +506,7 @@ def test_the_bundled_model_with_flipped_bits_works_or_is_refused(tmp_path: Path)
     ],
 )
 def test_text_that_is_not_utf8(name: str, data: bytes) -> None:
-    assert "expected" in refuse(data), name
+    assert "'utf-8' codec can't decode byte 0xff" in refuse(data), name
 
 
 def test_nothing_is_printed_of_a_model_that_fails(capfd: pytest.CaptureFixture[str]) -> None:
@@ -617,7 +528,7 @@ def test_a_calibration_that_is_no_float() -> None:
 
 
 def test_a_model_without_an_output() -> None:
-    assert refuse(build_model(outputs=())).startswith("output: expected logits")
+    assert refuse(build_model(outputs=())).startswith("output: expected logits, float")
 
 
 @pytest.mark.parametrize("kind", ["BOOL", "INT64", "FLOAT16", "BFLOAT16", "DOUBLE"])
@@ -625,13 +536,15 @@ def test_the_output_is_of_another_type(kind: str) -> None:
     number = TensorProto.DataType.Value(kind)
     node = helper.make_node("Cast", ["answers"], ["logits"], to=number)
     data = build_model(node, outputs=(value("logits", number, ("N", 10)),))
-    assert refuse(data).startswith("output: expected logits")
+    assert refuse(data).startswith("output: expected logits, float")
 
 
 def test_the_output_is_text() -> None:
     node = helper.make_node("Cast", ["answers"], ["logits"], to=TensorProto.STRING)
     outputs = (value("logits", TensorProto.STRING, ("N", 10)),)
-    assert refuse(build_model(node, outputs=outputs)) == "expected numbers, found text"
+    assert refuse(build_model(node, outputs=outputs)) == (
+        "output: expected logits, float [N, 10 or 11], found logits tensor(string) ['N', 10]"
+    )
 
 
 NONSENSE = {
@@ -724,218 +637,6 @@ def test_not_every_model_is_kept(tmp_path: Path) -> None:
     for path in paths[1:]:
         load_classifier(path)
     assert load_classifier(paths[0]) is not first
-
-
-@pytest.mark.parametrize("name", ["e", "", "metadata", "input"])
-def test_a_message_begins_with_a_name_that_is_a_word_of_it(name: str) -> None:
-    for data in (b"", build_model(metadata=None), build_model(inputs=())):
-        with pytest.raises(ModelError) as raised:
-            Classifier(data, name)
-        assert str(raised.value).startswith(
-            (f"{name}: expected ", f"{name}: metadata: ", f"{name}: input: ")
-        )
-
-
-def work(*nodes: onnx.NodeProto, constants: dict[str, npt.NDArray[Any]]) -> bytes:
-    """A model that multiplies its answers by one number, `y`, that takes `nodes` to find."""
-    axes = np.array([0, 1])
-    most = helper.make_node("ReduceMax", ["y", "both"], ["most"], keepdims=0)
-    return build_model(
-        *nodes,
-        most,
-        helper.make_node("Mul", ["answers", "most"], ["logits"]),
-        constants={"both": axes, **constants},
-    )
-
-
-LABORIOUS = {
-    "chained matrices": work(
-        helper.make_node("MatMul", ["flat", "wide"], ["y0"]),
-        *(
-            helper.make_node("MatMul", ["square" if i % 2 else f"y{i}", "square"], [f"y{i + 1}"])
-            for i in range(600)
-        ),
-        helper.make_node("Identity", ["y600"], ["y"]),
-        constants={"wide": np.ones((784, 300), np.float32), "square": np.eye(300, dtype="f4")},
-    ),
-    "a large kernel": build_model(
-        helper.make_node("Unsqueeze", ["scaled", "one"], ["planes"]),
-        helper.make_node("Conv", ["planes", "kernel"], ["large"], pads=[400] * 4),
-        helper.make_node("GlobalMaxPool", ["large"], ["tops"]),
-        helper.make_node("Flatten", ["tops"], ["column"], axis=1),
-        helper.make_node("MatMul", ["column", "last"], ["logits"]),
-        constants={
-            "one": np.array([1]),
-            "kernel": np.ones((1, 1, 500, 500), np.float32),
-            "last": np.ones((1, 10), np.float32),
-        },
-    ),
-}
-
-
-@pytest.mark.parametrize("name", LABORIOUS)
-def test_a_model_that_takes_too_long_is_refused_before_it_runs(name: str) -> None:
-    message = refuse(LABORIOUS[name])
-    assert re.fullmatch(
-        r"expected a model of at most 5,000,000 steps for each pixel, found one of [\d,]+", message
-    )
-
-
-def test_a_model_whose_work_grows_faster_than_its_images_is_refused_when_it_does() -> None:
-    data = build_model(
-        helper.make_node("Flatten", ["flat"], ["row"], axis=0),
-        helper.make_node("Unsqueeze", ["row", "one"], ["tall"]),
-        helper.make_node("Transpose", ["row"], ["column"]),
-        helper.make_node("MatMul", ["column", "row"], ["all pairs"]),
-        helper.make_node("MatMul", ["all pairs", "all pairs"], ["y"]),
-        helper.make_node("ReduceMax", ["y", "both"], ["most"], keepdims=0),
-        helper.make_node("Mul", ["answers", "most"], ["logits"]),
-        constants={"one": np.array([0]), "both": np.array([0, 1])},
-    )
-    classifier = Classifier(data, "it")
-    assert classifier.classify(np.zeros((1, 28, 28), np.uint8)).shape == (1, 10)
-    message = "it: expected a model of at most 5,000,000 steps for each pixel, found one of "
-    with pytest.raises(ModelError, match=message):
-        classifier.classify(np.zeros((3, 28, 28), np.uint8))
-
-
-def test_a_model_whose_shapes_are_computed_is_refused() -> None:
-    message = "expected shapes that are known before a model runs, found an operation Reshape of"
-    nodes, constants = NONSENSE["other width"]
-    assert message in refuse(build_model(*nodes, constants=constants))
-
-
-def test_a_division_that_would_end_the_process_is_refused() -> None:
-    nodes = [
-        helper.make_node("Div", ["least", "minus"], ["whole"]),
-        helper.make_node("Cast", ["whole"], ["number"], to=FLOAT),
-        helper.make_node("Mul", ["answers", "number"], ["logits"]),
-    ]
-    constants = {"least": np.array([-(2**63)]), "minus": np.array([-1])}
-    assert "expected divisions of real numbers" in refuse(build_model(*nodes, constants=constants))
-
-
-def test_a_loop_is_refused_before_it_runs() -> None:
-    assert refuse(build_loop(is_hidden=False)) == "expected one graph, found others within it"
-
-
-def test_a_loop_that_is_hidden_is_refused() -> None:
-    assert "expected" in refuse(build_loop(is_hidden=True))
-
-
-def build_loop(*, is_hidden: bool) -> bytes:
-    """A model that does nothing to the answers, many times.
-
-    If it is hidden, the check finds a Relu, and ONNX Runtime a loop: the keys of the operation's
-    name and of the loop's body, 34 and 50, have one bit more than such keys have.
-    """
-    body = helper.make_graph(
-        [
-            helper.make_node("Identity", ["go"], ["go on"]),
-            helper.make_node("Identity", ["given"], ["kept"]),
-        ],
-        "body",
-        [value("i", INT64, ()), value("go", TensorProto.BOOL, ()), value("given", FLOAT, ())],
-        [value("go on", TensorProto.BOOL, ()), value("kept", FLOAT, ())],
-    )
-    del body.input[2].type.tensor_type.shape.dim[:]
-    body.input[2].type.tensor_type.ClearField("shape")
-    body.output[1].type.tensor_type.ClearField("shape")
-    inputs = ["many", "always", "answers"]
-    constants = {"many": np.array(3), "always": np.array(True)}
-    if not is_hidden:
-        loop = helper.make_node("Loop", inputs, ["logits"], body=body)
-        return build_model(loop, constants=constants)
-    node = helper.make_node("Relu", inputs, ["logits"])
-    node.attribute.append(onnx.AttributeProto(name="body", type=onnx.AttributeProto.GRAPH))
-    model = onnx.load_from_string(build_model(node, constants=constants))
-    graph = onnx.GraphProto()
-    graph.CopyFrom(model.graph)
-    del graph.node[-1]
-    attribute = bytes(node.attribute[0].SerializeToString())
-    attribute += varint(6 << 3 | 2 | 1 << 32) + prefix(body.SerializeToString())
-    del node.attribute[:]
-    whole = bytes(node.SerializeToString()) + b"\x2a" + prefix(attribute)
-    whole += varint(4 << 3 | 2 | 1 << 32) + prefix(b"Loop")
-    nodes = bytes(graph.SerializeToString()) + b"\x0a" + prefix(whole)
-    model.ClearField("graph")
-    return bytes(model.SerializeToString()) + b"\x3a" + prefix(nodes)
-
-
-def varint(number: int) -> bytes:
-    data = bytearray()
-    while number > 0x7F:
-        data.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*data, number])
-
-
-def prefix(content: bytes) -> bytes:
-    return varint(len(content)) + content
-
-
-def double(count: int) -> list[onnx.NodeProto]:
-    """Concatenations of something with itself, after which it is 2 ** count times as large."""
-    names = ["answers", *(f"twice {i}" for i in range(count))]
-    nodes = [
-        helper.make_node("Concat", [names[i]] * 2, [names[i + 1]], axis=1) for i in range(count)
-    ]
-    nodes.append(helper.make_node("ReduceMax", [names[-1], "ones"], ["most"]))
-    return [*nodes, helper.make_node("Mul", ["most", "ten"], ["logits"])]
-
-
-def multiply(operation: str) -> list[onnx.NodeProto]:
-    """A large matrix of a column and a row."""
-    return [
-        helper.make_node(operation, ["tall", "wide"], ["square"]),
-        helper.make_node("ReduceMax", ["square"], ["most"], keepdims=0),
-        helper.make_node("Mul", ["answers", "most"], ["logits"]),
-    ]
-
-
-CONSTANTS = {
-    "ones": np.array([1]),
-    "ten": np.ones((1, 10), np.float32),
-    "tall": np.ones((60_000, 1), np.float32),
-    "wide": np.ones((1, 60_000), np.float32),
-    "kernel": np.ones((64, 1, 1, 1), np.float32),
-    "last": np.ones((64, 10), np.float32),
-}
-HUNGRY = {
-    "doubling": double(30),
-    "outer product": multiply("MatMul"),
-    "broadcasting": multiply("Add"),
-    "padding": [
-        helper.make_node("Unsqueeze", ["scaled", "ones"], ["planes"]),
-        helper.make_node("Conv", ["planes", "kernel"], ["large"], pads=[4096] * 4),
-        helper.make_node("GlobalMaxPool", ["large"], ["tops"]),
-        helper.make_node("Flatten", ["tops"], ["column"], axis=1),
-        helper.make_node("MatMul", ["column", "last"], ["logits"]),
-    ],
-}
-
-
-@pytest.mark.parametrize("name", HUNGRY)
-def test_a_small_file_that_wants_gigabytes_is_refused(name: str, tmp_path: Path) -> None:
-    data = build_model(*HUNGRY[name], constants=CONSTANTS)
-    assert len(data) < 1_000_000
-    [outcome] = try_models([data], tmp_path / "models", limit=2 * 1024**3)
-    assert "ModelError" in outcome
-
-
-def test_a_file_that_wants_gigabytes_for_a_weight_is_refused(tmp_path: Path) -> None:
-    models = []
-    for shape in ([2**40], [2**33], [2**62, 4], [2**32, 2**32], [-10], [2**63 - 1, 2**63 - 1]):
-        model = onnx.load_from_string(build_model())
-        for initializer in model.graph.initializer:
-            del initializer.dims[:]
-            initializer.dims.extend(shape)
-        models.append(bytes(model.SerializeToString()))
-        for initializer in model.graph.initializer:
-            initializer.ClearField("raw_data")
-        models.append(bytes(model.SerializeToString()))
-    outcomes = try_models(models, tmp_path / "models", limit=2 * 1024**3)
-    assert all(outcome.startswith("load ModelError") for outcome in outcomes)
 
 
 @pytest.mark.parametrize("path", [BUNDLED_MODEL, BUNDLED_LINES], ids=["reader", "lines"])

@@ -1,7 +1,7 @@
 """Digit images to probabilities, by an exported model and ONNX Runtime.
 
 In: a model file, which carries its labels, calibration, thresholds and card; digit images. Out:
-probabilities. A model file from an untrusted hand is checked before it is loaded.
+probabilities.
 
 Array names carry their axes: N images, H rows, W columns, K answers.
 """
@@ -11,16 +11,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.reading.model_file import Interface, ModelFile, load_model
+from tenfold.reading.model_file import BUNDLED, Interface, ModelFile, load_model
 
-BUNDLED_MODEL = Path(__file__).parent / "model" / "reader.onnx"
+BUNDLED_MODEL = BUNDLED / "reader.onnx"
 INPUT, OUTPUT = "images", "logits"
 IMAGE_PX = 28
 BATCH_SIZE = 64  # of larger ones the intermediate results leave the processor's caches
 INTERFACE = Interface(
     INPUT,
     (None, IMAGE_PX, IMAGE_PX),
-    (1, IMAGE_PX, IMAGE_PX),
     OUTPUT,
     output_rank=2,
     num_answers=(10, 11),

@@ -15,15 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.errors import ModelError
-from tenfold.reading.model_file import NUM_DIGITS, Interface, ModelFile, load_model
-from tenfold.reading.strips import COLUMN_PX, HEIGHT_PX, WIDEST_PX, Strip
+from tenfold.reading.model_file import BUNDLED, NUM_DIGITS, Interface, ModelFile, load_model
+from tenfold.reading.strips import COLUMN_PX, HEIGHT_PX, Strip
 
-BUNDLED_LINES = Path(__file__).parent / "model" / "lines.onnx"
+BUNDLED_LINES = BUNDLED / "lines.onnx"
 INPUT, OUTPUT = "strips", "logits"
 INTERFACE = Interface(
     INPUT,
     (None, HEIGHT_PX, None),
-    (1, HEIGHT_PX, WIDEST_PX),
     OUTPUT,
     output_rank=3,
     num_answers=(NUM_DIGITS + 1,),

@@ -1,16 +1,22 @@
 """An exported model's file, checked and loaded with ONNX Runtime.
 
-In: the bytes of a file, which may be from an untrusted hand. Out: a model that can be run, with
-what its metadata say of it: labels, calibration, thresholds, card.
+In: the bytes of a file. Out: a model that can be run, with what its metadata say of it: labels,
+calibration, thresholds, card.
+
+A model file is a program: what it computes, and for how long, is up to whoever wrote it. The checks
+here find files that are damaged, or made for something else. They make no file safe that is not.
 
 Array names carry their axes: N images, K answers.
 """
 
+import hashlib
 import json
 import math
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,20 +24,21 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.errors import ModelError
-from tenfold.reading.onnx_file import MAX_BYTES, Message, check_onnx_file, list_inputs
-from tenfold.reading.workload import FLOAT, INT64, TEXT, UINT8, Workload
 
+BUNDLED = Path(__file__).parent / "model"
+BUNDLED_SHA256 = {
+    "lines.onnx": "bd0a7a7f66a6a22c4da7fb1053df9ad821b27d61288c5e0a5b1d37ba1ab0735c",
+    "reader.onnx": "6c3d6c495891176e63bfb23e9f35229b1f0384d8ed22cefd64e4c95f29660437",
+}
 METADATA_KEY = "tenfold"
 NUM_DIGITS = 10
 FORMAT = 1
-MAX_MODEL_BYTES = 512 * 1024**2  # of memory, beside the file itself
-# For each pixel that goes in: some hundred times what the bundled models take, and as much as a
-# core does in about a tenth of a second for a digit image, in some seconds for the longest strip.
-MAX_STEPS_PER_PIXEL = 5_000_000
+MAX_BYTES = 64 * 1024**2  # of a file; the bundled models have 1 and 2 MiB
+EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"  # ONNX Runtime's key
+RUNTIME_PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 MAX_METADATA = 256 * 1024  # characters of an entry; that of a bundled model has some thousand
 MAX_MESSAGE = 500  # characters; what is wrong in a file may be long
 MAX_LOADED = 8  # models that are kept
-MAX_SHAPES = 1000  # of inputs whose steps are kept; there are not so many in reading
 # What a model without calibration is used with.
 DEFAULT_THRESHOLD = 0.9
 
@@ -55,14 +62,10 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Interface:
-    """What goes into a model and comes out: names, and sizes with None for those that vary.
-
-    `example_shape` is one that an input may have.
-    """
+    """What goes into a model and comes out: names, and sizes with None for those that vary."""
 
     input_name: str
     input_shape: tuple[int | None, ...]
-    example_shape: tuple[int, ...]
     output_name: str
     output_rank: int
     num_answers: tuple[int, ...]
@@ -75,20 +78,17 @@ PURPOSES = {"images": ("digit images", "--model"), "strips": ("lines", "--lines"
 class ModelFile:
     """A loaded model: its `card`, its `calibration`, and `run`, which gives its logits.
 
-    Raises ModelError for a file that is no such model, asks for more than arithmetic, or says too
-    little of itself.
+    Raises ModelError for a file that is too large, is no such model, has weights outside of it, or
+    lacks metadata.
     """
 
     def __init__(self, data: bytes, name: str, threads: int, interface: Interface) -> None:
         self.name, self.interface = name, interface
         try:
-            model = check_onnx_file(data)
-            self._check_input(model)
-            self._workload = Workload(model, interface.input_name)
-            self._check_steps = lru_cache(MAX_SHAPES)(self._count_steps)
-            # Before the file is loaded, for loading follows the shapes too.
-            self._check_steps(interface.example_shape)
+            if len(data) > MAX_BYTES:
+                raise ModelError(f"the model is larger than {MAX_BYTES // 1024**2} MiB")
             self._session = _load(data, threads)
+            self._check_input()
             self._check_output()
             self.num_answers = int(self._session.get_outputs()[0].shape[-1])
             metadata = self._session.get_modelmeta().custom_metadata_map
@@ -96,7 +96,7 @@ class ModelFile:
         except ModelError as error:
             raise ModelError(f"{name}: {_say(error)}") from error
         except Exception as error:  # ONNX Runtime has a class of its own for each kind of failure
-            raise ModelError(f"{name}: expected an ONNX model, found: {_say(error)}") from error
+            raise ModelError(f"{name}: not a valid ONNX model: {_say(error)}") from error
 
     @property
     def thresholds(self) -> Thresholds:
@@ -107,42 +107,28 @@ class ModelFile:
         """The logits of images, divided by the calibration's temperature, [N, ..., K]."""
         one = self.interface
         try:
-            self._check_steps(images.shape)
             [logits] = self._session.run([one.output_name], {one.input_name: images})
-        except ModelError as error:
-            raise ModelError(f"{self.name}: {error}") from error
         except Exception as error:
-            raise ModelError(
-                f"{self.name}: expected a model that can run, found: {_say(error)}"
-            ) from error
+            raise ModelError(f"{self.name}: the model cannot be run: {_say(error)}") from error
         is_expected = logits.ndim == one.output_rank and logits.shape[-1] == self.num_answers
         if not is_expected or len(logits) != len(images) or not np.isfinite(logits).all():
             raise ModelError(f"{self.name}: expected finite logits for each image, found others")
         scaled: npt.NDArray[np.float32] = logits / np.float32(self.calibration.temperature)
         return scaled
 
-    def _count_steps(self, shape: tuple[int, ...]) -> None:
-        """Raise ModelError if the model takes too long for an input of that shape."""
-        steps, num_pixels = self._workload.count(shape), math.prod(shape)
-        if steps > MAX_STEPS_PER_PIXEL * num_pixels:
-            raise ModelError(
-                f"expected a model of at most {MAX_STEPS_PER_PIXEL:,} steps for each pixel, "
-                f"found one of {-(-steps // max(1, num_pixels)):,}"
-            )
-
-    def _check_input(self, model: Message) -> None:
-        one, inputs = self.interface, list_inputs(model)
-        names = [name for name, _, _ in inputs]
+    def _check_input(self) -> None:
+        one, inputs = self.interface, self._session.get_inputs()
+        names = [each.name for each in inputs]
         if len(names) == 1 and names[0] in PURPOSES.keys() - {one.input_name}:
             expected, _ = PURPOSES[one.input_name]
             found, flag = PURPOSES[names[0]]
             raise ModelError(f"expected a model of {expected}, found one of {found}, for {flag}")
         sizes = ", ".join("N" if size is None else str(size) for size in one.input_shape)
         expected = f"{one.input_name}, uint8 [{sizes}]"
-        if [(name, kind) for name, kind, _ in inputs] != [(one.input_name, UINT8)]:
-            found = ", ".join(f"{name} {_say_kind(kind)}" for name, kind, _ in inputs) or "none"
+        if [(each.name, each.type) for each in inputs] != [(one.input_name, "tensor(uint8)")]:
+            found = ", ".join(f"{each.name} {each.type}" for each in inputs) or "none"
             raise ModelError(f"input: expected {expected}, found {found}")
-        [(_, _, shape)] = inputs
+        shape = inputs[0].shape
         if tuple(size if isinstance(size, int) else None for size in shape) != one.input_shape:
             raise ModelError(f"input: expected {expected}, found {shape}")
 
@@ -157,10 +143,9 @@ class ModelFile:
         if not is_good or shape[-1] not in one.num_answers:
             answers = " or ".join(map(str, one.num_answers))
             axes = ", ".join(["N", "T"][: one.output_rank - 1])
-            found = ", ".join(f"{each.name} {each.shape}" for each in outputs)
-            raise ModelError(
-                f"output: expected {one.output_name} [{axes}, {answers}], found {found}"
-            )
+            expected = f"{one.output_name}, float [{axes}, {answers}]"
+            found = ", ".join(f"{each.name} {each.type} {each.shape}" for each in outputs) or "none"
+            raise ModelError(f"output: expected {expected}, found {found}")
 
 
 Model = TypeVar("Model", bound=ModelFile)
@@ -201,7 +186,10 @@ def read_model_bytes(path: Path) -> bytes:
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as stream:
-        return stream.read(MAX_BYTES + 1)
+        data = stream.read(MAX_BYTES + 1)
+    if path.parent == BUNDLED and hashlib.sha256(data).hexdigest() != BUNDLED_SHA256[path.name]:
+        raise ModelError(f"{path}: the file was damaged or replaced; install Tenfold again")
+    return data
 
 
 def _describe_missing(path: Path, error: OSError) -> ModelError:
@@ -218,44 +206,29 @@ def _load(data: bytes, threads: int) -> Any:  # noqa: ANN401 - ONNX Runtime has 
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    _limit_memory()
-    options.add_session_config_entry("session.use_env_allocators", "1")
-    return onnxruntime.InferenceSession(
-        data,
-        options,
-        providers=["CPUExecutionProvider"],
-        enable_fallback=0,  # which prints
-        disabled_optimizers=["ConstantFolding"],  # it computes while it loads, without limit
-    )
-
-
-def _say_kind(kind: int) -> str:
-    names = {FLOAT: "float", UINT8: "uint8", INT64: "int64", TEXT: "string"}
-    return f"tensor({names.get(kind, kind)})"
+    # Where weights outside of the model are looked for: nothing can lie below a device. By default
+    # that is the working directory.
+    options.add_session_config_entry(EXTERNAL_DATA_FOLDER, os.devnull)
+    try:
+        return onnxruntime.InferenceSession(
+            data,
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,  # which prints
+        )
+    except Exception as error:
+        if "external data" not in str(error).lower():
+            raise
+        raise ModelError(
+            "the model has weights in another file (external data); "
+            "export it with all weights in the model file"
+        ) from error
 
 
 def _say(error: Exception) -> str:
-    lines = str(error).splitlines() or [type(error).__name__]
+    text = RUNTIME_PREFIX.sub("", str(error))
+    lines = text.splitlines() or [type(error).__name__]
     return lines[0] if len(lines[0]) <= MAX_MESSAGE else f"{lines[0][:MAX_MESSAGE]}..."
-
-
-@cache
-def _limit_memory() -> None:
-    """Give all models of this process one pool of memory that does not grow for ever."""
-    import onnxruntime
-
-    default = -1
-    config = onnxruntime.OrtArenaCfg(
-        {
-            "max_mem": MAX_MODEL_BYTES,
-            "arena_extend_strategy": default,
-            "initial_chunk_size_bytes": default,
-            "max_dead_bytes_per_chunk": default,
-        }
-    )
-    arena = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
-    where = onnxruntime.OrtMemoryInfo("Cpu", arena, 0, onnxruntime.OrtMemType.DEFAULT)
-    onnxruntime.create_and_register_allocator(where, config)
 
 
 def _parse_metadata(

@@ -1,0 +1,43 @@
+"""Photos are read as they were when their readings were recorded, faults included.
+
+A change that reads a photo in another way records the readings anew (golden/make_photos.py) and
+says why; a reading that is not what is written has the truth beside it as `expected`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenfold.reading.answers import Status
+from tenfold.reading.reader import Reader
+
+GOLDEN = Path(__file__).parent / "golden"
+ENTRIES: dict[str, dict[str, Any]] = json.loads((GOLDEN / "readings.json").read_text())
+CONFIDENCE_TOLERANCE = 1e-3  # processors differ in the last bits of a network's sums
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader()
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_photo_is_read_as_recorded(name: str, reader: Reader) -> None:
+    recorded = ENTRIES[name]["reading"]
+    reading = reader.read(GOLDEN / name, single=ENTRIES[name]["single"]).to_json()
+    expected, found = recorded.pop("digits"), reading.pop("digits")
+    if recorded["status"] == Status.ERROR:  # why a file is broken Pillow says in its own words
+        del recorded["message"], reading["message"]
+    assert reading == recorded
+    confidences = [digit.pop("confidence") for digit in expected]
+    assert [digit.pop("confidence") for digit in found] == pytest.approx(
+        confidences, abs=CONFIDENCE_TOLERANCE
+    )
+    assert found == expected
+
+
+def test_every_photo_is_recorded() -> None:
+    photos = {path.name for path in GOLDEN.iterdir() if path.suffix in (".png", ".jpg")}
+    assert photos == set(ENTRIES)
