@@ -27,7 +27,8 @@ test: $(SETUP) browser
 	$(if $(THREAD_DEPENDENT),PYTHONPATH=$(CURDIR)/tests/thread_dependent) \
 	  PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# The core without extras, in an environment of its own for each Python that is here.
+# The core without extras, in an environment of its own for each Python that is here. The tests
+# read images of MNIST, hence the training data.
 test-core: $(CORE_PYTHONS:%=test-core-%)
 
 # Those of pyenv are looked for by themselves: its python3.12 works only where it is chosen.
@@ -36,7 +37,7 @@ test-core-%:
 	  if "$$python" -c 'import ensurepip' 2>/dev/null; then \
 	    set -ex; \
 	    "$$python" -m venv --clear .venv-core/$*; \
-	    .venv-core/$*/bin/pip install --quiet --constraint constraints.txt '.[test]'; \
+	    .venv-core/$*/bin/pip install --quiet --constraint constraints.txt '.[test]' ./training-data; \
 	    OMP_NUM_THREADS=1 .venv-core/$*/bin/pytest $(CORE_TESTS); \
 	    exit; \
 	  fi; \
