@@ -3,7 +3,9 @@
 # PyTorch's wheel of constraints.txt is for Python 3.11; another that has one may do.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-SETUP := .venv/.complete
+# What is installed in .venv: what training needs, or all that development needs.
+TRAIN := .venv/.train
+DEV := .venv/.dev
 
 # What is tested of the core alone, as `pip install .` gives it: reading, and what it stands on.
 CORE_TESTS := tests/reading tests/data tests/cli/test_read_command.py tests/test_pools.py \
@@ -12,7 +14,7 @@ CORE_PYTHONS := 3.11 3.12 3.13
 
 .PHONY: train test test-core test-heavy bench bench-reading bench-serving browser format clean
 
-train: $(SETUP)
+train: $(TRAIN)
 	$(BIN)/tenfold train classic
 	@echo "To call tenfold yourself: . .venv/bin/activate"
 
@@ -20,14 +22,15 @@ train: $(SETUP)
 # gives them: files that take long first. What is compiled is kept, whatever the environment says.
 # `make test THREAD_DEPENDENT=1` makes the bits of each training step depend on the number of
 # threads, as some processors do, to see that all promises hold there too.
-test: $(SETUP) browser
+test: $(DEV) browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(if $(THREAD_DEPENDENT),PYTHONPATH=$(CURDIR)/tests/thread_dependent) \
 	  PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# The core without extras, in an environment of its own for each Python that is here.
+# The core without extras, in an environment of its own for each Python that is here. The tests
+# read images of MNIST, hence the training data.
 test-core: $(CORE_PYTHONS:%=test-core-%)
 
 # Those of pyenv are looked for by themselves: its python3.12 works only where it is chosen.
@@ -36,7 +39,7 @@ test-core-%:
 	  if "$$python" -c 'import ensurepip' 2>/dev/null; then \
 	    set -ex; \
 	    "$$python" -m venv --clear .venv-core/$*; \
-	    .venv-core/$*/bin/pip install --quiet --constraint constraints.txt '.[test]'; \
+	    .venv-core/$*/bin/pip install --quiet --constraint constraints.txt '.[test]' ./training-data; \
 	    OMP_NUM_THREADS=1 .venv-core/$*/bin/pytest $(CORE_TESTS); \
 	    exit; \
 	  fi; \
@@ -44,7 +47,7 @@ test-core-%:
 	echo "no Python $* with venv here: the core is not tested with it"
 
 # Thousands of mutated files and the like; minutes more.
-test-heavy: $(SETUP) browser
+test-heavy: $(DEV) browser
 	$(BIN)/pytest -m heavy
 
 # The page's tests want a browser; without one they are skipped.
@@ -54,30 +57,36 @@ browser:
 	  || echo "no Chromium: the tests of the page are skipped (apt install chromium)"
 
 # Takes about nine minutes and wants the machine to itself.
-bench: $(SETUP)
+bench: $(DEV)
 	$(BIN)/python benchmarks/bench_classic.py --with-sklearn
 	$(BIN)/python benchmarks/bench_augment.py
 
 # Beside Tesseract, if it is installed, and RapidOCR, which gets an environment of its own.
-bench-reading: $(SETUP)
+bench-reading: $(DEV)
 	@test -d .venv-peers || $(PYTHON) -m venv .venv-peers
 	@.venv-peers/bin/pip install --quiet rapidocr-onnxruntime==1.4.4
 	$(BIN)/python benchmarks/bench_reading.py --peers .venv-peers/bin/python
 
 # Wants node and npm, which bring the load generator; a quarter of an hour, the machine to itself.
-bench-serving: $(SETUP)
+bench-serving: $(DEV)
 	@npm install --silent --no-fund --no-audit --prefix .bench-node loadtest@8.2.1
 	$(BIN)/python benchmarks/bench_serving.py --node .bench-node/node_modules
 
-format: $(SETUP)
+format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
 	rm -rf .venv .venv-core .venv-peers .bench-node
 
-$(SETUP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "expected Python 3.11 or newer: on Debian, apt install python3 python3-venv; elsewhere, make PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -m venv .venv || { echo "no virtual environment can be made: on Debian, apt install python3-venv"; exit 1; }
+$(TRAIN): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: on Debian, apt install python3 python3-venv; elsewhere, make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "cannot make a virtual environment: on Debian, apt install python3-venv"; exit 1; }
+	@echo "Installing what training needs into .venv, PyTorch above all; this takes a few minutes ..."
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train]'
+	@touch $@
+
+$(DEV): $(TRAIN)
+	@echo "Installing what the tests need beside it, Ray and Playwright among others; this takes a few minutes ..."
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	@touch $(SETUP)
+	@touch $@

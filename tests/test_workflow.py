@@ -21,6 +21,7 @@ from tenfold.configs import (
     OptimizerConfig,
     PerceptronConfig,
 )
+from tenfold.data import training_data
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages
 from tenfold.disk import hash_file
@@ -396,6 +397,16 @@ def test_bad_arguments_leave_no_folder(
 ) -> None:
     with pytest.raises(RecipeError, match=re.escape(message)):
         tenfold.train(**{"out": tmp_path / "run", **arguments})  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_with_scenes_asks_for_the_fonts_before_it_trains(
+    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_data, "PACKAGE", "not_installed")
+    monkeypatch.setattr(training_data, "CHECKOUT", tmp_path)
+    with pytest.raises(DataError, match=r"^the fonts .* `pip install \./training-data`"):
+        tenfold.train("reader", data=small_data, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -10,7 +10,7 @@ Names are imported when they are first used, so that `import tenfold` costs noth
 import os
 from importlib import import_module
 
-__version__ = "0.1.0"
+from tenfold._version import __version__ as __version__
 
 TYPE_CHECKING = False  # as type checkers know it; importing it would take longer than all the rest
 # ONNX Runtime from 1.29 on keeps an identity of this machine in the home folder and tells its

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenfold.configs import SequenceConfig
 from tenfold.data.mnist import LabelledImages, leave_out_mislabelled, load_part, split_holdout
+from tenfold.data.training_data import find_training_data
 from tenfold.disk import hash_file, write_file, write_json
 from tenfold.machine import OtherPrograms
 from tenfold.recipes import Recipe
@@ -51,8 +52,10 @@ class RunImages:
 def load_run_images(recipe: Recipe, data_folder: Path | None, *, holdout: bool) -> RunImages:
     """The images of a run; of a hold-out run the test images are not opened.
 
-    Raises DataError if they cannot be read.
+    Raises DataError if they cannot be read, or if a recipe with scenes lacks the fonts for them.
     """
+    if recipe.scenes:
+        find_training_data("fonts")  # before training, not after the first images are drawn
     training, validation = load_part(data_folder, "train"), None
     checksums = {"train": training.checksums}
     if holdout or recipe.calibrates:

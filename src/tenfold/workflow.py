@@ -404,7 +404,8 @@ def require_train_extra() -> None:
     if missing:
         raise MissingExtraError(
             f"expected the packages of the extra 'train', found no {', '.join(missing)}. "
-            "Install them: pip install '.[train]' (see the README for PyTorch's CPU build)"
+            "Install them: pip install '.[train]' ./training-data (see the README for PyTorch's "
+            "CPU build)"
         )
 
 

@@ -400,8 +400,8 @@ def test_an_installation_without_the_extra_says_what_to_install(
     assert done.returncode == 2, done.stderr
     assert done.stderr == (
         "tenfold: expected the packages of the extra 'train', found no torch, safetensors, "
-        "matplotlib, jinja2, scipy. Install them: pip install '.[train]' (see the README for "
-        "PyTorch's CPU build)\n"
+        "matplotlib, jinja2, scipy. Install them: pip install '.[train]' ./training-data (see the "
+        "README for PyTorch's CPU build)\n"
     )
 
 

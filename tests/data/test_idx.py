@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from tenfold.data.idx import MAX_DATA_BYTES, dump_idx, load_idx
-from tenfold.data.mnist import EMBEDDED_FOLDER
+from tenfold.data.training_data import find_training_data
 from tenfold.errors import DataError
 
 IMAGES = (None, 28, 28)
@@ -64,7 +64,7 @@ def test_dump_writes_row_major_order_whatever_the_memory_holds() -> None:
 
 
 def test_embedded_files_are_dumped_as_they_were() -> None:
-    for path in sorted(EMBEDDED_FOLDER.glob("t10k-*.gz")):
+    for path in sorted(find_training_data("mnist").glob("t10k-*.gz")):
         shape = IMAGES if "images" in path.name else LABELS
         assert dump_idx(load_idx(path, shape)) == gzip.decompress(path.read_bytes())
 

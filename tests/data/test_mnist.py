@@ -13,7 +13,6 @@ from PIL import Image
 from tenfold.data import mnist
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import (
-    EMBEDDED_FOLDER,
     IMAGE_FORMATS,
     MISLABELLED,
     MNIST_CHECKSUMS,
@@ -22,6 +21,7 @@ from tenfold.data.mnist import (
     load_part,
     split_holdout,
 )
+from tenfold.data.training_data import find_training_data
 from tenfold.errors import DataError
 
 TEST_FILES = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -84,17 +84,18 @@ def test_the_embedded_test_images_are_mnist(test_images: LabelledImages) -> None
 
 def test_checksums_are_those_of_the_unpacked_files() -> None:
     for name, expected in zip(TEST_FILES, MNIST_CHECKSUMS["test"], strict=True):
-        unpacked = gzip.decompress((EMBEDDED_FOLDER / f"{name}.gz").read_bytes())
+        unpacked = gzip.decompress((find_training_data("mnist") / f"{name}.gz").read_bytes())
         assert hashlib.sha256(unpacked).hexdigest() == expected
 
 
 def test_other_embedded_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_idx_pair(tmp_path, digit_images(3), np.arange(3, dtype=np.uint8))
-    monkeypatch.setattr(mnist, "EMBEDDED_FOLDER", tmp_path)
+    monkeypatch.setattr(mnist, "find_training_data", lambda kind: tmp_path)
     with pytest.raises(DataError) as raised:
         load_part(None, "test")
     assert str(raised.value) == (
-        f"{tmp_path}: checksum: expected MNIST's test files, found others. Install Tenfold again."
+        f"{tmp_path}: the test files have other checksums than MNIST's: install the training data "
+        "again"
     )
 
 
@@ -115,7 +116,7 @@ def test_a_folder_is_read_under_every_usual_name(
 
 def test_a_copy_of_mnist_in_a_folder_is_known_as_mnist(tmp_path: Path) -> None:
     for name in TEST_FILES:
-        shutil.copy(EMBEDDED_FOLDER / f"{name}.gz", tmp_path)
+        shutil.copy(find_training_data("mnist") / f"{name}.gz", tmp_path)
     assert load_part(tmp_path, "test").checksums == MNIST_CHECKSUMS["test"]
 
 

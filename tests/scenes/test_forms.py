@@ -1,4 +1,4 @@
-"""Forms of digits and of what is none: ink on a sheet, of MNIST, of a pen, of packed fonts."""
+"""Forms of digits and of what is none: ink on a sheet, of MNIST, of a pen, of fonts."""
 
 import hashlib
 import re
@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from PIL import ImageFont
 
-import tenfold
 from tenfold.data.mnist import LabelledImages
+from tenfold.data.training_data import find_training_data
 from tenfold.reading.classifier import load_classifier
 from tenfold.reading.framing import frame
 from tenfold.scenes import forms
 from tenfold.scenes.forms import (
-    FONT_FOLDER,
     FONTS_SHARE,
     LETTERS,
     MNIST_SHARE,
@@ -33,8 +32,9 @@ from tenfold.scenes.forms import (
 from tenfold.scenes.scrawls import SCRAWLS
 from tenfold.scenes.strokes import Form, draw_strokes
 
+FONT_FOLDER = find_training_data("fonts")
 FONT_FILES = sorted(FONT_FOLDER.glob("*.woff"))
-NOTICE = Path(tenfold.__file__).parents[2] / "NOTICE"
+NOTICE = Path(__file__).parents[2] / "training-data" / "NOTICE"
 OFL, APACHE = "SIL Open Font License 1.1", "Apache License 2.0"
 DRAWS = 700
 

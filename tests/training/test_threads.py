@@ -193,7 +193,8 @@ class Finder:
             raise Stop
 sys.meta_path.insert(0, Finder())
 import importlib.util
-importlib.util.find_spec = lambda name: name  # is asked whether there is a torch
+found = {"tenfold_training_data": None}  # PyTorch is said to be there
+importlib.util.find_spec = lambda name: found.get(name, name)
 try:
     tenfold.train(epochs=1)
 except Stop:

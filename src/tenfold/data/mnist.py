@@ -1,6 +1,6 @@
 """The embedded MNIST, other folders of labelled digit images, and the hold-out split.
 
-In: nothing (the files in the package) or a folder, and which part of it. Out: `LabelledImages`,
+In: nothing (MNIST of the training data) or a folder, and which part of it. Out: `LabelledImages`,
 arrays with the checksums of their content. The bytes of an IDX file are `idx.py`'s affair, the
 order in which training sees the images is `batches.py`'s.
 
@@ -21,11 +21,11 @@ from PIL import Image, UnidentifiedImageError
 
 from tenfold.configs import IMAGE_SIZE_PX, NUM_CLASSES
 from tenfold.data.idx import dump_idx, load_idx
+from tenfold.data.training_data import find_training_data
 from tenfold.errors import DataError
 
 HOLDOUT_SHARE = 6  # one training image in six: 10,000 of MNIST's 60,000
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-EMBEDDED_FOLDER = Path(__file__).parent / "files"
 
 Part = Literal["train", "test"]
 
@@ -91,11 +91,12 @@ def load_part(folder: Path | None, part: Part) -> LabelledImages:
 
 def _load_part(folder: Path | None, part: Part) -> LabelledImages:
     if folder is None:
-        loaded = _load_idx_pair(EMBEDDED_FOLDER, part)
+        embedded = find_training_data("mnist")
+        loaded = _load_idx_pair(embedded, part)
         if loaded.checksums != MNIST_CHECKSUMS[part]:
             raise DataError(
-                f"{EMBEDDED_FOLDER}: checksum: expected MNIST's {part} files, found others. "
-                "Install Tenfold again."
+                f"{embedded}: the {part} files have other checksums than MNIST's: install the "
+                "training data again"
             )
         return loaded
     if not folder.is_dir():

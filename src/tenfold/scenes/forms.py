@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from tenfold.data.training_data import find_training_data
 from tenfold.scenes.scrawls import draw_scrawl
 from tenfold.scenes.strokes import Random, Stroke, draw_strokes
 
@@ -27,7 +28,6 @@ NOT_DIGIT = 10
 TALL_PX = 80  # a form's longer side; an MNIST image is four times as large as it was
 MNIST_SCALE = 4
 SHEET_PX = 2 * TALL_PX
-FONT_FOLDER = Path(__file__).parent / "fonts"
 # Without those that may be taken for digits: o, O, l, I, i, s, S, z, Z, q, g, b, and what looks
 # like a nine whose stem is at its left, or a one with a long flag: P, p, rho, Lambda.
 LETTERS = "ABCDEFGHJKLMNQRTUVWXYacdefhkmnrtuvwxyαβγδεζηθκλμνξπτφχψωΔΘΞΠΣΦΨΩ&@#%?+=*<>~"
@@ -165,7 +165,7 @@ def _draw_with_pen(strokes: list[Stroke], random: Random) -> Map:
 
 
 def typeset(text: str, random: Random) -> Map:
-    """A character of one of the packed fonts, thicker or thinner."""
+    """A character of one of the fonts, thicker or thinner."""
     fonts = _list_fonts(text)
     form_HW = _render(fonts[int(random.integers(len(fonts)))], text) * np.float32(1 / 255)
     return _change_pen(form_HW, int(random.integers(-2, 6)))
@@ -178,9 +178,9 @@ def _load_font(path: Path) -> ImageFont.FreeTypeFont:
 
 @cache
 def _list_fonts(text: str) -> tuple[Path, ...]:
-    """The packed fonts that have a character."""
+    """The fonts that have a character."""
     fonts = []
-    for path in sorted(FONT_FOLDER.glob("*.woff")):
+    for path in sorted(find_training_data("fonts").glob("*.woff")):
         font = _load_font(path)
         glyph, missing = font.getmask(text), font.getmask("\uffff")
         is_missing = glyph.size == missing.size and bytes(glyph) == bytes(missing)

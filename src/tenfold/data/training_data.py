@@ -1,0 +1,30 @@
+"""Where MNIST and the fonts are: in the installed training data, or in the checkout.
+
+They are a distribution of their own, `training-data/`, because reading never opens them.
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import Literal
+
+from tenfold.errors import DataError
+
+PACKAGE = "tenfold_training_data"
+CHECKOUT = Path(__file__).parents[3] / "training-data" / PACKAGE  # beside src/
+
+
+def find_training_data(kind: Literal["mnist", "fonts"]) -> Path:
+    """The folder of MNIST's four files, or of the fonts that training images are drawn with.
+
+    Raises DataError if the training data are not installed.
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    parent = Path(spec.origin).parent if spec and spec.origin else CHECKOUT
+    folder = parent / kind
+    if not folder.is_dir():
+        what = "MNIST is" if kind == "mnist" else "the fonts of the training images are"
+        other = ", or name a folder of images with --data" if kind == "mnist" else ""
+        raise DataError(
+            f"{what} not installed: run `pip install ./training-data` in Tenfold's checkout{other}"
+        )
+    return folder

@@ -1,0 +1,59 @@
+"""Where MNIST and the fonts are found, and that the package which reads does not carry them."""
+
+from pathlib import Path
+
+import pytest
+
+import tenfold
+from tenfold.data import training_data
+from tenfold.data.mnist import load_part
+from tenfold.data.training_data import find_training_data
+from tenfold.errors import DataError
+
+
+def test_mnist_and_the_fonts_are_found() -> None:
+    assert len(list(find_training_data("mnist").glob("*-ubyte.gz"))) == 4
+    assert len(list(find_training_data("fonts").glob("*.woff"))) > 30
+
+
+def test_an_installed_package_is_found_before_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "tenfold_training_data"
+    (installed / "mnist").mkdir(parents=True)
+    (installed / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert find_training_data("mnist") == installed / "mnist"
+
+
+def test_the_checkout_is_found_where_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout = Path(__file__).parents[2] / "training-data" / "tenfold_training_data"
+    monkeypatch.setattr(training_data, "PACKAGE", "not_installed")
+    monkeypatch.setattr(training_data, "CHECKOUT", checkout)
+    assert find_training_data("fonts") == checkout / "fonts"
+
+
+def test_a_message_says_how_to_install_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_data, "PACKAGE", "not_installed")
+    monkeypatch.setattr(training_data, "CHECKOUT", tmp_path)
+    with pytest.raises(DataError) as raised:
+        load_part(None, "test")
+    assert str(raised.value) == (
+        "MNIST is not installed: run `pip install ./training-data` in Tenfold's checkout, or name "
+        "a folder of images with --data"
+    )
+    with pytest.raises(DataError, match=r"^the fonts .* not installed: .*`$|checkout$"):
+        find_training_data("fonts")
+
+
+def test_the_package_that_reads_has_no_training_data() -> None:
+    """Of the core, tests run with what `pip install .` gave."""
+    files = [
+        path
+        for path in Path(tenfold.__file__).parent.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    ]
+    assert not [path for path in files if path.suffix in (".gz", ".woff")]
+    assert sum(path.stat().st_size for path in files) < 6_000_000
