@@ -18,6 +18,7 @@ TYPE_CHECKING = False  # as type checkers know it; importing it would take longe
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
+    from tenfold.data.mnist import load_mnist as load_mnist
     from tenfold.errors import TenfoldError as TenfoldError
     from tenfold.reading.answers import Reading as Reading
     from tenfold.reading.answers import Status as Status
@@ -49,6 +50,7 @@ _HOMES = {
     "compare": "tenfold.studying",
     "evaluate": "tenfold.workflow",
     "export_run": "tenfold.workflow",
+    "load_mnist": "tenfold.data.mnist",
     "load_run": "tenfold.run",
     "load_study": "tenfold.studies.study",
     "resume": "tenfold.workflow",
@@ -68,6 +70,7 @@ __all__ = [
     "compare",
     "evaluate",
     "export_run",
+    "load_mnist",
     "load_run",
     "load_study",
     "resume",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+import tenfold
 from tenfold.data import mnist
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import (
@@ -52,6 +53,16 @@ def write_image_folders(folder: Path, part: str = "test") -> Path:
         grey = np.full((28, 28), 20 * digit, dtype=np.uint8)
         Image.fromarray(grey).save(folder / part / str(digit) / "a.png")
     return folder / part
+
+
+def test_load_mnist_gives_both_parts_as_arrays_of_ones_own(test_images: LabelledImages) -> None:
+    (train_images, train_labels), (images, labels) = tenfold.load_mnist()
+    assert (train_images.shape, train_labels.shape) == ((60_000, 28, 28), (60_000,))
+    assert np.bincount(train_labels).tolist()[:3] == [5923, 6742, 5958]  # as LeCun counts them
+    assert np.array_equal(images, test_images.images_NHW)
+    assert np.array_equal(labels, test_images.labels_N)
+    images[0] = labels[0] = 0  # they may be changed, and nothing else changes with them
+    assert tenfold.load_mnist()[1][1][0] == 7
 
 
 def refusal(folder: Path, part: mnist.Part = "test") -> str:

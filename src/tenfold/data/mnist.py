@@ -28,6 +28,7 @@ HOLDOUT_SHARE = 6  # one training image in six: 10,000 of MNIST's 60,000
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 
 Part = Literal["train", "test"]
+Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]  # images [N, 28, 28], labels [N]
 
 FILE_PREFIXES: Mapping[Part, str] = MappingProxyType({"train": "train", "test": "t10k"})
 
@@ -69,6 +70,23 @@ class LabelledImages:
 
     def __len__(self) -> int:
         return len(self.labels_N)
+
+
+def load_mnist() -> tuple[Arrays, Arrays]:
+    """MNIST, which comes with the package, as two pairs of arrays: training and test.
+
+        (train_images, train_labels), (test_images, test_labels) = tenfold.load_mnist()
+
+    There are 60,000 training and 10,000 test images, uint8 [N, 28, 28], white (255) on black (0);
+    labels are uint8 [N], 0 to 9. The arrays are new at every call and may be changed.
+
+    Raises DataError if the files in the package are damaged.
+    """
+    training, test = load_part(None, "train"), load_part(None, "test")
+    return (
+        (training.images_NHW.copy(), training.labels_N.copy()),
+        (test.images_NHW.copy(), test.labels_N.copy()),
+    )
 
 
 def load_part(folder: Path | None, part: Part) -> LabelledImages:
