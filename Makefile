@@ -8,8 +8,8 @@ TRAIN := .venv/.train
 DEV := .venv/.dev
 
 # What is tested of the core alone, as `pip install .` gives it: reading, and what it stands on.
-CORE_TESTS := tests/reading tests/data tests/cli/test_read_command.py tests/test_pools.py \
-  tests/test_fields.py
+CORE_TESTS := tests/reading tests/data tests/cli/test_read_command.py tests/system/test_processes.py \
+  tests/recipes/test_fields.py
 CORE_PYTHONS := 3.11 3.12 3.13
 
 .PHONY: train test test-core test-heavy bench bench-reading bench-serving browser format clean

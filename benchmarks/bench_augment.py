@@ -17,13 +17,15 @@ import torch
 from PIL import Image
 
 from tenfold.data.mnist import load_part
-from tenfold.machine import describe_machine
 from tenfold.models.build import build_model
-from tenfold.recipes import find_recipe
-from tenfold.run import DEFAULT_THREADS
+from tenfold.recipes.catalogue import (
+    find_recipe,
+)
+from tenfold.runs.run import DEFAULT_THREADS
+from tenfold.system.machine import describe_machine
 from tenfold.training.augment import Augmentation, build_generator
+from tenfold.training.flat_parameters import flatten_parameters
 from tenfold.training.gradients import build_gradients
-from tenfold.training.parameters import flatten_parameters
 
 ROUNDS, WARM_ROUNDS = 40, 5
 TARGET_SHARE = 0.10

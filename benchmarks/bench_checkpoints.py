@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import tenfold
-from tenfold.disk import write_file
 from tenfold.models.build import build_model
-from tenfold.training.checkpoints import Checkpoint, Position, dump_checkpoint
+from tenfold.system.files import write_file
+from tenfold.training.checkpoint import Checkpoint, Position, dump_checkpoint
 
 MOST_PERCENT = 3.0
 

@@ -33,7 +33,7 @@ from contestants import (
     build_contestants,
 )
 from measure import Result, build_parser, list_instruction_sets
-from tenfold.machine import describe_machine, list_versions
+from tenfold.system.machine import describe_machine, list_versions
 
 ROWS = (
     TENFOLD,

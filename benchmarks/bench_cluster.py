@@ -23,7 +23,7 @@ import psutil
 from PIL import Image
 
 from tenfold.data.mnist import load_part
-from tenfold.machine import describe_machine
+from tenfold.system.machine import describe_machine
 
 SECONDS_BETWEEN_LOOKS = 0.2
 # Prints when each chunk was done, by a clock that begins with the call.

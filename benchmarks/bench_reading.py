@@ -32,9 +32,9 @@ from tenfold import Reader
 from tenfold.data.mnist import load_part
 from tenfold.reading.bulk import list_files, read_files
 from tenfold.reading.decoding import decode_array
-from tenfold.reading.framing import frame
-from tenfold.scenes.forms import Images, enlarge
-from tenfold.scenes.scene import draw_picture
+from tenfold.reading.digit_image import frame
+from tenfold.synthetic.characters import Images, enlarge
+from tenfold.synthetic.photos import draw_picture
 
 SEED = 20261122
 SMALL_PX = 100

@@ -18,9 +18,9 @@ import torch
 
 from classic import BATCH_SIZE, LEARNING_RATE, start
 from measure import build_parser, report_result
-from tenfold.configs import OptimizerConfig
+from tenfold.recipes.configs import OptimizerConfig
+from tenfold.training.flat_parameters import FlatParameters
 from tenfold.training.optimizer import Adam
-from tenfold.training.parameters import FlatParameters
 from tenfold.training.products import Products
 
 SIZES = (784, 500, 125, 10)

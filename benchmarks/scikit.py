@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from measure import build_parser, report_result
 from tenfold.data.mnist import LabelledImages, load_part
-from tenfold.machine import count_cores
+from tenfold.system.machine import count_cores
 
 
 def scale(part: LabelledImages) -> npt.NDArray[np.float32]:

@@ -44,19 +44,19 @@ LONGEST_FILES = (
     "cluster/test_connecting.py",
     "cluster/test_studies.py",
     "cluster/test_reading.py",
-    "test_workflow.py",
+    "workflow/test_workflow.py",
     "end_to_end/test_readme.py",
-    "test_studying.py",
+    "workflow/test_study.py",
     "end_to_end/test_stopped_studies.py",
     "end_to_end/test_lines_recipe.py",
-    "test_export.py",
-    "evaluation/test_calibration.py",
+    "workflow/test_export.py",
+    "workflow/test_calibrate.py",
     "reading/test_reader.py",
     "cli/test_cli.py",
     "cli/test_study_command.py",
     "cli/test_export_command.py",
-    "figures/test_study_figures.py",
-    "figures/test_figures.py",
+    "reports/figures/test_study_figures.py",
+    "reports/figures/test_figures.py",
     "serving/test_schema.py",
     "serving/test_service.py",
     "serving/test_stopping.py",
@@ -138,15 +138,15 @@ def few_of_mnist(
 @pytest.fixture
 def few_readings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hold-out runs calibrate on 20 readings and 50 scenes: thousands take seconds to a minute."""
-    monkeypatch.setattr("tenfold.evaluation.calibration.MOST_READ", 20)
-    monkeypatch.setattr("tenfold.evaluation.calibration.MOST_READ_OF_OTHERS", 20)
-    monkeypatch.setattr("tenfold.evaluation.calibration.NUM_SCENES", 50)
+    monkeypatch.setattr("tenfold.workflow.calibrate.MOST_READ", 20)
+    monkeypatch.setattr("tenfold.workflow.calibrate.MOST_READ_OF_OTHERS", 20)
+    monkeypatch.setattr("tenfold.workflow.calibrate.NUM_SCENES", 50)
 
 
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs get no figures and no report, which takes longer than training small ones."""
-    from tenfold.completing import write_evaluation
+    from tenfold.workflow.completing import write_evaluation
 
     def write(*arguments: Any, **flags: Any) -> None:
         write_evaluation(*arguments, **flags | {"report": False})
@@ -165,7 +165,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         for seed in seeds:
             yield train_seed(seed)
 
-    monkeypatch.setattr("tenfold.studying.run_seeds", run_here)
+    monkeypatch.setattr("tenfold.workflow.study.run_seeds", run_here)
 
 
 @pytest.fixture(scope="session")

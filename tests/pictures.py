@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tenfold.figures.style import LIGHT, Theme
+from tenfold.reports.figures.style import LIGHT, Theme
 
 
 def open_picture(png: bytes, theme: Theme = LIGHT) -> npt.NDArray[np.uint8]:

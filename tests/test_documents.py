@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tenfold.data.mnist import LabelledImages, split_holdout
-from tenfold.recipes import RECIPES
+from tenfold.recipes.catalogue import (
+    RECIPES,
+)
 from tenfold.studies.claims import find_claims
 from tenfold.studies.comparison import list_mended
 from tenfold.studies.statistics import summarize

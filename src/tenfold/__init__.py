@@ -20,42 +20,44 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 if TYPE_CHECKING:
     from tenfold.data.mnist import load_mnist as load_mnist
     from tenfold.errors import TenfoldError as TenfoldError
-    from tenfold.reading.answers import Reading as Reading
-    from tenfold.reading.answers import Status as Status
     from tenfold.reading.reader import Reader as Reader
-    from tenfold.recipes import RECIPES as RECIPES
-    from tenfold.recipes import Recipe as Recipe
-    from tenfold.run import Run as Run
-    from tenfold.run import load_run as load_run
+    from tenfold.reading.result import Reading as Reading
+    from tenfold.reading.result import Status as Status
+    from tenfold.recipes.catalogue import (
+        RECIPES as RECIPES,
+    )
+    from tenfold.recipes.recipe import Recipe as Recipe
+    from tenfold.runs.run import Run as Run
+    from tenfold.runs.run import load_run as load_run
     from tenfold.studies.study import Study as Study
     from tenfold.studies.study import load_study as load_study
-    from tenfold.studying import average_study as average_study
-    from tenfold.studying import compare as compare
-    from tenfold.studying import study as study
-    from tenfold.workflow import evaluate as evaluate
-    from tenfold.workflow import export_run as export_run
-    from tenfold.workflow import resume as resume
-    from tenfold.workflow import train as train
+    from tenfold.workflow.study import average_study as average_study
+    from tenfold.workflow.study import compare as compare
+    from tenfold.workflow.study import study as study
+    from tenfold.workflow.workflow import evaluate as evaluate
+    from tenfold.workflow.workflow import export_run as export_run
+    from tenfold.workflow.workflow import resume as resume
+    from tenfold.workflow.workflow import train as train
 
 _HOMES = {
-    "RECIPES": "tenfold.recipes",
+    "RECIPES": "tenfold.recipes.catalogue",
     "Reader": "tenfold.reading.reader",
-    "Reading": "tenfold.reading.answers",
-    "Recipe": "tenfold.recipes",
-    "Run": "tenfold.run",
-    "Status": "tenfold.reading.answers",
+    "Reading": "tenfold.reading.result",
+    "Recipe": "tenfold.recipes.recipe",
+    "Run": "tenfold.runs.run",
+    "Status": "tenfold.reading.result",
     "Study": "tenfold.studies.study",
     "TenfoldError": "tenfold.errors",
-    "average_study": "tenfold.studying",
-    "compare": "tenfold.studying",
-    "evaluate": "tenfold.workflow",
-    "export_run": "tenfold.workflow",
+    "average_study": "tenfold.workflow.study",
+    "compare": "tenfold.workflow.study",
+    "evaluate": "tenfold.workflow.workflow",
+    "export_run": "tenfold.workflow.workflow",
     "load_mnist": "tenfold.data.mnist",
-    "load_run": "tenfold.run",
+    "load_run": "tenfold.runs.run",
     "load_study": "tenfold.studies.study",
-    "resume": "tenfold.workflow",
-    "study": "tenfold.studying",
-    "train": "tenfold.workflow",
+    "resume": "tenfold.workflow.workflow",
+    "study": "tenfold.workflow.study",
+    "train": "tenfold.workflow.workflow",
 }
 __all__ = [
     "RECIPES",

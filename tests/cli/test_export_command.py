@@ -8,8 +8,8 @@ import pytest
 
 import tenfold
 from tenfold.cli import main
-from tenfold.reading.classifier import load_classifier
-from tenfold.recipes import Recipe
+from tenfold.reading.digit_classifier import load_classifier
+from tenfold.recipes.recipe import Recipe
 
 RECIPE = Recipe(name="small", summary="a perceptron for tests", epochs=1).replace(
     hidden_sizes=[20], batch_size=50

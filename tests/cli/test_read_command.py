@@ -21,8 +21,8 @@ import tenfold
 from tenfold.cli import main
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading import bulk
-from tenfold.reading.answers import Reading, Status
-from tenfold.reading.classifier import BUNDLED_MODEL
+from tenfold.reading.digit_classifier import BUNDLED_MODEL
+from tenfold.reading.result import Reading, Status
 
 TENFOLD = [sys.executable, "-m", "tenfold"]
 NO_IMAGE = "expected an image (PNG, JPEG, WebP, BMP, TIFF, GIF, PGM, PPM or HEIC), found none"

@@ -12,16 +12,18 @@ from PIL import Image
 from rich.console import Console
 
 import tenfold
-from synthetic import build_study
+from made_studies import build_study
 from tenfold.cli import main
 from tenfold.cli.progress import showing_progress, showing_study_progress
 from tenfold.cli.recipes import draw_augmented_sheet
 from tenfold.data.mnist import load_part
 from tenfold.errors import RecipeError
-from tenfold.recipes import RECIPES
-from tenfold.run import DrawingProgress
+from tenfold.recipes.catalogue import (
+    RECIPES,
+)
+from tenfold.runs.run import DrawingProgress
 from tenfold.studies.study import write_study
-from tenfold.studying import StudyProgress
+from tenfold.workflow.study import StudyProgress
 
 TINY = ["--epochs", "2", "--hidden-sizes", "16"]
 ALTERED = RECIPES["classic"].replace(rotation_degrees=15.0, shift_px=2.0)
@@ -72,7 +74,7 @@ def test_study_prints_findings_and_each_seed(
     assert lines[2:] == [f"report               {out}/report.html"]
     assert Path(out, "report.html").is_file()
     # Once more it trains nothing, and prints the same numbers.
-    monkeypatch.setattr("tenfold.studies.files.write_study_report", lambda *_: None)
+    monkeypatch.setattr("tenfold.reports.study_files.write_study_report", lambda *_: None)
     assert main([*command, "--json"]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
@@ -89,7 +91,7 @@ def test_every_flag_reaches_the_study(
         given.update(others, recipe=recipe)
         raise RecipeError("enough")
 
-    monkeypatch.setattr("tenfold.studying.study", study)
+    monkeypatch.setattr("tenfold.workflow.study.study", study)
     flags = "--seeds 7 --first-seed 3 --threads 3 --jobs 2 --alone 1 --holdout --data d --out o"
     flags += " --no-by-epoch"
     flags += " --longer --learning-rate 3e-4 --hidden-sizes 40 20"
@@ -227,7 +229,7 @@ def test_recipes_draws_digits_as_they_are_altered(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tenfold.recipes.RECIPES", {"classic": ALTERED})
+    monkeypatch.setattr("tenfold.recipes.catalogue.RECIPES", {"classic": ALTERED})
     assert main(["recipes", "classic", *(["--out", "new/a.png"] if named else ["--show"])]) == 0
     sheet = "new/a.png" if named else "classic-augmented.png"
     printed = capsys.readouterr().out
@@ -256,7 +258,7 @@ def test_recipes_as_json_name_the_sheet_on_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tenfold.recipes.RECIPES", {"classic": ALTERED})
+    monkeypatch.setattr("tenfold.recipes.catalogue.RECIPES", {"classic": ALTERED})
     for flags, sheet in ((["--show"], "classic-augmented.png"), (["--out", "a.png"], "a.png")):
         assert main(["recipes", "classic", *flags, "--json"]) == 0
         printed = capsys.readouterr()

@@ -8,8 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from workers import load_rows, needs_cluster_extra, wait_until
-
+from cluster.workers import load_rows, needs_cluster_extra, wait_until
 from tenfold.cluster.chunks import (
     MAX_DEATHS,
     MAX_TRIES,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from workers import list_workers, needs_cluster_extra
 
+from cluster.workers import list_workers, needs_cluster_extra
 from servers import Served
 from tenfold.cluster import connecting as module
 from tenfold.cluster.connecting import (

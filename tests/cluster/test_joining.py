@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from workers import NUM_SLOW_SEEDS, list_workers, needs_cluster_extra, wait_until
 
-from tenfold.run import load_run
+from cluster.workers import NUM_SLOW_SEEDS, list_workers, needs_cluster_extra, wait_until
+from tenfold.runs.run import load_run
 from tenfold.studies.study import load_study
 
 pytestmark = [needs_cluster_extra, pytest.mark.heavy]

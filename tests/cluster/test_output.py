@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workers import needs_cluster_extra
 
+from cluster.workers import needs_cluster_extra
 from tenfold.cluster.output import find_done, opening
 from tenfold.errors import ReadingError
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from workers import list_workers, load_rows, needs_cluster_extra, wait_until
 
+from cluster.workers import list_workers, load_rows, needs_cluster_extra, wait_until
 from pngs import to_png
 from tenfold.cli import main
 from tenfold.cluster import reading as module
@@ -25,7 +25,7 @@ from tenfold.cluster.reading import ReadingProgress, read_folder
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ModelError, ReadingError
 from tenfold.reading.bulk import list_files
-from tenfold.reading.classifier import BUNDLED_MODEL
+from tenfold.reading.digit_classifier import BUNDLED_MODEL
 from tenfold.reading.reader import Reader
 
 pytestmark = needs_cluster_extra

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workers import NUM_SLOW_SEEDS, SLOW, list_workers, needs_cluster_extra, wait_until
 
 import tenfold
+from cluster.workers import NUM_SLOW_SEEDS, SLOW, list_workers, needs_cluster_extra, wait_until
 from tenfold.cluster.connecting import Cluster
 from tenfold.cluster.studies import (
     PackedFile,
@@ -27,10 +27,12 @@ from tenfold.cluster.studies import (
     run_seeds_on_ray,
 )
 from tenfold.errors import ClusterError, RunError, StudyError
-from tenfold.recipes import RECIPES
-from tenfold.run import load_run
+from tenfold.recipes.catalogue import (
+    RECIPES,
+)
+from tenfold.runs.run import load_run
 from tenfold.studies.study import StudyConfig, load_study
-from tenfold.studying import SeedTraining, StudyProgress
+from tenfold.workflow.study import SeedTraining, StudyProgress
 
 pytestmark = needs_cluster_extra
 TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2}
@@ -38,7 +40,7 @@ TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2}
 
 @pytest.fixture(autouse=True)
 def _without_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenfold.studies.files.write_study_report", lambda *_: None)
+    monkeypatch.setattr("tenfold.reports.study_files.write_study_report", lambda *_: None)
 
 
 def train_here(monkeypatch: pytest.MonkeyPatch, **asked: Any) -> tenfold.Study:
@@ -49,7 +51,7 @@ def train_here(monkeypatch: pytest.MonkeyPatch, **asked: Any) -> tenfold.Study:
     ) -> Iterator[Any]:
         yield from map(train_seed, seeds)
 
-    monkeypatch.setattr("tenfold.studying.run_seeds", run_here)
+    monkeypatch.setattr("tenfold.workflow.study.run_seeds", run_here)
     return tenfold.study("classic", alone=0, **asked)
 
 

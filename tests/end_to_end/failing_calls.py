@@ -31,14 +31,14 @@ from typing import Any
 
 import tenfold
 import tenfold.cli.train
-import tenfold.evaluation.report
-import tenfold.figures.confusion
-import tenfold.figures.images
-import tenfold.figures.loss
-import tenfold.training.recording
-import tenfold.workflow
+import tenfold.reports.figures.confusion
+import tenfold.reports.figures.images
+import tenfold.reports.figures.loss
+import tenfold.reports.run_report
+import tenfold.training.trainer
+import tenfold.workflow.workflow
 from tenfold.cli import EXIT_MISTAKE, main
-from tenfold.run import CONFIG, LOSSES, REPORT
+from tenfold.runs.run import CONFIG, LOSSES, REPORT
 
 CALLS = ("write", "fsync", "rename", "openat", "mkdir", "unlink")
 ERRORS = {
@@ -98,7 +98,8 @@ def train(data: str, out: Path, report: bool) -> tuple[int, str]:
     """The exit code of `tenfold train`, and what it printed to stderr."""
     sizes = ("--hidden-sizes", "8", "--epochs", "2", "--batch-size", "600", "--threads", "1")
     told = io.StringIO()
-    tenfold.workflow.train = partial(tenfold.workflow.train, report=report)  # as a study's runs
+    train_with_report = tenfold.workflow.workflow.train
+    tenfold.workflow.workflow.train = partial(train_with_report, report=report)  # as in a study
     with redirect_stdout(io.StringIO()), redirect_stderr(told):
         try:
             code = main(["train", "classic", *sizes, "--data", data, "--out", str(out)])

@@ -18,9 +18,9 @@ import traceback
 from pathlib import Path
 
 import tenfold
-import tenfold.evaluation.calibration
-import tenfold.training.recording
-from tenfold.run import CHECKPOINT, CONFIG, EVALUATION, REPORT, STATE, is_unfinished
+import tenfold.training.trainer
+import tenfold.workflow.calibrate
+from tenfold.runs.run import CHECKPOINT, CONFIG, EVALUATION, REPORT, STATE, is_unfinished
 
 RECIPE = tenfold.RECIPES["classic"].replace(hidden_sizes=(40,), epochs=4, batch_size=10)
 IS_WHOLE = "--whole" in sys.argv
@@ -28,7 +28,7 @@ if IS_WHOLE:
     import matplotlib.figure  # noqa: F401 - once, before processes are forked
 
     RECIPE = RECIPE.replace(calibrates=True)
-    tenfold.evaluation.calibration.MOST_READ = 20
+    tenfold.workflow.calibrate.MOST_READ = 20
 
 
 def start(data: str, out: Path) -> int:

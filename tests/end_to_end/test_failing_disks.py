@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import tenfold
-from tenfold.run import CHECKPOINT, LOSSES
+from tenfold.runs.run import CHECKPOINT, LOSSES
 
 FAILING_CALLS = Path(__file__).with_name("failing_calls.py")
 ENVIRONMENT = {

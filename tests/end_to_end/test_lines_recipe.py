@@ -9,15 +9,21 @@ import torch
 import tenfold
 from tenfold.cli import main
 from tenfold.errors import RecipeError
-from tenfold.evaluation import calibration
 from tenfold.models.build import build_model
-from tenfold.models.sequence import SequenceNetwork
-from tenfold.reading.classifier import BUNDLED_MODEL
-from tenfold.reading.lines import LineReader
-from tenfold.recipes import CLASSIC, LINES, Recipe
-from tenfold.scenes import writing
+from tenfold.models.line_network import SequenceNetwork
+from tenfold.reading.digit_classifier import BUNDLED_MODEL
+from tenfold.reading.line_reader import LineReader
+from tenfold.recipes.catalogue import (
+    CLASSIC,
+    LINES,
+)
+from tenfold.recipes.recipe import (
+    Recipe,
+)
+from tenfold.synthetic import text_lines as writing
 from tenfold.training.weights import load_weights
-from tenfold.workflow import Exported, export_run
+from tenfold.workflow import calibrate as calibration
+from tenfold.workflow.workflow import Exported, export_run
 
 SMALL = LINES.replace(channels=(4, 6, 8, 10, 12), scenes=120, epochs=2, batch_size=20)
 

@@ -1,6 +1,6 @@
 """The README's commands and Python, run as they stand there.
 
-Its lines that train a run make the one that tests/test_workflow.py looks at.
+Its lines that train a run make the one that tests/workflow/test_workflow.py looks at.
 """
 
 import json
@@ -38,7 +38,7 @@ def test_the_readme_commands_run_in_a_row(
     """In this process: starting one, which tests/cli/test_cli.py shows, takes seconds for each.
 
     So do the seeds of a study, whose processes tests/end_to_end/test_stopped_studies.py shows. Runs
-    train on a tenth of MNIST's images; on all of them tests/test_workflow.py trains.
+    train on a tenth of MNIST's images; on all of them tests/workflow/test_workflow.py trains.
     """
     _draw_images(tmp_path)
     (tmp_path / "studies").symlink_to(ROOT / "studies")  # commands may read the repository's own

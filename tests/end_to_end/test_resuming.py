@@ -20,10 +20,9 @@ import tenfold
 from tenfold.cli import main
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages
-from tenfold.disk import replace_file
 from tenfold.errors import DataError, RunError
-from tenfold.listing import find_state
-from tenfold.run import (
+from tenfold.runs.listing import find_state
+from tenfold.runs.run import (
     CHECKPOINT,
     CONFIG,
     LOSSES,
@@ -34,7 +33,8 @@ from tenfold.run import (
     locking_run,
     read_state,
 )
-from tenfold.training.checkpoints import load_checkpoint, read_checkpoint
+from tenfold.system.files import replace_file
+from tenfold.training.checkpoint import load_checkpoint, read_checkpoint
 from tenfold.training.devices import choose_device
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80"}
@@ -250,7 +250,7 @@ def test_a_run_that_another_program_has_completed_meanwhile_stays_as_it_is(
         check_same(tenfold.resume(path), whole)
         return locking_run(path)
 
-    monkeypatch.setattr("tenfold.workflow.locking_run", lock_late)
+    monkeypatch.setattr("tenfold.workflow.workflow.locking_run", lock_late)
     steps: list[Any] = []
     check_same(tenfold.resume(stopped, on_progress=steps.append), whole)
     assert steps == []
@@ -280,7 +280,7 @@ def test_a_run_stopped_while_it_is_evaluated_is_not_trained_again(
         signal.raise_signal(signal.SIGINT)
 
     asked = SHORT | {"by_epoch": False, "checkpoint_every": 0}
-    monkeypatch.setattr("tenfold.evaluation.predictions.predict", stop)
+    monkeypatch.setattr("tenfold.models.predict.predict", stop)
     with pytest.raises(KeyboardInterrupt):
         tenfold.train("classic", data=small_data, out=out, **asked)
     monkeypatch.undo()
@@ -490,9 +490,10 @@ def test_other_machines_and_versions_are_told(
     stopped: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(
-        "tenfold.workflow.describe_machine", lambda: {"cpu": "another", "cores": 64, "system": "x"}
+        "tenfold.workflow.workflow.describe_machine",
+        lambda: {"cpu": "another", "cores": 64, "system": "x"},
     )
-    monkeypatch.setattr("tenfold.workflow.list_versions", lambda: {"torch": "3.0"})
+    monkeypatch.setattr("tenfold.workflow.workflow.list_versions", lambda: {"torch": "3.0"})
     run = tenfold.resume(stopped)
     [message] = caplog.messages
     for part in ("cpu another instead of ", "system x instead of ", "torch 3.0 instead of 2."):
@@ -614,7 +615,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
     def fail(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tenfold.training.recording.replace_file", fail_at_the_second)
+    monkeypatch.setattr("tenfold.training.trainer.replace_file", fail_at_the_second)
     message = refusal(lambda: tenfold.train("classic", data=small_data, out=out, **SHORT))
     assert message.startswith(f"{out / CHECKPOINT}: no space left on the disk")
     monkeypatch.undo()

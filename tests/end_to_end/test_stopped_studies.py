@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import tenfold
-import tenfold.studying
+import tenfold.workflow.study
 from forcing import depending_on_threads
 from groups import check_that_all_end
 from tenfold.errors import StudyError
@@ -35,7 +35,7 @@ def _bits_that_depend_on_threads() -> Iterator[None]:
 def uninterrupted(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tenfold.Study:
     """What the studies that are stopped shall give in the end: here one seed follows another."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tenfold.studies.files.write_study_report", lambda *_: None)
+        patch.setattr("tenfold.reports.study_files.write_study_report", lambda *_: None)
         return tenfold.study(
             "classic",
             seeds=NUM_SLOW_SEEDS,
@@ -91,7 +91,7 @@ def test_a_study_that_was_killed_is_continued_by_the_same_call(
         check_that_all_end(process.pid)
     before = load_study(out).runs
     assert 0 < len(before) < NUM_SLOW_SEEDS
-    monkeypatch.setattr("tenfold.studies.files.write_study_report", lambda *_: None)
+    monkeypatch.setattr("tenfold.reports.study_files.write_study_report", lambda *_: None)
     done = tenfold.study(
         "classic", seeds=NUM_SLOW_SEEDS, data=small_data, out=out, alone=0, jobs=2, **SLOW
     )

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
+from tenfold.data.label_errors import CONTESTED, RELABELLED, UNDECIDABLE
 from tenfold.data.mnist import LabelledImages
-from tenfold.evaluation.contested import CONTESTED, RELABELLED, UNDECIDABLE
 from tenfold.evaluation.metrics import (
     count_confusions,
     difference_interval,

@@ -6,11 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tenfold.configs import ConvolutionalConfig, ModelConfig, PerceptronConfig
 from tenfold.models.build import build_model
 from tenfold.models.convolutional import ConvolutionalNetwork
 from tenfold.models.perceptron import Perceptron
-from tenfold.recipes import RECIPES
+from tenfold.recipes.catalogue import (
+    RECIPES,
+)
+from tenfold.recipes.configs import ConvolutionalConfig, ModelConfig, PerceptronConfig
 
 SMALL_PERCEPTRON = PerceptronConfig(hidden_sizes=(30, 20))
 SMALL_CONVOLUTIONAL = ConvolutionalConfig(channels=(4, 6, 8), depths=(1, 2, 1))

@@ -3,10 +3,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.configs import ConvolutionalConfig
 from tenfold.data.mnist import LabelledImages
 from tenfold.models.build import build_model
 from tenfold.models.convolutional import ConvolutionalNetwork
+from tenfold.recipes.configs import ConvolutionalConfig
 
 CONFIG = ConvolutionalConfig(channels=(4, 6, 8), depths=(1, 2, 1))
 CONFIGS = [

@@ -2,10 +2,12 @@ import pytest
 import torch
 from torch import nn
 
-from tenfold.configs import PerceptronConfig
 from tenfold.data.mnist import LabelledImages
 from tenfold.models.build import build_model
-from tenfold.recipes import RECIPES
+from tenfold.recipes.catalogue import (
+    RECIPES,
+)
+from tenfold.recipes.configs import PerceptronConfig
 
 CLASSIC = RECIPES["classic"].model
 

@@ -14,8 +14,8 @@ from PIL import Image
 import tenfold
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ModelError, ReadingError
-from tenfold.reading.answers import Status
 from tenfold.reading.bulk import FEWEST_FOR_PROCESSES, list_files, read_files
+from tenfold.reading.result import Status
 
 
 @pytest.fixture(scope="module")

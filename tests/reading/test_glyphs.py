@@ -3,13 +3,13 @@
 import cv2
 import numpy as np
 import pytest
-from pages import Box, Map, cut, enlarge, lay_out, paint
 
+from reading.pages import Box, Map, cut, enlarge, lay_out, paint
 from tenfold.data.mnist import LabelledImages
-from tenfold.reading.cutting import split
+from tenfold.reading.components import find_marks
 from tenfold.reading.glyphs import Glyph, Scene, is_blot, measure_gaps, measure_thickness, merge
 from tenfold.reading.ink import find_ink
-from tenfold.reading.marks import find_marks
+from tenfold.reading.splitting import split
 
 
 def see(ink_HW: Map) -> Scene:

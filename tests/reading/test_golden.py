@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tenfold.reading.answers import Status
 from tenfold.reading.reader import Reader
+from tenfold.reading.result import Status
 
 GOLDEN = Path(__file__).parent / "golden"
 ENTRIES: dict[str, dict[str, Any]] = json.loads((GOLDEN / "readings.json").read_text())

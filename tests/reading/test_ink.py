@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from pages import BLACK, INK, PAPER, WHITE, Colour, Map, enlarge, lay_out, paint
 
+from reading.pages import BLACK, INK, PAPER, WHITE, Colour, Map, enlarge, lay_out, paint
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.ink import Ink, find_ink
 

@@ -20,10 +20,10 @@ pytest.importorskip("pillow_heif")
 from mutations import FILES, convert, encode_all, mutate
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ImageError
-from tenfold.reading.answers import Reading, Status
+from tenfold.reading.components import remove_lines
 from tenfold.reading.decoding import WORKING_PIXELS, Decoded, decode, decode_image
-from tenfold.reading.marks import remove_lines
 from tenfold.reading.reader import Reader
+from tenfold.reading.result import Reading, Status
 
 MUTATIONS = 30  # of each file
 MANY_MUTATIONS = 400

@@ -10,18 +10,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from pages import BLACK, INK, PAPER, WHITE, Colour, Map, cut, enlarge, lay_out, paint
 from PIL import Image
 
 import tenfold
+from reading.pages import BLACK, INK, PAPER, WHITE, Colour, Map, cut, enlarge, lay_out, paint
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ModelError
 from tenfold.reading import reader as reader_module
-from tenfold.reading.answers import Reading, Status
 from tenfold.reading.decoding import Decoded, Pixels, decode_array
 from tenfold.reading.reader import MANY_IMAGES, MANY_PIXELS, Source
+from tenfold.reading.result import Reading, Status
 
-NUM_DIGITS = 100
+NUM_CLASSES = 100
 TWO_LINES = "721\n067"
 DOUBT = r"the \d( \((line \d+, )?digit \d+\))? might be (a \d|no digit)"
 MESSAGES = re.compile(
@@ -466,7 +466,7 @@ def test_images_of_any_size_get_an_answer(reader: tenfold.Reader, shape: tuple[i
 def test_small_images_of_one_digit_are_read(
     reader: tenfold.Reader, test_images: LabelledImages, side: int
 ) -> None:
-    small = [enlarge(image_HW, side / 28) for image_HW in test_images.images_NHW[:NUM_DIGITS]]
+    small = [enlarge(image_HW, side / 28) for image_HW in test_images.images_NHW[:NUM_CLASSES]]
     readings = [reader.read(paint(ink_HW), single=True) for ink_HW in small]
     assert share_right(readings, test_images) > 0.93
 

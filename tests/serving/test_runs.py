@@ -8,11 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tenfold.disk import locking
 from tenfold.errors import RunError
-from tenfold.listing import list_folder
+from tenfold.runs.listing import list_folder
 from tenfold.serving.problems import Problem
 from tenfold.serving.runs import RunShelf
+from tenfold.system.locks import (
+    locking,
+)
 
 
 def make_run(folder: Path, name: str, *, state: str = "complete", num_losses: int = 30) -> Path:

@@ -19,7 +19,7 @@ import tenfold.serving.service
 from pngs import to_png
 from servers import draw_dense_page
 from tenfold.data.mnist import LabelledImages
-from tenfold.reading.classifier import BUNDLED_MODEL
+from tenfold.reading.digit_classifier import BUNDLED_MODEL
 from tenfold.reading.reader import Reader
 from tenfold.serving.answering import NICENESS, Setup, prepare
 from tenfold.serving.metrics import Metrics

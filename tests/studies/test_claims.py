@@ -7,10 +7,12 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from synthetic import CHECKSUMS, OTHER_DATA, build_study, miss
+from made_studies import CHECKSUMS, OTHER_DATA, build_study, miss
+from tenfold.data.label_errors import CONTESTED, RELABELLED
 from tenfold.data.mnist import LabelledImages
-from tenfold.evaluation.contested import CONTESTED, RELABELLED
-from tenfold.recipes import RECIPES
+from tenfold.recipes.catalogue import (
+    RECIPES,
+)
 from tenfold.studies.claims import find_claims
 from tenfold.studies.statistics import summarize
 from tenfold.studies.study import Study

@@ -9,9 +9,12 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from synthetic import CHECKSUMS, OTHER_DATA, build_study, miss
+from made_studies import CHECKSUMS, OTHER_DATA, build_study, miss
 from tenfold.errors import StudyError
-from tenfold.recipes import RECIPES
+from tenfold.recipes.catalogue import (
+    RECIPES,
+)
+from tenfold.reports.study_report import describe_difference, tabulate
 from tenfold.studies.comparison import (
     check_comparable,
     compare,
@@ -20,7 +23,6 @@ from tenfold.studies.comparison import (
     list_mended,
     measure_difference,
 )
-from tenfold.studies.report import describe_difference, tabulate
 from tenfold.studies.study import Study
 
 NUM_IMAGES = 2000

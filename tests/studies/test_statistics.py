@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synthetic import CHECKSUMS, OTHER_DATA, build_study, miss
+from made_studies import CHECKSUMS, OTHER_DATA, build_study, miss
+from tenfold.data.label_errors import CONTESTED, RELABELLED, UNDECIDABLE
 from tenfold.data.mnist import LabelledImages
-from tenfold.evaluation.contested import CONTESTED, RELABELLED, UNDECIDABLE
-from tenfold.recipes import RECIPES
+from tenfold.recipes.catalogue import (
+    RECIPES,
+)
 from tenfold.studies.statistics import measure_images_interval, measure_mean, summarize
 
 LABELS_N = np.random.default_rng(0).integers(0, 10, 600).astype(np.uint8)

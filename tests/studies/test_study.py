@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synthetic import build_study, miss
+from made_studies import build_study, miss
 from tenfold.errors import StudyError
-from tenfold.recipes import RECIPES
+from tenfold.recipes.catalogue import (
+    RECIPES,
+)
 from tenfold.studies.study import Study, load_study, write_study
 
 LABELS_N = np.arange(20).astype(np.uint8) % 10

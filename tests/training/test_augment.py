@@ -10,9 +10,9 @@ import scipy.ndimage
 import torch
 from torch import Tensor
 
-from tenfold.configs import AugmentationConfig
 from tenfold.data.batches import build_order
 from tenfold.data.mnist import LabelledImages
+from tenfold.recipes.configs import AugmentationConfig
 from tenfold.training.augment import (
     Augmentation,
     Draws,

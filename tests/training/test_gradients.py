@@ -5,18 +5,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.configs import ConvolutionalConfig, PerceptronConfig
 from tenfold.data.mnist import LabelledImages
 from tenfold.models.build import build_model
 from tenfold.models.perceptron import Perceptron
-from tenfold.recipes import RECIPES, Recipe
+from tenfold.recipes.catalogue import (
+    RECIPES,
+)
+from tenfold.recipes.configs import ConvolutionalConfig, PerceptronConfig
+from tenfold.recipes.recipe import (
+    Recipe,
+)
+from tenfold.training.flat_parameters import flatten_parameters
 from tenfold.training.gradients import (
     AutogradGradients,
     PerceptronGradients,
     build_gradients,
     choose_precision,
 )
-from tenfold.training.parameters import flatten_parameters
 from tenfold.training.products import has_onednn, is_onednn_faster
 
 CLASSIC = RECIPES["classic"]

@@ -11,16 +11,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.configs import (
+from tenfold.data.batches import build_order, count_batches
+from tenfold.data.mnist import LabelledImages
+from tenfold.models.build import build_model
+from tenfold.recipes.catalogue import (
+    RECIPES,
+)
+from tenfold.recipes.configs import (
     AugmentationConfig,
     ConvolutionalConfig,
     OptimizerConfig,
     PerceptronConfig,
 )
-from tenfold.data.batches import build_order, count_batches
-from tenfold.data.mnist import LabelledImages
-from tenfold.models.build import build_model
-from tenfold.recipes import RECIPES, Recipe
+from tenfold.recipes.recipe import (
+    Recipe,
+)
 from tenfold.training import loop
 from tenfold.training.augment import Augmentation, build_generator
 from tenfold.training.loop import Batches, Progress, train_model

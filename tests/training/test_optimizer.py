@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tenfold.configs import OptimizerConfig, PerceptronConfig
 from tenfold.errors import MissingExtraError
 from tenfold.models.build import build_model
+from tenfold.recipes.configs import OptimizerConfig, PerceptronConfig
+from tenfold.training.flat_parameters import FlatParameters, flatten_parameters
 from tenfold.training.optimizer import build_optimizer
-from tenfold.training.parameters import FlatParameters, flatten_parameters
 
 MODEL = PerceptronConfig(hidden_sizes=(50, 20))
 SCALES = [0.1, 0.5, 1.0, 1.0, 0.7, 0.01]  # up and down, as a schedule has them

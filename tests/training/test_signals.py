@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tenfold.training.stopping import noting_signals
+from tenfold.training.signals import noting_signals
 
 
 @pytest.fixture(autouse=True)

@@ -5,11 +5,16 @@ import pytest
 import safetensors
 import torch
 
-from tenfold.configs import PerceptronConfig
 from tenfold.errors import RunError
 from tenfold.models.build import build_model
-from tenfold.recipes import RECIPES, Recipe
-from tenfold.training.parameters import flatten_parameters
+from tenfold.recipes.catalogue import (
+    RECIPES,
+)
+from tenfold.recipes.configs import PerceptronConfig
+from tenfold.recipes.recipe import (
+    Recipe,
+)
+from tenfold.training.flat_parameters import flatten_parameters
 from tenfold.training.weights import dump_weights, load_weights
 
 CONFIG = PerceptronConfig(hidden_sizes=(7, 5))

@@ -96,6 +96,6 @@ def _report_mistake(message: str) -> int:
 
 
 def _tell(message: str) -> None:
-    from tenfold.escaping import escape
+    from tenfold.system.escaping import escape
 
     print(f"tenfold: {escape(message)}", file=sys.stderr)

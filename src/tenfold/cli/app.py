@@ -10,7 +10,7 @@ from cyclopts import App
 import tenfold
 from tenfold.cli import NUM_STANDARD_STREAMS, STANDARD_INPUT
 from tenfold.errors import TenfoldError
-from tenfold.fields import describe_bad_value
+from tenfold.recipes.fields import describe_bad_value
 
 # Columns: layout for one or two never ends, that for very many fills the memory.
 NARROWEST, WIDEST = 20, 1000
@@ -92,7 +92,7 @@ def _limit_width() -> None:
 def _explain(error: cyclopts.CycloptsError) -> str:
     """What the parser says of an argument; for a recipe's field, with the range that it takes."""
     if isinstance(error, cyclopts.CoercionError) and error.argument:
-        from tenfold.recipes import list_fields
+        from tenfold.recipes.recipe import list_fields
 
         field = list_fields().get(error.argument.name.removeprefix("--").replace("-", "_"))
         if field is not None:

@@ -15,7 +15,7 @@ from tenfold.cli.output import (
 from tenfold.errors import StudyError
 
 if TYPE_CHECKING:
-    from tenfold.studying import StudyAverage
+    from tenfold.workflow.study import StudyAverage
 
 
 def compare(
@@ -42,7 +42,7 @@ def compare(
     average
         Average the first so many runs of one study; their weights must be in its folder.
     """
-    from tenfold import studying
+    from tenfold.workflow import study as studying
 
     if average is not None:
         if len(studies) != 1 or out is not None:
@@ -53,7 +53,7 @@ def compare(
     if json:
         print_json(comparison)
         return
-    from tenfold.studies.report import describe_difference, tabulate
+    from tenfold.reports.study_report import describe_difference, tabulate
 
     print_table(*tabulate(comparison), num_unwrapped=1)
     for difference in comparison["differences"]:

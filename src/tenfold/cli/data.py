@@ -8,9 +8,9 @@ import numpy.typing as npt
 from cyclopts import Parameter
 
 from tenfold.cli.output import AsJson, print_json, print_rows, print_table, print_text
-from tenfold.configs import NUM_CLASSES
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, Part, load_part
-from tenfold.disk import write_file
+from tenfold.digits import NUM_CLASSES
+from tenfold.system.files import write_file
 
 PARTS: tuple[Part, ...] = ("train", "test")
 DIGITS_IN_A_ROW = 5
@@ -37,10 +37,10 @@ def data(
     """
     parts = {part: load_part(folder, part) for part in PARTS}
     if sheet is not None:
-        from tenfold.workflow import require_train_extra
+        from tenfold.workflow.workflow import require_train_extra
 
         require_train_extra()
-        from tenfold.figures.images import draw_contact_sheet
+        from tenfold.reports.figures.images import draw_contact_sheet
 
         training = parts["train"]
         title = "MNIST" if folder is None else folder.resolve().name

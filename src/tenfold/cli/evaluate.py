@@ -15,7 +15,7 @@ def evaluate(run: Path, /, *, data: Path | None = None, json: AsJson = False) ->
     data
         Where the run's data lie now, if that has changed. They must be the same data.
     """
-    from tenfold import workflow
+    from tenfold.workflow import workflow
 
     evaluated = workflow.evaluate(run, data=data)
     if json:

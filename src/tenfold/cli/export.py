@@ -28,9 +28,9 @@ def export(
     data
         Where the run's data lie now, if that has changed. They must be the same data.
     """
-    from tenfold import workflow
-    from tenfold.configs import SequenceConfig
-    from tenfold.run import load_run
+    from tenfold.recipes.configs import SequenceConfig
+    from tenfold.runs.run import load_run
+    from tenfold.workflow import workflow
 
     workflow.require_train_extra()
     loaded = load_run(run)

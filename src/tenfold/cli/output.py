@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_origin
 
 from cyclopts import Parameter, Token
 
-from tenfold.escaping import escape
+from tenfold.system.escaping import escape
 
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print the result as JSON.")]
 

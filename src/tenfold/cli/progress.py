@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tenfold.cli.output import print_note
-from tenfold.escaping import escape
-from tenfold.run import DrawingProgress, OnProgress, TrainingProgress
-from tenfold.studying import StudyProgress
+from tenfold.runs.run import DrawingProgress, OnProgress, TrainingProgress
+from tenfold.system.escaping import escape
+from tenfold.workflow.study import StudyProgress
 
 SECONDS_BETWEEN_LINES = 2.0
 SECONDS_BETWEEN_DRAWING_LINES = 20.0

@@ -18,13 +18,13 @@ from cyclopts import Parameter
 from tenfold.cli import STANDARD_INPUT
 from tenfold.cli.output import print_note
 from tenfold.cli.reading_on_ray import read_on_ray
-from tenfold.disk import parse_json
 from tenfold.errors import ImageError, ReadingError
-from tenfold.escaping import escape
+from tenfold.system.escaping import escape
+from tenfold.system.files import parse_json
 
 if TYPE_CHECKING:
-    from tenfold.reading.answers import Reading
     from tenfold.reading.bulk import File
+    from tenfold.reading.result import Reading
 
 JSON_BEGIN = '{"file": "'
 MAX_LINE = 1_000_000  # characters; a sheet of 4,000 digits has a third of them
@@ -374,8 +374,8 @@ class _Pictures:
         """Write an image's pictures; False, and a line on stderr, if it cannot be read again."""
         if (self.annotated is None and self.stages is None) or reading.status == "error":
             return True
+        from tenfold.reading.annotate import annotate, draw_stages
         from tenfold.reading.decoding import decode, read_bytes
-        from tenfold.reading.pictures import annotate, draw_stages
         from tenfold.reading.reader import Reader
 
         try:

@@ -7,9 +7,15 @@ import numpy as np
 from cyclopts import Parameter
 
 from tenfold.cli.output import AsJson, print_json, print_note, print_rows, print_table
-from tenfold.disk import write_file
 from tenfold.errors import RecipeError
-from tenfold.recipes import RECIPES, Recipe, find_recipe
+from tenfold.recipes.catalogue import (
+    RECIPES,
+    find_recipe,
+)
+from tenfold.recipes.recipe import (
+    Recipe,
+)
+from tenfold.system.files import write_file
 
 NUM_SHOWN_EPOCHS = 11
 
@@ -49,7 +55,7 @@ def recipes(
             print_note(f"sheet {sheet}")
         print_json(found.to_json())
         return
-    from tenfold.evaluation.describing import list_recipe
+    from tenfold.reports.describe import list_recipe
 
     print_rows(
         *(row for row in list_recipe(found) if row[0] != "changed"),
@@ -82,13 +88,13 @@ def draw_augmented_sheet(recipe: Recipe, seed: int = 0, flag: str = "--show") ->
     """
     if recipe.augmentation.is_none:
         raise RecipeError(f"{flag}: expected a recipe with augmentation, found {recipe.name}")
-    from tenfold.workflow import require_train_extra
+    from tenfold.workflow.workflow import require_train_extra
 
     require_train_extra()
     import torch
 
     from tenfold.data.mnist import load_part
-    from tenfold.figures.images import draw_rows
+    from tenfold.reports.figures.images import draw_rows
     from tenfold.training.augment import Augmentation, build_generator
 
     training = load_part(None, "train")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tenfold.cli.output import AsJson, print_json, print_table, print_text
-from tenfold.listing import Listed, list_folder
+from tenfold.runs.listing import Listed, list_folder
 
 
 def runs(folder: Path = Path("runs"), /, *, json: AsJson = False) -> None:

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from tenfold.cli.changes import NO_CHANGES, Changes, list_changes
 from tenfold.cli.output import AsJson, WholeNumber, print_json, print_rows
 from tenfold.cli.progress import showing_study_progress
+from tenfold.cli.recipe_flags import NO_CHANGES, Changes, list_changes
 
 
 def study(
@@ -64,7 +64,7 @@ def study(
     address
         With --on ray: HOST:PORT of the cluster; by default a Ray of this machine is started.
     """
-    from tenfold import studying
+    from tenfold.workflow import study as studying
 
     with showing_study_progress() as show:
         done = studying.study(

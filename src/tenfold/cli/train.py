@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from tenfold.cli.changes import NO_CHANGES, Changes, list_changes
 from tenfold.cli.output import AsJson, WholeNumber, print_json, print_rows
 from tenfold.cli.progress import showing_progress
+from tenfold.cli.recipe_flags import NO_CHANGES, Changes, list_changes
 from tenfold.errors import RunError
 from tenfold.evaluation.findings import percent_interval
-from tenfold.fields import flag_name
+from tenfold.recipes.fields import flag_name
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -66,7 +66,7 @@ def train(
     tensorboard
         Also write event files for TensorBoard, to tensorboard/ in the run's folder.
     """
-    from tenfold import workflow
+    from tenfold.workflow import workflow
 
     wanted = list_changes(changes)
     stopped = None
@@ -132,7 +132,7 @@ def train(
             }
         )
         return
-    from tenfold.evaluation.report import write_command
+    from tenfold.reports.run_report import write_command
 
     another = dataclasses.replace(run.config, seed=(run.config.seed + 1) % (workflow.MAX_SEED + 1))
     answers = {one["name"]: one["answer"] for one in evaluation["findings"]}

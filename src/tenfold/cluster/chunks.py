@@ -22,7 +22,7 @@ from tenfold.cluster.output import (
     write_part,
 )
 from tenfold.errors import ReadingError
-from tenfold.reading.answers import Reading, Status
+from tenfold.reading.result import Reading, Status
 
 MAX_DEATHS = 3  # of workers at the same file, before it is given up
 MAX_TRIES = 20  # of a chunk, if its worker dies each time
@@ -153,8 +153,8 @@ class _Tries:
 
 def hash_models(options: ReadingOptions) -> dict[str, str]:
     """The SHA-256 of each network's file."""
-    from tenfold.reading.classifier import BUNDLED_MODEL
-    from tenfold.reading.lines import BUNDLED_LINES
+    from tenfold.reading.digit_classifier import BUNDLED_MODEL
+    from tenfold.reading.line_reader import BUNDLED_LINES
 
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import ClusterError, MissingExtraError, TenfoldError
-from tenfold.machine import count_cores
+from tenfold.system.machine import count_cores
 
 CLUSTER_PACKAGES = ("ray", "pyarrow", "pandas")
 PROBE_SECONDS = 5.0

@@ -17,8 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tenfold.disk import locking, parse_json, replace_file
 from tenfold.errors import ReadingError
+from tenfold.system.files import (
+    parse_json,
+    replace_file,
+)
+from tenfold.system.locks import (
+    locking,
+)
 
 CALL = "_tenfold.json"  # what reads a folder of Parquet files passes over such a name
 FORMAT = 1

@@ -26,8 +26,8 @@ from tenfold.cluster.connecting import (
 )
 from tenfold.cluster.output import find_done, name_in_text, opening
 from tenfold.errors import ReadingError
-from tenfold.reading.answers import Status
 from tenfold.reading.bulk import list_files
+from tenfold.reading.result import Status
 
 MAX_CHUNK_FILES = 1000
 CHUNKS_OF_A_CORE = 4  # at least, if there are enough files, so that no core waits long for others
@@ -137,8 +137,8 @@ def _resolve(options: ReadingOptions) -> ReadingOptions:
 
 def _check_models(options: ReadingOptions) -> None:
     """Raise ModelError for a network that cannot be used."""
-    from tenfold.reading.classifier import load_classifier
-    from tenfold.reading.lines import load_lines
+    from tenfold.reading.digit_classifier import load_classifier
+    from tenfold.reading.line_reader import load_lines
 
     load_classifier(options.model)
     load_lines(options.lines)

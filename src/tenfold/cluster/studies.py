@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenfold.cluster.connecting import reporting_cluster_errors, stop_quietly
-from tenfold.disk import flush_folder, make_folder, reporting_disk_errors, write_file
 from tenfold.errors import ClusterError, TenfoldError
+from tenfold.system.files import flush_folder, make_folder, reporting_disk_errors, write_file
 
 MAX_RETRIES = 3  # of a seed whose worker died; another may find what it found
 SECONDS_BETWEEN_LOOKS = 1.0

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from tenfold.configs import IMAGE_SIZE_PX, NUM_CLASSES
 from tenfold.data.idx import dump_idx, load_idx
 from tenfold.data.training_data import find_training_data
+from tenfold.digits import IMAGE_SIZE_PX, NUM_CLASSES
 from tenfold.errors import DataError
 
 HOLDOUT_SHARE = 6  # one training image in six: 10,000 of MNIST's 60,000

@@ -15,8 +15,8 @@ from tenfold.evaluation.metrics import (
     measure_corrected,
     measure_epochs,
 )
-from tenfold.evaluation.predictions import Predictions
-from tenfold.run import RunConfig
+from tenfold.models.predict import Predictions
+from tenfold.runs.run import RunConfig
 
 
 def build_evaluation(

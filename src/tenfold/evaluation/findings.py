@@ -9,7 +9,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tenfold.evaluation.contested import CONTESTED
+from tenfold.data.label_errors import CONTESTED
 from tenfold.evaluation.metrics import Z, difference_interval
 
 CLAIMED_ACCURACY = 0.97

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.configs import NUM_CLASSES
-from tenfold.evaluation.contested import CONTESTED, RELABELLED, UNDECIDABLE
+from tenfold.data.label_errors import CONTESTED, RELABELLED, UNDECIDABLE
+from tenfold.digits import NUM_CLASSES
 
 CONFIDENCE_LEVEL = 0.95
 Z = NormalDist().inv_cdf((1 + CONFIDENCE_LEVEL) / 2)

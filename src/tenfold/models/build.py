@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from tenfold.configs import ModelConfig, PerceptronConfig, SequenceConfig
 from tenfold.models.convolutional import ConvolutionalNetwork
+from tenfold.models.line_network import SequenceNetwork
 from tenfold.models.perceptron import Perceptron
-from tenfold.models.sequence import SequenceNetwork
+from tenfold.recipes.configs import ModelConfig, PerceptronConfig, SequenceConfig
 
 
 def build_model(config: ModelConfig, seed: int) -> nn.Module:

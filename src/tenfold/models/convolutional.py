@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.configs import Convolution, ConvolutionalConfig
+from tenfold.recipes.configs import Convolution, ConvolutionalConfig
 
 
 class Block(nn.Module):

@@ -8,7 +8,11 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from tenfold.configs import NUM_CLASSES, NUM_INPUTS, PerceptronConfig
+from tenfold.digits import NUM_CLASSES
+from tenfold.recipes.configs import (
+    NUM_INPUTS,
+    PerceptronConfig,
+)
 
 
 class Perceptron(nn.Module):

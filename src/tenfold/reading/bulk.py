@@ -12,10 +12,10 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from tenfold.errors import ReadingError
-from tenfold.machine import count_cores
-from tenfold.pools import starting_pool
-from tenfold.reading.answers import Reading
 from tenfold.reading.reader import Reader
+from tenfold.reading.result import Reading
+from tenfold.system.machine import count_cores
+from tenfold.system.processes import starting_pool
 
 # Fewer files are read by this process: starting others takes as long as reading some hundreds.
 FEWEST_FOR_PROCESSES = 300

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.reading.components import Marks
 from tenfold.reading.ink import Ink, Map
-from tenfold.reading.marks import Marks
 
 Box = tuple[int, int, int, int]
 # A mark that touches the image's edge and is so narrow is a bit of a neighbour, a line or a frame.

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.digits import NUM_CLASSES
 from tenfold.errors import ModelError
 
 BUNDLED = Path(__file__).parent / "model"
@@ -31,7 +32,6 @@ BUNDLED_SHA256 = {
     "reader.onnx": "6c3d6c495891176e63bfb23e9f35229b1f0384d8ed22cefd64e4c95f29660437",
 }
 METADATA_KEY = "tenfold"
-NUM_DIGITS = 10
 FORMAT = 1
 MAX_BYTES = 64 * 1024**2  # of a file; the bundled models have 1 and 2 MiB
 EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"  # ONNX Runtime's key
@@ -256,7 +256,7 @@ def _parse_metadata(
                 "Export the run again with this version of Tenfold."
             )
         labels = values["labels"]
-        if labels[:NUM_DIGITS] != [str(digit) for digit in range(NUM_DIGITS)]:
+        if labels[:NUM_CLASSES] != [str(digit) for digit in range(NUM_CLASSES)]:
             raise ModelError(f"metadata: labels: expected 0 to 9, found {labels}")
         if len(labels) != num_answers:
             raise ModelError(

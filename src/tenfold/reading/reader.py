@@ -14,19 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tenfold.digits import NUM_CLASSES
 from tenfold.errors import ImageError, MissingExtraError
-from tenfold.reading.agreeing import agree_on_digit, agree_on_line
-from tenfold.reading.answers import Reading, Status
-from tenfold.reading.choosing import (
-    CUT_COST,
-    LOW,
-    NUM_DIGITS,
-    WIDEST_DIGIT,
-    Candidate,
-    Classify,
-    choose_digits,
-)
-from tenfold.reading.classifier import Classifier, load_classifier
+from tenfold.reading.components import SMALLEST_RULED_PX, find_marks
+from tenfold.reading.decision import NOTHING, OTHERS, has_others, judge
 from tenfold.reading.decoding import (
     Decoded,
     Pixels,
@@ -35,12 +26,21 @@ from tenfold.reading.decoding import (
     decode_image,
     read_bytes,
 )
-from tenfold.reading.framing import frame
+from tenfold.reading.digit_classifier import Classifier, load_classifier
+from tenfold.reading.digit_image import frame
+from tenfold.reading.fusion import agree_on_digit, agree_on_line
 from tenfold.reading.glyphs import Glyph, Scene, is_blot
 from tenfold.reading.ink import find_ink
-from tenfold.reading.judging import NOTHING, OTHERS, has_others, judge
-from tenfold.reading.lines import LineReader, load_lines
-from tenfold.reading.marks import SMALLEST_RULED_PX, find_marks
+from tenfold.reading.lattice import (
+    CUT_COST,
+    LOW,
+    WIDEST_DIGIT,
+    Candidate,
+    Classify,
+    choose_digits,
+)
+from tenfold.reading.line_reader import LineReader, load_lines
+from tenfold.reading.result import Reading, Status
 
 Source = str | Path | bytes | npt.NDArray[Any] | Image.Image
 
@@ -276,12 +276,12 @@ class Reader:
             return []
         images = np.stack([frame(glyph.strength_HW) for glyph in glyphs])
         answers_NK = self.classifier.classify(images)
-        if answers_NK.shape[1] > NUM_DIGITS:
+        if answers_NK.shape[1] > NUM_CLASSES:
             # Thinned as strokes are, a filled spot looks like a ring.
             for glyph, answers_K in zip(glyphs, answers_NK, strict=True):
                 if is_blot(glyph):
                     answers_K *= BLOT_DIGIT
-                    answers_K[NUM_DIGITS] += 1 - BLOT_DIGIT
+                    answers_K[NUM_CLASSES] += 1 - BLOT_DIGIT
         return [Candidate(*one) for one in zip(glyphs, images, answers_NK, strict=True)]
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from PIL import Image
 
 from tenfold.errors import ImageError, MissingExtraError
-from tenfold.reading.answers import Reading, Status
-from tenfold.reading.classifier import Classifier
 from tenfold.reading.decoding import FORMATS, decode
-from tenfold.reading.lines import LineReader
+from tenfold.reading.digit_classifier import Classifier
+from tenfold.reading.line_reader import LineReader
 from tenfold.reading.reader import Reader
+from tenfold.reading.result import Reading, Status
 from tenfold.serving.explaining import explain
 from tenfold.serving.settings import MIB
 from tenfold.serving.sizes import is_heif

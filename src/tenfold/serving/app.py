@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 import tenfold
 from tenfold.serving import schemas
-from tenfold.serving.guard import Guard, send_problem
+from tenfold.serving.access import Guard, send_problem
 from tenfold.serving.metrics import Metrics
 from tenfold.serving.problems import (
     INTERNAL,

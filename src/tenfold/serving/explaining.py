@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tenfold.reading.answers import ReadDigit, Reading
-from tenfold.reading.classifier import Classifier
+from tenfold.digits import IMAGE_SIZE_PX
+from tenfold.reading.annotate import draw_page_stages, draw_stages
 from tenfold.reading.decoding import Decoded
-from tenfold.reading.framing import IMAGE_PX, DigitImage
-from tenfold.reading.pictures import draw_page_stages, draw_stages
+from tenfold.reading.digit_classifier import Classifier
+from tenfold.reading.digit_image import DigitImage
 from tenfold.reading.reader import Reader
+from tenfold.reading.result import ReadDigit, Reading
 
 MAX_DIGITS = 40  # of a page of digits, so many are explained
 MAX_SIDE_PX = 480  # of a stage's picture
@@ -55,7 +56,7 @@ def measure_occlusion(
     A pixel has the mean of the squares that hide it (Zeiler and Fergus 2014, "Visualizing and
     understanding convolutional networks", section 4.2).
     """
-    starts = range(1 - PATCH_PX + STEP_PX, IMAGE_PX, step_px)
+    starts = range(1 - PATCH_PX + STEP_PX, IMAGE_SIZE_PX, step_px)
     hidden_PHW = np.array([(y, x) for y in starts for x in starts])
     images_PHW = np.repeat(image_HW[None], len(hidden_PHW), axis=0)
     masks_PHW = np.zeros(images_PHW.shape, np.float32)

@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from tenfold.listing import State
 from tenfold.reading.model_file import ModelFile
-from tenfold.serving.guard import OPEN_PATHS
+from tenfold.runs.listing import State
+from tenfold.serving.access import OPEN_PATHS
 from tenfold.serving.problems import ALL_KINDS, CONTENT_TYPE
 
 IMAGE_TYPES = (

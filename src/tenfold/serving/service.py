@@ -15,11 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tenfold.machine import count_cores
-from tenfold.reading.answers import Status
-from tenfold.reading.classifier import BUNDLED_MODEL, Classifier
-from tenfold.reading.lines import BUNDLED_LINES, LineReader
+from tenfold.reading.digit_classifier import BUNDLED_MODEL, Classifier
+from tenfold.reading.line_reader import BUNDLED_LINES, LineReader
 from tenfold.reading.model_file import read_model_bytes
+from tenfold.reading.result import Status
 from tenfold.serving.answering import (
     MAX_SMALL_BYTES,
     MAX_SMALL_PIXELS,
@@ -44,6 +43,7 @@ from tenfold.serving.problems import (
 from tenfold.serving.settings import ServingConfig
 from tenfold.serving.sizes import find_size, is_heif
 from tenfold.serving.workers import WorkerDiedError, WorkerPool, WorkerTimeoutError
+from tenfold.system.machine import count_cores
 
 
 @dataclass

@@ -9,7 +9,7 @@ people too.
 from dataclasses import asdict
 from typing import Any
 
-from tenfold.evaluation.contested import RELABELLED
+from tenfold.data.label_errors import RELABELLED
 from tenfold.evaluation.findings import (
     CLAIMED_ACCURACY,
     LITTLE,

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from tenfold.errors import StudyError
-from tenfold.pools import starting_pool
+from tenfold.system.processes import starting_pool
 
 SECONDS_BETWEEN_LOOKS = 1.0
 

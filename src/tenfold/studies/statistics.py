@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from tenfold.evaluation.contested import CONTESTED, RELABELLED
+from tenfold.data.label_errors import CONTESTED, RELABELLED
 from tenfold.evaluation.metrics import CONFIDENCE_LEVEL, measure_corrected, wilson_interval
 from tenfold.studies.study import Study, StudyRun
 

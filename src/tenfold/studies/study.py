@@ -17,13 +17,14 @@ from typing import Annotated, Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.configs import NUM_CLASSES
 from tenfold.data.mnist import MNIST_CHECKSUMS
-from tenfold.disk import parse_json, write_file
+from tenfold.digits import NUM_CLASSES
 from tenfold.errors import RecipeError, StudyError
-from tenfold.recipes import Recipe
-from tenfold.run import SEEDS, THREADS, Run
-from tenfold.shapes import fit, fit_fields, fit_keys
+from tenfold.recipes.catalogue import find_changes
+from tenfold.recipes.recipe import Recipe
+from tenfold.runs.run import SEEDS, THREADS, Run
+from tenfold.system.files import parse_json, write_file
+from tenfold.system.json_types import fit, fit_fields, fit_keys
 
 STUDY, SUMMARY, REPORT = "study.json", "summary.json", "report.html"
 RUNS, LONGER = "runs", "longer"
@@ -133,7 +134,7 @@ class Study:
     def name(self) -> str:
         """The recipe's name, said to be changed where it is."""
         recipe = self.config.recipe
-        return recipe.name + " (changed)" * bool(recipe.changes())
+        return recipe.name + " (changed)" * bool(find_changes(recipe))
 
     @property
     def is_mnist(self) -> bool:
@@ -252,7 +253,7 @@ def find_contradiction(config: StudyConfig, runs: tuple[StudyRun, ...]) -> str |
 
 def is_longer_claimed(recipe: Recipe) -> bool:
     """Whether it is the exercise's recipe, of which it claims that more epochs would add little."""
-    return recipe.name == "classic" and not recipe.changes()
+    return recipe.name == "classic" and not find_changes(recipe)
 
 
 def write_study(study: Study) -> None:

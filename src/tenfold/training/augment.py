@@ -20,7 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tenfold.configs import IMAGE_SIZE_PX, AugmentationConfig
+from tenfold.digits import IMAGE_SIZE_PX
+from tenfold.recipes.configs import (
+    AugmentationConfig,
+)
 
 ELASTIC_LENGTH_PX = 6.0  # displacements of pixels so far apart have a correlation of 0.61
 ELASTIC_WAVES = 6  # kept along each axis: they hold 99.8 % of such a field's variance

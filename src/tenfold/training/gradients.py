@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.configs import NO_LABEL
+from tenfold.models.line_network import SequenceNetwork, measure_sequence_loss
 from tenfold.models.perceptron import Perceptron
-from tenfold.models.sequence import SequenceNetwork, measure_sequence_loss
-from tenfold.recipes import Recipe
+from tenfold.recipes.configs import NO_LABEL
+from tenfold.recipes.recipe import Recipe
 from tenfold.training.products import Products
 
 CPU = torch.device("cpu")

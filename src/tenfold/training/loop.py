@@ -14,16 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.data.batches import build_order, count_batches
-from tenfold.recipes import Recipe
+from tenfold.digits import WHITE
+from tenfold.recipes.recipe import Recipe
 from tenfold.training.augment import Augmentation, build_generator
+from tenfold.training.flat_parameters import flatten_parameters
 from tenfold.training.gradients import build_gradients
 from tenfold.training.optimizer import build_optimizer
-from tenfold.training.parameters import flatten_parameters
-from tenfold.training.stopping import StopRequest
+from tenfold.training.signals import StopRequest
 from tenfold.training.threads import in_own_thread
 
 SECONDS_BETWEEN_PROGRESS = 0.25
-WHITE = 255
 CPU = torch.device("cpu")
 
 

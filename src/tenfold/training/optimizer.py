@@ -11,9 +11,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tenfold.configs import OptimizerConfig
 from tenfold.errors import MissingExtraError
-from tenfold.training.parameters import FlatParameters
+from tenfold.recipes.configs import OptimizerConfig
+from tenfold.training.flat_parameters import FlatParameters
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 

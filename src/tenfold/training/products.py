@@ -13,7 +13,7 @@ Array names carry their axes: N images of a batch, I inputs of a layer, O output
 import torch
 from torch import Tensor
 
-from tenfold.machine import find_cpu_name
+from tenfold.system.machine import find_cpu_name
 
 # Below this many multiply-adds a product is over before oneDNN's set-up is.
 MIN_LARGE_MULTIPLY_ADDS = 1_000_000

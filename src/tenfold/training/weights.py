@@ -8,7 +8,7 @@ import safetensors.torch
 from torch import nn
 
 from tenfold.errors import RunError
-from tenfold.recipes import Recipe
+from tenfold.recipes.recipe import Recipe
 
 
 def dump_weights(model: nn.Module, recipe: Recipe, seed: int) -> bytes:

@@ -1,0 +1,48 @@
+"""Every field of a recipe as a flag, for the commands that train."""
+
+import dataclasses
+from typing import Annotated, Any, Optional
+
+from cyclopts import Group, Parameter
+
+from tenfold.cli.output import parse_whole_numbers
+from tenfold.recipes.fields import Allowed, Choice, Several, get_allowed
+from tenfold.recipes.recipe import list_fields
+
+RECIPE_FLAGS = Group("Changes to the recipe", sort_key=1)
+
+
+def describe_range(allowed: Allowed) -> str:
+    """What a field takes, as a sentence; the words of a choice stay in lower case."""
+    text = f"{allowed}."
+    return f"One of: {text}" if isinstance(allowed, Choice) else text[0].upper() + text[1:]
+
+
+def _build_changes() -> Any:  # noqa: ANN401 - a dataclass made from the recipe's own fields
+    """A dataclass with every field of a recipe, None where the recipe's own value stays."""
+    fields = []
+    for name, field in list_fields().items():
+        allowed = get_allowed(field)
+        assert allowed is not None
+        is_whole = field.type is int or isinstance(allowed, Several)
+        parameter = Parameter(
+            help=f"{allowed.help} {describe_range(allowed)}",
+            group=RECIPE_FLAGS,
+            consume_multiple=isinstance(allowed, Several),
+            negative=None if field.type is bool else (),
+            converter=parse_whole_numbers if is_whole else None,
+        )
+        kind: Any = Optional[field.type]  # noqa: UP045 - its type is known only when this runs
+        fields.append((name, Annotated[kind, parameter], dataclasses.field(default=None)))
+    changes = dataclasses.make_dataclass("Changes", fields, kw_only=True)
+    changes.__module__ = __name__  # else it is "types", and the parser takes it for Python's own
+    return changes
+
+
+Changes = _build_changes()
+NO_CHANGES = Changes()
+
+
+def list_changes(changes: Any) -> dict[str, Any]:  # noqa: ANN401 - of type Changes
+    """The fields that were given on the command line."""
+    return {name: value for name, value in vars(changes).items() if value is not None}

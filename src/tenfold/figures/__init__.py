@@ -1,1 +1,0 @@
-"""Every picture that Tenfold draws, and the only user of matplotlib."""

@@ -1,0 +1,144 @@
+"""What reading did, as pictures: boxes on the image, and every stage up to the digit image.
+
+In: a decoded image and its reading. Out: pictures as RGB or grey pixels; who asked writes them.
+"""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from tenfold.digits import IMAGE_SIZE_PX
+from tenfold.reading.decoding import Decoded
+from tenfold.reading.digit_image import BOX_PX
+from tenfold.reading.ink import Ink, find_ink
+from tenfold.reading.reader import Reader
+from tenfold.reading.result import Reading
+
+SURE_COLOUR, DOUBTFUL_COLOUR = (0, 114, 178), (213, 94, 0)  # Okabe and Ito's blue and vermilion
+ENLARGED = 10  # pixels of a picture for one of a digit image, along each axis
+
+
+def annotate(decoded: Decoded, reading: Reading) -> Image.Image:
+    """The image with a box around each digit, and the digit and its confidence above the box.
+
+    Digits that are not sure have a dashed box in another colour and a question mark.
+    """
+    image = Image.fromarray(decoded.pixels_HWC)
+    scale = max(1.0, min(8.0, 320 / max(image.size)))  # labels do not fit on a few pixels
+    if scale > 1:
+        size = (round(image.width * scale), round(image.height * scale))
+        image = image.resize(size, Image.Resampling.NEAREST)
+    text_px = max(14, round(max(image.size) / 50))
+    font = ImageFont.load_default(text_px)
+    line_px = max(2, text_px // 8)
+    caption = reading.text.replace("\n", " / ") or str(reading.status).replace("_", " ")
+    if reading.message:
+        caption += f" ({reading.message})"
+    margin = 2 * text_px
+    canvas = Image.new("RGB", (max(image.width, 14 * text_px), image.height + 2 * margin), "white")
+    canvas.paste(image, (0, margin))
+    draw = ImageDraw.Draw(canvas)
+    status = str(reading.status).replace("_", " ")
+    draw.text((text_px // 3, text_px // 3), status, fill="black", font=font)
+    draw.text(
+        (text_px // 3, image.height + margin + text_px // 3), caption, fill="black", font=font
+    )
+    for digit in reading.digits:
+        left, top, right, bottom = (value / decoded.reduction * scale for value in digit.box)
+        box = (left, top + margin, right, bottom + margin)
+        colour = SURE_COLOUR if digit.is_sure else DOUBTFUL_COLOUR
+        if digit.is_sure:
+            draw.rectangle(box, outline=colour, width=line_px)
+        else:
+            _draw_dashed(draw, box, colour, line_px)
+        label = f"{digit.digit}{'' if digit.is_sure else '?'}"
+        with_confidence = f"{label} {100 * digit.confidence:.0f}%"
+        if draw.textlength(with_confidence, font=font) < max(right - left, 0.1 * image.width):
+            label = with_confidence
+        at = (max(0.0, left), max(0.0, box[1] - 1.25 * text_px))
+        draw.rectangle(draw.textbbox(at, label, font=font), fill="white")
+        draw.text(at, label, fill=colour, font=font)
+    return canvas
+
+
+def _draw_dashed(
+    draw: ImageDraw.ImageDraw,
+    box: tuple[float, float, float, float],
+    colour: tuple[int, int, int],
+    line_px: int,
+) -> None:
+    left, top, right, bottom = box
+    dash = 4 * line_px
+    for x in np.arange(left, right, 2 * dash):
+        end = min(x + dash, right)
+        draw.line((x, top, end, top), fill=colour, width=line_px)
+        draw.line((x, bottom, end, bottom), fill=colour, width=line_px)
+    for y in np.arange(top, bottom, 2 * dash):
+        end = min(y + dash, bottom)
+        draw.line((left, y, left, end), fill=colour, width=line_px)
+        draw.line((right, y, right, end), fill=colour, width=line_px)
+
+
+def draw_stages(decoded: Decoded, reader: Reader) -> dict[str, Image.Image]:
+    """Every stage on the way from an image of one digit to what the network sees, in order.
+
+    An image on which nothing is found has only the first three.
+    """
+    view = reader.find_single(decoded)
+    ink = (view.ink if view else None) or find_ink(decoded.pixels_HWC)
+    stages = _draw_first_stages(decoded, ink)
+    if view is None:
+        return stages
+    left, top, right, bottom = view.glyph.box
+    cut_HW = np.zeros(decoded.pixels_HWC.shape[:2], np.float32)
+    cut_HW[top:bottom, left:right] = view.glyph.strength_HW
+    stages["4-cut"] = Image.fromarray(_to_grey(cut_HW))
+    rows, columns = (np.flatnonzero(view.image.any(axis=axis)) for axis in (1, 0))
+    box_HW = view.image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    stages["5-boxed"] = _enlarge(box_HW, BOX_PX)
+    stages["6-centred"] = _mark_centre(_enlarge(view.image, IMAGE_SIZE_PX))
+    stages["7-network"] = Image.fromarray(view.image)
+    return stages
+
+
+def draw_page_stages(decoded: Decoded) -> dict[str, Image.Image]:
+    """The stages that an image of many digits goes through as a whole, in order."""
+    return _draw_first_stages(decoded, find_ink(decoded.pixels_HWC))
+
+
+def _draw_first_stages(decoded: Decoded, ink: Ink) -> dict[str, Image.Image]:
+    grey_HW = cv2.cvtColor(decoded.pixels_HWC, cv2.COLOR_RGB2GRAY)
+    return {
+        "1-decoded": Image.fromarray(decoded.pixels_HWC),
+        "2-bright-ink": Image.fromarray(255 - grey_HW if ink.is_dark else grey_HW),
+        "3-without-paper": Image.fromarray(_to_grey(ink.strength_HW)),
+    }
+
+
+def _to_grey(strength_HW: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    return np.rint(strength_HW * 255).astype(np.uint8)
+
+
+def _enlarge(image_HW: npt.NDArray[np.uint8], size_px: int) -> Image.Image:
+    """Each pixel as a square, on black if the image is smaller than the size."""
+    whole_HW = np.zeros(
+        (max(size_px, image_HW.shape[0]), max(size_px, image_HW.shape[1])), np.uint8
+    )
+    top, left = (
+        (whole_HW.shape[0] - image_HW.shape[0]) // 2,
+        (whole_HW.shape[1] - image_HW.shape[1]) // 2,
+    )
+    whole_HW[top : top + image_HW.shape[0], left : left + image_HW.shape[1]] = image_HW
+    size = (ENLARGED * whole_HW.shape[1], ENLARGED * whole_HW.shape[0])
+    return Image.fromarray(whole_HW).resize(size, Image.Resampling.NEAREST)
+
+
+def _mark_centre(picture: Image.Image) -> Image.Image:
+    """The picture with the cross where the centre of mass lies."""
+    marked = picture.convert("RGB")
+    draw = ImageDraw.Draw(marked)
+    middle = ENLARGED * (IMAGE_SIZE_PX // 2) + ENLARGED // 2
+    draw.line((middle, 0, middle, marked.height), fill=DOUBTFUL_COLOUR, width=1)
+    draw.line((0, middle, marked.width, middle), fill=DOUBTFUL_COLOUR, width=1)
+    return marked

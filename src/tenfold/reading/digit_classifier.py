@@ -1,0 +1,53 @@
+"""Digit images to probabilities, by an exported model and ONNX Runtime.
+
+In: a model file, which carries its labels, calibration, thresholds and card; digit images. Out:
+probabilities.
+
+Array names carry their axes: N images, H rows, W columns, K answers.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.digits import IMAGE_SIZE_PX
+from tenfold.reading.model_file import BUNDLED, Interface, ModelFile, load_model
+from tenfold.reading.probabilities import softmax
+
+BUNDLED_MODEL = BUNDLED / "reader.onnx"
+INPUT, OUTPUT = "images", "logits"
+BATCH_SIZE = 64  # of larger ones the intermediate results leave the processor's caches
+INTERFACE = Interface(
+    INPUT,
+    (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX),
+    OUTPUT,
+    output_rank=2,
+    num_answers=(10, 11),
+)
+
+
+class Classifier(ModelFile):
+    """A loaded model of digit images: `classify` is all that reading needs of it."""
+
+    def __init__(self, data: bytes, name: str, threads: int = 1) -> None:
+        super().__init__(data, name, threads, INTERFACE)
+
+    def classify(self, images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Probabilities [N, K] of digit images, uint8 [N, 28, 28]: the digits and, of 11, none."""
+        if not len(images_NHW):
+            return np.zeros((0, self.num_answers), np.float32)
+        batches = (
+            images_NHW[first : first + BATCH_SIZE]
+            for first in range(0, len(images_NHW), BATCH_SIZE)
+        )
+        logits_NK = np.concatenate([self.run(batch) for batch in batches])
+        return softmax(logits_NK)
+
+
+def load_classifier(path: Path | None = None, threads: int = 1) -> Classifier:
+    """The bundled model, or that of a file which `tenfold export` wrote.
+
+    Raises ModelError if the file cannot be read, is no such model, or says too little of itself.
+    """
+    return load_model(Classifier, BUNDLED_MODEL if path is None else path, threads)

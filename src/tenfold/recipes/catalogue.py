@@ -1,0 +1,105 @@
+"""The recipes that have names."""
+
+import difflib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from tenfold.errors import RecipeError
+from tenfold.recipes.configs import (
+    AugmentationConfig,
+    ConvolutionalConfig,
+    OptimizerConfig,
+    SequenceConfig,
+)
+from tenfold.recipes.recipe import Recipe
+
+CLASSIC = Recipe(
+    name="classic",
+    summary="the well-known exercise: a perceptron with ReLU, Adam, cross-entropy",
+)
+CLASSIC_AUGMENTED = Recipe(
+    name="classic-augmented",
+    summary="the same perceptron, trained longer on altered images",
+    optimizer=OptimizerConfig(learning_rate=0.002, weight_decay=0.05, schedule="one-cycle"),
+    augmentation=AugmentationConfig(
+        rotation_degrees=12.0, shift_px=1.5, scale=0.12, shear=0.12, elastic_px=0.8
+    ),
+    batch_size=128,
+    epochs=150,
+)
+STRONG = Recipe(
+    name="strong",
+    summary="a small convolutional network, trained on altered images",
+    model=ConvolutionalConfig(),
+    optimizer=OptimizerConfig(
+        optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, schedule="one-cycle"
+    ),
+    augmentation=AugmentationConfig(
+        rotation_degrees=12.0,
+        shift_px=1.5,
+        scale=0.12,
+        shear=0.12,
+        elastic_px=0.8,
+        interpolation="bicubic",
+    ),
+    batch_size=125,
+    epochs=24,
+    clean_share=0.125,
+    leave_out_mislabelled=True,
+    precision="bfloat16",
+)
+READER = Recipe(
+    name="reader",
+    summary="the bundled reader's network, trained on drawn scenes of digits and of other marks",
+    model=ConvolutionalConfig(rejects=True),
+    optimizer=STRONG.optimizer,
+    augmentation=AugmentationConfig(
+        rotation_degrees=5.0,
+        shift_px=0.8,
+        scale=0.06,
+        shear=0.08,
+        elastic_px=0.5,
+        interpolation="bicubic",
+    ),
+    batch_size=125,
+    epochs=10,
+    scenes=200_000,
+    calibrates=True,
+    leave_out_mislabelled=True,
+    precision="bfloat16",
+)
+LINES = Recipe(
+    name="lines",
+    summary="the bundled reader's second network, which reads lines of digits that may touch",
+    model=SequenceConfig(),
+    optimizer=OptimizerConfig(learning_rate=0.003, weight_decay=0.02, schedule="one-cycle"),
+    batch_size=32,
+    epochs=4,
+    scenes=70_000,
+    calibrates=True,
+    leave_out_mislabelled=True,
+)
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {recipe.name: recipe for recipe in (CLASSIC, CLASSIC_AUGMENTED, STRONG, READER, LINES)}
+)
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe of that name. Raises RecipeError with the known names, the nearest first."""
+    if name in RECIPES:
+        return RECIPES[name]
+    nearest = sorted(
+        RECIPES, key=lambda known: -difflib.SequenceMatcher(None, name.lower(), known).ratio()
+    )
+    raise RecipeError(f"unknown recipe '{name}'; there are: {', '.join(nearest)}")
+
+
+def find_changes(recipe: Recipe) -> dict[str, Any]:
+    """The fields in which a recipe differs from the one that it is named after."""
+    original = RECIPES.get(recipe.name)
+    if original is None:
+        return {}
+    theirs = original.flatten()
+    return {name: value for name, value in recipe.flatten().items() if value != theirs.get(name)}

@@ -1,0 +1,321 @@
+"""The parts of a recipe as plain data: models, optimizer with its schedule, augmentation.
+
+Frozen dataclasses whose fields carry their help and their range (`fields.py`). No torch.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar
+
+from tenfold.digits import IMAGE_SIZE_PX, NUM_CLASSES
+from tenfold.errors import RecipeError
+from tenfold.recipes.fields import check_fields, choice, flag_name, number, several, switch
+
+NUM_INPUTS = IMAGE_SIZE_PX**2
+# Of a recipe: 400 MB of weights, and in training four times that. The largest that Tenfold brings
+# has 1.5 million; no classifier of small grey images gains by more.
+MAX_PARAMETERS = 100_000_000
+NO_LABEL = 255  # fills up the labels of a line that has fewer digits than others
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptronConfig:
+    """A perceptron: fully connected layers with ReLU between them."""
+
+    kind: ClassVar[str] = "perceptron"
+
+    hidden_sizes: tuple[int, ...] = several(
+        (500, 125), low=1, high=10_000, fewest=1, most=8, help="Neurons in each hidden layer."
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        _check_parameters(self, "hidden_sizes")
+
+    def describe(self) -> str:
+        """The layers in one line, such as 784-500-125-10."""
+        return "-".join(map(str, self._sizes()))
+
+    def count_parameters(self) -> int:
+        """Weights and biases."""
+        return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(self._sizes()))
+
+    def count_multiply_adds(self) -> int:
+        """Multiplications, each with an addition, that classifying one image takes."""
+        return sum(inputs * outputs for inputs, outputs in itertools.pairwise(self._sizes()))
+
+    def _sizes(self) -> tuple[int, ...]:
+        return (NUM_INPUTS, *self.hidden_sizes, NUM_CLASSES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionalConfig:
+    """A convolutional network: stages of 3x3 convolutions, each stage at half the size.
+
+    Every convolution is followed by batch normalisation and ReLU; the last one of a stage is pooled
+    2x2 before them. At the end the mean and the maximum of each channel go to one linear layer.
+    """
+
+    kind: ClassVar[str] = "convolutional"
+
+    channels: tuple[int, ...] = several(
+        (32, 64, 128), low=1, high=1024, fewest=1, most=4, help="Channels in each stage."
+    )
+    depths: tuple[int, ...] = several(
+        (1, 2, 2), low=1, high=8, fewest=1, most=4, help="Convolutions in each stage."
+    )
+    first_kernel_px: int = number(
+        5, low=1, high=7, help="Width of the first convolution's kernel, an odd number."
+    )
+    rejects: bool = switch(False, help="One answer more than the ten digits: that it is none.")
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if len(self.depths) != len(self.channels):
+            raise RecipeError(
+                f"--depths: expected as many as --channels, {len(self.channels)}, "
+                f"found {len(self.depths)}"
+            )
+        if self.first_kernel_px % 2 == 0:
+            raise RecipeError(
+                f"--first-kernel-px: expected an odd number, found {self.first_kernel_px}"
+            )
+        _check_parameters(self, "channels")
+
+    @property
+    def num_answers(self) -> int:
+        """How many logits the network has."""
+        return NUM_CLASSES + self.rejects
+
+    def list_convolutions(self) -> list["Convolution"]:
+        """Every convolution, from the image on."""
+        convolutions: list[Convolution] = []
+        inputs, size = 1, IMAGE_SIZE_PX
+        for stage, (outputs, depth) in enumerate(zip(self.channels, self.depths, strict=True)):
+            for i in range(depth):
+                convolutions.append(
+                    Convolution(
+                        num_inputs=inputs,
+                        num_outputs=outputs,
+                        kernel_px=3 if convolutions else self.first_kernel_px,
+                        size_px=size,
+                        is_pooled=i == depth - 1 and stage < len(self.channels) - 1,
+                    )
+                )
+                inputs = outputs
+            size //= 2
+        return convolutions
+
+    def describe(self) -> str:
+        """The stages in one line, such as conv 1x32 2x64 2x128."""
+        stages = zip(self.depths, self.channels, strict=True)
+        return "conv " + " ".join(f"{depth}x{channels}" for depth, channels in stages)
+
+    def count_parameters(self) -> int:
+        """Weights, biases, and the factor and offset of each normalised channel."""
+        return (2 * self.channels[-1] + 1) * self.num_answers + sum(
+            (one.num_inputs * one.kernel_px**2 + 2) * one.num_outputs
+            for one in self.list_convolutions()
+        )
+
+    def count_multiply_adds(self) -> int:
+        """Multiplications, each with an addition, that classifying one image takes."""
+        return 2 * self.channels[-1] * self.num_answers + sum(
+            one.num_inputs * one.num_outputs * one.kernel_px**2 * one.size_px**2
+            for one in self.list_convolutions()
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolution:
+    """One convolution of a network; `size_px` is the width of the images that it works on."""
+
+    num_inputs: int
+    num_outputs: int
+    kernel_px: int
+    size_px: int
+    is_pooled: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceConfig:
+    """A network that reads a line of digits from left to right: convolutions over a strip.
+
+    The first two stages are pooled 2x2, the next two in height alone: two of 32 rows are left and
+    one of four columns. The fifth stage takes the two rows together and looks along the columns.
+    Each convolution is followed by batch normalisation and ReLU.
+    """
+
+    kind: ClassVar[str] = "sequence"
+    rejects: ClassVar[bool] = True
+
+    channels: tuple[int, ...] = several(
+        (16, 32, 64, 96, 160), low=1, high=1024, fewest=5, most=5, help="Channels in each stage."
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def list_convolutions(self) -> list["LineConvolution"]:
+        """Every convolution, from the strip on."""
+        first, second, third, fourth, last = self.channels
+        shapes: tuple[tuple[int, tuple[int, int], tuple[int, int] | None], ...] = (
+            (first, (3, 3), (2, 2)),
+            (second, (3, 3), (2, 2)),
+            (third, (3, 3), None),
+            (third, (3, 3), (2, 1)),
+            (fourth, (3, 3), None),
+            (fourth, (3, 3), (2, 1)),
+            (last, (2, 3), None),
+            (last, (1, 5), None),
+        )
+        inputs, convolutions = 1, []
+        for outputs, kernel, pool in shapes:
+            convolutions.append(
+                LineConvolution(num_inputs=inputs, num_outputs=outputs, kernel=kernel, pool=pool)
+            )
+            inputs = outputs
+        return convolutions
+
+    def describe(self) -> str:
+        """The channels in one line, such as line conv 16 32 64 96 160."""
+        return "line conv " + " ".join(map(str, self.channels))
+
+    def count_parameters(self) -> int:
+        """Weights, biases, and the factor and offset of each normalised channel."""
+        return (self.channels[-1] + 1) * (NUM_CLASSES + 1) + sum(
+            (one.num_inputs * one.kernel[0] * one.kernel[1] + 2) * one.num_outputs
+            for one in self.list_convolutions()
+        )
+
+    def count_multiply_adds(self) -> int:
+        """Multiplications, each with an addition, that a strip of one digit takes, 32x40 pixels."""
+        rows, columns, total = 32, 40, 0
+        for one in self.list_convolutions():
+            rows -= one.kernel[0] % 2 == 0
+            size = one.kernel[0] * one.kernel[1] * rows * columns
+            total += one.num_inputs * one.num_outputs * size
+            if one.pool:
+                rows, columns = rows // one.pool[0], columns // one.pool[1]
+        return total + self.channels[-1] * (NUM_CLASSES + 1) * columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineConvolution:
+    """One convolution of a network that reads lines: kernel and pooling in rows and columns."""
+
+    num_inputs: int
+    num_outputs: int
+    kernel: tuple[int, int]
+    pool: tuple[int, int] | None
+
+
+ModelConfig = PerceptronConfig | ConvolutionalConfig | SequenceConfig
+
+
+def _check_parameters(config: PerceptronConfig | ConvolutionalConfig, field_name: str) -> None:
+    """Raise RecipeError for a model that memory may have no room for, naming what makes it so."""
+    count = config.count_parameters()
+    if count > MAX_PARAMETERS:
+        sizes = " ".join(map(str, getattr(config, field_name)))
+        raise RecipeError(
+            f"{flag_name(field_name)}: expected a model of at most {MAX_PARAMETERS / 1e6:.0f} "
+            f"million parameters, found {sizes}, which make {count / 1e6:.0f} million"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """How the weights follow their gradients, and how far at which time."""
+
+    optimizer: str = choice("adam", "sgd", help="The rule by which weights follow gradients.")
+    learning_rate: float = number(
+        0.001, low=1e-7, high=10.0, help="The optimizer's step size, at its peak."
+    )
+    momentum: float = number(
+        0.9, low=0.0, high=0.9999, help="How much of the last step SGD keeps (Nesterov's way)."
+    )
+    weight_decay: float = number(
+        0.0,
+        low=0.0,
+        high=1.0,
+        help="How much weights shrink: a share of each step's learning rate with Adam (AdamW), "
+        "an addition to the gradient with SGD.",
+    )
+    schedule: str = choice(
+        "constant",
+        "one-cycle",
+        help="The learning rate over time: as it is, or up from 0 to its peak and down to 0.",
+    )
+    warmup: float = number(
+        0.1, low=0.0, high=0.9, help="The share of a cycle in which the learning rate rises."
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def scale_at(self, step: int, num_steps: int) -> float:
+        """The share of the learning rate that a step (from 0) of so many uses."""
+        if self.schedule == "constant":
+            return 1.0
+        num_rising = round(self.warmup * num_steps)
+        if step < num_rising:
+            return (step + 1) / num_rising
+        return (num_steps - step) / (num_steps - num_rising)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationConfig:
+    """How much training images are altered at random; nothing by default."""
+
+    rotation_degrees: float = number(
+        0.0, low=0.0, high=180.0, help="Images are turned by up to this, either way."
+    )
+    shift_px: float = number(
+        0.0, low=0.0, high=14.0, help="Images are moved by up to this along each axis."
+    )
+    scale: float = number(
+        0.0, low=0.0, high=1.0, help="Width and height change by factors of up to e^this."
+    )
+    shear: float = number(
+        0.0, low=0.0, high=1.0, help="Rows are moved by up to this times their height."
+    )
+    elastic_px: float = number(
+        0.0, low=0.0, high=10.0, help="Standard deviation of a smooth random displacement."
+    )
+    stroke: float = number(
+        0.0, low=0.0, high=1.0, help="Strokes grow or shrink by up to this share of a pixel."
+    )
+
+    interpolation: str = choice(
+        "bilinear",
+        "bicubic",
+        help="How pixels are read between pixels: smoothly, or as sharp as they are.",
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether images stay as they are."""
+        return not self.describe()
+
+    def describe(self) -> str:
+        """What is altered and how much, in one line; empty if nothing is."""
+        parts = (
+            (self.rotation_degrees, "rotation ±{:g}°"),
+            (self.shift_px, "shift ±{:g} px"),
+            (self.scale, "scale e^±{:g}"),
+            (self.shear, "shear ±{:g}"),
+            (self.elastic_px, "elastic {:g} px"),
+            (self.stroke, "stroke ±{:g} px"),
+        )
+        return ", ".join(text.format(strength) for strength, text in parts if strength)
+
+
+MODEL_KINDS: Mapping[str, type[ModelConfig]] = MappingProxyType(
+    {kind.kind: kind for kind in (PerceptronConfig, ConvolutionalConfig, SequenceConfig)}
+)

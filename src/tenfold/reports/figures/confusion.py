@@ -1,0 +1,87 @@
+"""The confusion matrix: the exercise's second figure."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from tenfold.reports.figures.style import LIGHT, Theme, draw_title, drawing, save_png
+
+
+def draw_confusions(evaluation: dict[str, Any], theme: Theme = LIGHT) -> bytes:
+    """A PNG of the counts in an evaluation: a row for each true label, a column for each given.
+
+    Only the mistakes are coloured, by their own scale: the diagonal, a hundred times as large,
+    would leave them all alike.
+    """
+    with drawing(7.4, 6.6, theme) as figure:
+        _draw(figure, evaluation, theme)
+        return save_png(figure)
+
+
+def _draw(figure: Figure, evaluation: dict[str, Any], theme: Theme) -> None:
+    confusions_KK = np.array(evaluation["confusions"])
+    size = len(confusions_KK)
+    mistakes_KK = confusions_KK * (1 - np.eye(size, dtype=int))
+    most = max(1, int(mistakes_KK.max()))
+    scale = LinearSegmentedColormap.from_list("errors", theme.errors)
+    rates = {one["label"]: one["error_rate"] for one in evaluation["classes"]}
+    largest_rate = max(rates.values())
+
+    axes = figure.add_subplot()
+    for row in range(size):
+        for column in range(size):
+            count = int(confusions_KK[row, column])
+            if row == column:
+                fill, ink, weight = theme.right, theme.ink, "normal"
+            elif count:
+                fill = to_hex(scale((count - 1) / max(1, most - 1)))
+                ink, weight = _readable_on(fill), "bold" if count == most else "normal"
+            else:
+                fill, ink, weight = theme.paper, theme.quiet, "normal"
+            axes.add_patch(
+                Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=fill, edgecolor=theme.faint)
+            )
+            axes.text(
+                column,
+                row,
+                f"{count:,}" if count else "·",
+                ha="center",
+                va="center",
+                color=ink,
+                fontsize=10.5,
+                fontweight=weight,
+                in_layout=False,  # within its cell it moves nothing, and measuring it takes time
+            )
+        if row in rates:
+            axes.text(
+                size - 0.3,
+                row,
+                f"{100 * rates[row]:.1f} %",
+                va="center",
+                fontsize=10,
+                fontweight="bold" if rates[row] == largest_rate > 0 else "normal",
+            )
+    axes.text(size - 0.3, -0.75, "wrong", va="center", fontsize=9.5, color=theme.quiet)
+    axes.set_xlim(-0.5, size + 0.55)
+    axes.set_ylim(size - 0.5, -1.0)
+    axes.set_aspect("equal")
+    axes.set_xticks(range(size))
+    axes.set_yticks(range(size))
+    axes.tick_params(length=0, labelsize=11, labelcolor=theme.ink)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("label given by the network", x=0.45)
+    axes.set_ylabel("true label")
+    draw_title(
+        axes,
+        "Confusion matrix",
+        "counts; only mistakes are coloured, by how often they happened",
+        theme,
+    )
+
+
+def _readable_on(fill: str) -> str:
+    red, green, blue = to_rgb(fill)
+    return "#14181d" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "#ffffff"

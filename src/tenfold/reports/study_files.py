@@ -1,0 +1,110 @@
+"""What studies and comparisons write beside study.json: numbers, figures, reports.
+
+In: studies and the images that they evaluated. Out: files.
+"""
+
+import functools
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tenfold.data.mnist import LabelledImages
+from tenfold.reports.figures.study import (
+    draw_digits,
+    draw_epochs,
+    draw_hardest,
+    draw_mended,
+    draw_seeds,
+)
+from tenfold.reports.figures.style import DARK, LIGHT, Theme
+from tenfold.reports.page import PageFigure
+from tenfold.reports.study_report import build_comparison_report, build_study_report
+from tenfold.studies.claims import find_claims
+from tenfold.studies.statistics import summarize
+from tenfold.studies.study import REPORT, SUMMARY, Study
+from tenfold.system.files import make_folder, reporting_disk_errors, write_file, write_json
+
+COMPARISON = "comparison.json"
+Drawn = list[tuple[str, str, str, Callable[[Theme], bytes]]]  # name, title, description, draw
+
+
+def write_study_report(study: Study, evaluated: LabelledImages) -> None:
+    """Write summary.json, the figures and the report of a study."""
+    is_mnist = study.is_mnist
+    summary = summarize(study, evaluated.labels_N, is_mnist=is_mnist)
+    findings = find_claims(summary, is_mnist=is_mnist)
+    images_NHW = evaluated.images_NHW
+    drawn: Drawn = [
+        (
+            "accuracy_by_seed",
+            "Accuracy of each seed",
+            "The accuracy of each run, their mean and its intervals.",
+            lambda theme: draw_seeds(summary, theme),
+        ),
+        (
+            "epochs",
+            "Loss and accuracy by epoch",
+            "Mean and deviation of training loss and accuracy after each epoch.",
+            lambda theme: draw_epochs(summary, theme),
+        ),
+        (
+            "digits",
+            "Misclassified share of each digit",
+            "The error rate of each digit in each run, their mean and its interval.",
+            lambda theme: draw_digits(summary, theme),
+        ),
+        (
+            "hardest_images",
+            "The hardest images",
+            "The images that most seeds misclassify, with how many and which answers.",
+            lambda theme: draw_hardest(images_NHW, summary, theme),
+        ),
+    ]
+    figures = _write_figures(study.path, drawn)
+    write_json(study.path / SUMMARY, {**summary, "findings": findings})
+    page = build_study_report(study, summary, findings, figures, is_mnist=is_mnist)
+    write_file(study.report, page)
+
+
+def _write_figures(path: Path, drawn: Drawn) -> list[PageFigure]:
+    """Draw figures in both themes and write the light ones; (name, title, description, draw)."""
+    figures = []
+    for name, title, description, draw in drawn:
+        figure = PageFigure(
+            title=title, description=description, light=draw(LIGHT), dark=draw(DARK)
+        )
+        write_file(path / "figures" / f"{name}.png", figure.light)
+        figures.append(figure)
+    return figures
+
+
+def write_comparison_report(
+    path: Path,
+    studies: list[Study],
+    comparison: dict[str, Any],
+    evaluated: LabelledImages,
+    data: str | Path | None,
+) -> None:
+    """Write comparison.json, the figures and the report; `data` is where the data lie, if given."""
+    drawn: Drawn = []
+    for number, difference in enumerate(comparison["differences"], start=2):
+        for which in ("mended", "not_mended", "new"):
+            draw = functools.partial(draw_mended, evaluated.images_NHW, difference, which)
+            title = f"{which.replace('_', ' ')}: {difference['other']}"
+            drawn.append(
+                (f"{which}_{number}", title.capitalize(), f"Images that are {title}.", draw)
+            )
+    with reporting_disk_errors(path):
+        make_folder(path)
+    figures = _write_figures(path, drawn)
+    write_json(path / COMPARISON, comparison)
+    command = shlex.join(
+        [
+            *("tenfold", "compare", *(str(study.path) for study in studies)),
+            *(() if data is None else ("--data", str(data))),
+            *("--out", str(path)),
+        ]
+    )
+    page = build_comparison_report(comparison, figures, command, is_mnist=studies[0].is_mnist)
+    write_file(path / REPORT, page)

@@ -1,1 +1,0 @@
-"""Training images that are drawn: digits on paper, read by the reader's own pipeline."""

@@ -1,0 +1,1 @@
+"""What stands on the operating system: files, locks, processes, the machine."""

@@ -1,0 +1,1 @@
+"""Each call of the Python API in a file of its own."""

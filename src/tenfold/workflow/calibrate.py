@@ -1,0 +1,190 @@
+"""What a model's probabilities are worth, found on images that it was not trained on.
+
+In: a model and the validation images, which it never saw. Out: a temperature that makes its
+probabilities as large as it is right, thresholds from which on an answer counts, and what they
+cost. An exported model carries them.
+
+Array names carry their axes: N images, K answers.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from tenfold.data.mnist import LabelledImages
+from tenfold.digits import NUM_CLASSES
+from tenfold.models.line_network import SequenceNetwork
+from tenfold.models.predict import compute_columns, compute_logits
+from tenfold.reading.probabilities import log_softmax, softmax
+from tenfold.recipes.recipe import Recipe
+
+Logits = npt.NDArray[np.floating[Any]]
+Labels = npt.NDArray[np.integer[Any]]
+NUM_BINS = 15  # as is usual since Guo et al. 2017
+NUM_SCENES = 20_000
+# So many clean images go the whole way from pixels, which takes some milliseconds each; fewer for a
+# hold-out run of a recipe that is not made for reading, whose training may take seconds.
+MOST_READ, MOST_READ_OF_OTHERS = 10_000, 2_000
+# The trade-off: of digits in MNIST's own form this share is turned away, and no more, so that as
+# few as may be of what is no digit, or the wrong one, is read.
+MOST_TURNED_AWAY = 0.01
+# Of clean digits, how many may be called no digits at all.
+MOST_CALLED_NONE = 0.0005
+# Of drawn lines that this network alone would read, so large a share is right as a whole. Reading
+# asks more: that the line's glyphs, one by one, say the same.
+LINES_RIGHT_IF_READ = 0.94
+NUM_LINES, NUM_LINES_FOR_TEMPERATURE = 4000, 800
+WORST_EVIDENCE = -50.0  # what one line that cannot be spelled adds to the loss, at most
+SCENES_SEED_OFFSET = 1_000_000  # validation scenes are not drawn as those of any training run
+
+
+def calibrate(
+    model: nn.Module, recipe: Recipe, validation: LabelledImages, seed: int
+) -> dict[str, Any]:
+    """Temperature, thresholds and what they cost, as JSON values.
+
+    The temperature minimises the cross-entropy (Guo et al. 2017, "On calibration of modern neural
+    networks") of clean validation images and, for a recipe with scenes, NUM_SCENES made of them.
+    What they cost is measured on the images that they were found on.
+    """
+    if isinstance(model, SequenceNetwork):
+        return calibrate_lines(model, validation, seed)
+    clean_NK = compute_logits(model, validation.images_NHW)
+    logits_NK, labels_N = clean_NK, validation.labels_N.astype(np.int64)
+    if recipe.scenes:
+        from tenfold.synthetic.generate import SceneSource, build_many
+
+        source = SceneSource(validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed)
+        scenes_NHW, scene_labels_N = build_many(source, NUM_SCENES)
+        scenes_NK = compute_logits(model, scenes_NHW)
+        logits_NK = np.concatenate([clean_NK, scenes_NK])
+        labels_N = np.concatenate([labels_N, scene_labels_N])
+    temperature = fit_temperature(logits_NK, labels_N)
+    clean = softmax(clean_NK.astype(np.float64), temperature)
+    everything = softmax(logits_NK.astype(np.float64), temperature)
+    not_digit = 1.0
+    if everything.shape[1] > NUM_CLASSES:
+        not_digit = float(np.quantile(clean[:, NUM_CLASSES], 1 - MOST_CALLED_NONE))
+        not_digit = max(not_digit, 0.5)
+    found = {"temperature": temperature, "read": 0.0, "not_digit": not_digit}
+    confidences_N = read_confidences(model, recipe, found, validation)
+    read = float(np.quantile(confidences_N, MOST_TURNED_AWAY))
+    is_right_N = clean.argmax(axis=1) == validation.labels_N
+    return {
+        **found,
+        "read": read,
+        "turned_away": float((confidences_N < read).mean()),
+        "calibration_error": measure_calibration_error(clean.max(axis=1), is_right_N),
+        "calibration_error_before": measure_calibration_error(
+            softmax(clean_NK.astype(np.float64), 1.0).max(axis=1), is_right_N
+        ),
+    }
+
+
+def calibrate_lines(
+    model: SequenceNetwork, validation: LabelledImages, seed: int
+) -> dict[str, Any]:
+    """Temperature, threshold and accuracy on drawn lines of validation digits, as JSON values.
+
+    The temperature minimises the cross-entropy of what is written; from the threshold on
+    LINES_RIGHT_IF_READ of the lines are read right.
+    """
+    from scipy.optimize import minimize_scalar
+
+    from tenfold.reading.line_reader import measure_evidence, spell
+    from tenfold.synthetic.text_lines import BANK_SIZE, Bank, draw_line
+
+    bank = Bank(
+        validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed, BANK_SIZE // 3
+    )
+    random = np.random.default_rng((SCENES_SEED_OFFSET + seed, NUM_LINES))
+    drawn = [one for one in (draw_line(bank, random) for _ in range(NUM_LINES)) if one is not None]
+    written = [digits for _, digits in drawn]
+    logits = compute_columns(model, [strip for strip, _ in drawn])
+
+    def measure_loss(log_temperature: float) -> float:
+        found = [
+            measure_evidence(log_softmax(one / np.exp(log_temperature)), digits)
+            for one, digits in zip(logits[:NUM_LINES_FOR_TEMPERATURE], written, strict=False)
+        ]
+        return -float(np.mean([max(one, WORST_EVIDENCE) for one in found]))
+
+    best = minimize_scalar(measure_loss, bounds=(np.log(0.2), np.log(5)), method="bounded")
+    temperature = float(np.exp(best.x))
+    columns = [log_softmax(one / temperature) for one in logits]
+    read = [[stretch.digit for stretch in spell(one)] for one in columns]
+    is_right_N = np.array([one == digits for one, digits in zip(read, written, strict=True)])
+    confidences_N = np.exp(
+        [measure_evidence(one, digits) for one, digits in zip(columns, read, strict=True)]
+    )
+    threshold = choose_threshold(confidences_N, is_right_N, LINES_RIGHT_IF_READ)
+    return {
+        "temperature": temperature,
+        "read": threshold,
+        "not_digit": 1.0,
+        "lines": len(drawn),
+        "lines_right": float(is_right_N.mean()),
+        "lines_read": float((confidences_N >= threshold).mean()),
+        "calibration_error": measure_calibration_error(confidences_N, is_right_N),
+    }
+
+
+def fit_temperature(logits_NK: Logits, labels_N: Labels) -> float:
+    """By what to divide logits so that the cross-entropy is least."""
+    from scipy.optimize import minimize_scalar
+
+    def measure_loss(log_temperature: float) -> float:
+        scaled_NK = logits_NK / np.exp(log_temperature)
+        scaled_NK = scaled_NK - scaled_NK.max(axis=1, keepdims=True)
+        own_N = scaled_NK[np.arange(len(labels_N)), labels_N]
+        return float((np.log(np.exp(scaled_NK).sum(axis=1)) - own_N).mean())
+
+    found = minimize_scalar(measure_loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def read_confidences(
+    model: nn.Module, recipe: Recipe, found: dict[str, float], validation: LabelledImages
+) -> npt.NDArray[np.float64]:
+    """How sure reading is of each clean image, without knowing that it shows one digit.
+
+    0 where it does not find one digit. The images go the whole way from pixels, as users' do.
+    """
+    from tenfold.models.onnx import dump_onnx, list_labels
+    from tenfold.reading.decoding import decode_array
+    from tenfold.reading.digit_classifier import Classifier
+    from tenfold.reading.reader import Reader
+
+    metadata = {"labels": list_labels(recipe), "calibration": found, "card": {}}
+    reader = Reader(Classifier(dump_onnx(model, metadata), "the model"))
+    num = MOST_READ if recipe.calibrates else MOST_READ_OF_OTHERS
+    images_NHW = validation.images_NHW[:num]
+    readings = [reader.read_decoded(decode_array(image)) for image in images_NHW]
+    return np.array([one.digits[0].confidence if len(one.text) == 1 else 0.0 for one in readings])
+
+
+def choose_threshold(
+    confidences_N: npt.NDArray[np.floating[Any]], is_right_N: npt.NDArray[np.bool_], wanted: float
+) -> float:
+    """The least confidence such that of those as high or higher so large a share is right, or 1."""
+    order = np.argsort(-confidences_N, kind="stable")
+    ordered_N = confidences_N[order]
+    right_N = np.cumsum(is_right_N[order]) / np.arange(1, len(order) + 1)
+    # Of answers that are equally sure, all are counted.
+    is_last_N = np.append(ordered_N[1:] != ordered_N[:-1], True)
+    good = np.flatnonzero(is_last_N & (right_N >= wanted))
+    return float(ordered_N[good[-1]]) if len(good) else 1.0
+
+
+def measure_calibration_error(
+    confidences_N: npt.NDArray[np.float64], is_right_N: npt.NDArray[np.bool_]
+) -> float:
+    """The expected calibration error: how far confidence and share right differ, on the average.
+
+    In NUM_BINS bins of equal width, each as heavy as it has images (Naeini et al. 2015).
+    """
+    bins_N = np.minimum((confidences_N * NUM_BINS).astype(int), NUM_BINS - 1)
+    gaps = np.bincount(bins_N, weights=confidences_N - is_right_N, minlength=NUM_BINS)
+    return float(np.abs(gaps).sum() / len(confidences_N))

@@ -1,0 +1,136 @@
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tenfold.errors import RecipeError
+from tenfold.recipes.fields import (
+    Allowed,
+    Choice,
+    Range,
+    Several,
+    Switch,
+    check_fields,
+    choice,
+    describe_bad_value,
+    flag_name,
+    get_allowed,
+    number,
+    several,
+    switch,
+)
+
+NAN, INFINITY = float("nan"), float("inf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A field of each kind, and one that is not looked at."""
+
+    title: str = field(default="as it comes")
+    step_length: float = number(0.5, low=0.25, high=2.0, help="How far.")
+    num_steps: int = number(3, low=1, high=10, help="How often.")
+    layer_sizes: tuple[int, ...] = several((5,), low=2, high=9, fewest=1, most=3, help="How large.")
+    colour: str = choice("red", "green", "blue", help="Which colour.")
+    is_loud: bool = switch(False, help="Whether it is loud.")
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+ALLOWED: dict[str, Allowed | None] = {each.name: get_allowed(each) for each in fields(Config)}
+
+
+def test_fields_note_what_they_take() -> None:
+    expected: dict[str, Allowed | None] = {
+        "title": None,
+        "step_length": Range(low=0.25, high=2.0, kind=float, help="How far."),
+        "num_steps": Range(low=1, high=10, kind=int, help="How often."),
+        "layer_sizes": Several(
+            fewest=1, most=3, each=Range(low=2, high=9, kind=int, help=""), help="How large."
+        ),
+        "colour": Choice(words=("red", "green", "blue"), help="Which colour."),
+        "is_loud": Switch(help="Whether it is loud."),
+    }
+    assert expected == ALLOWED
+
+
+def test_defaults_are_those_that_were_given() -> None:
+    assert vars(Config()) == {
+        "title": "as it comes",
+        "step_length": 0.5,
+        "num_steps": 3,
+        "layer_sizes": (5,),
+        "colour": "red",
+        "is_loud": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("step_length", "from 0.25 to 2"),
+        ("num_steps", "a whole number from 1 to 10"),
+        ("layer_sizes", "1 to 3 whole numbers, each from 2 to 9"),
+        ("colour", "red or green or blue"),
+        ("is_loud", "True or False"),
+    ],
+)
+def test_what_a_field_takes_is_said_in_words(name: str, words: str) -> None:
+    assert str(ALLOWED[name]) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("step_length", [0.25, 2.0, 1, np.float32(0.5), np.int64(2)]),
+        ("num_steps", [1, 10, np.uint8(7)]),
+        ("layer_sizes", [(2,), (9, 2, 9), (np.int16(4),)]),
+        ("colour", ["red", "blue"]),
+        ("is_loud", [True, False]),
+    ],
+)
+def test_good_values_are_taken_and_become_pythons_own(name: str, good: list[Any]) -> None:
+    plain = type(getattr(Config(), name))
+    for value in good:
+        taken = getattr(Config(**{name: value}), name)
+        assert taken == value
+        assert type(taken) is plain
+        if plain is tuple:
+            assert {type(each) for each in taken} == {int}
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("step_length", [0.24, 2.01, NAN, INFINITY, -INFINITY, True, "1", None, 1j, (1,)]),
+        ("num_steps", [0, 11, 5.0, NAN, True, "5", None, [5]]),
+        ("layer_sizes", [(), (2,) * 4, (1,), (10,), (5, 1), (5.0,), (True,), ("5",), 5, "5", None]),
+        ("colour", ["yellow", "", "Red", 0, None, ("red",)]),
+        ("is_loud", [0, 1, "True", None]),
+    ],
+)
+def test_bad_values_are_refused_in_a_line(name: str, bad: list[Any]) -> None:
+    for value in bad:
+        with pytest.raises(RecipeError) as raised:
+            Config(**{name: value})
+        assert str(raised.value) == f"{flag_name(name)}: expected {ALLOWED[name]}, found {value}"
+
+
+def test_a_message_names_flag_range_and_value() -> None:
+    allowed = ALLOWED["num_steps"]
+    assert allowed is not None
+    assert describe_bad_value("num_steps", "many", allowed) == (
+        "--num-steps: expected a whole number from 1 to 10, found many"
+    )
+
+
+def test_the_first_bad_field_is_named() -> None:
+    with pytest.raises(RecipeError, match=r"^--num-steps: "):
+        Config(num_steps=0, colour="yellow")
+
+
+def test_other_fields_are_not_looked_at() -> None:
+    anything: Any = object()
+    assert Config(title=anything).title is anything

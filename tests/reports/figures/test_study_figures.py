@@ -1,0 +1,301 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from matplotlib.figure import Figure
+
+from made_studies import build_study, miss
+from pictures import open_picture
+from tenfold.data.label_errors import CONTESTED
+from tenfold.data.mnist import LabelledImages
+from tenfold.recipes.catalogue import (
+    RECIPES,
+)
+from tenfold.reports.figures.images import draw_gallery
+from tenfold.reports.figures.study import (
+    draw_digits,
+    draw_epochs,
+    draw_hardest,
+    draw_mended,
+    draw_seeds,
+)
+from tenfold.reports.figures.style import DARK, LIGHT, Theme, save_png
+from tenfold.studies.comparison import list_mended
+from tenfold.studies.statistics import summarize
+from tenfold.studies.study import Study
+
+NUM_IMAGES = 500
+Draw = Callable[[dict[str, Any], Theme], bytes]
+EPOCHS = {"epoch_losses": [(0.4, 0.2, 0.1)] * 3, "epoch_accuracies": [(0.8, 0.9, 0.95)] * 3}
+
+
+@pytest.fixture(scope="module")
+def images_NHW(test_images: LabelledImages) -> npt.NDArray[np.uint8]:  # noqa: N802
+    return test_images.images_NHW[:NUM_IMAGES]
+
+
+@pytest.fixture(scope="module")
+def draws(images_NHW: npt.NDArray[np.uint8]) -> dict[str, Draw]:
+    return {
+        "seeds": draw_seeds,
+        "epochs": draw_epochs,
+        "digits": draw_digits,
+        "hardest": lambda summary, theme: draw_hardest(images_NHW, summary, theme),
+    }
+
+
+@pytest.fixture(scope="module")
+def build(test_images: LabelledImages) -> Callable[..., dict[str, Any]]:
+    """From the images that each run misses to the numbers of a study."""
+    labels_N = test_images.labels_N[:NUM_IMAGES]
+
+    def build(wrong_of_runs: Sequence[Sequence[int]], **others: Any) -> dict[str, Any]:
+        study = build_study(labels_N, miss(labels_N, wrong_of_runs), **others)
+        return summarize(study, labels_N, is_mnist=False)
+
+    return build
+
+
+def build_longer(labels_N: npt.NDArray[np.uint8]) -> Study:
+    return build_study(
+        labels_N,
+        miss(labels_N, [range(3)] * 3),
+        recipe=RECIPES["classic"].replace(epochs=6),
+        epoch_losses=[tuple(0.4 / 2**epoch for epoch in range(6))] * 3,
+        epoch_accuracies=[(0.8, 0.9, 0.95, 0.96, 0.97, 0.98)] * 3,
+    )
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The plots that become pictures, as they are then."""
+    noted: list[Figure] = []
+
+    def note(figure: Figure) -> bytes:
+        noted.append(figure)
+        return save_png(figure)
+
+    monkeypatch.setattr("tenfold.reports.figures.study.save_png", note)
+    return noted
+
+
+@pytest.fixture
+def galleries(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[tuple[int, str, str]], str]]:
+    """The images with captions, and the subtitle, of the galleries that are drawn."""
+    noted: list[tuple[list[tuple[int, str, str]], str]] = []
+
+    def note(images_NHW: Any, shown: list[tuple[int, str, str]], **words: Any) -> bytes:
+        noted.append((shown, words["subtitle"]))
+        return draw_gallery(images_NHW, shown, **words)
+
+    monkeypatch.setattr("tenfold.reports.figures.study.draw_gallery", note)
+    return noted
+
+
+@pytest.mark.parametrize("name", ["seeds", "epochs", "digits", "hardest"])
+def test_figures_are_pictures_on_light_and_on_dark_paper(
+    name: str,
+    draws: dict[str, Draw],
+    build: Callable[..., dict[str, Any]],
+    test_images: LabelledImages,
+) -> None:
+    longer = build_longer(test_images.labels_N[:NUM_IMAGES])
+    summary = build([range(20), range(5, 25), range(9)], longer=longer, **EPOCHS)
+    light, dark = draws[name](summary, LIGHT), draws[name](summary, DARK)
+    for png, theme in ((light, LIGHT), (dark, DARK)):
+        picture = open_picture(png, theme)
+        assert picture.shape[1] == 8.2 * 160
+        assert picture.shape[0] > 400
+    assert draws[name](summary, LIGHT) == light
+    other = build([range(21), range(4, 25), range(9)], longer=longer, **EPOCHS)
+    other["epochs"][1]["loss"]["mean"] = 0.3
+    assert draws[name](other, LIGHT) != light
+
+
+@pytest.mark.parametrize("wrong_of_runs", [[range(20)], [[]], [[], []], [range(500), range(500)]])
+@pytest.mark.parametrize("name", ["seeds", "digits", "hardest"])
+def test_one_seed_no_mistake_and_nothing_right_are_drawn_too(
+    name: str,
+    wrong_of_runs: list[Sequence[int]],
+    draws: dict[str, Draw],
+    build: Callable[..., dict[str, Any]],
+) -> None:
+    assert open_picture(draws[name](build(wrong_of_runs), LIGHT)).shape[1] == 8.2 * 160
+
+
+def test_one_epoch_and_many_are_drawn(build: Callable[..., dict[str, Any]]) -> None:
+    for num_epochs in (1, 60):
+        summary = build([range(9)], epoch_losses=[[1 / (1 + e) for e in range(num_epochs)]])
+        assert open_picture(draw_epochs(summary)).size
+
+
+def test_the_longer_study_is_drawn_beside_the_other(
+    build: Callable[..., dict[str, Any]], test_images: LabelledImages
+) -> None:
+    longer = build_longer(test_images.labels_N[:NUM_IMAGES])
+    wrong_of_runs = [range(3)] * 3
+    both, alone = build(wrong_of_runs, longer=longer, **EPOCHS), build(wrong_of_runs, **EPOCHS)
+    assert draw_epochs(both) != draw_epochs(alone)
+
+
+def test_epochs_show_what_is_misclassified(
+    build: Callable[..., dict[str, Any]], test_images: LabelledImages, drawn: list[Figure]
+) -> None:
+    accuracies = [(0.8, 0.9, 0.94), (0.7, 0.9, 0.96)]
+    losses = [(0.4, 0.2, 0.1), (0.6, 0.2, 0.3)]
+    of_runs = {"epoch_losses": losses, "epoch_accuracies": accuracies}
+    longer = build_longer(test_images.labels_N[:NUM_IMAGES])
+    open_picture(draw_epochs(build([range(3)] * 2, longer=longer, **of_runs)))
+    loss, misclassified = drawn[0].axes
+    for axes, expected, of_longer in (
+        (loss, [0.5, 0.2, 0.2], [0.4 / 2**epoch for epoch in range(6)]),
+        (misclassified, [25, 10, 5], [20, 10, 5, 4, 3, 2]),
+    ):
+        assert axes.get_yscale() == "log"
+        by_label = {str(line.get_label()): line for line in axes.lines}
+        assert np.asarray(by_label["3 epochs"].get_ydata()) == pytest.approx(expected)
+        assert np.asarray(by_label["6 epochs"].get_ydata()) == pytest.approx(of_longer)
+    band = misclassified.collections[1].get_paths()[0].vertices
+    half = np.std([4, 6], ddof=1)
+    at_last = np.asarray(band)[np.asarray(band)[:, 0] == 3][:, 1]
+    assert (at_last.min(), at_last.max()) == pytest.approx((5 - half, 5 + half))
+
+
+def test_a_band_stays_above_zero(build: Callable[..., dict[str, Any]], drawn: list[Figure]) -> None:
+    accuracies = [(0.9, 1.0), (0.9, 1.0), (0.9, 0.97)]
+    summary = build([[]] * 3, epoch_losses=[(0.5, 0.1)] * 3, epoch_accuracies=accuracies)
+    open_picture(draw_epochs(summary))
+    [band] = drawn[0].axes[1].collections
+    assert np.asarray(band.get_paths()[0].vertices)[:, 1].min() == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("num_runs", "names"),
+    [(3, ["runs", "mean, other seeds", "mean, other images"]), (1, ["runs", "mean, other images"])],
+)
+def test_the_intervals_of_the_mean_are_named(
+    num_runs: int, names: list[str], build: Callable[..., dict[str, Any]], drawn: list[Figure]
+) -> None:
+    summary = build([range(20 + run) for run in range(num_runs)])
+    open_picture(draw_seeds(summary))
+    [axes] = drawn[0].axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    intervals = [np.asarray(line.get_xdata()) for line in axes.lines if line.get_linestyle() == "-"]
+    expected = [summary["accuracy"][key] for key in ("interval", "images_interval")]
+    for line, ends in zip(intervals, [one for one in expected if one], strict=True):
+        assert line == pytest.approx([100 * end for end in ends])
+
+
+def test_the_hardest_images_are_forty_or_those_that_most_miss(
+    images_NHW: npt.NDArray[np.uint8],
+    build: Callable[..., dict[str, Any]],
+    galleries: list[tuple[list[tuple[int, str, str]], str]],
+) -> None:
+    for wrong_of_runs, num_shown in (
+        ([range(8)], 8),
+        ([range(80)], 80),
+        ([range(200)], 160),  # more are no longer looked at
+        ([range(80), range(30), range(9)], 40),
+        ([range(80), range(50), range(50)], 50),
+        ([range(80), range(50)], 50),
+        ([range(80), range(40, 120)], 40),  # one of two is not most
+    ):
+        open_picture(draw_hardest(images_NHW, build(wrong_of_runs)))
+        shown, subtitle = galleries.pop()
+        assert len(shown) == num_shown
+        num_missed = len(set().union(*wrong_of_runs))
+        assert subtitle == (
+            f"{num_shown} of the {num_missed} that some seed misclassifies, the hardest first: "
+            "label, seeds that miss it; usual answers"
+        )
+
+
+def test_contested_labels_are_marked_among_the_hardest(
+    test_images: LabelledImages, galleries: list[tuple[list[tuple[int, str, str]], str]]
+) -> None:
+    labels_N = test_images.labels_N
+    contested, other = sorted(CONTESTED)[0], 5
+    given_RN = miss(labels_N, [[contested, other], [contested], [contested]])
+    given_RN[:, contested] = labels_N[contested] + np.array([1, 2, 3])
+    summary = summarize(build_study(labels_N, given_RN), labels_N, is_mnist=True)
+    open_picture(draw_hardest(test_images.images_NHW, summary))
+    label, of_other = int(labels_N[contested]), int(labels_N[other])
+    [(shown, subtitle)] = galleries
+    assert shown == [
+        (contested, f"{label}: 3/3*", f"{label + 1} ×1  {label + 2} ×1 …"),
+        (other, f"{of_other}: 1/3", f"{of_other} ×2  {(of_other + 1) % 10} ×1"),
+    ]
+    assert subtitle.endswith("usual answers; * people contest the label")
+
+
+@pytest.mark.parametrize("which", ["mended", "not_mended", "new"])
+def test_mended_images_are_drawn(
+    which: str, images_NHW: npt.NDArray[np.uint8], test_images: LabelledImages
+) -> None:
+    labels_N = test_images.labels_N[:NUM_IMAGES]
+    first, other, perfect = (
+        build_study(labels_N, miss(labels_N, [wrong, wrong]))
+        for wrong in (range(12), range(6, 15), range(0))
+    )
+    names = {"first": "classic", "other": "strong"}
+    some = list_mended(first, other, labels_N) | names
+    none = list_mended(perfect, perfect, labels_N) | names
+    light, dark = draw_mended(images_NHW, some, which), draw_mended(images_NHW, some, which, DARK)
+    assert open_picture(light).shape == open_picture(dark, DARK).shape
+    assert light != dark
+    empty = draw_mended(images_NHW, none, which)
+    assert open_picture(empty).shape[1] == 8.2 * 160
+    shuffled = some | {which: some[which][::-1]}
+    assert draw_mended(images_NHW, shuffled, which) != light
+
+
+def test_mended_images_tell_both_shares_in_order(
+    images_NHW: npt.NDArray[np.uint8],
+    test_images: LabelledImages,
+    galleries: list[tuple[list[tuple[int, str, str]], str]],
+) -> None:
+    labels_N = test_images.labels_N[:NUM_IMAGES]
+    # 3 of 4 miss image 8 first and then none, 1 of 4 image 9 and then all, all of them image 10.
+    first = build_study(labels_N, miss(labels_N, [[8, 9, 10], [8, 10], [8, 10], [10]]))
+    other = build_study(labels_N, miss(labels_N, [[9, 10]] * 4))
+    difference = list_mended(first, other, labels_N) | {"first": "classic", "other": "strong"}
+    for which, index, answers, shares in (
+        ("mended", 8, (1, 0), "75 → 0 %"),
+        ("new", 9, (0, 1), "25 → 100 %"),
+        ("not_mended", 10, (1, 1), "100 → 100 %"),
+    ):
+        open_picture(draw_mended(images_NHW, difference, which))
+        label = int(labels_N[index])
+        before, after = ((label + one) % 10 for one in answers)
+        [(shown, subtitle)] = galleries
+        assert shown == [(index, f"{label}: {before} → {after}", shares)]
+        assert subtitle == (
+            "1 of 1: label, the usual answers before and after; share of seeds that miss it"
+        )
+        galleries.clear()
+
+
+def test_the_longer_study_is_drawn_without_accuracies(
+    build: Callable[..., dict[str, Any]], test_images: LabelledImages
+) -> None:
+    labels_N = test_images.labels_N[:NUM_IMAGES]
+    longer = build_study(labels_N, miss(labels_N, [range(3)]))
+    assert open_picture(draw_epochs(build([range(4)], longer=longer))).size
+
+
+def test_epochs_without_a_mistake_are_drawn() -> None:
+    labels_N = np.arange(100, dtype=np.uint8) % 10
+    study = build_study(labels_N, miss(labels_N, [[]] * 3), epoch_accuracies=[(1.0, 1.0)] * 3)
+    assert draw_epochs(summarize(study, labels_N, is_mnist=False))
+
+
+def test_long_names_of_studies_are_not_cut(test_images: LabelledImages) -> None:
+    first, other = (
+        build_study(test_images.labels_N, miss(test_images.labels_N, [wrong]))
+        for wrong in (range(12), range(6))
+    )
+    names = {"first": "a" * 40, "other": "b" * 40}
+    listed = list_mended(first, other, test_images.labels_N) | names
+    open_picture(draw_mended(test_images.images_NHW, listed, "mended"))

@@ -1,0 +1,183 @@
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from made_studies import CHECKSUMS, build_study, miss
+from tenfold.cli import main
+from tenfold.errors import RecipeError
+from tenfold.recipes.catalogue import (
+    RECIPES,
+    find_changes,
+)
+from tenfold.recipes.recipe import (
+    Recipe,
+)
+from tenfold.reports.page import build_page
+from tenfold.reports.study_report import build_study_report, write_study_command
+from tenfold.studies.claims import find_claims
+from tenfold.studies.statistics import summarize
+from tenfold.studies.study import Study
+
+LABELS_N = np.arange(100).astype(np.uint8) % 10
+
+
+def build(**others: Any) -> Study:
+    return build_study(LABELS_N, miss(LABELS_N, [[1], [2]]), **others)
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The arguments that `tenfold study` hands on, once it has been called."""
+    noted: dict[str, Any] = {}
+
+    def study(recipe: str, **others: Any) -> None:
+        noted.update(others, recipe=recipe)
+        raise RecipeError("enough")
+
+    monkeypatch.setattr("tenfold.workflow.study.study", study)
+    return noted
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("classic", {}),
+        ("classic", {"hidden_sizes": [30, 20], "learning_rate": 3e-4, "epochs": 7}),
+        ("classic", {"leave_out_mislabelled": True, "optimizer": "sgd"}),
+        ("strong", {"leave_out_mislabelled": False, "channels": [8, 16], "depths": [1, 1]}),
+    ],
+)
+def test_the_command_of_a_report_makes_the_same_study(
+    name: str, changes: dict[str, Any], given: dict[str, Any]
+) -> None:
+    recipe = RECIPES[name].replace(**changes)
+    checksums = {"train": CHECKSUMS["train"]}
+    made = build(recipe=recipe, seeds=[4, 5], holdout=True, checksums=checksums, path=Path("a b"))
+    assert main(shlex.split(write_study_command(made))[1:]) == 2
+    assert given["recipe"] == name
+    assert RECIPES[name].replace(**{key: given[key] for key in find_changes(recipe)}) == recipe
+    assert (given["seeds"], given["first_seed"], given["holdout"]) == (2, 4, True)
+    assert (given["out"], given["data"]) == (Path("a b"), None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "has_longer", "flag", "longer"),
+    [
+        ({}, True, "", None),
+        ({}, False, " --no-longer", False),
+        ({"epochs": 7}, True, " --longer", True),
+        ({"epochs": 7}, False, "", None),
+    ],
+)
+@pytest.mark.parametrize("accuracies", [(), (0.9, 0.95)])
+def test_the_command_measures_and_lengthens_as_the_study_did(
+    accuracies: tuple[float, ...],
+    changes: dict[str, Any],
+    has_longer: bool,
+    flag: str,
+    longer: bool | None,
+    given: dict[str, Any],
+) -> None:
+    made = build(
+        recipe=RECIPES["classic"].replace(**changes),
+        longer=build() if has_longer else None,
+        epoch_accuracies=[(), accuracies],
+    )
+    command = write_study_command(made)
+    assert command.endswith(f"{'' if accuracies else ' --no-by-epoch'}{flag} --out {made.path}")
+    assert main(shlex.split(command)[1:]) == 2
+    assert (given["by_epoch"], given["longer"]) == (bool(accuracies), longer)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ((0, 1), "--seeds 2 --no-"),
+        ((3, 9), "--seeds 7 --first-seed 3 --no-"),
+        ((9, 3), "--seeds 7"),
+    ],
+)
+def test_the_command_covers_the_seeds_and_what_lies_between(
+    seeds: tuple[int, int], words: str, given: dict[str, Any]
+) -> None:
+    command = write_study_command(build(seeds=seeds))
+    assert command.startswith(f"tenfold study classic {words}")
+    assert main(shlex.split(command)[1:]) == 2
+    assert set(seeds) <= {*range(given["first_seed"], given["first_seed"] + given["seeds"])}
+
+
+def test_a_recipe_of_ones_own_is_studied_again_from_python() -> None:
+    command = write_study_command(build(recipe=Recipe(name="mine", summary="a test")))
+    assert command.startswith("tenfold.study(Recipe(name='mine'")
+
+
+def build_findings_page(*answers: str) -> str:
+    """A page with a finding of each of these answers."""
+    return build_page(
+        title="",
+        subtitle="",
+        numbers=[],
+        findings=[{"question": "?", "answer": answer, "sentence": ""} for answer in answers],
+        figures=[],
+        reproduction="",
+        command="",
+        sources="",
+        is_mnist=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "css_class"),
+    [
+        (("fails", "worse"), "no"),
+        (("undecided", "not clearly", "one seed cannot tell"), "open"),
+        (("holds", "better", "97.84 %, deviation 0.17"), ""),
+    ],
+)
+def test_a_verdict_stands_out_by_what_it_is(answers: tuple[str, ...], css_class: str) -> None:
+    page = build_findings_page(*answers)
+    shown = re.findall(r'<h3>\? <span class="(\w*)">(.*)</span></h3>', page)
+    assert [one for one, _ in shown] == [css_class] * len(answers)
+    texts = [text.replace("\N{NO-BREAK SPACE}", " ") for _, text in shown]
+    assert texts == [*answers]
+    if css_class:
+        assert f".finding h3 span.{css_class} {{" in page
+
+
+def test_the_page_of_a_study_marks_verdicts_and_wide_tables() -> None:
+    made = build()
+    summary = summarize(made, LABELS_N, is_mnist=False)
+    findings = find_claims(summary, is_mnist=False)
+    findings.append({"question": "Claim.", "answer": "fails", "sentence": "It does."})
+    page = build_study_report(made, summary, findings, [], is_mnist=False)
+    assert '<h3>Claim. <span class="no">fails</span></h3>' in page
+    # Above the table of digits, not above that of the configuration, which is not wide.
+    hint = '<p class="hint">Wider than this screen: it scrolls sideways.</p>'
+    assert page.count(hint) == 1
+    assert page.index("<h2>Error rate of each digit</h2>") < page.index(hint)
+    assert page.index(hint) < page.index('<th scope="col">digit</th>')
+
+
+def test_seconds_are_told_with_the_runs_that_they_are_of() -> None:
+    for other_cores, words in (
+        ([0.0, 1.0], "mean of 1, alone, 2 threads"),
+        ([1.0, None], "mean of 2, none alone on the machine"),
+    ):
+        made = build(other_cores=other_cores)
+        summary = summarize(made, LABELS_N, is_mnist=False)
+        page = build_study_report(made, summary, [], [], is_mnist=False)
+        assert words in page.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_the_command_of_ones_own_recipe_covers_the_gaps() -> None:
+    own = build_study(
+        LABELS_N,
+        miss(LABELS_N, [[1], [2]]),
+        seeds=[3, 9],
+        recipe=Recipe(name="mine", summary="my own"),
+    )
+    assert "seeds=7, first_seed=3" in write_study_command(own)

@@ -1,0 +1,151 @@
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import tenfold
+from tenfold.cli import main
+from tenfold.errors import RunError
+from tenfold.runs.listing import find_state, list_folder
+from tenfold.system.locks import (
+    locking,
+)
+
+
+@pytest.fixture(scope="module")
+def shelf(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, one that was stopped, one that hardly began, a study, and other things."""
+    folder = tmp_path_factory.mktemp("shelf")
+    short = {"hidden_sizes": [16], "epochs": 2, "data": small_data}
+    tenfold.train(seed=4, out=folder / "done", report=False, **short)  # type: ignore[arg-type]
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(seed=5, out=folder / "begun", on_progress=stop, **short)  # type: ignore[arg-type]
+    shutil.copytree(folder / "begun", folder / "saved")
+    (folder / "begun" / "checkpoint.safetensors").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tenfold.reports.study_files.write_study_report", lambda *_: None)
+        tenfold.study(seeds=2, alone=0, jobs=1, out=folder / "study", **short)  # type: ignore[arg-type]
+    (folder / "empty").mkdir()
+    shutil.copytree(folder / "begun", folder / ".hidden")
+    (folder / "note.txt").touch()
+    return folder
+
+
+def test_runs_and_studies_are_listed_with_their_state(shelf: Path) -> None:
+    listed = {one.path.name: one for one in list_folder(shelf)}
+    assert {name: (one.kind, one.state) for name, one in listed.items()} == {
+        "done": ("run", "complete"),
+        "begun": ("run", "stopped"),
+        "saved": ("run", "stopped"),
+        "study": ("study", "complete"),
+    }
+    assert [(one.recipe, one.seed) for one in (listed["done"], listed["begun"])] == [
+        ("classic", 4),
+        ("classic", 5),
+    ]
+    assert listed["done"].accuracy == tenfold.load_run(shelf / "done").accuracy
+    assert listed["begun"].accuracy is None
+    assert listed["study"].num_seeds == 2
+    assert listed["study"].accuracy == pytest.approx(
+        tenfold.load_study(shelf / "study").accuracies.mean()
+    )
+    assert [one.has_checkpoint for one in (listed["begun"], listed["saved"])] == [False, True]
+    [own] = list_folder(shelf / "done")
+    assert own == listed["done"]
+
+
+def test_the_latest_comes_first(shelf: Path) -> None:
+    for number, name in enumerate(("study/study.json", "begun/state.json", "done/state.json")):
+        os.utime(shelf / name, (1e10 + number, 1e10 + number))
+    names = [one.path.name for one in list_folder(shelf)]
+    assert names == ["done", "begun", "study", "saved"]
+
+
+def test_a_run_that_is_trained_is_running(shelf: Path) -> None:
+    assert find_state(shelf / "saved") == "stopped"  # although it has had new losses just now
+    with locking(shelf / "saved", RunError("busy")):
+        assert find_state(shelf / "saved") == "running"
+
+
+def test_where_no_lock_can_be_seen_a_run_with_new_losses_is_running(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for path in (here, elsewhere):
+        shutil.copytree(shelf / "saved", path)
+        os.utime(path / "losses.jsonl")
+    state = json.loads((here / "state.json").read_text())
+    (elsewhere / "state.json").write_text(json.dumps(state | {"host": "of another name"}))
+    assert [find_state(path) for path in (here, elsewhere)] == ["stopped", "running"]
+    monkeypatch.setattr("tenfold.system.files.fcntl", None)  # a system without locks
+    assert [find_state(path) for path in (here, elsewhere)] == ["running", "running"]
+    for path in (here, elsewhere):
+        os.utime(path / "losses.jsonl", (0, 0))
+    assert [find_state(path) for path in (here, elsewhere)] == ["stopped", "stopped"]
+
+
+def test_a_run_that_has_just_begun_has_no_state(shelf: Path, tmp_path: Path) -> None:
+    shutil.copy(shelf / "saved" / "config.json", tmp_path)
+    with locking(tmp_path, RunError("busy")):
+        assert find_state(tmp_path) == "running"
+    os.utime(tmp_path, (0, 0))
+    assert find_state(tmp_path) == "stopped"
+    assert find_state(tmp_path / "removed") == "unreadable"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"state": 1}', '{"state": "complete"}', "{" * 100_000])
+def test_what_cannot_be_read_is_told(text: str, shelf: Path, tmp_path: Path) -> None:
+    shutil.copytree(shelf / "done", tmp_path / "run")
+    (tmp_path / "run" / "state.json").write_text(text)
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "study.json").write_text(text)
+    assert [one.state for one in list_folder(tmp_path)] == ["unreadable"] * 2
+
+
+def test_a_state_that_is_gone_cannot_be_read(shelf: Path, tmp_path: Path) -> None:
+    """`tenfold train --resume` refuses such a folder."""
+    shutil.copytree(shelf / "saved", tmp_path / "run")
+    (tmp_path / "run" / "state.json").unlink()
+    assert find_state(tmp_path / "run") == "unreadable"
+
+
+def test_the_command_prints_a_table_and_json(
+    shelf: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["runs", str(shelf)]) == 0
+    rows = [line.rstrip().split(None, 1) for line in capsys.readouterr().out.splitlines()]
+    lines = dict(rows)
+    assert lines["saved"].split() == ["classic", "5", "stopped,", "can", "be", "resumed"]
+    assert lines["begun"].endswith("stopped before a checkpoint")
+    assert "2 seeds" in lines["study"]
+    assert lines["done"].split()[2:] != []
+    assert main(["runs", str(shelf), "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {Path(one["path"]).name for one in listed} == {"begun", "done", "saved", "study"}
+    assert main(["runs", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"no runs in {tmp_path}; `tenfold train` makes one\n"
+    assert main(["runs", str(tmp_path / "nowhere")]) == 2
+    assert capsys.readouterr().err == (
+        f"tenfold: {tmp_path}/nowhere: expected a folder of runs or studies, found: No such file "
+        "or directory\n"
+    )
+
+
+def test_a_name_is_shown_as_it_is_and_obeyed_by_no_terminal(
+    shelf: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("[bold]a", ":smile:", "a\x1b[31m\n\u202e", os.fsdecode(b"\xff")):
+        shutil.copytree(shelf / "done", tmp_path / name)
+    assert main(["runs", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    names = {line.split()[0] for line in printed.splitlines()[1:]}
+    assert names == {"[bold]a", ":smile:", r"a\x1b[31m\n\u202e", r"\xff"}
+    assert printed.replace("\n", "").isprintable()
+    assert main(["runs", str(tmp_path / "a\x1b[31m")]) == 2
+    assert r"a\x1b[31m: expected a folder" in capsys.readouterr().err

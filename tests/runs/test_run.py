@@ -1,0 +1,553 @@
+import dataclasses
+import datetime
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tenfold
+from tenfold.cli import main
+from tenfold.errors import RunError
+from tenfold.recipes.catalogue import (
+    RECIPES,
+)
+from tenfold.runs.listing import find_state
+from tenfold.runs.run import (
+    CALIBRATION,
+    CONFIG,
+    EVALUATION,
+    FIGURES,
+    LOSSES,
+    STATE,
+    WEIGHTS,
+    Run,
+    RunConfig,
+    append_losses,
+    create_run_folder,
+    load_run,
+    read_losses,
+    write_resume_command,
+)
+from tenfold.system.files import hash_file, write_file, write_json
+
+CONFIG_OF_A_RUN = RunConfig(
+    recipe=RECIPES["classic"],
+    seed=3,
+    holdout=False,
+    data_folder=None,
+    checksums={"train": ("a", "b"), "test": ("c", "d")},
+    threads=2,
+    device="cpu",
+    versions={"python": "3.11.7"},
+    machine={"cpu": "a processor", "cores": 2, "system": "Linux"},
+    started="2026-11-22T13:14:15+00:00",
+)
+WEIGHTS_OF_A_RUN = b"the weights of a run"
+TRAINING_OF_A_RUN = {
+    "seconds": 3.0,
+    "other_cores": None,
+    "num_images": 1000,
+    "images_per_second": 2000,
+    "num_parameters": 500,
+    "weights_sha256": hashlib.sha256(WEIGHTS_OF_A_RUN).hexdigest(),
+}
+EVALUATION_OF_A_RUN = {
+    "part": "test",
+    "accuracy": 0.975,
+    "accuracy_interval": [0.97, 0.98],
+    "misclassified": [{"index": 7, "label": 1, "predicted": 2, "confidence": 0.5}],
+    "epochs": [{"epoch": 1, "mean_loss": 0.25}],
+    "training": TRAINING_OF_A_RUN,
+    "findings": [],
+    "headline": "97.5 % & <more>",
+}
+
+
+def write_run(folder: Path) -> Path:
+    """A folder as a finished run leaves it, as far as `run` looks into it."""
+    write_file(folder / WEIGHTS, WEIGHTS_OF_A_RUN)
+    write_json(folder / CONFIG, CONFIG_OF_A_RUN.to_json())
+    sha256 = hashlib.sha256(WEIGHTS_OF_A_RUN).hexdigest()
+    state = {
+        "state": "complete",
+        "config_sha256": hash_file(folder / CONFIG),
+        "weights_sha256": sha256,
+        "training": TRAINING_OF_A_RUN,
+    }
+    write_json(folder / STATE, state)
+    write_json(folder / EVALUATION, EVALUATION_OF_A_RUN)
+    for file in FIGURES.values():
+        write_file(folder / file, b"png")
+    return folder
+
+
+def refusal(call: Callable[[], object]) -> str:
+    with pytest.raises(RunError) as raised:
+        call()
+    message = str(raised.value)
+    assert "\n" not in message
+    return message
+
+
+def list_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_folder_is_named_after_date_recipe_and_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = datetime.date.today()
+    path = create_run_folder(None, "classic", 7)
+    dates = {before.isoformat(), datetime.date.today().isoformat()}
+    assert path in {Path("runs") / f"{date}-classic-7" for date in dates}
+    assert path.is_dir()
+    assert list_names(path) == []
+
+
+def test_a_taken_name_gets_the_next_free_suffix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second, third = (create_run_folder(None, "classic", 0) for _ in range(3))
+    assert second.name == f"{first.name}-2"
+    assert third.name == f"{first.name}-3"
+    second.rmdir()
+    second.touch()  # a file takes a name too
+    assert create_run_folder(None, "classic", 0).name == f"{first.name}-4"
+    assert create_run_folder(None, "classic", 1).name == first.name[:-1] + "1"
+
+
+def test_a_folder_named_by_the_user_is_made_with_its_parents(tmp_path: Path) -> None:
+    out = tmp_path / "a" / "b"
+    assert create_run_folder(out, "classic", 0) == out
+    assert out.is_dir()
+    assert create_run_folder(out, "classic", 0) == out  # there, but empty
+
+
+def test_a_folder_with_files_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("work")
+    assert refusal(lambda: create_run_folder(tmp_path, "classic", 0)) == (
+        f"{tmp_path}: expected a new or empty folder, found files in it"
+    )
+    assert list_names(tmp_path) == ["precious"]
+
+
+def test_a_file_in_the_way_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("work")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        message = refusal(lambda out=out: create_run_folder(out, "classic", 0))  # type: ignore[misc]
+        assert message.startswith(f"{out}: ")
+    assert (tmp_path / "file").read_text() == "work"
+
+
+def test_a_file_named_runs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs").write_text("work")
+    assert "runs" in refusal(lambda: create_run_folder(None, "classic", 0))
+    assert Path("runs").read_text() == "work"
+
+
+def test_a_finished_run_is_loaded(tmp_path: Path) -> None:
+    run = load_run(write_run(tmp_path))
+    assert run.path == tmp_path
+    assert run.config == CONFIG_OF_A_RUN
+    assert run.state["state"] == "complete"
+    assert run.accuracy == 0.975
+    assert run.weights_path == tmp_path / "model.safetensors"
+    assert run.report == tmp_path / "report.html"
+    assert set(run.figures) == {"loss_per_batch", "confusion_matrix", "misclassified"}
+    assert all(path.is_file() for path in run.figures.values())
+    assert repr(run) == f"<Run {tmp_path}: 97.5 % & <more>>"
+
+
+def test_a_notebook_shows_headline_and_figures(tmp_path: Path) -> None:
+    shown = load_run(write_run(tmp_path))._repr_html_()
+    assert "<strong>97.5 % &amp; &lt;more&gt;</strong>" in shown
+    assert re.findall(r'alt="(\w+)"', shown) == list(FIGURES)
+    assert shown.count("data:image/png;base64,cG5n") == 3
+
+
+def test_a_notebook_shows_a_run_without_figures_too(tmp_path: Path) -> None:
+    run = load_run(write_run(tmp_path))
+    for path in run.figures.values():
+        path.unlink()
+    shown = run._repr_html_()
+    assert "<strong>97.5 % &amp; &lt;more&gt;</strong>" in shown
+    assert "<img" not in shown
+
+
+OF_TRAINING = {"train": ("a", "b")}
+
+
+def test_a_config_comes_back_from_json() -> None:
+    for config in (
+        CONFIG_OF_A_RUN,
+        dataclasses.replace(
+            CONFIG_OF_A_RUN, holdout=True, data_folder="a/b", checksums=OF_TRAINING
+        ),
+    ):
+        assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_the_config_of_a_run_from_before_it_had_its_wishes_is_loaded() -> None:
+    values = CONFIG_OF_A_RUN.to_json()
+    wishes = {"by_epoch", "report", "tensorboard", "checkpoint_every"}
+    assert RunConfig.from_json({k: v for k, v in values.items() if k not in wishes}) == (
+        CONFIG_OF_A_RUN
+    )
+
+
+def test_a_fingerprint_has_no_cores_kernel_and_figures() -> None:
+    system = "Linux-6.1.0-x86_64-with-glibc2.36"
+    machine: dict[str, str | int] = {"cpu": "a", "gpu": "b", "cores": 2, "system": system}
+    versions = {"torch": "2.6", "python": "3.11.7", "matplotlib": "3.9"}
+    config = dataclasses.replace(CONFIG_OF_A_RUN, machine=machine, versions=versions)
+    assert config.fingerprint == {
+        "threads": config.threads,
+        "device": "cpu",
+        "cpu": "a",
+        "gpu": "b",
+        "system": "Linux",
+        "torch": "2.6",
+        "python": "3.11.7",
+    }
+    assert config.describe_changes(config) == []
+    other = dataclasses.replace(config, machine=machine | {"cpu": "c", "cores": 8}, versions={})
+    assert config.describe_changes(other) == [
+        "cpu c instead of a",
+        "torch none instead of 2.6",
+        "python none instead of 3.11.7",
+    ]
+
+
+def test_a_field_that_configs_no_longer_have_is_passed_over() -> None:
+    values = CONFIG_OF_A_RUN.to_json() | {"processes": 1, "members_from": None}
+    assert RunConfig.from_json(values) == CONFIG_OF_A_RUN
+    with pytest.raises(ValueError, match="other: no such field"):
+        RunConfig.from_json(values | {"other": 1})
+
+
+def test_the_command_that_resumes_is_as_a_shell_takes_it() -> None:
+    assert write_resume_command(Path("runs/a b")) == "tenfold train --resume 'runs/a b'"
+    assert write_resume_command(Path("a"), data=Path("d d"), threads=None, device="cpu") == (
+        "tenfold train --resume a --data 'd d' --device cpu"
+    )
+
+
+def refused_run(folder: Path) -> str:
+    message = refusal(lambda: load_run(folder))
+    assert message.startswith(str(folder))
+    return message.removeprefix(str(folder))
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert refused_run(folder) == ": expected a run folder with config.json, found none"
+
+
+def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
+    write_json(write_run(tmp_path) / STATE, {"state": "running"})
+    assert refused_run(tmp_path) == (
+        ": expected a finished run, found one that is 'running': "
+        f"it was interrupted or is still going on. `tenfold train --resume {tmp_path}` goes on "
+        "with it."
+    )
+
+
+def test_a_run_without_state_is_refused(tmp_path: Path) -> None:
+    (write_run(tmp_path) / STATE).unlink()
+    assert refused_run(tmp_path) == (
+        "/state.json: expected a readable file, found: No such file or directory"
+    )
+    for name in (LOSSES, WEIGHTS, EVALUATION):
+        (tmp_path / name).unlink(missing_ok=True)
+    shutil.rmtree(tmp_path / "figures")
+    assert "found one that is 'running'" in refused_run(tmp_path)  # it has just begun
+
+
+def test_changed_weights_are_refused(tmp_path: Path) -> None:
+    (write_run(tmp_path) / WEIGHTS).write_bytes(b"other weights")
+    expected = hashlib.sha256(WEIGHTS_OF_A_RUN).hexdigest()
+    found = hashlib.sha256(b"other weights").hexdigest()
+    assert refused_run(tmp_path) == (
+        "/model.safetensors: expected the weights that training wrote "
+        f"(SHA-256 {expected}), found {found}"
+    )
+
+
+def test_missing_weights_are_refused(tmp_path: Path) -> None:
+    (write_run(tmp_path) / WEIGHTS).unlink()
+    assert refused_run(tmp_path) == (
+        "/model.safetensors: expected a readable file, found: No such file or directory"
+    )
+
+
+@pytest.mark.parametrize("file", [CONFIG, STATE])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{", "expected JSON, found: Expecting property name"),
+        (b"", "expected JSON, found: Expecting value"),
+        (b"\xff\xfe\x00", "expected JSON, found: 'utf-8' codec can't decode"),
+        (b"[1]", "expected a JSON object, found list"),
+        (b"null", "expected a JSON object, found NoneType"),
+        (20_000 * b"[", "expected JSON, found: nested too deeply"),
+    ],
+)
+def test_broken_json_is_refused(file: str, content: bytes, reason: str, tmp_path: Path) -> None:
+    (write_run(tmp_path) / file).write_bytes(content)
+    assert refused_run(tmp_path).startswith(f"/{file}: {reason}")
+
+
+def test_a_missing_evaluation_is_refused(tmp_path: Path) -> None:
+    run = load_run(write_run(tmp_path))
+    (tmp_path / EVALUATION).unlink()
+    assert refusal(lambda: run.accuracy) == (
+        f"{tmp_path / EVALUATION}: expected a readable file, found: No such file or directory"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        (
+            {"recipe": {"name": "x"}},
+            "expected a recipe of this version of Tenfold: augmentation: expect",
+        ),
+        ({"recipe": 3}, "expected a recipe of this version of Tenfold: expected an object, f"),
+        ({"recipe": {**RECIPES["classic"].to_json(), "epochs": 0}}, "--epochs: expected"),
+        ({"checksums": {"train": ["a"]}}, "checksums.train: expected an array of 2, found ['a']"),
+        ({"checksums": 3}, "checksums: expected an object, found 3"),
+        ({"checksums": {}}, "checksums.test: expected a value, found none"),
+        ({"precision": "bf16"}, "precision: no such field"),
+        ({"data_folder": 5}, "data_folder: expected text or null, found 5"),
+        ({"data_folder": []}, "data_folder: expected text or null, found []"),
+        ({"data_folder": {}}, "data_folder: expected text or null, found {}"),
+        ({"seed": 2**64}, "seed: expected a whole number from 0 to 4294967295, found 18446744"),
+        ({"seed": "x"}, "seed: expected a whole number, found 'x'"),
+        ({"seed": None}, "seed: expected a whole number, found None"),
+        ({"seed": True}, "seed: expected a whole number, found True"),
+        ({"seed": 1.0}, "seed: expected a whole number, found 1.0"),
+        ({"machine": {}}, "machine.cores: expected a value, found none"),
+        ({"machine": None}, "machine: expected an object, found None"),
+        ({"machine": {"cpu": {}}}, "machine.cpu: expected text or a whole number, found {}"),
+        ({"versions": None}, "versions: expected an object, found None"),
+        ({"versions": {"torch": 2}}, "versions.torch: expected text, found 2"),
+        ({"threads": 10**30}, "threads: expected a whole number from 1 to 1024, found 1000"),
+        ({"checkpoint_every": -1}, "checkpoint_every: expected a whole number from 0 to 10000"),
+        ({"device": 5}, "device: expected text, found 5"),
+        ({"holdout": "no"}, "holdout: expected true or false, found 'no'"),
+        ({"started": 3}, "started: expected text, found 3"),
+    ],
+)
+def test_the_config_of_another_version_is_refused(
+    changed: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    write_run(tmp_path)
+    write_json(tmp_path / CONFIG, {**CONFIG_OF_A_RUN.to_json(), **changed})
+    assert refused_run(tmp_path).startswith(
+        f"/config.json: expected the config of a run of this version of Tenfold: {reason}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"state": 1}, "state: expected running, found 1"),
+        ({"state": "done"}, "state: expected running, found 'done'"),
+        ({"config_sha256": None}, "config_sha256: expected text, found None"),
+        ({"training": None}, "training: expected an object, found None"),
+        ({"training": []}, "training: expected an object, found []"),
+        ({"training": 5}, "training: expected an object, found 5"),
+        ({"training": "x"}, "training: expected an object, found 'x'"),
+        ({"training": {}}, "training.images_per_second: expected a value, found none"),
+        (
+            {"training": {**TRAINING_OF_A_RUN, "seconds": "long"}},
+            "training.seconds: expected a number, found 'long'",
+        ),
+        (
+            {"training": {**TRAINING_OF_A_RUN, "seconds": 10**400}},
+            "training.seconds: expected a number, found 1000000",
+        ),
+        (
+            {"training": {**TRAINING_OF_A_RUN, "resumed_with": "x"}},
+            "training.resumed_with: expected an array, found 'x'",
+        ),
+    ],
+)
+def test_the_state_of_another_version_is_refused(
+    changed: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    state = json.loads((write_run(tmp_path) / STATE).read_text())
+    write_json(tmp_path / STATE, {**state, **changed})
+    assert refused_run(tmp_path).startswith(
+        f"/state.json: expected the state of a run of this version of Tenfold: {reason}"
+    )
+    assert find_state(tmp_path) == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"accuracy": None}, "accuracy: expected a number, found None"),
+        ({"headline": []}, "headline: expected text, found []"),
+        ({"part": "all"}, "part: expected test or validation, found 'all'"),
+        ({"misclassified": [7]}, "misclassified[0]: expected an object, found 7"),
+        (
+            {"misclassified": [{"index": 7.5}]},
+            "misclassified[0].confidence: expected a value, found none",
+        ),
+        ({"epochs": {}}, "epochs: expected an array, found {}"),
+        ({"training": {}}, "training.images_per_second: expected a value, found none"),
+        ({"findings": [{"name": 3}]}, "findings[0].answer: expected a value, found none"),
+    ],
+)
+def test_the_evaluation_of_another_version_is_refused(
+    changed: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    write_json(write_run(tmp_path) / EVALUATION, {**EVALUATION_OF_A_RUN, **changed})
+    run = load_run(tmp_path)
+    assert refusal(lambda: run.evaluation) == (
+        f"{tmp_path / EVALUATION}: expected the evaluation of a run of this version of Tenfold: "
+        f"{reason}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        ({}, "not_digit: expected a value, found none"),
+        (
+            {"temperature": "x", "read": 0.5, "not_digit": 0.5},
+            "temperature: expected a number, found 'x'",
+        ),
+        (
+            {"temperature": 1.0, "read": float("nan"), "not_digit": 0.5},
+            "read: expected a number, found nan",
+        ),
+    ],
+)
+def test_the_calibration_of_another_version_is_refused(
+    found: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    run = load_run(write_run(tmp_path))
+    (tmp_path / CALIBRATION).write_text(json.dumps(found))
+    assert refusal(lambda: run.calibration) == (
+        f"{tmp_path / CALIBRATION}: expected the calibration of a run of this version of Tenfold: "
+        f"{reason}"
+    )
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "export", "train --resume", "runs"])
+@pytest.mark.parametrize(
+    ("file", "changed"),
+    [
+        (CONFIG, {"data_folder": 5}),
+        (CONFIG, {"seed": 2**64}),
+        (CONFIG, {"machine": None}),
+        (CONFIG, {"device": {}}),
+        (CONFIG, {"recipe": {"name": []}}),
+        (STATE, {"training": None}),
+    ],
+)
+def test_whatever_a_run_is_for_it_is_checked_when_it_is_read(
+    verb: str,
+    file: str,
+    changed: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    values = json.loads((write_run(tmp_path) / file).read_text())
+    write_json(tmp_path / file, {**values, **changed})
+    code = main([*verb.split(), str(tmp_path)])
+    printed = capsys.readouterr()
+    if verb == "runs":  # which shows what it can
+        assert code == 0
+        return
+    assert (code, printed.out) == (2, "")
+    assert printed.err.count("\n") == 1
+    if "device" not in changed or verb != "train --resume":
+        assert f"{file}: expected the " in printed.err
+        assert f": {next(iter(changed))}" in printed.err or "recipe" in changed
+
+
+def test_a_run_is_opened_by_its_name_as_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write_run(tmp_path).parent)
+    run = tenfold.load_run(tmp_path.name)
+    assert run.path == Path(tmp_path.name)
+    assert run == tenfold.load_run(Path(tmp_path.name))
+
+
+def test_a_config_without_a_seed_is_refused(tmp_path: Path) -> None:
+    values = CONFIG_OF_A_RUN.to_json()
+    del values["seed"]
+    write_json(write_run(tmp_path) / CONFIG, values)
+    assert "seed: expected a value, found none" in refused_run(tmp_path)
+
+
+@given(
+    epochs=st.lists(
+        st.lists(st.floats(0, 1e9, width=32), min_size=1, max_size=20), min_size=1, max_size=4
+    ),
+    piece=st.integers(1, 7),
+)
+def test_losses_come_back_to_the_last_bit(
+    epochs: list[list[float]], piece: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    for epoch, losses in enumerate(epochs):
+        for first in range(0, len(losses), piece):
+            append_losses(folder, epoch, first, losses[first : first + piece])
+    assert read_losses(folder) == epochs
+    assert Run(folder, CONFIG_OF_A_RUN, {}).read_losses() == epochs
+
+
+def test_losses_are_lines_of_json_readable_while_they_grow(tmp_path: Path) -> None:
+    append_losses(tmp_path, 1, 4, [0.5, 0.25])
+    lines = (tmp_path / LOSSES).read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"epoch": 1, "batch": 4, "loss": 0.5},
+        {"epoch": 1, "batch": 5, "loss": 0.25},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "Expecting property name"),
+        ('{"epoch": 0, "batch": 0}', "'loss'"),
+        ('{"epoch": 0, "batch": 0, "loss": "much"}', "could not convert string to float"),
+        ('{"epoch": 2, "batch": 0, "loss": 1.0}', "list index out of range"),
+        ('{"epoch": 0.5, "batch": 0, "loss": 1.0}', "list indices must be integers"),
+        ("7", "'int' object is not subscriptable"),
+        (20_000 * "[", "nested too deeply"),
+        ('{"epoch": 0, "batch": 0, "loss": 1' + 400 * "0" + "}", "int too large to convert"),
+    ],
+)
+def test_broken_losses_are_refused(line: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / LOSSES).write_text(f'{{"epoch": 0, "batch": 0, "loss": 1.0}}\n{line}\n')
+    assert refusal(lambda: read_losses(tmp_path)).startswith(
+        f"{tmp_path / LOSSES}: expected the losses of a run, found: {reason}"
+    )
+
+
+def test_missing_losses_are_refused(tmp_path: Path) -> None:
+    assert refusal(lambda: read_losses(tmp_path)).startswith(
+        f"{tmp_path / LOSSES}: expected the losses of a run, found: [Errno 2] No such file"
+    )
+
+
+def test_the_hash_of_a_missing_file_is_refused(tmp_path: Path) -> None:
+    assert refusal(lambda: hash_file(tmp_path / "a")) == (
+        f"{tmp_path / 'a'}: expected a readable file, found: No such file or directory"
+    )

@@ -1,0 +1,42 @@
+"""What is printed of text that may be anybody's."""
+
+import os
+import sys
+import unicodedata
+
+import pytest
+
+from tenfold.system.escaping import escape
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("\r\n\t\0\a\x7f\x85\x9b", r"\r\n\t\x00\x07\x7f\x85\x9b"),
+        ("\u2028\u2029\u061c\u200e\u202e\u2066", r"\u2028\u2029\u061c\u200e\u202e\u2066"),
+        (os.fsdecode(b"\x80\xff"), r"\x80\xff"),
+        ("\ud800", r"\ud800"),
+        # Names as people give them: accents, other scripts, wide spaces, a joined emoji.
+        ("été 10.00.png", "été 10.00.png"),
+        ("Capture à 10\u202f00\u3000数字 \U0001f468\u200d\U0001f469", None),
+    ],
+)
+def test_what_a_terminal_obeys_is_escaped(text: str, expected: str | None) -> None:
+    if expected is None:
+        assert escape(text) == text
+    else:
+        assert escape(text) == expected
+
+
+def test_nothing_that_controls_is_left() -> None:
+    every = "".join(map(chr, range(sys.maxunicode + 1)))
+    left = set(escape(every))
+    controls = {one for one in left if unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp")}
+    turning = {
+        one
+        for one in left
+        if unicodedata.bidirectional(one)
+        in ("LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI")
+    }
+    assert controls | turning == set()

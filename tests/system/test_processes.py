@@ -1,0 +1,89 @@
+"""Processes that work for another one: they end with it, whatever it does when it ends."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from groups import check_that_all_end, is_any_alive
+from tenfold.data.mnist import LabelledImages
+from tenfold.synthetic import generate as building
+from tenfold.synthetic.generate import SceneSource, build_many
+
+DRAWING = """
+from pathlib import Path
+from sys import argv
+from tenfold.data.mnist import load_part
+from tenfold.synthetic import generate as building
+if __name__ == "__main__":
+    building.CHUNK = 20
+    images = load_part(Path(argv[1]), "train")
+    source = building.SceneSource(images.images_NHW, images.labels_N, 0)
+    say = lambda count: print(count, flush=True)
+    building.build_many(source, 100_000, processes=2, on_progress=say)
+"""
+READING = """
+import itertools
+from sys import argv
+from tenfold.reading.bulk import read_files
+if __name__ == "__main__":
+    for file, reading in read_files(itertools.repeat(open(argv[1], "rb").read()), processes=2):
+        print(reading.text, flush=True)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("program", [DRAWING, READING], ids=["drawing", "reading"])
+def test_processes_end_with_the_one_that_they_work_for(
+    program: str, how: signal.Signals, small_data: Path, pngs: list[bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "digit.png").write_bytes(pngs[0])
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-c", program),
+            str(small_data if program is DRAWING else tmp_path / "digit.png"),
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline()  # now they work
+            process.send_signal(how)  # it alone: the others must see that it is gone
+            assert process.wait() == -how
+            check_that_all_end(process.pid)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert not is_any_alive(process.pid)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends itself a signal")
+def test_ctrl_c_waits_for_nothing_that_is_drawn(
+    training: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 10_000_000  # of which one chunk would take a day
+    monkeypatch.setattr(building, "CHUNK", count)
+    source = SceneSource(training.images_NHW[:300], training.labels_N[:300], 0)
+
+    def interrupt() -> None:
+        while not multiprocessing.active_children():
+            time.sleep(0.01)
+        time.sleep(0.5)  # it begins to draw
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        build_many(source, count, processes=2)
+    thread.join()
+    assert multiprocessing.active_children() == []

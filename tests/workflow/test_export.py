@@ -1,0 +1,466 @@
+"""Runs of every kind as ONNX files: what is in them, and that they answer as the run does."""
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+import torch
+
+import tenfold
+from tenfold.data.idx import dump_idx
+from tenfold.data.mnist import LabelledImages
+from tenfold.errors import DataError, ModelError, RunError
+from tenfold.models.build import build_model
+from tenfold.reading.digit_classifier import Classifier
+from tenfold.reading.model_file import Thresholds
+from tenfold.reading.reader import Reader
+from tenfold.reading.result import Status
+from tenfold.recipes.configs import ConvolutionalConfig, OptimizerConfig, PerceptronConfig
+from tenfold.recipes.recipe import Recipe
+from tenfold.training.weights import load_weights
+from tenfold.workflow import calibrate as calibrating
+from tenfold.workflow.workflow import Exported, export_run
+
+PERCEPTRON = Recipe(
+    name="perceptron",
+    summary="a small perceptron",
+    model=PerceptronConfig(hidden_sizes=(40,)),
+    optimizer=OptimizerConfig(learning_rate=0.005),
+    epochs=6,
+    batch_size=50,
+)
+CONVOLUTIONAL = Recipe(
+    name="convolutional",
+    summary="a small convolutional network",
+    model=ConvolutionalConfig(channels=(4, 8), depths=(1, 2)),
+    optimizer=OptimizerConfig(learning_rate=0.01),
+    epochs=1,
+    batch_size=50,
+)
+RECIPES = {
+    "perceptron": PERCEPTRON,
+    "convolutional": CONVOLUTIONAL,
+    "scenes": CONVOLUTIONAL.replace(rejects=True, scenes=300, epochs=4),
+}
+NUM_TEST, NUM_VALIDATION = 500, 200
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A run, and what came of exporting it."""
+
+    run: tenfold.Run
+    exported: Exported
+
+    @property
+    def data(self) -> bytes:
+        return self.exported.path.read_bytes()
+
+    @property
+    def model(self) -> onnx.ModelProto:
+        return onnx.load_from_string(self.data)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        [entry] = self.model.metadata_props
+        assert entry.key == "tenfold"
+        values: dict[str, Any] = json.loads(entry.value)
+        return values
+
+
+@pytest.fixture(scope="module")
+def kinds(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
+    """A finished run of each kind, the one with scenes held out, and its file."""
+    made = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrating, "NUM_SCENES", 100)  # 20,000 take a minute
+        for name, recipe in RECIPES.items():
+            run = tenfold.train(
+                recipe,
+                seed=1,
+                data=small_data,
+                out=tmp_path_factory.mktemp("runs") / name,
+                holdout=name == "scenes",
+                threads=1,
+                report=False,
+            )
+            made[name] = Kind(run, export_run(run))
+    return made
+
+
+@pytest.fixture(scope="module")
+def held_out(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tenfold.Run:
+    """A hold-out run of the perceptron's recipe."""
+    return tenfold.train(
+        PERCEPTRON,
+        seed=2,
+        holdout=True,
+        data=small_data,
+        out=tmp_path_factory.mktemp("runs") / "held-out",
+        threads=1,
+        report=False,
+    )
+
+
+@torch.inference_mode()
+def compute_probabilities(
+    run: tenfold.Run, images_NHW: npt.NDArray[np.uint8], temperature: float = 1.0
+) -> npt.NDArray[np.float32]:
+    """What the run's model says, in PyTorch."""
+    model = build_model(run.config.recipe.model, run.config.seed)
+    load_weights(model, run.weights_path)
+    logits_NK = model.eval()(torch.tensor(images_NHW) / 255)
+    probabilities_NK: npt.NDArray[np.float32] = (logits_NK / temperature).softmax(1).numpy()
+    return probabilities_NK
+
+
+def copy_run(run: tenfold.Run, folder: Path) -> Path:
+    return Path(shutil.copytree(run.path, folder))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_file_is_one_small_model_alone(name: str, kinds: dict[str, Kind]) -> None:
+    kind = kinds[name]
+    assert kind.exported.path == kind.run.path / "model.onnx"
+    assert kind.exported.num_bytes == len(kind.data) < 4_000_000
+    model = kind.model
+    onnx.checker.check_model(model, full_check=True)
+    assert [(one.domain, one.version) for one in model.opset_import] == [("", 18)]
+    assert not model.functions
+    assert b".py" not in kind.data  # nor where this machine keeps its programs
+    assert str(Path(tenfold.__file__).parent).encode() not in kind.data
+    # Nothing lies beside it, and nothing in it is somewhere else.
+    assert not [path for path in kind.run.path.iterdir() if path.name.startswith("model.onnx.")]
+    for initializer in model.graph.initializer:
+        assert not initializer.external_data
+        assert initializer.data_location == onnx.TensorProto.DEFAULT
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_file_takes_bytes_and_gives_logits(name: str, kinds: dict[str, Kind]) -> None:
+    graph = kinds[name].model.graph
+    [images], [logits] = graph.input, graph.output
+    assert images.name == "images"
+    assert images.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    batch, height, width = images.type.tensor_type.shape.dim
+    assert batch.dim_param
+    assert (height.dim_value, width.dim_value) == (28, 28)
+    assert logits.name == "logits"
+    assert logits.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    assert logits.type.tensor_type.shape.dim[1].dim_value == (11 if name == "scenes" else 10)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_file_answers_as_the_run_does(
+    name: str, kinds: dict[str, Kind], training: LabelledImages
+) -> None:
+    kind = kinds[name]
+    classifier = Classifier(kind.data, name)
+    images_NHW = training.images_NHW[2000:2130]  # none that it was compared on
+    temperature = kind.run.calibration["temperature"] if name == "scenes" else 1.0
+    expected_NK = compute_probabilities(kind.run, images_NHW, temperature)
+    assert np.ptp(expected_NK, axis=0).max() > 0.01
+    for count in (1, 2, 64, 65, 130):
+        answers_NK = classifier.classify(images_NHW[:count])
+        np.testing.assert_allclose(answers_NK, expected_NK[:count], atol=2e-5)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_file_was_compared_on_all_that_the_run_was_evaluated_on(
+    name: str, kinds: dict[str, Kind]
+) -> None:
+    exported = kinds[name].exported
+    assert exported.num_compared == (NUM_VALIDATION if name == "scenes" else NUM_TEST)
+    assert 0 <= exported.largest_difference < 1e-4
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_file_says_where_it_is_from(name: str, kinds: dict[str, Kind]) -> None:
+    run, metadata = kinds[name].run, kinds[name].metadata
+    assert set(metadata) == {"format", "labels", "calibration", "card"}
+    assert metadata["format"] == 1
+    assert metadata["labels"] == [*"0123456789", *["none"] * (name == "scenes")]
+    card = metadata["card"]
+    assert Recipe.from_json(card["recipe"]) == RECIPES[name]
+    assert card["seed"] == 1
+    assert card["holdout"] == (name == "scenes")
+    assert card["checksums"] == {part: [*pair] for part, pair in run.config.checksums.items()}
+    assert card["weights_sha256"] == run.state["weights_sha256"]
+    assert card["num_parameters"] == RECIPES[name].model.count_parameters()
+    assert card["accuracy"] == run.accuracy
+    assert card["part"] == ("validation" if name == "scenes" else "test")
+    assert card["num_images"] == (NUM_VALIDATION if name == "scenes" else NUM_TEST)
+    assert card["tenfold"] == tenfold.__version__
+    assert card["versions"]["torch"] == torch.__version__
+    assert card["opset"] == 18
+    assert Classifier(kinds[name].data, name).card == card
+
+
+def test_a_run_that_was_not_held_out_says_that_it_is_not_calibrated(
+    kinds: dict[str, Kind],
+) -> None:
+    for name in ("perceptron", "convolutional"):
+        kind = kinds[name]
+        assert not kind.exported.is_calibrated
+        assert kind.metadata["calibration"] is None
+        assert kind.metadata["card"]["calibration"] == (
+            "none: this model's probabilities are as training left them"
+        )
+        classifier = Classifier(kind.data, name)
+        assert not classifier.calibration.is_fitted
+        assert classifier.calibration.temperature == 1
+        assert classifier.thresholds == Thresholds()
+
+
+def test_a_run_that_was_held_out_has_its_own_calibration(kinds: dict[str, Kind]) -> None:
+    kind = kinds["scenes"]
+    found = json.loads((kind.run.path / "calibration.json").read_text())
+    assert kind.exported.is_calibrated
+    assert kind.metadata["calibration"] == found == kind.metadata["card"]["calibration"]
+    classifier = Classifier(kind.data, "it")
+    assert classifier.calibration.is_fitted
+    assert classifier.calibration.temperature == found["temperature"] != 1
+    assert classifier.thresholds == Thresholds(found["read"], found["not_digit"])
+
+
+def test_only_runs_that_were_held_out_have_a_calibration(
+    kinds: dict[str, Kind], held_out: tenfold.Run
+) -> None:
+    assert set(held_out.calibration) == {
+        "temperature",
+        "read",
+        "not_digit",
+        "turned_away",
+        "calibration_error",
+        "calibration_error_before",
+    }
+    assert held_out.calibration["not_digit"] == 1  # it cannot say that something is none
+    assert not (kinds["perceptron"].run.path / "calibration.json").exists()
+
+
+def test_a_run_is_calibrated_by_another_of_its_recipe(
+    kinds: dict[str, Kind], held_out: tenfold.Run, tmp_path: Path, test_images: LabelledImages
+) -> None:
+    run = kinds["perceptron"].run
+    before = kinds["perceptron"].data
+    exported = export_run(str(run.path), str(tmp_path / "one.onnx"), calibration=held_out.path)
+    assert exported.is_calibrated
+    assert exported.path.read_bytes() != before
+    assert kinds["perceptron"].data == before  # another file was named
+    classifier = Classifier(exported.path.read_bytes(), "it")
+    temperature = held_out.calibration["temperature"]
+    assert classifier.calibration.temperature == temperature
+    assert classifier.thresholds.read == held_out.calibration["read"]
+    images_NHW = test_images.images_NHW[:80]
+    expected_NK = compute_probabilities(run, images_NHW, temperature)
+    np.testing.assert_allclose(classifier.classify(images_NHW), expected_NK, atol=2e-5)
+    assert classifier.card["seed"] == 1
+    assert classifier.card["calibration"] == held_out.calibration
+
+
+@pytest.mark.parametrize("out", [None, "mine.onnx"])
+def test_a_file_that_cannot_be_used_is_named(
+    out: str | None, kinds: dict[str, Kind], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tenfold.models.onnx.dump_onnx", lambda *_: b"")
+    run = kinds["perceptron"].run
+    with pytest.raises(ModelError) as raised:
+        export_run(run, out)
+    path = out or run.path / "model.onnx"
+    assert str(raised.value).startswith(f"{path}: not a valid ONNX model: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_calibration_of_a_run_that_was_not_held_out_is_refused(
+    kinds: dict[str, Kind], tmp_path: Path
+) -> None:
+    run = kinds["perceptron"].run
+    with pytest.raises(RunError) as raised:
+        export_run(run, tmp_path / "model.onnx", calibration=run)
+    assert str(raised.value) == (
+        f"{run.path}: expected a hold-out run for the calibration, found another"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_calibration_of_another_recipe_is_refused(
+    kinds: dict[str, Kind], held_out: tenfold.Run, tmp_path: Path
+) -> None:
+    for name in ("convolutional", "scenes"):
+        run = kinds[name].run
+        with pytest.raises(RunError) as raised:
+            export_run(run, tmp_path / "model.onnx", calibration=held_out)
+        assert str(raised.value) == (
+            f"{held_out.path}: expected a hold-out run of the recipe of {run.path}, found one of "
+            "another recipe: perceptron"
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_calibration_that_is_missing_is_told(
+    kinds: dict[str, Kind], held_out: tenfold.Run, tmp_path: Path
+) -> None:
+    old = copy_run(held_out, tmp_path / "old")
+    (old / "calibration.json").unlink()
+    for run in (old, kinds["perceptron"].run):
+        with pytest.raises(RunError, match=r"old/calibration\.json: .* found: No such file"):
+            export_run(run, tmp_path / "model.onnx", calibration=None if run == old else old)
+
+
+def test_a_calibration_that_lacks_a_number_is_told(held_out: tenfold.Run, tmp_path: Path) -> None:
+    run = copy_run(held_out, tmp_path / "run")
+    (run / "calibration.json").write_text('{"read": 0.5, "not_digit": 0.5}')
+    message = r"calibration\.json: .* temperature: expected a value, found none"
+    with pytest.raises(RunError, match=message):
+        export_run(run)
+
+
+def test_a_calibration_on_other_data_is_refused(
+    kinds: dict[str, Kind],
+    small_data: Path,
+    tmp_path: Path,
+    training: LabelledImages,
+    few_readings: None,
+) -> None:
+    other = Path(shutil.copytree(small_data, tmp_path / "data"))
+    for name, values in (("images-idx3", training.images_NHW), ("labels-idx1", training.labels_N)):
+        (other / f"train-{name}-ubyte").write_bytes(dump_idx(values[5000:5600]))
+    run = tenfold.train(
+        PERCEPTRON,
+        holdout=True,
+        data=other,
+        out=tmp_path / "run",
+        epochs=6,
+        threads=1,
+        report=False,
+    )
+    with pytest.raises(
+        RunError, match=r"expected a hold-out run of the data of .*, found one of others"
+    ):
+        export_run(kinds["perceptron"].run, tmp_path / "model.onnx", calibration=run)
+
+
+def test_what_is_no_finished_run_is_told(
+    kinds: dict[str, Kind], held_out: tenfold.Run, tmp_path: Path
+) -> None:
+    empty, unfinished = tmp_path / "empty", copy_run(held_out, tmp_path / "unfinished")
+    empty.mkdir()
+    (unfinished / "state.json").write_text('{"state": "running"}')
+    for path, message in (
+        (empty, "expected a run folder with config.json, found none"),
+        (unfinished, "expected a finished run, found one that is 'running'"),
+    ):
+        message = f"{re.escape(str(path))}: {message}"
+        with pytest.raises(RunError, match=message):
+            export_run(path)
+        with pytest.raises(RunError, match=message):
+            export_run(kinds["perceptron"].run, tmp_path / "out.onnx", calibration=path)
+
+
+def test_weights_that_were_exchanged_are_told(kinds: dict[str, Kind], tmp_path: Path) -> None:
+    run = copy_run(kinds["convolutional"].run, tmp_path / "run")
+    shutil.copy(kinds["perceptron"].run.weights_path, run / "model.safetensors")
+    with pytest.raises(RunError, match="expected the weights that training wrote"):
+        export_run(run)
+
+
+def test_data_that_have_moved_can_be_named(
+    kinds: dict[str, Kind], small_data: Path, tmp_path: Path, test_images: LabelledImages
+) -> None:
+    data = Path(shutil.copytree(small_data, tmp_path / "data"))
+    run = tenfold.train(
+        PERCEPTRON, data=data, out=tmp_path / "run", epochs=1, threads=1, report=False
+    )
+    moved = data.rename(tmp_path / "moved")
+    with pytest.raises(DataError) as raised:
+        export_run(run)
+    assert raised.value.__notes__ == ["if the data have moved, say where they are with --data"]
+    assert export_run(run, data=moved).path == run.path / "model.onnx"
+    (moved / "t10k-labels-idx1-ubyte").write_bytes(dump_idx(test_images.labels_N[1:501]))
+    with pytest.raises(DataError, match=r"expected the test labels of the run .* found others"):
+        export_run(run, data=moved)
+
+
+def test_a_file_that_would_answer_otherwise_is_not_written(
+    kinds: dict[str, Kind], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The two have never been seen to differ: the run's answers are replaced.
+    run, out = kinds["perceptron"].run, tmp_path / "model.onnx"
+    monkeypatch.setattr(
+        "tenfold.models.onnx.compute_logits",
+        lambda _, images_NHW: np.eye(10)[np.zeros(len(images_NHW), int)],
+    )
+    with pytest.raises(RunError, match=r"whose probabilities are the run's within 0\.0001, found"):
+        export_run(run, out)
+    assert not out.exists()
+
+
+def test_a_file_replaces_an_older_one_and_the_run_stays_whole(
+    kinds: dict[str, Kind], tmp_path: Path
+) -> None:
+    path = copy_run(kinds["convolutional"].run, tmp_path / "run")
+    (path / "model.onnx").write_bytes(b"older")
+    before = {file.name: file.read_bytes() for file in path.iterdir()}
+    exported = export_run(path)
+    assert exported.path.read_bytes() == kinds["convolutional"].data  # the same, twice
+    after = {file.name: file.read_bytes() for file in path.iterdir()}
+    assert {**after, "model.onnx": b"older"} == before
+    assert tenfold.load_run(path).accuracy == kinds["convolutional"].run.accuracy
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(kinds: dict[str, Kind], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(RunError, match=r"file/model\.onnx: cannot be written: "):
+        export_run(kinds["perceptron"].run, tmp_path / "file" / "model.onnx")
+
+
+def test_exporting_prints_nothing_and_leaves_torch_as_it_was(
+    kinds: dict[str, Kind], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    threads, state = torch.get_num_threads(), torch.random.get_rng_state()
+    export_run(kinds["perceptron"].run, tmp_path / "model.onnx")
+    printed = capfd.readouterr()
+    assert printed.out == printed.err == ""
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_the_file_of_a_perceptron_reads_digits(
+    kinds: dict[str, Kind], test_images: LabelledImages
+) -> None:
+    reader = Reader(model=kinds["perceptron"].exported.path)
+    num_right = 0
+    for image_HW, label in zip(test_images.images_NHW[:40], test_images.labels_N, strict=False):
+        page_HW = np.pad(255 - image_HW.repeat(3, 0).repeat(3, 1), 20, constant_values=255)
+        reading = reader.read(page_HW, single=True)
+        assert reading.status in (Status.READ, Status.UNCERTAIN)
+        num_right += reading.text == str(label)
+    assert num_right > 24
+
+
+def test_the_file_of_a_network_that_rejects_does_not_read_what_is_no_digit(
+    kinds: dict[str, Kind], tmp_path: Path, test_images: LabelledImages
+) -> None:
+    kind = kinds["scenes"]
+    model = kind.model
+    metadata = kind.metadata
+    metadata["calibration"] = {"temperature": 1.0, "read": 0.0, "not_digit": 0.0}
+    model.metadata_props[0].value = json.dumps(metadata)
+    path = tmp_path / "strict.onnx"
+    path.write_bytes(model.SerializeToString())
+    page_HW = 255 - test_images.images_NHW[0]
+    assert Reader(model=path).read(page_HW, single=True).status == Status.NOT_DIGITS
+    metadata["calibration"]["not_digit"] = 1.0
+    model.metadata_props[0].value = json.dumps(metadata)
+    path = tmp_path / "mild.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert Reader(model=path).read(page_HW, single=True).status == Status.READ
