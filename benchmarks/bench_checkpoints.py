@@ -14,7 +14,7 @@ from pathlib import Path
 import tenfold
 from tenfold.disk import write_file
 from tenfold.models.build import build_model
-from tenfold.training.checkpoints import Checkpoint, Position, dump_checkpoint
+from tenfold.training.checkpoints import Checkpoint, dump_checkpoint
 
 MOST_PERCENT = 3.0
 
@@ -33,7 +33,6 @@ def time_one(folder: Path, seconds_of_run: float) -> float:
     model = build_model(config.recipe.model, 0)
     moments = {name: next(model.parameters()).new_zeros(456_385) for name in ("mean", "square")}
     checkpoint = Checkpoint(
-        position=Position(epoch=1, batch=0),
         model=model.state_dict(),
         optimizer=moments,
         losses=[0.1] * 3000,

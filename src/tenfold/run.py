@@ -445,6 +445,18 @@ def write_running(path: Path, resumed_with: list[str]) -> None:
     write_json(path / STATE, state | ({"resumed_with": resumed_with} if resumed_with else {}))
 
 
+def write_complete(path: Path, training: dict[str, Any]) -> dict[str, Any]:
+    """Write that a run is complete, and return that state; the last file of a run."""
+    state = {
+        "state": COMPLETE,
+        "config_sha256": hash_file(path / CONFIG),
+        "weights_sha256": training["weights_sha256"],
+        "training": training,
+    }
+    write_json(path / STATE, state)
+    return state
+
+
 def remove_leftovers(path: Path) -> None:
     """Remove what writes that were cut off have left in a run's folder."""
     with reporting_disk_errors(path):

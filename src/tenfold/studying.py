@@ -169,7 +169,7 @@ def study(
         f"{out}: expected a study that nothing else continues, found that another program is at "
         "it. Wait for its end, or use --out for another folder."
     )
-    with locking(Path(out), busy), naming_the_way_on(Path(out)), ExitStack() as stack:
+    with locking(Path(out), busy), _add_resume_hint(Path(out)), ExitStack() as stack:
         opened = [(open_study(path, planned), note) for path, planned, note in plans]
         cluster = None
         if on is not None:
@@ -196,8 +196,8 @@ def study(
 
 
 @contextmanager
-def naming_the_way_on(folder: Path) -> Iterator[None]:
-    """Say to whoever stops a study that it can go on."""
+def _add_resume_hint(folder: Path) -> Iterator[None]:
+    """Add to an interrupt how the study goes on."""
     try:
         yield
     except KeyboardInterrupt as error:

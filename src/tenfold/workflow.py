@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.completing import (
-    UnfinishedRun,
     complete_run,
     load_run_images,
     write_calibration,
@@ -131,15 +130,15 @@ def train(
     with locking_run(path):
         remove_leftovers(path)
         write_start(path, config)
-        with _naming_the_way_on(path):
-            begun = UnfinishedRun(
-                path=path,
-                config=config,
-                images=images,
+        with _add_resume_hint(path):
+            return complete_run(
+                path,
+                config,
+                images,
                 threads=config.threads,
                 device=config.device,
+                on_progress=on_progress,
             )
-            return complete_run(begun, on_progress)
 
 
 def resume(
@@ -208,22 +207,21 @@ def resume(
             )
         resumed_with = list(dict.fromkeys([*state.get("resumed_with", []), *changes]))
         write_running(path, resumed_with)
-        with _naming_the_way_on(path, data=data, threads=threads, device=device):
-            resumed = UnfinishedRun(
-                path=path,
-                config=config,
-                images=images,
+        with _add_resume_hint(path, data=data, threads=threads, device=device):
+            return complete_run(
+                path,
+                config,
+                images,
                 threads=here.threads,
                 device=here.device,
                 checkpoint=checkpoint,
-                resumed_with=resumed_with,
+                on_progress=on_progress,
             )
-            return complete_run(resumed, on_progress)
 
 
 @contextmanager
-def _naming_the_way_on(path: Path, **flags: object) -> Iterator[None]:
-    """Say to whoever stops a run, and of what stops it, how it goes on."""
+def _add_resume_hint(path: Path, **flags: object) -> Iterator[None]:
+    """Add the command that resumes a run to any error or interrupt that stops it."""
     try:
         yield
     except BaseException as error:
