@@ -27,6 +27,9 @@ OTHER_SUFFIXES = {
     *(".db", ".ini", ".py", ".log", ".sha256"),
 }
 
+# Lies in folders that reading wrote pictures to; inside another folder they are left out.
+PICTURES_MARK = ".tenfold-pictures"
+
 File = Path | bytes
 
 _reader: Reader | None = None  # a worker's own
@@ -41,10 +44,11 @@ def list_files(
     """The files that paths name: of a folder all that lie below it, sorted by name.
 
     Of what lies in a folder, these are left out: names that begin with a dot, for they are what
-    file browsers leave behind; `leave_out`, the files and folders that results go to; and, told
-    to `skip`, what has a name of another kind of file, or is no file at all, as a named pipe or a
-    link to a folder is. Such links are followed where a path names them, as by `grep -r`: inside a
-    folder they may lead in circles, or out through the whole system.
+    file browsers leave behind; `leave_out`, the files and folders that results go to; folders of
+    pictures that earlier calls wrote; and, told to `skip`, what has a name of another kind of
+    file, or is no file at all, as a named pipe or a link to a folder is. Such links are followed
+    where a path names them, as by `grep -r`: inside a folder they may lead in circles, or out
+    through the whole system.
 
     A path where nothing is comes as it is, and reading it says so.
     """
@@ -78,7 +82,8 @@ def _walk(folder: Path, outputs: Collection[str], skip: Callable[[Path], object]
         if outputs and (os.path.realpath(path) if is_link else str(Path(real, name))) in outputs:
             continue
         if is_folder:
-            yield from _walk(path, outputs, skip)
+            if not (path / PICTURES_MARK).exists():
+                yield from _walk(path, outputs, skip)
         elif is_file and path.suffix.lower() not in OTHER_SUFFIXES:
             yield path
         else:
@@ -136,8 +141,8 @@ def _read_in_processes(
                 yield from waiting.popleft().result()
     except BrokenProcessPool as error:
         raise ReadingError(
-            "expected processes that read on, found one that was ended from outside, as happens "
-            "where there is too little memory; try again, with --out to go on where it stopped"
+            "a worker process was killed, probably out of memory; try again, with --out to "
+            "skip what was read before"
         ) from error
 
 
