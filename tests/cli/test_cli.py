@@ -295,7 +295,8 @@ def test_the_command_line_is_imported_within_what_takes_ctrl_c() -> None:
     )
     assert set(done.stdout.split()) <= {
         *("errno", "importlib", "importlib._bootstrap", "importlib._bootstrap_external"),
-        *("warnings", "_warnings", "tenfold", "tenfold.cli", "tenfold.errors"),
+        *("warnings", "_warnings", "tenfold", "tenfold._version", "tenfold.cli"),
+        "tenfold.errors",
     }
 
 
