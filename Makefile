@@ -10,7 +10,7 @@ CORE_TESTS := tests/reading tests/data tests/cli/test_read_command.py tests/test
   tests/test_fields.py
 CORE_PYTHONS := 3.11 3.12 3.13
 
-.PHONY: train test test-core test-heavy bench bench-reading bench-serving browser format clean
+.PHONY: train test test-core test-heavy bench bench-reading bench-serving browser docs format clean
 
 train: $(SETUP)
 	$(BIN)/tenfold train classic
@@ -70,12 +70,17 @@ bench-serving: $(SETUP)
 	@npm install --silent --no-fund --no-audit --prefix .bench-node loadtest@8.2.1
 	$(BIN)/python benchmarks/bench_serving.py --node .bench-node/node_modules
 
+# The documentation as pages that open offline: site/index.html. A broken link fails.
+docs: $(SETUP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 format: $(SETUP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-core .venv-peers .bench-node
+	rm -rf site .venv .venv-core .venv-peers .bench-node
 
 $(SETUP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "expected Python 3.11 or newer: on Debian, apt install python3 python3-venv; elsewhere, make PYTHON=/path/to/python3.11"; exit 1; }
