@@ -15,7 +15,7 @@ CORE_PYTHONS := 3.11 3.12 3.13
 # `make test COVERAGE=--cov`.
 COVERAGE = $(shell $(BIN)/python -c 'import sys; print("--cov" * (sys.version_info >= (3, 12)))')
 
-.PHONY: train test test-core test-heavy bench bench-reading bench-serving browser format clean
+.PHONY: train test test-core test-heavy bench bench-reading bench-serving browser docs format clean
 
 train: $(TRAIN)
 	$(BIN)/tenfold train classic
@@ -76,12 +76,17 @@ bench-serving: $(DEV)
 	@npm install --silent --no-fund --no-audit --prefix .bench-node loadtest@8.2.1
 	$(BIN)/python benchmarks/bench_serving.py --node .bench-node/node_modules
 
+# The documentation as pages that open offline: site/index.html. A broken link fails.
+docs: $(DEV)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-core .venv-peers .bench-node
+	rm -rf site .venv .venv-core .venv-peers .bench-node
 
 $(TRAIN): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: on Debian, apt install python3 python3-venv; elsewhere, make PYTHON=/path/to/python3.11"; exit 1; }

@@ -46,6 +46,7 @@ LONGEST_FILES = (
     "cluster/test_reading.py",
     "test_workflow.py",
     "end_to_end/test_readme.py",
+    "test_examples.py",
     "test_studying.py",
     "end_to_end/test_stopped_studies.py",
     "end_to_end/test_lines_recipe.py",
