@@ -16,6 +16,7 @@ from tenfold.data.mnist import LabelledImages, leave_out_mislabelled, load_part,
 from tenfold.disk import hash_file, write_file, write_json
 from tenfold.machine import OtherPrograms
 from tenfold.recipes import Recipe
+from tenfold.results import Training
 from tenfold.run import (
     CALIBRATION,
     COMPLETE,
@@ -31,6 +32,7 @@ from tenfold.run import (
     RunConfig,
     tidy_complete_run,
 )
+from tenfold.shapes import to_json
 from tenfold.training.threads import setting_threads
 
 if TYPE_CHECKING:
@@ -136,18 +138,16 @@ def _complete(run: UnfinishedRun, on_progress: OnProgress | None) -> dict[str, A
     other_cores = None if is_in_pieces else others.measure_cores()
     model.to("cpu")
     write_file(path / WEIGHTS, dump_weights(model, recipe, config.seed))
-    training: dict[str, Any] = {
-        "seconds": trained.seconds,
-        "other_cores": other_cores,
-        "num_images": len(training_images),
-        "images_per_second": len(training_images) * len(trained.losses) / trained.seconds,
-        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "weights_sha256": hash_file(path / WEIGHTS),
-    }
-    if config.by_epoch and trained.accuracies:
-        training["epoch_accuracies"] = trained.accuracies
-    if run.resumed_with:
-        training["resumed_with"] = run.resumed_with
+    training = Training(
+        seconds=trained.seconds,
+        other_cores=other_cores,
+        num_images=len(training_images),
+        images_per_second=len(training_images) * len(trained.losses) / trained.seconds,
+        num_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        weights_sha256=hash_file(path / WEIGHTS),
+        epoch_accuracies=tuple(trained.accuracies if config.by_epoch else ()),
+        resumed_with=tuple(run.resumed_with),
+    )
     predictions = predict(model, evaluated.images_NHW)
     write_evaluation(
         path, config, evaluated, predictions, trained.losses, training, report=config.report
@@ -157,8 +157,8 @@ def _complete(run: UnfinishedRun, on_progress: OnProgress | None) -> dict[str, A
     state = {
         "state": COMPLETE,
         "config_sha256": hash_file(path / CONFIG),
-        "weights_sha256": training["weights_sha256"],
-        "training": training,
+        "weights_sha256": training.weights_sha256,
+        "training": to_json(training),
     }
     write_json(path / STATE, state)
     tidy_complete_run(path)
@@ -217,7 +217,7 @@ def write_evaluation(
     evaluated: LabelledImages,
     predictions: Any,  # noqa: ANN401 - its module needs torch
     losses: list[list[float]],
-    training: dict[str, Any],
+    training: Training,
     *,
     report: bool = True,
 ) -> None:

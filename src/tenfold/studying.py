@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tenfold.cluster.connecting import Cluster, check_place, connecting
 from tenfold.data.batches import count_batches
@@ -56,6 +56,9 @@ from tenfold.workflow import (
     resume,
     train,
 )
+
+if TYPE_CHECKING:
+    from tenfold.studies.comparison import Comparison
 
 MAX_SEEDS = 10_000
 NUM_ALONE = 3  # by default, where runs can be alone
@@ -353,7 +356,7 @@ class SeedTraining:
             return None
         with _naming_the_way_out(out):
             finished = load_run(out)
-        resumed_with = finished.state["training"].get("resumed_with")
+        resumed_with = finished.training.resumed_with
         if resumed_with:
             raise StudyError(
                 f"{out}: the run went on although {'; '.join(resumed_with)}: it is none of this "
@@ -492,11 +495,11 @@ def compare(
     *,
     data: str | Path | None = None,
     out: str | Path | None = None,
-) -> dict[str, Any]:
+) -> "Comparison":
     """Compare studies of the same images, the first with each of the others.
 
-    Returns the numbers as JSON values: a summary of each study, and differences with two tests and
-    the images that are mended. `data` is where the studies' data lie now, if that has changed.
+    Returns a summary of each study, and for each pair the difference with two tests and the images
+    that are mended. `data` is where the studies' data lie now, if that has changed.
     With `out`, comparison.json, figures and a report are written there.
 
     Raises StudyError for a folder without a study or studies of different images, DataError for

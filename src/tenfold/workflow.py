@@ -34,6 +34,7 @@ from tenfold.errors import (
 )
 from tenfold.machine import describe_machine, find_deciding, list_versions
 from tenfold.recipes import Recipe, find_recipe
+from tenfold.results import Calibration
 from tenfold.run import (
     COMPLETE,
     CONFIG,
@@ -56,6 +57,7 @@ from tenfold.run import (
     write_running,
     write_start,
 )
+from tenfold.shapes import from_json, to_json
 from tenfold.studies.study import StudyConfig
 from tenfold.training.threads import check_environment, limit_spinning, setting_threads
 
@@ -193,19 +195,19 @@ def resume(
             held.enter_context(locking_run(path))
             state = read_state(path)
             if state["state"] == COMPLETE:
-                found = {"complete": state, "config": load_run(path).config.to_json()}
+                found = {"complete": state, "config": to_json(load_run(path).config)}
                 tidy_complete_run(path)
             else:
                 remove_leftovers(path)
                 saved = read_checkpoint(path)
                 config = load_config(path, state, lambda found: list_changes(saved or b"", found))
                 found = {
-                    "config": config.to_json(),
+                    "config": to_json(config),
                     "with": state.get("resumed_with", []),
                     "has_checkpoint": saved is not None,
                 }
         found = json.loads(processes.tell(json.dumps(found).encode()))
-        config = RunConfig.from_json(found["config"])
+        config = from_json(RunConfig, found["config"])
         if "complete" in found:
             return Run(path, config, found["complete"])
         if processes.is_first:
@@ -353,7 +355,7 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
             evaluated,
             predictions,
             run.read_losses(),
-            run.state["training"],
+            run.training,
         )
         if run.is_calibrated:
             folder = config.data_folder if data is None else data
@@ -421,7 +423,7 @@ def export_run(
     )
 
 
-def _find_calibration(run: Run, calibration: str | Path | Run | None) -> dict[str, Any] | None:
+def _find_calibration(run: Run, calibration: str | Path | Run | None) -> Calibration | None:
     """The run's own calibration, or what a hold-out run of the same recipe found."""
     if calibration is None:
         return run.calibration if run.is_calibrated else None

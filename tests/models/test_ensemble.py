@@ -111,12 +111,12 @@ def test_members_that_are_there_are_not_trained_again(
     reused = train_single(small_data, tmp_path / "run", 3, members=2, members_from=singles)
     assert hash_file(reused.weights_path) == hash_file(ensemble.weights_path)
     assert reused.read_losses() == ensemble.read_losses()
-    assert reused.evaluation["misclassified"] == ensemble.evaluation["misclassified"]
-    of_singles = [tenfold.load_run(singles / seed).state["training"] for seed in ("6", "7")]
-    training = reused.evaluation["training"]
-    assert training["seconds"] > sum(one["seconds"] for one in of_singles)
-    assert training["other_cores"] is None
-    assert training["num_parameters"] == sum(one["num_parameters"] for one in of_singles)
+    assert reused.evaluation.misclassified == ensemble.evaluation.misclassified
+    of_singles = [tenfold.load_run(singles / seed).training for seed in ("6", "7")]
+    training = reused.evaluation.training
+    assert training.seconds > sum(one.seconds for one in of_singles)
+    assert training.other_cores is None
+    assert training.num_parameters == sum(one.num_parameters for one in of_singles)
 
 
 def test_members_that_are_missing_are_trained(
@@ -142,15 +142,13 @@ def test_a_trained_ensemble_is_as_accurate_as_its_members_mean_says(
         with torch.inference_mode():
             probabilities += model.eval()(images).softmax(1) / 2
     wrong = np.flatnonzero(probabilities.argmax(1).numpy() != evaluated.labels_N)
-    listed = ensemble.evaluation["misclassified"]
-    assert sorted(one["index"] for one in listed) == wrong.tolist()
+    listed = ensemble.evaluation.misclassified
+    assert sorted(one.index for one in listed) == wrong.tolist()
     for one in listed:
-        assert one["confidence"] == pytest.approx(
-            float(probabilities[one["index"]].max()), abs=1e-5
-        )
+        assert one.confidence == pytest.approx(float(probabilities[one.index].max()), abs=1e-5)
     # Its losses are those of one member after the other, of which findings say nothing.
     assert len(ensemble.read_losses()) == 4
-    assert "last_epoch" not in {one["name"] for one in ensemble.evaluation["findings"]}
+    assert "last_epoch" not in {one.name for one in ensemble.evaluation.findings}
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ class Recorder:
         load_weights(member, known.weights_path)
         first_epoch = len(self.trained.losses)
         self.trained.losses += known.read_losses()
-        self.trained.reused_seconds += known.state["training"]["seconds"]
+        self.trained.reused_seconds += known.training.seconds
         for epoch in range(first_epoch, len(self.trained.losses)):
             self._append(epoch, 0, self.trained.losses[epoch])
         self.position = Position(member=self.position.member + 1, epoch=0, batch=0)
