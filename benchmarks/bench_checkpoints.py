@@ -24,7 +24,7 @@ def train(folder: Path, seed: int, every: int) -> float:
     run = tenfold.train(
         seed=seed, out=folder / f"{seed}-{every}", checkpoint_every=every, report=False
     )
-    return float(run.state["training"]["seconds"])
+    return run.training.seconds
 
 
 def time_one(folder: Path, seconds_of_run: float) -> float:

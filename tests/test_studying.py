@@ -31,6 +31,7 @@ from tenfold.disk import hash_file, locking
 from tenfold.errors import DataError, RecipeError, RunError, StudyError
 from tenfold.models.build import build_model
 from tenfold.run import DEFAULT_THREADS, RunConfig, load_config, locking_run, read_state
+from tenfold.shapes import to_json
 from tenfold.studies.report import write_study_command
 from tenfold.studies.study import load_study, write_study
 from tenfold.studying import SeedTraining, StudyProgress, _train_on_cluster
@@ -120,11 +121,11 @@ def test_a_study_keeps_what_its_runs_gave(study: tenfold.Study) -> None:
         assert kept.weights_sha256 == hash_file(run.weights_path)
         assert accuracy == pytest.approx(run.accuracy)
         assert sorted(index for index, _, _ in kept.mistakes) == sorted(
-            one["index"] for one in run.evaluation["misclassified"]
+            one.index for one in run.evaluation.misclassified
         )
-        first = run.evaluation["misclassified"][0]
+        first = run.evaluation.misclassified[0]
         assert kept.mistakes[0] == pytest.approx(
-            (first["index"], first["predicted"], first["confidence"]), abs=1e-4
+            (first.index, first.predicted, first.confidence), abs=1e-4
         )
         losses = [np.mean(epoch) for epoch in run.read_losses()]
         assert kept.epoch_losses == pytest.approx(losses, abs=1e-6)
@@ -144,7 +145,7 @@ def test_measuring_by_epoch_changes_no_weights(
         "classic", data=small_data, out=tmp_path, threads=threads, report=False, **TINY
     )
     assert run.state["weights_sha256"] == study.runs[0].weights_sha256
-    assert "epoch_accuracies" not in run.evaluation["training"]
+    assert run.evaluation.training.epoch_accuracies == ()
 
 
 def test_twice_the_epochs_are_a_study_too(study: tenfold.Study) -> None:
@@ -156,12 +157,14 @@ def test_twice_the_epochs_are_a_study_too(study: tenfold.Study) -> None:
         - tenfold.load_run(study.path / "runs" / str(seed)).accuracy
         for seed in range(3)
     ]
-    assert study.read_summary()["longer"]["gain"]["mean"] == pytest.approx(np.mean(gains))
+    measured = study.read_summary().longer
+    assert measured is not None
+    assert measured.gain.mean == pytest.approx(np.mean(gains))
 
 
 def test_a_study_of_other_data_claims_nothing(study: tenfold.Study) -> None:
     summary = study.read_summary()
-    assert [one["name"] for one in summary["findings"]] == ["accuracy"]
+    assert [one.name for one in summary.findings] == ["accuracy"]
     assert "MNIST" not in study.report.read_text()
 
 
@@ -179,11 +182,11 @@ def test_the_report_stands_alone_and_shows_the_numbers(study: tenfold.Study) -> 
         assert base64.b64encode(png).decode() in page
     text = page.replace("\N{NO-BREAK SPACE}", " ")
     summary = study.read_summary()
-    for finding in summary["findings"]:
-        assert finding["sentence"] in text
+    for finding in summary.findings:
+        assert finding.sentence in text
     assert f"{100 * study.accuracies.mean():.2f} % over 3 seeds" in text
-    for one in summary["digits"]:
-        assert f"{100 * one['error_rate']['mean']:.2f} %" in text
+    for one in summary.digits:
+        assert f"{100 * one.error_rate.mean:.2f} %" in text
     assert (
         "tenfold study classic --seeds 3 --epochs 2 --hidden-sizes 16 --data "
         f"{study.config.data_folder} --longer --out {study.path}"
@@ -484,8 +487,8 @@ def test_a_holdout_study_does_not_open_the_test_files(
     assert set(done.config.checksums) == {"train"}
     assert len({run.epoch_accuracies[-1] for run in done.runs} & set(done.accuracies)) == 2
     comparison = tenfold.compare([done, done.path])
-    assert comparison["part"] == "validation"
-    assert comparison["num_images"] == 200
+    assert comparison.part == "validation"
+    assert comparison.num_images == 200
 
 
 def test_study_json_alone_is_continued_and_compared(
@@ -495,7 +498,7 @@ def test_study_json_alone_is_continued_and_compared(
     alone.mkdir()
     shutil.copy(study.path / "study.json", alone)
     comparison = tenfold.compare([alone, study.path])
-    assert comparison["differences"][0]["difference"] == 0
+    assert comparison.differences[0].difference.difference == 0
     done = tenfold.study("classic", seeds=4, data=small_data, out=alone, alone=0, **TINY)
     assert calls == [([3], 1)]
     assert done.runs[:3] == study.runs
@@ -880,7 +883,7 @@ def test_all_of_mnists_test_images_are_studied_for_the_claims(
     assert done.config.data_folder is None
     assert done.config.num_evaluated == 10_000
     summary = done.read_summary()
-    assert [one["name"] for one in summary["findings"]] == [
+    assert [one.name for one in summary.findings] == [
         "accuracy",
         "over_97_percent",
         "hardest_digit",
@@ -888,12 +891,12 @@ def test_all_of_mnists_test_images_are_studied_for_the_claims(
         "hard_for_people",
     ]
     text = done.report.read_text().replace("\N{NO-BREAK SPACE}", " ")
-    for finding in summary["findings"]:
-        assert finding["sentence"].replace("'", "&#39;") in text
+    for finding in summary.findings:
+        assert finding.sentence.replace("'", "&#39;") in text
     assert "n = 9,995" in text
     test_labels_N = load_part(None, "test").labels_N
     wrong_RN = done.get_given_labels(test_labels_N) != test_labels_N
-    assert summary["accuracies"] == pytest.approx((1 - wrong_RN.mean(1)).tolist())
+    assert summary.accuracies == pytest.approx((1 - wrong_RN.mean(1)).tolist())
 
 
 @pytest.mark.parametrize(
@@ -931,11 +934,11 @@ def test_comparing_counts_and_writes_a_page(
 ) -> None:
     assert study.longer is not None
     comparison = tenfold.compare([study, str(study.path / "longer")], out=tmp_path / "new/page")
-    [difference] = comparison["differences"]
-    assert difference["difference"] == pytest.approx(
+    [pair] = comparison.differences
+    assert pair.difference.difference == pytest.approx(
         study.longer.accuracies.mean() - study.accuracies.mean()
     )
-    assert comparison["studies"][1]["accuracies"] == study.longer.accuracies.tolist()
+    assert comparison.studies[1].summary.accuracies == tuple(study.longer.accuracies)
     page = tmp_path / "new/page"
     assert list_files(page) == {
         "comparison.json",
@@ -944,18 +947,18 @@ def test_comparing_counts_and_writes_a_page(
         "figures/not_mended_2.png",
         "figures/new_2.png",
     }
-    assert json.loads((page / "comparison.json").read_text()) == json.loads(json.dumps(comparison))
+    assert json.loads((page / "comparison.json").read_text()) == to_json(comparison)
     text = (page / "report.html").read_text()
     assert text.count("<figure") == 3
-    assert f"is {100 * difference['difference']:.3f} points above" in text
+    assert f"is {100 * pair.difference.difference:.3f} points above" in text
     assert f"tenfold compare {study.path} {study.path}/longer --out {page}" in text
 
 
 def test_a_single_study_needs_no_list(study: tenfold.Study) -> None:
     for one in (study, study.path, str(study.path)):
         comparison = tenfold.compare(one)
-        assert [one["path"] for one in comparison["studies"]] == [str(study.path)]
-        assert comparison["differences"] == []
+        assert [one.path for one in comparison.studies] == [str(study.path)]
+        assert comparison.differences == ()
 
 
 def test_a_comparison_does_not_take_the_place_of_a_studys_report(
@@ -984,8 +987,8 @@ def test_comparing_looks_where_the_data_lie_now(
 ) -> None:
     moved = shutil.copytree(small_data, tmp_path / "moved")
     here = tenfold.compare([study], data=moved)
-    assert here["studies"][0]["accuracies"] == study.accuracies.tolist()
-    assert here["differences"] == []
+    assert here.studies[0].summary.accuracies == tuple(study.accuracies)
+    assert here.differences == ()
     images = moved / "t10k-images-idx3-ubyte"
     images.write_bytes(dump_idx(test_images.images_NHW[1:501]))
     with pytest.raises(

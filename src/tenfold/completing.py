@@ -16,6 +16,7 @@ from tenfold.data.training_data import find_training_data
 from tenfold.disk import hash_file, write_file, write_json
 from tenfold.machine import CpuLoadMonitor
 from tenfold.recipes import Recipe
+from tenfold.results import Training
 from tenfold.run import (
     CALIBRATION,
     EVALUATION,
@@ -112,7 +113,7 @@ def _train(
     device: str,
     checkpoint: "Checkpoint | None",
     on_progress: OnProgress | None,
-) -> tuple["nn.Module", list[list[float]], dict[str, Any]]:
+) -> tuple["nn.Module", list[list[float]], Training]:
     """Train a model and write its weights; return it, its losses, and what is kept of training."""
     from tenfold.models.build import build_model
     from tenfold.training.recording import Trainer
@@ -140,19 +141,16 @@ def _train(
     other_cores = monitor.measure_cores() if checkpoint is None else None
     model.to("cpu")
     write_file(path / WEIGHTS, dump_weights(model, recipe, config.seed))
-    training: dict[str, Any] = {
-        "seconds": trained.seconds,
-        "other_cores": other_cores,
-        "num_images": len(training_images),
-        "images_per_second": len(training_images) * len(trained.losses) / trained.seconds,
-        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "weights_sha256": hash_file(path / WEIGHTS),
-    }
-    if config.by_epoch and trained.accuracies:
-        training["epoch_accuracies"] = trained.accuracies
-    resumed_with = read_state(path).get("resumed_with")
-    if resumed_with:
-        training["resumed_with"] = resumed_with
+    training = Training(
+        seconds=trained.seconds,
+        other_cores=other_cores,
+        num_images=len(training_images),
+        images_per_second=len(training_images) * len(trained.losses) / trained.seconds,
+        num_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        weights_sha256=hash_file(path / WEIGHTS),
+        epoch_accuracies=tuple(trained.accuracies if config.by_epoch else ()),
+        resumed_with=tuple(read_state(path).get("resumed_with", ())),
+    )
     return model, trained.losses, training
 
 
@@ -208,7 +206,7 @@ def write_evaluation(
     evaluated: LabelledImages,
     predictions: Any,  # noqa: ANN401 - its module needs torch
     losses: list[list[float]],
-    training: dict[str, Any],
+    training: Training,
     *,
     report: bool = True,
 ) -> None:

@@ -9,6 +9,7 @@ import json
 import logging
 import tempfile
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,9 @@ from tenfold.reading.classifier import INPUT, OUTPUT, Classifier
 from tenfold.reading.model_file import FORMAT, METADATA_KEY
 from tenfold.reading.strips import COLUMN_PX, HEIGHT_PX
 from tenfold.recipes import Recipe
+from tenfold.results import Calibration
 from tenfold.run import Run
+from tenfold.shapes import to_json
 
 OPSET = 18
 LARGEST_DIFFERENCE = 1e-4  # between probabilities of the file and of the PyTorch model
@@ -54,12 +57,12 @@ class Normalised(nn.Module):
         return logits
 
 
-def build_metadata(run: Run, calibration: dict[str, Any] | None) -> dict[str, Any]:
+def build_metadata(run: Run, calibration: Calibration | None) -> dict[str, Any]:
     """What the file says beside the graph: labels, calibration, card."""
     return {
         "labels": list_labels(run.config.recipe),
-        "calibration": calibration,
-        "card": build_card(run, calibration),
+        "calibration": to_json(calibration),
+        "card": to_json(build_card(run, calibration)),
     }
 
 
@@ -69,26 +72,47 @@ def list_labels(recipe: Recipe) -> list[str]:
     return [*map(str, range(NUM_CLASSES)), *["none"] * rejects]
 
 
-def build_card(run: Run, calibration: dict[str, Any] | None) -> dict[str, Any]:
-    """What a model file says of itself: where it is from and what was measured."""
-    config, evaluation = run.config, run.evaluation
-    return {
-        "tenfold": tenfold.__version__,
-        "recipe": config.recipe.to_json(),
-        "seed": config.seed,
-        "holdout": config.holdout,
-        "checksums": config.checksums,
-        "versions": config.versions,
-        "weights_sha256": run.state["weights_sha256"],
-        "trained": config.started,
-        "training_seconds": run.state["training"]["seconds"],
-        "num_parameters": run.state["training"]["num_parameters"],
-        "part": evaluation["part"],
-        "num_images": evaluation["num_images"],
-        "accuracy": evaluation["accuracy"],
-        "calibration": calibration or "none: this model's probabilities are as training left them",
-        "opset": OPSET,
-    }
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """The model card in a model file: where the model is from and what was measured."""
+
+    tenfold: str
+    recipe: Recipe
+    seed: int
+    holdout: bool
+    checksums: dict[str, tuple[str, str]]
+    versions: dict[str, str]
+    weights_sha256: str
+    trained: str
+    training_seconds: float
+    num_parameters: int
+    part: str
+    num_images: int
+    accuracy: float
+    calibration: Calibration | str
+    opset: int
+
+
+def build_card(run: Run, calibration: Calibration | None) -> Card:
+    """The model card of a run's model."""
+    config, evaluation, training = run.config, run.evaluation, run.training
+    return Card(
+        tenfold=tenfold.__version__,
+        recipe=config.recipe,
+        seed=config.seed,
+        holdout=config.holdout,
+        checksums=config.checksums,
+        versions=config.versions,
+        weights_sha256=training.weights_sha256,
+        trained=config.started,
+        training_seconds=training.seconds,
+        num_parameters=training.num_parameters,
+        part=evaluation.part,
+        num_images=evaluation.num_images,
+        accuracy=evaluation.accuracy,
+        calibration=calibration or "none: this model's probabilities are as training left them",
+        opset=OPSET,
+    )
 
 
 def dump_onnx(model: nn.Module, metadata: dict[str, Any]) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,6 +60,9 @@ from tenfold.workflow import (
     resume,
     train,
 )
+
+if TYPE_CHECKING:
+    from tenfold.studies.comparison import Comparison
 
 MAX_SEEDS = 10_000
 NUM_ALONE = 3  # by default, where runs can be alone
@@ -339,7 +342,7 @@ class SeedTraining:
             return None
         with _naming_the_way_out(out):
             finished = load_run(out)
-        resumed_with = finished.state["training"].get("resumed_with")
+        resumed_with = finished.training.resumed_with
         if resumed_with:
             raise StudyError(
                 f"{out}: the run was resumed with {'; '.join(resumed_with)}, so its weights cannot "
@@ -484,11 +487,11 @@ def compare(
     *,
     data: str | Path | None = None,
     out: str | Path | None = None,
-) -> dict[str, Any]:
+) -> "Comparison":
     """Compare studies of the same images, the first with each of the others.
 
-    Returns the numbers as JSON values: a summary of each study, and differences with two tests and
-    the images that are mended. `data` is where the studies' data lie now, if that has changed.
+    Returns a summary of each study, and for each pair the difference with two tests and the images
+    that are mended. `data` is where the studies' data lie now, if that has changed.
     With `out`, comparison.json, figures and a report are written there.
 
     Raises StudyError for a folder without a study or studies of different images, DataError for
@@ -579,7 +582,7 @@ def average_study(
     shares = [float((answer_N == labels_N).mean()) for answer_N in answers]
     corrected: list[float | None] = [None, None]
     if opened.is_mnist and not opened.config.holdout:
-        of_each = [measure_corrected(labels_N, answer_N)["accuracy"] for answer_N in answers]
+        of_each = [measure_corrected(labels_N, answer_N).accuracy for answer_N in answers]
         corrected = [of_each[0], sum(of_each[1:]) / len(runs)]
     return StudyAverage(
         part=opened.config.part,

@@ -33,6 +33,7 @@ from tenfold.errors import (
 from tenfold.escaping import escape
 from tenfold.machine import describe_machine, list_versions
 from tenfold.recipes import Recipe, find_recipe
+from tenfold.results import Calibration
 from tenfold.run import (
     COMPLETE,
     DEFAULT_THREADS,
@@ -284,7 +285,7 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
             evaluated,
             predictions,
             run.read_losses(),
-            run.state["training"],
+            run.training,
         )
         if run.is_calibrated:
             folder = config.data_folder if data is None else data
@@ -352,7 +353,7 @@ def export_run(
     )
 
 
-def _find_calibration(run: Run, calibration: str | Path | Run | None) -> dict[str, Any] | None:
+def _find_calibration(run: Run, calibration: str | Path | Run | None) -> Calibration | None:
     """The run's own calibration, or what a hold-out run of the same recipe found."""
     if calibration is None:
         return run.calibration if run.is_calibrated else None

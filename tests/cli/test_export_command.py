@@ -67,7 +67,7 @@ def test_export_takes_a_file_and_a_calibration_and_prints_json(
         "is_calibrated": True,
     }
     temperature = load_classifier(out).calibration.temperature
-    assert temperature == held_out.calibration["temperature"]
+    assert temperature == held_out.calibration.temperature
 
 
 def test_a_calibrated_file_says_so(

@@ -175,11 +175,11 @@ def test_compare_prints_a_table_and_sentences(
     assert re.match(r" +first +other +\n", table)
     assert re.search(r"^seeds +3 +3 *$", table, re.MULTILINE)
     comparison = tenfold.compare(folders, data=small_data)
-    for one in comparison["studies"]:
-        assert f"{100 * one['accuracy']['mean']:.3f} %" in table
+    for one in comparison.studies:
+        assert f"{100 * one.summary.accuracy.mean:.3f} %" in table
     assert sentences.startswith("Is other better than first? better\n")
-    [difference] = comparison["differences"]
-    assert f"other is {100 * difference['difference']:.3f} points above first." in sentences
+    [pair] = comparison.differences
+    assert f"other is {100 * pair.difference.difference:.3f} points above first." in sentences
 
 
 def test_compare_as_json_and_as_a_page(
@@ -350,8 +350,8 @@ def test_studies_with_long_names_stand_side_by_side(
         Path(folder).rename(long[-1])
     assert main(["compare", *long, "--data", str(small_data)]) == 0
     table = capsys.readouterr().out.split("\n\n")[0]
-    for one in tenfold.compare(long, data=small_data)["studies"]:
-        assert f"{100 * one['accuracy']['mean']:.3f} %" in table
+    for one in tenfold.compare(long, data=small_data).studies:
+        assert f"{100 * one.summary.accuracy.mean:.3f} %" in table
 
 
 def test_comparing_into_a_name_that_is_too_long_is_a_mistake(

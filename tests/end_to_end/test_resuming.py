@@ -141,7 +141,7 @@ def check_same(run: tenfold.Run, whole: tenfold.Run) -> None:
     assert run.state["weights_sha256"] == whole.state["weights_sha256"]
     assert (run.path / LOSSES).read_bytes() == (whole.path / LOSSES).read_bytes()
     assert run.accuracy == whole.accuracy
-    accuracies = [one.evaluation["training"].get("epoch_accuracies") for one in (run, whole)]
+    accuracies = [one.evaluation.training.epoch_accuracies for one in (run, whole)]
     assert accuracies[0] == accuracies[1]
     assert not (run.path / CHECKPOINT).exists()
 
@@ -156,7 +156,7 @@ def test_a_stopped_run_goes_on_after_the_step_that_was_its_last(
     assert caplog.messages == []
     assert "resumed_with" not in run.state["training"]
     assert (steps[0].epoch, steps[0].step) == (2, 26)
-    assert run.evaluation["training"]["other_cores"] is None
+    assert run.evaluation.training.other_cores is None
 
 
 def test_ctrl_c_is_told_with_the_command_that_goes_on(
@@ -476,7 +476,7 @@ def test_other_threads_are_told_in_one_line(stopped: Path, whole: tenfold.Run) -
         f"tenfold: {stopped}: resumed with {told}; the weights may differ in their last bits"
     ]
     run = tenfold.load_run(stopped)
-    assert run.evaluation["training"]["resumed_with"] == [told]
+    assert run.evaluation.training.resumed_with == (told,)
     assert f"resumed with {told}" in tenfold.evaluate(run).report.read_text()
     assert tenfold.load_run(run.path).accuracy == run.accuracy
 

@@ -30,7 +30,7 @@ def test_event_files_have_every_loss_once_also_after_a_stop(
     scalars = read_scalars(tmp_path / "tensorboard")
     expected = [loss for epoch in run.read_losses() for loss in epoch]
     assert scalars["loss"] == list(enumerate(expected))
-    accuracies = run.evaluation["training"]["epoch_accuracies"]
+    accuracies = run.evaluation.training.epoch_accuracies
     assert [step for step, _ in scalars["accuracy"]] == [11, 23, 35]
     assert [accuracy for _, accuracy in scalars["accuracy"]] == pytest.approx(accuracies)
     assert scalars["accuracy"][-1][1] == pytest.approx(run.accuracy)

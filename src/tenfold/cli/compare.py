@@ -56,9 +56,9 @@ def compare(
     from tenfold.studies.report import describe_difference, tabulate
 
     print_table(*tabulate(comparison), num_unwrapped=1)
-    for difference in comparison["differences"]:
-        finding = describe_difference(difference)
-        print_text(f"\n{finding['question']} {finding['answer']}\n{finding['sentence']}")
+    for pair in comparison.differences:
+        finding = describe_difference(pair)
+        print_text(f"\n{finding.question} {finding.answer}\n{finding.sentence}")
     if out is not None:
         print_text(f"\nreport  {out / 'report.html'}")
 

@@ -23,6 +23,6 @@ def evaluate(run: Path, /, *, data: Path | None = None, json: AsJson = False) ->
         return
     print_rows(
         ("run", evaluated.path),
-        *((one["question"], one["answer"]) for one in evaluated.evaluation["findings"]),
+        *((one.question, one.answer) for one in evaluated.evaluation.findings),
         ("report", evaluated.report),
     )

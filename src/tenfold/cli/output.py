@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_origin
 from cyclopts import Parameter, Token
 
 from tenfold.escaping import escape
+from tenfold.shapes import to_json
 
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print the result as JSON.")]
 
@@ -30,9 +31,9 @@ def parse_whole_numbers(kind: Any, tokens: Sequence[Token]) -> int | tuple[int, 
 WholeNumber = Annotated[int, Parameter(converter=parse_whole_numbers)]
 
 
-def print_json(values: object) -> None:
-    """Print a result as JSON."""
-    print(json.dumps(values, indent=1))
+def print_json(value: object) -> None:
+    """Print a dataclass or JSON values as JSON."""
+    print(json.dumps(to_json(value), indent=1))
 
 
 def print_text(text: str = "") -> None:

@@ -90,7 +90,7 @@ def study(
         return
     print_rows(
         ("study", done.path),
-        *((one["question"], one["answer"]) for one in summary["findings"]),
+        *((one.question, one.answer) for one in summary.findings),
         ("report", done.report),
     )
 

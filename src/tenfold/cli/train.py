@@ -125,9 +125,9 @@ def train(
                 "run": str(run.path),
                 "report": str(run.report) if run.config.report else None,
                 "accuracy": run.accuracy,
-                "accuracy_interval": evaluation["accuracy_interval"],
-                "part": evaluation["part"],
-                "training_seconds": evaluation["training"]["seconds"],
+                "accuracy_interval": evaluation.accuracy_interval,
+                "part": evaluation.part,
+                "training_seconds": evaluation.training.seconds,
                 "weights_sha256": run.state["weights_sha256"],
             }
         )
@@ -135,10 +135,10 @@ def train(
     from tenfold.evaluation.report import write_command
 
     another = dataclasses.replace(run.config, seed=(run.config.seed + 1) % (workflow.MAX_SEED + 1))
-    answers = {one["name"]: one["answer"] for one in evaluation["findings"]}
+    answers = {one.name: one.answer for one in evaluation.findings}
     print_rows(
-        ("accuracy", evaluation["headline"]),
-        ("interval", f"{percent_interval(evaluation['accuracy_interval'])} (95 %)"),
+        ("accuracy", evaluation.headline),
+        ("interval", f"{percent_interval(evaluation.accuracy_interval)} (95 %)"),
         ("hardest", answers.get("hardest_class", "unknown")),
         ("report", run.report if run.config.report else "none; `tenfold evaluate` makes it"),
         ("next", f"{write_command(another)}    (is it luck? another seed tells)"),
