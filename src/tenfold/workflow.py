@@ -31,6 +31,7 @@ from tenfold.errors import (
     RecipeError,
     ResumeError,
     RunError,
+    describe_install,
 )
 from tenfold.machine import describe_machine, find_deciding, list_versions
 from tenfold.recipes import Recipe, find_recipe
@@ -470,8 +471,8 @@ def require_train_extra() -> None:
     missing = [name for name in TRAIN_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtraError(
-            f"expected the packages of the extra 'train', found no {', '.join(missing)}. "
-            "Install them: pip install '.[train]' (see the README for PyTorch's CPU build)"
+            f"the extra 'train' is not installed ({', '.join(missing)} missing): "
+            f"{describe_install('train')} (see the README for PyTorch's CPU build)"
         )
 
 
