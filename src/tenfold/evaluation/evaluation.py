@@ -6,7 +6,7 @@ In: labels, predictions and losses. Out: JSON values, the content of a run's eva
 from typing import Any
 
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages
-from tenfold.evaluation.findings import PART_NAMES, find, percent
+from tenfold.evaluation.findings import PART_NAMES, find, find_blank, percent
 from tenfold.evaluation.metrics import (
     count_confusions,
     list_misclassified,
@@ -50,7 +50,7 @@ def build_evaluation(
         "epochs": measure_epochs(losses),
         "training": training,
     }
-    evaluation["findings"] = find(evaluation)
+    evaluation["findings"] = find_blank(evaluated.images_NHW) + find(evaluation)
     evaluation["headline"] = (
         f"{percent(evaluation['accuracy'])} of {evaluation['num_images']:,} {PART_NAMES[part]} "
         f"images, trained in {training['seconds']:.1f} s"
