@@ -199,5 +199,5 @@ def test_scenes_are_made_with_reading_alone() -> None:
     for module in find_modules(lambda module: is_within(module, "tenfold.scenes")):
         for name in list_imports(module, at_import=False):
             if is_within(name, "tenfold") and name != "tenfold":
-                known = ("scenes", "reading", "configs", "machine", "pools")
+                known = ("scenes", "reading", "configs", "errors", "machine", "pools")
                 assert is_within(name, *(f"tenfold.{one}" for one in known)), f"{module}: {name}"

@@ -29,6 +29,7 @@ from tenfold.run import (
     OnProgress,
     Run,
     RunConfig,
+    StageProgress,
     tidy_complete_run,
 )
 from tenfold.training.threads import setting_threads
@@ -148,11 +149,15 @@ def _complete(run: UnfinishedRun, on_progress: OnProgress | None) -> dict[str, A
         training["epoch_accuracies"] = trained.accuracies
     if run.resumed_with:
         training["resumed_with"] = run.resumed_with
+    if on_progress is not None:
+        on_progress(StageProgress(stage="evaluating"))
     predictions = predict(model, evaluated.images_NHW)
     write_evaluation(
         path, config, evaluated, predictions, trained.losses, training, report=config.report
     )
     if run.images.validation is not None:
+        if on_progress is not None:
+            on_progress(StageProgress(stage="calibrating"))
         write_calibration(path, config, model, run.images.validation)
     state = {
         "state": COMPLETE,

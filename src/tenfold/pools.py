@@ -1,4 +1,4 @@
-"""Processes that work for this one, and end when it does, however it does. No torch.
+"""Worker processes that end when this process ends, however it ends. No torch.
 
 In: how many, and what prepares each. Out: an executor of concurrent.futures.
 """
@@ -6,11 +6,13 @@ In: how many, and what prepares each. Out: an executor of concurrent.futures.
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any
 
 
@@ -38,6 +40,26 @@ def starting_pool(
             if process not in strangers and not finish:
                 process.terminate()
         pool.shutdown(cancel_futures=True)
+
+
+def explain_broken_pool() -> str:
+    """Why a worker process has ended, in one line: most often a script without a main guard.
+
+    Each worker imports the script that started it. Without the guard the worker runs all of it.
+    """
+    main = sys.modules.get("__main__")
+    script = getattr(main, "__file__", None)
+    if script is not None and getattr(main, "__spec__", None) is None:
+        try:
+            is_guarded = "__main__" in Path(script).read_text(errors="replace")
+        except OSError:
+            is_guarded = True
+        if not is_guarded:
+            return (
+                f'{script}: put the calls of Tenfold below `if __name__ == "__main__":`, as each '
+                "worker process imports the script and would run them again"
+            )
+    return "a worker process was killed, probably out of memory"
 
 
 def _start(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:

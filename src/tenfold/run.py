@@ -200,7 +200,14 @@ class DrawingProgress:
     seconds_left: float
 
 
-OnProgress = Callable[[TrainingProgress | DrawingProgress], None]
+@dataclass(frozen=True, kw_only=True)
+class StageProgress:
+    """What a run does after its training; told when it begins."""
+
+    stage: Literal["evaluating", "calibrating"]
+
+
+OnProgress = Callable[[TrainingProgress | DrawingProgress | StageProgress], None]
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from tenfold.run import (
     LOSSES,
     STATE,
     DrawingProgress,
+    StageProgress,
     TrainingProgress,
     load_config,
     locking_run,
@@ -100,8 +101,8 @@ def stop_at(step: int) -> Callable[[Any], None]:
     """A callback that does as one Ctrl-C does when that step is reached."""
     stopped: list[int] = []
 
-    def stop(progress: TrainingProgress) -> None:
-        if progress.step >= step and not stopped:
+    def stop(progress: TrainingProgress | StageProgress) -> None:
+        if isinstance(progress, TrainingProgress) and progress.step >= step and not stopped:
             stopped.append(progress.step)
             signal.raise_signal(signal.SIGINT)
 
@@ -225,7 +226,7 @@ def test_resuming_needs_nothing_but_the_folder(small_data: Path, tmp_path: Path)
     before = len(list((out / "tensorboard").iterdir()))
     steps: list[Any] = []
     run = tenfold.resume(out, on_progress=steps.append)
-    assert steps[-1].step < 144  # the second member was trained before
+    assert steps[-2].step < 144  # the second member was trained before
     assert run.read_losses()[3:] == tenfold.load_run(members / "1").read_losses()
     assert run.report.is_file()
     assert len(list((out / "tensorboard").iterdir())) == before + 1
@@ -257,7 +258,7 @@ def test_a_run_that_another_program_has_completed_meanwhile_stays_as_it_is(
     monkeypatch.setattr("tenfold.workflow.locking_run", lock_late)
     steps: list[Any] = []
     check_same(tenfold.resume(stopped, on_progress=steps.append), whole)
-    assert steps == []
+    assert steps == [StageProgress(stage="evaluating")]
 
 
 def test_a_folder_that_is_gone_is_not_made_again(small_data: Path, tmp_path: Path) -> None:
@@ -290,7 +291,7 @@ def test_a_run_stopped_while_it_is_evaluated_is_not_trained_again(
     monkeypatch.undo()
     steps: list[Any] = []
     run = tenfold.resume(out, on_progress=steps.append)
-    assert steps == []
+    assert steps == [StageProgress(stage="evaluating")]
     assert run.state["weights_sha256"] == whole.state["weights_sha256"]
     assert not (out / CHECKPOINT).exists()
 
@@ -305,7 +306,7 @@ def test_drawing_counts_once_in_the_seconds(
     def take_an_hour(progress: Any) -> None:
         if isinstance(progress, DrawingProgress):
             hours[0] += 1
-        elif progress.epoch == stop_at_epoch:
+        elif isinstance(progress, TrainingProgress) and progress.epoch == stop_at_epoch:
             raise KeyboardInterrupt
 
     asked: dict[str, Any] = {"data": small_data, "out": tmp_path / "run", "report": False}
@@ -328,7 +329,7 @@ def test_a_run_stopped_after_its_last_step_is_only_evaluated(
     assert count_saved_steps(tmp_path / "run") == 72
     steps: list[Any] = []
     check_same(tenfold.resume(tmp_path / "run", on_progress=steps.append), whole)
-    assert steps == []
+    assert steps == [StageProgress(stage="evaluating")]
 
 
 def test_losses_are_cut_back_to_the_checkpoint(stopped: Path, whole: tenfold.Run) -> None:
@@ -378,8 +379,8 @@ def test_normalisations_are_kept(small_data: Path, tmp_path: Path) -> None:
 def test_checkpoints_come_as_often_as_asked(small_data: Path, tmp_path: Path) -> None:
     seen: list[bool] = []
 
-    def look(progress: TrainingProgress) -> None:
-        if progress.step % 24 == 0:
+    def look(progress: TrainingProgress | StageProgress) -> None:
+        if isinstance(progress, TrainingProgress) and progress.step % 24 == 0:
             seen.append((tmp_path / str(every) / CHECKPOINT).exists())
 
     for every, expected in (
@@ -528,7 +529,7 @@ def test_data_that_have_moved_are_asked_for(
     with pytest.raises(DataError) as raised:
         tenfold.resume(out)
     assert str(raised.value) == (
-        f"{moved}: expected a folder with MNIST's IDX files, found nothing"
+        f"{moved}: no such folder; --data takes a folder of IDX files or of images"
     )
     assert raised.value.__notes__ == ["if the data have moved, say where they are with --data"]
     with pytest.raises(KeyboardInterrupt) as stopped_again:
@@ -714,7 +715,7 @@ def test_a_mistake_is_told_once_by_the_process_that_knows(
     if rank == 0:
         assert told == [f"tenfold: {out}: expected a new or empty folder, found files in it"]
     else:
-        assert "tenfold: data: expected a folder with MNIST's IDX files, found nothing" in told
+        assert "tenfold: data: no such folder" in told
 
 
 def test_processes_whose_torchrun_is_killed_save_and_go_on(

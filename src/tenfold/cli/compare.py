@@ -13,16 +13,18 @@ def compare(
     out: Path | None = None,
     json: AsJson = False,
 ) -> None:
-    """Compare studies of the same images: a table, and the first against each of the others.
+    """Compare studies of the same images: a table, and the first study against each other one.
 
     Parameters
     ----------
     studies
         The folders of studies.
     data
-        Where the studies' data lie now, if that has changed. They must be the same data.
+        The folder of the studies' data, if it has moved. The data must be the same.
     out
-        Also write figures and a report into this folder.
+        A folder to write figures and a report to.
+    json
+        Print JSON.
     """
     from tenfold import studying
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tenfold.errors import ReadingError
 from tenfold.machine import count_cores
-from tenfold.pools import starting_pool
+from tenfold.pools import explain_broken_pool, starting_pool
 from tenfold.reading.answers import Reading
 from tenfold.reading.reader import Reader
 
@@ -108,8 +108,8 @@ def read_files(
 
     A file is a path, or its bytes. One that cannot be read gives a reading with status error.
 
-    Raises ModelError for a model that cannot be used, and ReadingError if a process is ended from
-    outside.
+    Raises ModelError for a model that cannot be used, and ReadingError if a worker process is
+    killed.
     """
     processes = processes or count_cores()
     files = iter(files)
@@ -135,10 +135,7 @@ def _read_in_processes(
             while waiting:
                 yield from waiting.popleft().result()
     except BrokenProcessPool as error:
-        raise ReadingError(
-            "expected processes that read on, found one that was ended from outside, as happens "
-            "where there is too little memory; try again, with --out to go on where it stopped"
-        ) from error
+        raise ReadingError(f"{explain_broken_pool()}; run again, with --out to continue") from error
 
 
 def _prepare_worker(model: Path | None, lines: Path | None) -> None:
