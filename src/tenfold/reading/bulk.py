@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tenfold.errors import ReadingError
 from tenfold.machine import count_cores
-from tenfold.pools import explain_broken_pool, starting_pool
+from tenfold.pools import KILLED, starting_pool
 from tenfold.reading.answers import Reading
 from tenfold.reading.reader import Reader
 
@@ -135,7 +135,7 @@ def _read_in_processes(
             while waiting:
                 yield from waiting.popleft().result()
     except BrokenProcessPool as error:
-        raise ReadingError(f"{explain_broken_pool()}; run again, with --out to continue") from error
+        raise ReadingError(f"{KILLED}; run again, with --out to continue") from error
 
 
 def _prepare_worker(model: Path | None, lines: Path | None) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tenfold.errors import RunError
 from tenfold.machine import count_cores
-from tenfold.pools import explain_broken_pool, starting_pool
+from tenfold.pools import KILLED, starting_pool
 from tenfold.scenes.forms import Images, Labels
 from tenfold.scenes.scene import build_scene
 from tenfold.scenes.writing import BANK_SIZE, Bank, build_strip
@@ -99,7 +99,7 @@ def build_many(
             for chunk in chunks:
                 keep(chunk, futures.pop(0).result())
     except BrokenProcessPool as error:
-        raise RunError(explain_broken_pool()) from error
+        raise RunError(KILLED) from error
     return np.concatenate(images), np.concatenate(labels)
 
 

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from tenfold.errors import StudyError
-from tenfold.pools import explain_broken_pool, starting_pool
+from tenfold.pools import KILLED, starting_pool
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -40,6 +40,4 @@ def run_seeds(
                 if not done:
                     yield None
     except BrokenProcessPool as error:
-        raise StudyError(
-            f"{explain_broken_pool()}; the same call again continues the study"
-        ) from error
+        raise StudyError(f"{KILLED}; the same call again continues the study") from error
