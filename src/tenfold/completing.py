@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tenfold.configs import SequenceConfig
 from tenfold.data.mnist import LabelledImages, leave_out_mislabelled, load_part, split_holdout
@@ -27,6 +27,7 @@ from tenfold.run import (
     OnProgress,
     Run,
     RunConfig,
+    StageProgress,
     read_state,
     tidy_complete_run,
     write_complete,
@@ -94,15 +95,24 @@ def complete_run(
         model, losses, training = _train(
             path, config, images, device=device, checkpoint=checkpoint, on_progress=on_progress
         )
+        _report_stage(on_progress, "evaluating")
         predictions = predict(model, images.evaluated.images_NHW)
         write_evaluation(
             path, config, images.evaluated, predictions, losses, training, report=config.report
         )
         if images.validation is not None:
+            _report_stage(on_progress, "calibrating")
             write_calibration(path, config, model, images.validation)
         state = write_complete(path, training)
     tidy_complete_run(path)
     return Run(path, config, state)
+
+
+def _report_stage(
+    on_progress: OnProgress | None, stage: Literal["evaluating", "calibrating"]
+) -> None:
+    if on_progress is not None:
+        on_progress(StageProgress(stage=stage))
 
 
 def _train(

@@ -155,6 +155,11 @@ class Recipe:
         mine, theirs = self.flatten(), original.flatten()
         return {name: mine[name] for name in mine if mine[name] != theirs.get(name)}
 
+    @property
+    def display_name(self) -> str:
+        """The name, and what was changed: "classic (epochs=10, hidden_sizes=40-20)"."""
+        return self.name + format_changes(self.changes())
+
     def flatten(self) -> dict[str, Any]:
         """Every field that can be changed with its value, those of the parts included."""
         holders = (self, *(getattr(self, part) for part in PARTS))
@@ -167,6 +172,15 @@ class Recipe:
 
 
 PARTS = ("model", "optimizer", "augmentation")
+
+
+def format_changes(changes: Mapping[str, Any]) -> str:
+    """Changed fields to follow a recipe's name: " (epochs=10, hidden_sizes=40-20)", or nothing."""
+    values = {
+        name: "-".join(map(str, value)) if isinstance(value, tuple) else value
+        for name, value in changes.items()
+    }
+    return f" ({', '.join(f'{name}={value}' for name, value in values.items())})" if values else ""
 
 
 def _from_list(value: Any) -> Any:  # noqa: ANN401 - JSON and callers may have lists for tuples

@@ -88,7 +88,6 @@ class RunConfig:
     report: bool = True
     tensorboard: bool = False
 
-
     @property
     def fingerprint(self) -> dict[str, str | int]:
         """Where and with what the run is trained, as far as a weight's last bits may depend on it.
@@ -156,7 +155,14 @@ class DrawingProgress:
     seconds_left: float
 
 
-OnProgress = Callable[[TrainingProgress | DrawingProgress], None]
+@dataclass(frozen=True, kw_only=True)
+class StageProgress:
+    """What a run does after its training; told when it begins."""
+
+    stage: Literal["evaluating", "calibrating"]
+
+
+OnProgress = Callable[[TrainingProgress | DrawingProgress | StageProgress], None]
 
 
 @dataclass(frozen=True)

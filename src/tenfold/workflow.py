@@ -29,6 +29,7 @@ from tenfold.errors import (
     RecipeError,
     ResumeError,
     RunError,
+    describe_install,
 )
 from tenfold.escaping import escape
 from tenfold.machine import describe_machine, list_versions
@@ -402,9 +403,8 @@ def require_train_extra() -> None:
     missing = [name for name in TRAIN_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtraError(
-            f"expected the packages of the extra 'train', found no {', '.join(missing)}. "
-            "Install them: pip install '.[train]' ./training-data (see the README for PyTorch's "
-            "CPU build)"
+            f"the extra 'train' is not installed ({', '.join(missing)} missing): "
+            f"{describe_install('train')} (see the README for PyTorch's CPU build)"
         )
 
 

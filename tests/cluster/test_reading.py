@@ -192,9 +192,9 @@ def test_a_problem_of_a_worker_ends_the_call(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--csv"], "--csv: expected no --on ray with it, for it writes Parquet"),
-        (["--out", "x"], "--out: expected no --on ray with it, for it writes Parquet"),
-        (["--annotate", "x"], "--annotate: expected no --on ray with it, for it writes Parquet"),
+        (["--csv"], "--csv cannot be combined with --on ray"),
+        (["--out", "x"], "--out cannot be combined with --on ray"),
+        (["--annotate", "x"], "--annotate cannot be combined with --on ray"),
         (
             ["more/"],
             "--on ray: expected a folder of images and one for readings, found 3 names. Try: "
@@ -206,7 +206,7 @@ def test_flags_that_do_not_fit_are_refused(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["read", "--on", "ray", "scans/", "readings/", *arguments]) == 2
-    assert capsys.readouterr().err == f"tenfold: {message}\n"
+    assert capsys.readouterr().err.startswith(f"tenfold: {message}")
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from tenfold.run import (
     LOSSES,
     STATE,
     DrawingProgress,
+    StageProgress,
     TrainingProgress,
     locking_run,
 )
@@ -96,8 +97,8 @@ def stop_at(step: int) -> Callable[[Any], None]:
     """A callback that does as one Ctrl-C does when that step is reached."""
     stopped: list[int] = []
 
-    def stop(progress: TrainingProgress) -> None:
-        if progress.step >= step and not stopped:
+    def stop(progress: TrainingProgress | StageProgress) -> None:
+        if isinstance(progress, TrainingProgress) and progress.step >= step and not stopped:
             stopped.append(progress.step)
             signal.raise_signal(signal.SIGINT)
 
@@ -281,7 +282,7 @@ def test_a_run_stopped_while_it_is_evaluated_is_not_trained_again(
     monkeypatch.undo()
     steps: list[Any] = []
     run = tenfold.resume(out, on_progress=steps.append)
-    assert steps == []
+    assert steps == [StageProgress(stage="evaluating")]
     assert run.state["weights_sha256"] == whole.state["weights_sha256"]
     assert not (out / CHECKPOINT).exists()
 
@@ -296,7 +297,7 @@ def test_drawing_counts_once_in_the_seconds(
     def take_an_hour(progress: Any) -> None:
         if isinstance(progress, DrawingProgress):
             hours[0] += 1
-        elif progress.epoch == stop_at_epoch:
+        elif isinstance(progress, TrainingProgress) and progress.epoch == stop_at_epoch:
             raise KeyboardInterrupt
 
     asked: dict[str, Any] = {"data": small_data, "out": tmp_path / "run", "report": False}
@@ -319,7 +320,7 @@ def test_a_run_stopped_after_its_last_step_is_only_evaluated(
     assert count_saved_steps(tmp_path / "run") == 72
     steps: list[Any] = []
     check_same(tenfold.resume(tmp_path / "run", on_progress=steps.append), whole)
-    assert steps == []
+    assert steps == [StageProgress(stage="evaluating")]
 
 
 def test_losses_are_cut_back_to_the_checkpoint(stopped: Path, whole: tenfold.Run) -> None:
@@ -368,8 +369,8 @@ def test_normalisations_are_kept(small_data: Path, tmp_path: Path) -> None:
 def test_checkpoints_come_as_often_as_asked(small_data: Path, tmp_path: Path) -> None:
     seen: list[bool] = []
 
-    def look(progress: TrainingProgress) -> None:
-        if progress.step % 24 == 0:
+    def look(progress: TrainingProgress | StageProgress) -> None:
+        if isinstance(progress, TrainingProgress) and progress.step % 24 == 0:
             seen.append((tmp_path / str(every) / CHECKPOINT).exists())
 
     for every, expected in (
@@ -519,7 +520,7 @@ def test_data_that_have_moved_are_asked_for(
     with pytest.raises(DataError) as raised:
         tenfold.resume(out)
     assert str(raised.value) == (
-        f"{moved}: expected a folder with MNIST's IDX files, found nothing"
+        f"{moved}: no such folder; --data takes a folder of IDX files or of images"
     )
     assert raised.value.__notes__ == ["if the data have moved, say where they are with --data"]
     with pytest.raises(KeyboardInterrupt) as stopped_again:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synthetic import build_evaluation
-from tenfold.evaluation.findings import find, join_words, percent, percent_interval
+from tenfold.evaluation.findings import find, find_blank, join_words, percent, percent_interval
 from tenfold.evaluation.metrics import measure_epochs
 from tenfold.results import CorrectedAccuracy, EpochLoss, Evaluation, Finding
 from tenfold.shapes import from_json, to_json
@@ -249,6 +249,32 @@ def test_one_batch_an_epoch_has_no_scatter_to_judge_by() -> None:
     finding = find_one("last_epoch", evaluation_of(MISTAKES, epochs=epochs))
     assert finding.answer == "cannot be told"
     assert finding.sentence.endswith("With one batch an epoch its scatter is not known.")
+
+
+def test_a_diverged_training_is_warned_of() -> None:
+    bad = {"accuracy": 0.2, "epochs": measure_epochs([[2.3, 2.2], [4000.0, 5000.0]])}
+    finding = find_one("no_learning", evaluation_of(MISTAKES, **bad))
+    assert "4,500" in finding.sentence
+    assert "20.00 %" in finding.sentence
+    assert "no_learning" not in names_of(evaluation_of(MISTAKES, **bad | {"accuracy": 0.97}))
+    settled = measure_epochs([[2.3, 2.2]])
+    assert "no_learning" not in names_of(evaluation_of(MISTAKES, **bad | {"epochs": settled}))
+
+
+def test_blank_images_are_warned_of() -> None:
+    images = np.zeros((3, 28, 28), dtype=np.uint8)
+    images[1] = 200
+    [finding] = find_blank(images)
+    assert "All 3 evaluated images are blank" in finding.sentence
+    images[2, 4, 5] = 1
+    assert find_blank(images) == ()
+
+
+def test_a_single_class_is_warned_of() -> None:
+    evaluation = evaluation_of({(9, 4): 40}, is_mnist=False)
+    assert "single_class" not in names_of(evaluation)
+    nine = dataclasses.replace(evaluation, classes=evaluation.classes[-1:])
+    assert "have the label 9" in find_one("single_class", nine).sentence
 
 
 def test_a_single_class_is_compared_with_none() -> None:

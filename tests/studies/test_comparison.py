@@ -198,7 +198,7 @@ def test_a_comparison_says_what_the_others_change(first: Study, other: Study) ->
 
 def test_different_recipes_are_called_by_their_names(first: Study, other: Study) -> None:
     names = [one.name for one in compare([first, other], LABELS_N, is_mnist=False).studies]
-    assert names == ["classic", "classic (changed)"]
+    assert names == ["classic", "classic (epochs=7)"]
 
 
 @pytest.mark.parametrize(

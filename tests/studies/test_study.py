@@ -72,7 +72,7 @@ def test_accuracies_and_answers_follow_from_the_mistakes(study: Study) -> None:
 def test_a_study_goes_by_its_recipes_name(study: Study) -> None:
     assert study.name == "classic"
     changed = build_study(LABELS_N, GIVEN_RN, recipe=RECIPES["classic"].replace(epochs=6))
-    assert changed.name == "classic (changed)"
+    assert changed.name == "classic (epochs=6)"
 
 
 @pytest.mark.parametrize(("other_cores", "was_alone"), [(0.0, True), (0.1, False), (None, False)])

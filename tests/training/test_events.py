@@ -40,8 +40,5 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtraError) as raised:
         tenfold.train("reader", out=tmp_path / "run", tensorboard=True)
-    assert str(raised.value) == (
-        "--tensorboard: expected the packages of the extra 'tensorboard', found none. Install "
-        "them: pip install '.[tensorboard]'"
-    )
+    assert str(raised.value).startswith("--tensorboard needs the extra 'tensorboard': pip install")
     assert not (tmp_path / "run").exists()  # and no scene was drawn

@@ -1,4 +1,4 @@
-"""Every field of a recipe as a flag, for the commands that train."""
+"""Every field of a recipe as a flag, for `tenfold train` and `tenfold study`."""
 
 import dataclasses
 from typing import Annotated, Any, Optional
@@ -13,7 +13,7 @@ RECIPE_FLAGS = Group("Changes to the recipe", sort_key=1)
 
 
 def describe_range(allowed: Field) -> str:
-    """What a field accepts, as a sentence; the words of a choice stay in lower case."""
+    """The values that a field takes, as a sentence; a choice's words stay in lower case."""
     text = f"{allowed}."
     return f"One of: {text}" if allowed.kind is str else text[0].upper() + text[1:]
 

@@ -20,14 +20,17 @@ def data(
     sheet: Path | None = None,
     json: AsJson = False,
 ) -> None:
-    """Show what data there are: counts, digits per class, checksums, a contact sheet.
+    """Show the training and test images: counts by digit, checksums, a contact sheet.
 
     Parameters
     ----------
     folder
-        A folder of IDX or image files instead of the embedded MNIST.
+        A folder of IDX files, or of images in train/0 ... train/9 and test/0 ... test/9; by
+        default the embedded MNIST.
     sheet
-        Also write a contact sheet as a PNG file of this name.
+        A PNG file to write a contact sheet of training images to.
+    json
+        Print JSON.
     """
     parts = {part: load_part(folder, part) for part in PARTS}
     if sheet is not None:

@@ -7,12 +7,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Literal
 
 from tenfold.cli import STANDARD_INPUT
-from tenfold.cli.output import print_note
+from tenfold.cli.output import Flag, print_note
 from tenfold.cli.read_output import (
     CSV_COLUMNS,
     OutputFile,
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 
 # What a file may be that only this process can open, and once.
 OWN_FILES = ("/dev/stdin", "/dev/fd/", "/proc/")
-Flag = Annotated[bool, Parameter(negative=())]
 
 
 def read(
@@ -61,33 +58,35 @@ def read(
         Images, folders of images, or - for one image on standard input. In folders, links to files
         are read and links to other folders are not followed.
     single
-        Each image is known to be one digit.
+        Read each image as one digit.
     json
-        Print a JSON object for each file, one a line.
+        Print JSON Lines, one object for each file.
     csv
-        Print comma-separated values, a line for each file.
+        Print CSV, one row for each file.
     out
         Write JSON lines or CSV to this file. Files that it names already are skipped, so a call
         that was stopped can be repeated. Its settings are kept in NAME.settings.json.
     annotate
-        Write each image with boxes, digits and confidences to this folder.
+        A folder for copies of the images with boxes, digits and confidences.
     stages
-        With --single: write every stage of reading as a picture to this folder.
+        With --single: a folder for pictures of each stage of reading.
     model
-        A model that `tenfold export` wrote, instead of the one that Tenfold brings along.
+        A digit model that `tenfold export` wrote; by default the bundled one.
     lines
-        A model of lines, of the recipe `lines`, instead of the one that Tenfold brings along.
+        A line model of the recipe `lines`; by default the bundled one.
     on
-        Read one folder on a Ray cluster, and write Parquet files to another, which is named after
-        it. Stopped and called again, it goes on where it was. The extra `cluster` brings Ray.
+        Read a folder on a Ray cluster and write Parquet files to a second folder, named after it.
+        The same command again continues. Ray comes with the extra `cluster`.
     address
-        With --on ray: HOST:PORT of the cluster; by default a Ray of this machine is started.
+        With --on ray: HOST:PORT of the cluster; by default Ray is started on this machine.
     """
     if on is not None or address is not None:
         others = {"csv": csv, "out": out, "annotate": annotate, "stages": stages}
         given = [name for name, value in others.items() if value]
         if given:
-            raise ReadingError(f"--{given[0]}: expected no --on ray with it, for it writes Parquet")
+            raise ReadingError(
+                f"--{given[0]} cannot be combined with --on ray, which writes Parquet files"
+            )
         return read_on_ray(
             files,
             on=on,
@@ -98,19 +97,17 @@ def read(
             json=json,
         )
     if not files:
-        raise ReadingError(
-            "expected images or folders to read, found none. Try: tenfold read a.png"
-        )
+        raise ReadingError("no images or folders to read were given; try: tenfold read a.png")
     if json and csv:
-        raise ReadingError("expected --json or --csv, found both")
+        raise ReadingError("--json cannot be combined with --csv")
     if out is not None and not (json or csv):
         raise ReadingError("--out: expected --json or --csv with it, found neither")
     if stages is not None and not single:
-        raise ReadingError("--stages: expected --single with it, for it shows the way to one digit")
+        raise ReadingError("--stages needs --single, as it shows how one digit is read")
     paths = {"out": out, "annotate": annotate, "stages": stages, "model": model, "lines": lines}
     for name, path in paths.items():
         if path == Path(STANDARD_INPUT):
-            raise ReadingError(f"--{name}: expected a path, found -, which is standard input")
+            raise ReadingError(f"--{name}: - is standard input, and a path is needed")
     outputs = [path for path in (out, annotate, stages) if path is not None]
     if out is not None:
         outputs.append(find_settings(out))
@@ -181,7 +178,7 @@ def _skip_done(
 def _check_folders(
     arguments: tuple[str, ...], outputs: list[Path], picture_folders: list[Path]
 ) -> None:
-    """Raise ReadingError for a folder that has nothing to read, or that pictures go to."""
+    """Raise ReadingError for a folder without images, or one that pictures are written to."""
     from tenfold.reading.bulk import list_files
 
     taken = {os.path.realpath(folder) for folder in picture_folders}
@@ -190,17 +187,17 @@ def _check_folders(
             continue
         path = Path(argument)
         if os.path.realpath(path) in taken:
-            raise ReadingError(
-                f"{argument}: expected another folder for pictures than the one that is read"
-            )
+            raise ReadingError(f"{argument}: pictures cannot be written to the folder that is read")
         if next(list_files([path], leave_out=outputs), None):
             continue
         skipped: list[Path] = []
         list(list_files([path], leave_out=outputs, skip=skipped.append))
-        found = f"only what is none: {len(skipped)}" if skipped else "none"
+        found = "the folder has no images"
+        if skipped:
+            found += f", only {len(skipped)} other file{'s' * (len(skipped) != 1)}"
         if any(map(_leads_to_a_folder, skipped)):
-            found += ". A link to another folder is followed where it is named itself"
-        raise ReadingError(f"{argument}: expected a folder with images, found {found}")
+            found += "; a link to a folder is followed only if it is named itself"
+        raise ReadingError(f"{argument}: {found}")
 
 
 def _leads_to_a_folder(path: Path) -> bool:
@@ -217,7 +214,7 @@ def _list_inputs(
     for argument in arguments:
         if argument == STANDARD_INPUT:
             if sys.stdin is None:  # as it is where a shell closed it
-                raise ReadingError("-: expected an image on standard input, found it closed")
+                raise ReadingError("-: standard input is closed")
             yield "-", read_bytes(sys.stdin.buffer)
         elif _is_read_once(argument):
             yield argument, _read_if_possible(Path(argument))

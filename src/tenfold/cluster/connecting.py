@@ -25,7 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tenfold.errors import ClusterError, MissingExtraError, TenfoldError
+from tenfold.errors import ClusterError, MissingExtraError, TenfoldError, describe_install
 from tenfold.machine import count_cores
 
 CLUSTER_PACKAGES = ("ray", "pyarrow", "pandas")
@@ -61,8 +61,8 @@ def require_cluster_extra() -> None:
     missing = [name for name in CLUSTER_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtraError(
-            f"expected the packages of the extra 'cluster', found no {', '.join(missing)}. "
-            "Install them: pip install '.[cluster]'"
+            f"the extra 'cluster' is not installed ({', '.join(missing)} missing): "
+            f"{describe_install('cluster')}"
         )
 
 

@@ -6,7 +6,7 @@ In: labels, predictions and losses. Out: the content of a run's evaluation.json.
 import dataclasses
 
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages
-from tenfold.evaluation.findings import PART_NAMES, find, percent
+from tenfold.evaluation.findings import PART_NAMES, find, find_blank, percent
 from tenfold.evaluation.metrics import (
     count_confusions,
     list_misclassified,
@@ -55,4 +55,5 @@ def build_evaluation(
         f"{percent(accuracy.accuracy)} of {accuracy.num_images:,} {PART_NAMES[evaluation.part]} "
         f"images, trained in {training.seconds:.1f} s"
     )
-    return dataclasses.replace(evaluation, findings=find(evaluation), headline=headline)
+    findings = find_blank(evaluated.images_NHW) + find(evaluation)
+    return dataclasses.replace(evaluation, findings=findings, headline=headline)

@@ -7,12 +7,19 @@ MNIST's.
 
 import math
 
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.configs import NUM_CLASSES
 from tenfold.evaluation.contested import CONTESTED
 from tenfold.evaluation.metrics import Z, difference_interval
 from tenfold.results import ClassErrors, CorrectedAccuracy, Evaluation, Finding
 
 CLAIMED_ACCURACY = 0.97
+MOST_WITHOUT_LEARNING = 0.5  # accuracy
 LITTLE = 0.05  # a change of the loss by less than this share is little
+
+WARNINGS = ("blank_images", "single_class", "no_learning")  # findings that are also printed
 
 PART_NAMES = {"test": "test", "validation": "held-out validation"}
 
@@ -20,7 +27,7 @@ PART_NAMES = {"test": "test", "validation": "held-out validation"}
 def find(evaluation: Evaluation) -> tuple[Finding, ...]:
     """All findings that the numbers of an evaluation allow."""
     noun = "digit" if evaluation.is_mnist else "class"
-    findings = [_accuracy(evaluation)]
+    findings = [*_single_class(evaluation), *_no_learning(evaluation), _accuracy(evaluation)]
     if evaluation.is_mnist:
         findings.append(_claimed_accuracy(evaluation))
     findings.append(_hardest_class(evaluation, noun))
@@ -31,6 +38,22 @@ def find(evaluation: Evaluation) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
+def find_blank(images_NHW: npt.NDArray[np.uint8]) -> tuple[Finding, ...]:
+    """A finding if all evaluated images, [N, H, W], are blank."""
+    if np.ptp(images_NHW, axis=(1, 2)).any():
+        return ()
+    finding = Finding(
+        name="blank_images",
+        question="Is there something on the images?",
+        answer="no",
+        sentence=(
+            f"All {len(images_NHW):,} evaluated images are blank: each has one grey level only. "
+            "Nothing can be learned from such images; check how they were made."
+        ),
+    )
+    return (finding,)
+
+
 def percent(share: float, decimals: int = 2) -> str:
     """A share from 0 to 1 as a percentage, such as 97.82 %."""
     return f"{100 * share:.{decimals}f} %"
@@ -39,6 +62,44 @@ def percent(share: float, decimals: int = 2) -> str:
 def percent_interval(interval: tuple[float, float], decimals: int = 2) -> str:
     """An interval of shares, such as 97.5 to 98.1 %."""
     return f"{100 * interval[0]:.{decimals}f} to {percent(interval[1], decimals)}"
+
+
+def _single_class(evaluation: Evaluation) -> list[Finding]:
+    if len(evaluation.classes) != 1:
+        return []
+    label = evaluation.classes[0].label
+    return [
+        Finding(
+            name="single_class",
+            question="Is there more than one class?",
+            answer="no",
+            sentence=(
+                f"All {evaluation.num_images:,} {PART_NAMES[evaluation.part]} images have "
+                f"the label {label}, so the accuracy says nothing about telling classes apart."
+            ),
+        )
+    ]
+
+
+def _no_learning(evaluation: Evaluation) -> list[Finding]:
+    last = evaluation.epochs[-1]
+    chance = math.log(NUM_CLASSES)
+    # A network for lines has another loss, but not with so low an accuracy.
+    if last.mean_loss <= chance or evaluation.accuracy > MOST_WITHOUT_LEARNING:
+        return []
+    return [
+        Finding(
+            name="no_learning",
+            question="Has it learned anything?",
+            answer="no",
+            sentence=(
+                f"The mean training loss of the last epoch is {last.mean_loss:,.4g}, above the "
+                f"{chance:.2f} of guessing, and the accuracy is {percent(evaluation.accuracy)}: "
+                "the training has diverged or has hardly begun. A smaller learning rate may help, "
+                "or more epochs."
+            ),
+        )
+    ]
 
 
 def _accuracy(evaluation: Evaluation) -> Finding:

@@ -31,10 +31,7 @@ def build_report(config: RunConfig, evaluation: Evaluation, figures: list[PageFi
     recipe, training = config.recipe, evaluation.training
     return build_page(
         title=f"{percent(evaluation.accuracy)} on {PART_NAMES[evaluation.part]} images",
-        subtitle=(
-            f"The recipe {recipe.name}{', changed,' * bool(recipe.changes())} with seed "
-            f"{config.seed}, {config.started}"
-        ),
+        subtitle=f"The recipe {recipe.display_name} with seed {config.seed}, {config.started}",
         numbers=_list_numbers(evaluation),
         findings=evaluation.findings,
         figures=figures,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tenfold.errors import ReadingError
 from tenfold.machine import count_cores
-from tenfold.pools import starting_pool
+from tenfold.pools import KILLED, starting_pool
 from tenfold.reading.answers import Reading
 from tenfold.reading.reader import Reader
 
@@ -113,8 +113,8 @@ def read_files(
 
     A file is a path, or its bytes. One that cannot be read gives a reading with status error.
 
-    Raises ModelError for a model that cannot be used, and ReadingError if a process is ended from
-    outside.
+    Raises ModelError for a model that cannot be used, and ReadingError if a worker process is
+    killed.
     """
     processes = processes or count_cores()
     files = iter(files)
@@ -140,10 +140,7 @@ def _read_in_processes(
             while waiting:
                 yield from waiting.popleft().result()
     except BrokenProcessPool as error:
-        raise ReadingError(
-            "a worker process was killed, probably out of memory; try again, with --out to "
-            "skip what was read before"
-        ) from error
+        raise ReadingError(f"{KILLED}; run again, with --out to continue") from error
 
 
 def _prepare_worker(model: Path | None, lines: Path | None) -> None:

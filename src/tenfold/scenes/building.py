@@ -5,13 +5,15 @@ strips with the digits on them. However many processes draw, each is the same.
 """
 
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from tenfold.errors import RunError
 from tenfold.machine import count_cores
-from tenfold.pools import starting_pool
+from tenfold.pools import KILLED, starting_pool
 from tenfold.scenes.forms import Images, Labels
 from tenfold.scenes.scene import build_scene
 from tenfold.scenes.writing import BANK_SIZE, Bank, build_strip
@@ -73,7 +75,8 @@ def build_many(
 ) -> tuple[Images, Labels]:
     """What a source has at 0 to `num_wanted`: images, uint8 [num_wanted, H, W], and labels.
 
-    `on_progress` is told now and then how many there are.
+    `on_progress` is called now and then with how many there are. Raises RunError if a worker
+    process is killed.
     """
     processes = processes or count_cores()
     chunks = [range(i, min(i + CHUNK, num_wanted)) for i in range(0, num_wanted, CHUNK)]
@@ -90,10 +93,13 @@ def build_many(
         for chunk in chunks:
             keep(chunk, _build(source, chunk))
         return np.concatenate(images), np.concatenate(labels)
-    with starting_pool(processes, _prepare_worker, source) as pool:
-        futures = [pool.submit(_build_in_worker, chunk) for chunk in chunks]
-        for chunk in chunks:
-            keep(chunk, futures.pop(0).result())
+    try:
+        with starting_pool(processes, _prepare_worker, source) as pool:
+            futures = [pool.submit(_build_in_worker, chunk) for chunk in chunks]
+            for chunk in chunks:
+                keep(chunk, futures.pop(0).result())
+    except BrokenProcessPool as error:
+        raise RunError(KILLED) from error
     return np.concatenate(images), np.concatenate(labels)
 
 

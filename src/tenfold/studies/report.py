@@ -60,10 +60,7 @@ def build_study_report(
     recipe = config.recipe
     return build_page(
         title=f"{percent(summary.accuracy.mean)} over {len(runs)} seeds",
-        subtitle=(
-            f"The recipe {recipe.name}{', changed,' * bool(recipe.changes())} on "
-            f"{PART_NAMES[config.part]} images"
-        ),
+        subtitle=f"The recipe {recipe.display_name} on {PART_NAMES[config.part]} images",
         numbers=_list_numbers(summary),
         findings=summary.findings,
         tables=[

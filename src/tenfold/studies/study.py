@@ -119,9 +119,8 @@ class Study:
 
     @property
     def name(self) -> str:
-        """The recipe's name, said to be changed where it is."""
-        recipe = self.config.recipe
-        return recipe.name + " (changed)" * bool(recipe.changes())
+        """The recipe's name with the fields that were changed."""
+        return self.config.recipe.display_name
 
     @property
     def is_mnist(self) -> bool:
