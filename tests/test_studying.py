@@ -24,7 +24,6 @@ import tenfold
 import tenfold.studying
 from forcing import depending_on_threads
 from tenfold.cli import main
-from tenfold.cluster.studies import _train_and_pack, _unpack
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
 from tenfold.disk import hash_file, locking
@@ -730,22 +729,17 @@ def test_on_a_cluster_a_stopped_run_stays_until_another_takes_its_place(
     )
 
     def run_here(
-        train_into: Callable[[Path, int], object],
-        seeds: Sequence[int],
-        *_: int,
-        folder: Path,
-        make_room: Callable[[Path], object],
-        **__: int,
-    ) -> Iterator[int | None]:
-        """As `run_seeds_on_ray`, without Ray: the files come as the worker packs them."""
+        train_into: Callable[[Path, int], object], seeds: Sequence[int], *_: int, **__: object
+    ) -> Iterator[tuple[int, dict[str, bytes]] | None]:
+        """As `run_seeds_on_ray`, without Ray."""
         for seed in seeds:
             yield None
-            files = _train_and_pack(train_into, seed, str(folder / str(seed)))
-            _unpack(files, folder / str(seed), make_room)
-            yield seed
+            out = tmp_path / str(seed)
+            train_into(out, seed)
+            yield seed, {path.name: path.read_bytes() for path in out.iterdir()}
 
+    (copy / "runs/.3.tmp").mkdir()  # as a call that was killed leaves it
     monkeypatch.setattr("tenfold.cluster.studies.run_seeds_on_ray", run_here)
-    monkeypatch.setattr("tenfold.cluster.studies._find_session_folder", lambda: tmp_path)
     landed = _train_on_cluster(training, [0, 3], 1, num_cores=1)
     taken = next(landed)
     assert taken is not None

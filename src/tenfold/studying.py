@@ -16,10 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tenfold.cluster.connecting import Cluster, check_place, connecting
+from tenfold.cluster.connecting import Cluster, check_cluster_flags, connecting
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
-from tenfold.disk import locking, make_folder, parse_json, reporting_disk_errors
+from tenfold.disk import (
+    flush_folder,
+    locking,
+    make_folder,
+    parse_json,
+    reporting_disk_errors,
+    write_file,
+)
 from tenfold.errors import ResumeError, RunError, StudyError
 from tenfold.escaping import escape
 from tenfold.machine import count_cores
@@ -127,12 +134,10 @@ def study(
     a cluster that cannot.
     """
     require_train_extra()
-    check_place(on, address=address)
+    check_cluster_flags(on, address=address)
     if on is not None:
         if alone:
-            raise StudyError(
-                f"--alone: expected 0 with --on ray, found {alone}: no run has a cluster to itself"
-            )
+            raise StudyError("--alone cannot be combined with --on ray: no run has a cluster alone")
         alone = 0
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     recipe = recipe.replace(**changes)
@@ -393,7 +398,7 @@ class SeedTraining:
         return f"the run would be resumed with {'; '.join(changes)}" if changes else None
 
     def _train_anew(self, out: Path, seed: int) -> StudyRun:
-        make_room(out)
+        remove_unfinished_run(out)
         return StudyRun.from_run(self.train_into(out, seed))
 
     def train_into(self, out: Path, seed: int) -> Run:
@@ -409,15 +414,6 @@ class SeedTraining:
             report=False,
         )
 
-    def train_where_it_lies(self, out: Path, seed: int) -> None:
-        """Train on a worker's machine, to which folders of this one may not lead."""
-        folder = self.config.data_folder
-        if folder is not None and not Path(folder).is_dir():
-            raise StudyError(
-                f"--data: expected {folder} on every machine of the cluster, found nothing there"
-            )
-        self.train_into(out, seed)
-
 
 @contextmanager
 def _naming_the_way_out(out: Path) -> Iterator[None]:
@@ -428,8 +424,8 @@ def _naming_the_way_out(out: Path) -> Iterator[None]:
         raise
 
 
-def make_room(out: Path) -> None:
-    """Remove a run that is not finished. Raises RunError if another program trains it."""
+def remove_unfinished_run(out: Path) -> None:
+    """Remove a run that is not finished. Raises RunError if another process trains it."""
     if not out.is_dir():
         return
     with reporting_disk_errors(out), locking_run(out):
@@ -443,13 +439,13 @@ def make_room(out: Path) -> None:
 def _train_on_cluster(
     training: SeedTraining, seeds: Sequence[int], num_jobs: int, num_cores: int
 ) -> Iterator[StudyRun | None]:
-    """As `run_seeds` with `train_seed`, on the cluster that is connected to.
+    """As `run_seeds` with `train_seed`, on the cluster that is connected.
 
-    A run that was stopped is not gone on with there; it stays until a complete one takes its place.
+    An unfinished run is not resumed there; it stays until a complete one takes its place.
     """
     from tenfold.cluster.studies import run_seeds_on_ray
 
-    waiting = []
+    missing = []
     for seed in seeds:
         finished = training.take_finished(seed)
         if finished is not None:
@@ -457,18 +453,31 @@ def _train_on_cluster(
             continue
         if training.find_folder(seed).is_dir():
             with locking_run(training.find_folder(seed)):
-                pass  # nobody is at it
-        waiting.append(seed)
-    for landed in run_seeds_on_ray(
-        training.train_where_it_lies,
-        waiting,
-        num_jobs,
-        num_cores=num_cores,
-        folder=training.path / RUNS,
-        make_room=make_room,
+                pass  # no other process trains it
+        missing.append(seed)
+    for done in run_seeds_on_ray(
+        training.train_into, missing, num_jobs, num_cores=num_cores, folder=training.path / RUNS
     ):
-        # It is checked as one that was there before: on that machine the data may be others.
-        yield None if landed is None else training.take_finished(landed)
+        if done is None:
+            yield None
+            continue
+        seed, files = done
+        _write_run(training.find_folder(seed), files)
+        # It is checked as an earlier one is: the data of that machine may be others.
+        yield training.take_finished(seed)
+
+
+def _write_run(path: Path, files: dict[str, bytes]) -> None:
+    """Write a run that was trained elsewhere, so that its folder is complete or absent."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with reporting_disk_errors(path):
+        shutil.rmtree(temporary, ignore_errors=True)  # of a call that was killed
+        for name, content in files.items():
+            make_folder((temporary / name).parent)
+            write_file(temporary / name, content)
+        remove_unfinished_run(path)
+        temporary.rename(path)
+        flush_folder(path.parent)
 
 
 def _read_share(path: Path, num_epochs: int, num_batches: int) -> float:
