@@ -14,7 +14,7 @@ from pathlib import Path
 import tenfold
 from tenfold.models.build import build_model
 from tenfold.system.files import write_file
-from tenfold.training.checkpoint import Checkpoint, Position, dump_checkpoint
+from tenfold.training.checkpoint import Checkpoint, dump_checkpoint
 
 MOST_PERCENT = 3.0
 
@@ -24,7 +24,7 @@ def train(folder: Path, seed: int, every: int) -> float:
     run = tenfold.train(
         seed=seed, out=folder / f"{seed}-{every}", checkpoint_every=every, report=False
     )
-    return float(run.state["training"]["seconds"])
+    return run.training.seconds
 
 
 def time_one(folder: Path, seconds_of_run: float) -> float:
@@ -33,7 +33,6 @@ def time_one(folder: Path, seconds_of_run: float) -> float:
     model = build_model(config.recipe.model, 0)
     moments = {name: next(model.parameters()).new_zeros(456_385) for name in ("mean", "square")}
     checkpoint = Checkpoint(
-        position=Position(epoch=1, batch=0),
         model=model.state_dict(),
         optimizer=moments,
         losses=[0.1] * 3000,

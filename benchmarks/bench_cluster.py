@@ -3,7 +3,7 @@
     python benchmarks/bench_cluster.py [--counts 1000 10000] [--repeats 3] [--side-px 112]
 
 Reads MNIST's test images, enlarged to a photo's form, each time with a Ray of its own. The seconds
-are given apart: of the whole command, and of reading alone, from the first chunk that is written to
+are given apart: of the whole command, and of reading alone, from the first block that is written to
 the last. Beside it stands one process without Ray. The memory is the most that the process and
 all below it had at a time: the sum of the proportional set sizes (PSS), in which shared pages
 count once. Wants the machine to itself.
@@ -26,19 +26,22 @@ from tenfold.data.mnist import load_part
 from tenfold.system.machine import describe_machine
 
 SECONDS_BETWEEN_LOOKS = 0.2
-# Prints when each chunk was done, by a clock that begins with the call.
+# Prints when each Parquet file was written, and how many images were read by then.
 READ_ON_RAY = """
-import json, sys, time
+import json, sys
 from pathlib import Path
+import pyarrow.parquet as pq
 from tenfold.cluster.connecting import connecting
 from tenfold.cluster.reading import read_folder
 if __name__ == "__main__":
     images, out, workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    done = []
     with connecting(num_cores=workers):
-        read_folder(images, out,
-                    on_progress=lambda one: done.append((time.monotonic(), one.num_done)))
-    print(json.dumps(done[1:]))  # the first is of the time before the first chunk
+        read_folder(images, out)
+    done, num_done = [], 0
+    for path in sorted(out.iterdir(), key=lambda path: path.stat().st_mtime):
+        num_done += pq.read_metadata(path).num_rows
+        done.append((path.stat().st_mtime, num_done))
+    print(json.dumps(done))
 """
 READ_HERE = """
 import json, sys, time

@@ -46,6 +46,7 @@ LONGEST_FILES = (
     "cluster/test_reading.py",
     "workflow/test_workflow.py",
     "end_to_end/test_readme.py",
+    "test_examples.py",
     "workflow/test_study.py",
     "end_to_end/test_stopped_studies.py",
     "end_to_end/test_lines_recipe.py",

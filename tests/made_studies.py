@@ -1,23 +1,69 @@
-"""Studies made of chosen answers, for tests that need statistics and no training."""
+"""Evaluations and studies of chosen answers, for tests that need statistics and no training."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tenfold.data.mnist import MNIST_CHECKSUMS
+from tenfold.evaluation.metrics import (
+    count_confusions,
+    list_misclassified,
+    measure_accuracy,
+    measure_classes,
+    measure_epochs,
+)
 from tenfold.recipes.catalogue import (
     RECIPES,
 )
 from tenfold.recipes.recipe import (
     Recipe,
 )
+from tenfold.runs.results import Evaluation, Training
 from tenfold.studies.study import Study, StudyConfig, StudyRun
 
 CHECKSUMS: dict[str, tuple[str, str]] = {str(part): two for part, two in MNIST_CHECKSUMS.items()}
 OTHER_DATA = dict.fromkeys(("train", "test"), ("1" * 64, "2" * 64))
+
+Value = TypeVar("Value")
+
+
+def present(value: Value | None) -> Value:
+    """The value, which must be there."""
+    assert value is not None
+    return value
+
+
+def build_evaluation(
+    labels_N: npt.NDArray[np.uint8],
+    predicted_N: npt.NDArray[np.int64],
+    confidences_N: npt.NDArray[np.float64],
+) -> Evaluation:
+    """The evaluation of a run that gave these labels to MNIST's test images."""
+    confusions_KK = count_confusions(labels_N, predicted_N)
+    return Evaluation(
+        part="test",
+        is_mnist=True,
+        num_members=1,
+        **vars(measure_accuracy(predicted_N == labels_N)),
+        corrected=None,
+        confusions=tuple(map(tuple, confusions_KK.tolist())),
+        classes=measure_classes(confusions_KK),
+        misclassified=list_misclassified(labels_N, predicted_N, confidences_N),
+        epochs=measure_epochs([[0.5, 0.4], [0.2, 0.1]]),
+        training=Training(
+            seconds=3.0,
+            other_cores=None,
+            num_images=1000,
+            images_per_second=2000.0,
+            num_parameters=500,
+            weights_sha256="",
+        ),
+        findings=(),
+        headline="",
+    )
 
 
 def build_study(

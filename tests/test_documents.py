@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from made_studies import present
 from tenfold.data.mnist import LabelledImages, split_holdout
 from tenfold.recipes.catalogue import (
     RECIPES,
@@ -15,13 +15,14 @@ from tenfold.studies.claims import find_claims
 from tenfold.studies.comparison import list_mended
 from tenfold.studies.statistics import summarize
 from tenfold.studies.study import Study, load_study
+from tenfold.studies.summary import Summary
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 STUDIES = {file.parent.name: file.parent for file in sorted(ROOT.glob("studies/*/study.json"))}
 NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
 WORDS = dict(enumerate(["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen"], 10))
-Summaries = dict[str, dict[str, Any]]
+Summaries = dict[str, Summary]
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +61,19 @@ ROWS = {
 }
 
 
-def find_numbers(summary: dict[str, Any], column: str) -> list[float]:
+def find_numbers(summary: Summary, column: str) -> list[float]:
     """What a cell of docs/recipes.md has to say, in the order that its column's name has it."""
     if "corrected" in column:
-        return [100 * summary["corrected"]["mean"]]
+        return [100 * present(summary.corrected).mean]
     if "seconds" in column:
-        return [(summary["seconds_alone"] or summary["seconds"])["mean"]]
+        return [(summary.seconds_alone or summary.seconds).mean]
     for name in ("parameters", "multiply-adds"):
         if name in column:
-            return [summary[f"num_{name.replace('-', '_')}"]]
+            return [getattr(summary, f"num_{name.replace('-', '_')}")]
     keys = {"mean": "mean", "deviation": "standard_deviation", "lowest": "lowest"}
-    shares = [summary["accuracy"][keys[word.strip()]] for word in column.split(":")[1].split(",")]
+    shares = [
+        getattr(summary.accuracy, keys[word.strip()]) for word in column.split(":")[1].split(",")
+    ]
     return [100 * share for share in shares if share is not None]  # one run has no deviation
 
 
@@ -122,35 +125,34 @@ def test_no_number_of_the_table_is_without_a_study() -> None:
                 assert recipe + "-holdout" * column.startswith("hold-out") in STUDIES
 
 
-def find_results(summary: dict[str, Any]) -> dict[str, tuple[str, list[str]]]:
+def find_results(summary: Summary) -> dict[str, tuple[str, list[str]]]:
     """For each claim a word of its row in the README's table, and what the row has to say."""
-    accuracy, contested, longer = (summary[key] for key in ("accuracy", "contested", "longer"))
-    num_seeds, [claims] = len(summary["seeds"]), [find_claims(summary, is_mnist=True)]
-    numbers = {one["name"]: one["numbers"] for one in claims}
-    [seven] = [one for one in summary["digits"] if one["label"] == 7]
-    gain = longer["gain"]
-    low, high = (f"{100 * end:+.2f}" for end in gain["interval"])
-    ratio = contested["rate_on_contested"] / contested["rate_on_others"]
-    on_contested, num_mistakes = (
-        contested[key]["mean"] for key in ("num_on_contested", "num_mistakes")
-    )
+    accuracy = summary.accuracy
+    contested, longer = present(summary.contested), present(summary.longer)
+    num_seeds, [claims] = len(summary.seeds), [find_claims(summary, is_mnist=True)]
+    numbers = {one.name: one.numbers for one in claims}
+    [seven] = [one for one in summary.digits if one.label == 7]
+    gain = longer.gain
+    low, high = (f"{100 * end:+.2f}" for end in present(gain.interval))
+    ratio = contested.rate_on_contested / contested.rate_on_others
+    on_contested, num_mistakes = contested.num_on_contested.mean, contested.num_mistakes.mean
     return {
         "over_97_percent": (
             "97 %",
             [
                 f"{numbers['over_97_percent']['num_over']} of {num_seeds}",
-                f"mean {100 * accuracy['mean']:.2f} %",
-                f"deviation {100 * accuracy['standard_deviation']:.2f}",
-                f"lowest {100 * accuracy['lowest']:.2f} %",
+                f"mean {100 * accuracy.mean:.2f} %",
+                f"deviation {100 * present(accuracy.standard_deviation):.2f}",
+                f"lowest {100 * accuracy.lowest:.2f} %",
             ],
         ),
-        "hardest_digit": ("7 is", [f"{seven['num_hardest']} of {num_seeds} seeds"]),
+        "hardest_digit": ("7 is", [f"{seven.num_hardest} of {num_seeds} seeds"]),
         "last_epochs": (
             "epochs",
             [
-                f"{-100 * summary['last_loss_change']['mean']:.0f} %",
-                f"{100 * longer['accuracy']['mean']:.2f} %",
-                f"{100 * gain['mean']:+.2f} points",
+                f"{-100 * present(summary.last_loss_change).mean:.0f} %",
+                f"{100 * longer.accuracy.mean:.2f} %",
+                f"{100 * gain.mean:+.2f} points",
                 f"{low} to {high}",
             ],
         ),
@@ -158,7 +160,7 @@ def find_results(summary: dict[str, Any]) -> dict[str, tuple[str, list[str]]]:
             "people",
             [
                 f"{on_contested:.1f} of {num_mistakes:.0f} mistakes",
-                f"{contested['num_contested']} labels",
+                f"{contested.num_contested} labels",
                 f"{ratio:.0f} times",
             ],
         ),
@@ -167,7 +169,7 @@ def find_results(summary: dict[str, Any]) -> dict[str, tuple[str, list[str]]]:
 
 def test_the_readme_says_of_each_claim_what_the_study_gave(summaries: Summaries) -> None:
     summary = summaries["classic"]
-    verdicts = {one["name"]: one["answer"] for one in find_claims(summary, is_mnist=True)}
+    verdicts = {one.name: one.answer for one in find_claims(summary, is_mnist=True)}
     rows = [row for row in read_table(README) if "claim" in row]
     assert len(rows) == len(verdicts) - 1  # the accuracy is no claim
     for name, (word, expected) in find_results(summary).items():
@@ -177,11 +179,11 @@ def test_the_readme_says_of_each_claim_what_the_study_gave(summaries: Summaries)
         for numbers in expected:
             assert numbers in said
         if name == "hardest_digit":
-            by_label = {str(one["label"]): one for one in summary["digits"]}
+            by_label = {str(one.label): one for one in summary.digits}
             for label, count in re.findall(r"\b(\d)(?: is)? in (\d+)", said):
-                assert by_label[label]["num_hardest"] == int(count)
+                assert by_label[label].num_hardest == int(count)
             for label, rate in re.findall(r"\b(\d) \((\d\.\d\d) %\)", said):
-                assert f"{100 * by_label[label]['error_rate']['mean']:.2f}" == rate
+                assert f"{100 * by_label[label].error_rate.mean:.2f}" == rate
 
 
 def test_the_readme_has_no_accuracy_that_no_study_gave(summaries: Summaries) -> None:
@@ -190,11 +192,11 @@ def test_the_readme_has_no_accuracy_that_no_study_gave(summaries: Summaries) -> 
     known: set[str] = set()
     for summary in summaries.values():
         parts = [
-            summary["accuracy"],
-            summary["corrected"],
-            (summary.get("longer") or {}).get("accuracy"),
+            summary.accuracy,
+            summary.corrected,
+            summary.longer.accuracy if summary.longer else None,
         ]
-        known |= {f"{100 * one[key]:.2f}" for one in parts if one for key in ("mean", "lowest")}
+        known |= {f"{100 * share:.2f}" for one in parts if one for share in (one.mean, one.lowest)}
     assert found
     assert found <= known
 
@@ -203,15 +205,15 @@ def test_the_readme_says_what_augmentation_mends(
     studies: dict[str, Study], summaries: Summaries, test_images: LabelledImages
 ) -> None:
     text = " ".join(README.split())
-    accuracy = summaries["classic-augmented"]["accuracy"]
+    accuracy = summaries["classic-augmented"].accuracy
     mean, deviation, lowest = (
-        f"{100 * accuracy[key]:.2f}" for key in ("mean", "standard_deviation", "lowest")
+        f"{100 * getattr(accuracy, key):.2f}" for key in ("mean", "standard_deviation", "lowest")
     )
     expected = rf"mean of {mean} % over (\w+) seeds \(deviation {deviation}, lowest {lowest} %"
     [num_seeds] = re.findall(expected, text)
-    assert num_seeds in (WORDS.get(accuracy["num_values"]), str(accuracy["num_values"]))
+    assert num_seeds in (WORDS.get(accuracy.num_values), str(accuracy.num_values))
     listed = list_mended(studies["classic"], studies["classic-augmented"], test_images.labels_N)
-    num_mended, num_kept = len(listed["mended"]), len(listed["not_mended"])
+    num_mended, num_kept = len(listed.mended), len(listed.not_mended)
     assert f"{num_mended} of the {num_mended + num_kept} images" in text
 
 

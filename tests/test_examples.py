@@ -6,11 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
+import pytest
+from nbclient import NotebookClient
 from PIL import Image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+NOTEBOOK = EXAMPLES / "classic.ipynb"
+
+
+@pytest.mark.slow
 def test_the_plain_exercise_trains_and_draws_its_figures(tmp_path: Path) -> None:
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # other tests use the cores, too
     command = [sys.executable, str(EXAMPLES / "classic.py"), "--epochs", "1", "--out", "figures"]
@@ -28,3 +35,44 @@ def test_the_plain_exercise_trains_and_draws_its_figures(tmp_path: Path) -> None
             assert figure.width >= 900
             darkest, lightest = figure.convert("L").getextrema()
             assert (darkest, lightest) == (0, 255)
+
+
+def read_outputs(notebook: nbformat.NotebookNode) -> str:
+    """What the cells of a notebook gave, as text; images are left out."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    texts = [output.get("text", "") for output in outputs]
+    for output in outputs:
+        kinds = output.get("data", {})
+        texts += [text for kind, text in kinds.items() if not kind.startswith("image/")]
+    return "\n".join(texts)
+
+
+def check_said(said: str) -> None:
+    """Check that the outputs of the notebook tell of a run and of a digit that was read."""
+    [accuracy] = re.findall(r"^(\d\d\.\d\d)% of the test images", said, re.MULTILINE)
+    assert float(accuracy) > 97
+    assert "**Which digit is misclassified most?**" in said
+    assert re.search("^report: runs/.*-classic-0/report.html$", said, re.MULTILINE)
+    assert re.search("^3 read$", said, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))  # nothing of the user's own, nothing kept
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    folder = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=folder).execute()
+    check_said(read_outputs(notebook))
+
+
+def test_the_notebook_is_kept_as_it_was_run() -> None:
+    assert NOTEBOOK.stat().st_size < 200_000
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(notebook)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == [*range(1, len(cells) + 1)]
+    assert sum("image/png" in str(cell.outputs) for cell in cells) == 5
+    said = read_outputs(notebook)
+    check_said(said)
+    assert not re.search(r"(?<![\w.])/\w", said), "an absolute path"

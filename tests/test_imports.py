@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "reading": "errors digits system",
     "recipes": "errors digits system",
     "data": "errors digits system recipes",
-    "synthetic": "digits system reading recipes data",
+    "synthetic": "errors digits system reading recipes data",
     "runs": "errors digits system recipes",
     "models": "errors digits system reading recipes",
     "training": "errors digits system recipes data runs models",

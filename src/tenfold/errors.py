@@ -1,25 +1,25 @@
 """The errors that a user can cause.
 
-    TenfoldError             what was expected, what was found, what to do; printed in one line
-    ├── DataError            a data folder, an IDX file or an image that cannot be used
-    ├── RecipeError          an unknown recipe, or a field with a value outside its range
-    ├── RunError             a run folder that cannot be written, read, or does not fit
-    │   ├── ResumeError      a run whose checkpoint is damaged or another run's
-    │   └── DivergedError    a training whose losses are no numbers any more
-    ├── StudyError           a study that cannot be read, continued or compared
-    ├── ImageError           an image that cannot be decoded
-    ├── ReadingError         images that cannot be read as asked
-    ├── ModelError           an ONNX file that is no model exported by Tenfold
-    ├── ServingError         a server that cannot be started as asked
-    ├── ClusterError         a Ray cluster that cannot be worked on
-    └── MissingExtraError    packages that Tenfold was installed without
+    TenfoldError             where, what is wrong, what to do; printed in one line
+    ├── DataError            a data folder, an IDX file or an image cannot be used
+    ├── RecipeError          a recipe is unknown, or a field is out of range
+    ├── RunError             a run folder cannot be written, read or used
+    │   ├── ResumeError      a run cannot be continued from its checkpoint
+    │   └── DivergedError    the training loss is infinite or not a number
+    ├── StudyError           a study cannot be read, continued or compared
+    ├── ImageError           an image cannot be decoded
+    ├── ReadingError         images cannot be read with these options
+    ├── ModelError           an ONNX file is not a model that Tenfold exported
+    ├── ServingError         a server cannot be started with these options
+    ├── ClusterError         a Ray cluster cannot be started, joined or used
+    └── MissingExtraError    an extra of Tenfold is not installed
 
-Everything else that escapes Tenfold is a bug. This module imports nothing.
+Any other exception is a bug. This module imports nothing.
 """
 
 
 class TenfoldError(Exception):
-    """A mistake that the user can mend; the message says how."""
+    """A mistake that the user can correct; the message says how."""
 
 
 class DataError(TenfoldError):
@@ -31,15 +31,15 @@ class RecipeError(TenfoldError):
 
 
 class RunError(TenfoldError):
-    """A run folder cannot be written or read, or does not fit what is asked of it."""
+    """A run folder cannot be written, read or used as asked."""
 
 
 class ResumeError(RunError):
-    """A run cannot go on from its checkpoint: it is damaged, or another run's."""
+    """A run cannot be continued: its checkpoint is damaged or of another run."""
 
 
 class DivergedError(RunError):
-    """A training's losses are no numbers any more; going on would give the same."""
+    """The training loss is infinite or not a number; resuming would give the same."""
 
 
 class StudyError(TenfoldError):
@@ -47,24 +47,29 @@ class StudyError(TenfoldError):
 
 
 class ImageError(TenfoldError):
-    """An image cannot be decoded: damaged, too large, or none at all."""
+    """An image cannot be decoded: it is damaged, too large, or not an image."""
 
 
 class ReadingError(TenfoldError):
-    """Images cannot be read as asked: flags that do not fit, an output of other images."""
+    """Images cannot be read with these options, or the output is of other images."""
 
 
 class ModelError(TenfoldError):
-    """An ONNX file cannot be read, or is no model that Tenfold exported."""
+    """An ONNX file cannot be read, or is not a model that Tenfold exported."""
 
 
 class ServingError(TenfoldError):
-    """A server cannot be started as asked: addresses, folders or tokens that do not fit."""
+    """A server cannot be started: an address, folder or token cannot be used."""
 
 
 class ClusterError(TenfoldError):
-    """A Ray cluster cannot be started, joined or worked on."""
+    """A Ray cluster cannot be started, joined or used."""
 
 
 class MissingExtraError(TenfoldError):
-    """What is asked for needs packages of an extra that is not installed."""
+    """An extra of Tenfold, whose packages are needed, is not installed."""
+
+
+def describe_install(extra: str) -> str:
+    """How to install an extra: from an index or over an installed wheel, or in a checkout."""
+    return f"pip install 'tenfold[{extra}]', or in a checkout pip install '.[{extra}]'"

@@ -67,7 +67,7 @@ def test_export_takes_a_file_and_a_calibration_and_prints_json(
         "is_calibrated": True,
     }
     temperature = load_classifier(out).calibration.temperature
-    assert temperature == held_out.calibration["temperature"]
+    assert temperature == held_out.calibration.temperature
 
 
 def test_a_calibrated_file_says_so(
@@ -100,8 +100,8 @@ def test_the_file_is_one_for_read(
         ("nowhere", "nowhere: expected a run folder with config.json, found none"),
         ("RUN --calibration nowhere", "nowhere: expected a run folder with config.json, found no"),
         ("RUN --calibration RUN", "expected a hold-out run for the calibration, found another"),
-        ("RUN --data nowhere", "nowhere: expected a folder with MNIST's IDX files, found nothing"),
-        ("RUN here there", "Unused Tokens"),
+        ("RUN --data nowhere", "nowhere: no such folder"),
+        ("RUN here there", "too many arguments: there; usage: tenfold export RUN [OUT] [OPTIONS]"),
         ("RUN --out here", "Unknown option: --out."),
     ],
 )

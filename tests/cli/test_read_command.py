@@ -21,6 +21,7 @@ import tenfold
 from tenfold.cli import main
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading import bulk
+from tenfold.reading.bulk import PICTURES_MARK
 from tenfold.reading.digit_classifier import BUNDLED_MODEL
 from tenfold.reading.result import Reading, Status
 
@@ -65,6 +66,10 @@ def read_rows(text: str) -> list[list[str]]:
 
 def read_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
+
+
+def list_pictures(folder: str) -> list[str]:
+    return sorted(path.name for path in Path(folder).iterdir() if path.name != PICTURES_MARK)
 
 
 def give_input(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
@@ -205,10 +210,10 @@ def test_a_folder_without_images_is_told(folder: Path, capsys: Capture) -> None:
     assert main(["read", "scans", "empty"]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == "tenfold: empty: expected a folder with images, found none\n"
+    assert printed.err == "tenfold: empty: the folder has no images\n"
     shutil.move("notes.txt", "empty/notes.txt")
     assert main(["read", "empty"]) == 2
-    message = "tenfold: empty: expected a folder with images, found only what is none: 1\n"
+    message = "tenfold: empty: the folder has no images, only 1 other file\n"
     assert capsys.readouterr().err == message
 
 
@@ -238,10 +243,8 @@ def test_links_in_folders_that_lead_to_other_folders_are_counted(
     Path("links").mkdir()
     Path("links/more").symlink_to(folder / "scans/more")
     assert main(["read", "links"]) == 2
-    assert capsys.readouterr().err == (
-        "tenfold: links: expected a folder with images, found only what is none: 1. A link to "
-        "another folder is followed where it is named itself\n"
-    )
+    message = "tenfold: links: the folder has no images, only 1 other file; a link to a folder is"
+    assert capsys.readouterr().err.startswith(message)
     assert main(["read", "links/more"]) == 0
     assert capsys.readouterr().out == "links/more/a.png: 2\n"
 
@@ -249,32 +252,27 @@ def test_links_in_folders_that_lead_to_other_folders_are_counted(
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("", "expected images or folders to read, found none. Try: tenfold read a.png"),
-        ("--json", "expected images or folders to read, found none. Try: tenfold read a.png"),
-        ("scans --json --csv", "expected --json or --csv, found both"),
+        ("", "no images or folders to read were given"),
+        ("--json", "no images or folders to read were given"),
+        ("scans --json --csv", "--json cannot be combined with --csv"),
         ("scans --out o.txt", "--out: expected --json or --csv with it, found neither"),
         (
             "scans --stages way",
-            "--stages: expected --single with it, for it shows the way to one digit",
+            "--stages needs --single",
         ),
         ("scans --model m.onnx", "m.onnx: expected a model file, found: No such file or directory"),
         ("scans --model scans/a.png", "scans/a.png: not a valid ONNX model"),
-        (
-            "scans --json --out scans",
-            "scans: expected a file to write to, found: Is a directory",
-        ),
-        (
-            "scans --csv --out no/o.csv",
-            "no/o.csv: expected a file to write to, found: No such file or directory",
-        ),
+        ("scans --json --out scans", "cannot write scans: is a directory"),
+        ("scans --csv --out no/o.csv", "cannot write no/o.csv: no such file or directory"),
+        ("scans --csv --out o.csv --model m.onnx", "m.onnx: expected a model file, found: No such"),
         (
             "scans --json --out -",
-            "--out: expected a path, found -, which is standard input",
+            "--out: - is standard input",
         ),
-        ("scans --model -", "--model: expected a path, found -, which is standard input"),
+        ("scans --model -", "--model: - is standard input"),
         (
             "scans --annotate scans/../scans",
-            "scans: expected another folder for pictures than the one that is read",
+            "scans: pictures cannot be written to the folder that is read",
         ),
         ("scans --annotate boxes --annotate -", "Parameter --annotate specified multiple times."),
         ("scans --jsn", "Unknown option: --jsn."),
@@ -301,9 +299,7 @@ def test_a_folder_for_pictures_that_is_a_file_is_told(
     assert main(["read", "scans/a.png", "--single", flag, "notes.txt"]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == (
-        "tenfold: notes.txt: expected a folder to write pictures to, found: File exists\n"
-    )
+    assert printed.err == "tenfold: cannot write notes.txt: file exists\n"
     assert Path("notes.txt").read_text() == "no image at all\n"
 
 
@@ -321,8 +317,8 @@ def test_the_folder_that_pictures_do_not_fit_into_is_named(
     monkeypatch.setattr(Image.Image, "save", fail)
     command = ["read", "scans/a.png", "--single", "--annotate", "boxes", "--stages", "way"]
     assert main(command) == 2
-    assert capsys.readouterr().err == (
-        f"tenfold: {failing}: expected a folder to write pictures to, found: OSError\n"
+    assert (
+        capsys.readouterr().err == f"tenfold: cannot write {failing}: the system does not say why\n"
     )
 
 
@@ -337,8 +333,7 @@ def test_a_file_that_is_read_once_has_a_picture(folder: Path, capsys: Capture) -
         printed = capsys.readouterr()
         assert printed.out == "pipe: 7\nscans/more/a.png: 2\n"
         assert printed.err == ""
-    names = ["a-2.png", "a.png", "pipe-2.png", "pipe.png"]
-    assert sorted(path.name for path in Path("boxes").iterdir()) == names
+    assert list_pictures("boxes") == ["a-2.png", "a.png", "pipe-2.png", "pipe.png"]
 
 
 @pytest.mark.parametrize("is_gone", [True, False])
@@ -358,15 +353,14 @@ def test_a_file_that_changes_meanwhile_has_no_picture(
     assert main(["read", "scans", "--annotate", "boxes"]) == 1
     printed = capsys.readouterr()
     assert printed.out == f"scans/a.png: 7\nscans/more/a.png: 2\nscans/z.png: (blank: {BLANK})\n"
-    why = NO_FILE if is_gone else "expected the file that was read, found another in its place"
+    why = NO_FILE if is_gone else "the file was changed after it was read"
     assert printed.err == f"scans/a.png: no picture: {why}\n"
-    assert sorted(path.name for path in Path("boxes").iterdir()) == ["a.png", "z.png"]
+    assert list_pictures("boxes") == ["a.png", "z.png"]
 
 
 @pytest.mark.parametrize("format", ["--json", "--csv"])
-def test_an_output_that_was_stopped_is_gone_on_with(
-    folder: Path, capsys: Capture, format: str
-) -> None:
+def test_files_that_an_output_names_are_skipped(folder: Path, capsys: Capture, format: str) -> None:
+    """Wherever the call that wrote it was killed."""
     command = ["read", "scans", "lines.png", format]
     assert main(command) == 0
     expected = capsys.readouterr().out
@@ -381,90 +375,111 @@ def test_an_output_that_was_stopped_is_gone_on_with(
         num_done = max(0, expected[:length].count("\n") - is_csv)
         assert main([*command, "--out", "out"]) == 0
         assert out.read_text() == expected
-        note = f"out has {num_done} readings; going on after them\n" if num_done else ""
+        note = f"out has {num_done} files already, which are skipped\n" if num_done else ""
         assert capsys.readouterr().err == note
 
 
-def test_an_unfinished_line_may_be_long(folder: Path) -> None:
+def test_a_last_line_that_is_not_complete_is_removed(folder: Path) -> None:
     assert main(["read", "scans/a.png", "--json", "--out", "out"]) == 0
     first = Path("out").read_text()
-    Path("out").write_text(first + '{"file": "' + 200_000 * "x")
+    Path("out").write_text(first + '{"file": "' + 20_000 * "x")
     assert main(["read", "scans", "--json", "--out", "out"]) == 0
     assert Path("out").read_text().startswith(first)
     assert len(read_lines(Path("out").read_text())) == 3
 
 
-def test_more_files_than_before_are_added(folder: Path, capsys: Capture) -> None:
-    assert main(["read", "scans/a.png", "--json", "--out", "out"]) == 0
-    assert main(["read", "scans/a.png", "notes.txt", "--json", "--out", "out"]) == 1
-    names = [line["file"] for line in read_lines(Path("out").read_text())]
-    assert names == ["scans/a.png", "notes.txt"]
+@pytest.mark.parametrize("format", ["--json", "--csv"])
+def test_files_are_added_in_any_order(folder: Path, format: str) -> None:
+    command = ["read", format, "--out", "out"]
+    assert main([*command, "scans/z.png", "scans/more"]) == 0
+    before = Path("out").read_text()
+    for path in (Path("scans/z.png"), Path("scans/more/a.png")):
+        path.write_bytes(b"it is not read again")
+    assert main([*command, "notes.txt", "scans"]) == 1
+    text = Path("out").read_text()
+    assert text.startswith(before)
+    lines = read_lines(text) if format == "--json" else csv.DictReader(io.StringIO(text))
+    assert [(line["file"], line["text"]) for line in lines] == [
+        ("scans/z.png", ""),
+        ("scans/more/a.png", "2"),
+        ("notes.txt", ""),
+        ("scans/a.png", "7"),
+    ]
 
 
-def test_files_that_are_done_are_not_read_again(folder: Path) -> None:
+def test_nothing_is_done_where_all_is_there(folder: Path) -> None:
     assert main(["read", "scans", "--json", "--out", "out"]) == 0
     before = Path("out").read_text()
-    for path in Path("scans").rglob("*.png"):
-        path.write_bytes(b"")
     assert main(["read", "scans", "--json", "--out", "out", "--annotate", "boxes"]) == 0
     assert Path("out").read_text() == before
     assert not Path("boxes").exists()
 
 
+def test_what_comes_through_a_pipe_is_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("scans/a.png", "scans/more/a.png"):
+        give_input(monkeypatch, Path(name).read_bytes())
+        assert main(["read", "-", "--json", "--out", "out"]) == 0
+    assert [line["text"] for line in read_lines(Path("out").read_text())] == ["7", "2"]
+
+
 @pytest.mark.parametrize(
-    ("command", "message"),
+    ("flags", "difference"),
     [
-        (
-            "lines.png --json --out out",
-            "out: line 1: expected what was read of lines.png, found scans/a.png. "
-            "Name another file with --out.",
-        ),
-        (
-            "scans/a.png scans/z.png --json --out out",
-            "out: line 2: expected what was read of scans/z.png, found scans/more/a.png. "
-            "Name another file with --out.",
-        ),
-        (
-            "scans/a.png --json --out out",
-            "out: line 2: expected what was read of no more files, found scans/more/a.png. "
-            "Name another file with --out.",
-        ),
-        ("scans --csv --out out", "out: expected what tenfold read wrote, found another file"),
-        (
-            "scans --json --out notes.txt",
-            "notes.txt: expected what tenfold read wrote, found another file",
-        ),
+        (["--json", "--single"], "--single"),
+        (["--csv"], "--csv or --json"),
+        (["--json", "--model", "other.onnx"], "--model"),
+        (["--json", "--lines", "other.onnx"], "--lines"),
+        (["--csv", "--single"], "--csv or --json, --single"),
     ],
 )
-def test_an_output_of_other_files_is_refused(
-    folder: Path, capsys: Capture, command: str, message: str
+def test_an_output_of_other_settings_is_refused(
+    folder: Path, capsys: Capture, flags: list[str], difference: str
 ) -> None:
-    assert main(["read", "scans", "--json", "--out", "out"]) == 0
-    before = Path("out").read_bytes(), Path("notes.txt").read_bytes()
+    Path("other.onnx").write_bytes(b"another model")
+    assert main(["read", "scans/a.png", "--json", "--out", "out"]) == 0
+    files = [Path("out"), Path("out.settings.json")]
+    before = [path.read_bytes() for path in files]
     capsys.readouterr()
-    assert main(["read", *command.split()]) == 2
-    printed = capsys.readouterr()
-    assert printed.err == f"tenfold: {message}\n"
-    assert printed.out == ""
-    assert (Path("out").read_bytes(), Path("notes.txt").read_bytes()) == before
+    assert main(["read", "scans", *flags, "--out", "out"]) == 2
+    assert capsys.readouterr().err == (
+        f"tenfold: out: this file was made with another {difference}; "
+        "delete it, or name another file with --out\n"
+    )
+    assert [path.read_bytes() for path in files] == before
+    Path("out").unlink()  # then its settings do not count
+    if "other.onnx" not in flags:
+        assert main(["read", "scans", *flags, "--out", "out"]) == 0
 
 
-def test_a_file_that_is_refused_keeps_its_last_line(folder: Path) -> None:
-    Path("notes.txt").write_text("my notes\nwithout a line's end")
+@pytest.mark.parametrize("settings", [None, "", "[]", "5", "{"])
+def test_an_output_without_its_settings_is_refused(
+    folder: Path, capsys: Capture, settings: str | None
+) -> None:
+    """So no other file of the user's is written to."""
+    if settings is not None:
+        Path("notes.txt.settings.json").write_text(settings)
     assert main(["read", "scans", "--json", "--out", "notes.txt"]) == 2
-    assert Path("notes.txt").read_text() == "my notes\nwithout a line's end"
+    message = capsys.readouterr().err
+    assert message.startswith("tenfold: notes.txt: this file ")
+    assert message.endswith("; delete it, or name another file with --out\n")
+    assert Path("notes.txt").read_text() == "no image at all\n"
 
 
-def test_a_file_of_one_line_is_not_overwritten(folder: Path) -> None:
-    Path("notes.txt").write_text("my notes")
-    assert main(["read", "scans", "--json", "--out", "notes.txt"]) == 2
-    assert Path("notes.txt").read_text() == "my notes"
-
-
-def test_a_file_that_is_no_text_is_refused(folder: Path) -> None:
-    before = Path("lines.png").read_bytes()
-    assert main(["read", "scans", "--json", "--out", "lines.png"]) == 2
-    assert Path("lines.png").read_bytes() == before
+@pytest.mark.parametrize("format", ["--json", "--csv"])
+def test_an_output_with_a_damaged_line_is_refused(
+    folder: Path, capsys: Capture, format: str
+) -> None:
+    assert main(["read", "scans", format, "--out", "out"]) == 0
+    lines = Path("out").read_text().splitlines(keepends=True)
+    damaged = lines[0] + "\0\0\0\n" + lines[1]
+    Path("out").write_text(damaged)
+    assert main(["read", "scans", format, "--out", "out"]) == 2
+    assert capsys.readouterr().err == (
+        "tenfold: out: line 2 is damaged; delete it, or name another file with --out\n"
+    )
+    assert Path("out").read_text() == damaged
 
 
 def add_line_break(folder: Path) -> None:
@@ -480,7 +495,7 @@ def add_bytes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("add", [add_line_break, add_bytes])
-def test_any_name_can_be_gone_on_with_in_json(folder: Path, add: Callable[[Path], None]) -> None:
+def test_any_name_is_known_again_in_json(folder: Path, add: Callable[[Path], None]) -> None:
     add(folder)
     for _ in range(2):
         assert main(["read", "names", "--json", "--out", "out"]) == 0
@@ -489,7 +504,7 @@ def test_any_name_can_be_gone_on_with_in_json(folder: Path, add: Callable[[Path]
         assert all(line["text"] == "7" for line in lines)
 
 
-def test_a_name_with_a_line_break_can_be_gone_on_with_in_csv(folder: Path) -> None:
+def test_a_name_with_a_line_break_is_known_again_in_csv(folder: Path) -> None:
     add_line_break(folder)
     for _ in range(2):
         assert main(["read", "names", "--csv", "--out", "out"]) == 0
@@ -556,18 +571,35 @@ def test_the_output_is_not_read(folder: Path, capsys: Capture) -> None:
         assert len(read_lines(Path("scans/out").read_text())) == 3
         Path("scans/out").unlink()
     assert capsys.readouterr().err == ""
-    assert len(list(Path("scans/boxes").iterdir())) == 6
+    assert len(list_pictures("scans/boxes")) == 6
+
+
+def test_pictures_of_an_earlier_call_are_not_read(folder: Path, capsys: Capture) -> None:
+    pictures = ["--annotate", "scans/boxes", "--stages", "scans/more/way"]
+    assert main(["read", "scans", "--single", *pictures]) == 0
+    capsys.readouterr()
+    assert main(["read", "scans"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert main(["read", "scans/boxes"]) == 0  # named, they are
+    assert capsys.readouterr().out.count("scans/boxes/") == 3
+
+
+def test_a_folder_that_had_images_is_read_though_pictures_were_written_to_it(
+    folder: Path, capsys: Capture
+) -> None:
+    assert main(["read", "lines.png", "--annotate", "scans/more"]) == 0
+    assert main(["read", "scans"]) == 0
+    assert "scans/more/a.png: 2\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("format", ["--json", "--csv"])
-def test_errors_of_an_earlier_call_count(folder: Path, capsys: Capture, format: str) -> None:
+def test_errors_of_an_earlier_call_count(folder: Path, format: str) -> None:
     command = ["read", "notes.txt", "scans", format, "--out", "out"]
     assert main(command) == 1
     whole = Path("out").read_text()
     lines = whole.splitlines(keepends=True)
     Path("out").write_text("".join(lines[:-1]))
     assert main(command) == 1
-    assert capsys.readouterr().err == "out has 3 readings; going on after them\n"
     assert Path("out").read_text() == whole
 
 
@@ -577,7 +609,7 @@ def test_an_output_that_is_complete_is_told(folder: Path, capsys: Capture) -> No
         assert main(command) == code
         assert main(command) == code
         assert capsys.readouterr().err == (
-            f"out-{code} is complete already; delete it to read everything again\n"
+            f"out-{code} has all of these files already; delete it to read them again\n"
         )
 
 
@@ -598,8 +630,7 @@ def test_a_full_disk_is_one_line(folder: Path) -> None:
     if done.returncode == errno.EPERM + 100 or done.stderr.startswith("unshare:"):
         pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
     assert done.returncode == 2
-    message = "expected room to write, found: No space left on device"
-    assert done.stderr == f"tenfold: disk/out: {message}\n"
+    assert done.stderr == "tenfold: cannot write disk/out: no space left on device\n"
 
 
 @pytest.mark.parametrize("command", ["read scans", "read scans --json", "recipes --json"])
@@ -612,7 +643,7 @@ def test_a_full_standard_output_is_one_line(folder: Path, command: str) -> None:
             text=True,
             check=False,
         )
-    message = "output: expected room to write, found: No space left on device"
+    message = "cannot write the output: no space left on device"
     assert (done.returncode, done.stderr) == (2, f"tenfold: {message}\n")
 
 
@@ -621,7 +652,7 @@ def test_a_standard_input_that_is_closed_is_told(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     assert main(["read", "-"]) == 2
-    message = "tenfold: -: expected an image on standard input, found it closed\n"
+    message = "tenfold: -: standard input is closed\n"
     assert capsys.readouterr().err == message
 
 
@@ -632,8 +663,8 @@ def test_a_name_that_is_too_long_is_told(folder: Path) -> None:
 def test_annotated_images_of_one_name_lie_beside_one_another(folder: Path) -> None:
     assert main(["read", "scans", "notes.txt", "--annotate", "boxes"]) == 1
     expected = ["a-2.png", "a.png", "z.png"]  # what is no image has no picture
-    assert sorted(path.name for path in Path("boxes").iterdir()) == expected
-    pictures = {path.name: path.read_bytes() for path in Path("boxes").iterdir()}
+    assert list_pictures("boxes") == expected
+    pictures = {name: Path("boxes", name).read_bytes() for name in expected}
     assert pictures["a.png"] != pictures["a-2.png"]
     assert main(["read", "scans/a.png", "--annotate", "boxes"]) == 0
     assert Path("boxes/a-3.png").read_bytes() == pictures["a.png"]
@@ -645,7 +676,7 @@ def test_annotated_images_of_one_name_lie_beside_one_another(folder: Path) -> No
 
 def test_stages_of_one_name_lie_beside_one_another(folder: Path) -> None:
     assert main(["read", "scans", "--single", "--stages", "deep/way"]) == 0
-    folders = sorted(Path("deep/way").iterdir())
+    folders = [Path("deep/way", name) for name in list_pictures("deep/way")]
     assert [path.name for path in folders] == ["a", "a-2", "z"]
     for path, expected in zip(folders, (STAGES, STAGES, STAGES[:3]), strict=True):
         assert sorted(picture.stem for picture in path.iterdir()) == expected
@@ -664,15 +695,15 @@ def test_pictures_of_standard_input_have_a_name(
     give_input(monkeypatch, Path("scans/a.png").read_bytes())
     command = ["read", "--single", "--annotate", "boxes", "--stages", "way", "--", "-"]
     assert main(command) == 0
-    assert [path.name for path in Path("boxes").iterdir()] == ["standard-input.png"]
-    assert [path.name for path in Path("way").iterdir()] == ["standard-input"]
+    assert list_pictures("boxes") == ["standard-input.png"]
+    assert list_pictures("way") == ["standard-input"]
 
 
 def test_help_begins_with_an_example(capsys: Capture) -> None:
     assert main(["read", "--help"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("Example: tenfold read ")
-    assert "Print a JSON object for each file, one a line." in printed
+    assert "Print JSON Lines, one object for each file." in printed
     # Paragraphs are as wide as the terminal, not as the source.
     assert "The exit code is 1 if a file was no image that can be read." in " ".join(
         printed.split()

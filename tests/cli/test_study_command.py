@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tenfold.errors import RecipeError
 from tenfold.recipes.catalogue import (
     RECIPES,
 )
-from tenfold.runs.run import DrawingProgress
+from tenfold.runs.run import DrawingProgress, StageProgress
 from tenfold.studies.study import write_study
 from tenfold.workflow.study import StudyProgress
 
@@ -163,8 +164,12 @@ def test_a_title_on_a_bar_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> 
     title = "[/x] :smile: \x1b[31m\r\u202e"
     with showing_progress(title) as show:
         show(DrawingProgress(num_drawn=1, num_scenes=4, seconds_left=3.0))
+        show(StageProgress(stage="calibrating"))
+        time.sleep(0.3)
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", file.getvalue())
     assert r"[/x] :smile: \x1b[31m\r\u202e  drawing scenes" in shown
+    frames = re.findall(r"(.) \[/x\] :smile: \\x1b\[31m\\r\\u202e  calibrating", shown)
+    assert len(set(frames)) > 1  # something moves
     assert "\u202e" not in shown
 
 
@@ -177,11 +182,11 @@ def test_compare_prints_a_table_and_sentences(
     assert re.match(r" +first +other +\n", table)
     assert re.search(r"^seeds +3 +3 *$", table, re.MULTILINE)
     comparison = tenfold.compare(folders, data=small_data)
-    for one in comparison["studies"]:
-        assert f"{100 * one['accuracy']['mean']:.3f} %" in table
+    for one in comparison.studies:
+        assert f"{100 * one.summary.accuracy.mean:.3f} %" in table
     assert sentences.startswith("Is other better than first? better\n")
-    [difference] = comparison["differences"]
-    assert f"other is {100 * difference['difference']:.3f} points above first." in sentences
+    [pair] = comparison.differences
+    assert f"other is {100 * pair.difference.difference:.3f} points above first." in sentences
 
 
 def test_compare_as_json_and_as_a_page(
@@ -229,7 +234,7 @@ def test_recipes_draws_digits_as_they_are_altered(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tenfold.recipes.catalogue.RECIPES", {"classic": ALTERED})
+    monkeypatch.setattr("tenfold.recipes.recipe.RECIPES", {"classic": ALTERED})
     assert main(["recipes", "classic", *(["--out", "new/a.png"] if named else ["--show"])]) == 0
     sheet = "new/a.png" if named else "classic-augmented.png"
     printed = capsys.readouterr().out
@@ -258,7 +263,7 @@ def test_recipes_as_json_name_the_sheet_on_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tenfold.recipes.catalogue.RECIPES", {"classic": ALTERED})
+    monkeypatch.setattr("tenfold.recipes.recipe.RECIPES", {"classic": ALTERED})
     for flags, sheet in ((["--show"], "classic-augmented.png"), (["--out", "a.png"], "a.png")):
         assert main(["recipes", "classic", *flags, "--json"]) == 0
         printed = capsys.readouterr()
@@ -272,25 +277,25 @@ def test_recipes_as_json_name_the_sheet_on_stderr(
     [
         ("study clasic", "unknown recipe 'clasic'; there are: classic"),
         ("study --seeds 0", "--seeds: expected a whole number from 1 to 10000, found 0"),
-        ("study --seeds 2.5", "Invalid value for --seeds: expected a whole number, found 2.5."),
+        ("study --seeds 2.5", "--seeds: expected a whole number, found 2.5"),
         ("study --jobs 0", "--jobs: expected a whole number from 1 to 1024, found 0"),
         ("study --epochs 0", "--epochs: expected a whole number from 1 to 10000, found 0"),
-        ("study --data nowhere", "nowhere: expected a folder with MNIST's IDX files, found noth"),
+        ("study --data nowhere", "nowhere: no such folder"),
         ("study --out file", "file: cannot be written: File exists"),
         ("compare", 'Command "compare" parameter STUDIES requires an argument.'),
         ("compare nowhere", "nowhere: expected a study's folder with study.json, found: No such"),
         ("compare file", "file: expected a study's folder with study.json, found: Not a directory"),
         (
             "compare synthetic",
-            "data: expected a folder with MNIST's IDX files, found nothing",
+            "data: no such folder",
         ),
         ("compare empty", "empty: expected a study with runs, found none yet"),
         ("recipes clasic", "unknown recipe 'clasic'; there are: classic"),
-        ("recipes --show", "--show: expected the name of a recipe before it, found none"),
-        ("recipes classic --show", "--show: expected a recipe with augmentation, found classic"),
+        ("recipes --show", "--show needs a recipe: tenfold recipes strong --show"),
+        ("recipes classic --show", "--show: the recipe classic has no augmentation"),
         (
             "recipes classic --out sheet.png",
-            "--out: expected a recipe with augmentation, found classic",
+            "--out: the recipe classic has no augmentation",
         ),
         (
             "compare synthetic --out synthetic",
@@ -352,8 +357,8 @@ def test_studies_with_long_names_stand_side_by_side(
         Path(folder).rename(long[-1])
     assert main(["compare", *long, "--data", str(small_data)]) == 0
     table = capsys.readouterr().out.split("\n\n")[0]
-    for one in tenfold.compare(long, data=small_data)["studies"]:
-        assert f"{100 * one['accuracy']['mean']:.3f} %" in table
+    for one in tenfold.compare(long, data=small_data).studies:
+        assert f"{100 * one.summary.accuracy.mean:.3f} %" in table
 
 
 def test_comparing_into_a_name_that_is_too_long_is_a_mistake(

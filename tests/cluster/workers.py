@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tenfold.cluster.connecting import CLUSTER_PACKAGES
-from tenfold.cluster.output import build_schema
+from tenfold.cluster.reading import build_schema
 
 # Ray is not imported for that: it looks at the environment then, which `connecting` sets.
 needs_cluster_extra = pytest.mark.skipif(
@@ -18,8 +18,6 @@ needs_cluster_extra = pytest.mark.skipif(
     reason="the extra 'cluster' is not installed",
 )
 
-# Each seed trains for about half a second.
-SLOW: dict[str, Any] = {"hidden_sizes": [16], "epochs": 20, "batch_size": 20}
 NUM_SLOW_SEEDS = 4
 
 
@@ -50,6 +48,6 @@ def load_rows(out: Path) -> list[dict[str, Any]]:
     rows = []
     for path in out.glob("*.parquet"):
         table = pq.read_table(path)
-        assert table.schema.equals(build_schema())
+        assert table.schema.equals(build_schema(b""))
         rows += table.to_pylist()
     return sorted(rows, key=lambda row: str(row["file"]))

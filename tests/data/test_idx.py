@@ -90,64 +90,63 @@ def test_a_gzip_file_of_several_members_is_read_through(tmp_path: Path) -> None:
         (
             b"GIF89a",
             IMAGES,
-            "magic number: expected two zero bytes at the start of an IDX file, found 47 49",
+            "magic number starts with 47 49",
         ),
         (
             header(1, 28, 28, magic=(0, 1, 8)),
             IMAGES,
-            "magic number: expected two zero bytes at the start of an IDX file, found 00 01",
+            "magic number starts with 00 01",
         ),
-        (b"\0\0\x08", LABELS, "magic number: expected 4 bytes, found 3"),
-        (b"", LABELS, "magic number: expected 4 bytes, found 0"),
+        (b"\0\0\x08", LABELS, "magic number, after 3 of 4 bytes"),
+        (b"", LABELS, "magic number, after 0 of 4 bytes"),
         (
             header(1, magic=(0, 0, 0x0D)),
             LABELS,
-            "type: expected 0x08 (unsigned byte), found 0x0d (float)",
+            "type is 0x0d (float)",
         ),
         (
             header(1, magic=(0, 0, 0x09)),
             LABELS,
-            "type: expected 0x08 (unsigned byte), found 0x09 (signed byte)",
+            "type is 0x09 (signed byte)",
         ),
         (
             header(1, magic=(0, 0, 0x42)),
             LABELS,
-            "type: expected 0x08 (unsigned byte), found 0x42 (unknown)",
+            "type is 0x42 (unknown)",
         ),
-        (header(1), IMAGES, "number of dimensions: expected 3 (images), found 1"),
-        (header(1, 28, 28), LABELS, "number of dimensions: expected 1 (labels), found 3"),
-        (header(1, 28, 28)[:9], IMAGES, "dimensions: expected 12 bytes, found 5"),
-        (header(1)[:4], LABELS, "dimensions: expected 4 bytes, found 0"),
-        (header(1, 27, 28), IMAGES, "dimension 2: expected 28, found 27"),
-        (header(1, 28, 32), IMAGES, "dimension 3: expected 28, found 32"),
-        (header(1, 28, 0), IMAGES, "dimension 3: expected 28, found 0"),
-        (header(0, 28, 28), IMAGES, "dimension 1: expected at least 1, found 0"),
-        (header(0), LABELS, "dimension 1: expected at least 1, found 0"),
+        (header(1), IMAGES, "number of dimensions is 1, but images need 3"),
+        (header(1, 28, 28), LABELS, "number of dimensions is 3, but labels need 1"),
+        (header(1, 28, 28)[:9], IMAGES, "dimensions, after 5 of 12 bytes"),
+        (header(1)[:4], LABELS, "dimensions, after 0 of 4 bytes"),
+        (header(1, 27, 28), IMAGES, "dimension 2 is 27"),
+        (header(1, 28, 32), IMAGES, "dimension 3 is 32"),
+        (header(1, 28, 0), IMAGES, "dimension 3 is 0"),
+        (header(0, 28, 28), IMAGES, "dimension 1 is 0"),
+        (header(0), LABELS, "dimension 1 is 0"),
         (
             header(3) + b"\1\2",
             LABELS,
-            "size: expected 3 bytes of data as the header says, found 2",
+            "3 bytes of data, but the file has 2",
         ),
         (
             header(1, 28, 28),
             IMAGES,
-            "size: expected 784 bytes of data as the header says, found 0",
+            "784 bytes of data, but the file has 0",
         ),
         (
             header(3) + b"\1\2\3\4",
             LABELS,
-            "size: expected 3 bytes of data as the header says, found more",
+            "3 bytes of data, but the file has more",
         ),
         (
             header(MAX_DATA_BYTES + 1),
             LABELS,
-            "dimensions: expected at most 2147483648 bytes of data, found 2147483649 = 2147483649",
+            "dimensions 2147483649 give 2147483649 bytes",
         ),
         (
             header(2**32 - 1, 28, 28),
             IMAGES,
-            "dimensions: expected at most 2147483648 bytes of data, "
-            "found 4294967295 x 28 x 28 = 3367254359280",
+            "dimensions 4294967295 x 28 x 28 give 3367254359280 bytes",
         ),
     ],
 )
@@ -158,7 +157,7 @@ def test_damage_is_refused_by_field(
     pack: type[bytes],
     tmp_path: Path,
 ) -> None:
-    assert refusal(pack(content), tmp_path, shape) == message
+    assert message in refusal(pack(content), tmp_path, shape)
 
 
 # Incompressible, so that a cut in the middle of the file falls into the deflated data.
@@ -185,29 +184,25 @@ PACKED = gzip.compress(header(len(NOISE)) + NOISE, mtime=0)
     ids=["cut data", "cut checksum", "cut header", "method", "appended", "blocks"],
 )
 def test_a_broken_gzip_file_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
-    assert refusal(content, tmp_path, LABELS) == (
-        f"gzip: expected a whole gzip file, found a broken one ({reason}). Fetch the file again."
-    )
+    assert f"damaged ({reason})" in refusal(content, tmp_path, LABELS)
 
 
 def test_the_checksum_of_a_gzip_file_is_checked(tmp_path: Path) -> None:
     content = PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:]
-    assert "found a broken one (CRC check failed" in refusal(content, tmp_path, LABELS)
+    assert "damaged (CRC check failed" in refusal(content, tmp_path, LABELS)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "no-such-file"
     with pytest.raises(DataError) as raised:
         load_idx(path, LABELS)
-    expected = f"{path}: file: expected a readable file, found: No such file or directory"
-    assert str(raised.value) == expected
+    assert str(raised.value) == f"cannot read {path}: No such file or directory"
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError) as raised:
         load_idx(tmp_path, LABELS)
-    expected = f"{tmp_path}: file: expected a readable file, found: Is a directory"
-    assert str(raised.value) == expected
+    assert str(raised.value) == f"cannot read {tmp_path}: Is a directory"
 
 
 def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
@@ -218,7 +213,7 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert message == "size: expected 784 bytes of data as the header says, found more"
+    assert "784 bytes of data, but the file has more" in message
     assert peak_bytes < 2 * 2**20
 
 
@@ -229,6 +224,5 @@ def test_a_promise_of_two_gigabytes_takes_no_memory(tmp_path: Path) -> None:
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    expected = "size: expected 2147483648 bytes of data as the header says, found 3"
-    assert message == expected
+    assert "2147483648 bytes of data, but the file has 3" in message
     assert peak_bytes < 4 * 2**20

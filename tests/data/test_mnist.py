@@ -104,10 +104,7 @@ def test_other_embedded_files_are_refused(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(mnist, "find_training_data", lambda kind: tmp_path)
     with pytest.raises(DataError) as raised:
         load_part(None, "test")
-    assert str(raised.value) == (
-        f"{tmp_path}: the test files have other checksums than MNIST's: install the training data "
-        "again"
-    )
+    assert str(raised.value).startswith(f"{tmp_path}: the test files are damaged")
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
@@ -138,52 +135,46 @@ def test_only_the_files_of_the_part_are_opened(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "nowhere") == (
-        f"{tmp_path / 'nowhere'}: expected a folder with MNIST's IDX files, found nothing"
-    )
+    assert refusal(tmp_path / "nowhere").startswith(f"{tmp_path / 'nowhere'}: no such folder")
 
 
 def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert refusal(tmp_path / "file") == (
-        f"{tmp_path / 'file'}: expected a folder with MNIST's IDX files, found a file"
-    )
+    assert refusal(tmp_path / "file").startswith(f"{tmp_path / 'file'}: is not a folder")
 
 
 @pytest.mark.parametrize("missing", TEST_FILES)
 def test_a_missing_file_is_named(missing: str, tmp_path: Path) -> None:
     write_idx_pair(tmp_path, digit_images(2), np.arange(2, dtype=np.uint8))
     (tmp_path / missing).unlink()
-    assert refusal(tmp_path) == (
-        f"{tmp_path}: expected {missing} (or {missing}.gz), "
-        "or image folders test/0 ... test/9, found neither"
-    )
+    message = refusal(tmp_path)
+    assert message.startswith(f"{tmp_path}: ")
+    assert f"{missing} (or {missing}.gz)" in message
+    assert "test/0 ... test/9" in message
 
 
 def test_a_missing_training_file_is_named(tmp_path: Path) -> None:
-    assert refusal(tmp_path, "train") == (
-        f"{tmp_path}: expected train-images-idx3-ubyte (or train-images-idx3-ubyte.gz), "
-        "or image folders train/0 ... train/9, found neither"
-    )
+    message = refusal(tmp_path, "train")
+    assert "train-images-idx3-ubyte (or train-images-idx3-ubyte.gz)" in message
+    assert "train/0 ... train/9" in message
 
 
 def test_counts_that_differ_are_refused(tmp_path: Path) -> None:
     write_idx_pair(tmp_path, digit_images(3), np.arange(2, dtype=np.uint8))
     assert refusal(tmp_path) == (
-        f"{tmp_path / TEST_FILES[1]}: number of labels: expected 3 as {TEST_FILES[0]} "
-        "has images, found 2"
+        f"{tmp_path / TEST_FILES[1]}: has 2 labels, but {TEST_FILES[0]} has 3 images"
     )
 
 
 def test_a_label_above_9_is_refused(tmp_path: Path) -> None:
     write_idx_pair(tmp_path, digit_images(3), np.array([9, 10, 255], dtype=np.uint8))
-    assert refusal(tmp_path) == (f"{tmp_path / TEST_FILES[1]}: label 1: expected 0 to 9, found 10")
+    assert refusal(tmp_path).startswith(f"{tmp_path / TEST_FILES[1]}: label 1 is 10")
 
 
 def test_labels_under_the_name_of_images_are_refused(tmp_path: Path) -> None:
     write_idx_pair(tmp_path, np.arange(3, dtype=np.uint8), np.arange(3, dtype=np.uint8))
-    assert refusal(tmp_path) == (
-        f"{tmp_path / TEST_FILES[0]}: number of dimensions: expected 3 (images), found 1"
+    assert refusal(tmp_path).startswith(
+        f"{tmp_path / TEST_FILES[0]}: the number of dimensions is 1"
     )
 
 
@@ -211,9 +202,8 @@ def test_six_images_can_be_split() -> None:
 
 
 def test_too_few_images_to_hold_out_are_refused() -> None:
-    with pytest.raises(DataError) as raised:
+    with pytest.raises(DataError, match=r"at least 6 training images, but there are 5$"):
         split_holdout(few_images(5))
-    assert str(raised.value) == "hold-out: expected at least 6 training images, found 5"
 
 
 def test_images_with_wrong_labels_are_listed_once_and_in_order() -> None:
@@ -250,7 +240,9 @@ def test_other_data_are_not_searched_for_wrong_labels(training: LabelledImages) 
 def test_image_folders_are_read_by_digit_and_name(tmp_path: Path) -> None:
     folder = write_image_folders(tmp_path)
     Image.new("L", (28, 28), 7).save(folder / "0" / "b.png")
-    (folder / "0" / ".DS_Store").write_bytes(b"what a file browser left")
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+        (folder / "0" / name).write_bytes(b"what a file manager left")
+    (folder / "0" / "__MACOSX").mkdir()
     loaded = load_part(tmp_path, "test")
     assert loaded.labels_N.tolist() == [0, *range(10)]
     assert loaded.images_NHW[:, 5, 9].tolist() == [0, 7, *range(20, 200, 20)]
@@ -262,7 +254,7 @@ def test_image_folders_are_read_by_digit_and_name(tmp_path: Path) -> None:
 def test_image_folders_of_the_other_part_do_not_count(tmp_path: Path) -> None:
     write_image_folders(tmp_path, "train")
     assert len(load_part(tmp_path, "train")) == 10
-    assert "found neither" in refusal(tmp_path, "test")
+    assert "test/0 ... test/9" in refusal(tmp_path, "test")
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
@@ -291,36 +283,31 @@ def refused_image(folder: Path, write: Callable[[Path], object]) -> str:
 
 def test_an_image_of_another_size_is_refused(tmp_path: Path) -> None:
     message = refused_image(tmp_path, Image.new("L", (32, 28)).save)
-    assert message == "size: expected 28x28 pixels, found 32x28"
+    assert "32x28" in message
+    assert "28x28" in message
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])
 def test_an_image_of_another_mode_is_refused(mode: str, tmp_path: Path) -> None:
     message = refused_image(tmp_path, Image.new(mode, (28, 28)).save)
-    assert message == (f"colours: expected 8-bit grey or RGB without transparency, found {mode}")
+    assert f"colour mode is {mode}, " in message
 
 
 def test_a_transparent_palette_is_refused(tmp_path: Path) -> None:
     image = Image.new("P", (28, 28))
     message = refused_image(tmp_path, lambda path: image.save(path, transparency=0))
-    assert message == (
-        "colours: expected 8-bit grey or RGB without transparency, found P with transparency"
-    )
+    assert "colour mode is P with transparency, " in message
 
 
 def test_a_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
     message = refused_image(tmp_path, lambda path: path.write_text("not an image"))
-    assert message == (
-        "format: expected an image (PNG, JPEG, BMP, GIF, TIFF, WEBP, PPM), found none"
-    )
+    assert message.startswith("not an image (PNG, JPEG, BMP, GIF, TIFF, WEBP, PPM)")
 
 
 def test_an_image_of_a_format_off_the_list_is_refused(tmp_path: Path) -> None:
     image = Image.new("L", (28, 28))
     message = refused_image(tmp_path, lambda path: image.save(path, format="TGA"))
-    assert message == (
-        "format: expected an image (PNG, JPEG, BMP, GIF, TIFF, WEBP, PPM), found none"
-    )
+    assert message.startswith("not an image (PNG, JPEG, BMP, GIF, TIFF, WEBP, PPM)")
 
 
 def test_a_cut_off_image_is_refused(tmp_path: Path) -> None:
@@ -329,32 +316,28 @@ def test_a_cut_off_image_is_refused(tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[:300])
 
     message = refused_image(tmp_path, write)
-    assert message.startswith("expected a readable image, found: image file is truncated")
+    assert "image file is truncated" in message
 
 
 def test_a_folder_among_the_images_is_refused(tmp_path: Path) -> None:
     message = refused_image(tmp_path, Path.mkdir)
-    assert message.startswith("expected a readable image, found: [Errno 21] Is a directory")
+    assert "Is a directory" in message
 
 
 def test_an_enormous_image_is_refused_unopened(tmp_path: Path) -> None:
     def write(path: Path) -> None:
         path.write_bytes(b"P5 30000 30000 255\n")
 
-    assert refused_image(tmp_path, write).startswith(
-        "expected a readable image, found: Image size (900000000 pixels) exceeds limit"
-    )
+    assert "Image size (900000000 pixels) exceeds limit" in refused_image(tmp_path, write)
 
 
 def test_a_missing_digit_folder_is_refused(tmp_path: Path) -> None:
     missing = write_image_folders(tmp_path) / "7"
     shutil.rmtree(missing)
-    assert refusal(tmp_path) == f"{missing}: expected a folder of images of 7, found none"
+    assert refusal(tmp_path).startswith(f"{missing}: no such folder")
 
 
 def test_image_folders_without_images_are_refused(tmp_path: Path) -> None:
     for digit in range(10):
         (tmp_path / "test" / str(digit)).mkdir(parents=True)
-    assert refusal(tmp_path) == (
-        f"{tmp_path / 'test'}: expected images in the folders 0 ... 9, found none"
-    )
+    assert refusal(tmp_path) == f"{tmp_path / 'test'}: there are no images in its folders 0 ... 9"

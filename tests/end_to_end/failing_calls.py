@@ -98,8 +98,9 @@ def train(data: str, out: Path, report: bool) -> tuple[int, str]:
     """The exit code of `tenfold train`, and what it printed to stderr."""
     sizes = ("--hidden-sizes", "8", "--epochs", "2", "--batch-size", "600", "--threads", "1")
     told = io.StringIO()
-    train_with_report = tenfold.workflow.workflow.train
-    tenfold.workflow.workflow.train = partial(train_with_report, report=report)  # as in a study
+    tenfold.workflow.workflow.train = partial(
+        tenfold.workflow.workflow.train, report=report
+    )  # as a study's runs
     with redirect_stdout(io.StringIO()), redirect_stderr(told):
         try:
             code = main(["train", "classic", *sizes, "--data", data, "--out", str(out)])

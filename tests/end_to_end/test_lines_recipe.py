@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import tenfold
+from made_studies import present
 from tenfold.cli import main
 from tenfold.errors import RecipeError
 from tenfold.models.build import build_model
@@ -21,6 +22,7 @@ from tenfold.recipes.recipe import (
     Recipe,
 )
 from tenfold.synthetic import text_lines as writing
+from tenfold.system.json_types import to_json
 from tenfold.training.weights import load_weights
 from tenfold.workflow import calibrate as calibration
 from tenfold.workflow.workflow import Exported, export_run
@@ -56,13 +58,13 @@ def test_the_loss_falls(run: tenfold.Run) -> None:
 
 def test_a_run_is_evaluated_as_a_classifier_of_digits(run: tenfold.Run) -> None:
     assert 0 <= run.accuracy <= 1
-    assert run.evaluation["num_images"] == 500
-    assert run.evaluation["part"] == "test"
+    assert run.evaluation.num_images == 500
+    assert run.evaluation.part == "test"
 
 
 def test_a_run_finds_its_own_calibration_on_lines(run: tenfold.Run) -> None:
     found = run.calibration
-    assert set(found) == {
+    assert set(to_json(found)) == {
         "temperature",
         "read",
         "not_digit",
@@ -71,9 +73,9 @@ def test_a_run_finds_its_own_calibration_on_lines(run: tenfold.Run) -> None:
         "lines_read",
         "calibration_error",
     }
-    assert 50 < found["lines"] <= 60
-    assert 0.2 <= found["temperature"] <= 5
-    assert 0 <= found["lines_read"] <= 1
+    assert 50 < present(found.lines) <= 60
+    assert 0.2 <= found.temperature <= 5
+    assert 0 <= present(found.lines_read) <= 1
 
 
 def test_a_hold_out_run_has_the_same_weights(
@@ -82,7 +84,7 @@ def test_a_hold_out_run_has_the_same_weights(
     held_out = train(small_data, tmp_path / "held-out", holdout=True)
     assert held_out.state["weights_sha256"] == run.state["weights_sha256"]
     assert held_out.calibration == run.calibration
-    assert held_out.evaluation["part"] == "validation"
+    assert held_out.evaluation.part == "validation"
 
 
 def test_a_file_answers_as_the_run_does(run: tenfold.Run, exported: Exported) -> None:
@@ -99,7 +101,7 @@ def test_a_file_answers_as_the_run_does(run: tenfold.Run, exported: Exported) ->
         strip_HW = np.random.default_rng(width).integers(0, 256, (32, width), np.uint8)
         with torch.inference_mode():
             logits_TK = model.read(torch.tensor(strip_HW)[None] / 255)[0]
-        expected_TK = (logits_TK / run.calibration["temperature"]).softmax(1).numpy()
+        expected_TK = (logits_TK / run.calibration.temperature).softmax(1).numpy()
         np.testing.assert_allclose(np.exp(reader.read(strip_HW)), expected_TK, atol=2e-5)
 
 

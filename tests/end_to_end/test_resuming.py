@@ -18,7 +18,6 @@ import torch
 
 import tenfold
 from tenfold.cli import main
-from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import DataError, RunError
 from tenfold.runs.listing import find_state
@@ -28,10 +27,9 @@ from tenfold.runs.run import (
     LOSSES,
     STATE,
     DrawingProgress,
+    StageProgress,
     TrainingProgress,
-    load_config,
     locking_run,
-    read_state,
 )
 from tenfold.system.files import replace_file
 from tenfold.training.checkpoint import load_checkpoint, read_checkpoint
@@ -99,8 +97,8 @@ def stop_at(step: int) -> Callable[[Any], None]:
     """A callback that does as one Ctrl-C does when that step is reached."""
     stopped: list[int] = []
 
-    def stop(progress: TrainingProgress) -> None:
-        if progress.step >= step and not stopped:
+    def stop(progress: TrainingProgress | StageProgress) -> None:
+        if isinstance(progress, TrainingProgress) and progress.step >= step and not stopped:
             stopped.append(progress.step)
             signal.raise_signal(signal.SIGINT)
 
@@ -122,12 +120,10 @@ def interrupt(
 
 
 def count_saved_steps(out: Path) -> int:
-    """How many steps lie before the position in a run's checkpoint."""
-    config, data = load_config(out, read_state(out)), read_checkpoint(out)
+    """How many steps a run's checkpoint has the losses of."""
+    data = read_checkpoint(out)
     assert data is not None
-    position = load_checkpoint(data, out).position
-    num_batches = count_batches(1200, config.recipe.batch_size)
-    return position.epoch * num_batches + position.batch
+    return len(load_checkpoint(data, out).losses)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +142,7 @@ def check_same(run: tenfold.Run, whole: tenfold.Run) -> None:
     assert run.state["weights_sha256"] == whole.state["weights_sha256"]
     assert (run.path / LOSSES).read_bytes() == (whole.path / LOSSES).read_bytes()
     assert run.accuracy == whole.accuracy
-    accuracies = [one.evaluation["training"].get("epoch_accuracies") for one in (run, whole)]
+    accuracies = [one.evaluation.training.epoch_accuracies for one in (run, whole)]
     assert accuracies[0] == accuracies[1]
     assert not (run.path / CHECKPOINT).exists()
 
@@ -161,7 +157,7 @@ def test_a_stopped_run_goes_on_after_the_step_that_was_its_last(
     assert caplog.messages == []
     assert "resumed_with" not in run.state["training"]
     assert (steps[0].epoch, steps[0].step) == (2, 26)
-    assert run.evaluation["training"]["other_cores"] is None
+    assert run.evaluation.training.other_cores is None
 
 
 def test_ctrl_c_is_told_with_the_command_that_goes_on(
@@ -286,7 +282,7 @@ def test_a_run_stopped_while_it_is_evaluated_is_not_trained_again(
     monkeypatch.undo()
     steps: list[Any] = []
     run = tenfold.resume(out, on_progress=steps.append)
-    assert steps == []
+    assert steps == [StageProgress(stage="evaluating")]
     assert run.state["weights_sha256"] == whole.state["weights_sha256"]
     assert not (out / CHECKPOINT).exists()
 
@@ -301,7 +297,7 @@ def test_drawing_counts_once_in_the_seconds(
     def take_an_hour(progress: Any) -> None:
         if isinstance(progress, DrawingProgress):
             hours[0] += 1
-        elif progress.epoch == stop_at_epoch:
+        elif isinstance(progress, TrainingProgress) and progress.epoch == stop_at_epoch:
             raise KeyboardInterrupt
 
     asked: dict[str, Any] = {"data": small_data, "out": tmp_path / "run", "report": False}
@@ -324,7 +320,7 @@ def test_a_run_stopped_after_its_last_step_is_only_evaluated(
     assert count_saved_steps(tmp_path / "run") == 72
     steps: list[Any] = []
     check_same(tenfold.resume(tmp_path / "run", on_progress=steps.append), whole)
-    assert steps == []
+    assert steps == [StageProgress(stage="evaluating")]
 
 
 def test_losses_are_cut_back_to_the_checkpoint(stopped: Path, whole: tenfold.Run) -> None:
@@ -373,8 +369,8 @@ def test_normalisations_are_kept(small_data: Path, tmp_path: Path) -> None:
 def test_checkpoints_come_as_often_as_asked(small_data: Path, tmp_path: Path) -> None:
     seen: list[bool] = []
 
-    def look(progress: TrainingProgress) -> None:
-        if progress.step % 24 == 0:
+    def look(progress: TrainingProgress | StageProgress) -> None:
+        if isinstance(progress, TrainingProgress) and progress.step % 24 == 0:
             seen.append((tmp_path / str(every) / CHECKPOINT).exists())
 
     for every, expected in (
@@ -481,7 +477,7 @@ def test_other_threads_are_told_in_one_line(stopped: Path, whole: tenfold.Run) -
         f"tenfold: {stopped}: resumed with {told}; the weights may differ in their last bits"
     ]
     run = tenfold.load_run(stopped)
-    assert run.evaluation["training"]["resumed_with"] == [told]
+    assert run.evaluation.training.resumed_with == (told,)
     assert f"resumed with {told}" in tenfold.evaluate(run).report.read_text()
     assert tenfold.load_run(run.path).accuracy == run.accuracy
 
@@ -525,7 +521,7 @@ def test_data_that_have_moved_are_asked_for(
     with pytest.raises(DataError) as raised:
         tenfold.resume(out)
     assert str(raised.value) == (
-        f"{moved}: expected a folder with MNIST's IDX files, found nothing"
+        f"{moved}: no such folder; --data takes a folder of IDX files or of images"
     )
     assert raised.value.__notes__ == ["if the data have moved, say where they are with --data"]
     with pytest.raises(KeyboardInterrupt) as stopped_again:

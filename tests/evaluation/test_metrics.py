@@ -21,6 +21,8 @@ from tenfold.evaluation.metrics import (
     measure_epochs,
     wilson_interval,
 )
+from tenfold.runs.results import Accuracy, ClassErrors, Mistake
+from tenfold.system.json_types import to_json
 
 labels_of_any_size = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=200)
 
@@ -98,13 +100,13 @@ def test_difference_interval_holds_the_difference(a: tuple[int, int], b: tuple[i
 
 def test_accuracy_is_counted() -> None:
     measured = measure_accuracy(np.array([True] * 97 + [False] * 3))
-    assert measured == {
-        "num_images": 100,
-        "num_correct": 97,
-        "accuracy": 0.97,
-        "accuracy_interval": wilson_interval(97, 100),
-    }
-    assert json.loads(json.dumps(measured))["num_correct"] == 97
+    assert measured == Accuracy(
+        num_images=100,
+        num_correct=97,
+        accuracy=0.97,
+        accuracy_interval=wilson_interval(97, 100),
+    )
+    assert json.loads(json.dumps(to_json(measured)))["num_correct"] == 97
 
 
 # --- contested labels
@@ -131,11 +133,11 @@ def test_whoever_gets_all_given_labels_right_misses_ten_corrected_ones(
 ) -> None:
     labels = test_images.labels_N
     measured = measure_corrected(labels, labels.astype(np.int64))
-    assert (measured["num_images"], measured["num_correct"]) == (9995, 9985)
-    assert measured["accuracy"] == 9985 / 9995
-    assert measured["accuracy_interval"] == wilson_interval(9985, 9995)
-    assert measured["contested_among_misclassified"] == []
-    assert measured["given_the_corrected_label"] == []
+    assert (measured.num_images, measured.num_correct) == (9995, 9985)
+    assert measured.accuracy == 9985 / 9995
+    assert measured.accuracy_interval == wilson_interval(9985, 9995)
+    assert measured.contested_among_misclassified == ()
+    assert measured.given_the_corrected_label == ()
 
 
 def test_whoever_gives_the_corrected_labels_misses_none(test_images: LabelledImages) -> None:
@@ -144,9 +146,9 @@ def test_whoever_gives_the_corrected_labels_misses_none(test_images: LabelledIma
     for index, label in RELABELLED.items():
         predicted[index] = label
     measured = measure_corrected(labels, predicted)
-    assert (measured["num_images"], measured["num_correct"]) == (9995, 9995)
-    assert measured["contested_among_misclassified"] == sorted(RELABELLED)
-    assert measured["given_the_corrected_label"] == sorted(RELABELLED)
+    assert (measured.num_images, measured.num_correct) == (9995, 9995)
+    assert measured.contested_among_misclassified == tuple(sorted(RELABELLED))
+    assert measured.given_the_corrected_label == tuple(sorted(RELABELLED))
 
 
 def test_undecidable_images_are_listed_but_not_counted(test_images: LabelledImages) -> None:
@@ -155,9 +157,9 @@ def test_undecidable_images_are_listed_but_not_counted(test_images: LabelledImag
     wrong = [*UNDECIDABLE, 0]  # and one that nobody contests
     predicted[wrong] = (predicted[wrong] + 1) % 10
     measured = measure_corrected(labels, predicted)
-    assert (measured["num_images"], measured["num_correct"]) == (9995, 9984)
-    assert measured["contested_among_misclassified"] == sorted(UNDECIDABLE)
-    assert measured["given_the_corrected_label"] == []
+    assert (measured.num_images, measured.num_correct) == (9995, 9984)
+    assert measured.contested_among_misclassified == tuple(sorted(UNDECIDABLE))
+    assert measured.given_the_corrected_label == ()
 
 
 def test_a_third_answer_to_a_relabelled_image_is_wrong_twice(test_images: LabelledImages) -> None:
@@ -166,9 +168,9 @@ def test_a_third_answer_to_a_relabelled_image_is_wrong_twice(test_images: Labell
     index, corrected = next(iter(RELABELLED.items()))
     predicted[index] = next(k for k in range(10) if k not in (corrected, labels[index]))
     measured = measure_corrected(labels, predicted)
-    assert measured["num_correct"] == 9985
-    assert measured["contested_among_misclassified"] == [index]
-    assert measured["given_the_corrected_label"] == []
+    assert measured.num_correct == 9985
+    assert measured.contested_among_misclassified == (index,)
+    assert measured.given_the_corrected_label == ()
 
 
 def test_measuring_leaves_the_labels_as_they_were(test_images: LabelledImages) -> None:
@@ -185,17 +187,17 @@ def test_classes_are_measured_row_by_row() -> None:
     confusions[3] = [0, 0, 1, 90, 0, 5, 0, 0, 4, 0]
     confusions[8, 8] = 50
     three, eight = measure_classes(confusions)  # classes without images are left out
-    assert three == {
-        "label": 3,
-        "num_images": 100,
-        "num_errors": 10,
-        "error_rate": 0.1,
-        "error_rate_interval": wilson_interval(10, 100),
-        "taken_for": {"5": 5, "8": 4, "2": 1},
-    }
-    assert list(three["taken_for"]) == ["5", "8", "2"]  # most often first
-    assert (eight["num_errors"], eight["error_rate"], eight["taken_for"]) == (0, 0.0, {})
-    assert json.loads(json.dumps(three))["taken_for"] == three["taken_for"]
+    assert three == ClassErrors(
+        label=3,
+        num_images=100,
+        num_errors=10,
+        error_rate=0.1,
+        error_rate_interval=wilson_interval(10, 100),
+        taken_for={"5": 5, "8": 4, "2": 1},
+    )
+    assert list(three.taken_for) == ["5", "8", "2"]  # most often first
+    assert (eight.num_errors, eight.error_rate, eight.taken_for) == (0, 0.0, {})
+    assert json.loads(json.dumps(to_json(three)))["taken_for"] == three.taken_for
 
 
 def test_mistakes_are_listed_by_confidence() -> None:
@@ -203,17 +205,17 @@ def test_mistakes_are_listed_by_confidence() -> None:
     predicted = np.array([1, 7, 3, 9, 6])
     confidences = np.array([1.0, 0.5, 0.9, 0.75, 0.5], dtype=np.float32)
     listed = list_misclassified(labels, predicted, confidences)
-    assert listed == [
-        {"index": 3, "label": 4, "predicted": 9, "confidence": 0.75},
-        {"index": 1, "label": 2, "predicted": 7, "confidence": 0.5},  # a tie: by index
-        {"index": 4, "label": 5, "predicted": 6, "confidence": 0.5},
-    ]
-    assert json.loads(json.dumps(listed)) == listed
+    assert listed == (
+        Mistake(index=3, label=4, predicted=9, confidence=0.75),
+        Mistake(index=1, label=2, predicted=7, confidence=0.5),  # a tie: by index
+        Mistake(index=4, label=5, predicted=6, confidence=0.5),
+    )
+    assert json.loads(json.dumps(to_json(listed))) == to_json(listed)
 
 
 def test_no_mistakes_make_an_empty_list() -> None:
     labels = np.array([1, 2], dtype=np.uint8)
-    assert list_misclassified(labels, np.array([1, 2]), np.ones(2)) == []
+    assert list_misclassified(labels, np.array([1, 2]), np.ones(2)) == ()
 
 
 @given(
@@ -221,15 +223,15 @@ def test_no_mistakes_make_an_empty_list() -> None:
 )
 def test_epochs_are_measured_by_mean_and_deviation(losses: list[list[float]]) -> None:
     measured = measure_epochs(losses)
-    assert [one["epoch"] for one in measured] == list(range(1, len(losses) + 1))
+    assert [one.epoch for one in measured] == list(range(1, len(losses) + 1))
     for one, batch_losses in zip(measured, losses, strict=True):
         num_batches = len(batch_losses)
         mean = math.fsum(batch_losses) / num_batches
         squares = math.fsum((loss - mean) ** 2 for loss in batch_losses)
         deviation = math.sqrt(squares / (num_batches - 1)) if num_batches > 1 else 0.0
-        assert one["num_batches"] == num_batches
-        assert one["mean_loss"] == pytest.approx(mean)
-        assert one["standard_deviation"] == pytest.approx(deviation, abs=1e-9)
+        assert one.num_batches == num_batches
+        assert one.mean_loss == pytest.approx(mean)
+        assert one.standard_deviation == pytest.approx(deviation, abs=1e-9)
 
 
 def test_confusions_classes_and_mistakes_agree(test_images: LabelledImages) -> None:
@@ -238,9 +240,9 @@ def test_confusions_classes_and_mistakes_agree(test_images: LabelledImages) -> N
     confusions = count_confusions(labels, predicted)
     classes = measure_classes(confusions)
     num_mistakes = len(list_misclassified(labels, predicted, np.zeros(len(labels))))
-    assert sum(one["num_errors"] for one in classes) == num_mistakes
-    assert num_mistakes == 10_000 - measure_accuracy(predicted == labels)["num_correct"]
+    assert sum(one.num_errors for one in classes) == num_mistakes
+    assert num_mistakes == 10_000 - measure_accuracy(predicted == labels).num_correct
     for one in classes:
-        assert sum(one["taken_for"].values()) == one["num_errors"]
-        counts = list(one["taken_for"].values())
+        assert sum(one.taken_for.values()) == one.num_errors
+        counts = list(one.taken_for.values())
         assert all(first >= second for first, second in itertools.pairwise(counts))

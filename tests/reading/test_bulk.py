@@ -200,7 +200,7 @@ def test_a_process_that_is_ended_from_outside_is_told(folder: Path) -> None:
     next(readings)
     for process in multiprocessing.active_children():
         process.kill()
-    with pytest.raises(ReadingError, match="found one that was ended from outside"):
+    with pytest.raises(ReadingError, match="a worker process was killed"):
         list(readings)
 
 

@@ -6,11 +6,7 @@ import pytest
 
 from tenfold.errors import RecipeError
 from tenfold.recipes.fields import (
-    Allowed,
-    Choice,
-    Range,
-    Several,
-    Switch,
+    Field,
     check_fields,
     choice,
     describe_bad_value,
@@ -39,19 +35,17 @@ class Config:
         check_fields(self)
 
 
-ALLOWED: dict[str, Allowed | None] = {each.name: get_allowed(each) for each in fields(Config)}
+ALLOWED: dict[str, Field | None] = {each.name: get_allowed(each) for each in fields(Config)}
 
 
 def test_fields_note_what_they_take() -> None:
-    expected: dict[str, Allowed | None] = {
+    expected: dict[str, Field | None] = {
         "title": None,
-        "step_length": Range(low=0.25, high=2.0, kind=float, help="How far."),
-        "num_steps": Range(low=1, high=10, kind=int, help="How often."),
-        "layer_sizes": Several(
-            fewest=1, most=3, each=Range(low=2, high=9, kind=int, help=""), help="How large."
-        ),
-        "colour": Choice(words=("red", "green", "blue"), help="Which colour."),
-        "is_loud": Switch(help="Whether it is loud."),
+        "step_length": Field(low=0.25, high=2.0, kind=float, help="How far."),
+        "num_steps": Field(low=1, high=10, kind=int, help="How often."),
+        "layer_sizes": Field(low=2, high=9, kind=int, sizes=range(1, 4), help="How large."),
+        "colour": Field(choices=("red", "green", "blue"), kind=str, help="Which colour."),
+        "is_loud": Field(choices=(True, False), kind=bool, help="Whether it is loud."),
     }
     assert expected == ALLOWED
 

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 import shlex
 from pathlib import Path
@@ -18,6 +19,7 @@ from tenfold.recipes.recipe import (
 )
 from tenfold.reports.page import build_page
 from tenfold.reports.study_report import build_study_report, write_study_command
+from tenfold.runs.results import Finding
 from tenfold.studies.claims import find_claims
 from tenfold.studies.statistics import summarize
 from tenfold.studies.study import Study
@@ -121,7 +123,7 @@ def build_findings_page(*answers: str) -> str:
         title="",
         subtitle="",
         numbers=[],
-        findings=[{"question": "?", "answer": answer, "sentence": ""} for answer in answers],
+        findings=[Finding(name="", question="?", answer=answer, sentence="") for answer in answers],
         figures=[],
         reproduction="",
         command="",
@@ -151,9 +153,10 @@ def test_a_verdict_stands_out_by_what_it_is(answers: tuple[str, ...], css_class:
 def test_the_page_of_a_study_marks_verdicts_and_wide_tables() -> None:
     made = build()
     summary = summarize(made, LABELS_N, is_mnist=False)
-    findings = find_claims(summary, is_mnist=False)
-    findings.append({"question": "Claim.", "answer": "fails", "sentence": "It does."})
-    page = build_study_report(made, summary, findings, [], is_mnist=False)
+    claim = Finding(name="claim", question="Claim.", answer="fails", sentence="It does.")
+    findings = (*find_claims(summary, is_mnist=False), claim)
+    summary = dataclasses.replace(summary, findings=findings)
+    page = build_study_report(made, summary, [], is_mnist=False)
     assert '<h3>Claim. <span class="no">fails</span></h3>' in page
     # Above the table of digits, not above that of the configuration, which is not wide.
     hint = '<p class="hint">Wider than this screen: it scrolls sideways.</p>'
@@ -169,7 +172,7 @@ def test_seconds_are_told_with_the_runs_that_they_are_of() -> None:
     ):
         made = build(other_cores=other_cores)
         summary = summarize(made, LABELS_N, is_mnist=False)
-        page = build_study_report(made, summary, [], [], is_mnist=False)
+        page = build_study_report(made, summary, [], is_mnist=False)
         assert words in page.replace("\N{NO-BREAK SPACE}", " ")
 
 

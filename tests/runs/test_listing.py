@@ -9,6 +9,9 @@ import tenfold
 from tenfold.cli import main
 from tenfold.errors import RunError
 from tenfold.runs.listing import find_state, list_folder
+from tenfold.system.files import (
+    write_json,
+)
 from tenfold.system.locks import (
     locking,
 )
@@ -29,7 +32,10 @@ def shelf(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(folder / "begun", folder / "saved")
     (folder / "begun" / "checkpoint.safetensors").unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tenfold.reports.study_files.write_study_report", lambda *_: None)
+        patch.setattr(
+            "tenfold.reports.study_files.write_study_report",
+            lambda study, _: write_json(study.path / "summary.json", {"seeds": [0, 1]}),
+        )
         tenfold.study(seeds=2, alone=0, jobs=1, out=folder / "study", **short)  # type: ignore[arg-type]
     (folder / "empty").mkdir()
     shutil.copytree(folder / "begun", folder / ".hidden")
@@ -37,7 +43,7 @@ def shelf(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_runs_and_studies_are_listed_with_their_state(shelf: Path) -> None:
+def test_runs_and_studies_are_listed_with_their_state(shelf: Path, small_data: Path) -> None:
     listed = {one.path.name: one for one in list_folder(shelf)}
     assert {name: (one.kind, one.state) for name, one in listed.items()} == {
         "done": ("run", "complete"),
@@ -49,6 +55,9 @@ def test_runs_and_studies_are_listed_with_their_state(shelf: Path) -> None:
         ("classic", 4),
         ("classic", 5),
     ]
+    assert {one.data for one in listed.values()} == {small_data.name}
+    for one in listed.values():
+        assert one.changes == {"hidden_sizes": (16,), "epochs": 2}
     assert listed["done"].accuracy == tenfold.load_run(shelf / "done").accuracy
     assert listed["begun"].accuracy is None
     assert listed["study"].num_seeds == 2
@@ -58,6 +67,40 @@ def test_runs_and_studies_are_listed_with_their_state(shelf: Path) -> None:
     assert [one.has_checkpoint for one in (listed["begun"], listed["saved"])] == [False, True]
     [own] = list_folder(shelf / "done")
     assert own == listed["done"]
+
+
+def test_a_study_is_stopped_until_its_summary_has_all_its_seeds(
+    shelf: Path, tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(shelf / "study", study)
+    write_json(study / "summary.json", {"seeds": [0]})
+    assert [one.state for one in list_folder(tmp_path)] == ["stopped"]
+    (study / "summary.json").unlink()
+    assert [one.state for one in list_folder(tmp_path)] == ["stopped"]
+    with locking(study, RunError("busy")):
+        assert [one.state for one in list_folder(tmp_path)] == ["running"]
+    shutil.rmtree(study / "runs")  # a study.json that was shared
+    assert [one.state for one in list_folder(tmp_path)] == ["complete"]
+    values = json.loads((study / "study.json").read_text())
+    (study / "study.json").write_text(json.dumps(values | {"runs": []}))
+    assert [one.state for one in list_folder(tmp_path)] == ["stopped"]
+
+
+def test_data_and_hold_out_are_listed(shelf: Path, tmp_path: Path) -> None:
+    shutil.copytree(shelf / "done", tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    for changed, expected in (
+        ({"data_folder": None, "holdout": True}, ("MNIST", True)),
+        ({"data_folder": "/data/my digits"}, ("my digits", False)),
+        ({"data_folder": 5, "holdout": 1}, (None, False)),
+    ):
+        (tmp_path / "run" / "config.json").write_text(json.dumps(config | changed))
+        [one] = list_folder(tmp_path)
+        assert (one.data, one.holdout) == expected
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config | {"recipe": {"name": "x"}}))
+    [one] = list_folder(tmp_path)
+    assert (one.recipe, one.changes) == ("x", {})
 
 
 def test_the_latest_comes_first(shelf: Path) -> None:
@@ -116,12 +159,17 @@ def test_a_state_that_is_gone_cannot_be_read(shelf: Path, tmp_path: Path) -> Non
 
 
 def test_the_command_prints_a_table_and_json(
-    shelf: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    shelf: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     assert main(["runs", str(shelf)]) == 0
     rows = [line.rstrip().split(None, 1) for line in capsys.readouterr().out.splitlines()]
     lines = dict(rows)
-    assert lines["saved"].split() == ["classic", "5", "stopped,", "can", "be", "resumed"]
+    assert lines["saved"].startswith("classic (epochs=2, hidden_sizes=16)")
+    assert lines["saved"].split()[-5:] == ["5", "stopped,", "can", "be", "resumed"]
     assert lines["begun"].endswith("stopped before a checkpoint")
     assert "2 seeds" in lines["study"]
     assert lines["done"].split()[2:] != []
@@ -129,17 +177,62 @@ def test_the_command_prints_a_table_and_json(
     listed = json.loads(capsys.readouterr().out)
     assert {Path(one["path"]).name for one in listed} == {"begun", "done", "saved", "study"}
     assert main(["runs", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == f"no runs in {tmp_path}; `tenfold train` makes one\n"
+    assert capsys.readouterr().out == f"no runs yet in {tmp_path}; `tenfold train` makes one\n"
     assert main(["runs", str(tmp_path / "nowhere")]) == 2
-    assert capsys.readouterr().err == (
-        f"tenfold: {tmp_path}/nowhere: expected a folder of runs or studies, found: No such file "
-        "or directory\n"
-    )
+    printed = capsys.readouterr()
+    assert f"{tmp_path}/nowhere: No such file or directory\n" in printed.err
+
+
+def test_without_any_runs_the_command_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["runs"]) == 0
+    assert capsys.readouterr().out == "no runs yet; `tenfold train` makes one\n"
+    assert main(["runs", "--json"]) == 0
+    assert capsys.readouterr().out == "[]\n"
+
+
+def test_several_runs_are_listed_and_validation_accuracy_is_marked(
+    shelf: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    shutil.copytree(shelf / "done", tmp_path / "held")
+    config = json.loads((tmp_path / "held" / "config.json").read_text())
+    (tmp_path / "held" / "config.json").write_text(json.dumps(config | {"holdout": True}))
+    assert main(["runs", str(shelf / "done"), str(tmp_path / "held")]) == 0
+    _, done, held = capsys.readouterr().out.splitlines()
+    assert "%, validation" in held
+    assert "validation" not in done
+
+
+@pytest.mark.parametrize("columns", ["20", "40", "80"])
+def test_on_a_narrow_terminal_nothing_is_cropped(
+    columns: str,
+    shelf: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main(["runs", str(shelf / "done")]) == 0
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= int(columns)
+    assert "…" not in printed
+    words = "".join(printed.split())
+    assert "(epochs=2," in words
+    assert "hidden_sizes=16)" in words
 
 
 def test_a_name_is_shown_as_it_is_and_obeyed_by_no_terminal(
-    shelf: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    shelf: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     for name in ("[bold]a", ":smile:", "a\x1b[31m\n\u202e", os.fsdecode(b"\xff")):
         shutil.copytree(shelf / "done", tmp_path / name)
     assert main(["runs", str(tmp_path)]) == 0
@@ -148,4 +241,4 @@ def test_a_name_is_shown_as_it_is_and_obeyed_by_no_terminal(
     assert names == {"[bold]a", ":smile:", r"a\x1b[31m\n\u202e", r"\xff"}
     assert printed.replace("\n", "").isprintable()
     assert main(["runs", str(tmp_path / "a\x1b[31m")]) == 2
-    assert r"a\x1b[31m: expected a folder" in capsys.readouterr().err
+    assert r"a\x1b[31m: No such file" in capsys.readouterr().err

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tenfold
+from made_studies import build_evaluation
 from tenfold.cli import main
 from tenfold.errors import RunError
 from tenfold.recipes.catalogue import (
@@ -31,11 +33,13 @@ from tenfold.runs.run import (
     RunConfig,
     append_losses,
     create_run_folder,
+    load_config,
     load_run,
     read_losses,
     write_resume_command,
 )
 from tenfold.system.files import hash_file, write_file, write_json
+from tenfold.system.json_types import from_json, to_json
 
 CONFIG_OF_A_RUN = RunConfig(
     recipe=RECIPES["classic"],
@@ -58,14 +62,11 @@ TRAINING_OF_A_RUN = {
     "num_parameters": 500,
     "weights_sha256": hashlib.sha256(WEIGHTS_OF_A_RUN).hexdigest(),
 }
+LABELS_N = np.arange(40).astype(np.uint8) % 10
+PREDICTED_N = np.where(np.arange(40) == 7, 2, LABELS_N)
 EVALUATION_OF_A_RUN = {
-    "part": "test",
-    "accuracy": 0.975,
-    "accuracy_interval": [0.97, 0.98],
-    "misclassified": [{"index": 7, "label": 1, "predicted": 2, "confidence": 0.5}],
-    "epochs": [{"epoch": 1, "mean_loss": 0.25}],
+    **to_json(build_evaluation(LABELS_N, PREDICTED_N, np.full(40, 0.5))),
     "training": TRAINING_OF_A_RUN,
-    "findings": [],
     "headline": "97.5 % & <more>",
 }
 
@@ -73,7 +74,7 @@ EVALUATION_OF_A_RUN = {
 def write_run(folder: Path) -> Path:
     """A folder as a finished run leaves it, as far as `run` looks into it."""
     write_file(folder / WEIGHTS, WEIGHTS_OF_A_RUN)
-    write_json(folder / CONFIG, CONFIG_OF_A_RUN.to_json())
+    write_json(folder / CONFIG, to_json(CONFIG_OF_A_RUN))
     sha256 = hashlib.sha256(WEIGHTS_OF_A_RUN).hexdigest()
     state = {
         "state": "complete",
@@ -194,13 +195,13 @@ def test_a_config_comes_back_from_json() -> None:
             CONFIG_OF_A_RUN, holdout=True, data_folder="a/b", checksums=OF_TRAINING
         ),
     ):
-        assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+        assert from_json(RunConfig, json.loads(json.dumps(to_json(config)))) == config
 
 
 def test_the_config_of_a_run_from_before_it_had_its_wishes_is_loaded() -> None:
-    values = CONFIG_OF_A_RUN.to_json()
+    values = to_json(CONFIG_OF_A_RUN)
     wishes = {"by_epoch", "report", "tensorboard", "checkpoint_every"}
-    assert RunConfig.from_json({k: v for k, v in values.items() if k not in wishes}) == (
+    assert from_json(RunConfig, {k: v for k, v in values.items() if k not in wishes}) == (
         CONFIG_OF_A_RUN
     )
 
@@ -228,11 +229,13 @@ def test_a_fingerprint_has_no_cores_kernel_and_figures() -> None:
     ]
 
 
-def test_a_field_that_configs_no_longer_have_is_passed_over() -> None:
-    values = CONFIG_OF_A_RUN.to_json() | {"processes": 1, "members_from": None}
-    assert RunConfig.from_json(values) == CONFIG_OF_A_RUN
-    with pytest.raises(ValueError, match="other: no such field"):
-        RunConfig.from_json(values | {"other": 1})
+def test_a_field_that_configs_no_longer_have_is_passed_over(tmp_path: Path) -> None:
+    values = to_json(CONFIG_OF_A_RUN) | {"processes": 1, "members_from": None}
+    write_json(tmp_path / CONFIG, values)
+    assert load_config(tmp_path, {}) == CONFIG_OF_A_RUN
+    write_json(tmp_path / CONFIG, values | {"other": 1})
+    with pytest.raises(RunError, match="other: no such field"):
+        load_config(tmp_path, {})
 
 
 def test_the_command_that_resumes_is_as_a_shell_takes_it() -> None:
@@ -352,7 +355,7 @@ def test_the_config_of_another_version_is_refused(
     changed: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     write_run(tmp_path)
-    write_json(tmp_path / CONFIG, {**CONFIG_OF_A_RUN.to_json(), **changed})
+    write_json(tmp_path / CONFIG, {**to_json(CONFIG_OF_A_RUN), **changed})
     assert refused_run(tmp_path).startswith(
         f"/config.json: expected the config of a run of this version of Tenfold: {reason}"
     )
@@ -489,7 +492,7 @@ def test_a_run_is_opened_by_its_name_as_text(
 
 
 def test_a_config_without_a_seed_is_refused(tmp_path: Path) -> None:
-    values = CONFIG_OF_A_RUN.to_json()
+    values = to_json(CONFIG_OF_A_RUN)
     del values["seed"]
     write_json(write_run(tmp_path) / CONFIG, values)
     assert "seed: expected a value, found none" in refused_run(tmp_path)

@@ -81,9 +81,8 @@ def test_an_error_is_passed_on_with_its_notes_and_ends_the_rest() -> None:
 
 def test_a_process_that_ends_without_a_word_is_named() -> None:
     message = (
-        "expected the processes that train to go on, found that one ended: out of memory, or "
-        "stopped from outside? Called from a script, tenfold.study must stand below "
-        'if __name__ == "__main__"'
+        "a worker process was killed, probably out of memory; the same call again continues the "
+        "study"
     )
     with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
         list(run_seeds(die, range(3), 1))

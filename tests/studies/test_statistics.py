@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from made_studies import CHECKSUMS, OTHER_DATA, build_study, miss
+from made_studies import CHECKSUMS, OTHER_DATA, build_study, miss, present
 from tenfold.data.label_errors import CONTESTED, RELABELLED, UNDECIDABLE
 from tenfold.data.mnist import LabelledImages
 from tenfold.recipes.catalogue import (
     RECIPES,
 )
 from tenfold.studies.statistics import measure_images_interval, measure_mean, summarize
+from tenfold.studies.summary import Estimate
+from tenfold.system.json_types import to_json
 
 LABELS_N = np.random.default_rng(0).integers(0, 10, 600).astype(np.uint8)
 
@@ -34,23 +36,23 @@ def test_the_interval_of_a_mean_is_students(count: int) -> None:
     values = np.random.default_rng(count).normal(0.98, 0.002, count)
     measured = measure_mean(values)
     low, high = stats.t.interval(0.95, count - 1, loc=values.mean(), scale=stats.sem(values))
-    assert measured["interval"] == pytest.approx((low, high))
-    assert measured["mean"] == pytest.approx(math.fsum(values) / count)
-    variance = math.fsum((value - measured["mean"]) ** 2 for value in values) / (count - 1)
-    assert measured["standard_deviation"] == pytest.approx(math.sqrt(variance))
-    assert (measured["lowest"], measured["highest"]) == (min(values), max(values))
-    assert measured["num_values"] == count
+    assert measured.interval == pytest.approx((low, high))
+    assert measured.mean == pytest.approx(math.fsum(values) / count)
+    variance = math.fsum((value - measured.mean) ** 2 for value in values) / (count - 1)
+    assert measured.standard_deviation == pytest.approx(math.sqrt(variance))
+    assert (measured.lowest, measured.highest) == (min(values), max(values))
+    assert measured.num_values == count
 
 
 def test_one_value_has_neither_deviation_nor_interval() -> None:
-    assert measure_mean([0.98]) == {
-        "mean": 0.98,
-        "standard_deviation": None,
-        "lowest": 0.98,
-        "highest": 0.98,
-        "interval": None,
-        "num_values": 1,
-    }
+    assert measure_mean([0.98]) == Estimate(
+        mean=0.98,
+        standard_deviation=None,
+        lowest=0.98,
+        highest=0.98,
+        interval=None,
+        num_values=1,
+    )
 
 
 def wilson(share: float, num_images: int) -> tuple[float, float]:
@@ -110,10 +112,10 @@ def test_accuracies_and_their_mean_are_counted() -> None:
         sum(int(k) == int(label) for k, label in zip(given_N, LABELS_N, strict=True)) / 600
         for given_N in given_RN
     ]
-    assert summary["accuracies"] == pytest.approx(by_hand)
-    assert summary["accuracy"]["mean"] == pytest.approx(sum(by_hand) / 5)
-    assert summary["num_images"] == 600
-    assert summary["accuracy"]["images_interval"] == pytest.approx(wilson(sum(by_hand) / 5, 600))
+    assert summary.accuracies == pytest.approx(by_hand)
+    assert summary.accuracy.mean == pytest.approx(sum(by_hand) / 5)
+    assert summary.num_images == 600
+    assert summary.accuracy.images_interval == pytest.approx(wilson(sum(by_hand) / 5, 600))
 
 
 def test_each_digit_is_counted() -> None:
@@ -124,20 +126,20 @@ def test_each_digit_is_counted() -> None:
         of_digit = [i for i, label in enumerate(LABELS_N) if label == digit]
         rates[digit] = [sum(run[i] != digit for i in of_digit) / len(of_digit) for run in given_RN]
         taken_for = Counter(int(run[i]) for run in given_RN for i in of_digit if run[i] != digit)
-        measured = summary["digits"][digit]
-        assert measured["label"] == digit
-        assert measured["num_images"] == len(of_digit)
-        assert measured["error_rates"] == pytest.approx(rates[digit])
-        assert measured["error_rate"]["mean"] == pytest.approx(np.mean(rates[digit]))
-        assert measured["error_rate"]["images_interval"] == pytest.approx(
+        measured = summary.digits[digit]
+        assert measured.label == digit
+        assert measured.num_images == len(of_digit)
+        assert measured.error_rates == pytest.approx(rates[digit])
+        assert measured.error_rate.mean == pytest.approx(np.mean(rates[digit]))
+        assert measured.error_rate.images_interval == pytest.approx(
             measure_images_interval((given_RN[:, of_digit] != digit).mean(0))
         )
-        assert measured["taken_for"] == {str(k): n / 4 for k, n in taken_for.items()}
-        counts = list(measured["taken_for"].values())
+        assert measured.taken_for == {str(k): n / 4 for k, n in taken_for.items()}
+        counts = list(measured.taken_for.values())
         assert counts == sorted(counts, reverse=True)
     for digit in range(10):
         hardest_in = [max(rates, key=lambda k: rates[k][run]) for run in range(4)]
-        assert summary["digits"][digit]["num_hardest"] == hardest_in.count(digit)
+        assert summary.digits[digit].num_hardest == hardest_in.count(digit)
 
 
 def test_digits_that_are_equally_hard_are_each_counted() -> None:
@@ -145,14 +147,14 @@ def test_digits_that_are_equally_hard_are_each_counted() -> None:
     # In the first run 3 and 7 lose two images each, in the second 7 alone.
     study = build_study(labels_N, miss(labels_N, [[30, 31, 70, 71, 50], [72, 30, 31, 73, 74]]))
     summary = summarize(study, labels_N, is_mnist=False)
-    assert [one["num_hardest"] for one in summary["digits"]] == [0, 0, 0, 1, 0, 0, 0, 2, 0, 0]
+    assert [one.num_hardest for one in summary.digits] == [0, 0, 0, 1, 0, 0, 0, 2, 0, 0]
 
 
 def test_labels_that_the_images_do_not_have_are_left_out() -> None:
     labels_N = np.array([2, 2, 5, 5], dtype=np.uint8)
     summary = summarize(build_study(labels_N, miss(labels_N, [[0]])), labels_N, is_mnist=False)
-    assert [one["label"] for one in summary["digits"]] == [2, 5]
-    assert summary["digits"][0]["taken_for"] == {"3": 1.0}
+    assert [one.label for one in summary.digits] == [2, 5]
+    assert summary.digits[0].taken_for == {"3": 1.0}
 
 
 def test_the_hardest_images_come_first_with_all_answers() -> None:
@@ -165,10 +167,10 @@ def test_the_hardest_images_come_first_with_all_answers() -> None:
             by_hand.append((6 - answers[int(label)], index, int(label), answers))
     by_hand.sort(key=lambda one: (-one[0], one[1]))
     assert [
-        (one["num_wrong"], one["index"], one["label"], Counter(map_to_ints(one["answers"])))
-        for one in summary["hardest_images"]
+        (one.num_wrong, one.index, one.label, Counter(map_to_ints(one.answers)))
+        for one in summary.hardest_images
     ] == by_hand
-    counts = list(summary["hardest_images"][0]["answers"].values())
+    counts = list(summary.hardest_images[0].answers.values())
     assert counts == sorted(counts, reverse=True)
 
 
@@ -183,14 +185,14 @@ def test_epochs_are_means_over_the_runs_that_measured_them() -> None:
         epoch_losses=[(0.4, 0.2), (0.5, 0.3), (0.6, 0.1)],
         epoch_accuracies=[(0.9, 0.95), (), (0.8, 0.96)],
     )
-    first, second = summarize(study, LABELS_N, is_mnist=False)["epochs"]
-    assert (first["epoch"], second["epoch"]) == (1, 2)
-    assert first["loss"]["mean"] == pytest.approx(0.5)
-    assert second["loss"]["mean"] == pytest.approx(0.2)
-    assert first["accuracy"]["mean"] == pytest.approx(0.85)
-    assert second["accuracy"]["num_values"] == 2
-    unmeasured = summarize(build_study(LABELS_N, guess(3)), LABELS_N, is_mnist=False)["epochs"]
-    assert [one["accuracy"] for one in unmeasured] == [None, None]
+    first, second = summarize(study, LABELS_N, is_mnist=False).epochs
+    assert (first.epoch, second.epoch) == (1, 2)
+    assert first.loss.mean == pytest.approx(0.5)
+    assert second.loss.mean == pytest.approx(0.2)
+    assert present(first.accuracy).mean == pytest.approx(0.85)
+    assert present(second.accuracy).num_values == 2
+    unmeasured = summarize(build_study(LABELS_N, guess(3)), LABELS_N, is_mnist=False).epochs
+    assert [one.accuracy for one in unmeasured] == [None, None]
 
 
 def test_seconds_are_those_of_runs_alone_on_the_machine() -> None:
@@ -198,11 +200,11 @@ def test_seconds_are_those_of_runs_alone_on_the_machine() -> None:
         LABELS_N, guess(4), seconds=[10.0, 20.0, 12.0, 90.0], other_cores=[0.01, 1.0, 0.05, None]
     )
     summary = summarize(study, LABELS_N, is_mnist=False)
-    assert summary["seconds_alone"]["mean"] == pytest.approx(11)
-    assert summary["seconds_alone"]["num_values"] == 2
-    assert summary["seconds"]["mean"] == pytest.approx(33)
+    assert present(summary.seconds_alone).mean == pytest.approx(11)
+    assert present(summary.seconds_alone).num_values == 2
+    assert summary.seconds.mean == pytest.approx(33)
     beside = build_study(LABELS_N, guess(2), other_cores=[1.0, None])
-    assert summarize(beside, LABELS_N, is_mnist=False)["seconds_alone"] is None
+    assert summarize(beside, LABELS_N, is_mnist=False).seconds_alone is None
 
 
 def test_twice_the_epochs_are_compared_seed_by_seed() -> None:
@@ -217,15 +219,15 @@ def test_twice_the_epochs_are_compared_seed_by_seed() -> None:
     )
     # Without the seed that only one of them has, the gains are those of seeds 1 and 2.
     study = build_study(LABELS_N, given_RN, seeds=[0, 1, 2], longer=longer)
-    measured = summarize(study, LABELS_N, is_mnist=False)["longer"]
+    measured = present(summarize(study, LABELS_N, is_mnist=False).longer)
     a = study.accuracies
     gains = [a[0] - a[1], a[2] - a[2]]
-    assert measured["num_epochs"] == 10
-    assert measured["gain"]["mean"] == pytest.approx(sum(gains) / 2)
-    assert measured["gain"]["num_values"] == 2
-    assert measured["epochs"][9]["loss"]["mean"] == pytest.approx(0.1)
+    assert measured.num_epochs == 10
+    assert measured.gain.mean == pytest.approx(sum(gains) / 2)
+    assert measured.gain.num_values == 2
+    assert measured.epochs[9].loss.mean == pytest.approx(0.1)
     strangers = build_study(LABELS_N, given_RN, seeds=[3, 4, 5], longer=longer)
-    assert summarize(strangers, LABELS_N, is_mnist=False)["longer"] is None
+    assert summarize(strangers, LABELS_N, is_mnist=False).longer is None
 
 
 def test_contested_labels_are_counted_among_the_mistakes(test_images: LabelledImages) -> None:
@@ -234,26 +236,26 @@ def test_contested_labels_are_counted_among_the_mistakes(test_images: LabelledIm
     wrong_of_runs = [[*contested[:9], *others[:3]], [*contested[:5], *others]]
     given_RN = miss(labels_N, wrong_of_runs)
     summary = summarize(build_study(labels_N, given_RN), labels_N, is_mnist=True)
-    counted = summary["contested"]
-    assert counted["num_contested"] == 15
-    assert counted["num_mistakes"]["mean"] == (12 + 11) / 2
-    assert counted["num_on_contested"]["mean"] == (9 + 5) / 2
+    counted = present(summary.contested)
+    assert counted.num_contested == 15
+    assert counted.num_mistakes.mean == (12 + 11) / 2
+    assert counted.num_on_contested.mean == (9 + 5) / 2
     in_both = [len(RELABELLED.keys() & set(wrong)) for wrong in wrong_of_runs]
     assert in_both[0] > in_both[1] > 0
-    assert counted["num_on_mislabelled"]["mean"] == sum(in_both) / 2
+    assert counted.num_on_mislabelled.mean == sum(in_both) / 2
     shares = [9 / 12, 5 / 11]
-    assert counted["share_of_mistakes"]["mean"] == pytest.approx(np.mean(shares))
-    assert counted["share_of_mistakes"]["interval"] == pytest.approx(
+    assert counted.share_of_mistakes.mean == pytest.approx(np.mean(shares))
+    assert counted.share_of_mistakes.interval == pytest.approx(
         np.clip(stats.t.interval(0.95, 1, loc=np.mean(shares), scale=stats.sem(shares)), 0, 1)
     )
-    low, high = counted["share_of_mistakes"]["pooled_interval"]
+    low, high = present(counted.share_of_mistakes.pooled_interval)
     assert (low, high) == pytest.approx(wilson(14 / 23, 23))
-    assert counted["rate_on_contested"] == pytest.approx((9 + 5) / 2 / 15)
-    assert counted["rate_on_others"] == pytest.approx((3 + 6) / 2 / 9985)
+    assert counted.rate_on_contested == pytest.approx((9 + 5) / 2 / 15)
+    assert counted.rate_on_others == pytest.approx((3 + 6) / 2 / 9985)
     missed_by_both = set(wrong_of_runs[0]) & set(wrong_of_runs[1])
-    assert counted["num_missed_by_all"] == len(missed_by_both) == 8
-    assert counted["num_missed_by_most"] == 8
-    assert counted["num_contested_missed_by_most"] == 5
+    assert counted.num_missed_by_all == len(missed_by_both) == 8
+    assert counted.num_missed_by_most == 8
+    assert counted.num_contested_missed_by_most == 5
 
 
 def test_corrected_labels_change_the_mean(test_images: LabelledImages) -> None:
@@ -264,8 +266,8 @@ def test_corrected_labels_change_the_mean(test_images: LabelledImages) -> None:
     given_RN[1, sorted(UNDECIDABLE)] = (labels_N[sorted(UNDECIDABLE)] + 1) % 10
     summary = summarize(build_study(labels_N, given_RN), labels_N, is_mnist=True)
     # The first run is wrong on the six others that were changed, the second on all ten.
-    assert summary["corrected"]["mean"] == pytest.approx(1 - (6 + 10) / 2 / 9995)
-    assert summary["accuracy"]["mean"] == pytest.approx(1 - (4 + 5) / 2 / 10_000)
+    assert present(summary.corrected).mean == pytest.approx(1 - (6 + 10) / 2 / 9995)
+    assert summary.accuracy.mean == pytest.approx(1 - (4 + 5) / 2 / 10_000)
 
 
 @pytest.mark.parametrize(("is_mnist", "holdout"), [(False, False), (True, True)])
@@ -273,9 +275,10 @@ def test_only_the_test_images_of_mnist_have_contested_labels(is_mnist: bool, hol
     checksums = {"train": CHECKSUMS["train"]} if holdout else OTHER_DATA
     study = build_study(LABELS_N, guess(2), holdout=holdout, checksums=checksums)
     summary = summarize(study, LABELS_N, is_mnist=is_mnist)
-    assert summary["part"] == ("validation" if holdout else "test")
-    assert summary["corrected"] is None
-    assert "contested" not in summary
+    assert summary.part == ("validation" if holdout else "test")
+    assert summary.corrected is None
+    assert summary.contested is None
+    assert "contested" not in to_json(summary)
 
 
 @pytest.mark.parametrize("num_runs", [1, 3])
@@ -286,25 +289,26 @@ def test_a_study_without_mistakes_has_plain_numbers(
     with warnings.catch_warnings(action="error"):
         study = build_study(labels_N, miss(labels_N, [[]] * num_runs))
         summary = summarize(study, labels_N, is_mnist=True)
-    assert summary["accuracy"]["mean"] == 1
-    assert summary["hardest_images"] == []
-    assert summary["contested"]["share_of_mistakes"]["pooled_interval"] is None
-    assert (summary["accuracy"]["interval"] is None) == (num_runs == 1)
-    assert "NaN" not in json.dumps(summary)
+    assert summary.accuracy.mean == 1
+    assert summary.hardest_images == ()
+    assert present(summary.contested).share_of_mistakes.pooled_interval is None
+    assert (summary.accuracy.interval is None) == (num_runs == 1)
+    assert "NaN" not in json.dumps(to_json(summary))
 
 
 def test_seconds_alone_are_those_of_all_cores() -> None:
     study = build_study(LABELS_N, guess(3), threads=[2, 2, 1], seconds=[10.0, 10.0, 19.0])
-    assert summarize(study, LABELS_N, is_mnist=False)["seconds_alone"]["mean"] == 10
+    summary = summarize(study, LABELS_N, is_mnist=False)
+    assert present(summary.seconds_alone).mean == 10
 
 
 def test_intervals_of_shares_are_shares() -> None:
     study = build_study(LABELS_N, miss(LABELS_N, [range(1), range(50)]))
     summary = summarize(study, LABELS_N, is_mnist=False)
-    assert summary["accuracy"]["interval"][1] <= 1
+    assert present(summary.accuracy.interval)[1] <= 1
 
 
 def test_a_digit_of_one_image_is_no_warning() -> None:
     labels_N = np.array([1, 2, 2], dtype=np.uint8)
     summary = summarize(build_study(labels_N, miss(labels_N, [[1]])), labels_N, is_mnist=False)
-    assert summary["digits"][0]["num_images"] == 1
+    assert summary.digits[0].num_images == 1

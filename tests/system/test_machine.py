@@ -10,7 +10,7 @@ import torch
 import tenfold
 from tenfold.system import machine
 from tenfold.system.machine import (
-    OtherPrograms,
+    CpuLoadMonitor,
     count_cores,
     describe_machine,
     find_cpu_name,
@@ -78,7 +78,7 @@ def measure(
 ) -> float | None:
     readings = iter(clocks)
     monkeypatch.setattr(machine, "_read_clocks", lambda: next(readings))
-    return OtherPrograms().measure_cores()
+    return CpuLoadMonitor().measure_cores()
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_clocks_do_not_tell_is_not_made_up(
 
 def test_without_linux_nothing_is_known_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "Path", NoSuchFile)
-    assert OtherPrograms().measure_cores() is None
+    assert CpuLoadMonitor().measure_cores() is None
 
 
 def test_linux_counts_what_all_cores_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +136,6 @@ def test_linux_counts_what_all_cores_did(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_machine_is_watched_from_when_it_is_asked_for() -> None:
-    others = OtherPrograms()
+    others = CpuLoadMonitor()
     measured = others.measure_cores()
     assert measured is None or measured >= 0

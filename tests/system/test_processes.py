@@ -39,6 +39,25 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.parametrize("program", [DRAWING, READING], ids=["drawing", "reading"])
+def test_a_script_without_a_main_guard_is_told_to_have_one(
+    program: str, small_data: Path, pngs: list[bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "digit.png").write_bytes(pngs[0])
+    script = tmp_path / "script.py"
+    script.write_text(program.replace('if __name__ == "__main__"', "if True"))
+    done = subprocess.run(
+        [sys.executable, script, small_data if program is DRAWING else tmp_path / "digit.png"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = done.stderr.splitlines()[-1]
+    assert f'{script}: put the calls of Tenfold below `if __name__ == "__main__":`' in last
+    assert last.startswith("tenfold.errors.")
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("program", [DRAWING, READING], ids=["drawing", "reading"])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tenfold.training.signals import noting_signals
+from tenfold.training.signals import deferred_signals
 
 
 @pytest.fixture(autouse=True)
@@ -18,8 +18,8 @@ def handlers() -> Iterator[None]:
 
 
 def get_signals(seen: list[object], times: int) -> None:
-    """Get SIGINT so many times while signals are noted."""
-    with noting_signals() as stop:
+    """Get SIGINT so many times while signals are deferred."""
+    with deferred_signals() as stop:
         assert not stop.is_made
         for _ in range(times):
             signal.raise_signal(signal.SIGINT)
@@ -42,7 +42,7 @@ def test_a_second_signal_acts_at_once() -> None:
 
 
 def fail_after_a_signal() -> None:
-    with noting_signals():
+    with deferred_signals():
         signal.raise_signal(signal.SIGINT)
         raise ZeroDivisionError
 
@@ -55,14 +55,14 @@ def test_an_error_goes_before_a_signal() -> None:
 def test_somebodys_own_handler_is_called_and_training_ends_all_the_same() -> None:
     calls = []
     signal.signal(signal.SIGTERM, lambda number, _: calls.append(number))
-    with pytest.raises(KeyboardInterrupt), noting_signals():
+    with pytest.raises(KeyboardInterrupt), deferred_signals():
         signal.raise_signal(signal.SIGTERM)
     assert calls == [signal.SIGTERM]
 
 
 def test_what_is_ignored_stays_so() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with noting_signals() as stop:
+    with deferred_signals() as stop:
         signal.raise_signal(signal.SIGINT)
         assert not stop.is_made
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
@@ -72,7 +72,7 @@ def test_other_threads_note_nothing() -> None:
     seen = []
 
     def train() -> None:
-        with noting_signals() as stop:
+        with deferred_signals() as stop:
             seen.append((stop.is_made, signal.getsignal(signal.SIGINT)))
 
     thread = threading.Thread(target=train)

@@ -30,7 +30,7 @@ def test_event_files_have_every_loss_once_also_after_a_stop(
     scalars = read_scalars(tmp_path / "tensorboard")
     expected = [loss for epoch in run.read_losses() for loss in epoch]
     assert scalars["loss"] == list(enumerate(expected))
-    accuracies = run.evaluation["training"]["epoch_accuracies"]
+    accuracies = run.evaluation.training.epoch_accuracies
     assert [step for step, _ in scalars["accuracy"]] == [11, 23, 35]
     assert [accuracy for _, accuracy in scalars["accuracy"]] == pytest.approx(accuracies)
     assert scalars["accuracy"][-1][1] == pytest.approx(run.accuracy)
@@ -40,8 +40,5 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtraError) as raised:
         tenfold.train("reader", out=tmp_path / "run", tensorboard=True)
-    assert str(raised.value) == (
-        "--tensorboard: expected the packages of the extra 'tensorboard', found none. Install "
-        "them: pip install '.[tensorboard]'"
-    )
+    assert str(raised.value).startswith("--tensorboard needs the extra 'tensorboard': pip install")
     assert not (tmp_path / "run").exists()  # and no scene was drawn

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,16 +9,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tenfold.reading.probabilities import softmax
 from torch import nn
 
 import tenfold
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
 from tenfold.models.build import build_model
 from tenfold.models.predict import compute_logits
-from tenfold.reading.probabilities import softmax
 from tenfold.reading.reader import Reader
 from tenfold.recipes.configs import ConvolutionalConfig, OptimizerConfig, PerceptronConfig
 from tenfold.recipes.recipe import Recipe
+from tenfold.runs.results import Calibration
 from tenfold.synthetic.generate import SceneSource, build_many
 from tenfold.training.weights import load_weights
 from tenfold.workflow import calibrate as calibration
@@ -182,7 +182,7 @@ class Trained:
         layers = [layer for layer in self.model.modules() if isinstance(layer, nn.Linear)]
         return layers[-1]
 
-    def calibrate(self, recipe: Recipe | None = None, seed: int = 0) -> dict[str, Any]:
+    def calibrate(self, recipe: Recipe | None = None, seed: int = 0) -> Calibration:
         return calibrate(self.model, recipe or self.recipe, self.validation, seed)
 
 
@@ -209,21 +209,21 @@ def trained(request: pytest.FixtureRequest, small_data: Path, folder: Path) -> T
 def test_a_run_that_is_held_out_is_calibrated(trained: Trained) -> None:
     found = trained.calibrate()
     assert found == trained.run.calibration
-    assert 0.05 < found["temperature"] < 20
-    assert 0 <= found["read"] <= 1
-    assert 0.5 <= found["not_digit"] <= 1
-    assert (found["not_digit"] == 1) == (trained.recipe.name == "ten")
+    assert 0.05 < found.temperature < 20
+    assert 0 <= found.read <= 1
+    assert 0.5 <= found.not_digit <= 1
+    assert (found.not_digit == 1) == (trained.recipe.name == "ten")
     logits_NK = compute_logits(trained.model, trained.validation.images_NHW)
     labels_N = trained.validation.labels_N.astype(np.int64)
-    assert found["temperature"] == fit_temperature(logits_NK, labels_N)
+    assert found.temperature == fit_temperature(logits_NK, labels_N)
     for name, temperature in (
-        ("calibration_error", found["temperature"]),
+        ("calibration_error", found.temperature),
         ("calibration_error_before", 1.0),
     ):
         probabilities_NK = softmax(logits_NK, temperature)
         is_right_N = probabilities_NK.argmax(axis=1) == labels_N
         expected = measure_calibration_error(probabilities_NK.max(axis=1), is_right_N)
-        assert found[name] == pytest.approx(expected, abs=1e-12)
+        assert getattr(found, name) == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_model_that_is_three_times_as_sure_is_cooled_three_times_as_much(
@@ -234,10 +234,10 @@ def test_a_model_that_is_three_times_as_sure_is_cooled_three_times_as_much(
         trained.last.weight.mul_(3)
         trained.last.bias.mul_(3)
     after = trained.calibrate()
-    assert after["temperature"] == pytest.approx(3 * before["temperature"], rel=1e-3)
-    assert after["calibration_error_before"] != before["calibration_error_before"]
+    assert after.temperature == pytest.approx(3 * before.temperature, rel=1e-3)
+    assert after.calibration_error_before != before.calibration_error_before
     for name in ("read", "not_digit", "turned_away", "calibration_error"):
-        assert after[name] == pytest.approx(before[name], abs=0.01)
+        assert getattr(after, name) == pytest.approx(getattr(before, name), abs=0.01)
 
 
 def test_what_is_turned_away_is_what_an_exported_file_does_not_read(
@@ -246,15 +246,15 @@ def test_what_is_turned_away_is_what_an_exported_file_does_not_read(
     found = trained.run.calibration
     exported = export_run(trained.run, tmp_path / "model.onnx")
     reader = Reader(exported.path)
-    assert reader.classifier.thresholds.read == found["read"]
+    assert reader.classifier.thresholds.read == found.read
     num_turned_away = 0
     for image_HW in trained.validation.images_NHW:
         reading = reader.read(image_HW)
         is_one = len(reading.text) == 1
         confidence = reading.digits[0].confidence if is_one else 0.0
-        num_turned_away += confidence < found["read"]
-    assert found["turned_away"] == num_turned_away / len(trained.validation)
-    assert found["turned_away"] <= MOST_TURNED_AWAY + 1 / len(trained.validation)
+        num_turned_away += confidence < found.read
+    assert found.turned_away == num_turned_away / len(trained.validation)
+    assert found.turned_away <= MOST_TURNED_AWAY + 1 / len(trained.validation)
 
 
 @pytest.mark.parametrize("trained", ["eleven"], indirect=True)
@@ -265,12 +265,12 @@ def test_few_clean_digits_are_called_none(trained: Trained) -> None:
         trained.last.bias[10] += float(np.median(logits_NK[:, :10].max(axis=1) - logits_NK[:, 10]))
     found = trained.calibrate()
     logits_NK = compute_logits(trained.model, trained.validation.images_NHW)
-    none_N = softmax(logits_NK, found["temperature"])[:, 10]
+    none_N = softmax(logits_NK, found.temperature)[:, 10]
     assert np.median(none_N) > 0.1
     # Of 200 images not even one may be called none: the threshold is next to the most certain.
     assert MOST_CALLED_NONE * len(none_N) < 1
     second, most = np.sort(none_N)[-2:]
-    assert 0.5 < (second + most) / 2 < found["not_digit"] <= most
+    assert 0.5 < (second + most) / 2 < found.not_digit <= most
 
 
 @pytest.mark.parametrize("trained", ["eleven"], indirect=True)
@@ -295,5 +295,5 @@ def test_a_recipe_with_scenes_is_calibrated_on_scenes_too(
     np.testing.assert_array_equal(seen[1], own_NHW)
     logits_NK = compute_logits(trained.model, np.concatenate([images_NHW, own_NHW]))
     both_N = np.concatenate([labels_N, scene_labels_N])
-    assert found["temperature"] == pytest.approx(fit_temperature(logits_NK, both_N), rel=1e-4)
-    assert found["temperature"] != trained.run.calibration["temperature"]
+    assert found.temperature == pytest.approx(fit_temperature(logits_NK, both_N), rel=1e-4)
+    assert found.temperature != trained.run.calibration.temperature

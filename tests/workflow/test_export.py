@@ -24,6 +24,7 @@ from tenfold.reading.reader import Reader
 from tenfold.reading.result import Status
 from tenfold.recipes.configs import ConvolutionalConfig, OptimizerConfig, PerceptronConfig
 from tenfold.recipes.recipe import Recipe
+from tenfold.system.json_types import to_json
 from tenfold.training.weights import load_weights
 from tenfold.workflow import calibrate as calibrating
 from tenfold.workflow.workflow import Exported, export_run
@@ -164,7 +165,7 @@ def test_a_file_answers_as_the_run_does(
     kind = kinds[name]
     classifier = Classifier(kind.data, name)
     images_NHW = training.images_NHW[2000:2130]  # none that it was compared on
-    temperature = kind.run.calibration["temperature"] if name == "scenes" else 1.0
+    temperature = kind.run.calibration.temperature if name == "scenes" else 1.0
     expected_NK = compute_probabilities(kind.run, images_NHW, temperature)
     assert np.ptp(expected_NK, axis=0).max() > 0.01
     for count in (1, 2, 64, 65, 130):
@@ -233,7 +234,7 @@ def test_a_run_that_was_held_out_has_its_own_calibration(kinds: dict[str, Kind])
 def test_only_runs_that_were_held_out_have_a_calibration(
     kinds: dict[str, Kind], held_out: tenfold.Run
 ) -> None:
-    assert set(held_out.calibration) == {
+    assert set(to_json(held_out.calibration)) == {
         "temperature",
         "read",
         "not_digit",
@@ -241,7 +242,7 @@ def test_only_runs_that_were_held_out_have_a_calibration(
         "calibration_error",
         "calibration_error_before",
     }
-    assert held_out.calibration["not_digit"] == 1  # it cannot say that something is none
+    assert held_out.calibration.not_digit == 1  # it cannot say that something is none
     assert not (kinds["perceptron"].run.path / "calibration.json").exists()
 
 
@@ -255,14 +256,14 @@ def test_a_run_is_calibrated_by_another_of_its_recipe(
     assert exported.path.read_bytes() != before
     assert kinds["perceptron"].data == before  # another file was named
     classifier = Classifier(exported.path.read_bytes(), "it")
-    temperature = held_out.calibration["temperature"]
+    temperature = held_out.calibration.temperature
     assert classifier.calibration.temperature == temperature
-    assert classifier.thresholds.read == held_out.calibration["read"]
+    assert classifier.thresholds.read == held_out.calibration.read
     images_NHW = test_images.images_NHW[:80]
     expected_NK = compute_probabilities(run, images_NHW, temperature)
     np.testing.assert_allclose(classifier.classify(images_NHW), expected_NK, atol=2e-5)
     assert classifier.card["seed"] == 1
-    assert classifier.card["calibration"] == held_out.calibration
+    assert classifier.card["calibration"] == to_json(held_out.calibration)
 
 
 @pytest.mark.parametrize("out", [None, "mine.onnx"])

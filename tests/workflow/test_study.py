@@ -24,7 +24,6 @@ import tenfold
 import tenfold.workflow.study
 from forcing import depending_on_threads
 from tenfold.cli import main
-from tenfold.cluster.studies import _train_and_pack, _unpack
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
 from tenfold.errors import DataError, RecipeError, RunError, StudyError
@@ -35,6 +34,7 @@ from tenfold.studies.study import load_study, write_study
 from tenfold.system.files import (
     hash_file,
 )
+from tenfold.system.json_types import to_json
 from tenfold.system.locks import (
     locking,
 )
@@ -125,11 +125,11 @@ def test_a_study_keeps_what_its_runs_gave(study: tenfold.Study) -> None:
         assert kept.weights_sha256 == hash_file(run.weights_path)
         assert accuracy == pytest.approx(run.accuracy)
         assert sorted(index for index, _, _ in kept.mistakes) == sorted(
-            one["index"] for one in run.evaluation["misclassified"]
+            one.index for one in run.evaluation.misclassified
         )
-        first = run.evaluation["misclassified"][0]
+        first = run.evaluation.misclassified[0]
         assert kept.mistakes[0] == pytest.approx(
-            (first["index"], first["predicted"], first["confidence"]), abs=1e-4
+            (first.index, first.predicted, first.confidence), abs=1e-4
         )
         losses = [np.mean(epoch) for epoch in run.read_losses()]
         assert kept.epoch_losses == pytest.approx(losses, abs=1e-6)
@@ -149,7 +149,7 @@ def test_measuring_by_epoch_changes_no_weights(
         "classic", data=small_data, out=tmp_path, threads=threads, report=False, **TINY
     )
     assert run.state["weights_sha256"] == study.runs[0].weights_sha256
-    assert "epoch_accuracies" not in run.evaluation["training"]
+    assert run.evaluation.training.epoch_accuracies == ()
 
 
 def test_twice_the_epochs_are_a_study_too(study: tenfold.Study) -> None:
@@ -161,12 +161,14 @@ def test_twice_the_epochs_are_a_study_too(study: tenfold.Study) -> None:
         - tenfold.load_run(study.path / "runs" / str(seed)).accuracy
         for seed in range(3)
     ]
-    assert study.read_summary()["longer"]["gain"]["mean"] == pytest.approx(np.mean(gains))
+    measured = study.read_summary().longer
+    assert measured is not None
+    assert measured.gain.mean == pytest.approx(np.mean(gains))
 
 
 def test_a_study_of_other_data_claims_nothing(study: tenfold.Study) -> None:
     summary = study.read_summary()
-    assert [one["name"] for one in summary["findings"]] == ["accuracy"]
+    assert [one.name for one in summary.findings] == ["accuracy"]
     assert "MNIST" not in study.report.read_text()
 
 
@@ -184,11 +186,11 @@ def test_the_report_stands_alone_and_shows_the_numbers(study: tenfold.Study) -> 
         assert base64.b64encode(png).decode() in page
     text = page.replace("\N{NO-BREAK SPACE}", " ")
     summary = study.read_summary()
-    for finding in summary["findings"]:
-        assert finding["sentence"] in text
+    for finding in summary.findings:
+        assert finding.sentence in text
     assert f"{100 * study.accuracies.mean():.2f} % over 3 seeds" in text
-    for one in summary["digits"]:
-        assert f"{100 * one['error_rate']['mean']:.2f} %" in text
+    for one in summary.digits:
+        assert f"{100 * one.error_rate.mean:.2f} %" in text
     assert (
         "tenfold study classic --seeds 3 --epochs 2 --hidden-sizes 16 --data "
         f"{study.config.data_folder} --longer --out {study.path}"
@@ -489,8 +491,8 @@ def test_a_holdout_study_does_not_open_the_test_files(
     assert set(done.config.checksums) == {"train"}
     assert len({run.epoch_accuracies[-1] for run in done.runs} & set(done.accuracies)) == 2
     comparison = tenfold.compare([done, done.path])
-    assert comparison["part"] == "validation"
-    assert comparison["num_images"] == 200
+    assert comparison.part == "validation"
+    assert comparison.num_images == 200
 
 
 def test_study_json_alone_is_continued_and_compared(
@@ -500,7 +502,7 @@ def test_study_json_alone_is_continued_and_compared(
     alone.mkdir()
     shutil.copy(study.path / "study.json", alone)
     comparison = tenfold.compare([alone, study.path])
-    assert comparison["differences"][0]["difference"] == 0
+    assert comparison.differences[0].difference.difference == 0
     done = tenfold.study("classic", seeds=4, data=small_data, out=alone, alone=0, **TINY)
     assert calls == [([3], 1)]
     assert done.runs[:3] == study.runs
@@ -732,22 +734,17 @@ def test_on_a_cluster_a_stopped_run_stays_until_another_takes_its_place(
     )
 
     def run_here(
-        train_into: Callable[[Path, int], object],
-        seeds: Sequence[int],
-        *_: int,
-        folder: Path,
-        make_room: Callable[[Path], object],
-        **__: int,
-    ) -> Iterator[int | None]:
-        """As `run_seeds_on_ray`, without Ray: the files come as the worker packs them."""
+        train_into: Callable[[Path, int], object], seeds: Sequence[int], *_: int, **__: object
+    ) -> Iterator[tuple[int, dict[str, bytes]] | None]:
+        """As `run_seeds_on_ray`, without Ray."""
         for seed in seeds:
             yield None
-            files = _train_and_pack(train_into, seed, str(folder / str(seed)))
-            _unpack(files, folder / str(seed), make_room)
-            yield seed
+            out = tmp_path / str(seed)
+            train_into(out, seed)
+            yield seed, {path.name: path.read_bytes() for path in out.iterdir()}
 
+    (copy / "runs/.3.tmp").mkdir()  # as a call that was killed leaves it
     monkeypatch.setattr("tenfold.cluster.studies.run_seeds_on_ray", run_here)
-    monkeypatch.setattr("tenfold.cluster.studies._find_session_folder", lambda: tmp_path)
     landed = _train_on_cluster(training, [0, 3], 1, num_cores=1)
     taken = next(landed)
     assert taken is not None
@@ -885,7 +882,7 @@ def test_all_of_mnists_test_images_are_studied_for_the_claims(
     assert done.config.data_folder is None
     assert done.config.num_evaluated == 10_000
     summary = done.read_summary()
-    assert [one["name"] for one in summary["findings"]] == [
+    assert [one.name for one in summary.findings] == [
         "accuracy",
         "over_97_percent",
         "hardest_digit",
@@ -893,12 +890,12 @@ def test_all_of_mnists_test_images_are_studied_for_the_claims(
         "hard_for_people",
     ]
     text = done.report.read_text().replace("\N{NO-BREAK SPACE}", " ")
-    for finding in summary["findings"]:
-        assert finding["sentence"].replace("'", "&#39;") in text
+    for finding in summary.findings:
+        assert finding.sentence.replace("'", "&#39;") in text
     assert "n = 9,995" in text
     test_labels_N = load_part(None, "test").labels_N
     wrong_RN = done.get_given_labels(test_labels_N) != test_labels_N
-    assert summary["accuracies"] == pytest.approx((1 - wrong_RN.mean(1)).tolist())
+    assert summary.accuracies == pytest.approx((1 - wrong_RN.mean(1)).tolist())
 
 
 @pytest.mark.parametrize(
@@ -936,11 +933,11 @@ def test_comparing_counts_and_writes_a_page(
 ) -> None:
     assert study.longer is not None
     comparison = tenfold.compare([study, str(study.path / "longer")], out=tmp_path / "new/page")
-    [difference] = comparison["differences"]
-    assert difference["difference"] == pytest.approx(
+    [pair] = comparison.differences
+    assert pair.difference.difference == pytest.approx(
         study.longer.accuracies.mean() - study.accuracies.mean()
     )
-    assert comparison["studies"][1]["accuracies"] == study.longer.accuracies.tolist()
+    assert comparison.studies[1].summary.accuracies == tuple(study.longer.accuracies)
     page = tmp_path / "new/page"
     assert list_files(page) == {
         "comparison.json",
@@ -949,18 +946,18 @@ def test_comparing_counts_and_writes_a_page(
         "figures/not_mended_2.png",
         "figures/new_2.png",
     }
-    assert json.loads((page / "comparison.json").read_text()) == json.loads(json.dumps(comparison))
+    assert json.loads((page / "comparison.json").read_text()) == to_json(comparison)
     text = (page / "report.html").read_text()
     assert text.count("<figure") == 3
-    assert f"is {100 * difference['difference']:.3f} points above" in text
+    assert f"is {100 * pair.difference.difference:.3f} points above" in text
     assert f"tenfold compare {study.path} {study.path}/longer --out {page}" in text
 
 
 def test_a_single_study_needs_no_list(study: tenfold.Study) -> None:
     for one in (study, study.path, str(study.path)):
         comparison = tenfold.compare(one)
-        assert [one["path"] for one in comparison["studies"]] == [str(study.path)]
-        assert comparison["differences"] == []
+        assert [one.path for one in comparison.studies] == [str(study.path)]
+        assert comparison.differences == ()
 
 
 def test_a_comparison_does_not_take_the_place_of_a_studys_report(
@@ -989,17 +986,17 @@ def test_comparing_looks_where_the_data_lie_now(
 ) -> None:
     moved = shutil.copytree(small_data, tmp_path / "moved")
     here = tenfold.compare([study], data=moved)
-    assert here["studies"][0]["accuracies"] == study.accuracies.tolist()
-    assert here["differences"] == []
+    assert here.studies[0].summary.accuracies == tuple(study.accuracies)
+    assert here.differences == ()
     images = moved / "t10k-images-idx3-ubyte"
     images.write_bytes(dump_idx(test_images.images_NHW[1:501]))
     with pytest.raises(
         DataError,
-        match=rf"moved: expected the test images of the study {study.path} \(SHA-256 \w{{64}}\), ",
+        match=rf"moved: not the test images of the study {study.path}: their SHA-256 is ",
     ):
         tenfold.compare([study], data=moved)
     images.unlink()
-    with pytest.raises(DataError, match="moved: expected t10k-images-idx3-ubyte"):
+    with pytest.raises(DataError, match="moved: there is neither t10k-images-idx3-ubyte"):
         tenfold.compare([study], data=moved)
 
 

@@ -1,8 +1,8 @@
-"""The command line: one file a verb; the only place that prints and exits.
+"""The command line: one file for each verb. Only this package prints and exits.
 
-Results go to stdout, progress and notes to stderr. A user's mistake is one line and exit code 2,
-Ctrl-C is exit code 130, also while modules are imported: so `main` imports what takes time, and
-this module hardly anything.
+Results go to stdout, progress and notes to stderr. A user's mistake prints one line and exits with
+2, Ctrl-C exits with 130, also while modules are imported. So `main` imports the slow modules, and
+this module imports little.
 """
 
 import errno
@@ -15,7 +15,7 @@ from tenfold.errors import TenfoldError
 
 EXIT_MISTAKE, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED = 2, 1, 130
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
-STANDARD_INPUT = "\0-"  # what becomes of a lone dash; no file has such a name
+STANDARD_INPUT = "\0-"  # stands for a lone dash; no file has such a name
 NUM_STANDARD_STREAMS = 3
 
 
@@ -33,30 +33,33 @@ def main(arguments: list[str] | None = None) -> int:
         if _is_caused_by_interrupt(error):
             return _report_interrupt(error)
         return _report_mistake(_join(str(error), error))
-    except BrokenPipeError:  # whoever read our output has left, as `head` does
+    except BrokenPipeError:  # the reader has closed the pipe, as `head` does
         _drop_output()
         return EXIT_BROKEN_PIPE
     except OSError as error:
         if error.errno not in CANNOT_WRITE:
             raise
         _drop_output()
-        where = error.filename or "output"
-        return _report_mistake(f"{where}: expected room to write, found: {error.strerror}")
+        reason = (error.strerror or str(error)).lower()
+        return _report_mistake(f"cannot write {error.filename or 'the output'}: {reason}")
     return code
 
 
 def _check_surroundings() -> None:
-    """Make standard streams usable. Raises TenfoldError without an output or a current folder."""
-    if None in (sys.stdin, sys.stdout, sys.stderr):  # a shell closed them, with <&- or >&-
-        # Else a file that is opened later would have their number, and what libraries print.
+    """Make the standard streams usable.
+
+    Raises TenfoldError if standard output or the current folder is gone.
+    """
+    if None in (sys.stdin, sys.stdout, sys.stderr):  # closed by a shell, with <&- or >&-
+        # Otherwise a file opened later would get their descriptor, and the output of libraries.
         while (descriptor := os.open(os.devnull, os.O_RDWR)) < NUM_STANDARD_STREAMS:
             os.set_inheritable(descriptor, True)
         os.close(descriptor)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", closefd=False)
     if sys.stdout is None:
-        raise TenfoldError("standard output is closed; if it is not wanted, send it to /dev/null")
-    # A terminal or pipe that is not UTF-8 gets question marks, not a traceback.
+        raise TenfoldError("standard output is closed; redirect it to /dev/null instead")
+    # A terminal or pipe that is not UTF-8 gets question marks instead of a traceback.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -64,19 +67,19 @@ def _check_surroundings() -> None:
         os.getcwd()  # noqa: PTH109 - pathlib is not imported yet
     except OSError as error:
         raise TenfoldError(
-            f"the current folder cannot be used: {error.strerror}; change to another one"
+            f"the current folder cannot be used: {error.strerror}; change to another folder"
         ) from error
 
 
 def _is_caused_by_interrupt(error: BaseException | None) -> bool:
-    """Whether Ctrl-C came while ONNX Runtime was imported, which makes an ImportError of it."""
+    """Whether Ctrl-C interrupted the import of ONNX Runtime, which raises ImportError for it."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__
     return error is not None
 
 
 def _report_interrupt(error: BaseException) -> int:
-    warnings.simplefilter("ignore")  # asyncio's, of a server that was about to start
+    warnings.simplefilter("ignore")  # asyncio's, about a server that was starting
     _tell(_join("interrupted", error))
     return EXIT_INTERRUPTED
 
@@ -86,7 +89,7 @@ def _join(message: str, error: BaseException) -> str:
 
 
 def _drop_output() -> None:
-    """Let what is not printed yet go nowhere: Python would try again when it ends."""
+    """Discard buffered output, which Python would otherwise write again when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

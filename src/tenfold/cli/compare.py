@@ -27,7 +27,7 @@ def compare(
     average: WholeNumber | None = None,
     json: AsJson = False,
 ) -> None:
-    """Compare studies of the same images: a table, and the first against each of the others.
+    """Compare studies of the same images: a table, and the first study against each other one.
 
     With --average, one study's runs are compared with the average of their probabilities.
 
@@ -36,11 +36,13 @@ def compare(
     studies
         The folders of studies.
     data
-        Where the studies' data lie now, if that has changed. They must be the same data.
+        The folder of the studies' data, if it has moved. The data must be the same.
     out
-        Also write figures and a report into this folder.
+        A folder to write figures and a report to.
     average
         Average the first so many runs of one study; their weights must be in its folder.
+    json
+        Print JSON.
     """
     from tenfold.workflow import study as studying
 
@@ -56,9 +58,9 @@ def compare(
     from tenfold.reports.study_report import describe_difference, tabulate
 
     print_table(*tabulate(comparison), num_unwrapped=1)
-    for difference in comparison["differences"]:
-        finding = describe_difference(difference)
-        print_text(f"\n{finding['question']} {finding['answer']}\n{finding['sentence']}")
+    for pair in comparison.differences:
+        finding = describe_difference(pair)
+        print_text(f"\n{finding.question} {finding.answer}\n{finding.sentence}")
     if out is not None:
         print_text(f"\nreport  {out / 'report.html'}")
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
 from cyclopts import Parameter
 
 from tenfold.cli.output import AsJson, print_json, print_rows, print_table, print_text
@@ -13,11 +12,6 @@ from tenfold.digits import NUM_CLASSES
 from tenfold.system.files import write_file
 
 PARTS: tuple[Part, ...] = ("train", "test")
-DIGITS_IN_A_ROW = 5
-INK = 96  # pixels brighter than this are drawn
-# The eight dots of a Braille character, two columns of four, as the bits of its code point.
-BRAILLE_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
-BRAILLE_BLANK = 0x2800
 
 
 def data(
@@ -26,14 +20,17 @@ def data(
     sheet: Path | None = None,
     json: AsJson = False,
 ) -> None:
-    """Show what data there are: counts, digits per class, checksums, a contact sheet.
+    """Show the training and test images: counts by digit, checksums, a contact sheet.
 
     Parameters
     ----------
     folder
-        A folder of IDX or image files instead of the embedded MNIST.
+        A folder of IDX files, or of images in train/0 ... train/9 and test/0 ... test/9; by
+        default the embedded MNIST.
     sheet
-        Also write a contact sheet as a PNG file of this name.
+        A PNG file to write a contact sheet of training images to.
+    json
+        Print JSON.
     """
     parts = {part: load_part(folder, part) for part in PARTS}
     if sheet is not None:
@@ -67,8 +64,6 @@ def data(
     )
     is_mnist = all(images.checksums == MNIST_CHECKSUMS[part] for part, images in parts.items())
     print_text("These are MNIST's own files." if is_mnist else "These are not MNIST's own files.")
-    print_text()
-    print_text(draw_digits(parts["train"]))
     if sheet is not None:
         print_rows(("sheet", sheet))
 
@@ -76,27 +71,6 @@ def data(
 def count_labels(images: LabelledImages) -> list[int]:
     """How many images there are of each label, 0 to 9."""
     return [int(count) for count in np.bincount(images.labels_N, minlength=NUM_CLASSES)]
-
-
-def draw_digits(images: LabelledImages) -> str:
-    """The first image of each label in Braille characters, five in a row, 74 columns wide."""
-    drawings = []
-    for label in range(NUM_CLASSES):
-        of_label = np.flatnonzero(images.labels_N == label)
-        if len(of_label):
-            drawings.append(_draw_braille(images.images_NHW[of_label[0]]))
-    rows = []
-    for first in range(0, len(drawings), DIGITS_IN_A_ROW):
-        lines = zip(*drawings[first : first + DIGITS_IN_A_ROW], strict=True)
-        rows += [" ".join(line).rstrip() for line in lines]
-    return "\n".join(rows)
-
-
-def _draw_braille(image_HW: npt.NDArray[np.uint8]) -> list[str]:
-    height, width = image_HW.shape
-    dots = (image_HW > INK).reshape(height // 4, 4, width // 2, 2).transpose(0, 2, 1, 3)
-    codes = BRAILLE_BLANK + (dots * BRAILLE_BITS).sum((2, 3))
-    return ["".join(map(chr, row)) for row in codes]
 
 
 def _describe(part: Part, images: LabelledImages) -> dict[str, Any]:

@@ -2,27 +2,35 @@
 
 from pathlib import Path
 
-from tenfold.cli.output import AsJson, print_json, print_rows
+from tenfold.cli.output import AsJson, print_json, print_rows, print_text
 
 
-def evaluate(run: Path, /, *, data: Path | None = None, json: AsJson = False) -> None:
-    """Evaluate a finished run again: its numbers, figures and report are replaced.
+def evaluate(runs: list[Path], /, *, data: Path | None = None, json: AsJson = False) -> None:
+    """Evaluate finished runs again: their numbers, figures and reports are replaced.
 
     Parameters
     ----------
-    run
-        The folder of a finished run.
+    runs
+        The folders of finished runs.
     data
-        Where the run's data lie now, if that has changed. They must be the same data.
+        The folder of the runs' data, if it has moved. The data must be the same.
+    json
+        Print JSON: the evaluation, or with several runs a list of them.
     """
     from tenfold.workflow import workflow
 
-    evaluated = workflow.evaluate(run, data=data)
+    evaluations = []
+    for number, run in enumerate(runs):
+        evaluated = workflow.evaluate(run, data=data)
+        evaluations.append(evaluated.evaluation)
+        if json:
+            continue
+        if number:
+            print_text()
+        print_rows(
+            ("run", evaluated.path),
+            *((one.question, one.answer) for one in evaluated.evaluation.findings),
+            ("report", evaluated.report),
+        )
     if json:
-        print_json(evaluated.evaluation)
-        return
-    print_rows(
-        ("run", evaluated.path),
-        *((one["question"], one["answer"]) for one in evaluated.evaluation["findings"]),
-        ("report", evaluated.report),
-    )
+        print_json(evaluations[0] if len(evaluations) == 1 else evaluations)

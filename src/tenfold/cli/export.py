@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tenfold.cli.output import AsJson, print_json, print_rows
+from tenfold.errors import RunError
 
 
 def export(
@@ -24,10 +25,18 @@ def export(
     out
         The file to write; by default model.onnx in the run's folder.
     calibration
-        A hold-out run of the same recipe, whose temperature and thresholds the file gets.
+        A hold-out run of the same recipe; its temperature and thresholds go into the file.
     data
-        Where the run's data lie now, if that has changed. They must be the same data.
+        The folder of the run's data, if it has moved. The data must be the same.
+    json
+        Print JSON.
     """
+    if out is not None and out.is_dir():
+        raise RunError(
+            f"{out}: is a folder, and the second argument is the file to write; if several runs "
+            "were given, export them one by one"
+        )
+
     from tenfold.recipes.configs import SequenceConfig
     from tenfold.runs.run import load_run
     from tenfold.workflow import workflow
@@ -42,7 +51,7 @@ def export(
     calibrated = "by a hold-out run"
     if not exported.is_calibrated:
         calibrated = "no: name a hold-out run with --calibration"
-    elif recipe.calibrates:  # each of its runs leaves out the images for that, held out or not
+    elif recipe.calibrates:  # each of its runs keeps images for calibration
         calibrated = "by the run itself" if calibration is None else f"by the run {calibration}"
     flag = "--lines" if isinstance(recipe.model, SequenceConfig) else "--model"
     print_rows(

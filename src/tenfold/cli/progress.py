@@ -1,4 +1,4 @@
-"""One live bar a run on a terminal; plain lines anywhere else. Both on stderr."""
+"""Progress on stderr: a live bar on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from tenfold.cli.output import print_note
-from tenfold.runs.run import DrawingProgress, OnProgress, TrainingProgress
+from tenfold.runs.run import DrawingProgress, OnProgress, StageProgress, TrainingProgress
 from tenfold.system.escaping import escape
 from tenfold.workflow.study import StudyProgress
 
@@ -18,7 +19,7 @@ SECONDS_BETWEEN_DRAWING_LINES = 20.0
 
 @contextmanager
 def showing_progress(title: str) -> Iterator[OnProgress]:
-    """Show the progress that is handed to the function that this gives."""
+    """Yield a function that shows the progress it is called with."""
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     if not console.is_terminal or console.is_dumb_terminal:
         yield _PlainLines(title)
@@ -30,12 +31,18 @@ def showing_progress(title: str) -> Iterator[OnProgress]:
         TextColumn("loss {task.fields[loss]:.4f}  {task.fields[speed]:,.0f} images/s"),
         TimeRemainingColumn(),
         console=console,
-        # It is redrawn when there is news: a thread that redraws would take time from training.
+        # Redrawn on each event only: a thread that redraws would take time from training.
         auto_refresh=False,
     )
     task = bar.add_task(title, total=None, loss=0.0, speed=0.0)
+    spinner = console.status("")  # a thread moves it, which after training does no harm
 
-    def show(progress: TrainingProgress | DrawingProgress) -> None:
+    def show(progress: TrainingProgress | DrawingProgress | StageProgress) -> None:
+        if isinstance(progress, StageProgress):
+            bar.stop()
+            spinner.update(Text(f"{title}  {progress.stage}"))
+            spinner.start()
+            return
         if isinstance(progress, DrawingProgress):
             bar.update(
                 task,
@@ -56,17 +63,23 @@ def showing_progress(title: str) -> Iterator[OnProgress]:
         )
 
     with bar:
-        yield show
+        try:
+            yield show
+        finally:
+            spinner.stop()
 
 
 class _PlainLines:
-    """A line at the end of an epoch, but not more than one every two seconds, and at the end."""
+    """A line after an epoch, at most one every two seconds, and one for each later stage."""
 
     def __init__(self, title: str) -> None:
         self.title = title
         self.last = time.monotonic()
 
-    def __call__(self, progress: TrainingProgress | DrawingProgress) -> None:
+    def __call__(self, progress: TrainingProgress | DrawingProgress | StageProgress) -> None:
+        if isinstance(progress, StageProgress):
+            self._print(progress.stage)
+            return
         now = time.monotonic()
         if isinstance(progress, DrawingProgress):
             is_end = progress.num_drawn == progress.num_scenes
@@ -94,7 +107,7 @@ class _PlainLines:
 
 @contextmanager
 def showing_study_progress() -> Iterator[Callable[[StudyProgress], None]]:
-    """Show a study's progress: a line for each finished run, on a terminal a bar below them."""
+    """Show a study's progress: a line for each finished run, and on a terminal a bar below."""
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     if not console.is_terminal or console.is_dumb_terminal:
         yield _print_newest

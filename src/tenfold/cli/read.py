@@ -1,37 +1,36 @@
 """`tenfold read`."""
 
-import csv as csv_format
-import io
 import itertools
-import json as json_format
 import os
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Literal
 
 from tenfold.cli import STANDARD_INPUT
-from tenfold.cli.output import print_note
+from tenfold.cli.output import Flag, print_note
+from tenfold.cli.read_output import (
+    CSV_COLUMNS,
+    OutputFile,
+    Pictures,
+    Stamp,
+    find_settings,
+    format_csv,
+    format_csv_row,
+    format_json,
+    format_text,
+    open_output,
+)
 from tenfold.cli.reading_on_ray import read_on_ray
 from tenfold.errors import ImageError, ReadingError
-from tenfold.system.escaping import escape
-from tenfold.system.files import parse_json
 
 if TYPE_CHECKING:
     from tenfold.reading.bulk import File
-    from tenfold.reading.result import Reading
 
-JSON_BEGIN = '{"file": "'
-MAX_LINE = 1_000_000  # characters; a sheet of 4,000 digits has a third of them
-CSV_COLUMNS = ("file", "status", "text", "confidence", "message")
 # What a file may be that only this process can open, and once.
 OWN_FILES = ("/dev/stdin", "/dev/fd/", "/proc/")
-Flag = Annotated[bool, Parameter(negative=())]
 
 
 def read(
@@ -59,33 +58,35 @@ def read(
         Images, folders of images, or - for one image on standard input. In folders, links to files
         are read and links to other folders are not followed.
     single
-        Each image is known to be one digit.
+        Read each image as one digit.
     json
-        Print a JSON object for each file, one a line.
+        Print JSON Lines, one object for each file.
     csv
-        Print comma-separated values, a line for each file.
+        Print CSV, one row for each file.
     out
-        Write JSON lines or CSV to this file. If an earlier call did so for the same files, but was
-        stopped, this one goes on where it ended.
+        Write JSON lines or CSV to this file. Files that it names already are skipped, so a call
+        that was stopped can be repeated. Its settings are kept in NAME.settings.json.
     annotate
-        Write each image with boxes, digits and confidences to this folder.
+        A folder for copies of the images with boxes, digits and confidences.
     stages
-        With --single: write every stage of reading as a picture to this folder.
+        With --single: a folder for pictures of each stage of reading.
     model
-        A model that `tenfold export` wrote, instead of the one that Tenfold brings along.
+        A digit model that `tenfold export` wrote; by default the bundled one.
     lines
-        A model of lines, of the recipe `lines`, instead of the one that Tenfold brings along.
+        A line model of the recipe `lines`; by default the bundled one.
     on
-        Read one folder on a Ray cluster, and write Parquet files to another, which is named after
-        it. Stopped and called again, it goes on where it was. The extra `cluster` brings Ray.
+        Read a folder on a Ray cluster and write Parquet files to a second folder, named after it.
+        The same command again continues. Ray comes with the extra `cluster`.
     address
-        With --on ray: HOST:PORT of the cluster; by default a Ray of this machine is started.
+        With --on ray: HOST:PORT of the cluster; by default Ray is started on this machine.
     """
     if on is not None or address is not None:
         others = {"csv": csv, "out": out, "annotate": annotate, "stages": stages}
         given = [name for name, value in others.items() if value]
         if given:
-            raise ReadingError(f"--{given[0]}: expected no --on ray with it, for it writes Parquet")
+            raise ReadingError(
+                f"--{given[0]} cannot be combined with --on ray, which writes Parquet files"
+            )
         return read_on_ray(
             files,
             on=on,
@@ -96,20 +97,20 @@ def read(
             json=json,
         )
     if not files:
-        raise ReadingError(
-            "expected images or folders to read, found none. Try: tenfold read a.png"
-        )
+        raise ReadingError("no images or folders to read were given; try: tenfold read a.png")
     if json and csv:
-        raise ReadingError("expected --json or --csv, found both")
+        raise ReadingError("--json cannot be combined with --csv")
     if out is not None and not (json or csv):
         raise ReadingError("--out: expected --json or --csv with it, found neither")
     if stages is not None and not single:
-        raise ReadingError("--stages: expected --single with it, for it shows the way to one digit")
+        raise ReadingError("--stages needs --single, as it shows how one digit is read")
     paths = {"out": out, "annotate": annotate, "stages": stages, "model": model, "lines": lines}
     for name, path in paths.items():
         if path == Path(STANDARD_INPUT):
-            raise ReadingError(f"--{name}: expected a path, found -, which is standard input")
+            raise ReadingError(f"--{name}: - is standard input, and a path is needed")
     outputs = [path for path in (out, annotate, stages) if path is not None]
+    if out is not None:
+        outputs.append(find_settings(out))
     _check_folders(files, outputs, [path for path in (annotate, stages) if path is not None])
 
     from tenfold.reading.bulk import read_files
@@ -119,48 +120,38 @@ def read(
     def skip(path: Path) -> None:
         skipped["link" if _leads_to_a_folder(path) else "file"] += 1
 
-    format_reading = _format_json if json else _format_csv_line if csv else _format_text
-    pictures = _Pictures(annotate, stages, model)
+    format_reading = format_json if json else format_csv if csv else format_text
+    pictures = Pictures(annotate, stages, model)
     inputs = _list_inputs(files, outputs, skip)
+    num_errors = 0
     with ExitStack() as stack:
-        stream: TextIO = sys.stdout
-        done = _Done()
+        write, num_done = _print, 0
         if out is not None:
-            stream = stack.enter_context(_open_output(out))
-            done = _skip_done(stream, inputs, out, is_csv=csv)
-        num_errors = done.num_errors
+            output = stack.enter_context(
+                open_output(out, is_csv=csv, single=single, model=model, lines=lines)
+            )
+            write, num_done, num_errors = output.write, len(output.names), output.num_errors
+            inputs = _skip_done(inputs, output)
+        elif csv:
+            write(format_csv_row(CSV_COLUMNS))
         first = next(inputs, None)
-        if done.num_readings:
-            note = f"{out} has {done.num_readings} readings; going on after them"
-            if first is None:
-                note = f"{out} is complete already; delete it to read everything again"
-            print_note(note)
-        waiting: Iterator[tuple[str, Any]] = iter(())
+        if num_done and first is None:
+            print_note(f"{out} has all of these files already; delete it to read them again")
+        elif num_done:
+            print_note(f"{out} has {num_done} files already, which are skipped")
         if first is not None:
             pictures.make_folders()
-            waiting = itertools.chain([first], inputs)
-
-        def put(text: str) -> None:
-            if out is None:
-                stream.write(text)
-                stream.flush()
-                return
-            with _telling_of(out, "room to write"):
-                stream.write(text)
-                stream.flush()
-
-        if csv and not done.num_lines:
-            put(_format_csv(CSV_COLUMNS))
-        taken: deque[tuple[str, _Stamp | None]] = deque()
+            inputs = itertools.chain([first], inputs)
+        taken: deque[tuple[str, Stamp | None]] = deque()
 
         def take() -> "Iterator[File]":
-            for name, file in waiting:
+            for name, file in inputs:
                 taken.append((name, pictures.stamp(file)))
                 yield file
 
         for file, reading in read_files(take(), model=model, lines=lines, single=single):
             name, stamp = taken.popleft()
-            put(format_reading(name, reading))
+            write(format_reading(name, reading))
             num_errors += reading.status == "error"
             num_errors += not pictures.write(name, file, reading, stamp)
     for kind, why in (("file", "as no images"), ("link", "as they lead to other folders")):
@@ -170,10 +161,24 @@ def read(
     return 1 if num_errors else 0
 
 
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _skip_done(
+    inputs: "Iterator[tuple[str, File]]", output: OutputFile
+) -> "Iterator[tuple[str, File]]":
+    """The inputs that the output does not name; what comes through a pipe may be another image."""
+    for name, file in inputs:
+        if isinstance(file, bytes) or not output.has(name):
+            yield name, file
+
+
 def _check_folders(
     arguments: tuple[str, ...], outputs: list[Path], picture_folders: list[Path]
 ) -> None:
-    """Raise ReadingError for a folder that has nothing to read, or that pictures go to."""
+    """Raise ReadingError for a folder without images, or one that pictures are written to."""
     from tenfold.reading.bulk import list_files
 
     taken = {os.path.realpath(folder) for folder in picture_folders}
@@ -182,17 +187,17 @@ def _check_folders(
             continue
         path = Path(argument)
         if os.path.realpath(path) in taken:
-            raise ReadingError(
-                f"{argument}: expected another folder for pictures than the one that is read"
-            )
+            raise ReadingError(f"{argument}: pictures cannot be written to the folder that is read")
         if next(list_files([path], leave_out=outputs), None):
             continue
         skipped: list[Path] = []
         list(list_files([path], leave_out=outputs, skip=skipped.append))
-        found = f"only what is none: {len(skipped)}" if skipped else "none"
+        found = "the folder has no images"
+        if skipped:
+            found += f", only {len(skipped)} other file{'s' * (len(skipped) != 1)}"
         if any(map(_leads_to_a_folder, skipped)):
-            found += ". A link to another folder is followed where it is named itself"
-        raise ReadingError(f"{argument}: expected a folder with images, found {found}")
+            found += "; a link to a folder is followed only if it is named itself"
+        raise ReadingError(f"{argument}: {found}")
 
 
 def _leads_to_a_folder(path: Path) -> bool:
@@ -209,7 +214,7 @@ def _list_inputs(
     for argument in arguments:
         if argument == STANDARD_INPUT:
             if sys.stdin is None:  # as it is where a shell closed it
-                raise ReadingError("-: expected an image on standard input, found it closed")
+                raise ReadingError("-: standard input is closed")
             yield "-", read_bytes(sys.stdin.buffer)
         elif _is_read_once(argument):
             yield argument, _read_if_possible(Path(argument))
@@ -236,173 +241,3 @@ def _read_if_possible(path: Path) -> "File":
         return read_bytes(path)
     except ImageError:
         return path
-
-
-def _format_json(name: str, reading: "Reading") -> str:
-    return json_format.dumps({"file": name, **reading.to_json()}) + "\n"
-
-
-def _format_csv_line(name: str, reading: "Reading") -> str:
-    least = min((digit.confidence for digit in reading.digits), default=None)
-    confidence = "" if least is None else f"{least:.4f}"
-    text = reading.text.replace("\n", " ")
-    return _format_csv((name, str(reading.status), text, confidence, reading.message or ""))
-
-
-def _format_text(name: str, reading: "Reading") -> str:
-    status = str(reading.status).replace("_", " ")
-    name, message = escape(name), escape(reading.message or "")
-    note = f"({status}: {message})"
-    if reading.status == "read":
-        note = f"({message})" if message else ""
-    lines = reading.text.split("\n")
-    if len(lines) > 1:  # a sheet of digits looks like one
-        return f"{name}: {note}".rstrip() + "\n" + "".join(f"  {line}\n" for line in lines)
-    return " ".join(part for part in (f"{name}:", lines[0], note) if part) + "\n"
-
-
-def _format_csv(values: tuple[str, ...]) -> str:
-    """A line of CSV: it may be shown on a terminal, too, so its cells are escaped as text is."""
-    row = io.StringIO()
-    csv_format.writer(row, lineterminator="\n").writerow(map(escape, values))
-    return row.getvalue()
-
-
-@contextmanager
-def _telling_of(path: Path, expected: str) -> Iterator[None]:
-    """Make what the system says of a path a mistake that the user can mend."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ReadingError(f"{path}: expected {expected}, found: {reason}") from error
-
-
-@contextmanager
-def _open_output(path: Path) -> Iterator[TextIO]:
-    """The file for reading what it has and writing more."""
-    with _telling_of(path, "a file to write to"):
-        path.touch()
-        stream = path.open("r+", encoding="utf-8", errors="surrogateescape", newline="\n")
-    try:
-        yield stream
-    finally:
-        with _telling_of(path, "room to write"):  # it writes what is left
-            stream.close()
-
-
-@dataclass(frozen=True)
-class _Done:
-    """What an earlier call wrote: lines, and how many of them are readings, and errors."""
-
-    num_lines: int = 0
-    num_readings: int = 0
-    num_errors: int = 0
-
-
-def _skip_done(
-    stream: TextIO, inputs: "Iterator[tuple[str, File]]", path: Path, *, is_csv: bool
-) -> _Done:
-    """Leave out the inputs that the file has already, and a last line without its end.
-
-    Raises ReadingError if it was written for other inputs.
-    """
-    header = _format_csv(CSV_COLUMNS)
-    num_lines = num_errors = num_bytes = 0
-    while line := stream.readline(MAX_LINE):
-        is_header = is_csv and num_lines == 0
-        begin = header if is_csv else JSON_BEGIN
-        if num_lines == 0 and not (line.startswith(begin) or begin.startswith(line)):
-            raise ReadingError(f"{path}: expected what tenfold read wrote, found another file")
-        if not line.endswith("\n"):
-            break  # whoever wrote it was stopped
-        num_lines += 1
-        num_bytes += len(line.encode("utf-8", errors="surrogateescape"))
-        if is_header:
-            continue
-        found, status = _find_name_and_status(line, is_csv=is_csv) or (None, "")
-        name, _ = next(inputs, (None, b""))
-        if found is None or name is None or found != (escape(name) if is_csv else name):
-            raise ReadingError(
-                f"{path}: line {num_lines}: expected what was read of {name or 'no more files'}, "
-                f"found {'another file' if found is None else found}. Name another file with --out."
-            )
-        num_errors += status == "error"
-    stream.seek(num_bytes)
-    stream.truncate()
-    return _Done(num_lines, num_lines - (is_csv and num_lines > 0), num_errors)
-
-
-def _find_name_and_status(line: str, *, is_csv: bool) -> tuple[str, str] | None:
-    """Of which file a line is and what came of it; None if reading did not write the line."""
-    try:
-        if is_csv:
-            name, status, *_ = next(csv_format.reader([line]))
-            return name, status
-        values = parse_json(line)
-        return str(values["file"]), str(values["status"])
-    except (ValueError, KeyError, TypeError, IndexError, StopIteration, csv_format.Error):
-        return None
-
-
-_Stamp = tuple[int, int, int]  # what changes when a file does
-
-
-class _Pictures:
-    """The pictures that --annotate and --stages ask for, each under a name of its own."""
-
-    def __init__(self, annotated: Path | None, stages: Path | None, model: Path | None) -> None:
-        self.annotated, self.stages, self.model = annotated, stages, model
-
-    def make_folders(self) -> None:
-        """Make the folders, so that what is wrong with them is known before anything is read."""
-        for folder in filter(None, (self.annotated, self.stages)):
-            with _telling_of(folder, "a folder to write pictures to"):
-                folder.mkdir(parents=True, exist_ok=True)
-
-    def stamp(self, file: "File") -> _Stamp | None:
-        """What tells whether a file is still the one that was read, if a picture needs it again."""
-        if isinstance(file, bytes) or (self.annotated is None and self.stages is None):
-            return None
-        try:
-            state = file.stat()
-        except (OSError, ValueError):
-            return None
-        return state.st_ino, state.st_size, state.st_mtime_ns
-
-    def write(self, name: str, file: "File", reading: "Reading", stamp: _Stamp | None) -> bool:
-        """Write an image's pictures; False, and a line on stderr, if it cannot be read again."""
-        if (self.annotated is None and self.stages is None) or reading.status == "error":
-            return True
-        from tenfold.reading.annotate import annotate, draw_stages
-        from tenfold.reading.decoding import decode, read_bytes
-        from tenfold.reading.reader import Reader
-
-        try:
-            decoded = decode(read_bytes(file) if isinstance(file, Path) else file)
-            if self.stamp(file) != stamp:
-                raise ImageError("expected the file that was read, found another in its place")
-        except ImageError as error:
-            print_note(f"{name}: no picture: {error}")
-            return False
-        stem = "standard-input" if name == "-" else Path(name).stem
-        if self.annotated is not None:
-            image = annotate(decoded, reading)
-            with _telling_of(self.annotated, "a folder to write pictures to"):
-                image.save(_find_free(self.annotated, stem, ".png"))
-        if self.stages is not None:
-            pictures = draw_stages(decoded, Reader(self.model))
-            with _telling_of(self.stages, "a folder to write pictures to"):
-                folder = _find_free(self.stages, stem, "")
-                folder.mkdir()
-                for stage, picture in pictures.items():
-                    picture.save(folder / f"{stage}.png")
-        return True
-
-
-def _find_free(folder: Path, stem: str, suffix: str) -> Path:
-    """A path that nothing has yet: two inputs of one name get two outputs."""
-    path, number = folder / f"{stem}{suffix}", 2
-    while path.exists():
-        path, number = folder / f"{stem}-{number}{suffix}", number + 1
-    return path

@@ -1,4 +1,4 @@
-"""Every field of a recipe as a flag, for the commands that train."""
+"""Every field of a recipe as a flag, for `tenfold train` and `tenfold study`."""
 
 import dataclasses
 from typing import Annotated, Any, Optional
@@ -6,16 +6,16 @@ from typing import Annotated, Any, Optional
 from cyclopts import Group, Parameter
 
 from tenfold.cli.output import parse_whole_numbers
-from tenfold.recipes.fields import Allowed, Choice, Several, get_allowed
+from tenfold.recipes.fields import Field, get_allowed
 from tenfold.recipes.recipe import list_fields
 
 RECIPE_FLAGS = Group("Changes to the recipe", sort_key=1)
 
 
-def describe_range(allowed: Allowed) -> str:
-    """What a field takes, as a sentence; the words of a choice stay in lower case."""
+def describe_range(allowed: Field) -> str:
+    """The values that a field takes, as a sentence; a choice's words stay in lower case."""
     text = f"{allowed}."
-    return f"One of: {text}" if isinstance(allowed, Choice) else text[0].upper() + text[1:]
+    return f"One of: {text}" if allowed.kind is str else text[0].upper() + text[1:]
 
 
 def _build_changes() -> Any:  # noqa: ANN401 - a dataclass made from the recipe's own fields
@@ -24,11 +24,11 @@ def _build_changes() -> Any:  # noqa: ANN401 - a dataclass made from the recipe'
     for name, field in list_fields().items():
         allowed = get_allowed(field)
         assert allowed is not None
-        is_whole = field.type is int or isinstance(allowed, Several)
+        is_whole = allowed.kind is int
         parameter = Parameter(
             help=f"{allowed.help} {describe_range(allowed)}",
             group=RECIPE_FLAGS,
-            consume_multiple=isinstance(allowed, Several),
+            consume_multiple=bool(allowed.sizes),
             negative=None if field.type is bool else (),
             converter=parse_whole_numbers if is_whole else None,
         )

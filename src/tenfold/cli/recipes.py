@@ -1,12 +1,10 @@
 """`tenfold recipes`."""
 
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from cyclopts import Parameter
 
-from tenfold.cli.output import AsJson, print_json, print_note, print_rows, print_table
+from tenfold.cli.output import AsJson, Flag, print_json, print_note, print_rows, print_table
 from tenfold.errors import RecipeError
 from tenfold.recipes.catalogue import (
     RECIPES,
@@ -24,25 +22,29 @@ def recipes(
     recipe: str | None = None,
     /,
     *,
-    show: Annotated[bool, Parameter(negative=())] = False,
+    show: Flag = False,
     out: Path | None = None,
     json: AsJson = False,
 ) -> None:
-    """List the recipes, or say what is in one of them.
+    """List the recipes, or show one of them.
 
     Parameters
     ----------
     recipe
         The name of a recipe.
     show
-        Also draw a sheet of digits as the recipe alters them in training.
+        Draw a sheet of digits as the recipe's augmentation alters them.
     out
-        The sheet's PNG file; by default RECIPE-augmented.png.
+        The PNG file of the sheet; by default RECIPE-augmented.png.
+    json
+        Print JSON.
     """
     if recipe is None:
         if show or out is not None:
             flag = "--show" if show else "--out"
-            raise RecipeError(f"{flag}: expected the name of a recipe before it, found none")
+            raise RecipeError(
+                f"{flag} needs a recipe: tenfold recipes strong {flag}" + " sheet.png" * (not show)
+            )
         _list(json=json)
         return
     found = find_recipe(recipe)
@@ -82,12 +84,12 @@ def _list(*, json: bool) -> None:
 
 
 def draw_augmented_sheet(recipe: Recipe, seed: int = 0, flag: str = "--show") -> bytes:
-    """A PNG with the first MNIST image of each digit, as it is and as the first epochs see it.
+    """A PNG of the first MNIST image of each digit, unaltered and as in the first epochs.
 
-    Raises RecipeError, which names the flag, if the recipe alters nothing.
+    Raises RecipeError, which names the flag, for a recipe without augmentation.
     """
     if recipe.augmentation.is_none:
-        raise RecipeError(f"{flag}: expected a recipe with augmentation, found {recipe.name}")
+        raise RecipeError(f"{flag}: the recipe {recipe.name} has no augmentation to show")
     from tenfold.workflow.workflow import require_train_extra
 
     require_train_extra()

@@ -1,43 +1,61 @@
 """`tenfold runs`."""
 
+import os
 from pathlib import Path
 
 from tenfold.cli.output import AsJson, print_json, print_table, print_text
+from tenfold.recipes.catalogue import format_changes
 from tenfold.runs.listing import Listed, list_folder
 
+DEFAULT_FOLDER = Path("runs")
 
-def runs(folder: Path = Path("runs"), /, *, json: AsJson = False) -> None:
-    """List the runs and studies in a folder: recipe, seed, accuracy, state; the latest first.
 
-    A run that is stopped goes on with `tenfold train --resume`.
+def runs(*folders: Path, json: AsJson = False) -> None:
+    """List runs and studies: recipe, data, seed, accuracy, training time and state.
+
+    The latest come first. Accuracies of hold-out runs are marked as validation accuracy. A stopped
+    run continues with `tenfold train --resume`, a stopped study with the same command again.
 
     Parameters
     ----------
-    folder
-        The folder, by default runs; `runs/` of a study's folder has the study's own.
+    folders
+        Folders of runs and studies, or single runs and studies; by default runs. The folder `runs`
+        of a study has the study's own runs.
+    json
+        Print JSON.
     """
-    listed = list_folder(folder)
+    is_default = not folders
+    if is_default and not os.path.lexists(DEFAULT_FOLDER):
+        listed = []
+    else:
+        listed = [one for folder in folders or [DEFAULT_FOLDER] for one in list_folder(folder)]
     if json:
         print_json([one.to_json() for one in listed])
         return
     if not listed:
-        print_text(f"no runs in {folder}; `tenfold train` makes one")
+        where = "" if is_default else f" in {', '.join(map(str, folders))}"
+        print_text(f"no runs yet{where}; `tenfold train` makes one")
         return
     print_table(
-        ["name", "recipe", "seed", "accuracy", "training", "state"],
+        ["name", "recipe", "data", "seed", "accuracy", "training", "state"],
         [_describe(one) for one in listed],
+        num_unwrapped=1,
     )
 
 
 def _describe(one: Listed) -> list[str]:
     state: str = one.state
-    if state == "stopped":
+    if one.kind == "run" and state == "stopped":
         state += ", can be resumed" if one.has_checkpoint else " before a checkpoint"
+    accuracy = ""
+    if one.accuracy is not None:
+        accuracy = f"{100 * one.accuracy:.2f} %" + ", validation" * one.holdout
     return [
         one.path.name or str(one.path),
-        one.recipe or "?",
+        (one.recipe or "?") + format_changes(one.changes),
+        one.data or "?",
         f"{one.num_seeds} seeds" if one.kind == "study" else str(one.seed),
-        "" if one.accuracy is None else f"{100 * one.accuracy:.2f} %",
+        accuracy,
         "" if one.seconds is None else f"{one.seconds:.1f} s",
         state,
     ]

@@ -5,49 +5,47 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from tenfold.cli.output import print_note
-from tenfold.errors import MissingExtraError
+from tenfold.cli.output import WholeNumber, print_note
+from tenfold.errors import MissingExtraError, describe_install
 
 
 def serve(
     *,
     host: str = "127.0.0.1",
-    port: int = 8000,
-    allow_host: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    port: WholeNumber = 8000,
+    allow_host: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     token_file: Path | None = None,
     runs: Path | None = None,
     model: Path | None = None,
     lines: Path | None = None,
-    queue: int = 8,
+    queue: WholeNumber = 8,
     receive_seconds: float = 15.0,
     send_seconds: float = 15.0,
 ) -> int:
-    """Serve a page to draw on and an HTTP API, for this machine only unless asked otherwise.
+    """Serve a web page and an HTTP API for reading; by default for this machine only.
 
     Parameters
     ----------
     host
-        The address to listen on. With another than the default, others on the network can use the
-        server, and --allow-host must say by which names.
+        The address to listen on. An address that the network can reach needs --allow-host.
     port
-        The port to listen on; 0 for any that is free.
+        The port to listen on; 0 takes any free one.
     allow_host
-        A name by which clients may call the server, without a port; may be given several times.
+        A host name that clients may use, without a port; can be given several times.
     token_file
-        A file with a token that whoever reads images, asks for metrics or sees runs must send as
-        "Authorization: Bearer TOKEN".
+        A file with a token. Clients must send it as "Authorization: Bearer TOKEN".
     runs
         A folder of runs and studies to list, with their reports.
     model
-        A model that `tenfold export` wrote, instead of the one that Tenfold brings along.
+        A digit model that `tenfold export` wrote; by default the bundled one.
     lines
-        A model of lines, of the recipe `lines`, instead of the one that Tenfold brings along.
+        A line model of the recipe `lines`; by default the bundled one.
     queue
-        How many images may wait or be read; whoever comes then is asked to come back later.
+        Images that may wait or be read at once; further requests get status 503.
     receive_seconds
-        How long a whole request, headers and image, may take to arrive.
+        Seconds that a request may take to arrive.
     send_seconds
-        How long a client may take nothing of its answer before it is left.
+        Seconds after which a client that does not receive its answer is disconnected.
     """
     try:
         from tenfold.serving.server import open_socket
@@ -55,8 +53,8 @@ def serve(
         from tenfold.serving.settings import ServingConfig, is_loopback, read_token
     except ImportError as error:
         raise MissingExtraError(
-            f"expected the extra 'serve', found {error.name} missing. "
-            "Install it: pip install '.[serve]'"
+            f"the extra 'serve' is not installed ({error.name} missing): "
+            f"{describe_install('serve')}"
         ) from error
 
     import dataclasses
@@ -78,12 +76,12 @@ def serve(
         if not is_loopback(host):
             who = "with the token" if config.token else "without a token"
             print_note(
-                f"Everybody who reaches this machine on port {config.port} can use it, {who}, "
-                f"unencrypted, as {', '.join(allow_host)}."
+                f"Anyone who can reach this machine on port {config.port} can use the server, "
+                f"{who} and unencrypted, as {', '.join(allow_host)}."
             )
 
         def say_where() -> None:
-            print_note(f"Tenfold is at {config.address} (Ctrl-C ends it)")
+            print_note(f"Tenfold is at {config.address} (Ctrl-C stops it)")
 
         run_server(config, listening, say_where)
     return 0

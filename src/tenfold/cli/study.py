@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from tenfold.cli.output import AsJson, WholeNumber, print_json, print_rows
+from tenfold.cli.output import AsJson, Flag, WholeNumber, print_json, print_rows
 from tenfold.cli.progress import showing_study_progress
 from tenfold.cli.recipe_flags import NO_CHANGES, Changes, list_changes
 
@@ -19,7 +19,7 @@ def study(
     threads: WholeNumber | None = None,
     jobs: WholeNumber | None = None,
     alone: WholeNumber | None = None,
-    holdout: Annotated[bool, Parameter(negative=())] = False,
+    holdout: Flag = False,
     data: Path | None = None,
     out: Path | None = None,
     by_epoch: bool = True,
@@ -29,7 +29,7 @@ def study(
     json: AsJson = False,
     changes: Any = NO_CHANGES,  # noqa: ANN401 - of type Changes, see below
 ) -> None:
-    """Train a recipe with many seeds, and say what holds over all of them.
+    """Train a recipe with many seeds, and report which findings hold across them.
 
     The same command again continues a study that was stopped.
 
@@ -38,31 +38,34 @@ def study(
     recipe
         The name of a recipe; `tenfold recipes` lists them.
     seeds
-        How many seeds.
+        The number of seeds.
     first_seed
-        The first of them; the others follow it.
+        The first seed; the others follow it.
     threads
-        The threads that compute a step of each run, by default 2, as of `tenfold train`.
+        CPU threads of each run, by default 2, as with `tenfold train`.
     jobs
-        Runs at a time; by default the cores divided by `--threads`.
+        Runs at a time; by default the number of cores divided by --threads.
     alone
-        Runs that have the machine to themselves, for the seconds that training takes; by default
-        3, on a cluster none.
+        Runs that are trained one at a time, to measure the training time; by default 3, on a
+        cluster 0.
     holdout
-        Train on the first five sixths of the training images and evaluate on the rest; the test
-        images are not opened. For every choice between recipes.
+        Train on five sixths of the training images and evaluate on the rest, not on the test
+        images. Use it to choose between recipes.
     data
-        A folder of IDX files, or of images in train/0 ... train/9 and test/0 ... test/9.
+        A folder of IDX files, or of images in train/0 ... train/9 and test/0 ... test/9; by
+        default the embedded MNIST.
     out
-        The study's folder; by default studies/RECIPE. Seeds that it holds are not trained again.
+        The folder of the study; by default studies/RECIPE. Its seeds are not trained again.
     by_epoch
-        Whether to measure the accuracy after every epoch too.
+        Measure the accuracy after each epoch, too.
     longer
-        Whether to study twice the epochs too; by default only for the unchanged classic recipe.
+        Study twice the epochs, too; by default only for the unchanged recipe classic.
     on
         Train on a Ray cluster; the extra `cluster` brings Ray.
     address
-        With --on ray: HOST:PORT of the cluster; by default a Ray of this machine is started.
+        With --on ray: HOST:PORT of the cluster; by default Ray is started on this machine.
+    json
+        Print JSON.
     """
     from tenfold.workflow import study as studying
 
@@ -90,10 +93,10 @@ def study(
         return
     print_rows(
         ("study", done.path),
-        *((one["question"], one["answer"]) for one in summary["findings"]),
+        *((one.question, one.answer) for one in summary.findings),
         ("report", done.report),
     )
 
 
-# A class that is made at run time cannot stand in an annotation; the parser reads it from here.
+# A class made at run time cannot be written as an annotation; the parser reads it from here.
 study.__annotations__["changes"] = Annotated[Changes, Parameter(name="*")]

@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from tenfold.cli.output import AsJson, WholeNumber, print_json, print_rows
+from tenfold.cli.output import AsJson, Flag, WholeNumber, print_json, print_note, print_rows
 from tenfold.cli.progress import showing_progress
 from tenfold.cli.recipe_flags import NO_CHANGES, Changes, list_changes
 from tenfold.errors import RunError
-from tenfold.evaluation.findings import percent_interval
+from tenfold.evaluation.findings import WARNINGS, percent_interval
 from tenfold.recipes.fields import flag_name
+from tenfold.runs.run import COMPLETE, read_state
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -21,59 +22,62 @@ def train(
     /,
     *,
     seed: WholeNumber | None = None,
-    holdout: Annotated[bool, Parameter(negative=())] = False,
+    holdout: Flag = False,
     data: Path | None = None,
     out: Path | None = None,
     threads: WholeNumber | None = None,
     device: Device | None = None,
-    by_epoch: Annotated[bool, Parameter(negative=())] = False,
+    by_epoch: Flag = False,
     checkpoint_every: WholeNumber | None = None,
     resume: Annotated[list[Path] | None, Parameter(negative=(), consume_multiple=True)] = None,
-    tensorboard: Annotated[bool, Parameter(negative=())] = False,
+    tensorboard: Flag = False,
     json: AsJson = False,
     changes: Any = NO_CHANGES,  # noqa: ANN401 - of type Changes, see below
 ) -> None:
     """Train a recipe, evaluate it, and write a run folder with figures and a report.
 
-    Ctrl-C saves what is trained; with --resume the run goes on, also after it was killed, and ends
-    as if nothing had happened.
+    Ctrl-C saves a checkpoint. --resume continues a run that was stopped or killed; its weights are
+    the same as without the stop.
 
     Parameters
     ----------
     recipe
         The name of a recipe, by default classic; `tenfold recipes` lists them.
     seed
-        Decides the initial weights and the order of the images; by default 0.
+        The random seed of the initial weights and of the order of the images; by default 0.
     holdout
-        Train on the first five sixths of the training images and evaluate on the rest; the test
-        images are not opened. For every choice between recipes.
+        Train on five sixths of the training images and evaluate on the rest, not on the test
+        images. Use it to choose between recipes.
     data
-        A folder of IDX files, or of images in train/0 ... train/9 and test/0 ... test/9.
+        A folder of IDX files, or of images in train/0 ... train/9 and test/0 ... test/9; by
+        default the embedded MNIST.
     out
-        The run's folder, new or empty; by default a new one in ./runs.
+        The folder of the run, new or empty; by default a new one in runs.
     threads
-        The threads that compute a step, by default 2 on every machine: on some the weights' last
-        bits depend on their number. Large networks gain from more.
+        CPU threads, by default 2. On some machines the last bits of the weights depend on their
+        number.
     device
-        auto, the default, is a GPU where there is one, else the processor.
+        Where to train; by default auto, which is a GPU if there is one, otherwise the CPU.
     by_epoch
-        Measure the accuracy after every epoch too.
+        Measure the accuracy after each epoch, too.
     checkpoint_every
-        Save what is trained every so many epochs, by default 1; with 0 only after the last one.
-        Ctrl-C saves in any case.
+        Epochs between checkpoints, by default 1; 0 writes one after the last epoch only.
     resume
-        The folder of a run that was stopped, to go on with; it knows what it was asked to do.
+        The folder of a stopped run to continue, with the recipe, seed and data that it has.
     tensorboard
-        Also write event files for TensorBoard, to tensorboard/ in the run's folder.
+        Write event files for TensorBoard to the folder tensorboard of the run.
+    json
+        Print JSON.
     """
     from tenfold.workflow import workflow
 
     wanted = list_changes(changes)
     stopped = None
+    is_complete = False
     if resume is not None:
         if len(resume) != 1:
             raise RunError(
-                f"--resume: expected the folder of one run, found {len(resume)}: "
+                f"--resume takes one run, but {len(resume)} were given: "
                 f"{', '.join(map(str, resume))}"
             )
         [stopped] = resume
@@ -93,9 +97,9 @@ def train(
             found = [name for name, value in asked.items() if value is not None]
             if found:
                 raise RunError(
-                    f"--resume: expected nothing that the run knows itself, found "
-                    f"{', '.join(found)}"
+                    f"{', '.join(found)} cannot be combined with --resume; the run keeps its own"
                 )
+            is_complete = read_state(stopped)["state"] == COMPLETE
             run = workflow.resume(
                 stopped,
                 data=data,
@@ -118,16 +122,21 @@ def train(
                 on_progress=show,
                 **wanted,
             )
+    if is_complete:
+        print_note(f"{run.path} was complete already; nothing was trained")
     evaluation = run.evaluation
+    for one in evaluation.findings:
+        if one.name in WARNINGS:
+            print_note(f"warning: {one.sentence}")
     if json:
         print_json(
             {
                 "run": str(run.path),
                 "report": str(run.report) if run.config.report else None,
                 "accuracy": run.accuracy,
-                "accuracy_interval": evaluation["accuracy_interval"],
-                "part": evaluation["part"],
-                "training_seconds": evaluation["training"]["seconds"],
+                "accuracy_interval": evaluation.accuracy_interval,
+                "part": evaluation.part,
+                "training_seconds": evaluation.training.seconds,
                 "weights_sha256": run.state["weights_sha256"],
             }
         )
@@ -135,15 +144,18 @@ def train(
     from tenfold.reports.run_report import write_command
 
     another = dataclasses.replace(run.config, seed=(run.config.seed + 1) % (workflow.MAX_SEED + 1))
-    answers = {one["name"]: one["answer"] for one in evaluation["findings"]}
+    answers = {one.name: one.answer for one in evaluation.findings}
     print_rows(
-        ("accuracy", evaluation["headline"]),
-        ("interval", f"{percent_interval(evaluation['accuracy_interval'])} (95 %)"),
+        ("accuracy", evaluation.headline),
+        ("interval", f"{percent_interval(evaluation.accuracy_interval)} (95 %)"),
         ("hardest", answers.get("hardest_class", "unknown")),
-        ("report", run.report if run.config.report else "none; `tenfold evaluate` makes it"),
-        ("next", f"{write_command(another)}    (is it luck? another seed tells)"),
+        (
+            "report",
+            run.report if run.config.report else "not written; `tenfold evaluate` writes it",
+        ),
+        ("next", f"{write_command(another)}    (how much is the seed's luck?)"),
     )
 
 
-# A class that is made at run time cannot stand in an annotation; the parser reads it from here.
+# A class made at run time cannot be written as an annotation; the parser reads it from here.
 train.__annotations__["changes"] = Annotated[Changes, Parameter(name="*")]

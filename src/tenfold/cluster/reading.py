@@ -1,44 +1,54 @@
 """A folder of images to a folder of Parquet files, read on a Ray cluster.
 
-In: a folder of images. Out: Parquet files with a row for each, and how many were read.
+In: a folder of images. Out: Parquet files with a row for each image, and how many were read.
 
-Ray Data hands out chunks of files. A worker reads a chunk and writes it as one Parquet file, under
-another name first: a file is complete or absent. Its name follows from the chunk, so a chunk whose
-worker died, and which is read again, is not there twice. What goes through Ray are names and
-counts, no images and no readings, so memory does not grow with them. Both folders must be there,
-under the same names, on every machine of the cluster; a worker that does not see them says so.
+Ray Data hands out blocks of file names; a task reads the images of a block and writes one Parquet
+file. Both folders must be there, under the same names, on every machine of the cluster.
 """
 
+import functools
+import hashlib
+import json
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+import socket
+import sys
+import warnings
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tenfold
-from tenfold.cluster.chunks import ChunkReader, ReadingOptions, Task, hash_models, probe
 from tenfold.cluster.connecting import (
     connecting,
-    reporting_cluster_errors,
     require_cluster_extra,
+    translating_ray_errors,
 )
-from tenfold.cluster.output import find_done, name_in_text, opening
-from tenfold.errors import ReadingError
+from tenfold.errors import ClusterError, ReadingError
 from tenfold.reading.bulk import list_files
+from tenfold.reading.digit_classifier import BUNDLED_MODEL, load_classifier
+from tenfold.reading.line_reader import BUNDLED_LINES, load_lines
+from tenfold.reading.reader import Reader
 from tenfold.reading.result import Status
+from tenfold.system.locks import (
+    locking,
+)
 
-MAX_CHUNK_FILES = 1000
-CHUNKS_OF_A_CORE = 4  # at least, if there are enough files, so that no core waits long for others
+MAX_BLOCK_FILES = 1000
+BLOCKS_PER_CORE = 4  # at least, where there are enough files, so that no core idles at the end
+MAX_RETRIES = 3  # of a block whose worker died; Ray Data itself would never give up
+MAX_ERRORED_BLOCKS = 10
+OPTIONS = b"tenfold"  # the key in the metadata of the Parquet files
+ROWS_AT_A_TIME = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderReadings:
-    """How many images of a folder have which status, by status; those of earlier calls included.
+    """The number of images by status, and how many of them an earlier call had read.
 
-    `num_before` is how many an earlier call had read, `num_left_out` how many files of the folder
-    are of another kind than images.
+    `num_left_out` files of the folder have the name of another kind of file.
     """
 
     counts: dict[str, int]
@@ -47,153 +57,196 @@ class FolderReadings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadingProgress:
-    """How many of a folder's files are done, and how many there are."""
+class Task:
+    """What a worker has to know; `options` decide the answers and go to the files' metadata."""
 
-    num_done: int
-    num_files: int
-
-
-OnProgress = Callable[[ReadingProgress], None]
+    images: Path
+    single: bool
+    model: Path
+    lines: Path
+    options: bytes
 
 
 def read_folder(
     images: Path,
     out: Path,
     *,
+    single: bool = False,
+    model: Path | None = None,
+    lines: Path | None = None,
     address: str | None = None,
-    options: ReadingOptions | None = None,
-    on_progress: OnProgress | None = None,
 ) -> FolderReadings:
     """Read the images of a folder on a cluster, into Parquet files in `out`.
 
-    The cluster is `connecting`'s with this address; it is connected to when all else is looked at,
-    if anything is left to read. The rows' columns are `build_schema`'s. A file that cannot be read
-    is a row with status error. Files that `out` has already are not read again, so the same call
-    goes on where another ended. `on_progress` is called before the first chunk and after each.
+    `single`, `model` and `lines` are as in `tenfold read`; `address` is as in `connecting`. The
+    columns are `build_schema`'s. An image that cannot be read is a row with status error. Images
+    that `out` has are not read again, so the same call continues one that was stopped.
 
-    Raises ReadingError for folders that cannot be used, that another call writes to, or that an
-    earlier call wrote with other options or from other images; ModelError for a model that cannot
-    be used; ClusterError for a cluster that cannot, or if workers died again and again;
-    MissingExtraError without Ray.
+    Raises ReadingError for folders that cannot be used, that another call writes to, or that were
+    written with other options; ModelError for a model that cannot be used; ClusterError for a
+    cluster that cannot, or for images whose workers died; MissingExtraError without Ray.
     """
     require_cluster_extra()
-    options = _resolve(options or ReadingOptions())
     images, out = images.resolve(), out.resolve()
-    if not images.is_dir():
-        raise ReadingError(f"{images}: expected a folder of images, found none")
     if images == out:
-        raise ReadingError(f"{out}: expected another folder for readings than the images'")
-    if next(list_files([images], leave_out=[out]), None) is None:
-        raise ReadingError(f"{images}: expected a folder with images, found none")
-    _check_models(options)
-    hashes = hash_models(options)
-    with opening(out, _describe_options(images, options, hashes)) as call:
-        done, counts = find_done(out)
-        num_before, num_left_out = len(done), 0
-
-        def leave_out(_: Path) -> None:
-            nonlocal num_left_out
-            num_left_out += 1
-
-        missing = []
-        for path in list_files([images], leave_out=[out], skip=leave_out):
-            name = os.path.relpath(path, images)
-            if name_in_text(name) not in done:
-                missing.append(os.fsencode(name))
-        del done
-
-        def report() -> None:
-            if on_progress is not None:
-                num_files = num_before + len(missing)
-                on_progress(ReadingProgress(num_done=counts.total(), num_files=num_files))
-
-        report()
+        raise ReadingError(f"{out}: the readings need another folder than the images")
+    left_out: list[Path] = []
+    paths = [str(path) for path in list_files([images], leave_out=[out], skip=left_out.append)]
+    if not paths or not images.is_dir():
+        raise ReadingError(f"{images}: there is no folder with images")
+    task = _build_task(images, single, model or BUNDLED_MODEL, lines or BUNDLED_LINES)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReadingError(f"cannot write {out}: {error.strerror}") from error
+    with locking(out, ReadingError(f"{out}: another call is writing there; wait for its end")):
+        before = done = _load_statuses(out, task.options)
+        missing = [path for path in paths if _name_row(path, images) not in before]
         if missing:
-            known = next(filter(None, (probe(images, os.fsdecode(one)) for one in missing)), None)
-            task = Task(
-                images=images, out=out, call=call, options=options, hashes=hashes, probe=known
-            )
-            with connecting(address) as cluster:
-                chunks = list(_cut(missing, cluster.num_cores))
-                for row in _read_chunks(task, chunks, cluster.num_cores):
-                    counts.update({status: int(row[status]) for status in Status})
-                    report()
+            with connecting(address) as cluster, translating_ray_errors():
+                _read_on_ray(task, missing, out, cluster.num_cores)
+            done = _load_statuses(out, task.options)
+    unread = [name for path in missing if (name := _name_row(path, images)) not in done]
+    if unread:
+        raise ClusterError(
+            f"{out} lacks {len(unread):,} images, first {unread[0]}: their workers died or failed, "
+            "as Ray reported, or do not share this folder. The same command tries again"
+        )
+    counts = Counter(done.values())
     return FolderReadings(
         counts={str(status): counts[status] for status in Status},
-        num_before=num_before,
-        num_left_out=num_left_out,
+        num_before=len(before),
+        num_left_out=len(left_out),
     )
 
 
-def _resolve(options: ReadingOptions) -> ReadingOptions:
-    """The same with names that do not depend on where a process was started."""
-    return ReadingOptions(
-        single=options.single,
-        model=None if options.model is None else options.model.resolve(),
-        lines=None if options.lines is None else options.lines.resolve(),
-    )
-
-
-def _check_models(options: ReadingOptions) -> None:
-    """Raise ModelError for a network that cannot be used."""
-    from tenfold.reading.digit_classifier import load_classifier
-    from tenfold.reading.line_reader import load_lines
-
-    load_classifier(options.model)
-    load_lines(options.lines)
-
-
-def _describe_options(
-    images: Path, options: ReadingOptions, hashes: dict[str, str]
-) -> dict[str, Any]:
-    """What decides the answers."""
-    return {
-        "images": name_in_text(str(images)),
-        "single": options.single,
-        **hashes,
+def _build_task(images: Path, single: bool, model: Path, lines: Path) -> Task:
+    """Raises ModelError for a network that cannot be used."""
+    load_classifier(model)
+    load_lines(lines)
+    options = {
         "version": tenfold.__version__,
+        "single": single,
+        "model": hashlib.sha256(model.read_bytes()).hexdigest(),
+        "lines": hashlib.sha256(lines.read_bytes()).hexdigest(),
     }
+    return Task(
+        images=images,
+        single=single,
+        model=model.resolve(),
+        lines=lines.resolve(),
+        options=json.dumps(options).encode(),
+    )
 
 
-def _cut(names: list[bytes], num_cores: int) -> Iterator[list[bytes]]:
-    """Cut files into chunks of about the same size, neighbours together."""
-    size = min(MAX_CHUNK_FILES, math.ceil(len(names) / (CHUNKS_OF_A_CORE * num_cores)))
-    for first in range(0, len(names), size):
-        yield names[first : first + size]
+def build_schema(options: bytes) -> Any:  # noqa: ANN401 - pyarrow's
+    """The columns of the Parquet files: the fields of `tenfold read --json`.
 
-
-def _read_chunks(
-    task: Task, chunks: Sequence[list[bytes]], num_cores: int
-) -> Iterator[dict[str, Any]]:
-    """Read chunks on the cluster; yield the number of files by status of each, as they come."""
+    `file` is the path from the folder of images; bytes that are not UTF-8 are escaped. `options`,
+    by which the readings were made, stand in the metadata.
+    """
     import pyarrow as pa
-    import ray
+
+    digit = pa.struct(
+        [
+            pa.field("digit", pa.int8(), nullable=False),
+            pa.field("confidence", pa.float64(), nullable=False),
+            pa.field("box", pa.list_(pa.int32()), nullable=False),
+            pa.field("line", pa.int32(), nullable=False),
+            pa.field("is_sure", pa.bool_(), nullable=False),
+        ]
+    )
+    return pa.schema(
+        [
+            pa.field("file", pa.string(), nullable=False),
+            pa.field("status", pa.string(), nullable=False),
+            pa.field("text", pa.string(), nullable=False),
+            pa.field("digits", pa.list_(digit), nullable=False),
+            pa.field("message", pa.string()),
+        ],
+        {OPTIONS: options},
+    )
+
+
+def _name_row(path: str, images: Path) -> str:
+    name = os.path.relpath(path, images)
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def _load_statuses(out: Path, options: bytes) -> dict[str, str]:
+    """The status of each image that is read, by its name in the Parquet files.
+
+    Raises ReadingError for a file that is no such Parquet file, or was made with other options.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    statuses: dict[str, str] = {}
+    for path in sorted(out.glob("*.parquet")):
+        try:
+            with pq.ParquetFile(path) as file:
+                metadata = file.schema_arrow.metadata or {}
+                for batch in file.iter_batches(ROWS_AT_A_TIME, columns=["file", "status"]):
+                    statuses.update(zip(*(column.to_pylist() for column in batch), strict=True))
+        except (OSError, pa.ArrowException, ValueError) as error:
+            raise ReadingError(
+                f"{path}: cannot be read as Parquet, perhaps because its writer was killed: "
+                f"{' '.join(str(error).split())}. Delete it, and its images are read again"
+            ) from error
+        if metadata.get(OPTIONS) != options:
+            raise ReadingError(
+                f"{path}: was written with other options, models, or another version; use another "
+                "folder"
+            )
+    return statuses
+
+
+def _read_on_ray(task: Task, paths: list[str], out: Path, num_cores: int) -> None:
+    import pyarrow as pa
     import ray.data
 
     context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
+    context.max_errored_blocks = MAX_ERRORED_BLOCKS
+    context.enable_progress_bars = sys.stdout is not None and sys.stdout.isatty()
     context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    files = pa.list_(pa.binary())
-    num_workers = min(num_cores, len(chunks))
-    with reporting_cluster_errors("read on"):
-        # A block for each chunk: that is what a worker is given.
-        blocks = [pa.table({"files": pa.array([chunk], files)}) for chunk in chunks]
-        counted = ray.data.from_arrow(blocks).map_batches(
-            ChunkReader,
-            fn_constructor_args=(task,),
-            batch_size=1,
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    least = min(len(paths), BLOCKS_PER_CORE * num_cores)
+    # Names need not be text, so they go as bytes.
+    table = pa.table({"path": pa.array(map(os.fsencode, paths), pa.binary())})
+    num_blocks = max(least, math.ceil(len(paths) / MAX_BLOCK_FILES))
+    with warnings.catch_warnings():
+        # Ray wants no `max_retries` here from 2.64 on, and has nothing in its place.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        rows = ray.data.from_arrow(table, override_num_blocks=num_blocks).map_batches(
+            lambda block: _read_block(block, task),
+            batch_size=None,  # a block
             batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(
-                min_size=1,  # others may have cores, too
-                max_size=num_workers,
-                initial_size=num_workers,
-                max_tasks_in_flight_per_actor=2,
-            ),
             num_cpus=1,
+            max_retries=MAX_RETRIES,
         )
-        for row in counted.iter_rows():
-            if row["problem"]:
-                raise ReadingError(row["problem"])
-            yield row
+    rows.write_parquet(str(out), schema=build_schema(task.options))
+
+
+def _read_block(block: Any, task: Task) -> Any:  # noqa: ANN401 - pyarrow's tables
+    """Read the images of a block of paths, on a worker; a row for each."""
+    import pyarrow as pa
+
+    if not task.images.is_dir():  # else each image would become an error
+        raise ClusterError(f"{task.images} is missing on {socket.gethostname()}")
+    paths = list(map(os.fsdecode, block.column("path").to_pylist()))
+    reader = _load_reader(task.model, task.lines)
+    readings = reader.read_many(map(Path, paths), single=task.single)
+    rows = [
+        {"file": _name_row(path, task.images), **reading.to_json()}
+        for path, reading in zip(paths, readings, strict=True)
+    ]
+    return pa.Table.from_pylist(rows, schema=build_schema(task.options))
+
+
+@functools.cache
+def _load_reader(model: Path, lines: Path) -> Reader:
+    """The reader of this worker, kept for its next blocks."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    return Reader(model, lines=lines)

@@ -1,1 +1,1 @@
-"""Where labelled digit images come from: files in, checked NumPy arrays out. No torch."""
+"""Labelled digit images: files in, verified NumPy arrays out. No torch."""

@@ -1,6 +1,6 @@
-"""In which order training sees the images: pure functions of (seed, epoch).
+"""The order of the training images: a pure function of (seed, epoch), and batches of it.
 
-The order depends on nothing else, so that a run can be repeated, and looked into, from any epoch.
+The order depends on nothing else, so a run can be repeated from any epoch.
 """
 
 import numpy as np

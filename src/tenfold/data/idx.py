@@ -1,9 +1,8 @@
 """IDX files, the form in which MNIST was published, to NumPy arrays and back.
 
 In: the path of a file, plain or gzipped (told apart by content, not by name). Out: an array of
-unsigned bytes. Every field of the header is checked against the file and against what the caller
-can use, and an error names file, field, expected and found. Which files belong together is
-`mnist.py`'s affair.
+unsigned bytes. Every field of the header is verified, and an error names the file, the field and
+its value. Which files belong together is decided in `mnist.py`.
 
 The format (http://yann.lecun.com/exdb/mnist, "the IDX file format"): two zero bytes, one byte for
 the type, one for the number of dimensions, each dimension as a big-endian 32-bit integer, the data
@@ -33,17 +32,17 @@ TYPE_NAMES = {
     0x0E: "double",
 }
 GZIP_MAGIC = b"\x1f\x8b"
-MAX_DATA_BYTES = 2**31  # 45 times MNIST: a header that promises more is taken for damage
+MAX_DATA_BYTES = 2**31  # 45 times MNIST; a header that asks for more is taken as damaged
 
 
 def load_idx(path: Path, shape: tuple[int | None, ...]) -> npt.NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes, plain or gzipped.
 
-    `shape` is what the caller can use, None where any size will do: (None, 28, 28) for digit
-    images, (None,) for labels. Returns an array of that shape.
+    `shape` is the shape that the caller needs, None where any size will do: (None, 28, 28) for
+    digit images, (None,) for labels. Returns an array of that shape.
 
-    Raises DataError, naming file, field, expected and found, if the file cannot be read, is no
-    IDX file, holds another type or shape, or has more or fewer bytes than its header says.
+    Raises DataError, naming the file and the field, if the file cannot be read, is not an IDX
+    file, has another type or shape, or more or fewer bytes than its header says.
     """
     try:
         with path.open("rb") as file:
@@ -54,14 +53,9 @@ def load_idx(path: Path, shape: tuple[int | None, ...]) -> npt.NDArray[np.uint8]
                     return _parse(unpacked, path, shape)
             return _parse(file, path, shape)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"{path}: gzip: expected a whole gzip file, found a broken one ({error}). "
-            "Fetch the file again."
-        ) from error
+        raise DataError(f"{path}: the gzip file is damaged ({error}); download it again") from error
     except OSError as error:
-        raise DataError(
-            f"{path}: file: expected a readable file, found: {error.strerror or error}"
-        ) from error
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def dump_idx(array: npt.NDArray[np.uint8]) -> bytes:
@@ -77,38 +71,38 @@ def _parse(
     magic = _read(file, 4, path, "magic number")
     if magic[:2] != b"\0\0":
         raise DataError(
-            f"{path}: magic number: expected two zero bytes at the start of an IDX file, "
-            f"found {magic[:2].hex(' ')}"
+            f"{path}: not an IDX file: the magic number starts with {magic[:2].hex(' ')}, not "
+            "with two zero bytes"
         )
     if magic[2] != UNSIGNED_BYTE:
         found = TYPE_NAMES.get(magic[2], "unknown")
         raise DataError(
-            f"{path}: type: expected 0x08 (unsigned byte), found 0x{magic[2]:02x} ({found})"
+            f"{path}: the type is 0x{magic[2]:02x} ({found}), but must be 0x08 (unsigned byte)"
         )
     if magic[3] != len(shape):
         raise DataError(
-            f"{path}: number of dimensions: expected {len(shape)} "
-            f"({'images' if len(shape) == 3 else 'labels'}), found {magic[3]}"
+            f"{path}: the number of dimensions is {magic[3]}, but "
+            f"{'images' if len(shape) == 3 else 'labels'} need {len(shape)}"
         )
     sizes = struct.unpack(f">{len(shape)}I", _read(file, 4 * len(shape), path, "dimensions"))
     for i, (usable, size) in enumerate(zip(shape, sizes, strict=True)):
         if usable is not None and size != usable:
-            raise DataError(f"{path}: dimension {i + 1}: expected {usable}, found {size}")
+            raise DataError(f"{path}: dimension {i + 1} is {size}, but must be {usable}")
         if size == 0:
-            raise DataError(f"{path}: dimension {i + 1}: expected at least 1, found 0")
+            raise DataError(f"{path}: dimension {i + 1} is 0: the file has no data")
     num_bytes = math.prod(sizes)
     if num_bytes > MAX_DATA_BYTES:
         raise DataError(
-            f"{path}: dimensions: expected at most {MAX_DATA_BYTES} bytes of data, "
-            f"found {' x '.join(map(str, sizes))} = {num_bytes}"
+            f"{path}: the dimensions {' x '.join(map(str, sizes))} give {num_bytes} bytes of data, "
+            f"more than the limit of {MAX_DATA_BYTES}"
         )
-    # One byte more than promised is asked for: it tells a longer file from a whole one without
-    # unpacking whatever else a hostile gzip holds.
+    # Reading one byte more shows whether the file is longer, without unpacking all of a gzip
+    # bomb.
     data = _read_up_to(file, num_bytes + 1)
     if len(data) != num_bytes:
         found = "more" if len(data) > num_bytes else str(len(data))
         raise DataError(
-            f"{path}: size: expected {num_bytes} bytes of data as the header says, found {found}"
+            f"{path}: the header says {num_bytes} bytes of data, but the file has {found}"
         )
     return np.frombuffer(data, dtype=np.uint8).reshape(sizes)
 
@@ -116,7 +110,9 @@ def _parse(
 def _read(file: BinaryIO | gzip.GzipFile, num_bytes: int, path: Path, field: str) -> bytes:
     data = _read_up_to(file, num_bytes)
     if len(data) < num_bytes:
-        raise DataError(f"{path}: {field}: expected {num_bytes} bytes, found {len(data)}")
+        raise DataError(
+            f"{path}: the file ends within the {field}, after {len(data)} of {num_bytes} bytes"
+        )
     return data
 
 

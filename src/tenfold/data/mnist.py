@@ -1,8 +1,8 @@
 """The embedded MNIST, other folders of labelled digit images, and the hold-out split.
 
-In: nothing (MNIST of the training data) or a folder, and which part of it. Out: `LabelledImages`,
-arrays with the checksums of their content. The bytes of an IDX file are `idx.py`'s affair, the
-order in which training sees the images is `batches.py`'s.
+In: nothing (the embedded MNIST) or a folder, and which part of it. Out: `LabelledImages`,
+arrays with the checksums of their content. `idx.py` parses IDX files, `batches.py` orders the
+images for training.
 
 Array names carry their axes: N images, H rows, W columns.
 """
@@ -26,6 +26,7 @@ from tenfold.errors import DataError
 
 HOLDOUT_SHARE = 6  # one training image in six: 10,000 of MNIST's 60,000
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")  # what file managers leave, in lower case
 
 Part = Literal["train", "test"]
 Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]  # images [N, 28, 28], labels [N]
@@ -46,9 +47,8 @@ MNIST_CHECKSUMS: Mapping[Part, tuple[str, str]] = MappingProxyType(
     }
 )
 
-# Training images, by position, whose labels are plainly wrong, or that show no digit that a person
-# could tell: 40144, a clear 3, is labelled 5. Found by looking at the images that trained networks
-# are surest to be labelled wrongly.
+# The indices of training images with a wrong label or without a legible digit: 40144, a clear 3, is
+# labelled 5. Found by looking at the images on which trained networks contradict the label most.
 MISLABELLED = (
     *(2676, 7080, 10994, 21601, 24798, 25678, 26560, 29922, 31727, 40144, 40466, 43454),
     *(51248, 53396, 54264, 57662, 59915),
@@ -61,7 +61,7 @@ class LabelledImages:
 
     `images_NHW` is uint8 [N, 28, 28], white (255) on black; `labels_N` is uint8 [N], 0 to 9.
     `checksums` are the SHA-256 of the unpacked IDX files (images, labels) that they came from; for
-    a folder of image files, of the IDX files that would hold the same images in the same order.
+    a folder of image files, of IDX files with the same images in the same order.
     """
 
     images_NHW: npt.NDArray[np.uint8]
@@ -95,16 +95,16 @@ def load_part(folder: Path | None, part: Part) -> LabelledImages:
     A folder holds either IDX files, gzipped or not, under MNIST's usual names
     (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., also with a dot for the last dash),
     or image files of 28x28 pixels, white on black, in train/0 ... train/9 and test/0 ... test/9.
-    Only the files of the part asked for are opened.
+    Only the files of this part are opened. Hidden files, Thumbs.db, desktop.ini and __MACOSX are
+    skipped.
 
-    Raises DataError if a file is missing, cannot be used, or the two do not fit together.
+    Raises DataError if a file is missing or cannot be used, or if the numbers of images and labels
+    differ.
     """
     try:
         return _load_part(folder, part)
-    except OSError as error:  # a name too long, a folder that may not be searched
-        raise DataError(
-            f"{folder}: expected a readable folder, found: {error.strerror or error}"
-        ) from error
+    except OSError as error:  # the name is too long, or access is denied
+        raise DataError(f"cannot read {folder}: {error.strerror or error}") from error
 
 
 def _load_part(folder: Path | None, part: Part) -> LabelledImages:
@@ -113,13 +113,13 @@ def _load_part(folder: Path | None, part: Part) -> LabelledImages:
         loaded = _load_idx_pair(embedded, part)
         if loaded.checksums != MNIST_CHECKSUMS[part]:
             raise DataError(
-                f"{embedded}: the {part} files have other checksums than MNIST's: install the "
-                "training data again"
+                f"{embedded}: the {part} files are damaged: their checksum is not MNIST's; "
+                "install the training data again"
             )
         return loaded
     if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing"
-        raise DataError(f"{folder}: expected a folder with MNIST's IDX files, found {found}")
+        reason = "is not a folder" if folder.exists() else "no such folder"
+        raise DataError(f"{folder}: {reason}; --data takes a folder of IDX files or of images")
     if (folder / part).is_dir():
         return _load_image_folders(folder / part)
     return _load_idx_pair(folder, part)
@@ -128,14 +128,15 @@ def _load_part(folder: Path | None, part: Part) -> LabelledImages:
 def split_holdout(training: LabelledImages) -> tuple[LabelledImages, LabelledImages]:
     """Split training images into those to train on and a sixth for validation.
 
-    Of MNIST's 60,000 the first 50,000 and the last 10,000, as others do. Other data may be sorted
-    by label, so they are shuffled first, always in the same way. Both parts keep the checksums of
-    the whole, for that is what can be looked up.
+    MNIST's 60,000 are split into the first 50,000 and the last 10,000, as is usual. Other data may
+    be sorted by label, so they are shuffled first, always in the same way. Both parts keep the
+    checksums of the whole. Raises DataError for fewer than 6 images.
     """
     num_training = len(training) - len(training) // HOLDOUT_SHARE
     if num_training == len(training):
         raise DataError(
-            f"hold-out: expected at least {HOLDOUT_SHARE} training images, found {len(training)}"
+            f"a hold-out needs at least {HOLDOUT_SHARE} training images, but there are "
+            f"{len(training)}"
         )
     order = np.arange(len(training))
     if training.checksums != MNIST_CHECKSUMS["train"]:
@@ -146,12 +147,12 @@ def split_holdout(training: LabelledImages) -> tuple[LabelledImages, LabelledIma
 def load_evaluated(
     folder: Path | None, *, holdout: bool, checksums: tuple[str, str], owner: str
 ) -> LabelledImages:
-    """The images that a run or study evaluated: of a hold-out the validation images, else the test.
+    """The images that a run or study was evaluated on: with a hold-out validation, else test.
 
-    `checksums` are those of their part in its config, `owner` says in an error whose they are. Of
-    test images the training files are not needed.
+    `checksums` are those in its config; `owner` names it in an error. The training files are only
+    read for a hold-out.
 
-    Raises DataError if the files cannot be used or are others.
+    Raises DataError if the files cannot be used or have other checksums.
     """
     part: Part = "train" if holdout else "test"
     loaded = load_part(folder, part)
@@ -160,16 +161,16 @@ def load_evaluated(
     ):
         if expected != found:
             raise DataError(
-                f"{folder or 'the embedded MNIST'}: expected the {part} {name} of {owner} "
-                f"(SHA-256 {expected}), found others ({found})"
+                f"{folder or 'the embedded MNIST'}: not the {part} {name} of {owner}: their "
+                f"SHA-256 is {found}, not {expected}"
             )
     return split_holdout(loaded)[1] if holdout else loaded
 
 
 def leave_out_mislabelled(training: LabelledImages) -> LabelledImages:
-    """MNIST's training images, or the first of them, without those that MISLABELLED lists.
+    """MNIST's training images, or the first of them, without those in MISLABELLED.
 
-    Other data stay as they are: of them nothing is known.
+    Other data are returned unchanged.
     """
     if training.checksums != MNIST_CHECKSUMS["train"]:
         return training
@@ -193,27 +194,27 @@ def _load_idx_pair(folder: Path, part: Part) -> LabelledImages:
     labels_N = load_idx(labels_path, (None,))
     if len(images_NHW) != len(labels_N):
         raise DataError(
-            f"{labels_path}: number of labels: expected {len(images_NHW)} as {images_path.name} "
-            f"has images, found {len(labels_N)}"
+            f"{labels_path}: has {len(labels_N)} labels, but {images_path.name} has "
+            f"{len(images_NHW)} images"
         )
     wrong = np.flatnonzero(labels_N >= NUM_CLASSES)
     if len(wrong):
         raise DataError(
-            f"{labels_path}: label {wrong[0]}: expected 0 to 9, found {labels_N[wrong[0]]}"
+            f"{labels_path}: label {wrong[0]} is {labels_N[wrong[0]]}, but labels are 0 to 9"
         )
     return _build(images_NHW, labels_N)
 
 
 def _find_file(folder: Path, part: Part, name: str) -> Path:
-    # As first published, and with the dot that some unpackers put.
+    # As published, and with a dot for the last dash, as some archivers write it.
     names = [name, f"{name}.gz"]
     names += [other.replace("-idx", ".idx") for other in names]
     for candidate in names:
         if (folder / candidate).is_file():
             return folder / candidate
     raise DataError(
-        f"{folder}: expected {name} (or {name}.gz), or image folders {part}/0 ... {part}/9, "
-        "found neither"
+        f"{folder}: there is neither {name} (or {name}.gz) nor a folder {part} with images in "
+        f"{part}/0 ... {part}/9"
     )
 
 
@@ -222,41 +223,42 @@ def _load_image_folders(folder: Path) -> LabelledImages:
     for digit in range(NUM_CLASSES):
         digit_folder = folder / str(digit)
         if not digit_folder.is_dir():
-            raise DataError(f"{digit_folder}: expected a folder of images of {digit}, found none")
+            raise DataError(f"{digit_folder}: no such folder; it would have the images of {digit}")
         for path in sorted(digit_folder.iterdir()):
-            if not path.name.startswith("."):  # what file browsers leave behind
+            if not path.name.startswith(".") and path.name.lower() not in SYSTEM_FILES:
                 images.append(_load_image(path))
                 labels.append(digit)
     if not images:
-        raise DataError(f"{folder}: expected images in the folders 0 ... 9, found none")
+        raise DataError(f"{folder}: there are no images in its folders 0 ... 9")
     return _build(np.stack(images), np.array(labels, dtype=np.uint8))
 
 
 def _load_image(path: Path) -> npt.NDArray[np.uint8]:
     try:
-        # Pillow warns of damage that it can live with; training data should have none.
+        # Pillow only warns of some damage; here it is an error.
         with (
             warnings.catch_warnings(action="error"),
             Image.open(path, formats=IMAGE_FORMATS) as image,
         ):
-            # Before the pixels are decoded, so that a huge image costs nothing.
+            # Checked before the pixels are decoded, so that a huge image costs nothing.
             if image.size != (IMAGE_SIZE_PX, IMAGE_SIZE_PX):
                 raise DataError(
-                    f"{path}: size: expected {IMAGE_SIZE_PX}x{IMAGE_SIZE_PX} pixels, "
-                    f"found {image.width}x{image.height}"
+                    f"{path}: the image is {image.width}x{image.height} pixels, but must be "
+                    f"{IMAGE_SIZE_PX}x{IMAGE_SIZE_PX}"
                 )
             if image.mode not in ("1", "L", "P", "RGB") or "transparency" in image.info:
                 raise DataError(
-                    f"{path}: colours: expected 8-bit grey or RGB without transparency, "
-                    f"found {image.mode}{' with transparency' * ('transparency' in image.info)}"
+                    f"{path}: the colour mode is {image.mode}"
+                    f"{' with transparency' * ('transparency' in image.info)}, but must be 8-bit "
+                    "grey or RGB without transparency"
                 )
             return np.asarray(image.convert("L"), dtype=np.uint8)
     except UnidentifiedImageError as error:
         raise DataError(
-            f"{path}: format: expected an image ({', '.join(IMAGE_FORMATS)}), found none"
+            f"{path}: not an image ({', '.join(IMAGE_FORMATS)}); move it out of the folder"
         ) from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
-        raise DataError(f"{path}: expected a readable image, found: {error}") from error
+        raise DataError(f"{path}: the image cannot be read: {error}") from error
 
 
 def _build(images_NHW: npt.NDArray[np.uint8], labels_N: npt.NDArray[np.uint8]) -> LabelledImages:

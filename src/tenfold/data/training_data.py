@@ -10,7 +10,7 @@ from typing import Literal
 from tenfold.errors import DataError
 
 PACKAGE = "tenfold_training_data"
-CHECKOUT = Path(__file__).parents[3] / "training-data" / PACKAGE  # beside src/
+CHECKOUT = Path(__file__).resolve().parents[3] / "training-data" / PACKAGE  # beside src/
 
 
 def find_training_data(kind: Literal["mnist", "fonts"]) -> Path:

@@ -1,12 +1,12 @@
-"""The numbers of a run, gathered: everything that figures, findings and report show.
+"""The evaluation of a run: every number that figures, findings and report show.
 
-In: labels, predictions and losses. Out: JSON values, the content of a run's evaluation.json.
+In: labels, predictions and losses. Out: the content of a run's evaluation.json.
 """
 
-from typing import Any
+import dataclasses
 
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages
-from tenfold.evaluation.findings import PART_NAMES, find, percent
+from tenfold.evaluation.findings import PART_NAMES, find, find_blank, percent
 from tenfold.evaluation.metrics import (
     count_confusions,
     list_misclassified,
@@ -16,6 +16,7 @@ from tenfold.evaluation.metrics import (
     measure_epochs,
 )
 from tenfold.models.predict import Predictions
+from tenfold.runs.results import Evaluation, Training
 from tenfold.runs.run import RunConfig
 
 
@@ -24,34 +25,35 @@ def build_evaluation(
     evaluated: LabelledImages,
     predictions: Predictions,
     losses: list[list[float]],
-    training: dict[str, Any],
-) -> dict[str, Any]:
+    training: Training,
+) -> Evaluation:
     """Every number of a run, with the findings that follow from them.
 
     `evaluated` are the test images, or the validation images of a hold-out run; `losses` are the
-    training losses, a list for each epoch; `training` says how long training took, and of what.
+    training losses, a list for each epoch; `training` says how training went.
     """
     labels_N, predicted_N = evaluated.labels_N, predictions.labels_N
-    part = "validation" if config.holdout else "test"
     known: dict[str, tuple[str, str]] = {str(name): pair for name, pair in MNIST_CHECKSUMS.items()}
     is_mnist = all(checksums == known.get(name) for name, checksums in config.checksums.items())
     confusions_KK = count_confusions(labels_N, predicted_N)
-    evaluation: dict[str, Any] = {
-        "part": part,
-        "is_mnist": is_mnist,
-        **measure_accuracy(predicted_N == labels_N),
-        "corrected": (
-            measure_corrected(labels_N, predicted_N) if is_mnist and part == "test" else None
-        ),
-        "confusions": confusions_KK.tolist(),
-        "classes": measure_classes(confusions_KK),
-        "misclassified": list_misclassified(labels_N, predicted_N, predictions.confidences_N),
-        "epochs": measure_epochs(losses),
-        "training": training,
-    }
-    evaluation["findings"] = find(evaluation)
-    evaluation["headline"] = (
-        f"{percent(evaluation['accuracy'])} of {evaluation['num_images']:,} {PART_NAMES[part]} "
-        f"images, trained in {training['seconds']:.1f} s"
+    accuracy = measure_accuracy(predicted_N == labels_N)
+    is_corrected = is_mnist and not config.holdout
+    evaluation = Evaluation(
+        part="validation" if config.holdout else "test",
+        is_mnist=is_mnist,
+        **vars(accuracy),
+        corrected=measure_corrected(labels_N, predicted_N) if is_corrected else None,
+        confusions=tuple(map(tuple, confusions_KK.tolist())),
+        classes=measure_classes(confusions_KK),
+        misclassified=list_misclassified(labels_N, predicted_N, predictions.confidences_N),
+        epochs=measure_epochs(losses),
+        training=training,
+        findings=(),
+        headline="",
     )
-    return evaluation
+    headline = (
+        f"{percent(accuracy.accuracy)} of {accuracy.num_images:,} {PART_NAMES[evaluation.part]} "
+        f"images, trained in {training.seconds:.1f} s"
+    )
+    findings = find_blank(evaluated.images_NHW) + find(evaluation)
+    return dataclasses.replace(evaluation, findings=findings, headline=headline)

@@ -1,4 +1,4 @@
-"""From predictions to numbers: plain functions on NumPy arrays, and the JSON that they make.
+"""From predictions to numbers: plain functions on NumPy arrays.
 
 Array names carry their axes: N images, K classes.
 """
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from tenfold.data.label_errors import CONTESTED, RELABELLED, UNDECIDABLE
 from tenfold.digits import NUM_CLASSES
+from tenfold.runs.results import Accuracy, ClassErrors, CorrectedAccuracy, EpochLoss, Mistake
 
 CONFIDENCE_LEVEL = 0.95
 Z = NormalDist().inv_cdf((1 + CONFIDENCE_LEVEL) / 2)
@@ -56,36 +57,36 @@ def difference_interval(
     )
 
 
-def measure_accuracy(is_correct_N: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """Count, share and 95 % interval of the correct ones, as JSON values."""
+def measure_accuracy(is_correct_N: npt.NDArray[np.bool_]) -> Accuracy:
+    """Count, share and 95 % interval of the correct ones."""
     num_correct, num_images = int(is_correct_N.sum()), len(is_correct_N)
-    return {
-        "num_images": num_images,
-        "num_correct": num_correct,
-        "accuracy": num_correct / num_images,
-        "accuracy_interval": wilson_interval(num_correct, num_images),
-    }
+    return Accuracy(
+        num_images=num_images,
+        num_correct=num_correct,
+        accuracy=num_correct / num_images,
+        accuracy_interval=wilson_interval(num_correct, num_images),
+    )
 
 
 def measure_corrected(
     labels_N: npt.NDArray[np.uint8], predicted_N: npt.NDArray[np.int64]
-) -> dict[str, Any]:
+) -> CorrectedAccuracy:
     """Accuracy on MNIST's test labels as corrected by vote (ten changed, five left out)."""
     corrected_N = labels_N.astype(np.int64)
     corrected_N[list(RELABELLED)] = list(RELABELLED.values())
     keep_N = np.ones(len(labels_N), dtype=bool)
     keep_N[list(UNDECIDABLE)] = False
     wrong = np.flatnonzero(predicted_N != labels_N)
-    return {
-        **measure_accuracy((predicted_N == corrected_N)[keep_N]),
-        "contested_among_misclassified": [int(i) for i in wrong if int(i) in CONTESTED],
-        "given_the_corrected_label": [
+    return CorrectedAccuracy(
+        **vars(measure_accuracy((predicted_N == corrected_N)[keep_N])),
+        contested_among_misclassified=tuple(int(i) for i in wrong if int(i) in CONTESTED),
+        given_the_corrected_label=tuple(
             int(i) for i in wrong if RELABELLED.get(int(i)) == int(predicted_N[i])
-        ],
-    }
+        ),
+    )
 
 
-def measure_classes(confusions_KK: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+def measure_classes(confusions_KK: npt.NDArray[np.int64]) -> tuple[ClassErrors, ...]:
     """For each class with images: errors, error rate with interval, what it is taken for."""
     classes = []
     for label, row in enumerate(confusions_KK):
@@ -95,45 +96,45 @@ def measure_classes(confusions_KK: npt.NDArray[np.int64]) -> list[dict[str, Any]
         num_errors = num_images - int(row[label])
         taken_for = {str(k): int(row[k]) for k in np.argsort(-row, kind="stable") if k != label}
         classes.append(
-            {
-                "label": label,
-                "num_images": num_images,
-                "num_errors": num_errors,
-                "error_rate": num_errors / num_images,
-                "error_rate_interval": wilson_interval(num_errors, num_images),
-                "taken_for": {k: count for k, count in taken_for.items() if count},
-            }
+            ClassErrors(
+                label=label,
+                num_images=num_images,
+                num_errors=num_errors,
+                error_rate=num_errors / num_images,
+                error_rate_interval=wilson_interval(num_errors, num_images),
+                taken_for={k: count for k, count in taken_for.items() if count},
+            )
         )
-    return classes
+    return tuple(classes)
 
 
 def list_misclassified(
     labels_N: npt.NDArray[np.uint8],
     predicted_N: npt.NDArray[np.int64],
     confidences_N: npt.NDArray[np.floating[Any]],
-) -> list[dict[str, Any]]:
-    """The misclassified images, most confident mistakes first, as JSON values."""
+) -> tuple[Mistake, ...]:
+    """The misclassified images, most confident mistakes first."""
     wrong = np.flatnonzero(predicted_N != labels_N)
     wrong = wrong[np.argsort(-confidences_N[wrong], kind="stable")]
-    return [
-        {
-            "index": int(i),
-            "label": int(labels_N[i]),
-            "predicted": int(predicted_N[i]),
-            "confidence": float(confidences_N[i]),
-        }
+    return tuple(
+        Mistake(
+            index=int(i),
+            label=int(labels_N[i]),
+            predicted=int(predicted_N[i]),
+            confidence=float(confidences_N[i]),
+        )
         for i in wrong
-    ]
+    )
 
 
-def measure_epochs(losses: list[list[float]]) -> list[dict[str, Any]]:
-    """Mean training loss of each epoch and the deviation of its batches, as JSON values."""
-    return [
-        {
-            "epoch": epoch,
-            "num_batches": len(batch_losses),
-            "mean_loss": float(np.mean(batch_losses)),
-            "standard_deviation": float(np.std(batch_losses, ddof=1)) if batch_losses[1:] else 0.0,
-        }
+def measure_epochs(losses: list[list[float]]) -> tuple[EpochLoss, ...]:
+    """Mean training loss of each epoch and the deviation of its batches."""
+    return tuple(
+        EpochLoss(
+            epoch=epoch,
+            num_batches=len(batch_losses),
+            mean_loss=float(np.mean(batch_losses)),
+            standard_deviation=float(np.std(batch_losses, ddof=1)) if batch_losses[1:] else 0.0,
+        )
         for epoch, batch_losses in enumerate(losses, start=1)
-    ]
+    )

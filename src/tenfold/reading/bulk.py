@@ -15,7 +15,7 @@ from tenfold.errors import ReadingError
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Reading
 from tenfold.system.machine import count_cores
-from tenfold.system.processes import starting_pool
+from tenfold.system.processes import KILLED, starting_pool
 
 # Fewer files are read by this process: starting others takes as long as reading some hundreds.
 FEWEST_FOR_PROCESSES = 300
@@ -26,6 +26,9 @@ OTHER_SUFFIXES = {
     *(".txt", ".csv", ".json", ".jsonl", ".md", ".html", ".xml", ".pdf"),
     *(".db", ".ini", ".py", ".log", ".sha256"),
 }
+
+# Lies in folders that reading wrote pictures to; inside another folder they are left out.
+PICTURES_MARK = ".tenfold-pictures"
 
 File = Path | bytes
 
@@ -41,10 +44,11 @@ def list_files(
     """The files that paths name: of a folder all that lie below it, sorted by name.
 
     Of what lies in a folder, these are left out: names that begin with a dot, for they are what
-    file browsers leave behind; `leave_out`, the files and folders that results go to; and, told
-    to `skip`, what has a name of another kind of file, or is no file at all, as a named pipe or a
-    link to a folder is. Such links are followed where a path names them, as by `grep -r`: inside a
-    folder they may lead in circles, or out through the whole system.
+    file browsers leave behind; `leave_out`, the files and folders that results go to; folders of
+    pictures that earlier calls wrote; and, told to `skip`, what has a name of another kind of
+    file, or is no file at all, as a named pipe or a link to a folder is. Such links are followed
+    where a path names them, as by `grep -r`: inside a folder they may lead in circles, or out
+    through the whole system.
 
     A path where nothing is comes as it is, and reading it says so.
     """
@@ -78,7 +82,8 @@ def _walk(folder: Path, outputs: Collection[str], skip: Callable[[Path], object]
         if outputs and (os.path.realpath(path) if is_link else str(Path(real, name))) in outputs:
             continue
         if is_folder:
-            yield from _walk(path, outputs, skip)
+            if not (path / PICTURES_MARK).exists():
+                yield from _walk(path, outputs, skip)
         elif is_file and path.suffix.lower() not in OTHER_SUFFIXES:
             yield path
         else:
@@ -108,8 +113,8 @@ def read_files(
 
     A file is a path, or its bytes. One that cannot be read gives a reading with status error.
 
-    Raises ModelError for a model that cannot be used, and ReadingError if a process is ended from
-    outside.
+    Raises ModelError for a model that cannot be used, and ReadingError if a worker process is
+    killed.
     """
     processes = processes or count_cores()
     files = iter(files)
@@ -135,10 +140,7 @@ def _read_in_processes(
             while waiting:
                 yield from waiting.popleft().result()
     except BrokenProcessPool as error:
-        raise ReadingError(
-            "expected processes that read on, found one that was ended from outside, as happens "
-            "where there is too little memory; try again, with --out to go on where it stopped"
-        ) from error
+        raise ReadingError(f"{KILLED}; run again, with --out to continue") from error
 
 
 def _prepare_worker(model: Path | None, lines: Path | None) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError, _imaging
 
-from tenfold.errors import ImageError, MissingExtraError
+from tenfold.errors import ImageError, MissingExtraError, describe_install
 from tenfold.reading.headers import (
     MAX_FILE_BYTES,
     MAX_METADATA_BYTES,
@@ -126,8 +126,7 @@ def _register_heif() -> tuple[str, ...]:
         import pillow_heif
     except ImportError as error:
         raise MissingExtraError(
-            "expected the extra 'heic' for a HEIC image, found it missing. "
-            "Install it: pip install '.[heic]'"
+            f"HEIC images need the extra 'heic': {describe_install('heic')}"
         ) from error
     pillow_heif.register_heif_opener()
     return ("HEIF",)

@@ -16,11 +16,10 @@ from PIL import Image
 
 from tenfold.digits import NUM_CLASSES
 from tenfold.errors import ImageError, MissingExtraError
-from tenfold.reading.components import SMALLEST_RULED_PX, find_marks
+from tenfold.reading.components import find_marks
 from tenfold.reading.decision import NOTHING, OTHERS, has_others, judge
 from tenfold.reading.decoding import (
     Decoded,
-    Pixels,
     decode,
     decode_array,
     decode_image,
@@ -32,7 +31,6 @@ from tenfold.reading.fusion import agree_on_digit, agree_on_line
 from tenfold.reading.glyphs import Glyph, Scene, is_blot
 from tenfold.reading.ink import find_ink
 from tenfold.reading.lattice import (
-    CUT_COST,
     LOW,
     WIDEST_DIGIT,
     Candidate,
@@ -41,6 +39,7 @@ from tenfold.reading.lattice import (
 )
 from tenfold.reading.line_reader import LineReader, load_lines
 from tenfold.reading.result import Reading, Status
+from tenfold.reading.single_digit import CLEAR, find_single_digit, is_likelier
 
 Source = str | Path | bytes | npt.NDArray[Any] | Image.Image
 
@@ -48,24 +47,17 @@ Source = str | Path | bytes | npt.NDArray[Any] | Image.Image
 # and about what they may be cut into or make together. A thousand glyphs take about a second.
 MAX_PIECES, MAX_GLYPHS = 1000, 1300
 MAX_LINES = 60  # of an image with more none is read as a whole: a page of writing has fewer
-# An image with as many pieces or fewer may show one digit; it is no wider than so many heights.
-MAX_PIECES_OF_SINGLE = 8
-WIDEST_SINGLE = 1.6
-OUTSIDE_SINGLE = 0.1  # of the ink, at most, is no part of it
-# Another way to see an image is tried until one gives such a confidence; the first is right more
-# often than the others.
-CLEAR, LATER_VIEW = 0.9, 0.8
+MAX_PIECES_OF_SINGLE = 8  # an image with as many pieces or fewer may show one digit
 # Of its height, the width of each digit in a mark that stands alone, at least, for them to be sure:
 # a B is no 13. Among other digits there are such marks.
 CROWDED = 0.52
-APART_COST = 0.5  # in log probability, for each digit more than one
 BLOT_DIGIT = 0.05  # how much of its probabilities a filled spot keeps
 # So many images, or of so many pixels together, are looked at before networks are asked about them.
 MANY_IMAGES, MANY_PIXELS = 32, 1_000_000
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Page:
     """What there is on an image before a network is asked: pieces of digits, line by line."""
 
     decoded: Decoded
@@ -114,9 +106,10 @@ class Reader:
         with status error.
         """
         try:
-            return self.read_decoded(_decode(source), single=single)
+            decoded = _decode(source)
         except (ImageError, MissingExtraError) as error:
             return _describe_error(error)
+        return self.read_decoded(decoded, single=single)
 
     def read_many(self, sources: Iterable[Source], *, single: bool = False) -> Iterator[Reading]:
         """Read images one after another, as `read` does, small ones a few at a time.
@@ -124,90 +117,74 @@ class Reader:
         Networks that are asked about many images at once take less time for each, and so does all
         else, which a network drives out of the processor's caches.
         """
-        waiting: list[_Found | Reading] = []
+        waiting: list[_Page | Reading] = []
         num_pixels = 0
         for source in sources:
             try:
                 decoded = _decode(source)
                 num_pixels += decoded.pixels_HWC.shape[0] * decoded.pixels_HWC.shape[1]
-                waiting.append(_look(decoded, single=single))
+                waiting.append(_segment(decoded, single=single))
             except (ImageError, MissingExtraError) as error:
                 waiting.append(_describe_error(error))
             if len(waiting) >= MANY_IMAGES or num_pixels > MANY_PIXELS:
-                yield from self._finish(waiting)
+                yield from self._read_batch(waiting)
                 waiting, num_pixels = [], 0
-        yield from self._finish(waiting)
+        yield from self._read_batch(waiting)
 
     def read_decoded(self, decoded: Decoded, *, single: bool = False) -> Reading:
         """Read pixels that are decoded already."""
-        [reading] = self._finish([_look(decoded, single=single)])
-        return reading
+        page = _segment(decoded, single=single)  # ink, its components, and glyphs in lines
+        if isinstance(page, Reading):  # blank, or far too much
+            return page
+        candidates = self._classify(page.glyphs)  # of each glyph: ten digits, or none
+        return self._interpret(page, candidates)  # best path, fusion of both networks, decision
 
     def find_single(self, decoded: Decoded) -> Candidate | None:
         """The one digit of an image that has one, and what the network says; None without ink."""
         ink = find_ink(decoded.pixels_HWC)
         if ink.is_blank:
             return None
-        return self._find_single(decoded.pixels_HWC, Scene(ink, find_marks(ink)))
+        scene = Scene(ink, find_marks(ink))
+        return find_single_digit(decoded.pixels_HWC, scene, self._classify)
 
-    def _find_single(
-        self, pixels_HWC: Pixels, scene: Scene, first: Candidate | None = None
-    ) -> Candidate | None:
-        """The likeliest of several ways to see one digit in the image, tried until one is clear.
-
-        `first` is what the scene as it is gives, if that is known already.
-        """
-        best, most = None, 0.0
-        for number, (view, is_sound) in enumerate(_list_views(pixels_HWC, scene)):
-            candidate = first if number == 0 else None
-            if candidate is None:
-                glyph = view.find_single()
-                if glyph is None:
-                    continue
-                [candidate] = self._classify([glyph])
-            candidate = replace(candidate, ink=view.ink)
-            if not is_sound:
-                candidate = replace(candidate, certainty=0.0)
-            score = candidate.confidence * (LATER_VIEW if number else 1.0)
-            if score > most:
-                best, most = candidate, score
-            if candidate.confidence >= CLEAR or (number == 0 and is_blot(candidate.glyph)):
-                break
-        return best
-
-    def _finish(self, images: Sequence[_Found | Reading]) -> Iterator[Reading]:
-        """The readings of some images, of which some may be decided already."""
-        found = [one for one in images if isinstance(one, _Found)]
-        candidates = iter(self._classify([glyph for one in found for glyph in one.glyphs]))
-        for one in images:
-            if isinstance(one, Reading):
-                yield one
-                continue
-            lines = [list(islice(candidates, len(line))) for line in one.pieces]
-            if one.is_single:
-                reading = self._judge(self._find_digit(one, lines))
+    def _read_batch(self, pages: Sequence[_Page | Reading]) -> Iterator[Reading]:
+        """The readings of some pages, of which some may be decided already."""
+        glyphs = [glyph for page in pages if isinstance(page, _Page) for glyph in page.glyphs]
+        candidates = iter(self._classify(glyphs))
+        for page in pages:
+            if isinstance(page, Reading):
+                yield page
             else:
-                reading = self._judge(self._find_digits(one, lines))
-                is_read = reading.status == Status.READ
-                if is_read and has_others(one.scene, one.glyphs, reading.digits):
-                    reading = replace(reading, message=OTHERS)
-            yield _scale(reading, one.decoded.reduction)
+                yield self._interpret(page, list(islice(candidates, len(page.glyphs))))
+
+    def _interpret(self, page: _Page, candidates: list[Candidate]) -> Reading:
+        """The reading of a page whose glyphs are classified: best path, both networks, decision."""
+        rest = iter(candidates)
+        pieces = [list(islice(rest, len(line))) for line in page.pieces]
+        if page.is_single:
+            reading = self._judge(self._find_digit(page, pieces))
+        else:
+            reading = self._judge(self._find_digits(page, pieces))
+            is_read = reading.status == Status.READ
+            if is_read and has_others(page.scene, page.glyphs, reading.digits):
+                reading = replace(reading, message=OTHERS)
+        return _scale(reading, page.decoded.reduction)
 
     def _judge(self, lines: list[list[Candidate]]) -> Reading:
         # What a line says counts only where the network of lines was asked, and so is loaded.
         sure_line = self._lines.thresholds.read if self._lines is not None else 1.0
         return judge(lines, self.classifier.thresholds, sure_line)
 
-    def _find_digit(self, found: _Found, lines: list[list[Candidate]]) -> list[list[Candidate]]:
+    def _find_digit(self, page: _Page, lines: list[list[Candidate]]) -> list[list[Candidate]]:
         """The digit of an image that has one, as a line."""
         first = lines[0][0] if lines else None
-        single = self._find_single(found.decoded.pixels_HWC, found.scene, first)
+        single = find_single_digit(page.decoded.pixels_HWC, page.scene, self._classify, first)
         return [[agree_on_digit(single, lambda: self.lines)]] if single else []
 
-    def _find_digits(self, found: _Found, pieces: list[list[Candidate]]) -> list[list[Candidate]]:
+    def _find_digits(self, page: _Page, pieces: list[list[Candidate]]) -> list[list[Candidate]]:
         """The digits of the image, line by line, or the one digit that all its marks make."""
-        usual = _find_usual_height(found.glyphs)
-        num_asked = len(found.glyphs)
+        usual = _find_usual_height(page.glyphs)
+        num_asked = len(page.glyphs)
 
         def classify(glyphs: Sequence[Glyph]) -> list[Candidate]:
             nonlocal num_asked
@@ -215,7 +192,7 @@ class Reader:
             return self._classify(glyphs)
 
         lines = [choose_digits(line, usual, classify, MAX_GLYPHS - num_asked) for line in pieces]
-        single = self._find_instead(found, lines, usual)
+        single = self._find_instead(page, lines, usual)
         if single is not None:
             return [[agree_on_digit(single, lambda: self.lines)]]
         if len(lines) > MAX_LINES:
@@ -224,31 +201,20 @@ class Reader:
             self._read_line(parts, line, usual, classify)
             if num_asked < MAX_GLYPHS
             else [replace(one, certainty=0.0) for one in line]
-            for parts, line in zip(found.pieces, lines, strict=True)
+            for parts, line in zip(page.pieces, lines, strict=True)
         ]
 
     def _find_instead(
-        self, image: _Found, lines: list[list[Candidate]], usual: float
+        self, page: _Page, lines: list[list[Candidate]], usual: float
     ) -> Candidate | None:
         """The one digit that all marks make, if that is likelier than the digits found."""
         found = [one for line in lines for one in line]
         is_clear = len(found) == 1 and found[0].confidence >= CLEAR
-        if is_clear or len(image.glyphs) > MAX_PIECES_OF_SINGLE:
+        if is_clear or len(page.glyphs) > MAX_PIECES_OF_SINGLE:
             return None
-        single = self._find_single(image.decoded.pixels_HWC, image.scene)
-        if single is None or single.glyph.width > WIDEST_SINGLE * single.glyph.height:
-            return None
-        if _measure_outside(single, found) > OUTSIDE_SINGLE:
-            return None
+        single = find_single_digit(page.decoded.pixels_HWC, page.scene, self._classify)
         bodies = [one for one in found if self._may_be_digit(one, usual)]
-        if len(bodies) == 1 and bodies[0].digit == single.digit and bodies[0].confidence >= CLEAR:
-            # A sign or a dot beside a clear digit is no part of it; a loose stroke of it may be.
-            others = [one.glyph for one in found if one is not bodies[0]]
-            if others and all(_lies_beside(other, bodies[0].glyph) for other in others):
-                return None
-        apart = sum(one.score(usual) - CUT_COST * one.glyph.is_cut for one in found)
-        apart -= APART_COST * (len(found) - 1)
-        return None if found and apart >= single.evidence else single
+        return single if single and is_likelier(single, found, bodies, usual) else None
 
     def _read_line(
         self, pieces: list[Glyph], apart: list[Candidate], usual: float, classify: Classify
@@ -285,7 +251,7 @@ class Reader:
         return [Candidate(*one) for one in zip(glyphs, images, answers_NK, strict=True)]
 
 
-def _look(decoded: Decoded, *, single: bool) -> _Found | Reading:
+def _segment(decoded: Decoded, *, single: bool) -> _Page | Reading:
     """What there is on an image, or its reading if there is nothing, or far too much."""
     ink = find_ink(decoded.pixels_HWC)
     if ink.is_blank:
@@ -293,48 +259,12 @@ def _look(decoded: Decoded, *, single: bool) -> _Found | Reading:
     scene = Scene(ink, find_marks(ink))
     if single:
         glyph = scene.find_single()
-        return _Found(decoded, scene, [[glyph]] if glyph else [], is_single=True)
+        return _Page(decoded, scene, [[glyph]] if glyph else [], is_single=True)
     pieces = scene.find_lines()
     if sum(map(len, pieces)) > MAX_PIECES:
         message = f"expected digits, found more than {MAX_PIECES} marks; cut a sheet into parts"
         return Reading(Status.NOT_DIGITS, message=message)
-    return _Found(decoded, scene, pieces, is_single=False)
-
-
-def _list_views(pixels_HWC: Pixels, scene: Scene) -> Iterator[tuple[Scene, bool]]:
-    """Ways to see an image: as it seems, with fainter ink, without, with its lines, inverted.
-
-    Each with whether it may be relied on: a ruled line, or a shadow's edge, looks like a one.
-    """
-    ink = scene.ink
-    yield scene, True
-    yield Scene(ink, find_marks(ink, level=0.6 * ink.level)), True
-    yield Scene(ink, find_marks(ink, level=min(0.9, 1.5 * ink.level))), True
-    if min(ink.strength_HW.shape) >= SMALLEST_RULED_PX:  # else the first view has its lines, too
-        yield Scene(ink, find_marks(ink, with_lines=True)), False
-    other = find_ink(pixels_HWC, is_dark=not ink.is_dark)
-    if not other.is_blank:
-        yield Scene(other, find_marks(other)), True
-
-
-def _measure_outside(single: Candidate, found: list[Candidate]) -> float:
-    """How much of the ink of what was found lies outside the box of one digit."""
-    outside = total = 0.0
-    left, top, right, bottom = single.glyph.box
-    for one in found:
-        x, y = one.glyph.box[:2]
-        strength_HW = one.glyph.strength_HW
-        inside_HW = strength_HW[
-            max(0, top - y) : max(0, bottom - y), max(0, left - x) : max(0, right - x)
-        ]
-        total += float(strength_HW.sum())
-        outside += float(strength_HW.sum() - inside_HW.sum())
-    return outside / max(total, 1e-6)
-
-
-def _lies_beside(one: Glyph, other: Glyph) -> bool:
-    """Whether there is room between two glyphs, left or right."""
-    return one.box[2] < other.box[0] or other.box[2] < one.box[0]
+    return _Page(decoded, scene, pieces, is_single=False)
 
 
 def _find_usual_height(glyphs: list[Glyph]) -> float:

@@ -103,3 +103,17 @@ def find_changes(recipe: Recipe) -> dict[str, Any]:
         return {}
     theirs = original.flatten()
     return {name: value for name, value in recipe.flatten().items() if value != theirs.get(name)}
+
+
+def build_display_name(recipe: Recipe) -> str:
+    """The name, and what was changed: "classic (epochs=10, hidden_sizes=40-20)"."""
+    return recipe.name + format_changes(find_changes(recipe))
+
+
+def format_changes(changes: Mapping[str, Any]) -> str:
+    """Changed fields to follow a recipe's name: " (epochs=10, hidden_sizes=40-20)", or nothing."""
+    values = {
+        name: "-".join(map(str, value)) if isinstance(value, tuple) else value
+        for name, value in changes.items()
+    }
+    return f" ({', '.join(f'{name}={value}' for name, value in values.items())})" if values else ""

@@ -20,7 +20,7 @@ from tenfold.recipes.configs import (
     SequenceConfig,
 )
 from tenfold.recipes.fields import check_fields, choice, flag_name, get_allowed, number, switch
-from tenfold.system.json_types import fit_keys
+from tenfold.system.json_types import check_keys
 
 NAME_PATTERN = "[a-z0-9][a-z0-9-]*"  # it becomes part of a folder's name
 
@@ -101,16 +101,16 @@ class Recipe:
     def from_json(cls, values: Mapping[str, Any]) -> "Recipe":
         """The recipe that `to_json` wrote. Raises RecipeError for fields it does not know."""
         try:
-            values = dict(fit_keys(values, "", ["model", "optimizer", "augmentation"]))
+            values = dict(check_keys(values, "", ["model", "optimizer", "augmentation"]))
             if values.pop("members", 1) != 1:  # a field of version 0.1
                 raise RecipeError(
                     "a recipe with several members cannot be used any more; "
                     "`tenfold compare STUDY --average N` averages N runs of a study"
                 )
-            model = dict(fit_keys(values["model"], "model", ["kind"]))
+            model = dict(check_keys(values["model"], "model", ["kind"]))
             kind = MODEL_KINDS[model.pop("kind")]
-            optimizer = fit_keys(values["optimizer"], "optimizer", ())
-            augmentation = fit_keys(values["augmentation"], "augmentation", ())
+            optimizer = check_keys(values["optimizer"], "optimizer", ())
+            augmentation = check_keys(values["augmentation"], "augmentation", ())
             parts = {
                 "model": kind(**{name: _from_list(value) for name, value in model.items()}),
                 "optimizer": OptimizerConfig(**optimizer),

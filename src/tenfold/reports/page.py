@@ -6,11 +6,11 @@ In: texts, numbers, findings and figures. Out: the page as text.
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jinja2
 
 import tenfold
+from tenfold.runs.results import Finding
 
 # How an answer stands out, besides its words.
 VERDICT_CLASSES = {
@@ -58,7 +58,7 @@ def build_page(
     command: str,
     sources: str,
     is_mnist: bool,
-    findings: Sequence[dict[str, Any]] = (),
+    findings: Sequence[Finding] = (),
     tables: Sequence[PageTable] = (),
     configuration: Sequence[tuple[str, str]] = (),
 ) -> str:

@@ -3,11 +3,11 @@
 In: studies and the images that they evaluated. Out: files.
 """
 
+import dataclasses
 import functools
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.reports.figures.study import (
@@ -21,6 +21,7 @@ from tenfold.reports.figures.style import DARK, LIGHT, Theme
 from tenfold.reports.page import PageFigure
 from tenfold.reports.study_report import build_comparison_report, build_study_report
 from tenfold.studies.claims import find_claims
+from tenfold.studies.comparison import Comparison
 from tenfold.studies.statistics import summarize
 from tenfold.studies.study import REPORT, SUMMARY, Study
 from tenfold.system.files import make_folder, reporting_disk_errors, write_file, write_json
@@ -33,7 +34,7 @@ def write_study_report(study: Study, evaluated: LabelledImages) -> None:
     """Write summary.json, the figures and the report of a study."""
     is_mnist = study.is_mnist
     summary = summarize(study, evaluated.labels_N, is_mnist=is_mnist)
-    findings = find_claims(summary, is_mnist=is_mnist)
+    summary = dataclasses.replace(summary, findings=find_claims(summary, is_mnist=is_mnist))
     images_NHW = evaluated.images_NHW
     drawn: Drawn = [
         (
@@ -62,8 +63,8 @@ def write_study_report(study: Study, evaluated: LabelledImages) -> None:
         ),
     ]
     figures = _write_figures(study.path, drawn)
-    write_json(study.path / SUMMARY, {**summary, "findings": findings})
-    page = build_study_report(study, summary, findings, figures, is_mnist=is_mnist)
+    write_json(study.path / SUMMARY, summary)
+    page = build_study_report(study, summary, figures, is_mnist=is_mnist)
     write_file(study.report, page)
 
 
@@ -82,16 +83,16 @@ def _write_figures(path: Path, drawn: Drawn) -> list[PageFigure]:
 def write_comparison_report(
     path: Path,
     studies: list[Study],
-    comparison: dict[str, Any],
+    comparison: Comparison,
     evaluated: LabelledImages,
     data: str | Path | None,
 ) -> None:
     """Write comparison.json, the figures and the report; `data` is where the data lie, if given."""
     drawn: Drawn = []
-    for number, difference in enumerate(comparison["differences"], start=2):
+    for number, pair in enumerate(comparison.differences, start=2):
         for which in ("mended", "not_mended", "new"):
-            draw = functools.partial(draw_mended, evaluated.images_NHW, difference, which)
-            title = f"{which.replace('_', ' ')}: {difference['other']}"
+            draw = functools.partial(draw_mended, evaluated.images_NHW, pair, which)
+            title = f"{which.replace('_', ' ')}: {pair.other}"
             drawn.append(
                 (f"{which}_{number}", title.capitalize(), f"Images that are {title}.", draw)
             )

@@ -1,7 +1,7 @@
-"""The runs and studies in a folder: recipe, seed, accuracy, state. No torch.
+"""The runs and studies in a folder: recipe, data, seed, accuracy, state. No torch.
 
-In: a folder, and how a file in one is found. Out: what lies in it, or in it and the `runs` of its
-studies; nothing is checked or changed, and nothing that lies there makes it fail.
+Input: a folder, and a function that finds a file in a folder. Output: one entry for each run and
+study. Nothing is verified or changed, and a damaged file makes an entry unreadable, not the list.
 """
 
 import os
@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tenfold.errors import RunError
+from tenfold.errors import RecipeError, RunError
+from tenfold.recipes.catalogue import find_changes
+from tenfold.recipes.recipe import Recipe
 from tenfold.runs.run import (
     CHECKPOINT,
     COMPLETE,
@@ -32,10 +34,10 @@ from tenfold.system.locks import (
     is_locked,
 )
 
-STUDY = "study.json"
+STUDY, SUMMARY, STUDY_RUNS = "study.json", "summary.json", "runs"
 MAX_JSON_BYTES = 64 * 1024**2
-LARGEST_NUMBER = 2**63  # that any reader of JSON takes
-QUIET_SECONDS = 300  # without a new loss: whoever trained on another machine is gone
+LARGEST_NUMBER = 2**63  # every JSON parser reads smaller ones
+QUIET_SECONDS = 300  # a run on another machine without a new loss for so long has stopped
 
 State = Literal["complete", "running", "stopped", "unreadable"]
 Find = Callable[[Path, str], Path | None]
@@ -43,15 +45,22 @@ Find = Callable[[Path, str], Path | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
-    """A run or a study. `accuracy` is a share from 0 to 1, of a study the mean of its runs.
+    """A run or a study.
 
-    A run is running while some program trains it, stopped when none does and it can be resumed; a
-    study that is not running is complete as far as it goes.
+    `changes` are the fields in which the recipe differs from the one of its name. `data` is
+    "MNIST" or the name of the data folder. With `holdout`, `accuracy` is of the validation images,
+    otherwise of the test images; it is a share from 0 to 1, for a study the mean of its runs.
+
+    The state is "running" while a process trains it and "stopped" if it can be continued. A study
+    that came without its runs is complete.
     """
 
     path: Path
     kind: Literal["run", "study"]
     recipe: str | None
+    changes: dict[str, Any]
+    data: str | None
+    holdout: bool
     seed: int | None
     num_seeds: int | None
     accuracy: float | None
@@ -65,29 +74,27 @@ class Listed:
 
 
 def find_file(folder: Path, name: str) -> Path | None:
-    """A file in a folder, None if it is not there."""
+    """The path of a file in a folder; None if there is no such file."""
     path = folder / name
-    return path if os.path.isfile(path) else None  # noqa: PTH113 - Path's raises where this says no
+    return path if os.path.isfile(path) else None  # noqa: PTH113 - Path.is_file may raise
 
 
 def list_folder(folder: Path) -> list[Listed]:
-    """The runs and studies in a folder, as `list_inside`; the folder itself if it is one.
+    """The runs and studies in a folder, or the folder's own entry if it is a run or study itself.
 
-    Raises RunError if the folder cannot be read.
+    They are sorted as `list_inside` does. Raises RunError if the folder cannot be read.
     """
     own = describe(folder)
     try:
         return [own] if own else list_inside(folder)
     except OSError as error:
-        raise RunError(
-            f"{folder}: expected a folder of runs or studies, found: {error.strerror}"
-        ) from error
+        raise RunError(f"cannot list the runs in {folder}: {error.strerror or error}") from error
 
 
 def list_inside(folder: Path, find: Find = find_file, most: int | None = None) -> list[Listed]:
-    """The runs and studies in a folder, the last changed first, those of the same time by name.
+    """The runs and studies in a folder: the last changed first, then by name.
 
-    At most `most` are looked at. Raises OSError if the folder cannot be read.
+    Only the first `most` entries of the folder are read. Raises OSError if it cannot be listed.
     """
     paths = [path for path in folder.iterdir() if path.name[0] != "."]
     paths.sort(key=lambda path: (_find_time(path), path.name), reverse=True)
@@ -95,9 +102,9 @@ def list_inside(folder: Path, find: Find = find_file, most: int | None = None) -
 
 
 def describe(path: Path, find: Find = find_file) -> Listed | None:
-    """The run or study in a folder, None if there is none."""
+    """The entry of a folder; None if it holds neither a run nor a study."""
     if (study := find(path, STUDY)) is not None:
-        return _describe_study(path, read_object(study) or {})
+        return _describe_study(path, read_object(study) or {}, find)
     config = read_object(find(path, CONFIG))
     if config is None:
         return None
@@ -105,7 +112,7 @@ def describe(path: Path, find: Find = find_file) -> Listed | None:
     return Listed(
         path=path,
         kind="run",
-        recipe=_get(config, str, "recipe", "name"),
+        **_describe_config(config),
         seed=_get(config, int, "seed"),
         num_seeds=None,
         accuracy=_get(evaluation, float, "accuracy"),
@@ -118,7 +125,7 @@ def describe(path: Path, find: Find = find_file) -> Listed | None:
 def find_state(path: Path, find: Find = find_file) -> State:
     """Whether a run is complete, is being trained, or was stopped.
 
-    The lock of its folder tells, on the machine that trains it; on another, the age of its losses.
+    On the machine that trains it, the lock of its folder tells; elsewhere, the age of its losses.
     """
     file = find(path, STATE)
     state = read_object(file) or {}
@@ -133,19 +140,19 @@ def find_state(path: Path, find: Find = find_file) -> State:
             changed = (find(path, LOSSES) or path).stat().st_mtime
             is_held = time.time() - changed < QUIET_SECONDS
     except (OSError, ValueError):
-        return "unreadable"  # it was just removed, or is of another version
+        return "unreadable"  # just removed, or of another version
     return "running" if is_held else "stopped"
 
 
 def _find_time(path: Path) -> float:
-    """When a run or a study was last changed, in seconds; 0 for what is none."""
+    """When a run or study was last changed, in seconds since 1970; 0 for other files."""
     for name in (STUDY, STATE, CONFIG):
         with suppress(OSError):
             return (path / name).stat().st_mtime
     return 0.0
 
 
-def _describe_study(path: Path, study: dict[str, Any]) -> Listed:
+def _describe_study(path: Path, study: dict[str, Any], find: Find) -> Listed:
     runs: Any = study.get("runs")
     config: Any = study.get("config")
     is_readable = isinstance(runs, list) and isinstance(config, dict)
@@ -153,22 +160,54 @@ def _describe_study(path: Path, study: dict[str, Any]) -> Listed:
         mistakes = sum(len(run["mistakes"]) for run in runs)
         accuracy = 1 - mistakes / len(runs) / _get(config, int, "num_evaluated")
     except (KeyError, TypeError, ZeroDivisionError):
-        accuracy = None  # it has no runs yet, or is no study of this version
+        accuracy = None  # it has no runs yet, or is of another version
+    state: State = "unreadable"
+    if is_readable:
+        is_complete = _is_complete(path, runs, find)
+        state = "running" if is_locked(path) else "complete" if is_complete else "stopped"
     return Listed(
         path=path,
         kind="study",
-        recipe=_get(config, str, "recipe", "name"),
+        **_describe_config(config),
         seed=None,
         num_seeds=len(runs) if is_readable else None,
         accuracy=accuracy,
-        state="unreadable" if not is_readable else "running" if is_locked(path) else "complete",
+        state=state,
         has_checkpoint=False,
         seconds=None,
     )
 
 
+def _is_complete(path: Path, runs: list[Any], find: Find) -> bool:
+    """Whether all seeds of a study are trained: the summary, which is written last, has them.
+
+    A study.json that was shared without runs has no summary and is complete.
+    """
+    if runs and not os.path.isdir(path / STUDY_RUNS):  # noqa: PTH112 - Path.is_dir may raise
+        return True
+    summary = read_object(find(path, SUMMARY)) or {}
+    seeds = [run.get("seed") for run in runs if isinstance(run, dict)]
+    return bool(runs) and summary.get("seeds") == seeds
+
+
+def _describe_config(config: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    """The fields of an entry that say what was trained, of the config of a run or study."""
+    folder = _get(config, str, "data_folder")
+    is_embedded = isinstance(config, dict) and config.get("data_folder", "") is None
+    try:
+        changes = find_changes(Recipe.from_json(config["recipe"]))
+    except (RecipeError, TypeError, KeyError):
+        changes = {}  # of another version
+    return {
+        "recipe": _get(config, str, "recipe", "name"),
+        "changes": changes,
+        "data": "MNIST" if is_embedded else folder and Path(folder).name,
+        "holdout": _get(config, bool, "holdout") is True,
+    }
+
+
 def read_object(path: Path | None) -> dict[str, Any] | None:
-    """The JSON object in a file, None if there is none that can be read."""
+    """The JSON object in a file; None if it cannot be read."""
     try:
         if path is None or path.stat().st_size > MAX_JSON_BYTES:
             return None
@@ -179,7 +218,7 @@ def read_object(path: Path | None) -> dict[str, Any] | None:
 
 
 def _get(values: Any, kind: type, *keys: str) -> Any:  # noqa: ANN401 - any JSON
-    """The value that keys lead to, if it is of a kind, and one that can be written again."""
+    """The value under nested keys; None if it has another type or cannot be written as JSON."""
     for key in keys:
         values = values.get(key) if isinstance(values, dict) else None
     if type(values) not in ((int, float) if kind is float else (kind,)):

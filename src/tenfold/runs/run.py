@@ -21,14 +21,15 @@ import platform
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal
 
 from tenfold.errors import RecipeError, RunError
 from tenfold.recipes.fields import flag_name
 from tenfold.recipes.recipe import Recipe
+from tenfold.runs.results import Calibration, Evaluation, Training
 from tenfold.system.files import (
     append_to_file,
     flush_folder,
@@ -39,7 +40,7 @@ from tenfold.system.files import (
     reporting_disk_errors,
     write_json,
 )
-from tenfold.system.json_types import fit, fit_fields, fit_keys
+from tenfold.system.json_types import OPTIONAL, Value, check_keys, from_json, to_json
 from tenfold.system.locks import (
     locking,
 )
@@ -89,10 +90,6 @@ class RunConfig:
     report: bool = True
     tensorboard: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """The config as JSON values; `RunConfig.from_json` reads them back."""
-        return {**vars(self), "recipe": self.recipe.to_json()}
-
     @property
     def fingerprint(self) -> dict[str, str | int]:
         """Where and with what the run is trained, as far as a weight's last bits may depend on it.
@@ -117,89 +114,25 @@ class RunConfig:
             if mine.get(name) != others.get(name)
         ]
 
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "RunConfig":
-        """The config that `to_json` wrote. Raises ValueError or RecipeError for others."""
-        values = {name: value for name, value in values.items() if name not in FORMER_FIELDS}
-        config = cls(**fit_fields(values, cls))
-        fit_keys(config.checksums, "checksums", ["train"] if config.holdout else ["train", "test"])
-        return config
 
-
-class Training(TypedDict):
-    """What a finished run tells of its training."""
-
-    seconds: float
-    other_cores: float | None
-    num_images: int
-    images_per_second: float
-    num_parameters: int
-    weights_sha256: str
-    epoch_accuracies: NotRequired[list[float]]
-    resumed_with: NotRequired[list[str]]
-
-
-class RunningState(TypedDict):
-    """The content of state.json from a run's begin on."""
+@dataclass(frozen=True, kw_only=True)
+class RunningState:
+    """The content of state.json while a run is trained."""
 
     state: Literal["running"]
-    host: NotRequired[str]
-    config_sha256: NotRequired[str]
-    resumed_with: NotRequired[list[str]]
+    host: str | None = field(default=None, metadata=OPTIONAL)
+    config_sha256: str | None = field(default=None, metadata=OPTIONAL)
+    resumed_with: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
 
 
-class CompleteState(TypedDict):
-    """The content of state.json from a run's end on."""
+@dataclass(frozen=True, kw_only=True)
+class CompleteState:
+    """The content of state.json once a run is complete."""
 
     state: Literal["complete"]
     config_sha256: str
     weights_sha256: str
     training: Training
-
-
-class Mistake(TypedDict):
-    """A misclassified image."""
-
-    index: int
-    label: int
-    predicted: int
-    confidence: float
-
-
-class EpochLosses(TypedDict):
-    """The training losses of an epoch."""
-
-    mean_loss: float
-
-
-class Answer(TypedDict):
-    """A finding."""
-
-    name: str
-    question: str
-    answer: str
-    sentence: str
-
-
-class Evaluation(TypedDict):
-    """Of evaluation.json, what is used of it elsewhere."""
-
-    part: Literal["test", "validation"]
-    accuracy: float
-    accuracy_interval: list[float]
-    misclassified: list[Mistake]
-    epochs: list[EpochLosses]
-    training: Training
-    findings: list[Answer]
-    headline: str
-
-
-class Calibration(TypedDict):
-    """Of calibration.json, what an exported model gets."""
-
-    temperature: float
-    read: float
-    not_digit: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +157,14 @@ class DrawingProgress:
     seconds_left: float
 
 
-OnProgress = Callable[[TrainingProgress | DrawingProgress], None]
+@dataclass(frozen=True, kw_only=True)
+class StageProgress:
+    """What a run does after its training; told when it begins."""
+
+    stage: Literal["evaluating", "calibrating"]
+
+
+OnProgress = Callable[[TrainingProgress | DrawingProgress | StageProgress], None]
 
 
 @dataclass(frozen=True)
@@ -240,17 +180,22 @@ class Run:
     state: dict[str, Any]
 
     @cached_property
-    def evaluation(self) -> dict[str, Any]:
+    def evaluation(self) -> Evaluation:
         """Every number that figures, findings and report show: the content of evaluation.json.
 
-        Raises RunError if it cannot be read, or lacks what is shown elsewhere.
+        Raises RunError if it cannot be read.
         """
         return _load(self.path / EVALUATION, Evaluation, "the evaluation of a run")
 
     @property
+    def training(self) -> Training:
+        """How training went: seconds, images a second, parameters."""
+        return from_json(Training, self.state["training"])
+
+    @property
     def accuracy(self) -> float:
         """The share of test (or held-out validation) images classified as labelled."""
-        return float(self.evaluation["accuracy"])
+        return self.evaluation.accuracy
 
     @property
     def figures(self) -> dict[str, Path]:
@@ -273,7 +218,7 @@ class Run:
         return self.config.holdout or self.config.recipe.calibrates
 
     @property
-    def calibration(self) -> dict[str, Any]:
+    def calibration(self) -> Calibration:
         """Temperature and thresholds found on the images that were kept aside.
 
         Raises RunError for a run that kept none, and for a file that lacks a number.
@@ -285,7 +230,7 @@ class Run:
         return read_losses(self.path)
 
     def __repr__(self) -> str:
-        return f"<Run {self.path}: {self.evaluation['headline']}>"
+        return f"<Run {self.path}: {self.evaluation.headline}>"
 
     def _repr_html_(self) -> str:
         figures = "".join(
@@ -294,7 +239,7 @@ class Run:
             for name, path in self.figures.items()
             if path.exists()  # a study's runs have none until they are evaluated again
         )
-        headline = html.escape(self.evaluation["headline"])
+        headline = html.escape(self.evaluation.headline)
         return f"<p><strong>{headline}</strong><br>{html.escape(str(self.report))}</p>{figures}"
 
 
@@ -339,15 +284,14 @@ def has_just_begun(path: Path) -> bool:
 def fit_state(values: dict[str, Any]) -> dict[str, Any]:
     """The values of state.json as this version writes them. Raises ValueError for others."""
     kind = CompleteState if values.get("state") == COMPLETE else RunningState
-    state: dict[str, Any] = fit(values, kind, "")
-    return state
+    from_json(kind, values)
+    return values
 
 
-def _load(path: Path, kind: type, what: str) -> dict[str, Any]:
+def _load(path: Path, kind: type[Value], what: str) -> Value:
     values = read_json(path)
     with _naming(path, what):
-        fitted: dict[str, Any] = fit(values, kind, "")
-        return fitted
+        return from_json(kind, values)
 
 
 @contextmanager
@@ -362,8 +306,11 @@ def _naming(path: Path, what: str) -> Iterator[None]:
 def load_config(path: Path, state: dict[str, Any]) -> RunConfig:
     """The config of a run with that state. Raises RunError if it is not what training wrote."""
     values = read_json(path / CONFIG)
+    values = {name: value for name, value in values.items() if name not in FORMER_FIELDS}
     with _naming(path / CONFIG, "the config of a run"):
-        config = RunConfig.from_json(values)
+        config = from_json(RunConfig, values)
+        parts = ["train"] if config.holdout else ["train", "test"]
+        check_keys(config.checksums, "checksums", parts)
     if "config_sha256" in state:
         _check_hash(path / CONFIG, "config", state["config_sha256"])
     return config
@@ -437,7 +384,7 @@ def create_run_folder(out: Path | None, recipe_name: str, seed: int) -> Path:
 
 def write_start(path: Path, config: RunConfig) -> None:
     """Write what makes a new folder a run that has begun, and can be resumed from then on."""
-    write_json(path / CONFIG, config.to_json())
+    write_json(path / CONFIG, config)
     write_running(path, [])
 
 
@@ -445,6 +392,18 @@ def write_running(path: Path, resumed_with: list[str]) -> None:
     """Write that a run is being trained, on which machine, and what it was resumed with."""
     state = {"state": RUNNING, "host": platform.node(), "config_sha256": hash_file(path / CONFIG)}
     write_json(path / STATE, state | ({"resumed_with": resumed_with} if resumed_with else {}))
+
+
+def write_complete(path: Path, training: Training) -> dict[str, Any]:
+    """Write that a run is complete, and return that state; the last file of a run."""
+    state = {
+        "state": COMPLETE,
+        "config_sha256": hash_file(path / CONFIG),
+        "weights_sha256": training.weights_sha256,
+        "training": to_json(training),
+    }
+    write_json(path / STATE, state)
+    return state
 
 
 def remove_leftovers(path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import uvicorn
 
-from tenfold.errors import ServingError
+from tenfold.errors import ServingError, describe_install
 from tenfold.serving.app import App
 from tenfold.serving.protocol import DeadlineProtocol, allow_connections
 from tenfold.serving.settings import ServingConfig
@@ -91,7 +91,7 @@ def _check_uvicorn() -> None:
         first, end = (".".join(map(str, bound)) for bound in (FIRST_UVICORN, END_UVICORN))
         raise ServingError(
             f"uvicorn {uvicorn.__version__} is installed, but the server needs one from {first} "
-            f"on and before {end}. Install it: pip install '.[serve]'"
+            f"on and before {end}. Install it: {describe_install('serve')}"
         )
 
 

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from tenfold.errors import StudyError
-from tenfold.system.processes import starting_pool
+from tenfold.system.processes import KILLED, starting_pool
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -22,7 +22,7 @@ def run_seeds(
     """Call `train_seed` for each seed in `num_jobs` processes; yield results as they come.
 
     Yields None about once a second in which there is none. Whoever stops asking for more stops the
-    processes. Raises what a call raised, or StudyError if a process ended without a word.
+    processes. Raises what a call raised, or StudyError if a worker process was killed.
     """
     if not seeds:
         return
@@ -40,8 +40,4 @@ def run_seeds(
                 if not done:
                     yield None
     except BrokenProcessPool as error:
-        raise StudyError(
-            "expected the processes that train to go on, found that one ended: out of memory, or "
-            "stopped from outside? Called from a script, tenfold.study must stand below "
-            'if __name__ == "__main__"'
-        ) from error
+        raise StudyError(f"{KILLED}; the same call again continues the study") from error

@@ -12,7 +12,7 @@ import json
 import reprlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +20,17 @@ import numpy.typing as npt
 from tenfold.data.mnist import MNIST_CHECKSUMS
 from tenfold.digits import NUM_CLASSES
 from tenfold.errors import RecipeError, StudyError
-from tenfold.recipes.catalogue import find_changes
+from tenfold.recipes.catalogue import build_display_name, find_changes
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.run import SEEDS, THREADS, Run
+from tenfold.studies.summary import Summary
 from tenfold.system.files import parse_json, write_file
-from tenfold.system.json_types import fit, fit_fields, fit_keys
+from tenfold.system.json_types import check_keys, from_json, to_json
 
 STUDY, SUMMARY, REPORT = "study.json", "summary.json", "report.html"
 RUNS, LONGER = "runs", "longer"
 FORMAT = 1
+INDICES, LABELS = range(2**31), range(NUM_CLASSES)
 ALONE_CORES = 0.1  # a run beside which others took fewer cores had the machine to itself
 
 
@@ -48,17 +50,8 @@ class StudyConfig:
     num_evaluated: Annotated[int, range(1, 2**31)]
     threads: Annotated[int, THREADS] | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """The config as JSON values; `StudyConfig.from_json` reads them back."""
-        return {**vars(self), "recipe": self.recipe.to_json()}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "StudyConfig":
-        """The config that `to_json` wrote. Raises ValueError or RecipeError for others."""
-        return cls(**fit_fields(values, cls))
-
     @property
-    def part(self) -> str:
+    def part(self) -> Literal["test", "validation"]:
         """Which images were evaluated."""
         return "validation" if self.holdout else "test"
 
@@ -73,7 +66,7 @@ class StudyRun:
     """
 
     seed: Annotated[int, SEEDS]
-    mistakes: tuple[tuple[int, int, float], ...]
+    mistakes: tuple[tuple[Annotated[int, INDICES], Annotated[int, LABELS], float], ...]
     epoch_losses: tuple[float, ...]
     epoch_accuracies: tuple[float, ...]
     seconds: float
@@ -89,31 +82,26 @@ class StudyRun:
     def from_run(cls, run: Run) -> "StudyRun":
         """The parts of a run that a study keeps."""
         evaluation = run.evaluation
-        training, epochs = evaluation["training"], evaluation["epochs"]
-        accuracies = training.get("epoch_accuracies", ())
+        training, epochs = evaluation.training, evaluation.epochs
+        accuracies = training.epoch_accuracies
         return cls(
             seed=run.config.seed,
             mistakes=tuple(
-                (one["index"], one["predicted"], round(one["confidence"], 4))
-                for one in evaluation["misclassified"]
+                (one.index, one.predicted, round(one.confidence, 4))
+                for one in evaluation.misclassified
             ),
-            epoch_losses=tuple(round(one["mean_loss"], 6) for one in epochs),
+            epoch_losses=tuple(round(one.mean_loss, 6) for one in epochs),
             # A run that was watched for some epochs only has none that a study can use.
-            epoch_accuracies=tuple(accuracies if len(accuracies) == len(epochs) else ()),
-            seconds=round(training["seconds"], 3),
+            epoch_accuracies=accuracies if len(accuracies) == len(epochs) else (),
+            seconds=round(training.seconds, 3),
             threads=run.config.threads,
-            other_cores=training["other_cores"],
-            num_parameters=training["num_parameters"],
-            weights_sha256=training["weights_sha256"],
+            other_cores=training.other_cores,
+            num_parameters=training.num_parameters,
+            weights_sha256=training.weights_sha256,
             cpu=f"{run.config.machine['cpu']}, {run.config.machine['cores']} cores",
             torch=run.config.versions.get("torch", "unknown"),
             started=run.config.started,
         )
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "StudyRun":
-        """What was written of a run. Raises ValueError for other values."""
-        return cls(**fit_fields(values, cls))
 
     @property
     def was_alone(self) -> bool:
@@ -132,9 +120,8 @@ class Study:
 
     @property
     def name(self) -> str:
-        """The recipe's name, said to be changed where it is."""
-        recipe = self.config.recipe
-        return recipe.name + " (changed)" * bool(find_changes(recipe))
+        """The recipe's name with the fields that were changed."""
+        return build_display_name(self.config.recipe)
 
     @property
     def is_mnist(self) -> bool:
@@ -154,19 +141,18 @@ class Study:
         """The path of the report, one HTML file."""
         return self.path / REPORT
 
-    def read_summary(self) -> dict[str, Any]:
+    def read_summary(self) -> Summary:
         """Every number of the report: the content of summary.json.
 
-        Raises StudyError if there is none: the study is still going on, or came without it.
+        Raises StudyError if there is none, as while a study is trained, or none of this version.
         """
         try:
-            summary: dict[str, Any] = parse_json((self.path / SUMMARY).read_text())
-        except (OSError, ValueError) as error:
+            return from_json(Summary, parse_json((self.path / SUMMARY).read_text()))
+        except (OSError, ValueError, RecipeError) as error:
             raise StudyError(
-                f"{self.path / SUMMARY}: expected a finished study's summary; `tenfold study` on "
-                "this folder makes it"
+                f"{self.path / SUMMARY}: cannot be read as the summary of a finished study; "
+                "`tenfold study` on this folder writes it"
             ) from error
-        return summary
 
     def get_given_labels(self, labels_N: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
         """The label that each run gave to each evaluated image, [run, image].
@@ -183,7 +169,11 @@ class Study:
         return f"<Study {self.path}: {self.name}, {len(self.runs)} seeds>"
 
 
-class _Content(TypedDict):
+@dataclass(frozen=True, kw_only=True)
+class StudyFile:
+    """The content of study.json."""
+
+    format: int
     config: StudyConfig
     runs: tuple[StudyRun, ...]
 
@@ -206,49 +196,16 @@ def load_study(path: str | Path) -> Study:
     except ValueError as error:
         raise StudyError(f"{file}: expected JSON, found: {error}") from error
     try:
-        number = fit_keys(values, "", ["format"])["format"]
+        number = check_keys(values, "", ["format"])["format"]
         if number != FORMAT:
             raise ValueError(f"format {reprlib.repr(number)}")
-        found = fit(values, _Content, "")
+        found = from_json(StudyFile, values)
     except (ValueError, RecipeError) as error:
         raise StudyError(
             f"{file}: expected a study of this version of Tenfold, found: {error}"
         ) from error
-    config, runs = found["config"], found["runs"]
-    reason = find_contradiction(config, runs)
-    if reason:
-        raise StudyError(f"{file}: {reason}")
     longer = load_study(path / LONGER) if (path / LONGER / STUDY).is_file() else None
-    return Study(path, config, runs, longer)
-
-
-def find_contradiction(config: StudyConfig, runs: tuple[StudyRun, ...]) -> str | None:
-    """What cannot be true in a study.json that was edited, or merged from two; None if nothing."""
-    seeds = [run.seed for run in runs]
-    if len(set(seeds)) < len(seeds):
-        twice = next(seed for seed in seeds if seeds.count(seed) > 1)
-        return f"expected each seed once, found seed {twice} again"
-    evaluated = "train" if config.holdout else "test"
-    for part in ("train", evaluated):
-        if part not in config.checksums:
-            return f"expected the checksums of the {part} data, found none"
-    for run in runs:
-        of_run = f"seed {run.seed}: expected"
-        if config.threads not in (None, run.threads):
-            return f"{of_run} {config.threads} threads, found {run.threads}"
-        indices = [index for index, _, _ in run.mistakes]
-        if not all(0 <= index < config.num_evaluated for index in indices):
-            return f"{of_run} mistakes on images 0 to {config.num_evaluated - 1}"
-        if len(set(indices)) < len(indices):
-            return f"{of_run} each image at most once among the mistakes"
-        if not all(0 <= label < NUM_CLASSES for _, label, _ in run.mistakes):
-            return f"{of_run} answers from 0 to {NUM_CLASSES - 1}"
-        num_losses = len(runs[0].epoch_losses)
-        if len(run.epoch_losses) != num_losses:
-            return f"{of_run} losses of {num_losses} epochs, found {len(run.epoch_losses)}"
-        if run.epoch_accuracies and len(run.epoch_accuracies) != num_losses:
-            return f"{of_run} accuracies of {num_losses} epochs, found {len(run.epoch_accuracies)}"
-    return None
+    return Study(path, found.config, found.runs, longer)
 
 
 def is_longer_claimed(recipe: Recipe) -> bool:
@@ -257,15 +214,9 @@ def is_longer_claimed(recipe: Recipe) -> bool:
 
 
 def write_study(study: Study) -> None:
-    """Write study.json, one line a run, as `write_file` writes.
-
-    Raises StudyError, and writes nothing, for what `load_study` would refuse.
-    """
-    reason = find_contradiction(study.config, study.runs)
-    if reason:
-        raise StudyError(f"{study.path / STUDY}: {reason}")
-    runs = ",\n".join(json.dumps(vars(run), allow_nan=False) for run in study.runs)
-    config = json.dumps(study.config.to_json(), indent=1, allow_nan=False)
+    """Write study.json, one line a run, as `write_file` writes."""
+    runs = ",\n".join(json.dumps(to_json(run), allow_nan=False) for run in study.runs)
+    config = json.dumps(to_json(study.config), indent=1, allow_nan=False)
     write_file(
         study.path / STUDY,
         f'{{\n"format": {FORMAT},\n"config": {config},\n"runs": [\n{runs}\n]\n}}\n',

@@ -5,16 +5,18 @@ strips with the digits on them. However many processes draw, each is the same.
 """
 
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from tenfold.errors import RunError
 from tenfold.synthetic.characters import Images, Labels
 from tenfold.synthetic.photos import build_scene
 from tenfold.synthetic.text_lines import BANK_SIZE, Bank, build_strip
 from tenfold.system.machine import count_cores
-from tenfold.system.processes import starting_pool
+from tenfold.system.processes import KILLED, starting_pool
 
 CHUNK = 500
 FEWEST_FOR_PROCESSES = 2000
@@ -73,7 +75,8 @@ def build_many(
 ) -> tuple[Images, Labels]:
     """What a source has at 0 to `num_wanted`: images, uint8 [num_wanted, H, W], and labels.
 
-    `on_progress` is told now and then how many there are.
+    `on_progress` is called now and then with how many there are. Raises RunError if a worker
+    process is killed.
     """
     processes = processes or count_cores()
     chunks = [range(i, min(i + CHUNK, num_wanted)) for i in range(0, num_wanted, CHUNK)]
@@ -90,10 +93,13 @@ def build_many(
         for chunk in chunks:
             keep(chunk, _build(source, chunk))
         return np.concatenate(images), np.concatenate(labels)
-    with starting_pool(processes, _prepare_worker, source) as pool:
-        futures = [pool.submit(_build_in_worker, chunk) for chunk in chunks]
-        for chunk in chunks:
-            keep(chunk, futures.pop(0).result())
+    try:
+        with starting_pool(processes, _prepare_worker, source) as pool:
+            futures = [pool.submit(_build_in_worker, chunk) for chunk in chunks]
+            for chunk in chunks:
+                keep(chunk, futures.pop(0).result())
+    except BrokenProcessPool as error:
+        raise RunError(KILLED) from error
     return np.concatenate(images), np.concatenate(labels)
 
 

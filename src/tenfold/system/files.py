@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import RunError
+from tenfold.system.json_types import to_json
 
 # What file systems that flush no folders answer, and folders that may be written but not read.
 NO_FOLDER_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
@@ -80,9 +81,9 @@ def flush_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write JSON as `write_file` writes."""
-    write_file(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
+def write_json(path: Path, value: object) -> None:
+    """Write a dataclass or JSON values as JSON, as `write_file` writes."""
+    write_file(path, json.dumps(to_json(value), indent=1, allow_nan=False) + "\n")
 
 
 @contextmanager

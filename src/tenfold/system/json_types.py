@@ -1,27 +1,17 @@
-"""JSON values held against the types that are declared for them.
+"""Dataclasses as JSON and back: one pair of functions for all of them.
 
-A type is what a dataclass or a TypedDict says of a field. `Annotated` narrows it: whole numbers to
-a `range`, objects to those with a set of keys. So what a file may hold stands in one place, and
-whatever is wrong in it is told with the field, what it takes and what was found.
+The declared types are what a file may hold. `Annotated` narrows them: whole numbers to a `range`,
+objects to those with a set of keys. An error names the field, what it takes and what was found.
 """
 
 import dataclasses
+import functools
 import math
 import reprlib
 from collections.abc import Collection
 from contextlib import suppress
-from types import NoneType, UnionType
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NotRequired,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-    is_typeddict,
-)
+from types import MappingProxyType, NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 UNIONS = (UnionType, Union)  # the second where `Annotated` stands in one
 NAMES = {
@@ -34,29 +24,44 @@ NAMES = {
     str: "text",
     tuple: "an array",
 }
+# The metadata of a dataclass's field that JSON leaves out while it has its default.
+OPTIONAL = MappingProxyType({"optional": True})
+
+Value = TypeVar("Value")
 
 
-def fit_fields(values: object, kind: type) -> dict[str, Any]:
-    """The fields of a dataclass that a JSON object has; those with a default may be missing.
+def to_json(value: Any) -> Any:  # noqa: ANN401
+    """A value as JSON values: a dataclass as an object, a tuple as an array.
 
-    Arrays become tuples and whole numbers floats where the type says so, and what can be made by a
-    `from_json` is. Raises ValueError for anything else.
+    A class may have a method `to_json` of its own.
     """
-    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
-    required = [
-        name
-        for name, field in fields.items()
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    ]
-    found = fit_keys(values, "", required)
-    unknown = sorted(found.keys() - fields.keys())
-    if unknown:
-        raise ValueError(f"{unknown[0]}: no such field")
-    hints = get_type_hints(kind, include_extras=True)
-    return {name: fit(value, hints[name], name) for name, value in found.items()}
+    if hasattr(value, "to_json"):
+        value = value.to_json()
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: to_json(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if not (field.metadata == OPTIONAL and getattr(value, field.name) == field.default)
+        }
+    if isinstance(value, dict):
+        return {key: to_json(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(one) for one in value]
+    return value
 
 
-def fit_keys(values: object, name: str, required: Collection[str]) -> dict[str, Any]:
+def from_json(kind: type[Value], values: object, name: str = "") -> Value:
+    """The dataclass that JSON values describe; fields with a default may be missing.
+
+    Arrays become tuples, and whole numbers floats, where the type says so. A class may have a class
+    method `from_json` of its own. Raises ValueError, which begins with `name`, for values that do
+    not fit the types.
+    """
+    value: Value = _fit(values, kind, name)
+    return value
+
+
+def check_keys(values: object, name: str, required: Collection[str]) -> dict[str, Any]:
     """A JSON object with at least these keys. Raises ValueError for anything else."""
     if not isinstance(values, dict):
         raise _mismatch(name, NAMES[dict], values)
@@ -66,39 +71,28 @@ def fit_keys(values: object, name: str, required: Collection[str]) -> dict[str, 
     return values
 
 
-def fit(value: Any, kind: Any, name: str) -> Any:  # noqa: ANN401 - any JSON, any type
-    """A JSON value as a type has it. Raises ValueError, which begins with `name`, for others."""
+def _fit(value: Any, kind: Any, name: str) -> Any:  # noqa: ANN401 - any JSON, any type
     origin, parts = get_origin(kind), get_args(kind)
-    if origin is NotRequired:
-        return fit(value, parts[0], name)
     if origin is Annotated:
-        return _narrow(fit(value, parts[0], name), parts[1], name)
+        return _narrow(_fit(value, parts[0], name), parts[1], name)
     if origin in UNIONS:
         for part in parts:
             with suppress(ValueError):
-                return fit(value, part, name)
+                return _fit(value, part, name)
     elif origin is Literal:
         if value in parts:
             return value
     elif origin is dict and isinstance(value, dict):
-        return {key: fit(one, parts[1], _join(name, key)) for key, one in value.items()}
-    elif origin in (list, tuple) and isinstance(value, list | tuple):
-        each = parts[:1] * len(value) if origin is list or parts[-1] is ... else parts
+        return {key: _fit(one, parts[1], _join(name, key)) for key, one in value.items()}
+    elif origin is tuple and isinstance(value, list | tuple):
+        each = parts[:1] * len(value) if parts[-1] is ... else parts
         if len(each) == len(value):
             pairs = enumerate(zip(value, each, strict=True))
-            return origin(fit(one, part, f"{name}[{i}]") for i, (one, part) in pairs)
-    elif is_typeddict(kind):
-        hints = get_type_hints(kind, include_extras=True)
-        found = fit_keys(value, name, kind.__required_keys__)
-        return {
-            key: fit(one, hints[key], _join(name, key)) if key in hints else one
-            for key, one in found.items()
-        }
+            return tuple(_fit(one, part, f"{name}[{i}]") for i, (one, part) in pairs)
     elif hasattr(kind, "from_json"):
-        try:
-            return kind.from_json(value)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+        return kind.from_json(value)
+    elif dataclasses.is_dataclass(kind):
+        return kind(**_fit_fields(value, kind, name))  # type: ignore[operator]
     elif kind is float and type(value) in (int, float):
         with suppress(OverflowError):
             if math.isfinite(value):
@@ -108,12 +102,33 @@ def fit(value: Any, kind: Any, name: str) -> Any:  # noqa: ANN401 - any JSON, an
     raise _mismatch(name, _describe(kind), value)
 
 
+def _fit_fields(values: object, kind: Any, name: str) -> dict[str, Any]:  # noqa: ANN401
+    hints, required = _list_fields(kind)
+    fitted = {}
+    for key, one in check_keys(values, name, required).items():
+        if key not in hints:
+            raise ValueError(f"{_join(name, key)}: no such field")
+        fitted[key] = _fit(one, hints[key], _join(name, key))
+    return fitted
+
+
+@functools.cache  # the types are text, which takes long to resolve
+def _list_fields(kind: type) -> tuple[dict[str, Any], list[str]]:
+    """The types of a dataclass's fields, and the names of those that have no default."""
+    required = [
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
+    return get_type_hints(kind, include_extras=True), required
+
+
 def _narrow(value: Any, to: Any, name: str) -> Any:  # noqa: ANN401
     if isinstance(to, range):
         if value not in to:
             raise _mismatch(name, f"a whole number from {to[0]} to {to[-1]}", value)
         return value
-    return fit_keys(value, name, to)
+    return check_keys(value, name, to)
 
 
 def _describe(kind: Any) -> str:  # noqa: ANN401

@@ -47,8 +47,8 @@ def list_versions() -> dict[str, str]:
     return versions
 
 
-class OtherPrograms:
-    """Watches how many cores other programs take, from when it is made."""
+class CpuLoadMonitor:
+    """Measures how many cores other programs keep busy, from when it is made."""
 
     def __init__(self) -> None:
         self.wall, self.own, self.all = _read_clocks()

@@ -1,4 +1,4 @@
-"""Processes that work for this one, and end when it does, however it does. No torch.
+"""Worker processes that end when this process ends, however it ends. No torch.
 
 In: how many, and what prepares each. Out: an executor of concurrent.futures.
 """
@@ -6,12 +6,18 @@ In: how many, and what prepares each. Out: an executor of concurrent.futures.
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any
+
+from tenfold.errors import TenfoldError
+
+KILLED = "a worker process was killed, probably out of memory"
 
 
 @contextmanager
@@ -23,11 +29,14 @@ def starting_pool(
 ) -> Iterator[ProcessPoolExecutor]:
     """Processes that leave Ctrl-C to this one, each prepared by `prepare(*arguments)`.
 
-    When the context is left, what they still do is stopped, or finished first with `finish`: that
-    is for calls with large arguments. An executor hands one over in pieces, and where no process is
-    left that takes the rest, Python 3.11 waits for ever.
+    When the context is left, calls that still run are stopped, or finished first with `finish`,
+    which is for calls with large arguments: an executor hands one over in pieces, and if no process
+    is left to take the rest, Python 3.11 waits for ever.
+
+    Raises TenfoldError in a script without a main guard.
     """
     strangers = multiprocessing.active_children()
+    _check_main_guard()
     # Spawned: the threads of torch and of ONNX Runtime do not survive a fork.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(num_processes, context, _start, (prepare, arguments))
@@ -38,6 +47,27 @@ def starting_pool(
             if process not in strangers and not finish:
                 process.terminate()
         pool.shutdown(cancel_futures=True)
+
+
+def _check_main_guard() -> None:
+    """Raise TenfoldError for a script that each worker process would run again.
+
+    A spawned process imports the script. Without a main guard it fails there, and this process
+    may wait for it for ever.
+    """
+    main = sys.modules.get("__main__")
+    script = getattr(main, "__file__", None)
+    if script is None or getattr(main, "__spec__", None) is not None:
+        return  # not a script: it is not imported
+    try:
+        text = Path(script).read_text(errors="replace")
+    except OSError:
+        return
+    if not any(word in text for word in ("__main__", "parent_process", "current_process")):
+        raise TenfoldError(
+            f'{script}: put the calls of Tenfold below `if __name__ == "__main__":`, as each '
+            "worker process imports the script and would run them again"
+        )
 
 
 def _start(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:

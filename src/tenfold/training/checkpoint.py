@@ -1,8 +1,8 @@
 """A checkpoint: all that it takes to go on with a run, in one safetensors file.
 
-In: the model, the optimizer's tensors and how far training is. Out: bytes, and back. Orders of
+In: the model, the optimizer's tensors and the losses so far. Out: bytes, and back. Orders of
 samples and draws of augmentation follow from (seed, epoch), and the schedule from the step, so that
-the position stands for them: no generator lives longer than an epoch.
+the number of losses stands for them: no generator lives longer than an epoch.
 
 What is no tensor lies in one entry of the metadata. With it lies a SHA-256 over everything else:
 the format has no checksum of its own.
@@ -27,23 +27,14 @@ FORMAT = 2
 MODEL, OPTIMIZER, LOSSES = "model.", "optimizer.", "losses"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Position:
-    """Which step is made next: `epoch` counts from 0, so does `batch` in the epoch."""
-
-    epoch: int
-    batch: int
-
-
 @dataclass(kw_only=True)
 class Checkpoint:
     """How far a run is, with the tensors of its model and optimizer.
 
-    `losses` are those of all steps so far. `accuracies` are those after each epoch, where they are
-    measured; `seconds` is the time that training took.
+    `losses` are those of all steps so far: their number says which step is next. `accuracies` are
+    those after each epoch, where they are measured; `seconds` is the time that training took.
     """
 
-    position: Position
     model: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
     losses: list[float]
@@ -62,7 +53,6 @@ def dump_checkpoint(checkpoint: Checkpoint, config_sha256: str) -> bytes:
     content = {
         "format": FORMAT,
         "config_sha256": config_sha256,
-        "position": vars(checkpoint.position),
         "accuracies": checkpoint.accuracies,
         "seconds": checkpoint.seconds,
     }
@@ -113,7 +103,6 @@ def load_checkpoint(data: bytes, path: Path) -> Checkpoint:
     if content["config_sha256"] != hash_file(path / CONFIG):
         raise RunError(f"{file}: this is the checkpoint of another run. {without}")
     return Checkpoint(
-        position=Position(**content["position"]),
         model=_select(tensors, MODEL),
         optimizer=_select(tensors, OPTIMIZER),
         losses=tensors[LOSSES].tolist(),

@@ -1,7 +1,7 @@
 """Stopping between two steps: what Ctrl-C asks for while a model is trained.
 
 A signal that came in the midst of a step would leave weights that moved beside moments that did
-not. So it is noted, the step ends, whoever trains saves what there is, and then the signal acts.
+not. So it is deferred: the step ends, the caller saves a checkpoint, and then the signal acts.
 """
 
 import signal
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-NOTED = (signal.SIGINT, signal.SIGTERM)
+DEFERRED = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
@@ -27,12 +27,12 @@ class StopRequest:
 
 
 @contextmanager
-def noting_signals() -> Iterator[StopRequest]:
-    """Note the first SIGINT or SIGTERM instead of stopping at once; a second one stops at once.
+def deferred_signals() -> Iterator[StopRequest]:
+    """Defer the first SIGINT or SIGTERM to the end of the context; a second one acts at once.
 
-    When the context ends, signals act as before, unless somebody has changed that meanwhile, and
-    the one that was noted acts then. Where a signal is ignored it stays so. Outside of the main
-    thread, which alone gets signals, none is noted.
+    When the context ends, signals act as before, unless a handler was changed meanwhile, and the
+    deferred one acts. A signal that is ignored stays ignored. Outside of the main thread, which
+    alone gets signals, none is deferred.
     """
     request = StopRequest()
     before: dict[int, Callable[[int, FrameType | None], Any] | int] = {}
@@ -43,11 +43,11 @@ def noting_signals() -> Iterator[StopRequest]:
 
     def restore() -> None:
         for number, handler in before.items():
-            if signal.getsignal(number) is note:  # and nobody wants it otherwise by now
+            if signal.getsignal(number) is note:  # it was not changed meanwhile
                 signal.signal(number, handler)
 
     if threading.current_thread() is threading.main_thread():
-        for number in NOTED:
+        for number in DEFERRED:
             handler = signal.getsignal(number)
             if handler not in (signal.SIG_IGN, None):
                 assert handler is not None
@@ -59,4 +59,4 @@ def noting_signals() -> Iterator[StopRequest]:
         restore()
     if request.number is not None:
         signal.raise_signal(request.number)
-        raise KeyboardInterrupt  # somebody's own handler returned
+        raise KeyboardInterrupt  # a handler of the caller's own returned

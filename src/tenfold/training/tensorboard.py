@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tenfold.errors import MissingExtraError
+from tenfold.errors import MissingExtraError, describe_install
 
 FOLDER = "tensorboard"  # in the run's folder
 
@@ -42,7 +42,6 @@ def find_writer() -> Any:  # noqa: ANN401 - a class without types
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise MissingExtraError(
-            "--tensorboard: expected the packages of the extra 'tensorboard', found none. "
-            "Install them: pip install '.[tensorboard]'"
+            f"--tensorboard needs the extra 'tensorboard': {describe_install('tensorboard')}"
         ) from error
     return SummaryWriter

@@ -1,7 +1,7 @@
 """Training for a run folder: losses are written as they come, checkpoints after epochs.
 
-In: a model, the run's config and the images, and where an earlier process came to. Out: the model,
-trained in place, and what was seen.
+In: a model, the run's config and the images, and the checkpoint where there is one. Out: the model,
+trained in place, with its losses, accuracies and seconds.
 """
 
 import itertools
@@ -35,20 +35,19 @@ from tenfold.system.files import (
 )
 from tenfold.training.checkpoint import (
     Checkpoint,
-    Position,
     dump_checkpoint,
     load_model_state,
 )
 from tenfold.training.loop import Progress, train_model
-from tenfold.training.signals import noting_signals
+from tenfold.training.signals import deferred_signals
 from tenfold.training.tensorboard import EventWriter
 
 
 @dataclass
 class Trained:
-    """What training gave: losses, a list an epoch, and what `watch` said after each epoch.
+    """What training gave: the losses, a list for each epoch, and the accuracy after each epoch.
 
-    `seconds` is the time that training took, without watching.
+    Accuracies are empty if they were not measured, and `seconds` are without measuring them.
     """
 
     losses: list[list[float]]
@@ -56,37 +55,36 @@ class Trained:
     seconds: float = 0.0
 
 
-class Recorder:
-    """Trains a model and keeps a run's folder up with it.
+class Trainer:
+    """Trains the model of a run and keeps the run's folder up with it.
 
-    `path` is the run's folder. `checkpoint` is where an earlier process came to. `start` is when
-    this one began, by time.perf_counter.
+    `path` is the run's folder, which has its config. `start` is when training began, by
+    time.perf_counter. `checkpoint` is where an earlier process stopped. `measure_accuracy` is
+    called after each epoch; its seconds do not count.
     """
 
     def __init__(
         self,
-        model: nn.Module,
-        config: RunConfig,
-        images: LabelledImages,
         path: Path,
+        config: RunConfig,
+        model: nn.Module,
+        images: LabelledImages,
         *,
         start: float,
         checkpoint: Checkpoint | None = None,
+        measure_accuracy: Callable[[], float] | None = None,
         on_progress: OnProgress | None = None,
-        watch: Callable[[], float] | None = None,
     ) -> None:
-        self.model, self.config, self.recipe = model, config, config.recipe
-        self.images, self.path = images, path
-        self.on_progress, self.watch = on_progress, watch
+        self.path, self.config, self.recipe = path, config, config.recipe
         self.config_sha256 = hash_file(path / CONFIG)
+        self.model, self.images = model, images
+        self.measure_accuracy, self.on_progress = measure_accuracy, on_progress
         self.num_batches = count_batches(len(images), self.recipe.batch_size)
-        self.position = Position(epoch=0, batch=0)
         self.optimizer_tensors: Mapping[str, Tensor] | None = None
         self.trained = Trained([], [])
         self.start = start
         if checkpoint is not None:
             load_model_state(model, checkpoint)
-            self.position = checkpoint.position
             self.optimizer_tensors = checkpoint.optimizer
             steps = checkpoint.losses
             self.trained = Trained(
@@ -106,77 +104,72 @@ class Recorder:
         Raises RunError for losses that are no numbers, and for files that cannot be written;
         KeyboardInterrupt when it was stopped, after a checkpoint was written.
         """
-        # The losses so far and no others.
-        write_file(self.path / LOSSES, format_losses(self.trained.losses))
-        self._train_model()
-        flush_file(self.path / LOSSES)
-        if self.events is not None:
-            self.events.close()
-        self.trained.seconds = self._measure_seconds()
-        return self.trained
-
-    def _train_model(self) -> None:
-        first = self.position
-        with noting_signals() as stop:
+        write_file(self.path / LOSSES, format_losses(self.trained.losses))  # so far, and no others
+        with deferred_signals() as stop:
             for new in train_model(
                 self.model,
                 self.recipe,
                 self.images.images_NHW,
                 self.images.labels_N,
                 self.config.seed,
-                first_step=first.epoch * self.num_batches + first.batch,
+                first_step=self.num_steps_before,
                 optimizer_tensors=self.optimizer_tensors,
                 stop=stop,
             ):
-                self._take(new)
-                if new.is_stopped:
-                    self._write_checkpoint(new.optimizer)
-
-    def _take(self, new: Progress) -> None:
-        """Record some steps: losses, then accuracy, then checkpoint, then what is shown."""
-        losses, epoch = self.trained.losses, new.epoch
-        if not all(map(math.isfinite, new.losses)):
-            raise DivergedError(
-                f"training diverged in epoch {epoch + 1}: expected finite losses, found "
-                f"{next(x for x in new.losses if not math.isfinite(x))}. Try a smaller "
-                "--learning-rate."
-            )
-        self._append(epoch, new.first_batch, new.losses)
-        if epoch == len(losses):
-            losses.append([])
-        losses[epoch] += new.losses
-        done = len(losses[epoch])
-        self.position = Position(epoch=epoch, batch=done)
-        if done == self.num_batches:
-            self.position = Position(epoch=epoch + 1, batch=0)
-            if self.watch is not None:
-                before = time.perf_counter()
-                self.trained.accuracies.append(self.watch())
-                watching_seconds = time.perf_counter() - before
-                self.start += watching_seconds
-                self.start_here += watching_seconds
-                if self.events is not None:
-                    last_step = (epoch + 1) * self.num_batches - 1
-                    self.events.write_accuracy(last_step, self.trained.accuracies[-1])
-            every = self.config.checkpoint_every
-            # At the end always: what comes then, evaluation or a signal, loses nothing.
-            is_end = epoch + 1 == self.recipe.epochs
-            is_due = is_end or (every > 0 and (epoch + 1) % every == 0)
-            if is_due and not new.is_stopped:
-                self._write_checkpoint(new.optimizer)
-        if self.on_progress is not None:
-            self.on_progress(self._describe_progress(epoch, done))
-
-    def _append(self, epoch: int, first_batch: int, losses: list[float]) -> None:
-        append_losses(self.path, epoch, first_batch, losses)
+                self._record(new)
+        flush_file(self.path / LOSSES)
         if self.events is not None:
-            self.events.write_losses(epoch * self.num_batches + first_batch, losses)
+            self.events.close()
+        self.trained.seconds = self._measure_seconds()
+        return self.trained
+
+    def _record(self, new: Progress) -> None:
+        """Record some steps: losses, then accuracy, then checkpoint, then what is shown."""
+        self._record_losses(new)
+        num_done = len(self.trained.losses[new.epoch])
+        is_epoch_end = num_done == self.num_batches
+        if is_epoch_end:
+            self._record_accuracy(new.epoch)
+        if new.is_stopped or (is_epoch_end and self._is_checkpoint_due(new.epoch + 1)):
+            self._write_checkpoint(new.optimizer)
+        if self.on_progress is not None:
+            self.on_progress(self._describe_progress(new.epoch, num_done))
+
+    def _record_losses(self, new: Progress) -> None:
+        for loss in new.losses:
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    f"training diverged in epoch {new.epoch + 1}: expected finite losses, found "
+                    f"{loss}. Try a smaller --learning-rate."
+                )
+        append_losses(self.path, new.epoch, new.first_batch, new.losses)
+        if self.events is not None:
+            self.events.write_losses(new.epoch * self.num_batches + new.first_batch, new.losses)
+        if new.epoch == len(self.trained.losses):
+            self.trained.losses.append([])
+        self.trained.losses[new.epoch] += new.losses
+
+    def _record_accuracy(self, epoch: int) -> None:
+        if self.measure_accuracy is None:
+            return
+        before = time.perf_counter()
+        self.trained.accuracies.append(self.measure_accuracy())
+        seconds = time.perf_counter() - before
+        self.start += seconds
+        self.start_here += seconds
+        if self.events is not None:
+            last_step = (epoch + 1) * self.num_batches - 1
+            self.events.write_accuracy(last_step, self.trained.accuracies[-1])
+
+    def _is_checkpoint_due(self, num_epochs: int) -> bool:
+        """Whether to save after so many epochs; after the last one always, for the evaluation."""
+        every = self.config.checkpoint_every
+        return num_epochs == self.recipe.epochs or (every > 0 and num_epochs % every == 0)
 
     def _write_checkpoint(self, optimizer: Mapping[str, Tensor]) -> None:
         if self.events is not None:
             self.events.flush()  # what a checkpoint has is not written again
         checkpoint = Checkpoint(
-            position=self.position,
             model=self.model.state_dict(),
             optimizer=optimizer,
             losses=list(itertools.chain.from_iterable(self.trained.losses)),

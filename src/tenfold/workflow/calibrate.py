@@ -1,8 +1,8 @@
-"""What a model's probabilities are worth, found on images that it was not trained on.
+"""Temperature scaling and thresholds, fitted on images that a model was not trained on.
 
-In: a model and the validation images, which it never saw. Out: a temperature that makes its
-probabilities as large as it is right, thresholds from which on an answer counts, and what they
-cost. An exported model carries them.
+In: a model and the validation images. Out: a temperature that makes its probabilities match its
+accuracy, the thresholds from which an answer counts, and what they cost. An exported model carries
+them.
 
 Array names carry their axes: N images, K answers.
 """
@@ -19,6 +19,8 @@ from tenfold.models.line_network import SequenceNetwork
 from tenfold.models.predict import compute_columns, compute_logits
 from tenfold.reading.probabilities import log_softmax, softmax
 from tenfold.recipes.recipe import Recipe
+from tenfold.runs.results import Calibration
+from tenfold.system.json_types import to_json
 
 Logits = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
@@ -27,8 +29,8 @@ NUM_SCENES = 20_000
 # So many clean images go the whole way from pixels, which takes some milliseconds each; fewer for a
 # hold-out run of a recipe that is not made for reading, whose training may take seconds.
 MOST_READ, MOST_READ_OF_OTHERS = 10_000, 2_000
-# The trade-off: of digits in MNIST's own form this share is turned away, and no more, so that as
-# few as may be of what is no digit, or the wrong one, is read.
+# The trade-off: at most this share of digits in MNIST's own form is rejected, so that as few as
+# possible of other things, and of wrong answers, are read.
 MOST_TURNED_AWAY = 0.01
 # Of clean digits, how many may be called no digits at all.
 MOST_CALLED_NONE = 0.0005
@@ -42,8 +44,8 @@ SCENES_SEED_OFFSET = 1_000_000  # validation scenes are not drawn as those of an
 
 def calibrate(
     model: nn.Module, recipe: Recipe, validation: LabelledImages, seed: int
-) -> dict[str, Any]:
-    """Temperature, thresholds and what they cost, as JSON values.
+) -> Calibration:
+    """Temperature, thresholds and what they cost.
 
     The temperature minimises the cross-entropy (Guo et al. 2017, "On calibration of modern neural
     networks") of clean validation images and, for a recipe with scenes, NUM_SCENES made of them.
@@ -68,25 +70,24 @@ def calibrate(
     if everything.shape[1] > NUM_CLASSES:
         not_digit = float(np.quantile(clean[:, NUM_CLASSES], 1 - MOST_CALLED_NONE))
         not_digit = max(not_digit, 0.5)
-    found = {"temperature": temperature, "read": 0.0, "not_digit": not_digit}
-    confidences_N = read_confidences(model, recipe, found, validation)
+    without_threshold = Calibration(temperature=temperature, read=0.0, not_digit=not_digit)
+    confidences_N = read_confidences(model, recipe, without_threshold, validation)
     read = float(np.quantile(confidences_N, MOST_TURNED_AWAY))
     is_right_N = clean.argmax(axis=1) == validation.labels_N
-    return {
-        **found,
-        "read": read,
-        "turned_away": float((confidences_N < read).mean()),
-        "calibration_error": measure_calibration_error(clean.max(axis=1), is_right_N),
-        "calibration_error_before": measure_calibration_error(
+    return Calibration(
+        temperature=temperature,
+        read=read,
+        not_digit=not_digit,
+        turned_away=float((confidences_N < read).mean()),
+        calibration_error=measure_calibration_error(clean.max(axis=1), is_right_N),
+        calibration_error_before=measure_calibration_error(
             softmax(clean_NK.astype(np.float64), 1.0).max(axis=1), is_right_N
         ),
-    }
+    )
 
 
-def calibrate_lines(
-    model: SequenceNetwork, validation: LabelledImages, seed: int
-) -> dict[str, Any]:
-    """Temperature, threshold and accuracy on drawn lines of validation digits, as JSON values.
+def calibrate_lines(model: SequenceNetwork, validation: LabelledImages, seed: int) -> Calibration:
+    """Temperature, threshold and accuracy on drawn lines of validation digits.
 
     The temperature minimises the cross-entropy of what is written; from the threshold on
     LINES_RIGHT_IF_READ of the lines are read right.
@@ -120,19 +121,19 @@ def calibrate_lines(
         [measure_evidence(one, digits) for one, digits in zip(columns, read, strict=True)]
     )
     threshold = choose_threshold(confidences_N, is_right_N, LINES_RIGHT_IF_READ)
-    return {
-        "temperature": temperature,
-        "read": threshold,
-        "not_digit": 1.0,
-        "lines": len(drawn),
-        "lines_right": float(is_right_N.mean()),
-        "lines_read": float((confidences_N >= threshold).mean()),
-        "calibration_error": measure_calibration_error(confidences_N, is_right_N),
-    }
+    return Calibration(
+        temperature=temperature,
+        read=threshold,
+        not_digit=1.0,
+        lines=len(drawn),
+        lines_right=float(is_right_N.mean()),
+        lines_read=float((confidences_N >= threshold).mean()),
+        calibration_error=measure_calibration_error(confidences_N, is_right_N),
+    )
 
 
 def fit_temperature(logits_NK: Logits, labels_N: Labels) -> float:
-    """By what to divide logits so that the cross-entropy is least."""
+    """The temperature by which logits are divided that minimises the cross-entropy."""
     from scipy.optimize import minimize_scalar
 
     def measure_loss(log_temperature: float) -> float:
@@ -146,18 +147,18 @@ def fit_temperature(logits_NK: Logits, labels_N: Labels) -> float:
 
 
 def read_confidences(
-    model: nn.Module, recipe: Recipe, found: dict[str, float], validation: LabelledImages
+    model: nn.Module, recipe: Recipe, calibration: Calibration, validation: LabelledImages
 ) -> npt.NDArray[np.float64]:
-    """How sure reading is of each clean image, without knowing that it shows one digit.
+    """The confidence of reading for each clean image, 0 where it does not find one digit.
 
-    0 where it does not find one digit. The images go the whole way from pixels, as users' do.
+    The images go through the whole pipeline from pixels, as users' images do.
     """
     from tenfold.models.onnx import dump_onnx, list_labels
     from tenfold.reading.decoding import decode_array
     from tenfold.reading.digit_classifier import Classifier
     from tenfold.reading.reader import Reader
 
-    metadata = {"labels": list_labels(recipe), "calibration": found, "card": {}}
+    metadata = {"labels": list_labels(recipe), "calibration": to_json(calibration), "card": {}}
     reader = Reader(Classifier(dump_onnx(model, metadata), "the model"))
     num = MOST_READ if recipe.calibrates else MOST_READ_OF_OTHERS
     images_NHW = validation.images_NHW[:num]
@@ -168,7 +169,7 @@ def read_confidences(
 def choose_threshold(
     confidences_N: npt.NDArray[np.floating[Any]], is_right_N: npt.NDArray[np.bool_], wanted: float
 ) -> float:
-    """The least confidence such that of those as high or higher so large a share is right, or 1."""
+    """The lowest threshold from which the wanted share of answers is right, 1 if there is none."""
     order = np.argsort(-confidences_N, kind="stable")
     ordered_N = confidences_N[order]
     right_N = np.cumsum(is_right_N[order]) / np.arange(1, len(order) + 1)
@@ -181,9 +182,9 @@ def choose_threshold(
 def measure_calibration_error(
     confidences_N: npt.NDArray[np.float64], is_right_N: npt.NDArray[np.bool_]
 ) -> float:
-    """The expected calibration error: how far confidence and share right differ, on the average.
+    """The expected calibration error: the mean gap between confidence and accuracy.
 
-    In NUM_BINS bins of equal width, each as heavy as it has images (Naeini et al. 2015).
+    Over NUM_BINS bins of equal width, weighted by their numbers of images (Naeini et al. 2015).
     """
     bins_N = np.minimum((confidences_N * NUM_BINS).astype(int), NUM_BINS - 1)
     gaps = np.bincount(bins_N, weights=confidences_N - is_right_N, minlength=NUM_BINS)

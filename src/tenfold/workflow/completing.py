@@ -6,31 +6,32 @@ and matplotlib are imported when a call needs them.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tenfold.data.mnist import LabelledImages, leave_out_mislabelled, load_part, split_holdout
 from tenfold.data.training_data import find_training_data
 from tenfold.recipes.configs import SequenceConfig
 from tenfold.recipes.recipe import Recipe
+from tenfold.runs.results import Training
 from tenfold.runs.run import (
     CALIBRATION,
-    COMPLETE,
-    CONFIG,
     EVALUATION,
     FIGURES,
     REPORT,
-    STATE,
     WEIGHTS,
     DrawingProgress,
     OnProgress,
     Run,
     RunConfig,
+    StageProgress,
+    read_state,
     tidy_complete_run,
+    write_complete,
 )
 from tenfold.system.files import hash_file, write_file, write_json
-from tenfold.system.machine import OtherPrograms
+from tenfold.system.machine import CpuLoadMonitor
 from tenfold.training.threads import setting_threads
 
 if TYPE_CHECKING:
@@ -73,100 +74,105 @@ def load_run_images(recipe: Recipe, data_folder: Path | None, *, holdout: bool) 
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class UnfinishedRun:
-    """A run on its way: its folder and config, its images, and how far it is.
+def complete_run(
+    path: Path,
+    config: RunConfig,
+    images: RunImages,
+    *,
+    threads: int,
+    device: str,
+    checkpoint: "Checkpoint | None" = None,
+    on_progress: OnProgress | None = None,
+) -> Run:
+    """Train what is left of a run, evaluate and calibrate it, and write its state last.
 
-    `resumed_with` says what differed when it was resumed, if anything did. `threads` and `device`
-    are those that it has now, which may be others than it began with.
+    `path` is the run's folder, which has its config. `threads` and `device` are those to train
+    with now, which may be others than the run began with. `checkpoint` is where it goes on.
     """
-
-    path: Path
-    config: RunConfig
-    images: RunImages
-    threads: int
-    device: str
-    checkpoint: "Checkpoint | None" = None
-    resumed_with: list[str] = field(default_factory=list)
-
-
-def complete_run(run: UnfinishedRun, on_progress: OnProgress | None) -> Run:
-    """Train what is left of a run, evaluate it, and write all that belongs in its folder."""
-    with setting_threads(run.threads):
-        state = _complete(run, on_progress)
-    return Run(run.path, run.config, state)
-
-
-def _complete(run: UnfinishedRun, on_progress: OnProgress | None) -> dict[str, Any]:
-    """Do it, and return the state of the complete run."""
-    from tenfold.models.build import build_model
     from tenfold.models.predict import predict
-    from tenfold.training.trainer import Recorder
+
+    with setting_threads(threads):
+        model, losses, training = _train(
+            path, config, images, device=device, checkpoint=checkpoint, on_progress=on_progress
+        )
+        _report_stage(on_progress, "evaluating")
+        predictions = predict(model, images.evaluated.images_NHW)
+        write_evaluation(
+            path, config, images.evaluated, predictions, losses, training, report=config.report
+        )
+        if images.validation is not None:
+            _report_stage(on_progress, "calibrating")
+            write_calibration(path, config, model, images.validation)
+        state = write_complete(path, training)
+    tidy_complete_run(path)
+    return Run(path, config, state)
+
+
+def _report_stage(
+    on_progress: OnProgress | None, stage: Literal["evaluating", "calibrating"]
+) -> None:
+    if on_progress is not None:
+        on_progress(StageProgress(stage=stage))
+
+
+def _train(
+    path: Path,
+    config: RunConfig,
+    images: RunImages,
+    *,
+    device: str,
+    checkpoint: "Checkpoint | None",
+    on_progress: OnProgress | None,
+) -> tuple["nn.Module", list[list[float]], Training]:
+    """Train a model and write its weights; return it, its losses, and what is kept of training."""
+    from tenfold.models.build import build_model
+    from tenfold.training.trainer import Trainer
     from tenfold.training.weights import dump_weights
 
-    path, config, recipe = run.path, run.config, run.config.recipe
-    evaluated = run.images.evaluated
-    others = OtherPrograms()
-    start = time.perf_counter()
-    training_images = run.images.training
+    recipe, training_images = config.recipe, images.training
+    monitor, start = CpuLoadMonitor(), time.perf_counter()
     if recipe.scenes:
         training_images = _draw_scenes(training_images, recipe, config.seed, on_progress)
-        if run.checkpoint is not None:
+        if checkpoint is not None:
             start = time.perf_counter()  # its seconds have those of the first drawing
-    model = build_model(recipe.model, config.seed).to(run.device)
-    recorder = Recorder(
-        model,
-        config,
-        training_images,
+    model = build_model(recipe.model, config.seed).to(device)
+    trainer = Trainer(
         path,
+        config,
+        model,
+        training_images,
         start=start,
-        checkpoint=run.checkpoint,
+        checkpoint=checkpoint,
+        measure_accuracy=_build_measure(model, images.evaluated) if config.by_epoch else None,
         on_progress=on_progress,
-        watch=_build_watch(model, evaluated) if config.by_epoch else None,
     )
-    trained = recorder.train()
-    # Beside what an earlier process trained is unknown.
-    other_cores = None if run.checkpoint is not None else others.measure_cores()
+    trained = trainer.train()
+    # What other programs took while an earlier process trained is unknown.
+    other_cores = monitor.measure_cores() if checkpoint is None else None
     model.to("cpu")
     write_file(path / WEIGHTS, dump_weights(model, recipe, config.seed))
-    training: dict[str, Any] = {
-        "seconds": trained.seconds,
-        "other_cores": other_cores,
-        "num_images": len(training_images),
-        "images_per_second": len(training_images) * len(trained.losses) / trained.seconds,
-        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "weights_sha256": hash_file(path / WEIGHTS),
-    }
-    if config.by_epoch and trained.accuracies:
-        training["epoch_accuracies"] = trained.accuracies
-    if run.resumed_with:
-        training["resumed_with"] = run.resumed_with
-    predictions = predict(model, evaluated.images_NHW)
-    write_evaluation(
-        path, config, evaluated, predictions, trained.losses, training, report=config.report
+    training = Training(
+        seconds=trained.seconds,
+        other_cores=other_cores,
+        num_images=len(training_images),
+        images_per_second=len(training_images) * len(trained.losses) / trained.seconds,
+        num_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        weights_sha256=hash_file(path / WEIGHTS),
+        epoch_accuracies=tuple(trained.accuracies if config.by_epoch else ()),
+        resumed_with=tuple(read_state(path).get("resumed_with", ())),
     )
-    if run.images.validation is not None:
-        write_calibration(path, config, model, run.images.validation)
-    state = {
-        "state": COMPLETE,
-        "config_sha256": hash_file(path / CONFIG),
-        "weights_sha256": training["weights_sha256"],
-        "training": training,
-    }
-    write_json(path / STATE, state)
-    tidy_complete_run(path)
-    return state
+    return model, trained.losses, training
 
 
-def _build_watch(model: "nn.Module", evaluated: LabelledImages) -> Callable[[], float]:
+def _build_measure(model: "nn.Module", evaluated: LabelledImages) -> Callable[[], float]:
     """A function that measures the model's accuracy as it is when it is called."""
     from tenfold.models.predict import predict
 
-    def watch() -> float:
+    def measure_accuracy() -> float:
         predicted_N = predict(model, evaluated.images_NHW).labels_N
         return float((predicted_N == evaluated.labels_N).mean())
 
-    return watch
+    return measure_accuracy
 
 
 def _draw_scenes(
@@ -210,7 +216,7 @@ def write_evaluation(
     evaluated: LabelledImages,
     predictions: Any,  # noqa: ANN401 - its module needs torch
     losses: list[list[float]],
-    training: dict[str, Any],
+    training: Training,
     *,
     report: bool = True,
 ) -> None:

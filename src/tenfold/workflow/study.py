@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tenfold.cluster.connecting import Cluster, check_place, connecting
+from tenfold.cluster.connecting import Cluster, check_cluster_flags, connecting
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
 from tenfold.errors import ResumeError, RunError, StudyError
@@ -53,9 +53,11 @@ from tenfold.studies.study import (
 )
 from tenfold.system.escaping import escape
 from tenfold.system.files import (
+    flush_folder,
     make_folder,
     parse_json,
     reporting_disk_errors,
+    write_file,
 )
 from tenfold.system.locks import (
     locking,
@@ -72,6 +74,9 @@ from tenfold.workflow.workflow import (
     resume,
     train,
 )
+
+if TYPE_CHECKING:
+    from tenfold.studies.comparison import Comparison
 
 MAX_SEEDS = 10_000
 NUM_ALONE = 3  # by default, where runs can be alone
@@ -136,12 +141,10 @@ def study(
     a cluster that cannot.
     """
     require_train_extra()
-    check_place(on, address=address)
+    check_cluster_flags(on, address=address)
     if on is not None:
         if alone:
-            raise StudyError(
-                f"--alone: expected 0 with --on ray, found {alone}: no run has a cluster to itself"
-            )
+            raise StudyError("--alone cannot be combined with --on ray: no run has a cluster alone")
         alone = 0
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     recipe = recipe.replace(**changes)
@@ -181,7 +184,7 @@ def study(
         f"{out}: expected a study that nothing else continues, found that another program is at "
         "it. Wait for its end, or use --out for another folder."
     )
-    with locking(Path(out), busy), naming_the_way_on(Path(out)), ExitStack() as stack:
+    with locking(Path(out), busy), _add_resume_hint(Path(out)), ExitStack() as stack:
         opened = [(open_study(path, planned), note) for path, planned, note in plans]
         cluster = None
         if on is not None:
@@ -208,8 +211,8 @@ def study(
 
 
 @contextmanager
-def naming_the_way_on(folder: Path) -> Iterator[None]:
-    """Say to whoever stops a study that it can go on."""
+def _add_resume_hint(folder: Path) -> Iterator[None]:
+    """Add to an interrupt how the study goes on."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -351,7 +354,7 @@ class SeedTraining:
             return None
         with _naming_the_way_out(out):
             finished = load_run(out)
-        resumed_with = finished.state["training"].get("resumed_with")
+        resumed_with = finished.training.resumed_with
         if resumed_with:
             raise StudyError(
                 f"{out}: the run was resumed with {'; '.join(resumed_with)}, so its weights cannot "
@@ -402,7 +405,7 @@ class SeedTraining:
         return f"the run would be resumed with {'; '.join(changes)}" if changes else None
 
     def _train_anew(self, out: Path, seed: int) -> StudyRun:
-        make_room(out)
+        remove_unfinished_run(out)
         return StudyRun.from_run(self.train_into(out, seed))
 
     def train_into(self, out: Path, seed: int) -> Run:
@@ -418,15 +421,6 @@ class SeedTraining:
             report=False,
         )
 
-    def train_where_it_lies(self, out: Path, seed: int) -> None:
-        """Train on a worker's machine, to which folders of this one may not lead."""
-        folder = self.config.data_folder
-        if folder is not None and not Path(folder).is_dir():
-            raise StudyError(
-                f"--data: expected {folder} on every machine of the cluster, found nothing there"
-            )
-        self.train_into(out, seed)
-
 
 @contextmanager
 def _naming_the_way_out(out: Path) -> Iterator[None]:
@@ -437,8 +431,8 @@ def _naming_the_way_out(out: Path) -> Iterator[None]:
         raise
 
 
-def make_room(out: Path) -> None:
-    """Remove a run that is not finished. Raises RunError if another program trains it."""
+def remove_unfinished_run(out: Path) -> None:
+    """Remove a run that is not finished. Raises RunError if another process trains it."""
     if not out.is_dir():
         return
     with reporting_disk_errors(out), locking_run(out):
@@ -452,13 +446,13 @@ def make_room(out: Path) -> None:
 def _train_on_cluster(
     training: SeedTraining, seeds: Sequence[int], num_jobs: int, num_cores: int
 ) -> Iterator[StudyRun | None]:
-    """As `run_seeds` with `train_seed`, on the cluster that is connected to.
+    """As `run_seeds` with `train_seed`, on the cluster that is connected.
 
-    A run that was stopped is not gone on with there; it stays until a complete one takes its place.
+    An unfinished run is not resumed there; it stays until a complete one takes its place.
     """
     from tenfold.cluster.studies import run_seeds_on_ray
 
-    waiting = []
+    missing = []
     for seed in seeds:
         finished = training.take_finished(seed)
         if finished is not None:
@@ -466,18 +460,31 @@ def _train_on_cluster(
             continue
         if training.find_folder(seed).is_dir():
             with locking_run(training.find_folder(seed)):
-                pass  # nobody is at it
-        waiting.append(seed)
-    for landed in run_seeds_on_ray(
-        training.train_where_it_lies,
-        waiting,
-        num_jobs,
-        num_cores=num_cores,
-        folder=training.path / RUNS,
-        make_room=make_room,
+                pass  # no other process trains it
+        missing.append(seed)
+    for done in run_seeds_on_ray(
+        training.train_into, missing, num_jobs, num_cores=num_cores, folder=training.path / RUNS
     ):
-        # It is checked as one that was there before: on that machine the data may be others.
-        yield None if landed is None else training.take_finished(landed)
+        if done is None:
+            yield None
+            continue
+        seed, files = done
+        _write_run(training.find_folder(seed), files)
+        # It is checked as an earlier one is: the data of that machine may be others.
+        yield training.take_finished(seed)
+
+
+def _write_run(path: Path, files: dict[str, bytes]) -> None:
+    """Write a run that was trained elsewhere, so that its folder is complete or absent."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with reporting_disk_errors(path):
+        shutil.rmtree(temporary, ignore_errors=True)  # of a call that was killed
+        for name, content in files.items():
+            make_folder((temporary / name).parent)
+            write_file(temporary / name, content)
+        remove_unfinished_run(path)
+        temporary.rename(path)
+        flush_folder(path.parent)
 
 
 def _read_share(path: Path, num_epochs: int, num_batches: int) -> float:
@@ -496,11 +503,11 @@ def compare(
     *,
     data: str | Path | None = None,
     out: str | Path | None = None,
-) -> dict[str, Any]:
+) -> "Comparison":
     """Compare studies of the same images, the first with each of the others.
 
-    Returns the numbers as JSON values: a summary of each study, and differences with two tests and
-    the images that are mended. `data` is where the studies' data lie now, if that has changed.
+    Returns a summary of each study, and for each pair the difference with two tests and the images
+    that are mended. `data` is where the studies' data lie now, if that has changed.
     With `out`, comparison.json, figures and a report are written there.
 
     Raises StudyError for a folder without a study or studies of different images, DataError for
@@ -591,7 +598,7 @@ def average_study(
     shares = [float((answer_N == labels_N).mean()) for answer_N in answers]
     corrected: list[float | None] = [None, None]
     if opened.is_mnist and not opened.config.holdout:
-        of_each = [measure_corrected(labels_N, answer_N)["accuracy"] for answer_N in answers]
+        of_each = [measure_corrected(labels_N, answer_N).accuracy for answer_N in answers]
         corrected = [of_each[0], sum(of_each[1:]) / len(runs)]
     return StudyAverage(
         part=opened.config.part,

@@ -22,6 +22,7 @@ from tenfold.errors import (
     RecipeError,
     ResumeError,
     RunError,
+    describe_install,
 )
 from tenfold.recipes.catalogue import (
     find_recipe,
@@ -29,6 +30,7 @@ from tenfold.recipes.catalogue import (
 from tenfold.recipes.recipe import (
     Recipe,
 )
+from tenfold.runs.results import Calibration
 from tenfold.runs.run import (
     COMPLETE,
     DEFAULT_THREADS,
@@ -55,7 +57,6 @@ from tenfold.system.files import write_file
 from tenfold.system.machine import describe_machine, list_versions
 from tenfold.training.threads import check_environment, limit_spinning, setting_threads
 from tenfold.workflow.completing import (
-    UnfinishedRun,
     complete_run,
     load_run_images,
     write_calibration,
@@ -136,15 +137,15 @@ def train(
     with locking_run(path):
         remove_leftovers(path)
         write_start(path, config)
-        with _naming_the_way_on(path):
-            begun = UnfinishedRun(
-                path=path,
-                config=config,
-                images=images,
+        with _add_resume_hint(path):
+            return complete_run(
+                path,
+                config,
+                images,
                 threads=config.threads,
                 device=config.device,
+                on_progress=on_progress,
             )
-            return complete_run(begun, on_progress)
 
 
 def resume(
@@ -213,22 +214,21 @@ def resume(
             )
         resumed_with = list(dict.fromkeys([*state.get("resumed_with", []), *changes]))
         write_running(path, resumed_with)
-        with _naming_the_way_on(path, data=data, threads=threads, device=device):
-            resumed = UnfinishedRun(
-                path=path,
-                config=config,
-                images=images,
+        with _add_resume_hint(path, data=data, threads=threads, device=device):
+            return complete_run(
+                path,
+                config,
+                images,
                 threads=here.threads,
                 device=here.device,
                 checkpoint=checkpoint,
-                resumed_with=resumed_with,
+                on_progress=on_progress,
             )
-            return complete_run(resumed, on_progress)
 
 
 @contextmanager
-def _naming_the_way_on(path: Path, **flags: object) -> Iterator[None]:
-    """Say to whoever stops a run, and of what stops it, how it goes on."""
+def _add_resume_hint(path: Path, **flags: object) -> Iterator[None]:
+    """Add the command that resumes a run to any error or interrupt that stops it."""
     try:
         yield
     except BaseException as error:
@@ -291,7 +291,7 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
             evaluated,
             predictions,
             run.read_losses(),
-            run.state["training"],
+            run.training,
         )
         if run.is_calibrated:
             folder = config.data_folder if data is None else data
@@ -360,7 +360,7 @@ def export_run(
     )
 
 
-def _find_calibration(run: Run, calibration: str | Path | Run | None) -> dict[str, Any] | None:
+def _find_calibration(run: Run, calibration: str | Path | Run | None) -> Calibration | None:
     """The run's own calibration, or what a hold-out run of the same recipe found."""
     if calibration is None:
         return run.calibration if run.is_calibrated else None
@@ -409,9 +409,8 @@ def require_train_extra() -> None:
     missing = [name for name in TRAIN_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtraError(
-            f"expected the packages of the extra 'train', found no {', '.join(missing)}. "
-            "Install them: pip install '.[train]' ./training-data (see the README for PyTorch's "
-            "CPU build)"
+            f"the extra 'train' is not installed ({', '.join(missing)} missing): "
+            f"{describe_install('train')} (see the README for PyTorch's CPU build)"
         )
 
 

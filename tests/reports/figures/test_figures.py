@@ -1,13 +1,13 @@
-from typing import Any
+import dataclasses
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from scipy.signal import savgol_filter
 
+from made_studies import build_evaluation
 from pictures import open_picture
 from tenfold.data.mnist import LabelledImages
-from tenfold.evaluation.metrics import count_confusions, list_misclassified, measure_classes
 from tenfold.reports.figures.confusion import draw_confusions
 from tenfold.reports.figures.images import (
     draw_contact_sheet,
@@ -17,20 +17,14 @@ from tenfold.reports.figures.images import (
 )
 from tenfold.reports.figures.loss import draw_losses, smooth
 from tenfold.reports.figures.style import DARK, LIGHT, Theme, save_png
+from tenfold.runs.results import Evaluation
 
 
-def build_evaluation(images: LabelledImages, num_wrong: int) -> dict[str, Any]:
-    """What the figures show, for predictions that are wrong on the first images."""
+def evaluate(images: LabelledImages, num_wrong: int) -> Evaluation:
+    """The evaluation of predictions that are wrong on the first images."""
     predicted = images.labels_N.astype(np.int64)
     predicted[:num_wrong] = (predicted[:num_wrong] + 1) % 10
-    confidences = np.linspace(1.0, 0.5, len(predicted))
-    confusions = count_confusions(images.labels_N, predicted)
-    return {
-        "num_images": len(predicted),
-        "confusions": confusions.tolist(),
-        "classes": measure_classes(confusions),
-        "misclassified": list_misclassified(images.labels_N, predicted, confidences),
-    }
+    return build_evaluation(images.labels_N, predicted, np.linspace(1.0, 0.5, len(predicted)))
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
@@ -38,7 +32,7 @@ def build_evaluation(images: LabelledImages, num_wrong: int) -> dict[str, Any]:
 def test_pictures_are_drawn_for_few_and_many_mistakes(
     test_images: LabelledImages, theme: Theme, num_wrong: int
 ) -> None:
-    evaluation = build_evaluation(test_images, num_wrong)
+    evaluation = evaluate(test_images, num_wrong)
     for png in (
         draw_confusions(evaluation, theme),
         draw_misclassified(test_images.images_NHW, evaluation, theme),
@@ -49,11 +43,11 @@ def test_pictures_are_drawn_for_few_and_many_mistakes(
 def test_the_gallery_shows_the_images_that_the_evaluation_lists(
     test_images: LabelledImages,
 ) -> None:
-    evaluation = build_evaluation(test_images, 3)
+    evaluation = evaluate(test_images, 3)
     gallery = open_picture(draw_misclassified(test_images.images_NHW, evaluation))
-    evaluation["misclassified"] = evaluation["misclassified"][::-1]
+    other = dataclasses.replace(evaluation, misclassified=evaluation.misclassified[::-1])
     assert not np.array_equal(
-        gallery, open_picture(draw_misclassified(test_images.images_NHW, evaluation))
+        gallery, open_picture(draw_misclassified(test_images.images_NHW, other))
     )
 
 

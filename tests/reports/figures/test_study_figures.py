@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,12 +23,13 @@ from tenfold.reports.figures.study import (
     draw_seeds,
 )
 from tenfold.reports.figures.style import DARK, LIGHT, Theme, save_png
-from tenfold.studies.comparison import list_mended
+from tenfold.studies.comparison import ComparedPair, list_mended, measure_difference
 from tenfold.studies.statistics import summarize
 from tenfold.studies.study import Study
+from tenfold.studies.summary import Summary
 
 NUM_IMAGES = 500
-Draw = Callable[[dict[str, Any], Theme], bytes]
+Draw = Callable[[Summary, Theme], bytes]
 EPOCHS = {"epoch_losses": [(0.4, 0.2, 0.1)] * 3, "epoch_accuracies": [(0.8, 0.9, 0.95)] * 3}
 
 
@@ -47,11 +49,11 @@ def draws(images_NHW: npt.NDArray[np.uint8]) -> dict[str, Draw]:
 
 
 @pytest.fixture(scope="module")
-def build(test_images: LabelledImages) -> Callable[..., dict[str, Any]]:
+def build(test_images: LabelledImages) -> Callable[..., Summary]:
     """From the images that each run misses to the numbers of a study."""
     labels_N = test_images.labels_N[:NUM_IMAGES]
 
-    def build(wrong_of_runs: Sequence[Sequence[int]], **others: Any) -> dict[str, Any]:
+    def build(wrong_of_runs: Sequence[Sequence[int]], **others: Any) -> Summary:
         study = build_study(labels_N, miss(labels_N, wrong_of_runs), **others)
         return summarize(study, labels_N, is_mnist=False)
 
@@ -98,7 +100,7 @@ def galleries(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[tuple[int, str
 def test_figures_are_pictures_on_light_and_on_dark_paper(
     name: str,
     draws: dict[str, Draw],
-    build: Callable[..., dict[str, Any]],
+    build: Callable[..., Summary],
     test_images: LabelledImages,
 ) -> None:
     longer = build_longer(test_images.labels_N[:NUM_IMAGES])
@@ -110,7 +112,9 @@ def test_figures_are_pictures_on_light_and_on_dark_paper(
         assert picture.shape[0] > 400
     assert draws[name](summary, LIGHT) == light
     other = build([range(21), range(4, 25), range(9)], longer=longer, **EPOCHS)
-    other["epochs"][1]["loss"]["mean"] = 0.3
+    first, second, *rest = other.epochs
+    second = dataclasses.replace(second, loss=dataclasses.replace(second.loss, mean=0.3))
+    other = dataclasses.replace(other, epochs=(first, second, *rest))
     assert draws[name](other, LIGHT) != light
 
 
@@ -120,19 +124,19 @@ def test_one_seed_no_mistake_and_nothing_right_are_drawn_too(
     name: str,
     wrong_of_runs: list[Sequence[int]],
     draws: dict[str, Draw],
-    build: Callable[..., dict[str, Any]],
+    build: Callable[..., Summary],
 ) -> None:
     assert open_picture(draws[name](build(wrong_of_runs), LIGHT)).shape[1] == 8.2 * 160
 
 
-def test_one_epoch_and_many_are_drawn(build: Callable[..., dict[str, Any]]) -> None:
+def test_one_epoch_and_many_are_drawn(build: Callable[..., Summary]) -> None:
     for num_epochs in (1, 60):
         summary = build([range(9)], epoch_losses=[[1 / (1 + e) for e in range(num_epochs)]])
         assert open_picture(draw_epochs(summary)).size
 
 
 def test_the_longer_study_is_drawn_beside_the_other(
-    build: Callable[..., dict[str, Any]], test_images: LabelledImages
+    build: Callable[..., Summary], test_images: LabelledImages
 ) -> None:
     longer = build_longer(test_images.labels_N[:NUM_IMAGES])
     wrong_of_runs = [range(3)] * 3
@@ -141,7 +145,7 @@ def test_the_longer_study_is_drawn_beside_the_other(
 
 
 def test_epochs_show_what_is_misclassified(
-    build: Callable[..., dict[str, Any]], test_images: LabelledImages, drawn: list[Figure]
+    build: Callable[..., Summary], test_images: LabelledImages, drawn: list[Figure]
 ) -> None:
     accuracies = [(0.8, 0.9, 0.94), (0.7, 0.9, 0.96)]
     losses = [(0.4, 0.2, 0.1), (0.6, 0.2, 0.3)]
@@ -163,7 +167,7 @@ def test_epochs_show_what_is_misclassified(
     assert (at_last.min(), at_last.max()) == pytest.approx((5 - half, 5 + half))
 
 
-def test_a_band_stays_above_zero(build: Callable[..., dict[str, Any]], drawn: list[Figure]) -> None:
+def test_a_band_stays_above_zero(build: Callable[..., Summary], drawn: list[Figure]) -> None:
     accuracies = [(0.9, 1.0), (0.9, 1.0), (0.9, 0.97)]
     summary = build([[]] * 3, epoch_losses=[(0.5, 0.1)] * 3, epoch_accuracies=accuracies)
     open_picture(draw_epochs(summary))
@@ -176,21 +180,21 @@ def test_a_band_stays_above_zero(build: Callable[..., dict[str, Any]], drawn: li
     [(3, ["runs", "mean, other seeds", "mean, other images"]), (1, ["runs", "mean, other images"])],
 )
 def test_the_intervals_of_the_mean_are_named(
-    num_runs: int, names: list[str], build: Callable[..., dict[str, Any]], drawn: list[Figure]
+    num_runs: int, names: list[str], build: Callable[..., Summary], drawn: list[Figure]
 ) -> None:
     summary = build([range(20 + run) for run in range(num_runs)])
     open_picture(draw_seeds(summary))
     [axes] = drawn[0].axes
     assert [label.get_text() for label in axes.get_yticklabels()] == names
     intervals = [np.asarray(line.get_xdata()) for line in axes.lines if line.get_linestyle() == "-"]
-    expected = [summary["accuracy"][key] for key in ("interval", "images_interval")]
+    expected = [summary.accuracy.interval, summary.accuracy.images_interval]
     for line, ends in zip(intervals, [one for one in expected if one], strict=True):
         assert line == pytest.approx([100 * end for end in ends])
 
 
 def test_the_hardest_images_are_forty_or_those_that_most_miss(
     images_NHW: npt.NDArray[np.uint8],
-    build: Callable[..., dict[str, Any]],
+    build: Callable[..., Summary],
     galleries: list[tuple[list[tuple[int, str, str]], str]],
 ) -> None:
     for wrong_of_runs, num_shown in (
@@ -230,6 +234,20 @@ def test_contested_labels_are_marked_among_the_hardest(
     assert subtitle.endswith("usual answers; * people contest the label")
 
 
+def compare_pair(
+    first: Study,
+    other: Study,
+    labels_N: npt.NDArray[np.uint8],
+    names: tuple[str, str] = ("classic", "strong"),
+) -> ComparedPair:
+    return ComparedPair(
+        first=names[0],
+        other=names[1],
+        difference=measure_difference(first, other, labels_N),
+        images=list_mended(first, other, labels_N),
+    )
+
+
 @pytest.mark.parametrize("which", ["mended", "not_mended", "new"])
 def test_mended_images_are_drawn(
     which: str, images_NHW: npt.NDArray[np.uint8], test_images: LabelledImages
@@ -239,16 +257,16 @@ def test_mended_images_are_drawn(
         build_study(labels_N, miss(labels_N, [wrong, wrong]))
         for wrong in (range(12), range(6, 15), range(0))
     )
-    names = {"first": "classic", "other": "strong"}
-    some = list_mended(first, other, labels_N) | names
-    none = list_mended(perfect, perfect, labels_N) | names
+    some = compare_pair(first, other, labels_N)
+    none = compare_pair(perfect, perfect, labels_N)
     light, dark = draw_mended(images_NHW, some, which), draw_mended(images_NHW, some, which, DARK)
     assert open_picture(light).shape == open_picture(dark, DARK).shape
     assert light != dark
     empty = draw_mended(images_NHW, none, which)
     assert open_picture(empty).shape[1] == 8.2 * 160
-    shuffled = some | {which: some[which][::-1]}
-    assert draw_mended(images_NHW, shuffled, which) != light
+    turned = {which: getattr(some.images, which)[::-1]}
+    other_order = dataclasses.replace(some, images=dataclasses.replace(some.images, **turned))
+    assert draw_mended(images_NHW, other_order, which) != light
 
 
 def test_mended_images_tell_both_shares_in_order(
@@ -260,13 +278,13 @@ def test_mended_images_tell_both_shares_in_order(
     # 3 of 4 miss image 8 first and then none, 1 of 4 image 9 and then all, all of them image 10.
     first = build_study(labels_N, miss(labels_N, [[8, 9, 10], [8, 10], [8, 10], [10]]))
     other = build_study(labels_N, miss(labels_N, [[9, 10]] * 4))
-    difference = list_mended(first, other, labels_N) | {"first": "classic", "other": "strong"}
+    pair = compare_pair(first, other, labels_N)
     for which, index, answers, shares in (
         ("mended", 8, (1, 0), "75 → 0 %"),
         ("new", 9, (0, 1), "25 → 100 %"),
         ("not_mended", 10, (1, 1), "100 → 100 %"),
     ):
-        open_picture(draw_mended(images_NHW, difference, which))
+        open_picture(draw_mended(images_NHW, pair, which))
         label = int(labels_N[index])
         before, after = ((label + one) % 10 for one in answers)
         [(shown, subtitle)] = galleries
@@ -278,7 +296,7 @@ def test_mended_images_tell_both_shares_in_order(
 
 
 def test_the_longer_study_is_drawn_without_accuracies(
-    build: Callable[..., dict[str, Any]], test_images: LabelledImages
+    build: Callable[..., Summary], test_images: LabelledImages
 ) -> None:
     labels_N = test_images.labels_N[:NUM_IMAGES]
     longer = build_study(labels_N, miss(labels_N, [range(3)]))
@@ -296,6 +314,5 @@ def test_long_names_of_studies_are_not_cut(test_images: LabelledImages) -> None:
         build_study(test_images.labels_N, miss(test_images.labels_N, [wrong]))
         for wrong in (range(12), range(6))
     )
-    names = {"first": "a" * 40, "other": "b" * 40}
-    listed = list_mended(first, other, test_images.labels_N) | names
-    open_picture(draw_mended(test_images.images_NHW, listed, "mended"))
+    pair = compare_pair(first, other, test_images.labels_N, names=("a" * 40, "b" * 40))
+    open_picture(draw_mended(test_images.images_NHW, pair, "mended"))

@@ -1,16 +1,15 @@
 """The confusion matrix: the exercise's second figure."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from tenfold.reports.figures.style import LIGHT, Theme, draw_title, drawing, save_png
+from tenfold.runs.results import Evaluation
 
 
-def draw_confusions(evaluation: dict[str, Any], theme: Theme = LIGHT) -> bytes:
+def draw_confusions(evaluation: Evaluation, theme: Theme = LIGHT) -> bytes:
     """A PNG of the counts in an evaluation: a row for each true label, a column for each given.
 
     Only the mistakes are coloured, by their own scale: the diagonal, a hundred times as large,
@@ -21,13 +20,13 @@ def draw_confusions(evaluation: dict[str, Any], theme: Theme = LIGHT) -> bytes:
         return save_png(figure)
 
 
-def _draw(figure: Figure, evaluation: dict[str, Any], theme: Theme) -> None:
-    confusions_KK = np.array(evaluation["confusions"])
+def _draw(figure: Figure, evaluation: Evaluation, theme: Theme) -> None:
+    confusions_KK = np.array(evaluation.confusions)
     size = len(confusions_KK)
     mistakes_KK = confusions_KK * (1 - np.eye(size, dtype=int))
     most = max(1, int(mistakes_KK.max()))
     scale = LinearSegmentedColormap.from_list("errors", theme.errors)
-    rates = {one["label"]: one["error_rate"] for one in evaluation["classes"]}
+    rates = {one.label: one.error_rate for one in evaluation.classes}
     largest_rate = max(rates.values())
 
     axes = figure.add_subplot()

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from tenfold.reports.figures.style import LIGHT, Theme, drawing, save_png
+from tenfold.runs.results import Evaluation
 
 GALLERY_COLUMNS, GALLERY_ROWS = 8, 5
 CELL_HEIGHT, CAPTION, MARGIN = 1.48, 0.27, 0.04  # of the gallery, in cells
@@ -18,13 +19,13 @@ TITLE_INCHES = 0.27  # the height of a title's line
 
 
 def draw_misclassified(
-    images_NHW: npt.NDArray[np.uint8], evaluation: dict[str, Any], theme: Theme = LIGHT
+    images_NHW: npt.NDArray[np.uint8], evaluation: Evaluation, theme: Theme = LIGHT
 ) -> bytes:
     """A PNG of misclassified images, most confident mistakes first, as an evaluation lists them.
 
     `images_NHW` are all the images that were evaluated, uint8 [N, 28, 28].
     """
-    mistakes = evaluation["misclassified"]
+    mistakes = evaluation.misclassified
     shown = mistakes[: GALLERY_COLUMNS * GALLERY_ROWS]
     if shown:
         subtitle = (
@@ -32,14 +33,14 @@ def draw_misclassified(
             "true label → label given, confidence"
         )
     else:
-        subtitle = f"none of {evaluation['num_images']:,} images"
+        subtitle = f"none of {evaluation.num_images:,} images"
     return draw_gallery(
         images_NHW,
         [
             (
-                one["index"],
-                f"{one['label']} → {one['predicted']}",
-                _describe_confidence(one["confidence"]),
+                one.index,
+                f"{one.label} → {one.predicted}",
+                _describe_confidence(one.confidence),
             )
             for one in shown
         ],

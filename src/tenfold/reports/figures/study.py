@@ -1,6 +1,7 @@
 """The figures of a study: what many seeds gave, by epoch, by digit, and the hardest images."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -10,29 +11,33 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from tenfold.data.label_errors import CONTESTED
 from tenfold.reports.figures.images import draw_gallery
 from tenfold.reports.figures.style import LIGHT, Theme, draw_title, drawing, save_png
+from tenfold.studies.comparison import ChangedImage, ComparedPair
+from tenfold.studies.summary import EpochEstimate, Summary
 
 SCATTER = 0.16  # how far dots of one column lie apart, so that equal ones can be seen
 NUM_SHOWN = 40
-MOST_HARDEST = 160  # a gallery of more is no longer looked at
+MOST_HARDEST = 160  # images that one gallery can show at a glance
+
+Panel = Literal["loss", "accuracy"]
 
 
-def draw_seeds(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
+def draw_seeds(summary: Summary, theme: Theme = LIGHT) -> bytes:
     """A PNG of the accuracy of each seed, with their mean and its two intervals."""
-    accuracy, shares = summary["accuracy"], np.array(summary["accuracies"])
+    accuracy, shares = summary.accuracy, np.array(summary.accuracies)
     with drawing(8.2, 2.6, theme) as figure:
         axes = figure.add_subplot()
         rows = np.linspace(-1, 1, len(shares)) if len(shares) > 1 else np.zeros(1)
         axes.scatter(100 * shares, 1 + 0.28 * rows, s=26, color=theme.accent, alpha=0.75, zorder=3)
         names = {1.0: "runs"}
         for place, name, interval in (
-            (0.36, "other seeds", accuracy["interval"]),
-            (0.0, "other images", accuracy["images_interval"]),
+            (0.36, "other seeds", accuracy.interval),
+            (0.0, "other images", accuracy.images_interval),
         ):
             if interval is None:
                 continue
             ends = [100 * end for end in interval]
             axes.plot(ends, [place, place], color=theme.ink, linewidth=2.2, zorder=3)
-            axes.plot(100 * accuracy["mean"], place, "o", color=theme.ink, markersize=5, zorder=4)
+            axes.plot(100 * accuracy.mean, place, "o", color=theme.ink, markersize=5, zorder=4)
             names[place] = f"mean, {name}"
         axes.set_ylim(-0.3, 1.5)
         axes.set_yticks([*names], [*names.values()])
@@ -52,24 +57,24 @@ def draw_seeds(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
         return save_png(figure)
 
 
-def draw_epochs(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
+def draw_epochs(summary: Summary, theme: Theme = LIGHT) -> bytes:
     """A PNG of training loss and, where it was measured, the misclassified share by epoch.
 
     Mean and deviation over seeds.
     """
-    longer = summary.get("longer")
-    panels = ["loss", "accuracy"]
-    measured = [*summary["epochs"], *(longer["epochs"] if longer else ())]
-    if not any(one["accuracy"] for one in measured):
+    longer = summary.longer
+    panels: list[Panel] = ["loss", "accuracy"]
+    measured = [*summary.epochs, *(longer.epochs if longer else ())]
+    if not any(one.accuracy for one in measured):
         panels = panels[:1]
     with drawing(8.2, 4.2, theme) as figure:
         columns = figure.subplots(1, len(panels), squeeze=False)[0]
         for axes, key in zip(columns, panels, strict=True):
             if longer:
-                label = f"{longer['num_epochs']} epochs"
-                _draw_band(axes, longer["epochs"], key, theme.quiet, label)
-            label = f"{len(summary['epochs'])} epochs"
-            _draw_band(axes, summary["epochs"], key, theme.accent, label)
+                label = f"{longer.num_epochs} epochs"
+                _draw_band(axes, longer.epochs, key, theme.quiet, label)
+            label = f"{len(summary.epochs)} epochs"
+            _draw_band(axes, summary.epochs, key, theme.accent, label)
             axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
             axes.set_xlabel("epoch")
             axes.grid(visible=True, axis="y", linewidth=0.7)
@@ -86,17 +91,20 @@ def draw_epochs(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
             )
         draw_title(columns[0], "Training loss", "mean over seeds, band: ± deviation", theme)
         for right in columns[1:]:
-            draw_title(right, "Misclassified", f"of the {summary['part']} images", theme)
+            draw_title(right, "Misclassified", f"of the {summary.part} images", theme)
         return save_png(figure)
 
 
-def _draw_band(axes: Axes, epochs: list[dict[str, Any]], key: str, colour: str, label: str) -> None:
-    measured = [one for one in epochs if one[key]]
+def _draw_band(
+    axes: Axes, epochs: Sequence[EpochEstimate], key: Panel, colour: str, label: str
+) -> None:
+    estimates = {one.epoch: one.loss if key == "loss" else one.accuracy for one in epochs}
+    measured = {epoch: estimate for epoch, estimate in estimates.items() if estimate}
     if not measured:
         return
-    numbers = [one["epoch"] for one in measured]
-    mean = np.array([one[key]["mean"] for one in measured])
-    deviation = np.array([one[key]["standard_deviation"] or 0.0 for one in measured])
+    numbers = [*measured]
+    mean = np.array([one.mean for one in measured.values()])
+    deviation = np.array([one.standard_deviation or 0.0 for one in measured.values()])
     if key == "accuracy":
         mean, deviation = 100 * (1 - mean), 100 * deviation
     low = np.maximum(mean - deviation, mean / 10)  # a logarithmic axis has no zero
@@ -105,30 +113,30 @@ def _draw_band(axes: Axes, epochs: list[dict[str, Any]], key: str, colour: str, 
     axes.plot(numbers, mean, "o-" if few else "-", color=colour, markersize=4, label=label)
 
 
-def draw_digits(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
+def draw_digits(summary: Summary, theme: Theme = LIGHT) -> bytes:
     """A PNG of each digit's error rate: a dot a run, their mean, its interval for other images."""
-    digits = summary["digits"]
-    num_seeds = len(summary["seeds"])
+    digits = summary.digits
+    num_seeds = len(summary.seeds)
     with drawing(8.2, 4.6, theme) as figure:
         axes = figure.add_subplot()
         for k, digit in enumerate(digits):
-            rates = 100 * np.array(digit["error_rates"])
+            rates = 100 * np.array(digit.error_rates)
             places = k + SCATTER * np.linspace(-1, 1, len(rates)) if len(rates) > 1 else [k]
             axes.scatter(places, rates, s=14, color=theme.accent, alpha=0.55, zorder=3)
-            mean = 100 * digit["error_rate"]["mean"]
-            low, high = (100 * end for end in digit["error_rate"]["images_interval"])
+            mean = 100 * digit.error_rate.mean
+            low, high = (100 * end for end in digit.error_rate.images_interval)
             axes.plot([k + 0.3] * 2, [low, high], color=theme.ink, linewidth=2, zorder=3)
             axes.plot(k + 0.3, mean, "o", color=theme.ink, markersize=5, zorder=4)
             axes.annotate(
-                f"{digit['num_hardest']} of {num_seeds}",
+                f"{digit.num_hardest} of {num_seeds}",
                 (k, 0),
                 xytext=(0, -32),
                 textcoords="offset points",
                 ha="center",
                 fontsize=9,
-                color=theme.ink if digit["num_hardest"] else theme.quiet,
+                color=theme.ink if digit.num_hardest else theme.quiet,
             )
-        axes.set_xticks(range(len(digits)), [str(one["label"]) for one in digits])
+        axes.set_xticks(range(len(digits)), [str(one.label) for one in digits])
         axes.set_xlabel("digit, and in how many runs it was misclassified most", labelpad=26)
         axes.tick_params(axis="x", length=0, labelsize=12, labelcolor=theme.ink)
         axes.set_ylim(bottom=0)
@@ -145,21 +153,20 @@ def draw_digits(summary: dict[str, Any], theme: Theme = LIGHT) -> bytes:
 
 
 def draw_hardest(
-    images_NHW: npt.NDArray[np.uint8], summary: dict[str, Any], theme: Theme = LIGHT
+    images_NHW: npt.NDArray[np.uint8], summary: Summary, theme: Theme = LIGHT
 ) -> bytes:
     """A PNG of the images that most seeds misclassify, with how many and which answers."""
-    hardest, num_seeds = summary["hardest_images"], len(summary["seeds"])
-    num_missed_by_most = sum(2 * one["num_wrong"] > num_seeds for one in hardest)
+    hardest, num_seeds = summary.hardest_images, len(summary.seeds)
+    num_missed_by_most = sum(2 * one.num_wrong > num_seeds for one in hardest)
     shown = hardest[: min(MOST_HARDEST, max(NUM_SHOWN, num_missed_by_most))]
-    contested = CONTESTED if summary.get("contested") else frozenset()
+    contested = CONTESTED if summary.contested else frozenset()
     return draw_gallery(
         images_NHW,
         [
             (
-                one["index"],
-                f"{one['label']}: {one['num_wrong']}/{num_seeds}"
-                + "*" * (one["index"] in contested),
-                _list_answers(one["answers"]),
+                one.index,
+                f"{one.label}: {one.num_wrong}/{num_seeds}" + "*" * (one.index in contested),
+                _list_answers(one.answers),
             )
             for one in shown
         ],
@@ -183,13 +190,14 @@ def _list_answers(answers: dict[str, int]) -> str:
 
 
 def draw_mended(
-    images_NHW: npt.NDArray[np.uint8], difference: dict[str, Any], which: str, theme: Theme = LIGHT
+    images_NHW: npt.NDArray[np.uint8], pair: ComparedPair, which: str, theme: Theme = LIGHT
 ) -> bytes:
     """A PNG of the images that one recipe mends, does not mend, or newly misses.
 
     `which` is "mended", "not_mended" or "new".
     """
-    listed, (first, other) = difference[which], (difference["first"], difference["other"])
+    listed: tuple[ChangedImage, ...] = getattr(pair.images, which)
+    first, other = pair.first, pair.other
     title = {
         "mended": f"Mistakes of {first} that {other} mends",
         "not_mended": f"Mistakes of {first} that {other} makes too",
@@ -200,9 +208,9 @@ def draw_mended(
         images_NHW,
         [
             (
-                one["index"],
-                f"{one['label']}: {one['answer_of_first']} → {one['answer_of_other']}",
-                f"{100 * one['missed_by_first']:.0f} → {100 * one['missed_by_other']:.0f} %",
+                one.index,
+                f"{one.label}: {one.answer_of_first} → {one.answer_of_other}",
+                f"{100 * one.missed_by_first:.0f} → {100 * one.missed_by_other:.0f} %",
             )
             for one in shown
         ],
