@@ -9,13 +9,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tenfold.reading.probabilities import softmax
 from torch import nn
 
 import tenfold
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
 from tenfold.models.build import build_model
 from tenfold.models.predict import compute_logits
+from tenfold.reading.probabilities import softmax
 from tenfold.reading.reader import Reader
 from tenfold.recipes.configs import ConvolutionalConfig, OptimizerConfig, PerceptronConfig
 from tenfold.recipes.recipe import Recipe
