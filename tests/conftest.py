@@ -132,8 +132,8 @@ def few_of_mnist(
             return load_part(folder, part)
         return few if part == "train" else test_images
 
-    for module in ("completing", "studying"):
-        monkeypatch.setattr(f"tenfold.{module}.load_part", load_few)
+    for module in ("completing", "study"):
+        monkeypatch.setattr(f"tenfold.workflow.{module}.load_part", load_few)
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
         write_evaluation(*arguments, **flags | {"report": False})
 
     for module in ("completing", "workflow"):
-        monkeypatch.setattr(f"tenfold.{module}.write_evaluation", write)
+        monkeypatch.setattr(f"tenfold.workflow.{module}.write_evaluation", write)
 
 
 @pytest.fixture

@@ -234,7 +234,7 @@ def test_recipes_draws_digits_as_they_are_altered(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tenfold.recipes.recipe.RECIPES", {"classic": ALTERED})
+    monkeypatch.setattr("tenfold.recipes.catalogue.RECIPES", {"classic": ALTERED})
     assert main(["recipes", "classic", *(["--out", "new/a.png"] if named else ["--show"])]) == 0
     sheet = "new/a.png" if named else "classic-augmented.png"
     printed = capsys.readouterr().out
@@ -263,7 +263,7 @@ def test_recipes_as_json_name_the_sheet_on_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tenfold.recipes.recipe.RECIPES", {"classic": ALTERED})
+    monkeypatch.setattr("tenfold.recipes.catalogue.RECIPES", {"classic": ALTERED})
     for flags, sheet in ((["--show"], "classic-augmented.png"), (["--out", "a.png"], "a.png")):
         assert main(["recipes", "classic", *flags, "--json"]) == 0
         printed = capsys.readouterr()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenfold.errors import RecipeError
-from tenfold.recipes import recipe as recipes
+from tenfold.recipes import catalogue
 from tenfold.recipes.catalogue import (
     RECIPES,
     find_changes,
@@ -162,7 +162,7 @@ def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
 def test_the_nearest_name_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["classic", "convolution", "conventional"]
     known = {name: dataclasses.replace(CLASSIC, name=name) for name in names}
-    monkeypatch.setattr(recipes, "RECIPES", known)
+    monkeypatch.setattr(catalogue, "RECIPES", known)
     with pytest.raises(RecipeError) as raised:
         find_recipe("CONVOLUTIONS")
     assert str(raised.value) == (

@@ -579,7 +579,7 @@ def test_whoever_finishes_a_seed_leaves_what_a_study_can_take(
     for seed in (3, 4):
         leave_stopped(small_data, copy / f"runs/{seed}", seed=seed, by_epoch=is_watched)
     for flags, report in (
-        ([], "none; `tenfold evaluate` makes it"),
+        ([], "not written; `tenfold evaluate` writes it"),
         (["--json"], '"report": null'),
     ):
         assert main(["train", "--resume", str(copy / "runs/3"), *flags]) == 0
