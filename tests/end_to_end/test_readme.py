@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from readme import BLOCKS, PAGES, ROOT, find_blocks, find_commands, find_outputs
+from readme import BLOCKS, PAGES, ROOT, find_commands, find_outputs
 from servers import serving
 from tenfold.cli import main
 from tenfold.data.mnist import load_part
