@@ -1,7 +1,8 @@
 """Teach a small neural network to read handwritten digits: the whole exercise in one file.
 
 A perceptron of 784-500-125-10 neurons sees MNIST's 60,000 training images five times and then
-reads over 97 % of the 10,000 test images right. Takes about ten seconds and writes three figures.
+reads over 97 % of the 10,000 test images right. It takes less than half a minute on two cores
+and writes three figures.
 
     python examples/classic.py
     python examples/classic.py --epochs 10 --out figures
@@ -72,7 +73,6 @@ for epoch, (batch_losses, color) in enumerate(zip(losses, colors, strict=True), 
 axes.set(title="Training loss per batch", xlabel="batch", ylabel="cross-entropy loss")
 axes.set(yscale="log", ylim=(means.min().item() / 4, 3), xlim=(0, len(batches)))
 axes.yaxis.set_major_formatter("{x:g}")
-axes.spines[["top", "right"]].set_visible(False)
 axes.legend(frameon=False, ncols=5)
 figure.savefig(options.out / "loss_per_batch.png", dpi=150)
 
@@ -88,8 +88,6 @@ for true, row in enumerate(confusions.tolist()):
         axes.text(guess, true, str(count or "·"), ha="center", va="center", weight=weight)
 axes.set(title="Confusion matrix", xlabel="predicted digit", ylabel="true digit")
 axes.set(xticks=range(10), yticks=range(10))
-axes.tick_params(length=0)
-axes.spines[:].set_color("lightgray")
 figure.savefig(options.out / "confusion_matrix.png", dpi=150)
 
 # Figure 3: misclassified digits, the most confident mistakes first. Could you read them all?

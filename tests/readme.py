@@ -1,8 +1,31 @@
-"""The README, and the Python that it has."""
+"""The code blocks of the README and of the pages for users, as tests run them."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PAGES = ("README.md", *(f"docs/{name}.md" for name in ("reading", "training", "serving")))
+
+
+def find_blocks(language: str, *pages: str) -> Iterator[str]:
+    """The code blocks of a language, in the order of the pages."""
+    for page in pages or PAGES:
+        text = (ROOT / page).read_text()
+        yield from re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def find_commands(program: str, *pages: str) -> list[str]:
+    """The calls of a program in shell blocks, without their comments; each call once."""
+    blocks = "".join(find_blocks("(?:sh|console)", *pages))
+    found = re.findall(rf"^(?:\$ )?({program}\b[^#\n]*)", blocks, re.MULTILINE)
+    return list(dict.fromkeys(command.strip() for command in found))
+
+
+def find_outputs() -> dict[str, str]:
+    """What console blocks say that a command prints."""
+    blocks = (block.partition("\n") for block in find_blocks("console"))
+    return {command.removeprefix("$ "): output for command, _, output in blocks}
+
+
+BLOCKS = list(find_blocks("python"))

@@ -1,4 +1,4 @@
-"""What the documents say of the repository's own studies and code is what these give."""
+"""Numbers in the documents are those of the repository's studies."""
 
 import re
 from collections.abc import Iterator
@@ -8,9 +8,7 @@ import pytest
 
 from made_studies import present
 from tenfold.data.mnist import LabelledImages, split_holdout
-from tenfold.recipes.catalogue import (
-    RECIPES,
-)
+from tenfold.recipes.catalogue import RECIPES
 from tenfold.studies.claims import find_claims
 from tenfold.studies.comparison import list_mended
 from tenfold.studies.statistics import summarize
@@ -19,9 +17,10 @@ from tenfold.studies.summary import Summary
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+RESULTS = (ROOT / "docs/results.md").read_text()
 STUDIES = {file.parent.name: file.parent for file in sorted(ROOT.glob("studies/*/study.json"))}
 NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
-WORDS = dict(enumerate(["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen"], 10))
+WORDS = dict(enumerate(["ten", "eleven", "twelve", "thirteen", "fourteen"], 10))
 Summaries = dict[str, Summary]
 
 
@@ -42,7 +41,7 @@ def summaries(
 
 
 def read_table(text: str) -> Iterator[dict[str, str]]:
-    """The rows of the Markdown tables in a text, cells by the names of their columns."""
+    """The rows of the Markdown tables in a text, as column names to cells."""
     header: list[str] = []
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")] if line[:1] == "|" else []
@@ -62,7 +61,7 @@ ROWS = {
 
 
 def find_numbers(summary: Summary, column: str) -> list[float]:
-    """What a cell of docs/recipes.md has to say, in the order that its column's name has it."""
+    """The numbers for a cell of docs/recipes.md, in the order that its column names them."""
     if "corrected" in column:
         return [100 * present(summary.corrected).mean]
     if "seconds" in column:
@@ -78,7 +77,7 @@ def find_numbers(summary: Summary, column: str) -> list[float]:
 
 
 def check_numbers(cell: str, expected: list[float]) -> None:
-    """Check that a cell says these numbers first, each to the digits that it has."""
+    """Check that a cell starts with these numbers, each rounded to the digits that it shows."""
     written = re.findall(NUMBER, cell)
     assert len(written) >= len(expected), cell
     for text, number in zip(written, expected, strict=False):
@@ -87,9 +86,7 @@ def check_numbers(cell: str, expected: list[float]) -> None:
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_a_study_is_of_the_recipe_that_it_is_named_after(
-    name: str, studies: dict[str, Study]
-) -> None:
+def test_a_study_has_the_recipe_and_seeds_of_its_name(name: str, studies: dict[str, Study]) -> None:
     study = studies[name]
     recipe = RECIPES[study.config.recipe.name]
     assert name == recipe.name + "-holdout" * study.config.holdout
@@ -100,33 +97,18 @@ def test_a_study_is_of_the_recipe_that_it_is_named_after(
         assert study.longer.config.recipe == recipe.replace(epochs=2 * recipe.epochs)
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_the_table_of_recipes_says_what_the_studies_gave(name: str, summaries: Summaries) -> None:
-    recipe = name.removesuffix("-holdout")
-    if recipe not in ROWS:
-        pytest.skip(f"docs/recipes.md has no row for {recipe} yet")
-    num_compared = 0
+@pytest.mark.parametrize("recipe", ROWS)
+def test_numbers_in_the_table_of_recipes_are_those_of_the_studies(
+    recipe: str, summaries: Summaries
+) -> None:
     for column, cell in ROWS[recipe].items():
-        is_of_holdout = column.startswith("hold-out")
-        if column == "recipe" or is_of_holdout != name.endswith("-holdout"):
-            continue
-        if re.search(r"\d", cell):  # a dash, or words, say nothing that could be compared
+        if column != "recipe":
+            name = recipe + "-holdout" * column.startswith("hold-out")
             check_numbers(cell, find_numbers(summaries[name], column))
-            num_compared += 1
-    if not num_compared:
-        pytest.skip(f"docs/recipes.md has no number of {name} yet")
-
-
-def test_no_number_of_the_table_is_without_a_study() -> None:
-    for recipe, row in ROWS.items():
-        assert recipe in RECIPES
-        for column, cell in row.items():
-            if re.search(r"\d", cell) and ":" in column:
-                assert recipe + "-holdout" * column.startswith("hold-out") in STUDIES
 
 
 def find_results(summary: Summary) -> dict[str, tuple[str, list[str]]]:
-    """For each claim a word of its row in the README's table, and what the row has to say."""
+    """For each claim a word in its row of docs/results.md, and the texts that the row must have."""
     accuracy = summary.accuracy
     contested, longer = present(summary.contested), present(summary.longer)
     num_seeds, [claims] = len(summary.seeds), [find_claims(summary, is_mnist=True)]
@@ -167,10 +149,10 @@ def find_results(summary: Summary) -> dict[str, tuple[str, list[str]]]:
     }
 
 
-def test_the_readme_says_of_each_claim_what_the_study_gave(summaries: Summaries) -> None:
+def test_claims_on_the_results_page_match_the_study(summaries: Summaries) -> None:
     summary = summaries["classic"]
     verdicts = {one.name: one.answer for one in find_claims(summary, is_mnist=True)}
-    rows = [row for row in read_table(README) if "claim" in row]
+    rows = [row for row in read_table(RESULTS) if "claim" in row]
     assert len(rows) == len(verdicts) - 1  # the accuracy is no claim
     for name, (word, expected) in find_results(summary).items():
         [row] = [row for row in rows if word in row["claim"]]
@@ -186,39 +168,39 @@ def test_the_readme_says_of_each_claim_what_the_study_gave(summaries: Summaries)
                 assert f"{100 * by_label[label].error_rate.mean:.2f}" == rate
 
 
-def test_the_readme_has_no_accuracy_that_no_study_gave(summaries: Summaries) -> None:
-    results = README.partition("\n## Results\n")[2].partition("\n## ")[0]
-    found = set(re.findall(r"\b(\d\d\.\d\d) %", results))
+def test_every_accuracy_on_the_results_page_comes_from_a_study(summaries: Summaries) -> None:
+    found = set(re.findall(r"\b(\d\d\.\d\d) %", RESULTS))
     known: set[str] = set()
     for summary in summaries.values():
-        parts = [
-            summary.accuracy,
-            summary.corrected,
-            summary.longer.accuracy if summary.longer else None,
-        ]
-        known |= {f"{100 * share:.2f}" for one in parts if one for share in (one.mean, one.lowest)}
+        longer = summary.longer.accuracy if summary.longer else None
+        for one in (summary.accuracy, summary.corrected, longer):
+            known |= {f"{100 * share:.2f}" for share in (one.mean, one.lowest)} if one else set()
     assert found
     assert found <= known
 
 
-def test_the_readme_says_what_augmentation_mends(
-    studies: dict[str, Study], summaries: Summaries, test_images: LabelledImages
+@pytest.mark.parametrize("name", ["classic-augmented", "strong"])
+def test_gains_of_recipes_on_the_results_page_match_the_studies(
+    name: str, studies: dict[str, Study], summaries: Summaries, test_images: LabelledImages
 ) -> None:
-    text = " ".join(README.split())
-    accuracy = summaries["classic-augmented"].accuracy
-    mean, deviation, lowest = (
-        f"{100 * getattr(accuracy, key):.2f}" for key in ("mean", "standard_deviation", "lowest")
-    )
-    expected = rf"mean of {mean} % over (\w+) seeds \(deviation {deviation}, lowest {lowest} %"
-    [num_seeds] = re.findall(expected, text)
-    assert num_seeds in (WORDS.get(accuracy.num_values), str(accuracy.num_values))
-    listed = list_mended(studies["classic"], studies["classic-augmented"], test_images.labels_N)
-    num_mended, num_kept = len(listed.mended), len(listed.not_mended)
-    assert f"{num_mended} of the {num_mended + num_kept} images" in text
+    [text] = [one for one in RESULTS.split("\n\n") if one.startswith(f"`{name}`")]
+    text, accuracy = " ".join(text.split()), summaries[name].accuracy
+    assert f"mean of {100 * accuracy.mean:.2f} % over {WORDS[accuracy.num_values]} seeds" in text
+    deviation, lowest = present(accuracy.standard_deviation), accuracy.lowest
+    assert f"(deviation {100 * deviation:.2f}, lowest {100 * lowest:.2f} %" in text
+    listed = list_mended(studies["classic"], studies[name], test_images.labels_N)
+    num_missed = len(listed.mended) + len(listed.not_mended)
+    assert re.search(rf"{len(listed.mended)} of the {num_missed}\b", text)
 
 
-def test_the_readme_says_how_many_lines_there_are() -> None:
-    files = [file for kind in ("py", "j2") for file in (ROOT / "src/tenfold").rglob(f"*.{kind}")]
-    num_lines = sum(len(file.read_text().splitlines()) for file in files)
-    [written] = re.findall(rf"^About ({NUMBER}) lines", README, re.MULTILINE)
-    assert int(written.replace(",", "")) == pytest.approx(num_lines, rel=0.05)
+def test_the_results_table_of_the_readme_matches_the_studies(summaries: Summaries) -> None:
+    rows = [row for row in read_table(README) if "recipe" in row]
+    assert [row["recipe"].strip("`") for row in rows] == ["classic", "classic-augmented", "strong"]
+    for row in rows:
+        summary = summaries[row["recipe"].strip("`")]
+        accuracy = summary.accuracy
+        check_numbers(row["parameters"], [summary.num_parameters])
+        means = [100 * accuracy.mean, 100 * present(accuracy.standard_deviation)]
+        check_numbers(row["mean accuracy ± standard deviation"], means)
+        assert row["seeds"] == str(accuracy.num_values)
+        check_numbers(row["training time"], [present(summary.seconds_alone).mean])

@@ -12,14 +12,12 @@ from nbclient import NotebookClient
 from PIL import Image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-
-
 NOTEBOOK = EXAMPLES / "classic.ipynb"
 
 
 @pytest.mark.slow
-def test_the_plain_exercise_trains_and_draws_its_figures(tmp_path: Path) -> None:
-    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # other tests use the cores, too
+def test_classic_trains_and_draws_three_figures(tmp_path: Path) -> None:
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # other tests use the cores
     command = [sys.executable, str(EXAMPLES / "classic.py"), "--epochs", "1", "--out", "figures"]
     ran = subprocess.run(
         command, cwd=tmp_path, env=one_thread, capture_output=True, text=True, check=False
@@ -38,7 +36,7 @@ def test_the_plain_exercise_trains_and_draws_its_figures(tmp_path: Path) -> None
 
 
 def read_outputs(notebook: nbformat.NotebookNode) -> str:
-    """What the cells of a notebook gave, as text; images are left out."""
+    """The outputs of a notebook as text, without images."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     texts = [output.get("text", "") for output in outputs]
     for output in outputs:
@@ -48,7 +46,7 @@ def read_outputs(notebook: nbformat.NotebookNode) -> str:
 
 
 def check_said(said: str) -> None:
-    """Check that the outputs of the notebook tell of a run and of a digit that was read."""
+    """Check that the outputs show a run and a digit that was read."""
     [accuracy] = re.findall(r"^(\d\d\.\d\d)% of the test images", said, re.MULTILINE)
     assert float(accuracy) > 97
     assert "**Which digit is misclassified most?**" in said
@@ -59,14 +57,14 @@ def check_said(said: str) -> None:
 @pytest.mark.slow
 def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))  # nothing of the user's own, nothing kept
+        monkeypatch.setenv(name, str(tmp_path / name))  # isolated from the user's settings
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     folder = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(notebook, timeout=600, kernel_name="python3", resources=folder).execute()
     check_said(read_outputs(notebook))
 
 
-def test_the_notebook_is_kept_as_it_was_run() -> None:
+def test_the_notebook_is_committed_with_its_outputs() -> None:
     assert NOTEBOOK.stat().st_size < 200_000
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     nbformat.validate(notebook)

@@ -1,4 +1,4 @@
-"""The documentation as a site: built as `make docs` builds it, and fetching nothing."""
+"""The documentation as a site, built as `make docs` builds it."""
 
 import os
 import re
@@ -11,7 +11,9 @@ import tenfold
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_site_builds_without_a_broken_link_and_fetches_nothing(tmp_path: Path) -> None:
+def test_site_builds_and_loads_nothing_from_the_network(
+    tmp_path: Path,
+) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(
@@ -28,7 +30,7 @@ def test_the_site_builds_without_a_broken_link_and_fetches_nothing(tmp_path: Pat
         assert not [source for source in sources if re.match(r"(https?:)?//", source)], name
     for style in tmp_path.rglob("*.css"):
         assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", style.read_text()), style
-    # Every public name is documented, and every command.
+    # Every public name and every command is documented.
     for name in tenfold.__all__:
         assert f'id="tenfold.{name}"' in pages["python"], name
     commands = re.findall(r"<h2 id=\"tenfold-(\w+)\"", pages["commands"])
