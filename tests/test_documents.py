@@ -12,7 +12,7 @@ from tenfold.recipes.catalogue import (
     RECIPES,
 )
 from tenfold.studies.claims import find_claims
-from tenfold.studies.comparison import list_mended
+from tenfold.studies.comparison import list_changed_images
 from tenfold.studies.statistics import summarize
 from tenfold.studies.study import Study, load_study
 from tenfold.studies.summary import Summary
@@ -212,7 +212,9 @@ def test_the_readme_says_what_augmentation_mends(
     expected = rf"mean of {mean} % over (\w+) seeds \(deviation {deviation}, lowest {lowest} %"
     [num_seeds] = re.findall(expected, text)
     assert num_seeds in (WORDS.get(accuracy.num_values), str(accuracy.num_values))
-    listed = list_mended(studies["classic"], studies["classic-augmented"], test_images.labels_N)
+    listed = list_changed_images(
+        studies["classic"], studies["classic-augmented"], test_images.labels_N
+    )
     num_mended, num_kept = len(listed.mended), len(listed.not_mended)
     assert f"{num_mended} of the {num_mended + num_kept} images" in text
 

@@ -1,7 +1,4 @@
-"""A page: one HTML file without scripts that opens offline, for runs, studies and comparisons.
-
-In: texts, numbers, findings and figures. Out: the page as text.
-"""
+"""The page of a report: one HTML file without scripts that opens offline."""
 
 import base64
 from collections.abc import Sequence
@@ -12,16 +9,16 @@ import jinja2
 import tenfold
 from tenfold.runs.results import Finding
 
-# How an answer stands out, besides its words.
+# The CSS class of an answer; others have none.
 VERDICT_CLASSES = {
     **dict.fromkeys(("fails", "worse"), "no"),
-    **dict.fromkeys(("undecided", "not clearly", "one seed cannot tell"), "open"),
+    **dict.fromkeys(("undecided", "not significantly different", "unclear with one seed"), "open"),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageFigure:
-    """A figure in both themes, as PNG bytes, with its title and what it shows in words."""
+    """A figure in both themes, as PNG bytes, with its title and alternative text."""
 
     title: str
     description: str
@@ -30,12 +27,12 @@ class PageFigure:
 
     @property
     def light_base64(self) -> str:
-        """The light picture as an HTML page holds it."""
+        """The light figure in base64, as in a data URL."""
         return base64.b64encode(self.light).decode()
 
     @property
     def dark_base64(self) -> str:
-        """The dark picture as an HTML page holds it."""
+        """The dark figure in base64, as in a data URL."""
         return base64.b64encode(self.dark).decode()
 
 
@@ -62,7 +59,10 @@ def build_page(
     tables: Sequence[PageTable] = (),
     configuration: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """The whole page; `numbers` are name, value and note, `sources` says what it was made from."""
+    """Render the page as HTML.
+
+    `numbers` are name, value and note; `sources` names the files with the page's numbers.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tenfold.reports", ""),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""The training loss of every batch, one curve an epoch: the exercise's first figure."""
+"""The training loss of every batch, first of the exercise's figures."""
 
 import matplotlib as mpl
 import numpy as np
@@ -8,15 +8,14 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from tenfold.reports.figures.style import LIGHT, Theme, draw_title, drawing, save_png
 
-SMOOTHING_SHARE = 0.08  # of an epoch's batches go into each point of the smoothed curve
+SMOOTHING_SHARE = 0.08  # window of the moving average, as a share of an epoch's batches
 MAX_NAMED_EPOCHS = 10
 
 
 def draw_losses(losses: list[list[float]], theme: Theme = LIGHT) -> bytes:
-    """A PNG of the loss against the batch, for a list of batch losses an epoch.
+    """Draw the loss of every batch and its moving average, one curve per epoch, as a PNG.
 
-    Raw values are faint, a moving average lies over them. The axis of the loss is logarithmic, for
-    the first batches have a hundred times the loss of the last.
+    The loss axis is logarithmic: the first batches have a hundred times the loss of the last.
     """
     with drawing(8.2, 4.8, theme) as figure:
         _draw(figure, losses, theme)
@@ -44,7 +43,7 @@ def _draw(figure: Figure, losses: list[list[float]], theme: Theme) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(visible=True, axis="y", linewidth=0.7)
     axes.set_axisbelow(True)
-    axes.set_xlabel("batch of the epoch")
+    axes.set_xlabel("batch")
     axes.set_ylabel("cross-entropy loss")
     axes.legend(
         loc="upper right", ncols=2 if len(named) > 5 else 1, frameon=False, labelcolor=theme.ink
@@ -52,18 +51,16 @@ def _draw(figure: Figure, losses: list[list[float]], theme: Theme) -> None:
     draw_title(
         axes,
         "Training loss per batch",
-        f"faint: each batch; bold: average over {window} batches, a straight line at the ends; "
-        "logarithmic axis",
+        f"faint: each batch; bold: moving average over {window} batches; logarithmic axis",
         theme,
     )
 
 
 def smooth(values: npt.NDArray[np.floating], window: int) -> npt.NDArray[np.floating]:
-    """The moving average, [N] to [N], over `window` values, an odd number.
+    """The moving average of [N] values over an odd window, as a first-order Savitzky-Golay filter.
 
-    The first and last half of a window lie on the straight line through the window's values, as
-    Savitzky and Golay smooth (1964, first order): a mean would show a loss that falls steeply at
-    the start as lower than it was. The line is held within those values.
+    The ends are a line fitted to the first and the last window, clipped to its values: a mean would
+    show a loss that falls steeply at the start as too low.
     """
     width = 2 * min(window // 2, (len(values) - 1) // 2) + 1
     half = width // 2
