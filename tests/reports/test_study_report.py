@@ -12,7 +12,7 @@ from tenfold.cli import main
 from tenfold.errors import RecipeError
 from tenfold.recipes.catalogue import RECIPES, find_changes
 from tenfold.recipes.recipe import Recipe
-from tenfold.reports.page import build_page
+from tenfold.reports.page import Page
 from tenfold.reports.study_report import build_study_command, build_study_report
 from tenfold.runs.results import Finding
 from tenfold.studies.claims import find_claims
@@ -115,17 +115,15 @@ def test_a_custom_recipe_is_repeated_from_python() -> None:
 
 def build_findings_page(*answers: str) -> str:
     """A page with a finding of each of these answers."""
-    return build_page(
+    return Page(
         title="",
         subtitle="",
-        numbers=[],
         findings=[Finding(name="", question="?", answer=answer, sentence="") for answer in answers],
-        figures=[],
         reproduction="",
         command="",
         sources="",
         is_mnist=False,
-    )
+    ).to_html()
 
 
 @pytest.mark.parametrize(

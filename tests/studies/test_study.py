@@ -178,9 +178,9 @@ def test_a_holdout_study_has_no_test_checksums(study: Study) -> None:
 @pytest.mark.parametrize(
     ("content", "fact"),
     [
-        (b'{"format": 1, ', "JSON"),
-        (b"", "JSON"),
-        (b"\xff\xfe", "JSON"),
+        (b'{"format": 1, ', "not a valid study"),
+        (b"", "not a valid study"),
+        (b"\xff\xfe", "not a valid study"),
         (20_000 * b"[", "nested too deeply"),
         (b"[]", "not a valid study"),
         (b"{}", "format"),

@@ -25,16 +25,6 @@ class PageFigure:
     light: bytes
     dark: bytes
 
-    @property
-    def light_base64(self) -> str:
-        """The light figure in base64, as in a data URL."""
-        return base64.b64encode(self.light).decode()
-
-    @property
-    def dark_base64(self) -> str:
-        """The dark figure in base64, as in a data URL."""
-        return base64.b64encode(self.dark).decode()
-
 
 @dataclass(frozen=True, kw_only=True)
 class PageTable:
@@ -45,42 +35,35 @@ class PageTable:
     rows: Sequence[Sequence[str]]
 
 
-def build_page(
-    *,
-    title: str,
-    subtitle: str,
-    numbers: list[tuple[str, str, str]],
-    figures: list[PageFigure],
-    reproduction: str,
-    command: str,
-    sources: str,
-    is_mnist: bool,
-    findings: Sequence[Finding] = (),
-    tables: Sequence[PageTable] = (),
-    configuration: Sequence[tuple[str, str]] = (),
-) -> str:
-    """Render the page as HTML.
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """The content of a page.
 
     `numbers` are name, value and note; `sources` names the files with the page's numbers.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tenfold.reports", ""),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
-    return environment.get_template("page.html.j2").render(
-        title=title,
-        subtitle=subtitle,
-        numbers=numbers,
-        findings=findings,
-        tables=tables,
-        figures=figures,
-        configuration=configuration,
-        reproduction=reproduction,
-        command=command,
-        sources=sources,
-        version=tenfold.__version__,
-        verdict_classes=VERDICT_CLASSES,
-        is_mnist=is_mnist,
-    )
+
+    title: str
+    subtitle: str
+    numbers: Sequence[tuple[str, str, str]] = ()
+    findings: Sequence[Finding] = ()
+    tables: Sequence[PageTable] = ()
+    figures: Sequence[PageFigure] = ()
+    configuration: Sequence[tuple[str, str]] = ()
+    reproduction: str
+    command: str
+    sources: str
+    is_mnist: bool
+
+    def to_html(self) -> str:
+        """Render the page."""
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("tenfold.reports", ""),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
+        environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
+        template = environment.get_template("page.html.j2")
+        return template.render(
+            **vars(self), version=tenfold.__version__, verdict_classes=VERDICT_CLASSES
+        )

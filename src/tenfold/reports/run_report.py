@@ -5,7 +5,7 @@ import shlex
 from tenfold.evaluation.text import PART_NAMES, format_interval, format_percent
 from tenfold.recipes.catalogue import RECIPES, build_display_name
 from tenfold.reports.describe import list_config_flags, list_data, list_recipe
-from tenfold.reports.page import PageFigure, build_page
+from tenfold.reports.page import Page, PageFigure
 from tenfold.runs.results import Evaluation, Training
 from tenfold.runs.run import RunConfig
 
@@ -19,7 +19,7 @@ def build_train_command(config: RunConfig) -> str:
 def build_report(config: RunConfig, evaluation: Evaluation, figures: list[PageFigure]) -> str:
     """The page as HTML."""
     recipe, training = config.recipe, evaluation.training
-    return build_page(
+    return Page(
         title=f"{format_percent(evaluation.accuracy)} on {PART_NAMES[evaluation.part]} images",
         subtitle=(
             f"The recipe {build_display_name(recipe)} with seed {config.seed}, {config.started}"
@@ -39,7 +39,7 @@ def build_report(config: RunConfig, evaluation: Evaluation, figures: list[PageFi
             "losses.jsonl the loss of every batch."
         ),
         is_mnist=evaluation.is_mnist,
-    )
+    ).to_html()
 
 
 def _describe_reproduction(training: Training) -> str:
@@ -56,28 +56,17 @@ def _describe_reproduction(training: Training) -> str:
 
 def _list_numbers(evaluation: Evaluation) -> list[tuple[str, str, str]]:
     training, corrected = evaluation.training, evaluation.corrected
-    numbers = [
-        (
-            "accuracy",
-            format_percent(evaluation.accuracy),
-            f"95 % CI {format_interval(evaluation.accuracy_interval)}",
-        )
-    ]
+    interval = f"95 % CI {format_interval(evaluation.accuracy_interval)}"
+    numbers = [("accuracy", format_percent(evaluation.accuracy), interval)]
     if corrected:
         accuracy = format_percent(corrected.accuracy)
         numbers.append(("on corrected labels", accuracy, f"n = {corrected.num_images:,}"))
+    images = f"of {evaluation.num_images:,} {PART_NAMES[evaluation.part]} images"
+    speed = f"{training.images_per_second:,.0f} images per second"
     return [
         *numbers,
-        (
-            "mistakes",
-            f"{len(evaluation.misclassified):,}",
-            f"of {evaluation.num_images:,} {PART_NAMES[evaluation.part]} images",
-        ),
-        (
-            "training",
-            f"{training.seconds:.2f} s",
-            f"{training.images_per_second:,.0f} images per second",
-        ),
+        ("mistakes", f"{len(evaluation.misclassified):,}", images),
+        ("training", f"{training.seconds:.2f} s", speed),
         ("parameters", f"{training.num_parameters:,}", "weights and biases"),
     ]
 

@@ -5,7 +5,7 @@ import shlex
 from tenfold.evaluation.text import PART_NAMES, format_interval, format_percent, join_words
 from tenfold.recipes.catalogue import RECIPES, build_display_name
 from tenfold.reports.describe import list_config_flags, list_data, list_recipe
-from tenfold.reports.page import PageFigure, PageTable, build_page
+from tenfold.reports.page import Page, PageFigure, PageTable
 from tenfold.runs.results import Finding
 from tenfold.studies.comparison import MIN_P_VALUE, ComparedPair, Comparison, Significance
 from tenfold.studies.study import Study, is_longer_claimed
@@ -45,7 +45,7 @@ def build_study_report(
     """The page of a study as HTML."""
     config, runs = study.config, study.runs
     recipe = config.recipe
-    return build_page(
+    return Page(
         title=f"{format_percent(summary.accuracy.mean)} over {len(runs)} seeds",
         subtitle=f"The recipe {build_display_name(recipe)} on {PART_NAMES[config.part]} images",
         numbers=_list_numbers(summary),
@@ -85,39 +85,30 @@ def build_study_report(
         command=build_study_command(study),
         sources=" from study.json. summary.json holds every number on this page.",
         is_mnist=is_mnist,
-    )
+    ).to_html()
 
 
 def _list_numbers(summary: Summary) -> list[tuple[str, str, str]]:
-    accuracy = summary.accuracy
-    deviation = accuracy.standard_deviation
+    accuracy, deviation = summary.accuracy, summary.accuracy.standard_deviation
+    spread = "one seed"
+    if deviation is not None:
+        spread = f"standard deviation {100 * deviation:.3f} points"
     numbers = [
-        (
-            "mean accuracy",
-            format_percent(accuracy.mean),
-            "one seed" if deviation is None else f"standard deviation {100 * deviation:.3f} points",
-        ),
+        ("mean accuracy", format_percent(accuracy.mean), spread),
         ("lowest", format_percent(accuracy.lowest), f"highest {format_percent(accuracy.highest)}"),
     ]
     if summary.corrected:
-        mean = summary.corrected.mean
-        numbers.append(("on corrected labels", format_percent(mean), "n = 9,995"))
+        numbers.append(("on corrected labels", format_percent(summary.corrected.mean), "n = 9,995"))
     alone = summary.seconds_alone
     seconds = alone or summary.seconds
-    numbers += [
-        (
-            "training",
-            f"{seconds.mean:.1f} s",
-            f"mean of {seconds.num_values} run{'s' * (seconds.num_values > 1)}, "
-            + (f"machine idle, {alone.threads} threads" if alone else "possibly under load"),
-        ),
-        (
-            "parameters",
-            f"{summary.num_parameters:,}",
-            f"{summary.num_multiply_adds:,} multiply-adds",
-        ),
+    runs = f"mean of {seconds.num_values} run{'s' * (seconds.num_values > 1)}"
+    load = f"machine idle, {alone.threads} threads" if alone else "possibly under load"
+    cost = f"{summary.num_multiply_adds:,} multiply-adds"
+    return [
+        *numbers,
+        ("training", f"{seconds.mean:.1f} s", f"{runs}, {load}"),
+        ("parameters", f"{summary.num_parameters:,}", cost),
     ]
-    return numbers
 
 
 def build_comparison_report(
@@ -125,10 +116,9 @@ def build_comparison_report(
 ) -> str:
     """The page of a comparison as HTML."""
     columns, rows = tabulate(comparison)
-    return build_page(
+    return Page(
         title=join_words([one.name for one in comparison.studies]) + " compared",
         subtitle=f"On the same {comparison.num_images:,} {PART_NAMES[comparison.part]} images",
-        numbers=[],
         findings=[describe_difference(one) for one in comparison.differences],
         tables=[PageTable(title="Studies", columns=columns, rows=rows)],
         figures=figures,
@@ -136,7 +126,7 @@ def build_comparison_report(
         command=command,
         sources=" from the studies. comparison.json holds every number on this page.",
         is_mnist=is_mnist,
-    )
+    ).to_html()
 
 
 def tabulate(comparison: Comparison) -> tuple[list[str], list[list[str]]]:

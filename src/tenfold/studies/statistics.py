@@ -131,8 +131,7 @@ def _measure_digits(
     measured = []
     for k, digit in enumerate(digits):
         is_digit_N = labels_N == digit
-        answers, counts = np.unique(predicted_RN[:, is_digit_N], return_counts=True)
-        taken_for = sorted(zip(-counts, answers, strict=True))
+        counts = _count_labels(predicted_RN[:, is_digit_N])
         measured.append(
             DigitErrors(
                 label=int(digit),
@@ -141,9 +140,9 @@ def _measure_digits(
                 error_rate=_estimate_share(rates_RK[:, k], is_wrong_RN[:, is_digit_N].mean(0)),
                 num_hardest=int(is_hardest_RK[:, k].sum()),
                 taken_for={
-                    str(answer): -float(count) / len(predicted_RN)
-                    for count, answer in taken_for
-                    if answer != digit
+                    label: count / len(predicted_RN)
+                    for label, count in counts.items()
+                    if label != str(digit)
                 },
             )
         )
@@ -200,19 +199,22 @@ def _list_hardest_images(
     """The images that some run misclassified, most often misclassified first."""
     num_wrong_N = (predicted_RN != labels_N).sum(0)
     order = np.argsort(-num_wrong_N, kind="stable")[: int((num_wrong_N > 0).sum())]
-    hardest = []
-    for index in order:
-        answers, counts = np.unique(predicted_RN[:, index], return_counts=True)
-        by_count = sorted(zip(-counts, answers, strict=True))
-        hardest.append(
-            HardImage(
-                index=int(index),
-                label=int(labels_N[index]),
-                num_wrong=int(num_wrong_N[index]),
-                answers={str(answer): -int(count) for count, answer in by_count},
-            )
+    return tuple(
+        HardImage(
+            index=int(index),
+            label=int(labels_N[index]),
+            num_wrong=int(num_wrong_N[index]),
+            answers=_count_labels(predicted_RN[:, index]),
         )
-    return tuple(hardest)
+        for index in order
+    )
+
+
+def _count_labels(labels: npt.NDArray[np.int64]) -> dict[str, int]:
+    """How often each label occurs, most frequent first."""
+    values, counts = np.unique(labels, return_counts=True)
+    by_count = sorted(zip(-counts, values, strict=True))
+    return {str(value): -int(count) for count, value in by_count}
 
 
 def _measure_contested(is_wrong_RN: npt.NDArray[np.bool_]) -> ContestedErrors:

@@ -189,15 +189,12 @@ def load_study(path: str | Path) -> Study:
     file = path / STUDY
     try:
         values = parse_json(file.read_text())
-    except OSError as error:
-        raise StudyError(f"{file}: cannot read the study: {error.strerror}") from error
-    except ValueError as error:
-        raise StudyError(f"{file}: not valid JSON: {error}") from error
-    try:
         number = check_keys(values, "", ["format"])["format"]
         if number != FORMAT:
             raise ValueError(f"format {reprlib.repr(number)}")
         found = from_json(StudyFile, values)
+    except OSError as error:
+        raise StudyError(f"{file}: cannot read the study: {error.strerror}") from error
     except (ValueError, RecipeError) as error:
         raise StudyError(f"{file}: not a valid study: {error}") from error
     longer = load_study(path / LONGER) if (path / LONGER / STUDY).is_file() else None

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from tenfold.reports.figures.style import LIGHT, Theme, drawing, save_png
 from tenfold.runs.results import Evaluation
 
+GREY: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}
 GALLERY_COLUMNS, GALLERY_ROWS = 8, 5
 CELL_HEIGHT, CAPTION, MARGIN = 1.48, 0.27, 0.04  # of the gallery, in cells
 SHEET_COLUMNS = 20
@@ -37,11 +38,7 @@ def draw_misclassified(
     return draw_gallery(
         images_NHW,
         [
-            (
-                one.index,
-                f"{one.label} → {one.predicted}",
-                _describe_confidence(one.confidence),
-            )
+            (one.index, f"{one.label} → {one.predicted}", _describe_confidence(one.confidence))
             for one in shown
         ],
         title="Misclassified digits",
@@ -73,14 +70,7 @@ def draw_gallery(
             row, column = divmod(i, GALLERY_COLUMNS)
             left, top = column + MARGIN, row * CELL_HEIGHT + CAPTION
             right, bottom = left + 1 - 2 * MARGIN, top + 1 - 2 * MARGIN
-            axes.imshow(
-                images_NHW[index],
-                extent=(left, right, bottom, top),
-                cmap="gray",
-                vmin=0,
-                vmax=255,
-                interpolation="nearest",
-            )
+            axes.imshow(images_NHW[index], extent=(left, right, bottom, top), **GREY)
             middle = column + 0.5
             # Texts fit their cells, and measuring them is slow.
             around: dict[str, Any] = {"ha": "center", "in_layout": False}
@@ -110,7 +100,7 @@ def draw_contact_sheet(
         for row, label in enumerate(labels):
             for column, image in enumerate(images_NHW[labels_N == label][:SHEET_COLUMNS]):
                 sheet[row * 30 + 1 : row * 30 + 29, column * 30 + 1 : column * 30 + 29] = image
-        axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.imshow(sheet, **GREY)
         axes.set_yticks(np.arange(len(labels)) * 30 + 15, [str(label) for label in labels])
         axes.set_xticks([])
         axes.tick_params(length=0, labelsize=11, labelcolor=theme.ink)
@@ -132,10 +122,7 @@ def draw_rows(
             axes.imshow(
                 stacked.reshape(-1, width),
                 extent=(left, left + 1, num_rows * (height + 2) / height, 0),
-                cmap="gray",
-                vmin=0,
-                vmax=255,
-                interpolation="nearest",
+                **GREY,
             )
         axes.set_xlim(0, 1.06 * num_columns + 0.25)
         axes.set_ylim(num_rows * (height + 2) / height, 0)

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from tenfold.data.label_errors import CONTESTED
 from tenfold.reports.figures.images import draw_gallery
-from tenfold.reports.figures.style import LIGHT, Theme, draw_title, drawing, save_png
+from tenfold.reports.figures.style import LIGHT, Theme, draw_grid, draw_title, drawing, save_png
 from tenfold.studies.comparison import ChangedImage, ComparedPair
 from tenfold.studies.summary import EpochEstimate, Summary
 
@@ -46,8 +46,7 @@ def draw_seeds(summary: Summary, theme: Theme = LIGHT) -> bytes:
         axes.margins(x=0.05)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f} %"))
         axes.xaxis.set_major_locator(MaxNLocator(7))
-        axes.grid(visible=True, axis="x", linewidth=0.7)
-        axes.set_axisbelow(True)
+        draw_grid(axes, "x")
         draw_title(
             axes,
             "Accuracy of each seed",
@@ -77,8 +76,7 @@ def draw_epochs(summary: Summary, theme: Theme = LIGHT) -> bytes:
             _draw_band(axes, summary.epochs, key, theme.accent, label)
             axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
             axes.set_xlabel("epoch")
-            axes.grid(visible=True, axis="y", linewidth=0.7)
-            axes.set_axisbelow(True)
+            draw_grid(axes, "y")
             if longer and axes.lines:
                 axes.legend(frameon=False, labelcolor=theme.ink)
             if any((np.asarray(line.get_ydata()) > 0).any() for line in axes.lines):
@@ -141,8 +139,7 @@ def draw_digits(summary: Summary, theme: Theme = LIGHT) -> bytes:
         axes.tick_params(axis="x", length=0, labelsize=12, labelcolor=theme.ink)
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
-        axes.grid(visible=True, axis="y", linewidth=0.7)
-        axes.set_axisbelow(True)
+        draw_grid(axes, "y")
         draw_title(
             axes,
             "Error rate of each digit",

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -90,6 +90,12 @@ def draw_title(axes: Axes, title: str, subtitle: str, theme: Theme) -> None:
         fontsize=9.5,
         color=theme.quiet,
     )
+
+
+def draw_grid(axes: Axes, axis: Literal["x", "y"]) -> None:
+    """Draw grid lines from the ticks of an axis, behind the data."""
+    axes.grid(visible=True, axis=axis, linewidth=0.7)
+    axes.set_axisbelow(True)
 
 
 def save_png(figure: Figure) -> bytes:
