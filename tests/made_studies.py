@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from tenfold.data.mnist import MNIST_CHECKSUMS
 from tenfold.evaluation.metrics import (
-    count_confusions,
+    compute_confusion_matrix,
     list_misclassified,
     measure_accuracy,
-    measure_classes,
-    measure_epochs,
+    measure_class_errors,
+    measure_epoch_losses,
 )
 from tenfold.recipes.catalogue import (
     RECIPES,
@@ -42,16 +42,16 @@ def build_evaluation(
     confidences_N: npt.NDArray[np.float64],
 ) -> Evaluation:
     """The evaluation of a run that gave these labels to MNIST's test images."""
-    confusions_KK = count_confusions(labels_N, predicted_N)
+    confusions_KK = compute_confusion_matrix(labels_N, predicted_N)
     return Evaluation(
         part="test",
         is_mnist=True,
         **vars(measure_accuracy(predicted_N == labels_N)),
         corrected=None,
         confusions=tuple(map(tuple, confusions_KK.tolist())),
-        classes=measure_classes(confusions_KK),
+        classes=measure_class_errors(confusions_KK),
         misclassified=list_misclassified(labels_N, predicted_N, confidences_N),
-        epochs=measure_epochs([[0.5, 0.4], [0.2, 0.1]]),
+        epochs=measure_epoch_losses([[0.5, 0.4], [0.2, 0.1]]),
         training=Training(
             seconds=3.0,
             other_cores=None,

@@ -10,7 +10,7 @@ from made_studies import present
 from tenfold.data.mnist import LabelledImages, split_holdout
 from tenfold.recipes.catalogue import RECIPES
 from tenfold.studies.claims import find_claims
-from tenfold.studies.comparison import list_mended
+from tenfold.studies.comparison import list_changed_images
 from tenfold.studies.statistics import summarize
 from tenfold.studies.study import Study, load_study
 from tenfold.studies.summary import Summary
@@ -188,7 +188,7 @@ def test_gains_of_recipes_on_the_results_page_match_the_studies(
     assert f"mean of {100 * accuracy.mean:.2f} % over {WORDS[accuracy.num_values]} seeds" in text
     deviation, lowest = present(accuracy.standard_deviation), accuracy.lowest
     assert f"(deviation {100 * deviation:.2f}, lowest {100 * lowest:.2f} %" in text
-    listed = list_mended(studies["classic"], studies[name], test_images.labels_N)
+    listed = list_changed_images(studies["classic"], studies[name], test_images.labels_N)
     num_missed = len(listed.mended) + len(listed.not_mended)
     assert re.search(rf"{len(listed.mended)} of the {num_missed}\b", text)
 

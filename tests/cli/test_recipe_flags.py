@@ -20,7 +20,7 @@ from tenfold.recipes.recipe import (
     Recipe,
     list_fields,
 )
-from tenfold.reports.run_report import write_command
+from tenfold.reports.run_report import build_train_command
 from tenfold.runs.run import RunConfig
 
 CLASSIC = RECIPES["classic"]
@@ -102,7 +102,7 @@ def test_the_command_of_a_changed_recipe_makes_it_again(
         machine={},
         started=datetime.datetime.now().isoformat(),
     )
-    name, parsed = parse(write_command(config))
+    name, parsed = parse(build_train_command(config))
     assert name == recipe.name
     assert parsed == changes
     assert recipe.replace(**parsed) == changed

@@ -71,7 +71,9 @@ def test_study_prints_findings_and_each_seed(
     assert re.fullmatch(seed.format(1, 2, ""), last)
     lines = printed.out.splitlines()
     assert lines[0] == f"study                {out}"
-    assert re.fullmatch(r"How accurate is it\?  \d\d\.\d\d %, deviation \d+\.\d\d", lines[1])
+    assert re.fullmatch(
+        r"How accurate is it\?  \d\d\.\d\d %, standard deviation \d+\.\d\d", lines[1]
+    )
     assert lines[2:] == [f"report               {out}/report.html"]
     assert Path(out, "report.html").is_file()
     # Once more it trains nothing, and prints the same numbers.
@@ -184,7 +186,7 @@ def test_compare_prints_a_table_and_sentences(
     comparison = tenfold.compare(folders, data=small_data)
     for one in comparison.studies:
         assert f"{100 * one.summary.accuracy.mean:.3f} %" in table
-    assert sentences.startswith("Is other better than first? better\n")
+    assert sentences.startswith("How does other compare with first? better\n")
     [pair] = comparison.differences
     assert f"other is {100 * pair.difference.difference:.3f} points above first." in sentences
 
@@ -283,13 +285,13 @@ def test_recipes_as_json_name_the_sheet_on_stderr(
         ("study --data nowhere", "nowhere: no such folder"),
         ("study --out file", "file: cannot be written: File exists"),
         ("compare", 'Command "compare" parameter STUDIES requires an argument.'),
-        ("compare nowhere", "nowhere: expected a study's folder with study.json, found: No such"),
-        ("compare file", "file: expected a study's folder with study.json, found: Not a directory"),
+        ("compare nowhere", "nowhere/study.json: cannot read the study: No such"),
+        ("compare file", "file/study.json: cannot read the study: Not a directory"),
         (
             "compare synthetic",
             "data: no such folder",
         ),
-        ("compare empty", "empty: expected a study with runs, found none yet"),
+        ("compare empty", "empty: the study has no runs yet"),
         ("recipes clasic", "unknown recipe 'clasic'; there are: classic"),
         ("recipes --show", "--show needs a recipe: tenfold recipes strong --show"),
         ("recipes classic --show", "--show: the recipe classic has no augmentation"),

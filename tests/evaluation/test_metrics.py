@@ -12,36 +12,31 @@ from sklearn.metrics import confusion_matrix
 from tenfold.data.label_errors import CONTESTED, RELABELLED, UNDECIDABLE
 from tenfold.data.mnist import LabelledImages
 from tenfold.evaluation.metrics import (
-    count_confusions,
-    difference_interval,
+    compute_confusion_matrix,
     list_misclassified,
     measure_accuracy,
-    measure_classes,
+    measure_class_errors,
     measure_corrected,
-    measure_epochs,
+    measure_epoch_losses,
+    newcombe_interval,
     wilson_interval,
 )
 from tenfold.runs.results import Accuracy, ClassErrors, Mistake
 from tenfold.system.json_types import to_json
 
-labels_of_any_size = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=200)
+label_pairs = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=200)
 
 
-@given(pairs=labels_of_any_size)
-def test_confusions_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+@given(pairs=label_pairs)
+def test_the_confusion_matrix_is_that_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     labels = np.array([label for label, _ in pairs], dtype=np.uint8)
     predicted = np.array([other for _, other in pairs], dtype=np.int64)
-    found = count_confusions(labels, predicted)
+    found = compute_confusion_matrix(labels, predicted)
     assert found.shape == (10, 10)
     assert found.sum() == len(pairs)
     if pairs:
         expected = confusion_matrix(labels, predicted, labels=range(10))
         np.testing.assert_array_equal(found, expected)
-
-
-def test_rows_are_labels_and_columns_are_predictions() -> None:
-    found = count_confusions(np.array([7], dtype=np.uint8), np.array([2]))
-    assert found[7, 2] == 1
 
 
 @pytest.mark.parametrize(
@@ -55,12 +50,12 @@ def test_wilson_interval_is_that_of_scipy(num_hits: int, num_trials: int) -> Non
 
 
 @given(counts=st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_interval_holds_the_share_and_stays_in_bounds(counts: tuple[int, int]) -> None:
+def test_wilson_interval_contains_the_share_and_stays_in_bounds(counts: tuple[int, int]) -> None:
     num_hits, num_trials = counts
     low, high = wilson_interval(num_hits, num_trials)
     assert 0 <= low < high <= 1
     assert low - 1e-12 <= num_hits / num_trials <= high + 1e-12
-    # Hits and misses are treated alike.
+    # Hits and misses are symmetric.
     mirrored = wilson_interval(num_trials - num_hits, num_trials)
     assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-12)
 
@@ -79,10 +74,10 @@ def test_wilson_interval_holds_the_share_and_stays_in_bounds(counts: tuple[int, 
         (10, 10, 0, 10, (0.6075, 1.0)),
     ],
 )
-def test_difference_interval_is_the_published_one(
+def test_newcombe_interval_is_the_published_one(
     hits_a: int, trials_a: int, hits_b: int, trials_b: int, expected: tuple[float, float]
 ) -> None:
-    found = difference_interval(hits_a, trials_a, hits_b, trials_b)
+    found = newcombe_interval(hits_a, trials_a, hits_b, trials_b)
     assert found == pytest.approx(expected, abs=5.1e-5)
 
 
@@ -90,12 +85,12 @@ def test_difference_interval_is_the_published_one(
     a=st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
     b=st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
 )
-def test_difference_interval_holds_the_difference(a: tuple[int, int], b: tuple[int, int]) -> None:
-    low, high = difference_interval(*a, *b)
+def test_newcombe_interval_contains_the_difference(a: tuple[int, int], b: tuple[int, int]) -> None:
+    low, high = newcombe_interval(*a, *b)
     difference = a[0] / a[1] - b[0] / b[1]
     assert -1 - 1e-9 <= low <= difference + 1e-12
     assert difference - 1e-12 <= high <= 1 + 1e-9
-    assert difference_interval(*b, *a) == pytest.approx((-high, -low), abs=1e-12)
+    assert newcombe_interval(*b, *a) == pytest.approx((-high, -low), abs=1e-12)
 
 
 def test_accuracy_is_counted() -> None:
@@ -112,7 +107,7 @@ def test_accuracy_is_counted() -> None:
 # --- contested labels
 
 
-def test_the_contested_images_are_ten_and_five() -> None:
+def test_ten_labels_are_corrected_and_five_are_undecidable() -> None:
     assert len(RELABELLED) == 10
     assert len(UNDECIDABLE) == 5
     assert len(CONTESTED) == 15
@@ -122,71 +117,52 @@ def test_the_contested_images_are_ten_and_five() -> None:
     assert RELABELLED[9729] == 6
 
 
-def test_corrected_labels_differ_from_those_given(test_images: LabelledImages) -> None:
+def test_corrected_labels_differ_from_the_given_ones(test_images: LabelledImages) -> None:
     for index, label in RELABELLED.items():
         assert 0 <= label <= 9
         assert test_images.labels_N[index] != label
 
 
-def test_whoever_gets_all_given_labels_right_misses_ten_corrected_ones(
+@pytest.mark.parametrize(
+    ("changed", "num_correct", "contested", "label_errors"),
+    [
+        ({}, 9985, (), ()),
+        (RELABELLED, 9995, tuple(sorted(RELABELLED)), tuple(sorted(RELABELLED))),
+        # Undecidable images are listed but not counted; image 0 is not contested.
+        (dict.fromkeys([*UNDECIDABLE, 0]), 9984, tuple(sorted(UNDECIDABLE)), ()),
+        # Neither the given nor the corrected label.
+        ({947: 1}, 9985, (947,), ()),
+    ],
+)
+def test_the_corrected_accuracy_counts_by_corrected_labels(
+    changed: dict[int, int | None],
+    num_correct: int,
+    contested: tuple[int, ...],
+    label_errors: tuple[int, ...],
     test_images: LabelledImages,
 ) -> None:
     labels = test_images.labels_N
-    measured = measure_corrected(labels, labels.astype(np.int64))
-    assert (measured.num_images, measured.num_correct) == (9995, 9985)
-    assert measured.accuracy == 9985 / 9995
-    assert measured.accuracy_interval == wilson_interval(9985, 9995)
-    assert measured.contested_among_misclassified == ()
-    assert measured.given_the_corrected_label == ()
-
-
-def test_whoever_gives_the_corrected_labels_misses_none(test_images: LabelledImages) -> None:
-    labels = test_images.labels_N
+    before = labels.copy()
     predicted = labels.astype(np.int64)
-    for index, label in RELABELLED.items():
-        predicted[index] = label
+    for index, label in changed.items():
+        predicted[index] = (predicted[index] + 1) % 10 if label is None else label
     measured = measure_corrected(labels, predicted)
-    assert (measured.num_images, measured.num_correct) == (9995, 9995)
-    assert measured.contested_among_misclassified == tuple(sorted(RELABELLED))
-    assert measured.given_the_corrected_label == tuple(sorted(RELABELLED))
-
-
-def test_undecidable_images_are_listed_but_not_counted(test_images: LabelledImages) -> None:
-    labels = test_images.labels_N
-    predicted = labels.astype(np.int64)
-    wrong = [*UNDECIDABLE, 0]  # and one that nobody contests
-    predicted[wrong] = (predicted[wrong] + 1) % 10
-    measured = measure_corrected(labels, predicted)
-    assert (measured.num_images, measured.num_correct) == (9995, 9984)
-    assert measured.contested_among_misclassified == tuple(sorted(UNDECIDABLE))
-    assert measured.given_the_corrected_label == ()
-
-
-def test_a_third_answer_to_a_relabelled_image_is_wrong_twice(test_images: LabelledImages) -> None:
-    labels = test_images.labels_N
-    predicted = labels.astype(np.int64)
-    index, corrected = next(iter(RELABELLED.items()))
-    predicted[index] = next(k for k in range(10) if k not in (corrected, labels[index]))
-    measured = measure_corrected(labels, predicted)
-    assert measured.num_correct == 9985
-    assert measured.contested_among_misclassified == (index,)
-    assert measured.given_the_corrected_label == ()
-
-
-def test_measuring_leaves_the_labels_as_they_were(test_images: LabelledImages) -> None:
-    before = test_images.labels_N.copy()
-    measure_corrected(test_images.labels_N, before.astype(np.int64))
-    np.testing.assert_array_equal(test_images.labels_N, before)
+    assert (measured.num_images, measured.num_correct) == (9995, num_correct)
+    assert measured.accuracy == num_correct / 9995
+    assert measured.accuracy_interval == wilson_interval(num_correct, 9995)
+    assert measured.contested_among_misclassified == contested
+    assert measured.given_the_corrected_label == label_errors
+    np.testing.assert_array_equal(labels, before)
 
 
 # --- classes, mistakes, epochs
 
 
-def test_classes_are_measured_row_by_row() -> None:
+def test_class_errors_come_from_the_rows_of_the_confusion_matrix() -> None:
     confusions = np.zeros((10, 10), dtype=np.int64)
     confusions[3] = [0, 0, 1, 90, 0, 5, 0, 0, 4, 0]
     confusions[8, 8] = 50
-    three, eight = measure_classes(confusions)  # classes without images are left out
+    three, eight = measure_class_errors(confusions)  # classes without images are left out
     assert three == ClassErrors(
         label=3,
         num_images=100,
@@ -200,7 +176,7 @@ def test_classes_are_measured_row_by_row() -> None:
     assert json.loads(json.dumps(to_json(three)))["taken_for"] == three.taken_for
 
 
-def test_mistakes_are_listed_by_confidence() -> None:
+def test_mistakes_are_sorted_by_confidence() -> None:
     labels = np.array([1, 2, 3, 4, 5], dtype=np.uint8)
     predicted = np.array([1, 7, 3, 9, 6])
     confidences = np.array([1.0, 0.5, 0.9, 0.75, 0.5], dtype=np.float32)
@@ -211,18 +187,14 @@ def test_mistakes_are_listed_by_confidence() -> None:
         Mistake(index=4, label=5, predicted=6, confidence=0.5),
     )
     assert json.loads(json.dumps(to_json(listed))) == to_json(listed)
-
-
-def test_no_mistakes_make_an_empty_list() -> None:
-    labels = np.array([1, 2], dtype=np.uint8)
-    assert list_misclassified(labels, np.array([1, 2]), np.ones(2)) == ()
+    assert list_misclassified(labels, labels.astype(np.int64), confidences) == ()
 
 
 @given(
     losses=st.lists(st.lists(st.floats(0, 100), min_size=1, max_size=50), min_size=1, max_size=4)
 )
-def test_epochs_are_measured_by_mean_and_deviation(losses: list[list[float]]) -> None:
-    measured = measure_epochs(losses)
+def test_epoch_losses_are_means_with_standard_deviations(losses: list[list[float]]) -> None:
+    measured = measure_epoch_losses(losses)
     assert [one.epoch for one in measured] == list(range(1, len(losses) + 1))
     for one, batch_losses in zip(measured, losses, strict=True):
         num_batches = len(batch_losses)
@@ -234,11 +206,11 @@ def test_epochs_are_measured_by_mean_and_deviation(losses: list[list[float]]) ->
         assert one.standard_deviation == pytest.approx(deviation, abs=1e-9)
 
 
-def test_confusions_classes_and_mistakes_agree(test_images: LabelledImages) -> None:
+def test_confusion_matrix_class_errors_and_mistakes_agree(test_images: LabelledImages) -> None:
     labels = test_images.labels_N
     predicted = np.random.default_rng(0).integers(0, 10, len(labels))
-    confusions = count_confusions(labels, predicted)
-    classes = measure_classes(confusions)
+    confusions = compute_confusion_matrix(labels, predicted)
+    classes = measure_class_errors(confusions)
     num_mistakes = len(list_misclassified(labels, predicted, np.zeros(len(labels))))
     assert sum(one.num_errors for one in classes) == num_mistakes
     assert num_mistakes == 10_000 - measure_accuracy(predicted == labels).num_correct

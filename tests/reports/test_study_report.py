@@ -10,15 +10,10 @@ import pytest
 from made_studies import CHECKSUMS, build_study, miss
 from tenfold.cli import main
 from tenfold.errors import RecipeError
-from tenfold.recipes.catalogue import (
-    RECIPES,
-    find_changes,
-)
-from tenfold.recipes.recipe import (
-    Recipe,
-)
-from tenfold.reports.page import build_page
-from tenfold.reports.study_report import build_study_report, write_study_command
+from tenfold.recipes.catalogue import RECIPES, find_changes
+from tenfold.recipes.recipe import Recipe
+from tenfold.reports.page import Page
+from tenfold.reports.study_report import build_study_command, build_study_report
 from tenfold.runs.results import Finding
 from tenfold.studies.claims import find_claims
 from tenfold.studies.statistics import summarize
@@ -33,7 +28,7 @@ def build(**others: Any) -> Study:
 
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The arguments that `tenfold study` hands on, once it has been called."""
+    """The arguments that `tenfold study` passes to the workflow, once it has been called."""
     noted: dict[str, Any] = {}
 
     def study(recipe: str, **others: Any) -> None:
@@ -53,13 +48,13 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         ("strong", {"leave_out_mislabelled": False, "channels": [8, 16], "depths": [1, 1]}),
     ],
 )
-def test_the_command_of_a_report_makes_the_same_study(
+def test_the_command_of_a_report_repeats_the_study(
     name: str, changes: dict[str, Any], given: dict[str, Any]
 ) -> None:
     recipe = RECIPES[name].replace(**changes)
     checksums = {"train": CHECKSUMS["train"]}
     made = build(recipe=recipe, seeds=[4, 5], holdout=True, checksums=checksums, path=Path("a b"))
-    assert main(shlex.split(write_study_command(made))[1:]) == 2
+    assert main(shlex.split(build_study_command(made))[1:]) == 2
     assert given["recipe"] == name
     assert RECIPES[name].replace(**{key: given[key] for key in find_changes(recipe)}) == recipe
     assert (given["seeds"], given["first_seed"], given["holdout"]) == (2, 4, True)
@@ -76,7 +71,7 @@ def test_the_command_of_a_report_makes_the_same_study(
     ],
 )
 @pytest.mark.parametrize("accuracies", [(), (0.9, 0.95)])
-def test_the_command_measures_and_lengthens_as_the_study_did(
+def test_the_command_has_the_flags_of_longer_and_measured_studies(
     accuracies: tuple[float, ...],
     changes: dict[str, Any],
     has_longer: bool,
@@ -89,7 +84,7 @@ def test_the_command_measures_and_lengthens_as_the_study_did(
         longer=build() if has_longer else None,
         epoch_accuracies=[(), accuracies],
     )
-    command = write_study_command(made)
+    command = build_study_command(made)
     assert command.endswith(f"{'' if accuracies else ' --no-by-epoch'}{flag} --out {made.path}")
     assert main(shlex.split(command)[1:]) == 2
     assert (given["by_epoch"], given["longer"]) == (bool(accuracies), longer)
@@ -103,44 +98,43 @@ def test_the_command_measures_and_lengthens_as_the_study_did(
         ((9, 3), "--seeds 7"),
     ],
 )
-def test_the_command_covers_the_seeds_and_what_lies_between(
+def test_the_command_covers_all_seeds(
     seeds: tuple[int, int], words: str, given: dict[str, Any]
 ) -> None:
-    command = write_study_command(build(seeds=seeds))
+    command = build_study_command(build(seeds=seeds))
     assert command.startswith(f"tenfold study classic {words}")
     assert main(shlex.split(command)[1:]) == 2
     assert set(seeds) <= {*range(given["first_seed"], given["first_seed"] + given["seeds"])}
 
 
-def test_a_recipe_of_ones_own_is_studied_again_from_python() -> None:
-    command = write_study_command(build(recipe=Recipe(name="mine", summary="a test")))
+def test_a_custom_recipe_is_repeated_from_python() -> None:
+    command = build_study_command(build(seeds=[3, 9], recipe=Recipe(name="mine", summary="a test")))
     assert command.startswith("tenfold.study(Recipe(name='mine'")
+    assert "seeds=7, first_seed=3" in command
 
 
 def build_findings_page(*answers: str) -> str:
     """A page with a finding of each of these answers."""
-    return build_page(
+    return Page(
         title="",
         subtitle="",
-        numbers=[],
         findings=[Finding(name="", question="?", answer=answer, sentence="") for answer in answers],
-        figures=[],
         reproduction="",
         command="",
         sources="",
         is_mnist=False,
-    )
+    ).to_html()
 
 
 @pytest.mark.parametrize(
     ("answers", "css_class"),
     [
         (("fails", "worse"), "no"),
-        (("undecided", "not clearly", "one seed cannot tell"), "open"),
-        (("holds", "better", "97.84 %, deviation 0.17"), ""),
+        (("undecided", "not significantly different", "unclear with one seed"), "open"),
+        (("holds", "better", "97.84 %"), ""),
     ],
 )
-def test_a_verdict_stands_out_by_what_it_is(answers: tuple[str, ...], css_class: str) -> None:
+def test_answers_are_coloured_by_verdict(answers: tuple[str, ...], css_class: str) -> None:
     page = build_findings_page(*answers)
     shown = re.findall(r'<h3>\? <span class="(\w*)">(.*)</span></h3>', page)
     assert [one for one, _ in shown] == [css_class] * len(answers)
@@ -150,7 +144,7 @@ def test_a_verdict_stands_out_by_what_it_is(answers: tuple[str, ...], css_class:
         assert f".finding h3 span.{css_class} {{" in page
 
 
-def test_the_page_of_a_study_marks_verdicts_and_wide_tables() -> None:
+def test_the_page_of_a_study_has_a_hint_above_wide_tables_only() -> None:
     made = build()
     summary = summarize(made, LABELS_N, is_mnist=False)
     claim = Finding(name="claim", question="Claim.", answer="fails", sentence="It does.")
@@ -158,29 +152,18 @@ def test_the_page_of_a_study_marks_verdicts_and_wide_tables() -> None:
     summary = dataclasses.replace(summary, findings=findings)
     page = build_study_report(made, summary, [], is_mnist=False)
     assert '<h3>Claim. <span class="no">fails</span></h3>' in page
-    # Above the table of digits, not above that of the configuration, which is not wide.
-    hint = '<p class="hint">Wider than this screen: it scrolls sideways.</p>'
+    hint = '<p class="hint">Scroll sideways to see all of it.</p>'
     assert page.count(hint) == 1
     assert page.index("<h2>Error rate of each digit</h2>") < page.index(hint)
     assert page.index(hint) < page.index('<th scope="col">digit</th>')
 
 
-def test_seconds_are_told_with_the_runs_that_they_are_of() -> None:
+def test_seconds_are_shown_with_their_number_of_runs() -> None:
     for other_cores, words in (
-        ([0.0, 1.0], "mean of 1, alone, 2 threads"),
-        ([1.0, None], "mean of 2, none alone on the machine"),
+        ([0.0, 1.0], "mean of 1 run, machine idle, 2 threads"),
+        ([1.0, None], "mean of 2 runs, possibly under load"),
     ):
         made = build(other_cores=other_cores)
         summary = summarize(made, LABELS_N, is_mnist=False)
         page = build_study_report(made, summary, [], is_mnist=False)
         assert words in page.replace("\N{NO-BREAK SPACE}", " ")
-
-
-def test_the_command_of_ones_own_recipe_covers_the_gaps() -> None:
-    own = build_study(
-        LABELS_N,
-        miss(LABELS_N, [[1], [2]]),
-        seeds=[3, 9],
-        recipe=Recipe(name="mine", summary="my own"),
-    )
-    assert "seeds=7, first_seed=3" in write_study_command(own)

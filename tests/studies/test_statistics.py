@@ -11,10 +11,8 @@ from scipy import stats
 from made_studies import CHECKSUMS, OTHER_DATA, build_study, miss, present
 from tenfold.data.label_errors import CONTESTED, RELABELLED, UNDECIDABLE
 from tenfold.data.mnist import LabelledImages
-from tenfold.recipes.catalogue import (
-    RECIPES,
-)
-from tenfold.studies.statistics import measure_images_interval, measure_mean, summarize
+from tenfold.recipes.catalogue import RECIPES
+from tenfold.studies.statistics import estimate_mean, images_interval, summarize
 from tenfold.studies.summary import Estimate
 from tenfold.system.json_types import to_json
 
@@ -22,7 +20,7 @@ LABELS_N = np.random.default_rng(0).integers(0, 10, 600).astype(np.uint8)
 
 
 def guess(num_runs: int, seed: int = 0) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Answers that are wrong where they please, a tenth of them, often by several runs."""
+    """Predictions of which a tenth are wrong, often on the same images in several runs."""
     random = np.random.default_rng(seed)
     hardness_N = random.beta(0.1, 0.9, len(LABELS_N))
     is_wrong_RN = random.random((num_runs, len(LABELS_N))) < hardness_N
@@ -32,9 +30,9 @@ def guess(num_runs: int, seed: int = 0) -> np.ndarray[tuple[int, int], np.dtype[
 
 
 @pytest.mark.parametrize("count", [2, 3, 10, 200])
-def test_the_interval_of_a_mean_is_students(count: int) -> None:
+def test_the_interval_of_a_mean_is_by_students_t(count: int) -> None:
     values = np.random.default_rng(count).normal(0.98, 0.002, count)
-    measured = measure_mean(values)
+    measured = estimate_mean(values)
     low, high = stats.t.interval(0.95, count - 1, loc=values.mean(), scale=stats.sem(values))
     assert measured.interval == pytest.approx((low, high))
     assert measured.mean == pytest.approx(math.fsum(values) / count)
@@ -44,8 +42,8 @@ def test_the_interval_of_a_mean_is_students(count: int) -> None:
     assert measured.num_values == count
 
 
-def test_one_value_has_neither_deviation_nor_interval() -> None:
-    assert measure_mean([0.98]) == Estimate(
+def test_a_single_value_has_no_deviation_and_no_interval() -> None:
+    assert estimate_mean([0.98]) == Estimate(
         mean=0.98,
         standard_deviation=None,
         lowest=0.98,
@@ -56,48 +54,46 @@ def test_one_value_has_neither_deviation_nor_interval() -> None:
 
 
 def wilson(share: float, num_images: int) -> tuple[float, float]:
-    """The shares that lie 1.96 of their own deviations from this one: a quadratic's two roots."""
+    """Wilson's interval as the roots of its quadratic equation."""
     z = 1.959964
     roots = np.roots([1 + z**2 / num_images, -(2 * share + z**2 / num_images), share**2])
     return min(roots), max(roots)
 
 
 @pytest.mark.parametrize("num_images", [1, 7, 1000])
-def test_the_interval_for_other_images_is_wilsons_of_the_mean(num_images: int) -> None:
+def test_the_images_interval_is_wilsons_of_the_mean(num_images: int) -> None:
     shares_N = np.random.default_rng(num_images).beta(0.2, 0.8, num_images)
-    low, high = measure_images_interval(shares_N)
+    low, high = images_interval(shares_N)
     assert (low, high) == pytest.approx(wilson(shares_N.mean(), num_images))
     assert 0 < low < shares_N.mean() < high < 1
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.002, 0.005])
 @pytest.mark.parametrize("split", [(0.4, 0.3, 0.3), (0.2, 0.2, 0.6)])
-def test_the_interval_for_other_images_holds_rare_errors(
-    rate: float, split: tuple[float, ...]
-) -> None:
-    """1,000 images drawn from all there are, of which hardly any is ever missed."""
+def test_the_images_interval_covers_rare_errors(rate: float, split: tuple[float, ...]) -> None:
+    """Samples of 1,000 images from a population in which errors are rare."""
     shares = np.array([0.0, 0.2, 0.6, 1.0])
     missed = np.array(split) * rate / (split @ shares[1:])
     counts_D4 = np.random.default_rng(0).multinomial(1000, [1 - missed.sum(), *missed], 2000)
-    intervals = [measure_images_interval(np.repeat(shares, counts)) for counts in counts_D4]
+    intervals = [images_interval(np.repeat(shares, counts)) for counts in counts_D4]
     assert np.mean([low <= rate <= high for low, high in intervals]) > 0.93
 
 
-def test_the_interval_for_other_images_is_hardly_wider_than_drawing_them_again() -> None:
+def test_the_images_interval_is_hardly_wider_than_a_bootstrap_interval() -> None:
     random = np.random.default_rng(1)
     shares_N = random.choice([0.0, 0.2, 0.6, 1.0], 1000, p=[0.02, 0.03, 0.05, 0.9])
     drawn = np.quantile(random.choice(shares_N, (4000, len(shares_N))).mean(1), [0.025, 0.975])
-    assert 0.97 < np.diff(measure_images_interval(shares_N)) / np.diff(drawn) < 1.25
-    # Where runs agree there is nothing to be wider by.
+    assert 0.97 < np.diff(images_interval(shares_N)) / np.diff(drawn) < 1.25
+    # Where runs agree, both are alike.
     shares_N = shares_N.round()
     drawn = np.quantile(random.choice(shares_N, (4000, len(shares_N))).mean(1), [0.025, 0.975])
-    assert 0.97 < np.diff(measure_images_interval(shares_N)) / np.diff(drawn) < 1.06
+    assert 0.97 < np.diff(images_interval(shares_N)) / np.diff(drawn) < 1.06
 
 
-def test_fewer_mistakes_never_leave_more_in_doubt() -> None:
-    ends = [measure_images_interval(np.repeat([1.0, 0.2, 0.0], [n, 9, 91 - n])) for n in range(92)]
-    ends.insert(0, measure_images_interval(np.zeros(100)))
-    ends.append(measure_images_interval(np.ones(100)))
+def test_the_images_interval_is_monotonic() -> None:
+    ends = [images_interval(np.repeat([1.0, 0.2, 0.0], [n, 9, 91 - n])) for n in range(92)]
+    ends.insert(0, images_interval(np.zeros(100)))
+    ends.append(images_interval(np.ones(100)))
     assert ends[0] == pytest.approx((0, 0.037), abs=1e-4)
     assert ends[-1] == pytest.approx((0.963, 1), abs=1e-4)
     for one, more in itertools.pairwise(ends):
@@ -105,7 +101,7 @@ def test_fewer_mistakes_never_leave_more_in_doubt() -> None:
         assert one[1] < more[1]
 
 
-def test_accuracies_and_their_mean_are_counted() -> None:
+def test_accuracies_are_shares_of_correct_images() -> None:
     given_RN = guess(5)
     summary = summarize(build_study(LABELS_N, given_RN), LABELS_N, is_mnist=False)
     by_hand = [
@@ -118,7 +114,7 @@ def test_accuracies_and_their_mean_are_counted() -> None:
     assert summary.accuracy.images_interval == pytest.approx(wilson(sum(by_hand) / 5, 600))
 
 
-def test_each_digit_is_counted() -> None:
+def test_digit_errors_are_counted() -> None:
     given_RN = guess(4)
     summary = summarize(build_study(LABELS_N, given_RN), LABELS_N, is_mnist=False)
     rates = {}
@@ -132,7 +128,7 @@ def test_each_digit_is_counted() -> None:
         assert measured.error_rates == pytest.approx(rates[digit])
         assert measured.error_rate.mean == pytest.approx(np.mean(rates[digit]))
         assert measured.error_rate.images_interval == pytest.approx(
-            measure_images_interval((given_RN[:, of_digit] != digit).mean(0))
+            images_interval((given_RN[:, of_digit] != digit).mean(0))
         )
         assert measured.taken_for == {str(k): n / 4 for k, n in taken_for.items()}
         counts = list(measured.taken_for.values())
@@ -142,18 +138,20 @@ def test_each_digit_is_counted() -> None:
         assert summary.digits[digit].num_hardest == hardest_in.count(digit)
 
 
-def test_digits_that_are_equally_hard_are_each_counted() -> None:
+def test_tied_digits_are_all_the_hardest() -> None:
     labels_N = np.repeat(np.arange(10), 10).astype(np.uint8)
-    # In the first run 3 and 7 lose two images each, in the second 7 alone.
+    # In the first run 3 and 7 have two mistakes each, in the second 7 has the most.
     study = build_study(labels_N, miss(labels_N, [[30, 31, 70, 71, 50], [72, 30, 31, 73, 74]]))
     summary = summarize(study, labels_N, is_mnist=False)
     assert [one.num_hardest for one in summary.digits] == [0, 0, 0, 1, 0, 0, 0, 2, 0, 0]
 
 
-def test_labels_that_the_images_do_not_have_are_left_out() -> None:
-    labels_N = np.array([2, 2, 5, 5], dtype=np.uint8)
+@pytest.mark.parametrize("labels", [[2, 2, 5, 5], [2, 5, 5]])
+def test_only_labels_with_images_are_listed(labels: list[int]) -> None:
+    labels_N = np.array(labels, dtype=np.uint8)
     summary = summarize(build_study(labels_N, miss(labels_N, [[0]])), labels_N, is_mnist=False)
     assert [one.label for one in summary.digits] == [2, 5]
+    assert summary.digits[0].num_images == labels.count(2)
     assert summary.digits[0].taken_for == {"3": 1.0}
 
 
@@ -167,18 +165,14 @@ def test_the_hardest_images_come_first_with_all_answers() -> None:
             by_hand.append((6 - answers[int(label)], index, int(label), answers))
     by_hand.sort(key=lambda one: (-one[0], one[1]))
     assert [
-        (one.num_wrong, one.index, one.label, Counter(map_to_ints(one.answers)))
+        (one.num_wrong, one.index, one.label, {int(k): n for k, n in one.answers.items()})
         for one in summary.hardest_images
     ] == by_hand
     counts = list(summary.hardest_images[0].answers.values())
     assert counts == sorted(counts, reverse=True)
 
 
-def map_to_ints(answers: dict[str, int]) -> dict[int, int]:
-    return {int(answer): count for answer, count in answers.items()}
-
-
-def test_epochs_are_means_over_the_runs_that_measured_them() -> None:
+def test_epoch_accuracies_are_means_over_the_runs_that_measured_them() -> None:
     study = build_study(
         LABELS_N,
         guess(3),
@@ -195,14 +189,18 @@ def test_epochs_are_means_over_the_runs_that_measured_them() -> None:
     assert [one.accuracy for one in unmeasured] == [None, None]
 
 
-def test_seconds_are_those_of_runs_alone_on_the_machine() -> None:
+def test_seconds_alone_are_those_of_uncontended_runs_with_most_threads() -> None:
     study = build_study(
-        LABELS_N, guess(4), seconds=[10.0, 20.0, 12.0, 90.0], other_cores=[0.01, 1.0, 0.05, None]
+        LABELS_N,
+        guess(5),
+        seconds=[10.0, 20.0, 12.0, 90.0, 19.0],
+        other_cores=[0.01, 1.0, 0.05, None, 0.0],
+        threads=[2, 2, 2, 2, 1],  # fewer threads do not count either
     )
     summary = summarize(study, LABELS_N, is_mnist=False)
     assert present(summary.seconds_alone).mean == pytest.approx(11)
     assert present(summary.seconds_alone).num_values == 2
-    assert summary.seconds.mean == pytest.approx(33)
+    assert summary.seconds.mean == pytest.approx(30.2)
     beside = build_study(LABELS_N, guess(2), other_cores=[1.0, None])
     assert summarize(beside, LABELS_N, is_mnist=False).seconds_alone is None
 
@@ -217,7 +215,7 @@ def test_twice_the_epochs_are_compared_seed_by_seed() -> None:
         recipe=recipe,
         epoch_losses=[tuple(1 / (1 + epoch) for epoch in range(10))] * 3,
     )
-    # Without the seed that only one of them has, the gains are those of seeds 1 and 2.
+    # Both studies have seeds 1 and 2 only.
     study = build_study(LABELS_N, given_RN, seeds=[0, 1, 2], longer=longer)
     measured = present(summarize(study, LABELS_N, is_mnist=False).longer)
     a = study.accuracies
@@ -226,11 +224,11 @@ def test_twice_the_epochs_are_compared_seed_by_seed() -> None:
     assert measured.gain.mean == pytest.approx(sum(gains) / 2)
     assert measured.gain.num_values == 2
     assert measured.epochs[9].loss.mean == pytest.approx(0.1)
-    strangers = build_study(LABELS_N, given_RN, seeds=[3, 4, 5], longer=longer)
-    assert summarize(strangers, LABELS_N, is_mnist=False).longer is None
+    disjoint = build_study(LABELS_N, given_RN, seeds=[3, 4, 5], longer=longer)
+    assert summarize(disjoint, LABELS_N, is_mnist=False).longer is None
 
 
-def test_contested_labels_are_counted_among_the_mistakes(test_images: LabelledImages) -> None:
+def test_mistakes_on_contested_labels_are_counted(test_images: LabelledImages) -> None:
     labels_N = test_images.labels_N
     contested, others = sorted(CONTESTED), [5, 6, 7, 8, 9, 10]
     wrong_of_runs = [[*contested[:9], *others[:3]], [*contested[:5], *others]]
@@ -265,7 +263,7 @@ def test_corrected_labels_change_the_mean(test_images: LabelledImages) -> None:
         given_RN[0, index] = corrected
     given_RN[1, sorted(UNDECIDABLE)] = (labels_N[sorted(UNDECIDABLE)] + 1) % 10
     summary = summarize(build_study(labels_N, given_RN), labels_N, is_mnist=True)
-    # The first run is wrong on the six others that were changed, the second on all ten.
+    # The first run misses six of the ten corrected labels, the second all ten.
     assert present(summary.corrected).mean == pytest.approx(1 - (6 + 10) / 2 / 9995)
     assert summary.accuracy.mean == pytest.approx(1 - (4 + 5) / 2 / 10_000)
 
@@ -282,7 +280,7 @@ def test_only_the_test_images_of_mnist_have_contested_labels(is_mnist: bool, hol
 
 
 @pytest.mark.parametrize("num_runs", [1, 3])
-def test_a_study_without_mistakes_has_plain_numbers(
+def test_a_study_without_mistakes_can_be_summarized(
     num_runs: int, test_images: LabelledImages
 ) -> None:
     labels_N = test_images.labels_N
@@ -296,19 +294,7 @@ def test_a_study_without_mistakes_has_plain_numbers(
     assert "NaN" not in json.dumps(to_json(summary))
 
 
-def test_seconds_alone_are_those_of_all_cores() -> None:
-    study = build_study(LABELS_N, guess(3), threads=[2, 2, 1], seconds=[10.0, 10.0, 19.0])
-    summary = summarize(study, LABELS_N, is_mnist=False)
-    assert present(summary.seconds_alone).mean == 10
-
-
-def test_intervals_of_shares_are_shares() -> None:
+def test_intervals_of_shares_are_clipped() -> None:
     study = build_study(LABELS_N, miss(LABELS_N, [range(1), range(50)]))
     summary = summarize(study, LABELS_N, is_mnist=False)
     assert present(summary.accuracy.interval)[1] <= 1
-
-
-def test_a_digit_of_one_image_is_no_warning() -> None:
-    labels_N = np.array([1, 2, 2], dtype=np.uint8)
-    summary = summarize(build_study(labels_N, miss(labels_N, [[1]])), labels_N, is_mnist=False)
-    assert summary.digits[0].num_images == 1

@@ -28,7 +28,7 @@ from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
 from tenfold.errors import DataError, RecipeError, RunError, StudyError
 from tenfold.models.build import build_model
-from tenfold.reports.study_report import write_study_command
+from tenfold.reports.study_report import build_study_command
 from tenfold.runs.run import DEFAULT_THREADS, RunConfig, load_config, locking_run, read_state
 from tenfold.studies.study import load_study, write_study
 from tenfold.system.files import (
@@ -324,7 +324,7 @@ def test_as_many_runs_go_on_at_a_time_as_have_cores_for_their_threads(
         assert calls == [([0, 1, 2], jobs)]
         assert {run.threads for run in done.runs} == {threads or DEFAULT_THREADS}
         assert done.config.threads == (threads or DEFAULT_THREADS)
-    assert "--threads 8" in write_study_command(done)
+    assert "--threads 8" in build_study_command(done)
 
 
 def test_a_study_of_other_threads_is_not_continued(
@@ -894,7 +894,7 @@ def test_all_of_mnists_test_images_are_studied_for_the_claims(
         assert finding.sentence.replace("'", "&#39;") in text
     assert "n = 9,995" in text
     test_labels_N = load_part(None, "test").labels_N
-    wrong_RN = done.get_given_labels(test_labels_N) != test_labels_N
+    wrong_RN = done.get_predicted_labels(test_labels_N) != test_labels_N
     assert summary.accuracies == pytest.approx((1 - wrong_RN.mean(1)).tolist())
 
 
@@ -1005,14 +1005,14 @@ def test_comparing_needs_studies_of_the_same_images(
 ) -> None:
     with pytest.raises(StudyError, match=r"^expected the folders of studies, found none$"):
         tenfold.compare([])
-    with pytest.raises(StudyError, match=r"expected a study's folder with study\.json, found: No"):
+    with pytest.raises(StudyError, match=r"study\.json: cannot read the study: No"):
         tenfold.compare([study, tmp_path / "nowhere"])
     held_out = tenfold.study(
         "classic", seeds=1, holdout=True, data=small_data, out=tmp_path / "h", **TINY
     )
     message = (
-        f"{held_out.path}: expected a study of the same images as {study.path} (test images), "
-        "found one of other validation images"
+        f"{held_out.path}: evaluated on other images (validation) than {study.path} (test); "
+        "only studies of the same images can be compared"
     )
     with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
         tenfold.compare([study, held_out])

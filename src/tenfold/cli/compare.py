@@ -69,10 +69,10 @@ def _print_average(found: "StudyAverage", json: bool) -> None:
     if json:
         print_json(dataclasses.asdict(found))
         return
-    from tenfold.evaluation.findings import PART_NAMES, percent
+    from tenfold.evaluation.text import PART_NAMES, format_percent
 
     def describe(average: float, single: float) -> str:
-        return f"{percent(average)}, single runs {percent(single)} on average"
+        return f"{format_percent(average)}, single runs {format_percent(single)} on average"
 
     runs = f"{len(found.seeds)} runs, {found.num_images:,} {PART_NAMES[found.part]} images"
     rows = [("averaged", runs), ("accuracy", describe(found.accuracy, found.mean_accuracy))]

@@ -10,7 +10,8 @@ from tenfold.cli.output import AsJson, Flag, WholeNumber, print_json, print_note
 from tenfold.cli.progress import showing_progress
 from tenfold.cli.recipe_flags import NO_CHANGES, Changes, list_changes
 from tenfold.errors import RunError
-from tenfold.evaluation.findings import WARNINGS, percent_interval
+from tenfold.evaluation.findings import WARNINGS
+from tenfold.evaluation.text import format_interval
 from tenfold.recipes.fields import flag_name
 from tenfold.runs.run import COMPLETE, read_state
 
@@ -141,19 +142,19 @@ def train(
             }
         )
         return
-    from tenfold.reports.run_report import write_command
+    from tenfold.reports.run_report import build_train_command
 
     another = dataclasses.replace(run.config, seed=(run.config.seed + 1) % (workflow.MAX_SEED + 1))
     answers = {one.name: one.answer for one in evaluation.findings}
     print_rows(
         ("accuracy", evaluation.headline),
-        ("interval", f"{percent_interval(evaluation.accuracy_interval)} (95 %)"),
+        ("interval", f"{format_interval(evaluation.accuracy_interval)} (95 %)"),
         ("hardest", answers.get("hardest_class", "unknown")),
         (
             "report",
             run.report if run.config.report else "not written; `tenfold evaluate` writes it",
         ),
-        ("next", f"{write_command(another)}    (how much is the seed's luck?)"),
+        ("next", f"{build_train_command(another)}    (how much is the seed's luck?)"),
     )
 
 

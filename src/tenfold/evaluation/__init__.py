@@ -1,1 +1,1 @@
-"""From predictions to metrics, from metrics to findings in words, from both to the report."""
+"""Metrics of a run's predictions, and findings about them in words."""

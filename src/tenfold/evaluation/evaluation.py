@@ -1,20 +1,18 @@
-"""The evaluation of a run: every number that figures, findings and report show.
-
-In: labels, predictions and losses. Out: the content of a run's evaluation.json.
-"""
+"""The evaluation of a run: every number that its figures, findings and report show."""
 
 import dataclasses
 
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages
-from tenfold.evaluation.findings import PART_NAMES, find, find_blank, percent
+from tenfold.evaluation.findings import build_findings, find_blank_images
 from tenfold.evaluation.metrics import (
-    count_confusions,
+    compute_confusion_matrix,
     list_misclassified,
     measure_accuracy,
-    measure_classes,
+    measure_class_errors,
     measure_corrected,
-    measure_epochs,
+    measure_epoch_losses,
 )
+from tenfold.evaluation.text import PART_NAMES, format_percent
 from tenfold.models.predict import Predictions
 from tenfold.runs.results import Evaluation, Training
 from tenfold.runs.run import RunConfig
@@ -27,15 +25,15 @@ def build_evaluation(
     losses: list[list[float]],
     training: Training,
 ) -> Evaluation:
-    """Every number of a run, with the findings that follow from them.
+    """Compute a run's metrics and findings: the content of evaluation.json.
 
-    `evaluated` are the test images, or the validation images of a hold-out run; `losses` are the
-    training losses, a list for each epoch; `training` says how training went.
+    `evaluated` are the test images, or the validation images of a hold-out run. `losses` are the
+    training losses of each batch, one list per epoch.
     """
     labels_N, predicted_N = evaluated.labels_N, predictions.labels_N
     known: dict[str, tuple[str, str]] = {str(name): pair for name, pair in MNIST_CHECKSUMS.items()}
     is_mnist = all(checksums == known.get(name) for name, checksums in config.checksums.items())
-    confusions_KK = count_confusions(labels_N, predicted_N)
+    confusions_KK = compute_confusion_matrix(labels_N, predicted_N)
     accuracy = measure_accuracy(predicted_N == labels_N)
     is_corrected = is_mnist and not config.holdout
     evaluation = Evaluation(
@@ -44,16 +42,16 @@ def build_evaluation(
         **vars(accuracy),
         corrected=measure_corrected(labels_N, predicted_N) if is_corrected else None,
         confusions=tuple(map(tuple, confusions_KK.tolist())),
-        classes=measure_classes(confusions_KK),
+        classes=measure_class_errors(confusions_KK),
         misclassified=list_misclassified(labels_N, predicted_N, predictions.confidences_N),
-        epochs=measure_epochs(losses),
+        epochs=measure_epoch_losses(losses),
         training=training,
         findings=(),
         headline="",
     )
     headline = (
-        f"{percent(accuracy.accuracy)} of {accuracy.num_images:,} {PART_NAMES[evaluation.part]} "
-        f"images, trained in {training.seconds:.1f} s"
+        f"{format_percent(accuracy.accuracy)} of {accuracy.num_images:,} "
+        f"{PART_NAMES[evaluation.part]} images, trained in {training.seconds:.1f} s"
     )
-    findings = find_blank(evaluated.images_NHW) + find(evaluation)
+    findings = find_blank_images(evaluated.images_NHW) + build_findings(evaluation)
     return dataclasses.replace(evaluation, findings=findings, headline=headline)

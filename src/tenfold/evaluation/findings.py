@@ -1,8 +1,6 @@
-"""What a run showed, as sentences computed from its numbers.
+"""What a run's numbers show, in sentences: questions, short answers and the numbers behind them.
 
-In: the evaluation of a run. Out: findings, each a question, an answer in one word, and a
-sentence with the numbers behind it. Findings about MNIST are made only when the images are
-MNIST's.
+Findings about MNIST are made only for MNIST's own images.
 """
 
 import math
@@ -12,94 +10,87 @@ import numpy.typing as npt
 
 from tenfold.data.label_errors import CONTESTED
 from tenfold.digits import NUM_CLASSES
-from tenfold.evaluation.metrics import Z, difference_interval
+from tenfold.evaluation.metrics import Z, newcombe_interval
+from tenfold.evaluation.text import (
+    PART_NAMES,
+    format_change,
+    format_interval,
+    format_percent,
+    join_words,
+)
 from tenfold.runs.results import ClassErrors, CorrectedAccuracy, Evaluation, Finding
 
 CLAIMED_ACCURACY = 0.97
-MOST_WITHOUT_LEARNING = 0.5  # accuracy
-LITTLE = 0.05  # a change of the loss by less than this share is little
+MAX_ACCURACY_WITHOUT_LEARNING = 0.5
+SMALL_LOSS_CHANGE = 0.05  # relative
 
 WARNINGS = ("blank_images", "single_class", "no_learning")  # findings that are also printed
 
-PART_NAMES = {"test": "test", "validation": "held-out validation"}
+
+def build_findings(evaluation: Evaluation) -> tuple[Finding, ...]:
+    """All findings that the numbers of an evaluation support."""
+    findings = [
+        _single_class(evaluation),
+        _no_learning(evaluation),
+        _accuracy(evaluation),
+        _claimed_accuracy(evaluation) if evaluation.is_mnist else None,
+        _hardest_class(evaluation),
+        _last_epoch(evaluation) if len(evaluation.epochs) > 1 else None,
+        _contested(evaluation.corrected, len(evaluation.misclassified))
+        if evaluation.corrected
+        else None,
+    ]
+    return tuple(finding for finding in findings if finding)
 
 
-def find(evaluation: Evaluation) -> tuple[Finding, ...]:
-    """All findings that the numbers of an evaluation allow."""
-    noun = "digit" if evaluation.is_mnist else "class"
-    findings = [*_single_class(evaluation), *_no_learning(evaluation), _accuracy(evaluation)]
-    if evaluation.is_mnist:
-        findings.append(_claimed_accuracy(evaluation))
-    findings.append(_hardest_class(evaluation, noun))
-    if len(evaluation.epochs) > 1:
-        findings.append(_last_epoch(evaluation))
-    if evaluation.corrected:
-        findings.append(_contested(evaluation.corrected, len(evaluation.misclassified)))
-    return tuple(findings)
-
-
-def find_blank(images_NHW: npt.NDArray[np.uint8]) -> tuple[Finding, ...]:
+def find_blank_images(images_NHW: npt.NDArray[np.uint8]) -> tuple[Finding, ...]:
     """A finding if all evaluated images, [N, H, W], are blank."""
     if np.ptp(images_NHW, axis=(1, 2)).any():
         return ()
     finding = Finding(
         name="blank_images",
-        question="Is there something on the images?",
+        question="Do the images show anything?",
         answer="no",
         sentence=(
-            f"All {len(images_NHW):,} evaluated images are blank: each has one grey level only. "
-            "Nothing can be learned from such images; check how they were made."
+            f"All {len(images_NHW):,} evaluated images are blank: each has a single grey level. "
+            "Nothing can be learned from them; check how they were made."
         ),
     )
     return (finding,)
 
 
-def percent(share: float, decimals: int = 2) -> str:
-    """A share from 0 to 1 as a percentage, such as 97.82 %."""
-    return f"{100 * share:.{decimals}f} %"
-
-
-def percent_interval(interval: tuple[float, float], decimals: int = 2) -> str:
-    """An interval of shares, such as 97.5 to 98.1 %."""
-    return f"{100 * interval[0]:.{decimals}f} to {percent(interval[1], decimals)}"
-
-
-def _single_class(evaluation: Evaluation) -> list[Finding]:
+def _single_class(evaluation: Evaluation) -> Finding | None:
     if len(evaluation.classes) != 1:
-        return []
-    label = evaluation.classes[0].label
-    return [
-        Finding(
-            name="single_class",
-            question="Is there more than one class?",
-            answer="no",
-            sentence=(
-                f"All {evaluation.num_images:,} {PART_NAMES[evaluation.part]} images have "
-                f"the label {label}, so the accuracy says nothing about telling classes apart."
-            ),
-        )
-    ]
+        return None
+    return Finding(
+        name="single_class",
+        question="Is there more than one class?",
+        answer="no",
+        sentence=(
+            f"All {evaluation.num_images:,} {PART_NAMES[evaluation.part]} images have the label "
+            f"{evaluation.classes[0].label}, so the accuracy does not show whether the model can "
+            "tell classes apart."
+        ),
+    )
 
 
-def _no_learning(evaluation: Evaluation) -> list[Finding]:
+def _no_learning(evaluation: Evaluation) -> Finding | None:
     last = evaluation.epochs[-1]
     chance = math.log(NUM_CLASSES)
-    # A network for lines has another loss, but not with so low an accuracy.
-    if last.mean_loss <= chance or evaluation.accuracy > MOST_WITHOUT_LEARNING:
-        return []
-    return [
-        Finding(
-            name="no_learning",
-            question="Has it learned anything?",
-            answer="no",
-            sentence=(
-                f"The mean training loss of the last epoch is {last.mean_loss:,.4g}, above the "
-                f"{chance:.2f} of guessing, and the accuracy is {percent(evaluation.accuracy)}: "
-                "the training has diverged or has hardly begun. A smaller learning rate may help, "
-                "or more epochs."
-            ),
-        )
-    ]
+    # The CTC loss of line networks has another scale, but not together with so low an accuracy.
+    if last.mean_loss <= chance or evaluation.accuracy > MAX_ACCURACY_WITHOUT_LEARNING:
+        return None
+    return Finding(
+        name="no_learning",
+        question="Did the model learn anything?",
+        answer="no",
+        sentence=(
+            f"The mean training loss of the last epoch is {last.mean_loss:,.4g}, above the "
+            f"{chance:.2f} of random guessing, and the accuracy is "
+            f"{format_percent(evaluation.accuracy)}: training diverged or has barely begun. "
+            "A lower learning rate or more epochs may help."
+        ),
+    )
 
 
 def _accuracy(evaluation: Evaluation) -> Finding:
@@ -107,121 +98,118 @@ def _accuracy(evaluation: Evaluation) -> Finding:
     return Finding(
         name="accuracy",
         question="How accurate is it?",
-        answer=percent(evaluation.accuracy),
+        answer=format_percent(evaluation.accuracy),
         sentence=(
             f"{evaluation.num_correct:,} of {evaluation.num_images:,} "
-            f"{PART_NAMES[evaluation.part]} images are classified as labelled, "
-            f"{percent(evaluation.accuracy)} (95 % interval "
-            f"{percent_interval(evaluation.accuracy_interval)}); {num_errors:,} are not."
+            f"{PART_NAMES[evaluation.part]} images are classified correctly, "
+            f"{format_percent(evaluation.accuracy)} (95 % confidence interval "
+            f"{format_interval(evaluation.accuracy_interval)}); {num_errors:,} are not."
         ),
     )
 
 
 def _claimed_accuracy(evaluation: Evaluation) -> Finding:
     low, high = evaluation.accuracy_interval
-    over = evaluation.accuracy > CLAIMED_ACCURACY
+    is_over = evaluation.accuracy > CLAIMED_ACCURACY
     if low > CLAIMED_ACCURACY:
-        certainty = "The whole interval lies above 97 %, so this is more than the luck of the draw."
+        certainty = "The whole 95 % confidence interval lies above 97 %."
     elif high < CLAIMED_ACCURACY:
-        certainty = "The whole interval lies below 97 %."
+        certainty = "The whole 95 % confidence interval lies below 97 %."
     else:
-        certainty = "The interval holds 97 %, so other images of the kind might decide otherwise."
+        certainty = "The 95 % confidence interval includes 97 %, so other images might differ."
     return Finding(
         name="over_97_percent",
         question="Is it over 97 %?",
-        answer="yes" if over else "no",
+        answer="yes" if is_over else "no",
         sentence=(
-            f"The accuracy is {'over' if over else 'not over'} 97 %, by "
-            f"{100 * abs(evaluation.accuracy - CLAIMED_ACCURACY):.2f} percentage points. "
-            f"{certainty} How it varies from seed to seed one run cannot tell."
+            f"The accuracy, {format_percent(evaluation.accuracy)}, is "
+            f"{'over' if is_over else 'not over'} 97 %. {certainty} "
+            "One run does not show how the accuracy varies from seed to seed."
         ),
     )
 
 
-def _hardest_class(evaluation: Evaluation, noun: str) -> Finding:
+def _hardest_class(evaluation: Evaluation) -> Finding:
+    noun = "digit" if evaluation.is_mnist else "class"
+    question = f"Which {noun} is misclassified most?"
     classes = sorted(evaluation.classes, key=lambda one: -one.error_rate)
     hardest, others = classes[0], classes[1:]
-    question = f"Which {noun} is misclassified most?"
     if hardest.num_errors == 0:
         return Finding(
             name="hardest_class",
             question=question,
             answer="none",
-            sentence=f"No {noun} was misclassified at all.",
+            sentence=f"No {noun} was misclassified.",
         )
     differences = {
-        str(other.label): difference_interval(
+        str(other.label): newcombe_interval(
             hardest.num_errors, hardest.num_images, other.num_errors, other.num_images
         )
         for other in others
     }
-    # Alike: the interval of the difference of the two error rates holds 0.
-    alike = [other for other in others if differences[str(other.label)][0] <= 0]
-    taken_for = [f"{k} ({count}×)" for k, count in list(hardest.taken_for.items())[:3]]
+    similar = [other for other in others if differences[str(other.label)][0] <= 0]
+    mistaken_for = [f"{k} ({count}×)" for k, count in list(hardest.taken_for.items())[:3]]
     sentence = (
         f"The {noun} {hardest.label} has the highest error rate: {hardest.num_errors} of "
-        f"{hardest.num_images:,}, {percent(hardest.error_rate)} (95 % interval "
-        f"{percent_interval(hardest.error_rate_interval)}), most often taken for "
-        f"{join_words(taken_for)}."
+        f"{hardest.num_images:,}, {format_percent(hardest.error_rate)} (95 % CI "
+        f"{format_interval(hardest.error_rate_interval)}). It is most often mistaken for "
+        f"{join_words(mistaken_for)}."
     )
-    if alike:
-        names = [f"{other.label} ({percent(other.error_rate)})" for other in alike]
-        sentence += (
-            f" On these {evaluation.num_images:,} images it cannot be told apart from "
-            f"{join_words(names)}: the 95 % interval of the difference holds zero."
-        )
+    if similar:
+        names = [f"{other.label} ({format_percent(other.error_rate)})" for other in similar]
+        sentence += f" The difference from {join_words(names)} is not significant at the 5 % level."
     elif others:
-        sentence += " The 95 % interval of its difference to every other lies above zero."
+        sentence += f" The difference from every other {noun} is significant at the 5 % level."
     if evaluation.is_mnist:
         sentence += _compare_with_seven(hardest, classes)
     return Finding(
         name="hardest_class",
         question=question,
-        answer=f"{hardest.label}, not clearly" if alike else str(hardest.label),
+        answer=f"{hardest.label}, not significantly" if similar else str(hardest.label),
         sentence=sentence,
         numbers={"difference_intervals": differences},
     )
 
 
 def _compare_with_seven(hardest: ClassErrors, classes: list[ClassErrors]) -> str:
-    """Compare with the exercise that the classic recipe is from: it found 7 the hardest."""
+    """Compare with the exercise that the classic recipe reproduces: it named 7 as the hardest."""
     if hardest.label == 7:
-        return " The original exercise named 7 too."
+        return " The original exercise named 7, too."
     [seven] = [one for one in classes if one.label == 7]
-    place = 1 + sum(one.error_rate > seven.error_rate for one in classes)
+    rank = 1 + sum(one.error_rate > seven.error_rate for one in classes)
     return (
-        f" The original exercise named 7, which here is number {place} of {len(classes)} with "
-        f"{percent(seven.error_rate)}."
+        f" The original exercise named 7, which is number {rank} of {len(classes)} here, with "
+        f"{format_percent(seven.error_rate)}."
     )
 
 
 def _last_epoch(evaluation: Evaluation) -> Finding:
     before, last = evaluation.epochs[-2:]
     fall = before.mean_loss - last.mean_loss
-    # Of the difference of two means, from the scatter of their batches.
+    # Half the 95 % interval of the difference of two means, from the variance of their batches.
     half = Z * math.sqrt(sum(one.standard_deviation**2 / one.num_batches for one in (before, last)))
-    little = LITTLE * before.mean_loss
+    small = SMALL_LOSS_CHANGE * before.mean_loss
     if min(before.num_batches, last.num_batches) < 2:
-        answer, verdict = "cannot be told", "With one batch an epoch its scatter is not known."
-    elif fall - half > little:
-        answer = "the loss still fell"
+        answer = "unclear"
+        verdict = "With one batch per epoch, the variation between batches is unknown."
+    elif fall - half > small:
+        answer = "the loss was still falling"
         verdict = (
-            f"The training loss had not settled after {last.epoch} epochs. Whether more would "
-            "classify new images better, the training loss cannot say: a hold-out run with more "
-            "epochs can."
+            f"The training loss had not levelled off after {last.epoch} epochs. Only a hold-out "
+            "run with more epochs can show whether they would improve the accuracy."
         )
-    elif fall + half < -little:
-        answer = "the loss rose again"
-        verdict = "The training loss rose in the last epoch; a smaller learning rate may help."
-    elif abs(fall) + half <= little:
+    elif fall + half < -small:
+        answer = "the loss was rising"
+        verdict = "The training loss rose in the last epoch; a lower learning rate may help."
+    elif abs(fall) + half <= small:
         answer = "the loss hardly changed"
         verdict = (
-            f"That is less than {percent(LITTLE, 0)}: by the training loss, another epoch like the "
-            "last would change little. It has settled, or the learning rate is too small."
+            f"That is less than {format_percent(SMALL_LOSS_CHANGE, 0)}: training has converged, or "
+            "the learning rate is too low."
         )
     else:
-        answer = "cannot be told"
-        verdict = "The batches scatter too much to say whether the loss still fell."
+        answer = "unclear"
+        verdict = "Batches vary too much to tell whether the loss was still falling."
     share = fall / before.mean_loss if before.mean_loss else 0.0
     return Finding(
         name="last_epoch",
@@ -230,49 +218,33 @@ def _last_epoch(evaluation: Evaluation) -> Finding:
         sentence=(
             f"From epoch {before.epoch} to {last.epoch} the mean training loss went from "
             f"{before.mean_loss:.4f} to {last.mean_loss:.4f} "
-            f"({describe_change(-100 * share, 0)} %, {describe_change(-fall, 4)} ± {half:.4f}), "
-            f"while single batches scatter by {last.standard_deviation:.4f}. {verdict}"
+            f"({format_change(-100 * share, 0)} %; {format_change(-fall, 4)} ± {half:.4f}, "
+            f"95 % CI). {verdict}"
         ),
         numbers={"change": -fall, "change_share": -share, "half_interval": half},
     )
 
 
 def _contested(corrected: CorrectedAccuracy, num_misclassified: int) -> Finding:
-    listed = corrected.contested_among_misclassified
-    mended = corrected.given_the_corrected_label
-    if listed:
-        first = (
-            f"{len(listed)} of the {num_misclassified} misclassified images are "
-            f"among the {len(CONTESTED)} test images whose labels people contest "
-            f"({', '.join(map(str, listed))}); {len(mended)} of them got the label that a majority "
-            "of five people chose. "
-        )
-    else:
-        first = (
-            f"None of the {num_misclassified} misclassified images is among the "
-            f"{len(CONTESTED)} test images whose labels people contest. "
+    contested = corrected.contested_among_misclassified
+    num_label_errors = len(corrected.given_the_corrected_label)
+    sentence = (
+        f"{len(contested) or 'None'} of the {num_misclassified} misclassified images "
+        f"{'is' if len(contested) < 2 else 'are'} among the {len(CONTESTED)} test images with "
+        "contested labels"
+    )
+    if contested:
+        sentence += (
+            f" ({', '.join(map(str, contested))}); {num_label_errors} of them got the label that "
+            "most of five people chose"
         )
     return Finding(
         name="contested_labels",
-        question="How many mistakes are the labels'?",
-        answer=str(len(mended)),
+        question="How many mistakes are label errors?",
+        answer=str(num_label_errors),
         sentence=(
-            f"{first}On the corrected labels (ten changed, five undecidable ones left out) the "
-            f"accuracy is {percent(corrected.accuracy)} (95 % interval "
-            f"{percent_interval(corrected.accuracy_interval)}, "
-            f"n = {corrected.num_images:,})."
+            f"{sentence}. On the corrected labels (ten changed, five undecidable images left out) "
+            f"the accuracy is {format_percent(corrected.accuracy)} (95 % CI "
+            f"{format_interval(corrected.accuracy_interval)}, n = {corrected.num_images:,})."
         ),
     )
-
-
-def describe_change(change: float, decimals: int) -> str:
-    """A change with its sign; one that rounds to zero has none."""
-    text = f"{change:+.{decimals}f}"
-    return text[1:] if float(text) == 0 else text
-
-
-def join_words(words: list[str]) -> str:
-    """Words as English lists them: a, b and c."""
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"

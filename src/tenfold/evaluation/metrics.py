@@ -1,6 +1,6 @@
-"""From predictions to numbers: plain functions on NumPy arrays.
+"""Metrics of predictions, as functions of NumPy arrays.
 
-Array names carry their axes: N images, K classes.
+Axes in array names: N images, K classes.
 """
 
 import math
@@ -18,19 +18,18 @@ CONFIDENCE_LEVEL = 0.95
 Z = NormalDist().inv_cdf((1 + CONFIDENCE_LEVEL) / 2)
 
 
-def count_confusions(
+def compute_confusion_matrix(
     labels_N: npt.NDArray[np.integer[Any]], predicted_N: npt.NDArray[np.integer[Any]]
 ) -> npt.NDArray[np.int64]:
-    """The confusion matrix [10, 10]: how many images with the row's label got the column's."""
+    """The confusion matrix [10, 10]: true labels in rows, predicted labels in columns."""
     pairs = labels_N.astype(np.int64) * NUM_CLASSES + predicted_N
     return np.bincount(pairs, minlength=NUM_CLASSES**2).reshape(NUM_CLASSES, NUM_CLASSES)
 
 
 def wilson_interval(num_hits: float, num_trials: int) -> tuple[float, float]:
-    """The 95 % interval of a share, from 0 to 1.
+    """The 95 % score interval of a proportion (E. B. Wilson, 1927).
 
-    Wilson's score interval (E. B. Wilson, 1927): unlike the textbook's it holds for shares near
-    0 and 1 and for few trials.
+    Unlike the normal approximation it is valid near 0 and 1 and for few trials.
     """
     share = num_hits / num_trials
     centre = share + Z**2 / (2 * num_trials)
@@ -39,13 +38,12 @@ def wilson_interval(num_hits: float, num_trials: int) -> tuple[float, float]:
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
-def difference_interval(
+def newcombe_interval(
     hits_a: int, trials_a: int, hits_b: int, trials_b: int
 ) -> tuple[float, float]:
-    """The 95 % interval of the difference of two shares, a minus b.
+    """The 95 % hybrid score interval of the difference of two proportions, a minus b.
 
-    Newcombe's hybrid score interval (R. G. Newcombe, Statistics in Medicine 17, 1998, method 10),
-    which is made of the two Wilson intervals.
+    R. G. Newcombe, Statistics in Medicine 17 (1998), method 10: made of two Wilson intervals.
     """
     share_a, share_b = hits_a / trials_a, hits_b / trials_b
     low_a, high_a = wilson_interval(hits_a, trials_a)
@@ -58,7 +56,7 @@ def difference_interval(
 
 
 def measure_accuracy(is_correct_N: npt.NDArray[np.bool_]) -> Accuracy:
-    """Count, share and 95 % interval of the correct ones."""
+    """Accuracy with its counts and 95 % interval."""
     num_correct, num_images = int(is_correct_N.sum()), len(is_correct_N)
     return Accuracy(
         num_images=num_images,
@@ -71,7 +69,7 @@ def measure_accuracy(is_correct_N: npt.NDArray[np.bool_]) -> Accuracy:
 def measure_corrected(
     labels_N: npt.NDArray[np.uint8], predicted_N: npt.NDArray[np.int64]
 ) -> CorrectedAccuracy:
-    """Accuracy on MNIST's test labels as corrected by vote (ten changed, five left out)."""
+    """Accuracy on MNIST's corrected test labels: ten changed, five undecidable left out."""
     corrected_N = labels_N.astype(np.int64)
     corrected_N[list(RELABELLED)] = list(RELABELLED.values())
     keep_N = np.ones(len(labels_N), dtype=bool)
@@ -86,8 +84,8 @@ def measure_corrected(
     )
 
 
-def measure_classes(confusions_KK: npt.NDArray[np.int64]) -> tuple[ClassErrors, ...]:
-    """For each class with images: errors, error rate with interval, what it is taken for."""
+def measure_class_errors(confusions_KK: npt.NDArray[np.int64]) -> tuple[ClassErrors, ...]:
+    """Errors of each class that has images, from a confusion matrix."""
     classes = []
     for label, row in enumerate(confusions_KK):
         num_images = int(row.sum())
@@ -113,7 +111,7 @@ def list_misclassified(
     predicted_N: npt.NDArray[np.int64],
     confidences_N: npt.NDArray[np.floating[Any]],
 ) -> tuple[Mistake, ...]:
-    """The misclassified images, most confident mistakes first."""
+    """The misclassified images, most confident first."""
     wrong = np.flatnonzero(predicted_N != labels_N)
     wrong = wrong[np.argsort(-confidences_N[wrong], kind="stable")]
     return tuple(
@@ -127,8 +125,8 @@ def list_misclassified(
     )
 
 
-def measure_epochs(losses: list[list[float]]) -> tuple[EpochLoss, ...]:
-    """Mean training loss of each epoch and the deviation of its batches."""
+def measure_epoch_losses(losses: list[list[float]]) -> tuple[EpochLoss, ...]:
+    """Mean and standard deviation of the batch losses of each epoch."""
     return tuple(
         EpochLoss(
             epoch=epoch,

@@ -1,1 +1,1 @@
-"""Pages and pictures."""
+"""Reports of runs, studies and comparisons as HTML pages, with their figures."""

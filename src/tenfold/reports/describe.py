@@ -1,13 +1,15 @@
-"""What recipes and data are, as names and values for reports and lists."""
+"""Describe recipes and data as rows of names and values, and as command-line flags."""
 
-from tenfold.evaluation.findings import percent
+from tenfold.evaluation.text import format_percent
 from tenfold.recipes.catalogue import find_changes
 from tenfold.recipes.fields import flag_name
 from tenfold.recipes.recipe import Recipe
+from tenfold.runs.run import DEFAULT_THREADS, RunConfig
+from tenfold.studies.study import StudyConfig
 
 
 def list_change_flags(recipe: Recipe) -> list[str]:
-    """The flags that make the recipe of its name into this one."""
+    """The flags for the fields that differ from the named recipe."""
     flags: list[str] = []
     for name, value in find_changes(recipe).items():
         if isinstance(value, bool):
@@ -18,8 +20,20 @@ def list_change_flags(recipe: Recipe) -> list[str]:
     return flags
 
 
+def list_config_flags(config: RunConfig | StudyConfig) -> list[str]:
+    """The flags of `tenfold train` and `tenfold study` for a run's or study's configuration."""
+    flags = list_change_flags(config.recipe)
+    if config.holdout:
+        flags.append("--holdout")
+    if config.data_folder is not None:
+        flags += ["--data", config.data_folder]
+    if config.threads not in (None, DEFAULT_THREADS):
+        flags += ["--threads", str(config.threads)]
+    return flags
+
+
 def list_recipe(recipe: Recipe) -> list[tuple[str, str]]:
-    """What a recipe is made of, as names and values; what it does not use is left out."""
+    """A recipe as names and values, without the features that it does not use."""
     rows = [
         ("recipe", f"{recipe.name}: {recipe.summary}"),
         ("changed", " ".join(list_change_flags(recipe)) or "nothing"),
@@ -27,18 +41,18 @@ def list_recipe(recipe: Recipe) -> list[tuple[str, str]]:
             "model",
             f"{recipe.model.describe()}, {recipe.model.count_multiply_adds():,} multiply-adds",
         ),
-        *([("scenes", f"{recipe.scenes:,} drawn")] * bool(recipe.scenes)),
+        *([("synthetic images", f"{recipe.scenes:,}")] * bool(recipe.scenes)),
         ("optimizer", _describe_optimizer(recipe)),
         ("batch size", f"{recipe.batch_size:,}"),
         ("epochs", f"{recipe.epochs:,}"),
     ]
     if not recipe.augmentation.is_none:
         num_clean = recipe.count_clean_epochs()
-        clean = f"; not in the last {num_clean} epochs" * bool(num_clean)
+        clean = f"; off in the last {num_clean} epochs" * bool(num_clean)
         interpolation = f" ({recipe.augmentation.interpolation})"
         rows.append(("augmentation", recipe.augmentation.describe() + interpolation + clean))
     if recipe.leave_out_mislabelled:
-        rows.append(("left out", "training images whose labels are known to be wrong"))
+        rows.append(("excluded", "training images with known label errors"))
     if recipe.precision != "float32":
         rows.append(("precision", recipe.precision))
     return rows
@@ -47,7 +61,7 @@ def list_recipe(recipe: Recipe) -> list[tuple[str, str]]:
 def list_data(
     data_folder: str | None, checksums: dict[str, tuple[str, str]]
 ) -> list[tuple[str, str]]:
-    """Where data came from and their checksums, as names and values."""
+    """The source of the data and their checksums, as names and values."""
     rows = [("data", data_folder or "the embedded MNIST")]
     for part, (images, labels) in checksums.items():
         rows.append((f"{part} images", f"SHA-256 {images}"))
@@ -58,9 +72,13 @@ def list_data(
 def _describe_optimizer(recipe: Recipe) -> str:
     config = recipe.optimizer
     text = "Adam" if config.optimizer == "adam" else f"SGD, momentum {config.momentum:g}"
-    text += f", learning rate {config.learning_rate:g}"
-    if config.schedule != "constant":
-        text += f" at the peak of one cycle, warm-up {percent(config.warmup, 0)}"
+    if config.schedule == "constant":
+        text += f", learning rate {config.learning_rate:g}"
+    else:
+        text += (
+            f", one-cycle learning rate with a peak of {config.learning_rate:g}"
+            f" and {format_percent(config.warmup, 0)} warm-up"
+        )
     if config.weight_decay:
         text += f", weight decay {config.weight_decay:g}"
     return text

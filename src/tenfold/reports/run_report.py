@@ -1,39 +1,26 @@
-"""The report of a run.
-
-In: a run's config, its evaluation, and its figures as PNG bytes. Out: the page as text.
-"""
+"""The report of a run."""
 
 import shlex
 
-from tenfold.evaluation.findings import PART_NAMES, percent, percent_interval
-from tenfold.recipes.catalogue import (
-    RECIPES,
-    build_display_name,
-)
-from tenfold.reports.describe import list_change_flags, list_data, list_recipe
-from tenfold.reports.page import PageFigure, build_page
+from tenfold.evaluation.text import PART_NAMES, format_interval, format_percent
+from tenfold.recipes.catalogue import RECIPES, build_display_name
+from tenfold.reports.describe import list_config_flags, list_data, list_recipe
+from tenfold.reports.page import Page, PageFigure
 from tenfold.runs.results import Evaluation, Training
-from tenfold.runs.run import DEFAULT_THREADS, RunConfig
+from tenfold.runs.run import RunConfig
 
 
-def write_command(config: RunConfig) -> str:
+def build_train_command(config: RunConfig) -> str:
     """The command that trains the same run again."""
     words = ["tenfold", "train", config.recipe.name, "--seed", str(config.seed)]
-    words += list_change_flags(config.recipe)
-    if config.holdout:
-        words.append("--holdout")
-    if config.data_folder is not None:
-        words += ["--data", config.data_folder]
-    if config.threads != DEFAULT_THREADS:
-        words += ["--threads", str(config.threads)]
-    return shlex.join(words)
+    return shlex.join([*words, *list_config_flags(config)])
 
 
 def build_report(config: RunConfig, evaluation: Evaluation, figures: list[PageFigure]) -> str:
-    """The whole page."""
+    """The page as HTML."""
     recipe, training = config.recipe, evaluation.training
-    return build_page(
-        title=f"{percent(evaluation.accuracy)} on {PART_NAMES[evaluation.part]} images",
+    return Page(
+        title=f"{format_percent(evaluation.accuracy)} on {PART_NAMES[evaluation.part]} images",
         subtitle=(
             f"The recipe {build_display_name(recipe)} with seed {config.seed}, {config.started}"
         ),
@@ -43,76 +30,57 @@ def build_report(config: RunConfig, evaluation: Evaluation, figures: list[PageFi
         configuration=_list_configuration(config, training),
         reproduction=_describe_reproduction(training),
         command=(
-            write_command(config)
+            build_train_command(config)
             if recipe.name in RECIPES
             else f"tenfold.train({recipe!r}, seed={config.seed}, threads={config.threads})"
         ),
         sources=(
-            " from the files beside it: evaluation.json and config.json hold every number on this "
-            "page, losses.jsonl the loss of every batch."
+            ". evaluation.json and config.json beside it hold every number on this page, "
+            "losses.jsonl the loss of every batch."
         ),
         is_mnist=evaluation.is_mnist,
-    )
+    ).to_html()
 
 
 def _describe_reproduction(training: Training) -> str:
     if training.resumed_with:
         return (
-            f"The run was resumed with {'; '.join(training.resumed_with)}: training it again "
-            "gives weights that differ in the last bits of their sums."
+            f"The run was resumed with {'; '.join(training.resumed_with)}, so training it again "
+            "gives slightly different weights."
         )
     return (
         "The same machine, versions and number of threads give weights with the SHA-256 "
-        f"{training.weights_sha256[:16]}…; others differ in the last bits of their sums."
+        f"{training.weights_sha256[:16]}…; with others, rounding changes them slightly."
     )
 
 
 def _list_numbers(evaluation: Evaluation) -> list[tuple[str, str, str]]:
-    training = evaluation.training
-    numbers = [
-        (
-            "accuracy",
-            percent(evaluation.accuracy),
-            f"95 % interval {percent_interval(evaluation.accuracy_interval)}",
-        ),
-        (
-            "mistakes",
-            f"{len(evaluation.misclassified):,}",
-            f"of {evaluation.num_images:,} {PART_NAMES[evaluation.part]} images",
-        ),
-        (
-            "training",
-            f"{training.seconds:.2f} s",
-            f"{training.images_per_second:,.0f} images a second",
-        ),
+    training, corrected = evaluation.training, evaluation.corrected
+    interval = f"95 % CI {format_interval(evaluation.accuracy_interval)}"
+    numbers = [("accuracy", format_percent(evaluation.accuracy), interval)]
+    if corrected:
+        accuracy = format_percent(corrected.accuracy)
+        numbers.append(("on corrected labels", accuracy, f"n = {corrected.num_images:,}"))
+    images = f"of {evaluation.num_images:,} {PART_NAMES[evaluation.part]} images"
+    speed = f"{training.images_per_second:,.0f} images per second"
+    return [
+        *numbers,
+        ("mistakes", f"{len(evaluation.misclassified):,}", images),
+        ("training", f"{training.seconds:.2f} s", speed),
         ("parameters", f"{training.num_parameters:,}", "weights and biases"),
     ]
-    if evaluation.corrected:
-        corrected = evaluation.corrected
-        numbers.insert(
-            1,
-            (
-                "on corrected labels",
-                percent(corrected.accuracy),
-                f"n = {corrected.num_images:,}",
-            ),
-        )
-    return numbers
 
 
 def _list_configuration(config: RunConfig, training: Training) -> list[tuple[str, str]]:
-    rows = [
+    machine = config.machine
+    return [
         *list_recipe(config.recipe),
         ("seed", str(config.seed)),
         ("training images", f"{training.num_images:,}"),
         *list_data(config.data_folder, config.checksums),
-    ]
-    machine = config.machine
-    rows += [
         ("weights", f"SHA-256 {training.weights_sha256}"),
         ("machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"),
         ("threads", f"{config.threads}, {config.device}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in config.versions.items())),
         ("started", config.started),
     ]
-    return rows

@@ -1,1 +1,1 @@
-"""Recipes run with many seeds: running them, their statistics, claims and comparisons."""
+"""Recipes trained with many seeds: training, statistics, claims and comparisons."""

@@ -1,32 +1,30 @@
-"""Whether the exercise's claims hold over many seeds: holds, fails or undecided, with numbers.
+"""Whether the original exercise's claims hold over many seeds: holds, fails or undecided.
 
-In: the summary of a study. Out: findings. From one training run on MNIST the exercise claimed: the
-accuracy is over 97 %; 7 is misclassified most; the last two of five epochs are almost identical, so
-that more would add little; the misclassified digits are hard for people too.
+From a single training run on MNIST the exercise claimed that the accuracy is over 97 %; that 7 is
+misclassified most; that the last two of five epochs are almost identical, so that more would add
+little; and that the misclassified digits are hard for people too.
 """
 
 from tenfold.data.label_errors import RELABELLED
-from tenfold.evaluation.findings import (
-    CLAIMED_ACCURACY,
-    LITTLE,
-    PART_NAMES,
-    describe_change,
-    join_words,
-    percent,
-    percent_interval,
-)
+from tenfold.evaluation.findings import CLAIMED_ACCURACY, SMALL_LOSS_CHANGE
 from tenfold.evaluation.metrics import wilson_interval
+from tenfold.evaluation.text import (
+    PART_NAMES,
+    format_change,
+    format_interval,
+    format_percent,
+    join_words,
+)
 from tenfold.runs.results import Finding
-from tenfold.studies.summary import ContestedErrors, Summary
+from tenfold.studies.summary import ContestedErrors, LongerTraining, Summary
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 CLAIMED_DIGIT = 7
-NO_MISTAKES = "No image was misclassified by any seed."
-LITTLE_ACCURACY = 0.001  # a gain of less than a tenth of a percentage point is little
+SMALL_ACCURACY_GAIN = 0.001
 
 
 def find_claims(summary: Summary, *, is_mnist: bool) -> tuple[Finding, ...]:
-    """All findings that the numbers of a study allow."""
+    """The accuracy of a study and, for MNIST, a verdict on each claim."""
     findings = [_accuracy(summary)]
     if is_mnist:
         findings += [_over_97_percent(summary), _hardest_digit(summary)]
@@ -38,107 +36,111 @@ def find_claims(summary: Summary, *, is_mnist: bool) -> tuple[Finding, ...]:
 
 
 def _accuracy(summary: Summary) -> Finding:
-    accuracy, count = summary.accuracy, len(summary.seeds)
-    part = PART_NAMES[summary.part]
+    accuracy, images = summary.accuracy, f"{summary.num_images:,} {PART_NAMES[summary.part]} images"
+    answer = format_percent(accuracy.mean)
     if accuracy.standard_deviation is None or accuracy.interval is None:
-        return Finding(
-            name="accuracy",
-            question="How accurate is it?",
-            answer=percent(accuracy.mean),
-            sentence=f"One seed; how it varies, more of them would tell. On {part} images.",
+        sentence = f"One seed, on {images}. More seeds would show how the accuracy varies."
+    else:
+        deviation = 100 * accuracy.standard_deviation
+        answer += f", standard deviation {deviation:.2f}"
+        sentence = (
+            f"Over {len(summary.seeds)} seeds the accuracy on {images} has a mean of "
+            f"{format_percent(accuracy.mean, 3)} and a standard deviation of {deviation:.3f} "
+            f"percentage points; it ranges from {format_percent(accuracy.lowest)} to "
+            f"{format_percent(accuracy.highest)}. The 95 % confidence interval of the mean is "
+            f"{format_interval(accuracy.interval, 3)} for other seeds and "
+            f"{format_interval(accuracy.images_interval)} for other images of the same kind."
         )
-    sentence = (
-        f"Over {count} seeds the accuracy on the {summary.num_images:,} {part} images has "
-        f"a mean of {percent(accuracy.mean, 3)} and a standard deviation of "
-        f"{100 * accuracy.standard_deviation:.3f} percentage points, from "
-        f"{percent(accuracy.lowest)} to {percent(accuracy.highest)}. The 95 % interval of "
-        f"the mean is {percent_interval(accuracy.interval, 3)} for other seeds, and "
-        f"{percent_interval(accuracy.images_interval)} for other images of the kind."
-    )
-    if summary.corrected:
-        sentence += f" On the corrected labels the mean is {percent(summary.corrected.mean, 3)}."
+        if summary.corrected:
+            mean = format_percent(summary.corrected.mean, 3)
+            sentence += f" On the corrected labels the mean is {mean}."
     return Finding(
-        name="accuracy",
-        question="How accurate is it?",
-        answer=(f"{percent(accuracy.mean)}, deviation {100 * accuracy.standard_deviation:.2f}"),
-        sentence=sentence,
+        name="accuracy", question="How accurate is it?", answer=answer, sentence=sentence
     )
 
 
 def _over_97_percent(summary: Summary) -> Finding:
     accuracy, accuracies = summary.accuracy, summary.accuracies
     num_over = sum(one > CLAIMED_ACCURACY for one in accuracies)
-    intervals = [one for one in (accuracy.interval, accuracy.images_interval) if one]
+    low, high = accuracy.images_interval
+    answer = UNDECIDED
     if accuracy.interval is None:
-        answer = UNDECIDED
-    elif all(low > CLAIMED_ACCURACY for low, _ in intervals):
-        answer = HOLDS
-    elif all(high < CLAIMED_ACCURACY for _, high in intervals):
-        answer = FAILS
+        reason = "One seed does not show how the accuracy varies from seed to seed."
+    elif min(low, accuracy.interval[0]) > CLAIMED_ACCURACY:
+        answer, reason = HOLDS, "Both confidence intervals of the mean lie above 97 %."
+    elif max(high, accuracy.interval[1]) < CLAIMED_ACCURACY:
+        answer, reason = FAILS, "Both confidence intervals of the mean lie below 97 %."
     else:
-        answer = UNDECIDED
-    where = {
-        HOLDS: "Both intervals of the mean lie above 97 %.",
-        FAILS: "Both intervals of the mean lie below 97 %.",
-        UNDECIDED: "The intervals of the mean do not both lie on one side of 97 %.",
-    }[answer]
-    if accuracy.interval is None:
-        where = "How it varies from seed to seed, one seed cannot tell."
+        reason = "The confidence intervals of the mean do not both lie on one side of 97 %."
     return Finding(
         name="over_97_percent",
         question="Claim: the accuracy is over 97 %.",
         answer=answer,
         sentence=(
             f"{num_over} of {len(accuracies)} seeds are over 97 %; the mean is "
-            f"{percent(accuracy.mean)}, the lowest {percent(accuracy.lowest)}. {where}"
+            f"{format_percent(accuracy.mean)}, the lowest {format_percent(accuracy.lowest)}. "
+            f"{reason}"
         ),
         numbers={"num_over": num_over},
     )
 
 
 def _hardest_digit(summary: Summary) -> Finding:
-    question = f"Claim: {CLAIMED_DIGIT} is the digit most often misclassified."
+    question = f"Claim: {CLAIMED_DIGIT} is the digit misclassified most."
     if not any(one.num_hardest for one in summary.digits):
-        return Finding(
-            name="hardest_digit", question=question, answer=UNDECIDED, sentence=NO_MISTAKES
-        )
+        return _build_without_mistakes("hardest_digit", question)
     num_seeds = len(summary.seeds)
     by_rate = sorted(summary.digits, key=lambda one: -one.error_rate.mean)
     by_count = sorted(summary.digits, key=lambda one: -one.num_hardest)
     [claimed] = [one for one in summary.digits if one.label == CLAIMED_DIGIT]
     low, high = wilson_interval(claimed.num_hardest, num_seeds)
-    answer = HOLDS if low > 0.5 else FAILS if high < 0.5 else UNDECIDED
     others = [
         f"{one.label} in {one.num_hardest}"
         for one in by_count
         if one.num_hardest and one.label != CLAIMED_DIGIT
     ]
-    rates = [f"{one.label} ({percent(one.error_rate.mean)})" for one in by_rate[:3]]
-    place = 1 + by_rate.index(claimed)
-    taken_for = [
-        f"{label} ({count:.1f} times a run)" for label, count in list(claimed.taken_for.items())[:3]
+    rates = [f"{one.label} ({format_percent(one.error_rate.mean)})" for one in by_rate[:3]]
+    mistaken_for = [
+        f"{label} ({count:.1f} times per run)"
+        for label, count in list(claimed.taken_for.items())[:3]
     ]
     return Finding(
         name="hardest_digit",
         question=question,
-        answer=answer,
+        answer=HOLDS if low > 0.5 else FAILS if high < 0.5 else UNDECIDED,
         sentence=(
-            f"{CLAIMED_DIGIT} has the highest error rate in {claimed.num_hardest} of "
-            f"{num_seeds} seeds (95 % interval {percent_interval((low, high), 0)}; the claim holds "
-            f"above and fails below one half)"
-            f"{'; ' + join_words(others) if others else ''}. The highest mean error rates have "
-            f"{join_words(rates)}; {CLAIMED_DIGIT} is number {place} of {len(by_rate)} with "
-            f"{percent(claimed.error_rate.mean)} "
-            f"({percent_interval(claimed.error_rate.images_interval)} for other images of "
-            f"the kind), most often taken for {join_words(taken_for) or 'nothing else'}."
+            f"{CLAIMED_DIGIT} has the highest error rate in {claimed.num_hardest} of {num_seeds} "
+            f"seeds (95 % CI {format_interval((low, high), 0)})"
+            f"{'; ' + join_words(others) if others else ''}. The claim holds if this interval lies "
+            "above 50 % and fails if it lies below. The highest mean error rates are those of "
+            f"{join_words(rates)}; {CLAIMED_DIGIT} is number {1 + by_rate.index(claimed)} of "
+            f"{len(by_rate)} with {format_percent(claimed.error_rate.mean)} (95 % CI "
+            f"{format_interval(claimed.error_rate.images_interval)} for other images), most often "
+            f"mistaken for {join_words(mistaken_for) or 'no other digit'}."
         ),
         numbers={"share_interval": (low, high)},
     )
 
 
 def _last_epochs(summary: Summary) -> Finding:
+    loss_sentence, is_alike = _compare_last_epochs(summary)
+    longer_sentence, adds_little = _judge_longer_training(summary.longer)
+    answer = UNDECIDED
+    if is_alike is False or adds_little is False:
+        answer = FAILS
+    elif is_alike and adds_little:
+        answer = HOLDS
+    return Finding(
+        name="last_epochs",
+        question="Claim: the last two epochs are almost identical, so more would add little.",
+        answer=answer,
+        sentence=f"{loss_sentence} {longer_sentence}",
+    )
+
+
+def _compare_last_epochs(summary: Summary) -> tuple[str, bool | None]:
+    """Whether the loss hardly changed in the last epoch; None if that is undecided."""
     before, last = summary.epochs[-2:]
-    longer = summary.longer
     change = summary.last_loss_change
     is_alike = None
     sentence = (
@@ -148,93 +150,92 @@ def _last_epochs(summary: Summary) -> Finding:
     if change and change.interval:
         low, high = change.interval
         sentence += (
-            f" ({describe_change(100 * change.mean, 0)} %, 95 % interval "
-            f"{describe_change(100 * low, 1)} to {describe_change(100 * high, 1)} %)"
+            f" ({format_change(100 * change.mean, 0)} %, 95 % CI "
+            f"{format_change(100 * low, 1)} to {format_change(100 * high, 1)} %)"
         )
-        if low >= -LITTLE and high <= LITTLE:
+        if low >= -SMALL_LOSS_CHANGE and high <= SMALL_LOSS_CHANGE:
             is_alike = True
-        elif high < -LITTLE or low > LITTLE:
+        elif high < -SMALL_LOSS_CHANGE or low > SMALL_LOSS_CHANGE:
             is_alike = False
     if last.accuracy and before.accuracy:
-        epoch_gain = last.accuracy.mean - before.accuracy.mean
+        gain = last.accuracy.mean - before.accuracy.mean
         sentence += (
-            f" and the mean accuracy from {percent(before.accuracy.mean)} to "
-            f"{percent(last.accuracy.mean)} ({describe_change(100 * epoch_gain, 2)} points)"
+            f" and the mean accuracy from {format_percent(before.accuracy.mean)} to "
+            f"{format_percent(last.accuracy.mean)} ({format_change(100 * gain, 2)} points)"
         )
+    limit = format_percent(SMALL_LOSS_CHANGE, 0)
     sentence += {
-        True: f": they are almost identical, within {percent(LITTLE, 0)}.",
-        False: ": they are not almost identical.",
-        None: f"; whether that is within {percent(LITTLE, 0)} stays open.",
+        True: f": the losses are almost identical, within {limit}.",
+        False: f": the losses differ by more than {limit}.",
+        None: f". Whether the losses differ by more than {limit} is undecided.",
     }[is_alike]
-    adds_little: bool | None = None
-    if longer:
-        gain = longer.gain
-        interval = gain.interval
-        sentence += (
-            f" With {longer.num_epochs} epochs the accuracy is "
-            f"{percent(longer.accuracy.mean)}, "
-            f"{describe_change(100 * gain.mean, 2)} points"
-        )
-        if interval is not None:
-            sentence += (
-                f" (95 % interval {describe_change(100 * interval[0], 2)} to "
-                f"{describe_change(100 * interval[1], 2)}, seed by seed)"
-            )
-            if interval[1] < LITTLE_ACCURACY:
-                adds_little = True
-            elif interval[0] > LITTLE_ACCURACY:
-                adds_little = False
-        sentence += {
-            True: ": less than a tenth of a point, little.",
-            False: ": more than a tenth of a point, which is not little.",
-            None: "; whether that is more or less than a tenth of a point stays open.",
-        }[adds_little]
-    else:
-        sentence += " What more epochs would give, this study did not try."
-    fails = is_alike is False or adds_little is False
-    answer = FAILS if fails else HOLDS if is_alike and adds_little else UNDECIDED
-    return Finding(
-        name="last_epochs",
-        question="Claim: the last two epochs are almost identical, so more would add little.",
-        answer=answer,
-        sentence=sentence,
+    return sentence, is_alike
+
+
+def _judge_longer_training(longer: LongerTraining | None) -> tuple[str, bool | None]:
+    """Whether twice the epochs add little accuracy; None if that is undecided."""
+    if longer is None:
+        return "More epochs were not tried.", None
+    gain = longer.gain
+    adds_little = None
+    sentence = (
+        f"With {longer.num_epochs} epochs the accuracy is {format_percent(longer.accuracy.mean)}, "
+        f"{format_change(100 * gain.mean, 2)} points"
     )
+    if gain.interval is not None:
+        low, high = gain.interval
+        sentence += (
+            f" (95 % CI {format_change(100 * low, 2)} to {format_change(100 * high, 2)}, "
+            "paired by seed)"
+        )
+        if high < SMALL_ACCURACY_GAIN:
+            adds_little = True
+        elif low > SMALL_ACCURACY_GAIN:
+            adds_little = False
+    limit = f"{100 * SMALL_ACCURACY_GAIN:.1f} points"
+    sentence += {
+        True: f": less than {limit}, which is little.",
+        False: f": more than {limit}, which is not little.",
+        None: f". Whether that is more than {limit} is undecided.",
+    }[adds_little]
+    return sentence, adds_little
 
 
 def _hard_for_people(contested: ContestedErrors) -> Finding:
-    assert contested is not None
     question = "Claim: the misclassified digits are hard for people too."
     if not contested.num_mistakes.mean:
-        return Finding(
-            name="hard_for_people",
-            question=question,
-            answer=UNDECIDED,
-            sentence=NO_MISTAKES,
-        )
+        return _build_without_mistakes("hard_for_people", question)
     share = contested.share_of_mistakes
     interval = share.interval or share.pooled_interval
     assert interval is not None  # as there are mistakes
-    low, high = interval
     sentence = (
-        f"Of {contested.num_mistakes.mean:.0f} mistakes a run, "
-        f"{contested.num_on_contested.mean:.1f} ({percent(share.mean, 1)}, 95 % "
-        f"interval {percent_interval((low, high), 1)}) are on the {contested.num_contested} "
-        "test images whose labels people contest, "
+        f"Of {contested.num_mistakes.mean:.0f} mistakes per run, "
+        f"{contested.num_on_contested.mean:.1f} ({format_percent(share.mean, 1)}, 95 % "
+        f"CI {format_interval(interval, 1)}) are on the {contested.num_contested} "
+        "test images with contested labels, "
         f"{contested.num_on_mislabelled.mean:.1f} of them on the {len(RELABELLED)} that most "
-        "people label otherwise"
+        "people label differently"
     )
     if contested.rate_on_others:
         ratio = contested.rate_on_contested / contested.rate_on_others
-        sentence += f"; the contested are misclassified {ratio:.0f} times as often as the others"
+        sentence += f"; contested images are misclassified {ratio:.0f} times as often as others"
     return Finding(
         name="hard_for_people",
         question=question,
-        answer=HOLDS if low > 0.5 else UNDECIDED,
+        answer=HOLDS if interval[0] > 0.5 else UNDECIDED,
         sentence=(
-            f"{sentence}. {contested.num_missed_by_all} images are missed by every seed, "
-            f"{contested.num_missed_by_most} by most, "
-            f"{contested.num_contested_missed_by_most} of these contested. The others were not "
-            "put to people, for only images that an algorithm had flagged were: the gallery must "
-            "speak for them."
+            f"{sentence}. {contested.num_missed_by_all} images are misclassified by every seed, "
+            f"{contested.num_missed_by_most} by most; "
+            f"{contested.num_contested_missed_by_most} of the latter are contested. Only images "
+            "that an algorithm had flagged were shown to people; for the others, see the gallery."
         ),
+    )
+
+
+def _build_without_mistakes(name: str, question: str) -> Finding:
+    return Finding(
+        name=name,
+        question=question,
+        answer=UNDECIDED,
+        sentence="No seed misclassified any image.",
     )

@@ -1,9 +1,6 @@
-"""Two or more studies side by side: a table, paired tests, and which mistakes are mended.
+"""Compare a study with others of the same images: the content of comparison.json.
 
-In: studies of the same images, the first of which the others are compared with. Out: the content of
-comparison.json.
-
-Array names carry their axes: R runs, N images.
+Axes in array names: R runs, N images.
 """
 
 import warnings
@@ -22,14 +19,13 @@ from tenfold.studies.study import Study
 from tenfold.studies.summary import Summary
 from tenfold.system.json_types import to_json
 
-NUM_FLIPS = 9999
-SMALLEST_P_VALUE = 2 / (NUM_FLIPS + 1)  # that so many flips can show, of a two-sided test
-HALF = 0.5  # an image that more than this share of a recipe's runs miss is its mistake
+NUM_RESAMPLES = 9999
+MIN_P_VALUE = 2 / (NUM_RESAMPLES + 1)  # of a two-sided test with so many resamples
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedStudy:
-    """One of the compared studies; in JSON the summary's fields follow the name."""
+    """One of the compared studies; in JSON the summary's fields are beside its name."""
 
     path: str
     name: str
@@ -42,7 +38,7 @@ class ComparedStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class Significance:
-    """How sure a difference is: its interval and p-value by one test."""
+    """The 95 % interval and p-value of a difference by one test."""
 
     interval: Interval
     p_value: float
@@ -50,9 +46,9 @@ class Significance:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """The difference of two studies' mean accuracies, with a test by image and one by seed.
+    """The difference of two studies' mean accuracies, with a test over images and one over seeds.
 
-    A test is None where nothing scatters, or too few runs do.
+    A test is None without variance, or with a single run where it needs more.
     """
 
     difference: float
@@ -63,7 +59,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class ChangedImage:
-    """An image with the share of runs of two studies that miss it, and their usual answers."""
+    """An image, the share of each study's runs that misclassify it, and their usual answers."""
 
     index: int
     label: int
@@ -77,9 +73,9 @@ class ChangedImage:
 class ChangedImages:
     """The mistakes of two studies.
 
-    `mended` are images that most runs of the first study miss and most of the other get right,
-    `not_mended` those that most of the first and at least half of the other miss, `new` those that
-    most of the first get right and most of the other miss.
+    `mended` are images that most runs of the first study misclassify and most of the other classify
+    correctly; `not_mended` those that most of the first and at least half of the other misclassify;
+    `new` those that most of the first classify correctly and most of the other misclassify.
     """
 
     mended: tuple[ChangedImage, ...]
@@ -89,7 +85,7 @@ class ChangedImages:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedPair:
-    """The first study against another one, by their names."""
+    """The first study and another one, by name."""
 
     first: str
     other: str
@@ -97,14 +93,14 @@ class ComparedPair:
     images: ChangedImages
 
     def to_json(self) -> dict[str, Any]:
-        """The pair as JSON values, in one object."""
+        """The pair as JSON values."""
         names = {"first": self.first, "other": self.other}
         return {**names, **to_json(self.difference), **to_json(self.images)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Summaries of all studies, and the first against each of the others."""
+    """Summaries of all studies, and the first compared with each of the others."""
 
     part: str
     num_images: int
@@ -113,24 +109,26 @@ class Comparison:
 
 
 def check_comparable(studies: list[Study]) -> None:
-    """Raise StudyError unless all studies evaluated the same images and have runs."""
+    """Raise StudyError unless all studies have runs and evaluated the same images."""
     first = studies[0]
     for study in studies:
         if not study.runs:
-            raise StudyError(f"{study.path}: expected a study with runs, found none yet")
+            raise StudyError(f"{study.path}: the study has no runs yet")
         evaluated = "train" if study.config.holdout else "test"
         known = first.config.checksums.get(evaluated)
         if study.config.part != first.config.part or study.config.checksums[evaluated] != known:
             raise StudyError(
-                f"{study.path}: expected a study of the same images as {first.path} "
-                f"({first.config.part} images), found one of other {study.config.part} images"
+                f"{study.path}: evaluated on other images ({study.config.part}) than {first.path} "
+                f"({first.config.part}); only studies of the same images can be compared"
             )
 
 
 def compare(studies: list[Study], labels_N: npt.NDArray[np.uint8], *, is_mnist: bool) -> Comparison:
-    """Summaries of all studies, and each of the others against the first."""
+    """Summarize all studies and compare the first with each of the others."""
     check_comparable(studies)
-    names = name_studies(studies)
+    recipes = [study.name for study in studies]
+    is_unique = len(set(recipes)) == len(recipes)
+    names = recipes if is_unique else [str(study.path) for study in studies]
     return Comparison(
         part=studies[0].config.part,
         num_images=len(labels_N),
@@ -147,45 +145,35 @@ def compare(studies: list[Study], labels_N: npt.NDArray[np.uint8], *, is_mnist: 
                 first=names[0],
                 other=name,
                 difference=measure_difference(studies[0], other, labels_N),
-                images=list_mended(studies[0], other, labels_N),
+                images=list_changed_images(studies[0], other, labels_N),
             )
             for other, name in zip(studies[1:], names[1:], strict=True)
         ),
     )
 
 
-def name_studies(studies: list[Study]) -> list[str]:
-    """A name for each study: its recipe's; where these are alike, its folder's path."""
-    recipes = [study.name for study in studies]
-    if len(set(recipes)) == len(recipes):
-        return recipes
-    return [str(study.path) for study in studies]
-
-
 def measure_difference(first: Study, other: Study, labels_N: npt.NDArray[np.uint8]) -> Difference:
-    """The difference of the mean accuracies, other minus first, and how sure it is.
+    """The difference of the mean accuracies, other minus first, with two tests.
 
-    Two questions, two tests. For other images of the kind: both recipes met the same images, so
-    each image gives a difference of two shares of runs. If the recipes were alike, each difference
-    might as well have the other sign: a permutation test flips them (exactly, or 9,999 times at
-    random). The interval is Student's, a little too narrow where few images differ. For other
-    seeds: seeds of two recipes are no pairs, so Welch's t-test takes the accuracies; with a single
-    run on either side there is none.
+    Over images: both recipes saw the same images, so each image gives a difference of two shares of
+    runs. A paired permutation test flips their signs; the interval is Student's, slightly too
+    narrow where few images differ. Over seeds: the seeds of two recipes are not paired, so this is
+    Welch's t-test of the accuracies; it needs at least two runs of each.
     """
-    right_first_N = (first.get_given_labels(labels_N) == labels_N).mean(0)
-    right_other_N = (other.get_given_labels(labels_N) == labels_N).mean(0)
+    correct_first_N = (first.get_predicted_labels(labels_N) == labels_N).mean(0)
+    correct_other_N = (other.get_predicted_labels(labels_N) == labels_N).mean(0)
     by_image = by_seed = None
-    differences_N = right_other_N - right_first_N
+    differences_N = correct_other_N - correct_first_N
     if np.ptp(differences_N) > 0:
-        paired = stats.ttest_rel(right_other_N, right_first_N)
+        paired = stats.ttest_rel(correct_other_N, correct_first_N)
         interval = paired.confidence_interval(CONFIDENCE_LEVEL)
         by_image = Significance(
             interval=(float(interval.low), float(interval.high)),
-            p_value=find_p_value(differences_N),
+            p_value=sign_flip_p_value(differences_N),
         )
     a, b = first.accuracies, other.accuracies
     if len(a) > 1 and len(b) > 1 and np.ptp(a) + np.ptp(b) > 0:
-        with warnings.catch_warnings():  # scipy's doubts where the runs of one recipe are all alike
+        with warnings.catch_warnings():  # scipy warns if the runs of one recipe are identical
             warnings.simplefilter("ignore", RuntimeWarning)
             welch = stats.ttest_ind(b, a, equal_var=False)
         interval = welch.confidence_interval(CONFIDENCE_LEVEL)
@@ -200,55 +188,54 @@ def measure_difference(first: Study, other: Study, labels_N: npt.NDArray[np.uint
     )
 
 
-def find_p_value(differences_N: npt.NDArray[np.float64]) -> float:
-    """The chance of a mean difference as large, up or down, if each sign were tossed.
+def sign_flip_p_value(differences_N: npt.NDArray[np.float64]) -> float:
+    """The two-sided p-value of a mean difference by a paired permutation test.
 
-    Exact for up to 13 images that differ, else from 9,999 random flips, always the same ones.
+    Exact for up to 13 images that differ, else from 9,999 random sign flips with a fixed seed.
     """
-    differing = differences_N[differences_N != 0]  # flipping a zero changes nothing
-    if len(differing) < 2:
+    nonzero = differences_N[differences_N != 0]
+    if len(nonzero) < 2:
         return 1.0
-    flipped = stats.permutation_test(
-        (differing,),
+    tested = stats.permutation_test(
+        (nonzero,),
         np.sum,
         permutation_type="samples",
-        n_resamples=NUM_FLIPS,
+        n_resamples=NUM_RESAMPLES,
         rng=np.random.default_rng(0),
     )
-    return float(flipped.pvalue)
+    return float(tested.pvalue)
 
 
-def list_mended(first: Study, other: Study, labels_N: npt.NDArray[np.uint8]) -> ChangedImages:
-    """Which mistakes of the first study the other one mends, repeats or newly makes.
+def list_changed_images(
+    first: Study, other: Study, labels_N: npt.NDArray[np.uint8]
+) -> ChangedImages:
+    """List the mistakes of the first study that the other fixes or repeats, and its new ones.
 
-    Images are sorted by how much the shares of runs that miss them differ.
+    Sorted by how much the shares of runs that misclassify an image differ.
     """
-    wrong_first_N = (first.get_given_labels(labels_N) != labels_N).mean(0)
-    wrong_other_N = (other.get_given_labels(labels_N) != labels_N).mean(0)
+    first_RN, other_RN = (study.get_predicted_labels(labels_N) for study in (first, other))
+    missed_by_first_N, missed_by_other_N = (
+        (predicted_RN != labels_N).mean(0) for predicted_RN in (first_RN, other_RN)
+    )
 
-    def list_images(chosen_N: npt.NDArray[np.bool_]) -> tuple[ChangedImage, ...]:
-        rows = np.flatnonzero(chosen_N)
-        rows = rows[np.argsort(-np.abs(wrong_first_N - wrong_other_N)[rows], kind="stable")]
+    def list_images(is_listed_N: npt.NDArray[np.bool_]) -> tuple[ChangedImage, ...]:
+        rows = np.flatnonzero(is_listed_N)
+        changes = np.abs(missed_by_first_N - missed_by_other_N)[rows]
         return tuple(
             ChangedImage(
                 index=int(row),
                 label=int(labels_N[row]),
-                missed_by_first=float(wrong_first_N[row]),
-                missed_by_other=float(wrong_other_N[row]),
-                answer_of_other=find_answer(other, int(row), int(labels_N[row])),
-                answer_of_first=find_answer(first, int(row), int(labels_N[row])),
+                missed_by_first=float(missed_by_first_N[row]),
+                missed_by_other=float(missed_by_other_N[row]),
+                # The most frequent label, the smallest if several tie.
+                answer_of_other=int(np.bincount(other_RN[:, row]).argmax()),
+                answer_of_first=int(np.bincount(first_RN[:, row]).argmax()),
             )
-            for row in rows
+            for row in rows[np.argsort(-changes, kind="stable")]
         )
 
     return ChangedImages(
-        mended=list_images((wrong_first_N > HALF) & (wrong_other_N < HALF)),
-        not_mended=list_images((wrong_first_N > HALF) & (wrong_other_N >= HALF)),
-        new=list_images((wrong_first_N < HALF) & (wrong_other_N > HALF)),
+        mended=list_images((missed_by_first_N > 0.5) & (missed_by_other_N < 0.5)),
+        not_mended=list_images((missed_by_first_N > 0.5) & (missed_by_other_N >= 0.5)),
+        new=list_images((missed_by_first_N < 0.5) & (missed_by_other_N > 0.5)),
     )
-
-
-def find_answer(study: Study, index: int, label: int) -> int:
-    """The label that most runs of a study give to an image; of equals the smallest."""
-    answers = [next((k for i, k, _ in run.mistakes if i == index), label) for run in study.runs]
-    return max(sorted(set(answers)), key=answers.count)

@@ -1,7 +1,4 @@
-"""Many seeds over the cores of one machine: processes that train, one seed after another.
-
-In: a function that trains one seed, and the seeds. Out: what it returned for each, as it comes.
-"""
+"""Train many seeds in parallel, in worker processes of one machine."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -11,7 +8,7 @@ from typing import TypeVar
 from tenfold.errors import StudyError
 from tenfold.system.processes import KILLED, starting_pool
 
-SECONDS_BETWEEN_LOOKS = 1.0
+POLL_SECONDS = 1.0
 
 Result = TypeVar("Result")
 
@@ -19,22 +16,23 @@ Result = TypeVar("Result")
 def run_seeds(
     train_seed: Callable[[int], Result], seeds: Sequence[int], num_jobs: int
 ) -> Iterator[Result | None]:
-    """Call `train_seed` for each seed in `num_jobs` processes; yield results as they come.
+    """Call `train_seed` for each seed in `num_jobs` processes; yield results as they arrive.
 
-    Yields None about once a second in which there is none. Whoever stops asking for more stops the
-    processes. Raises what a call raised, or StudyError if a worker process was killed.
+    Yields None about once a second while there is no result, so that callers can show progress.
+    Closing the iterator stops the processes. Raises what a call raised, or StudyError if a worker
+    process was killed.
     """
     if not seeds:
         return
     try:
         with starting_pool(num_jobs) as pool:
-            # No more than there are processes, so that none is started that might be in vain.
+            # At most one task per process: a queued one would start even after an error.
             waiting = list(seeds)
             running: set[Future[Result]] = set()
             while waiting or running:
                 while waiting and len(running) < num_jobs:
                     running.add(pool.submit(train_seed, waiting.pop(0)))
-                done, running = wait(running, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
+                done, running = wait(running, POLL_SECONDS, FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
                 if not done:

@@ -1,11 +1,11 @@
 """The study folder: one recipe run with many seeds. No torch.
 
-    study.json      what was asked for, and what each run gave; rewritten after each run
+    study.json      the configuration and the results of each run; rewritten after each run
     runs/SEED/      the runs' folders
-    longer/         a study of the same recipe with twice the epochs, where there is one
+    longer/         optional: a study of the same recipe with twice the epochs
     summary.json, figures/, report.html      made from study.json when all seeds are done
 
-study.json alone is a study: it can be shared without the runs, compared and continued.
+study.json alone is enough to share, compare and continue a study.
 """
 
 import json
@@ -31,7 +31,7 @@ STUDY, SUMMARY, REPORT = "study.json", "summary.json", "report.html"
 RUNS, LONGER = "runs", "longer"
 FORMAT = 1
 INDICES, LABELS = range(2**31), range(NUM_CLASSES)
-ALONE_CORES = 0.1  # a run beside which others took fewer cores had the machine to itself
+MAX_OTHER_CORES = 0.1  # that other programs may use while a run is timed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,8 @@ class StudyConfig:
     """What all runs of a study share.
 
     `data_folder` is None for the embedded MNIST. `checksums` are the SHA-256 of the unpacked data
-    files, by part ("train", and "test" unless held out), images first. `threads` are those of each
-    run; None in a study of Tenfold 0.1, whose runs had as many as there was room for.
+    files, by part ("train", and "test" unless held out), images first. `threads` is the number
+    per run; None in studies of Tenfold 0.1, whose runs differ in it.
     """
 
     recipe: Recipe
@@ -52,17 +52,17 @@ class StudyConfig:
 
     @property
     def part(self) -> Literal["test", "validation"]:
-        """Which images were evaluated."""
+        """The part of the data that was evaluated."""
         return "validation" if self.holdout else "test"
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRun:
-    """What one run of a study gave.
+    """The results of one run of a study.
 
-    `mistakes` are (index of the image, label given, confidence). `epoch_losses` are mean training
-    losses, `epoch_accuracies` shares of the evaluated images after each epoch, empty if they were
-    not measured. `other_cores` is how many cores other programs took meanwhile, None if unknown.
+    `mistakes` are (image index, predicted label, confidence). `epoch_losses` are mean training
+    losses; `epoch_accuracies` are empty if not measured. `other_cores` is the number of cores that
+    other programs used during training, None if unknown.
     """
 
     seed: Annotated[int, SEEDS]
@@ -80,7 +80,7 @@ class StudyRun:
 
     @classmethod
     def from_run(cls, run: Run) -> "StudyRun":
-        """The parts of a run that a study keeps."""
+        """The results that a study keeps of a run."""
         evaluation = run.evaluation
         training, epochs = evaluation.training, evaluation.epochs
         accuracies = training.epoch_accuracies
@@ -91,7 +91,7 @@ class StudyRun:
                 for one in evaluation.misclassified
             ),
             epoch_losses=tuple(round(one.mean_loss, 6) for one in epochs),
-            # A run that was watched for some epochs only has none that a study can use.
+            # A resumed run may have measured only some epochs.
             epoch_accuracies=accuracies if len(accuracies) == len(epochs) else (),
             seconds=round(training.seconds, 3),
             threads=run.config.threads,
@@ -105,13 +105,13 @@ class StudyRun:
 
     @property
     def was_alone(self) -> bool:
-        """Whether the run had the machine to itself, so that its seconds count."""
-        return self.other_cores is not None and self.other_cores < ALONE_CORES
+        """Whether the run had the machine to itself, so that its training time is comparable."""
+        return self.other_cores is not None and self.other_cores < MAX_OTHER_CORES
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study as its folder has it; `runs` by seed, `longer` the same with twice the epochs."""
+    """A study folder: `runs` sorted by seed; `longer` has twice the epochs."""
 
     path: Path
     config: StudyConfig
@@ -120,50 +120,50 @@ class Study:
 
     @property
     def name(self) -> str:
-        """The recipe's name with the fields that were changed."""
+        """The recipe's name and its changed fields."""
         return build_display_name(self.config.recipe)
 
     @property
     def is_mnist(self) -> bool:
-        """Whether the data are MNIST's own files."""
+        """Whether the data are MNIST's original files."""
         known = {str(name): pair for name, pair in MNIST_CHECKSUMS.items()}
         return all(pair == known.get(name) for name, pair in self.config.checksums.items())
 
     @property
     def accuracies(self) -> npt.NDArray[np.float64]:
-        """The accuracy of each run, a share, by seed."""
+        """The accuracy of each run, from 0 to 1, sorted by seed."""
         num_mistakes = np.array([len(run.mistakes) for run in self.runs])
         shares: npt.NDArray[np.float64] = 1 - num_mistakes / self.config.num_evaluated
         return shares
 
     @property
     def report(self) -> Path:
-        """The path of the report, one HTML file."""
+        """The path of the HTML report."""
         return self.path / REPORT
 
     def read_summary(self) -> Summary:
-        """Every number of the report: the content of summary.json.
+        """Read summary.json.
 
-        Raises StudyError if there is none, as while a study is trained, or none of this version.
+        Raises StudyError if it is missing, as in an unfinished study, or is not valid.
         """
         try:
             return from_json(Summary, parse_json((self.path / SUMMARY).read_text()))
         except (OSError, ValueError, RecipeError) as error:
             raise StudyError(
-                f"{self.path / SUMMARY}: cannot be read as the summary of a finished study; "
+                f"{self.path / SUMMARY}: no valid summary of a finished study; "
                 "`tenfold study` on this folder writes it"
             ) from error
 
-    def get_given_labels(self, labels_N: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-        """The label that each run gave to each evaluated image, [run, image].
+    def get_predicted_labels(self, labels_N: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+        """The predicted label of each evaluated image in each run, [R, N].
 
-        `labels_N` are the images' own labels.
+        `labels_N` are the true labels.
         """
-        given_RN = np.tile(labels_N.astype(np.int64), (len(self.runs), 1))
-        for row, run in zip(given_RN, self.runs, strict=True):
+        predicted_RN = np.tile(labels_N.astype(np.int64), (len(self.runs), 1))
+        for row, run in zip(predicted_RN, self.runs, strict=True):
             for index, predicted, _ in run.mistakes:
                 row[index] = predicted
-        return given_RN
+        return predicted_RN
 
     def __repr__(self) -> str:
         return f"<Study {self.path}: {self.name}, {len(self.runs)} seeds>"
@@ -179,9 +179,9 @@ class StudyFile:
 
 
 def load_study(path: str | Path) -> Study:
-    """Read the study in a folder (or a study.json itself).
+    """Read a study from its folder or its study.json.
 
-    Raises StudyError if there is none, or it is not of this version of Tenfold.
+    Raises StudyError if study.json is missing or not valid.
     """
     path = Path(path)
     if path.name == STUDY:
@@ -189,32 +189,25 @@ def load_study(path: str | Path) -> Study:
     file = path / STUDY
     try:
         values = parse_json(file.read_text())
-    except OSError as error:
-        raise StudyError(
-            f"{path}: expected a study's folder with {STUDY}, found: {error.strerror}"
-        ) from error
-    except ValueError as error:
-        raise StudyError(f"{file}: expected JSON, found: {error}") from error
-    try:
         number = check_keys(values, "", ["format"])["format"]
         if number != FORMAT:
             raise ValueError(f"format {reprlib.repr(number)}")
         found = from_json(StudyFile, values)
+    except OSError as error:
+        raise StudyError(f"{file}: cannot read the study: {error.strerror}") from error
     except (ValueError, RecipeError) as error:
-        raise StudyError(
-            f"{file}: expected a study of this version of Tenfold, found: {error}"
-        ) from error
+        raise StudyError(f"{file}: not a valid study: {error}") from error
     longer = load_study(path / LONGER) if (path / LONGER / STUDY).is_file() else None
     return Study(path, found.config, found.runs, longer)
 
 
 def is_longer_claimed(recipe: Recipe) -> bool:
-    """Whether it is the exercise's recipe, of which it claims that more epochs would add little."""
+    """Whether the exercise claims of this recipe that more epochs would add little."""
     return recipe.name == "classic" and not find_changes(recipe)
 
 
 def write_study(study: Study) -> None:
-    """Write study.json, one line a run, as `write_file` writes."""
+    """Write study.json atomically, with one line per run."""
     runs = ",\n".join(json.dumps(to_json(run), allow_nan=False) for run in study.runs)
     config = json.dumps(to_json(study.config), indent=1, allow_nan=False)
     write_file(

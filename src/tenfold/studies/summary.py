@@ -1,6 +1,6 @@
 """What a study measured: the content of summary.json. No torch.
 
-A share is a number from 0 to 1; all intervals are at 95 %.
+Shares are from 0 to 1; all intervals are 95 % confidence intervals.
 """
 
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ from tenfold.system.json_types import OPTIONAL
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """The mean of some values, their deviation (n - 1) and extremes, and the mean's interval.
+    """A mean with its interval, and the standard deviation (n - 1) and range of the values.
 
-    With one value the deviation and the interval are None.
+    The deviation and the interval are None for a single value.
     """
 
     mean: float
@@ -28,31 +28,34 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class ImagesEstimate(Estimate):
-    """The mean of shares over runs; `images_interval` is that for other images of the kind."""
+    """A mean of shares over runs.
+
+    `interval` accounts for other seeds, `images_interval` for other images of the same kind.
+    """
 
     images_interval: Interval
 
 
 @dataclass(frozen=True, kw_only=True)
 class PooledEstimate(Estimate):
-    """The mean of shares over runs; `pooled_interval` takes all runs together."""
+    """A mean of shares over runs; `pooled_interval` pools the counts of all runs."""
 
     pooled_interval: Interval | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class SecondsAlone(Estimate):
-    """The seconds of training of runs that had the machine to themselves."""
+class UncontendedSeconds(Estimate):
+    """Training seconds of the runs that had the machine to themselves."""
 
     threads: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class DigitErrors:
-    """The errors of one digit: a rate for each run, and their mean.
+    """The errors of one digit: an error rate per run, and their mean.
 
-    `num_hardest` counts the runs in which no digit has a higher rate. `taken_for` is how many of
-    its images a run takes for another digit, on average.
+    `num_hardest` counts the runs in which no digit has a higher error rate. `taken_for` has the
+    mean number of its images per run that are mistaken for each other digit.
     """
 
     label: int
@@ -65,7 +68,7 @@ class DigitErrors:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochEstimate:
-    """Training loss and, where it was measured, accuracy after an epoch (from 1), over runs."""
+    """Training loss and, if measured, accuracy after an epoch (from 1), over runs."""
 
     epoch: int
     loss: Estimate
@@ -73,8 +76,8 @@ class EpochEstimate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Longer:
-    """What twice the epochs change, over the seeds that both studies have."""
+class LongerTraining:
+    """The effect of twice the epochs, over the seeds that both studies have."""
 
     num_epochs: int
     accuracy: Estimate
@@ -84,7 +87,7 @@ class Longer:
 
 @dataclass(frozen=True, kw_only=True)
 class HardImage:
-    """An image that some run misclassifies; `answers` counts the labels that runs give it."""
+    """An image that some run misclassifies; `answers` counts the labels that runs predict."""
 
     index: int
     label: int
@@ -94,7 +97,7 @@ class HardImage:
 
 @dataclass(frozen=True, kw_only=True)
 class ContestedErrors:
-    """The mistakes on MNIST's test images, and those among them on contested labels."""
+    """Mistakes on MNIST's test images, and how many of them are on contested labels."""
 
     num_contested: int
     num_mistakes: Estimate
@@ -112,8 +115,8 @@ class ContestedErrors:
 class Summary:
     """Every number of a study.
 
-    `corrected` and `contested` are there for MNIST's test images only, `longer` for a study that
-    has one of twice the epochs with common seeds. `findings` are those of the study's report.
+    `corrected` and `contested` are for MNIST's test images only, `longer` for a study that was
+    also trained for twice the epochs.
     """
 
     recipe: Recipe
@@ -127,10 +130,10 @@ class Summary:
     epochs: tuple[EpochEstimate, ...]
     last_loss_change: Estimate | None
     seconds: Estimate
-    seconds_alone: SecondsAlone | None
+    seconds_alone: UncontendedSeconds | None
     num_parameters: int
     num_multiply_adds: int
     hardest_images: tuple[HardImage, ...]
     contested: ContestedErrors | None = field(default=None, metadata=OPTIONAL)
-    longer: Longer | None = field(default=None, metadata=OPTIONAL)
+    longer: LongerTraining | None = field(default=None, metadata=OPTIONAL)
     findings: tuple[Finding, ...] = field(default=(), metadata=OPTIONAL)

@@ -21,7 +21,7 @@ from tenfold.runs.results import Evaluation
 
 
 def evaluate(images: LabelledImages, num_wrong: int) -> Evaluation:
-    """The evaluation of predictions that are wrong on the first images."""
+    """The evaluation of predictions with mistakes on the first images only."""
     predicted = images.labels_N.astype(np.int64)
     predicted[:num_wrong] = (predicted[:num_wrong] + 1) % 10
     return build_evaluation(images.labels_N, predicted, np.linspace(1.0, 0.5, len(predicted)))
@@ -29,7 +29,7 @@ def evaluate(images: LabelledImages, num_wrong: int) -> Evaluation:
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 @pytest.mark.parametrize("num_wrong", [0, 1, 9, 100])
-def test_pictures_are_drawn_for_few_and_many_mistakes(
+def test_figures_can_be_drawn_with_any_number_of_mistakes(
     test_images: LabelledImages, theme: Theme, num_wrong: int
 ) -> None:
     evaluation = evaluate(test_images, num_wrong)
@@ -40,7 +40,7 @@ def test_pictures_are_drawn_for_few_and_many_mistakes(
         open_picture(png, theme)
 
 
-def test_the_gallery_shows_the_images_that_the_evaluation_lists(
+def test_the_gallery_shows_the_misclassified_images(
     test_images: LabelledImages,
 ) -> None:
     evaluation = evaluate(test_images, 3)
@@ -53,7 +53,7 @@ def test_the_gallery_shows_the_images_that_the_evaluation_lists(
 
 @pytest.mark.parametrize("num_epochs", [1, 2, 5, 30])
 @pytest.mark.parametrize("num_batches", [1, 7, 600])
-def test_losses_are_drawn_for_any_number_of_epochs(num_epochs: int, num_batches: int) -> None:
+def test_losses_can_be_drawn_for_any_number_of_epochs(num_epochs: int, num_batches: int) -> None:
     losses = [
         [2.0 / (1 + epoch + batch) for batch in range(num_batches)] for epoch in range(num_epochs)
     ]
@@ -64,7 +64,7 @@ def test_losses_of_zero_can_be_drawn() -> None:
     assert open_picture(draw_losses([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])).size
 
 
-def test_the_same_figure_has_the_same_bytes() -> None:
+def test_figures_are_reproducible() -> None:
     losses = [[2.0, 1.0, 0.5], [0.4, 0.3, 0.2]]
     assert draw_losses(losses) == draw_losses(losses)
 
@@ -77,18 +77,15 @@ def test_smoothing_is_a_centred_mean() -> None:
     assert len(smooth(values, 99)) == len(smooth(values, 4)) == 5
 
 
-def test_smoothing_is_that_of_savitzky_and_golay() -> None:
+def test_smoothing_is_a_savitzky_golay_filter() -> None:
     values = np.random.default_rng(0).normal(5, 0.1, 600)
     expected = savgol_filter(values, 49, polyorder=1, mode="interp")
     np.testing.assert_allclose(smooth(values, 48), expected)
-
-
-def test_smoothing_keeps_a_steep_start() -> None:
     falling = np.linspace(2, 1, 100)
     np.testing.assert_allclose(smooth(falling, 20), falling)
 
 
-def test_a_contact_sheet_shows_each_label(test_images: LabelledImages) -> None:
+def test_a_contact_sheet_has_a_row_per_label(test_images: LabelledImages) -> None:
     images, labels = test_images.images_NHW[:500], test_images.labels_N[:500]
     sheet = open_picture(draw_contact_sheet(images, labels, "MNIST"))
     fewer = open_picture(draw_contact_sheet(images[labels < 5], labels[labels < 5], "MNIST"))

@@ -11,19 +11,17 @@ from made_studies import build_study, miss
 from pictures import open_picture
 from tenfold.data.label_errors import CONTESTED
 from tenfold.data.mnist import LabelledImages
-from tenfold.recipes.catalogue import (
-    RECIPES,
-)
+from tenfold.recipes.catalogue import RECIPES
 from tenfold.reports.figures.images import draw_gallery
 from tenfold.reports.figures.study import (
+    draw_changed_images,
     draw_digits,
     draw_epochs,
     draw_hardest,
-    draw_mended,
     draw_seeds,
 )
 from tenfold.reports.figures.style import DARK, LIGHT, Theme, save_png
-from tenfold.studies.comparison import ComparedPair, list_mended, measure_difference
+from tenfold.studies.comparison import ComparedPair, list_changed_images, measure_difference
 from tenfold.studies.statistics import summarize
 from tenfold.studies.study import Study
 from tenfold.studies.summary import Summary
@@ -50,7 +48,7 @@ def draws(images_NHW: npt.NDArray[np.uint8]) -> dict[str, Draw]:
 
 @pytest.fixture(scope="module")
 def build(test_images: LabelledImages) -> Callable[..., Summary]:
-    """From the images that each run misses to the numbers of a study."""
+    """The summary of a study whose runs misclassify these images."""
     labels_N = test_images.labels_N[:NUM_IMAGES]
 
     def build(wrong_of_runs: Sequence[Sequence[int]], **others: Any) -> Summary:
@@ -72,7 +70,7 @@ def build_longer(labels_N: npt.NDArray[np.uint8]) -> Study:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The plots that become pictures, as they are then."""
+    """The figures that are saved, in their final state."""
     noted: list[Figure] = []
 
     def note(figure: Figure) -> bytes:
@@ -85,7 +83,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 @pytest.fixture
 def galleries(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[tuple[int, str, str]], str]]:
-    """The images with captions, and the subtitle, of the galleries that are drawn."""
+    """The images with their texts, and the subtitle, of the galleries that are drawn."""
     noted: list[tuple[list[tuple[int, str, str]], str]] = []
 
     def note(images_NHW: Any, shown: list[tuple[int, str, str]], **words: Any) -> bytes:
@@ -97,7 +95,7 @@ def galleries(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[tuple[int, str
 
 
 @pytest.mark.parametrize("name", ["seeds", "epochs", "digits", "hardest"])
-def test_figures_are_pictures_on_light_and_on_dark_paper(
+def test_figures_are_drawn_in_both_themes(
     name: str,
     draws: dict[str, Draw],
     build: Callable[..., Summary],
@@ -120,7 +118,7 @@ def test_figures_are_pictures_on_light_and_on_dark_paper(
 
 @pytest.mark.parametrize("wrong_of_runs", [[range(20)], [[]], [[], []], [range(500), range(500)]])
 @pytest.mark.parametrize("name", ["seeds", "digits", "hardest"])
-def test_one_seed_no_mistake_and_nothing_right_are_drawn_too(
+def test_figures_can_be_drawn_for_extreme_studies(
     name: str,
     wrong_of_runs: list[Sequence[int]],
     draws: dict[str, Draw],
@@ -129,22 +127,13 @@ def test_one_seed_no_mistake_and_nothing_right_are_drawn_too(
     assert open_picture(draws[name](build(wrong_of_runs), LIGHT)).shape[1] == 8.2 * 160
 
 
-def test_one_epoch_and_many_are_drawn(build: Callable[..., Summary]) -> None:
+def test_any_number_of_epochs_can_be_drawn(build: Callable[..., Summary]) -> None:
     for num_epochs in (1, 60):
         summary = build([range(9)], epoch_losses=[[1 / (1 + e) for e in range(num_epochs)]])
         assert open_picture(draw_epochs(summary)).size
 
 
-def test_the_longer_study_is_drawn_beside_the_other(
-    build: Callable[..., Summary], test_images: LabelledImages
-) -> None:
-    longer = build_longer(test_images.labels_N[:NUM_IMAGES])
-    wrong_of_runs = [range(3)] * 3
-    both, alone = build(wrong_of_runs, longer=longer, **EPOCHS), build(wrong_of_runs, **EPOCHS)
-    assert draw_epochs(both) != draw_epochs(alone)
-
-
-def test_epochs_show_what_is_misclassified(
+def test_epochs_show_means_and_deviations_of_both_studies(
     build: Callable[..., Summary], test_images: LabelledImages, drawn: list[Figure]
 ) -> None:
     accuracies = [(0.8, 0.9, 0.94), (0.7, 0.9, 0.96)]
@@ -179,7 +168,7 @@ def test_a_band_stays_above_zero(build: Callable[..., Summary], drawn: list[Figu
     ("num_runs", "names"),
     [(3, ["runs", "mean, other seeds", "mean, other images"]), (1, ["runs", "mean, other images"])],
 )
-def test_the_intervals_of_the_mean_are_named(
+def test_the_intervals_of_the_mean_are_labelled(
     num_runs: int, names: list[str], build: Callable[..., Summary], drawn: list[Figure]
 ) -> None:
     summary = build([range(20 + run) for run in range(num_runs)])
@@ -192,7 +181,7 @@ def test_the_intervals_of_the_mean_are_named(
         assert line == pytest.approx([100 * end for end in ends])
 
 
-def test_the_hardest_images_are_forty_or_those_that_most_miss(
+def test_the_hardest_images_are_forty_or_all_that_most_seeds_misclassify(
     images_NHW: npt.NDArray[np.uint8],
     build: Callable[..., Summary],
     galleries: list[tuple[list[tuple[int, str, str]], str]],
@@ -200,23 +189,20 @@ def test_the_hardest_images_are_forty_or_those_that_most_miss(
     for wrong_of_runs, num_shown in (
         ([range(8)], 8),
         ([range(80)], 80),
-        ([range(200)], 160),  # more are no longer looked at
+        ([range(200)], 160),  # the maximum
         ([range(80), range(30), range(9)], 40),
         ([range(80), range(50), range(50)], 50),
         ([range(80), range(50)], 50),
-        ([range(80), range(40, 120)], 40),  # one of two is not most
+        ([range(80), range(40, 120)], 40),  # one of two is no majority
     ):
         open_picture(draw_hardest(images_NHW, build(wrong_of_runs)))
         shown, subtitle = galleries.pop()
         assert len(shown) == num_shown
         num_missed = len(set().union(*wrong_of_runs))
-        assert subtitle == (
-            f"{num_shown} of the {num_missed} that some seed misclassifies, the hardest first: "
-            "label, seeds that miss it; usual answers"
-        )
+        assert subtitle.startswith(f"{num_shown} of {num_missed} that some seed misclassifies")
 
 
-def test_contested_labels_are_marked_among_the_hardest(
+def test_contested_labels_are_marked_among_the_hardest_images(
     test_images: LabelledImages, galleries: list[tuple[list[tuple[int, str, str]], str]]
 ) -> None:
     labels_N = test_images.labels_N
@@ -231,7 +217,7 @@ def test_contested_labels_are_marked_among_the_hardest(
         (contested, f"{label}: 3/3*", f"{label + 1} ×1  {label + 2} ×1 …"),
         (other, f"{of_other}: 1/3", f"{of_other} ×2  {(of_other + 1) % 10} ×1"),
     ]
-    assert subtitle.endswith("usual answers; * people contest the label")
+    assert subtitle.endswith("; * contested label")
 
 
 def compare_pair(
@@ -244,12 +230,12 @@ def compare_pair(
         first=names[0],
         other=names[1],
         difference=measure_difference(first, other, labels_N),
-        images=list_mended(first, other, labels_N),
+        images=list_changed_images(first, other, labels_N),
     )
 
 
 @pytest.mark.parametrize("which", ["mended", "not_mended", "new"])
-def test_mended_images_are_drawn(
+def test_changed_images_are_drawn_in_both_themes(
     which: str, images_NHW: npt.NDArray[np.uint8], test_images: LabelledImages
 ) -> None:
     labels_N = test_images.labels_N[:NUM_IMAGES]
@@ -259,17 +245,20 @@ def test_mended_images_are_drawn(
     )
     some = compare_pair(first, other, labels_N)
     none = compare_pair(perfect, perfect, labels_N)
-    light, dark = draw_mended(images_NHW, some, which), draw_mended(images_NHW, some, which, DARK)
+    light, dark = (
+        draw_changed_images(images_NHW, some, which),
+        draw_changed_images(images_NHW, some, which, DARK),
+    )
     assert open_picture(light).shape == open_picture(dark, DARK).shape
     assert light != dark
-    empty = draw_mended(images_NHW, none, which)
+    empty = draw_changed_images(images_NHW, none, which)
     assert open_picture(empty).shape[1] == 8.2 * 160
     turned = {which: getattr(some.images, which)[::-1]}
     other_order = dataclasses.replace(some, images=dataclasses.replace(some.images, **turned))
-    assert draw_mended(images_NHW, other_order, which) != light
+    assert draw_changed_images(images_NHW, other_order, which) != light
 
 
-def test_mended_images_tell_both_shares_in_order(
+def test_changed_images_have_answers_and_shares_of_both_studies(
     images_NHW: npt.NDArray[np.uint8],
     test_images: LabelledImages,
     galleries: list[tuple[list[tuple[int, str, str]], str]],
@@ -284,35 +273,28 @@ def test_mended_images_tell_both_shares_in_order(
         ("new", 9, (0, 1), "25 → 100 %"),
         ("not_mended", 10, (1, 1), "100 → 100 %"),
     ):
-        open_picture(draw_mended(images_NHW, pair, which))
+        open_picture(draw_changed_images(images_NHW, pair, which))
         label = int(labels_N[index])
         before, after = ((label + one) % 10 for one in answers)
         [(shown, subtitle)] = galleries
         assert shown == [(index, f"{label}: {before} → {after}", shares)]
-        assert subtitle == (
-            "1 of 1: label, the usual answers before and after; share of seeds that miss it"
-        )
+        assert subtitle.startswith("1 of 1: ")
         galleries.clear()
 
 
-def test_the_longer_study_is_drawn_without_accuracies(
-    build: Callable[..., Summary], test_images: LabelledImages
-) -> None:
-    labels_N = test_images.labels_N[:NUM_IMAGES]
-    longer = build_study(labels_N, miss(labels_N, [range(3)]))
-    assert open_picture(draw_epochs(build([range(4)], longer=longer))).size
-
-
-def test_epochs_without_a_mistake_are_drawn() -> None:
+def test_epochs_can_be_drawn_without_accuracies_and_without_mistakes() -> None:
     labels_N = np.arange(100, dtype=np.uint8) % 10
-    study = build_study(labels_N, miss(labels_N, [[]] * 3), epoch_accuracies=[(1.0, 1.0)] * 3)
-    assert draw_epochs(summarize(study, labels_N, is_mnist=False))
+    longer = build_study(labels_N, miss(labels_N, [range(3)]))
+    unmeasured = build_study(labels_N, miss(labels_N, [range(4)]), longer=longer)
+    perfect = build_study(labels_N, miss(labels_N, [[]] * 3), epoch_accuracies=[(1.0, 1.0)] * 3)
+    for study in (unmeasured, perfect):
+        assert open_picture(draw_epochs(summarize(study, labels_N, is_mnist=False))).size
 
 
-def test_long_names_of_studies_are_not_cut(test_images: LabelledImages) -> None:
+def test_long_names_of_studies_fit(test_images: LabelledImages) -> None:
     first, other = (
         build_study(test_images.labels_N, miss(test_images.labels_N, [wrong]))
         for wrong in (range(12), range(6))
     )
     pair = compare_pair(first, other, test_images.labels_N, names=("a" * 40, "b" * 40))
-    open_picture(draw_mended(test_images.images_NHW, pair, "mended"))
+    open_picture(draw_changed_images(test_images.images_NHW, pair, "mended"))

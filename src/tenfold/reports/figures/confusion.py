@@ -1,4 +1,4 @@
-"""The confusion matrix: the exercise's second figure."""
+"""The confusion matrix, second of the exercise's figures."""
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
@@ -10,10 +10,10 @@ from tenfold.runs.results import Evaluation
 
 
 def draw_confusions(evaluation: Evaluation, theme: Theme = LIGHT) -> bytes:
-    """A PNG of the counts in an evaluation: a row for each true label, a column for each given.
+    """Draw the confusion matrix as a PNG: true labels in rows, predicted labels in columns.
 
-    Only the mistakes are coloured, by their own scale: the diagonal, a hundred times as large,
-    would leave them all alike.
+    The colour scale covers only the mistakes: beside the diagonal, some hundred times as large,
+    they would all look alike.
     """
     with drawing(7.4, 6.6, theme) as figure:
         _draw(figure, evaluation, theme)
@@ -52,7 +52,7 @@ def _draw(figure: Figure, evaluation: Evaluation, theme: Theme) -> None:
                 color=ink,
                 fontsize=10.5,
                 fontweight=weight,
-                in_layout=False,  # within its cell it moves nothing, and measuring it takes time
+                in_layout=False,  # it fits its cell, and measuring it is slow
             )
         if row in rates:
             axes.text(
@@ -63,7 +63,7 @@ def _draw(figure: Figure, evaluation: Evaluation, theme: Theme) -> None:
                 fontsize=10,
                 fontweight="bold" if rates[row] == largest_rate > 0 else "normal",
             )
-    axes.text(size - 0.3, -0.75, "wrong", va="center", fontsize=9.5, color=theme.quiet)
+    axes.text(size - 0.3, -0.75, "errors", va="center", fontsize=9.5, color=theme.quiet)
     axes.set_xlim(-0.5, size + 0.55)
     axes.set_ylim(size - 0.5, -1.0)
     axes.set_aspect("equal")
@@ -71,12 +71,12 @@ def _draw(figure: Figure, evaluation: Evaluation, theme: Theme) -> None:
     axes.set_yticks(range(size))
     axes.tick_params(length=0, labelsize=11, labelcolor=theme.ink)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("label given by the network", x=0.45)
+    axes.set_xlabel("predicted label", x=0.45)
     axes.set_ylabel("true label")
     draw_title(
         axes,
         "Confusion matrix",
-        "counts; only mistakes are coloured, by how often they happened",
+        "counts; only mistakes are coloured, by frequency",
         theme,
     )
 

@@ -1,4 +1,4 @@
-"""Digit images: a gallery of misclassified ones (the third figure), and a contact sheet."""
+"""Digit images: galleries, of which one is the exercise's third figure, and contact sheets."""
 
 import textwrap
 from typing import Any
@@ -10,38 +10,35 @@ from matplotlib.figure import Figure
 from tenfold.reports.figures.style import LIGHT, Theme, drawing, save_png
 from tenfold.runs.results import Evaluation
 
+GREY: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}
 GALLERY_COLUMNS, GALLERY_ROWS = 8, 5
 CELL_HEIGHT, CAPTION, MARGIN = 1.48, 0.27, 0.04  # of the gallery, in cells
 SHEET_COLUMNS = 20
-LEFT = 0.016  # of the headings, as a share of the width
-TITLE_CHARACTERS, LINE_CHARACTERS = 68, 112  # that fit into a line of a heading and below it
-TITLE_INCHES = 0.27  # the height of a title's line
+LEFT = 0.016  # margin of the headings, as a share of the width
+TITLE_CHARACTERS, SUBTITLE_CHARACTERS = 68, 112  # per line
+TITLE_INCHES = 0.27  # line height
 
 
 def draw_misclassified(
     images_NHW: npt.NDArray[np.uint8], evaluation: Evaluation, theme: Theme = LIGHT
 ) -> bytes:
-    """A PNG of misclassified images, most confident mistakes first, as an evaluation lists them.
+    """Draw misclassified images, most confident first, as a PNG.
 
-    `images_NHW` are all the images that were evaluated, uint8 [N, 28, 28].
+    `images_NHW` are all evaluated images, uint8 [N, 28, 28].
     """
     mistakes = evaluation.misclassified
     shown = mistakes[: GALLERY_COLUMNS * GALLERY_ROWS]
     if shown:
         subtitle = (
-            f"{len(shown)} of {len(mistakes):,} mistakes, the most confident first: "
-            "true label → label given, confidence"
+            f"{len(shown)} of {len(mistakes):,} mistakes, most confident first: "
+            "true label → predicted label, confidence"
         )
     else:
         subtitle = f"none of {evaluation.num_images:,} images"
     return draw_gallery(
         images_NHW,
         [
-            (
-                one.index,
-                f"{one.label} → {one.predicted}",
-                _describe_confidence(one.confidence),
-            )
+            (one.index, f"{one.label} → {one.predicted}", _describe_confidence(one.confidence))
             for one in shown
         ],
         title="Misclassified digits",
@@ -63,26 +60,19 @@ def draw_gallery(
     subtitle: str,
     theme: Theme,
 ) -> bytes:
-    """A PNG of images in rows of eight: for each its index, a line above it and one below."""
+    """Draw images in rows of eight as a PNG; `shown` has index, text above and text below."""
     num_rows = max(1, -(-len(shown) // GALLERY_COLUMNS))
     with drawing(8.2, 0.75 + 1.51 * num_rows, theme) as figure:
         _draw_heading(figure, title, subtitle, theme)
-        # All in one plot with cells one unit wide: forty plots would take a second to lay out.
+        # One plot with cells one unit wide: the layout of forty plots takes a second.
         axes = figure.add_subplot()
         for i, (index, above, below) in enumerate(shown):
             row, column = divmod(i, GALLERY_COLUMNS)
             left, top = column + MARGIN, row * CELL_HEIGHT + CAPTION
             right, bottom = left + 1 - 2 * MARGIN, top + 1 - 2 * MARGIN
-            axes.imshow(
-                images_NHW[index],
-                extent=(left, right, bottom, top),
-                cmap="gray",
-                vmin=0,
-                vmax=255,
-                interpolation="nearest",
-            )
+            axes.imshow(images_NHW[index], extent=(left, right, bottom, top), **GREY)
             middle = column + 0.5
-            # Within their cells texts move nothing, and measuring them takes time.
+            # Texts fit their cells, and measuring them is slow.
             around: dict[str, Any] = {"ha": "center", "in_layout": False}
             axes.text(middle, top - 0.05, above, va="bottom", fontsize=11.5, **around)
             axes.text(
@@ -101,7 +91,7 @@ def draw_contact_sheet(
     title: str,
     theme: Theme = LIGHT,
 ) -> bytes:
-    """A PNG with the first images of each label, a row for each label."""
+    """Draw the first images of each label, a row per label, as a PNG."""
     labels = np.unique(labels_N)
     with drawing(8.2, 0.9 + 0.41 * len(labels), theme) as figure:
         _draw_heading(figure, title, "the first images of each label", theme)
@@ -110,7 +100,7 @@ def draw_contact_sheet(
         for row, label in enumerate(labels):
             for column, image in enumerate(images_NHW[labels_N == label][:SHEET_COLUMNS]):
                 sheet[row * 30 + 1 : row * 30 + 29, column * 30 + 1 : column * 30 + 29] = image
-        axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.imshow(sheet, **GREY)
         axes.set_yticks(np.arange(len(labels)) * 30 + 15, [str(label) for label in labels])
         axes.set_xticks([])
         axes.tick_params(length=0, labelsize=11, labelcolor=theme.ink)
@@ -121,7 +111,7 @@ def draw_contact_sheet(
 def draw_rows(
     images_RCHW: npt.NDArray[np.uint8], title: str, subtitle: str, theme: Theme = LIGHT
 ) -> bytes:
-    """A PNG of rows of images, uint8 [rows, columns, 28, 28]; the first column stands apart."""
+    """Draw images, uint8 [rows, columns, 28, 28], as a PNG; the first column is set apart."""
     num_rows, num_columns, height, width = images_RCHW.shape
     with drawing(8.2, 1.05 + 7.6 * num_rows / num_columns, theme) as figure:
         _draw_heading(figure, title, subtitle, theme)
@@ -132,10 +122,7 @@ def draw_rows(
             axes.imshow(
                 stacked.reshape(-1, width),
                 extent=(left, left + 1, num_rows * (height + 2) / height, 0),
-                cmap="gray",
-                vmin=0,
-                vmax=255,
-                interpolation="nearest",
+                **GREY,
             )
         axes.set_xlim(0, 1.06 * num_columns + 0.25)
         axes.set_ylim(num_rows * (height + 2) / height, 0)
@@ -146,8 +133,8 @@ def draw_rows(
 
 def _draw_heading(figure: Figure, title: str, subtitle: str, theme: Theme) -> None:
     titles = textwrap.wrap(title, TITLE_CHARACTERS)
-    lines = textwrap.wrap(subtitle, LINE_CHARACTERS)
-    room = "\n" * len(lines)  # under the title, for what is written there below
+    lines = textwrap.wrap(subtitle, SUBTITLE_CHARACTERS)
+    room = "\n" * len(lines)  # for the subtitle
     figure.suptitle(
         "\n".join(titles) + room, x=LEFT, ha="left", fontsize=13, fontweight="bold", linespacing=1.5
     )

@@ -1,69 +1,60 @@
-"""The training loss of every batch, one curve an epoch: the exercise's first figure."""
+"""The training loss of every batch, first of the exercise's figures."""
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from tenfold.reports.figures.style import LIGHT, Theme, draw_title, drawing, save_png
+from tenfold.reports.figures.style import LIGHT, Theme, draw_grid, draw_title, drawing, save_png
 
-SMOOTHING_SHARE = 0.08  # of an epoch's batches go into each point of the smoothed curve
+SMOOTHING_SHARE = 0.08  # window of the moving average, as a share of an epoch's batches
 MAX_NAMED_EPOCHS = 10
 
 
 def draw_losses(losses: list[list[float]], theme: Theme = LIGHT) -> bytes:
-    """A PNG of the loss against the batch, for a list of batch losses an epoch.
+    """Draw the loss of every batch and its moving average, one curve per epoch, as a PNG.
 
-    Raw values are faint, a moving average lies over them. The axis of the loss is logarithmic, for
-    the first batches have a hundred times the loss of the last.
+    The loss axis is logarithmic: the first batches have a hundred times the loss of the last.
     """
     with drawing(8.2, 4.8, theme) as figure:
-        _draw(figure, losses, theme)
+        axes = figure.add_subplot()
+        shades = mpl.colormaps[theme.epochs](np.linspace(*theme.epochs_range, len(losses)))
+        window = 2 * round(SMOOTHING_SHARE * len(losses[0]) / 2) + 1
+        named = {round(i) for i in np.linspace(0, len(losses) - 1, MAX_NAMED_EPOCHS)}
+        smoothed = [smooth(np.asarray(epoch), window) for epoch in losses]
+        for epoch, (raw, curve, shade) in enumerate(zip(losses, smoothed, shades, strict=True)):
+            batches = np.arange(1, len(raw) + 1)
+            axes.plot(batches, raw, color=shade, alpha=0.22, linewidth=0.7, zorder=1)
+            label = f"epoch {epoch + 1}" if epoch in named else None
+            axes.plot(batches, curve, color=shade, linewidth=2, zorder=2 + epoch, label=label)
+        axes.set_yscale("log")
+        lowest = min(float(curve.min()) for curve in smoothed)
+        highest = max(max(raw) for raw in losses)
+        axes.set_ylim(max(lowest / 4, 1e-6), highest * 1.25)
+        axes.set_xlim(0, max(len(raw) for raw in losses) + 1)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        draw_grid(axes, "y")
+        axes.set_xlabel("batch")
+        axes.set_ylabel("cross-entropy loss")
+        axes.legend(
+            loc="upper right", ncols=2 if len(named) > 5 else 1, frameon=False, labelcolor=theme.ink
+        )
+        draw_title(
+            axes,
+            "Training loss per batch",
+            f"faint: each batch; bold: moving average over {window} batches; logarithmic axis",
+            theme,
+        )
         return save_png(figure)
 
 
-def _draw(figure: Figure, losses: list[list[float]], theme: Theme) -> None:
-    axes = figure.add_subplot()
-    shades = mpl.colormaps[theme.epochs](np.linspace(*theme.epochs_range, len(losses)))
-    window = 2 * round(SMOOTHING_SHARE * len(losses[0]) / 2) + 1
-    named = {round(i) for i in np.linspace(0, len(losses) - 1, MAX_NAMED_EPOCHS)}
-    smoothed = [smooth(np.asarray(epoch), window) for epoch in losses]
-    for epoch, (raw, curve, shade) in enumerate(zip(losses, smoothed, shades, strict=True)):
-        batches = np.arange(1, len(raw) + 1)
-        axes.plot(batches, raw, color=shade, alpha=0.22, linewidth=0.7, zorder=1)
-        label = f"epoch {epoch + 1}" if epoch in named else None
-        axes.plot(batches, curve, color=shade, linewidth=2, zorder=2 + epoch, label=label)
-    axes.set_yscale("log")
-    lowest = min(float(curve.min()) for curve in smoothed)
-    highest = max(max(raw) for raw in losses)
-    axes.set_ylim(max(lowest / 4, 1e-6), highest * 1.25)
-    axes.set_xlim(0, max(len(raw) for raw in losses) + 1)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.grid(visible=True, axis="y", linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.set_xlabel("batch of the epoch")
-    axes.set_ylabel("cross-entropy loss")
-    axes.legend(
-        loc="upper right", ncols=2 if len(named) > 5 else 1, frameon=False, labelcolor=theme.ink
-    )
-    draw_title(
-        axes,
-        "Training loss per batch",
-        f"faint: each batch; bold: average over {window} batches, a straight line at the ends; "
-        "logarithmic axis",
-        theme,
-    )
-
-
 def smooth(values: npt.NDArray[np.floating], window: int) -> npt.NDArray[np.floating]:
-    """The moving average, [N] to [N], over `window` values, an odd number.
+    """The moving average of [N] values over an odd window, as a first-order Savitzky-Golay filter.
 
-    The first and last half of a window lie on the straight line through the window's values, as
-    Savitzky and Golay smooth (1964, first order): a mean would show a loss that falls steeply at
-    the start as lower than it was. The line is held within those values.
+    The ends are a line fitted to the first and the last window, clipped to its values: a mean would
+    show a loss that falls steeply at the start as too low.
     """
     width = 2 * min(window // 2, (len(values) - 1) // 2) + 1
     half = width // 2

@@ -1,4 +1,4 @@
-"""The figures of a study: what many seeds gave, by epoch, by digit, and the hardest images."""
+"""The figures of studies and comparisons."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,19 +10,19 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from tenfold.data.label_errors import CONTESTED
 from tenfold.reports.figures.images import draw_gallery
-from tenfold.reports.figures.style import LIGHT, Theme, draw_title, drawing, save_png
+from tenfold.reports.figures.style import LIGHT, Theme, draw_grid, draw_title, drawing, save_png
 from tenfold.studies.comparison import ChangedImage, ComparedPair
 from tenfold.studies.summary import EpochEstimate, Summary
 
-SCATTER = 0.16  # how far dots of one column lie apart, so that equal ones can be seen
+JITTER = 0.16  # spreads the dots of a column so that equal ones can be seen
 NUM_SHOWN = 40
-MOST_HARDEST = 160  # images that one gallery can show at a glance
+MAX_HARDEST = 160
 
 Panel = Literal["loss", "accuracy"]
 
 
 def draw_seeds(summary: Summary, theme: Theme = LIGHT) -> bytes:
-    """A PNG of the accuracy of each seed, with their mean and its two intervals."""
+    """Draw the accuracy of each seed, their mean and its two intervals, as a PNG."""
     accuracy, shares = summary.accuracy, np.array(summary.accuracies)
     with drawing(8.2, 2.6, theme) as figure:
         axes = figure.add_subplot()
@@ -46,8 +46,7 @@ def draw_seeds(summary: Summary, theme: Theme = LIGHT) -> bytes:
         axes.margins(x=0.05)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f} %"))
         axes.xaxis.set_major_locator(MaxNLocator(7))
-        axes.grid(visible=True, axis="x", linewidth=0.7)
-        axes.set_axisbelow(True)
+        draw_grid(axes, "x")
         draw_title(
             axes,
             "Accuracy of each seed",
@@ -58,9 +57,9 @@ def draw_seeds(summary: Summary, theme: Theme = LIGHT) -> bytes:
 
 
 def draw_epochs(summary: Summary, theme: Theme = LIGHT) -> bytes:
-    """A PNG of training loss and, where it was measured, the misclassified share by epoch.
+    """Draw the training loss and, if measured, the error rate by epoch, as a PNG.
 
-    Mean and deviation over seeds.
+    Mean and standard deviation over seeds.
     """
     longer = summary.longer
     panels: list[Panel] = ["loss", "accuracy"]
@@ -77,8 +76,7 @@ def draw_epochs(summary: Summary, theme: Theme = LIGHT) -> bytes:
             _draw_band(axes, summary.epochs, key, theme.accent, label)
             axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
             axes.set_xlabel("epoch")
-            axes.grid(visible=True, axis="y", linewidth=0.7)
-            axes.set_axisbelow(True)
+            draw_grid(axes, "y")
             if longer and axes.lines:
                 axes.legend(frameon=False, labelcolor=theme.ink)
             if any((np.asarray(line.get_ydata()) > 0).any() for line in axes.lines):
@@ -107,21 +105,21 @@ def _draw_band(
     deviation = np.array([one.standard_deviation or 0.0 for one in measured.values()])
     if key == "accuracy":
         mean, deviation = 100 * (1 - mean), 100 * deviation
-    low = np.maximum(mean - deviation, mean / 10)  # a logarithmic axis has no zero
+    low = np.maximum(mean - deviation, mean / 10)  # a logarithmic axis cannot show zero
     axes.fill_between(numbers, low, mean + deviation, color=colour, alpha=0.2, lw=0)
     few = len(numbers) <= 12
     axes.plot(numbers, mean, "o-" if few else "-", color=colour, markersize=4, label=label)
 
 
 def draw_digits(summary: Summary, theme: Theme = LIGHT) -> bytes:
-    """A PNG of each digit's error rate: a dot a run, their mean, its interval for other images."""
+    """Draw the error rate of each digit in each run, with their mean and interval, as a PNG."""
     digits = summary.digits
     num_seeds = len(summary.seeds)
     with drawing(8.2, 4.6, theme) as figure:
         axes = figure.add_subplot()
         for k, digit in enumerate(digits):
             rates = 100 * np.array(digit.error_rates)
-            places = k + SCATTER * np.linspace(-1, 1, len(rates)) if len(rates) > 1 else [k]
+            places = k + JITTER * np.linspace(-1, 1, len(rates)) if len(rates) > 1 else [k]
             axes.scatter(places, rates, s=14, color=theme.accent, alpha=0.55, zorder=3)
             mean = 100 * digit.error_rate.mean
             low, high = (100 * end for end in digit.error_rate.images_interval)
@@ -137,16 +135,15 @@ def draw_digits(summary: Summary, theme: Theme = LIGHT) -> bytes:
                 color=theme.ink if digit.num_hardest else theme.quiet,
             )
         axes.set_xticks(range(len(digits)), [str(one.label) for one in digits])
-        axes.set_xlabel("digit, and in how many runs it was misclassified most", labelpad=26)
+        axes.set_xlabel("digit, and in how many seeds it has the highest error rate", labelpad=26)
         axes.tick_params(axis="x", length=0, labelsize=12, labelcolor=theme.ink)
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
-        axes.grid(visible=True, axis="y", linewidth=0.7)
-        axes.set_axisbelow(True)
+        draw_grid(axes, "y")
         draw_title(
             axes,
-            "Misclassified share of each digit",
-            "dots: seeds; bar: mean and its 95 % interval for other images of the kind",
+            "Error rate of each digit",
+            "dots: seeds; bar: mean and its 95 % interval for other images of the same kind",
             theme,
         )
         return save_png(figure)
@@ -155,10 +152,10 @@ def draw_digits(summary: Summary, theme: Theme = LIGHT) -> bytes:
 def draw_hardest(
     images_NHW: npt.NDArray[np.uint8], summary: Summary, theme: Theme = LIGHT
 ) -> bytes:
-    """A PNG of the images that most seeds misclassify, with how many and which answers."""
+    """Draw the images that most seeds misclassify, with counts and answers, as a PNG."""
     hardest, num_seeds = summary.hardest_images, len(summary.seeds)
     num_missed_by_most = sum(2 * one.num_wrong > num_seeds for one in hardest)
-    shown = hardest[: min(MOST_HARDEST, max(NUM_SHOWN, num_missed_by_most))]
+    shown = hardest[: min(MAX_HARDEST, max(NUM_SHOWN, num_missed_by_most))]
     contested = CONTESTED if summary.contested else frozenset()
     return draw_gallery(
         images_NHW,
@@ -171,12 +168,12 @@ def draw_hardest(
             for one in shown
         ],
         title="The hardest images",
-        subtitle="no seed misclassifies any"
+        subtitle="none misclassified"
         if not shown
         else (
-            f"{len(shown)} of the {len(hardest):,} that some seed misclassifies, the hardest first:"
-            " label, seeds that miss it; usual answers"
-            + "; * people contest the label"
+            f"{len(shown)} of {len(hardest):,} that some seed misclassifies, hardest first: "
+            "label, seeds that misclassify it; most frequent answers"
+            + "; * contested label"
             * bool(contested)
         ),
         theme=theme,
@@ -184,25 +181,25 @@ def draw_hardest(
 
 
 def _list_answers(answers: dict[str, int]) -> str:
-    """The answers that most seeds gave, as many as a caption holds."""
+    """The most frequent answers, as many as a caption holds."""
     listed = [f"{answer} ×{count}" for answer, count in answers.items()]
     return "  ".join(listed[:2]) + " …" * (len(listed) > 2)
 
 
-def draw_mended(
+def title_changed_images(pair: ComparedPair, which: str) -> str:
+    """The title for the images of a comparison that are "mended", "not_mended" or "new"."""
+    return {
+        "mended": f"Mistakes of {pair.first} that {pair.other} fixes",
+        "not_mended": f"Mistakes of {pair.first} that {pair.other} repeats",
+        "new": f"New mistakes of {pair.other}",
+    }[which]
+
+
+def draw_changed_images(
     images_NHW: npt.NDArray[np.uint8], pair: ComparedPair, which: str, theme: Theme = LIGHT
 ) -> bytes:
-    """A PNG of the images that one recipe mends, does not mend, or newly misses.
-
-    `which` is "mended", "not_mended" or "new".
-    """
+    """Draw the images that are "mended", "not_mended" or "new" as a PNG."""
     listed: tuple[ChangedImage, ...] = getattr(pair.images, which)
-    first, other = pair.first, pair.other
-    title = {
-        "mended": f"Mistakes of {first} that {other} mends",
-        "not_mended": f"Mistakes of {first} that {other} makes too",
-        "new": f"Mistakes of {other} alone",
-    }[which]
     shown = listed[:NUM_SHOWN]
     return draw_gallery(
         images_NHW,
@@ -214,10 +211,10 @@ def draw_mended(
             )
             for one in shown
         ],
-        title=title,
+        title=title_changed_images(pair, which),
         subtitle=(
-            f"{len(shown)} of {len(listed):,}: label, the usual answers before and after; "
-            "share of seeds that miss it"
+            f"{len(shown)} of {len(listed):,}: label, most frequent answers before and after; "
+            "share of seeds that misclassify it"
             if shown
             else "none"
         ),

@@ -1,10 +1,10 @@
-"""How every figure looks: on light and on dark paper, and as the bytes of a PNG."""
+"""The style of all figures: light and dark themes, titles, and PNG output."""
 
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -12,16 +12,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 160
-COMPRESSION = 3  # of 9: half the time of the usual 6, for files that are a tenth larger
+COMPRESSION = 3  # half the time of the default 6, for files a tenth larger
 MARGIN_INCHES = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Theme:
-    """Colours of paper, text, quiet lines, measurements, what is right, and what is wrong.
-
-    `errors` go from few to many.
-    """
+    """Colours of a figure; `errors` is a scale from few to many."""
 
     paper: str
     ink: str
@@ -30,7 +27,7 @@ class Theme:
     accent: str
     right: str
     errors: tuple[str, str]
-    epochs: str  # a colour map, and the part of it that stands out from the paper
+    epochs: str  # a colour map, and the range of it that is visible on the paper
     epochs_range: tuple[float, float]
 
 
@@ -60,7 +57,7 @@ DARK = Theme(
 
 @contextmanager
 def drawing(width: float, height: float, theme: Theme) -> Iterator[Figure]:
-    """A new figure of so many inches in the colours of a theme."""
+    """A new figure, `width` by `height` inches, in the colours of a theme."""
     colours: dict[Any, Any] = {
         "figure.facecolor": theme.paper,
         "axes.facecolor": theme.paper,
@@ -82,7 +79,7 @@ def drawing(width: float, height: float, theme: Theme) -> Iterator[Figure]:
 
 
 def draw_title(axes: Axes, title: str, subtitle: str, theme: Theme) -> None:
-    """A bold title over the left edge, and one quiet line under it."""
+    """Draw a bold title at the left edge and a grey subtitle under it."""
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=24)
     axes.annotate(
         subtitle,
@@ -95,12 +92,18 @@ def draw_title(axes: Axes, title: str, subtitle: str, theme: Theme) -> None:
     )
 
 
+def draw_grid(axes: Axes, axis: Literal["x", "y"]) -> None:
+    """Draw grid lines from the ticks of an axis, behind the data."""
+    axes.grid(visible=True, axis=axis, linewidth=0.7)
+    axes.set_axisbelow(True)
+
+
 def save_png(figure: Figure) -> bytes:
-    """The figure as the bytes of a PNG file, without a date: the same figure, the same bytes."""
+    """The bytes of the figure as a PNG file, without metadata, so that they are reproducible."""
     buffer = io.BytesIO()
-    # By the canvas, for `savefig` would draw everything twice, at first to find the layout.
+    # `savefig` would draw everything twice, the first time for the layout.
     figure.set_dpi(DOTS_PER_INCH)
-    canvas: Any = FigureCanvasAgg(figure)  # it has no types
+    canvas: Any = FigureCanvasAgg(figure)  # untyped
     options = {"compress_level": COMPRESSION}
     canvas.print_png(buffer, metadata={"Software": None}, pil_kwargs=options)
     return buffer.getvalue()
