@@ -34,7 +34,7 @@ def train(data: Path, out: Path, *, holdout: bool = False) -> tenfold.Run:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibration, "NUM_LINES", 60)  # 4,000 take a minute
         patch.setattr(calibration, "NUM_LINES_FOR_TEMPERATURE", 20)
-        patch.setattr(writing, "BANK_SIZE", 300)
+        patch.setattr(writing, "POOL_SIZE", 300)
         return tenfold.train(
             SMALL, seed=1, data=data, out=out, holdout=holdout, threads=1, report=False
         )

@@ -86,12 +86,12 @@ def frame_images(images: Tensor) -> Tensor:
 
 def measure_sequence_loss(logits_NTK: Tensor, labels_NL: Tensor, filler: int) -> Tensor:
     """The mean loss of strips whose digits are `labels_NL`, int64 [N, L], `filler` at the end."""
-    num_strips, num_columns, _ = logits_NTK.shape
+    num_lines, num_columns, _ = logits_NTK.shape
     lengths = (labels_NL != filler).sum(1)
     return F.ctc_loss(
         logits_NTK.log_softmax(2).transpose(0, 1),
         labels_NL[labels_NL != filler],
-        torch.full((num_strips,), num_columns),
+        torch.full((num_lines,), num_columns),
         lengths,
         blank=NUM_CLASSES,
         zero_infinity=True,

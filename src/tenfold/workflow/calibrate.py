@@ -56,10 +56,10 @@ def calibrate(
     clean_NK = compute_logits(model, validation.images_NHW)
     logits_NK, labels_N = clean_NK, validation.labels_N.astype(np.int64)
     if recipe.scenes:
-        from tenfold.synthetic.generate import SceneSource, build_many
+        from tenfold.synthetic.generate import DigitSource, generate_images
 
-        source = SceneSource(validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed)
-        scenes_NHW, scene_labels_N = build_many(source, NUM_SCENES)
+        source = DigitSource(validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed)
+        scenes_NHW, scene_labels_N = generate_images(source, NUM_SCENES)
         scenes_NK = compute_logits(model, scenes_NHW)
         logits_NK = np.concatenate([clean_NK, scenes_NK])
         labels_N = np.concatenate([labels_N, scene_labels_N])
@@ -95,10 +95,10 @@ def calibrate_lines(model: SequenceNetwork, validation: LabelledImages, seed: in
     from scipy.optimize import minimize_scalar
 
     from tenfold.reading.line_reader import measure_evidence, spell
-    from tenfold.synthetic.text_lines import BANK_SIZE, Bank, draw_line
+    from tenfold.synthetic.text_lines import POOL_SIZE, CharacterPool, draw_line
 
-    bank = Bank(
-        validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed, BANK_SIZE // 3
+    bank = CharacterPool(
+        validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed, POOL_SIZE // 3
     )
     random = np.random.default_rng((SCENES_SEED_OFFSET + seed, NUM_LINES))
     drawn = [one for one in (draw_line(bank, random) for _ in range(NUM_LINES)) if one is not None]
