@@ -15,7 +15,7 @@ from torch import nn
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.digits import NUM_CLASSES
-from tenfold.models.line_network import SequenceNetwork
+from tenfold.models.line_network import LineNetwork
 from tenfold.models.predict import compute_columns, compute_logits
 from tenfold.reading.probabilities import log_softmax, softmax
 from tenfold.recipes.recipe import Recipe
@@ -51,7 +51,7 @@ def calibrate(
     networks") of clean validation images and, for a recipe with scenes, NUM_SCENES made of them.
     What they cost is measured on the images that they were found on.
     """
-    if isinstance(model, SequenceNetwork):
+    if isinstance(model, LineNetwork):
         return calibrate_lines(model, validation, seed)
     clean_NK = compute_logits(model, validation.images_NHW)
     logits_NK, labels_N = clean_NK, validation.labels_N.astype(np.int64)
@@ -86,7 +86,7 @@ def calibrate(
     )
 
 
-def calibrate_lines(model: SequenceNetwork, validation: LabelledImages, seed: int) -> Calibration:
+def calibrate_lines(model: LineNetwork, validation: LabelledImages, seed: int) -> Calibration:
     """Temperature, threshold and accuracy on drawn lines of validation digits.
 
     The temperature minimises the cross-entropy of what is written; from the threshold on
