@@ -69,7 +69,7 @@ def main() -> None:
     rows = draws.fields_N2C[samples].numpy()
 
     contestants: dict[str, Callable[[], object]] = {
-        "augmentation": lambda: augmentation.alter(images, draws[samples]),
+        "augmentation": lambda: augmentation.apply(images, draws[samples]),
         "step": lambda: gradients(images, labels),
         "one by one": lambda: alter_one_by_one(images, rows),
     }

@@ -33,8 +33,9 @@ from tenfold.data.mnist import load_part
 from tenfold.reading.bulk import list_files, read_files
 from tenfold.reading.decoding import decode_array
 from tenfold.reading.digit_image import frame
-from tenfold.synthetic.characters import Images, enlarge
-from tenfold.synthetic.photos import draw_picture
+from tenfold.synthetic.canvas import Images
+from tenfold.synthetic.characters import enlarge
+from tenfold.synthetic.photos import draw_photo
 
 SEED = 20261122
 SMALL_PX = 100
@@ -72,16 +73,16 @@ def build_sets(num_images: int) -> dict[str, list[Named]]:
         (str(test.labels_N[i]), cv2.merge([255 - test.images_NHW[i]] * 3))
         for i in samples[:num_images]
     ]
-    pictures = []
+    photos = []
     for i in samples[num_images : 2 * num_images]:
-        picture = draw_picture(enlarge(test.images_NHW[i], random), test.images_NHW, random)
-        if picture is not None:
-            pixels = picture.pixels_HWC if picture.is_dark else 255 - picture.pixels_HWC
-            pictures.append((str(test.labels_N[i]), pixels))
+        photo = draw_photo(enlarge(test.images_NHW[i], random), test.images_NHW, random)
+        if photo is not None:
+            pixels = photo.pixels_HWC if photo.is_dark else 255 - photo.pixels_HWC
+            photos.append((str(test.labels_N[i]), pixels))
     rows = [
         _draw_row(test.images_NHW, test.labels_N, random) for _ in range(max(1, num_images // 2))
     ]
-    return {"28x28 files": plain, "pictures of one digit": pictures, "rows of 3 to 6 digits": rows}
+    return {"28x28 files": plain, "photos of one digit": photos, "rows of 3 to 6 digits": rows}
 
 
 def _draw_row(images_NHW: Images, labels_N: Images, random: np.random.Generator) -> Named:

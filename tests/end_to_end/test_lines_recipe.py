@@ -11,7 +11,7 @@ from made_studies import present
 from tenfold.cli import main
 from tenfold.errors import RecipeError
 from tenfold.models.build import build_model
-from tenfold.models.line_network import SequenceNetwork
+from tenfold.models.line_network import LineNetwork
 from tenfold.reading.digit_classifier import BUNDLED_MODEL
 from tenfold.reading.line_reader import LineReader
 from tenfold.recipes.catalogue import (
@@ -34,7 +34,7 @@ def train(data: Path, out: Path, *, holdout: bool = False) -> tenfold.Run:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibration, "NUM_LINES", 60)  # 4,000 take a minute
         patch.setattr(calibration, "NUM_LINES_FOR_TEMPERATURE", 20)
-        patch.setattr(writing, "BANK_SIZE", 300)
+        patch.setattr(writing, "POOL_SIZE", 300)
         return tenfold.train(
             SMALL, seed=1, data=data, out=out, holdout=holdout, threads=1, report=False
         )
@@ -96,11 +96,11 @@ def test_a_file_answers_as_the_run_does(run: tenfold.Run, exported: Exported) ->
     model = build_model(run.config.recipe.model, run.config.seed)
     load_weights(model, run.weights_path)
     model.eval()
-    assert isinstance(model, SequenceNetwork)
+    assert isinstance(model, LineNetwork)
     for width in (8, 100, 1024):
         strip_HW = np.random.default_rng(width).integers(0, 256, (32, width), np.uint8)
         with torch.inference_mode():
-            logits_TK = model.read(torch.tensor(strip_HW)[None] / 255)[0]
+            logits_TK = model.compute_columns(torch.tensor(strip_HW)[None] / 255)[0]
         expected_TK = (logits_TK / run.calibration.temperature).softmax(1).numpy()
         np.testing.assert_allclose(np.exp(reader.read(strip_HW)), expected_TK, atol=2e-5)
 

@@ -26,7 +26,7 @@ from playwright.sync_api import (
 
 from servers import Served, serving
 from tenfold.data.mnist import LabelledImages
-from tenfold.synthetic.strokes import draw_strokes
+from tenfold.synthetic.allographs import draw_strokes
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 pytestmark = [

@@ -414,20 +414,20 @@ def test_a_damaged_checkpoint_is_refused(place: int, stopped: Path) -> None:
     data[place] ^= 1
     (stopped / CHECKPOINT).write_bytes(data)
     message = refusal(lambda: tenfold.resume(stopped))
-    expected = "checkpoint of Tenfold" if place == 40 else "whole checkpoint"
-    assert message.startswith(f"{stopped / CHECKPOINT}: expected a {expected}, found ")
-    assert message.endswith("Without the file, resuming begins with the first epoch.")
+    expected = "not a checkpoint of Tenfold" if place == 40 else "the checkpoint is damaged: "
+    assert message.startswith(f"{stopped / CHECKPOINT}: {expected}")
+    assert message.endswith("Delete it to resume from the first epoch.")
 
 
 def test_a_checkpoint_that_was_cut_off_is_refused(stopped: Path) -> None:
     data = (stopped / CHECKPOINT).read_bytes()
     for length in (1, 7, 8, 100, len(data) // 2, len(data) - 1):
         (stopped / CHECKPOINT).write_bytes(data[:length])
-        assert "expected a whole checkpoint" in refusal(lambda: tenfold.resume(stopped))
+        assert "checkpoint is damaged" in refusal(lambda: tenfold.resume(stopped))
     (stopped / CHECKPOINT).write_bytes(b"")  # what a loss of power may leave
     assert refusal(lambda: tenfold.resume(stopped)) == (
-        f"{stopped / CHECKPOINT}: expected a whole checkpoint, found it damaged: it is empty. "
-        "Without the file, resuming begins with the first epoch."
+        f"{stopped / CHECKPOINT}: the checkpoint is damaged: it is empty. "
+        "Delete it to resume from the first epoch."
     )
 
 
@@ -436,8 +436,8 @@ def test_a_file_that_is_no_checkpoint_is_refused(stopped: Path, whole: tenfold.R
     for content in (foreign, whole.weights_path.read_bytes()):
         (stopped / CHECKPOINT).write_bytes(content)
         assert refusal(lambda: tenfold.resume(stopped)) == (
-            f"{stopped / CHECKPOINT}: expected a checkpoint of Tenfold, found a file that "
-            "does not say it is one. Without the file, resuming begins with the first epoch."
+            f"{stopped / CHECKPOINT}: not a checkpoint of Tenfold. "
+            "Delete it to resume from the first epoch."
         )
 
 
@@ -447,8 +447,8 @@ def test_the_checkpoint_of_another_run_is_refused(
     interrupt(small_data, tmp_path / "other", learning_rate=0.01)
     shutil.copy(tmp_path / "other" / CHECKPOINT, stopped)
     assert refusal(lambda: tenfold.resume(stopped)) == (
-        f"{stopped / CHECKPOINT}: this is the checkpoint of another run. Without the file, "
-        "resuming begins with the first epoch."
+        f"{stopped / CHECKPOINT}: the checkpoint is of another run. "
+        "Delete it to resume from the first epoch."
     )
 
 

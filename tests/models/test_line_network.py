@@ -9,7 +9,7 @@ from tenfold.data.mnist import LabelledImages
 from tenfold.digits import NUM_CLASSES
 from tenfold.errors import RecipeError
 from tenfold.models.build import build_model
-from tenfold.models.line_network import SequenceNetwork, frame_images, measure_sequence_loss
+from tenfold.models.line_network import LineNetwork, to_line_images, compute_ctc_loss
 from tenfold.reading.line_reader import measure_evidence
 from tenfold.recipes.configs import (
     NO_LABEL,
@@ -19,9 +19,9 @@ from tenfold.recipes.configs import (
 CONFIG = SequenceConfig(channels=(3, 4, 5, 6, 7))
 
 
-def build(config: SequenceConfig = CONFIG, seed: int = 0) -> SequenceNetwork:
+def build(config: SequenceConfig = CONFIG, seed: int = 0) -> LineNetwork:
     model = build_model(config, seed)
-    assert isinstance(model, SequenceNetwork)
+    assert isinstance(model, LineNetwork)
     return model.eval()
 
 
@@ -33,7 +33,7 @@ def images(test_images: LabelledImages) -> Tensor:
 @pytest.mark.parametrize("width", [8, 40, 256])
 def test_there_is_an_answer_for_every_four_columns(width: int) -> None:
     with torch.inference_mode():
-        assert build().read(torch.rand(3, 32, width)).shape == (3, width // 4, NUM_CLASSES + 1)
+        assert build().compute_columns(torch.rand(3, 32, width)).shape == (3, width // 4, NUM_CLASSES + 1)
 
 
 @pytest.mark.parametrize("config", [CONFIG, SequenceConfig()])
@@ -53,7 +53,7 @@ def test_parameters_and_multiply_adds_are_as_many_as_the_config_says(
         if isinstance(layer, nn.Conv2d):
             layer.register_forward_hook(count)
     with torch.inference_mode():
-        model.read(torch.zeros(1, 32, 40))
+        model.compute_columns(torch.zeros(1, 32, 40))
     assert counted == config.count_multiply_adds()
 
 
@@ -66,7 +66,7 @@ def test_an_image_is_the_digit_that_its_strip_spells(images: Tensor) -> None:
     model = build()
     with torch.inference_mode():
         answers_NK = model(images).double().numpy()
-        columns_NTK = model.read(frame_images(images)).double().log_softmax(2).numpy()
+        columns_NTK = model.compute_columns(to_line_images(images)).double().log_softmax(2).numpy()
     assert answers_NK.shape == (12, NUM_CLASSES + 1)
     np.testing.assert_allclose(np.exp(answers_NK).sum(axis=1), 1, atol=1e-5)
     for answers_K, columns_TK in zip(answers_NK, columns_NTK, strict=True):
@@ -81,7 +81,7 @@ def test_the_loss_is_the_mean_evidence_against_what_is_written() -> None:
     labels_NL = torch.full((3, 6), NO_LABEL)
     for labels_L, digits in zip(labels_NL, written, strict=True):
         labels_L[: len(digits)] = torch.tensor(digits)
-    loss = measure_sequence_loss(logits_NTK, labels_NL, NO_LABEL)
+    loss = compute_ctc_loss(logits_NTK, labels_NL, NO_LABEL)
     columns_NTK = logits_NTK.double().log_softmax(2).numpy()
     # PyTorch's mean counts a line by its digits.
     expected = np.mean(
@@ -96,7 +96,7 @@ def test_the_loss_is_the_mean_evidence_against_what_is_written() -> None:
 def test_what_cannot_be_spelled_does_not_break_the_loss() -> None:
     logits_NTK = torch.randn(2, 3, NUM_CLASSES + 1, requires_grad=True)
     labels_NL = torch.tensor([[1, 1, 1, 1], [2, NO_LABEL, NO_LABEL, NO_LABEL]])
-    loss = measure_sequence_loss(logits_NTK, labels_NL, NO_LABEL)
+    loss = compute_ctc_loss(logits_NTK, labels_NL, NO_LABEL)
     loss.backward()
     assert torch.isfinite(loss)
     assert logits_NTK.grad is not None

@@ -268,7 +268,7 @@ def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
 def test_a_run_without_state_is_refused(tmp_path: Path) -> None:
     (write_run(tmp_path) / STATE).unlink()
     assert refused_run(tmp_path) == (
-        "/state.json: expected a readable file, found: No such file or directory"
+        "/state.json: cannot be read: No such file or directory"
     )
     for name in (LOSSES, WEIGHTS, EVALUATION):
         (tmp_path / name).unlink(missing_ok=True)
@@ -289,7 +289,7 @@ def test_changed_weights_are_refused(tmp_path: Path) -> None:
 def test_missing_weights_are_refused(tmp_path: Path) -> None:
     (write_run(tmp_path) / WEIGHTS).unlink()
     assert refused_run(tmp_path) == (
-        "/model.safetensors: expected a readable file, found: No such file or directory"
+        "/model.safetensors: cannot be read: No such file or directory"
     )
 
 
@@ -297,12 +297,12 @@ def test_missing_weights_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"{", "expected JSON, found: Expecting property name"),
-        (b"", "expected JSON, found: Expecting value"),
-        (b"\xff\xfe\x00", "expected JSON, found: 'utf-8' codec can't decode"),
-        (b"[1]", "expected a JSON object, found list"),
-        (b"null", "expected a JSON object, found NoneType"),
-        (20_000 * b"[", "expected JSON, found: nested too deeply"),
+        (b"{", "not JSON: Expecting property name"),
+        (b"", "not JSON: Expecting value"),
+        (b"\xff\xfe\x00", "not JSON: 'utf-8' codec can't decode"),
+        (b"[1]", "must be a JSON object, not list"),
+        (b"null", "must be a JSON object, not NoneType"),
+        (20_000 * b"[", "not JSON: nested too deeply"),
     ],
 )
 def test_broken_json_is_refused(file: str, content: bytes, reason: str, tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_a_missing_evaluation_is_refused(tmp_path: Path) -> None:
     run = load_run(write_run(tmp_path))
     (tmp_path / EVALUATION).unlink()
     assert refusal(lambda: run.accuracy) == (
-        f"{tmp_path / EVALUATION}: expected a readable file, found: No such file or directory"
+        f"{tmp_path / EVALUATION}: cannot be read: No such file or directory"
     )
 
 
@@ -552,5 +552,5 @@ def test_missing_losses_are_refused(tmp_path: Path) -> None:
 
 def test_the_hash_of_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert refusal(lambda: hash_file(tmp_path / "a")) == (
-        f"{tmp_path / 'a'}: expected a readable file, found: No such file or directory"
+        f"{tmp_path / 'a'}: cannot be read: No such file or directory"
     )

@@ -1,7 +1,6 @@
-"""Many scenes: the same, in order, however many processes draw them."""
+"""Many synthetic images: the same ones, in order, however many processes draw them."""
 
 import multiprocessing
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,126 +9,104 @@ import pytest
 import tenfold
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import RecipeError
-from tenfold.synthetic import generate as building
-from tenfold.synthetic import text_lines as writing
-from tenfold.synthetic.characters import NOT_DIGIT, Images, Labels
-from tenfold.synthetic.generate import SceneSource, StripSource, build_many
-from tenfold.synthetic.photos import build_scene
+from tenfold.synthetic import generate
+from tenfold.synthetic.canvas import Images, Labels
+from tenfold.synthetic.characters import NOT_DIGIT
+from tenfold.synthetic.generate import DigitSource, LineSource, generate_images
+from tenfold.synthetic.photos import build_digit_image
+from tenfold.synthetic.text_lines import MAX_DIGITS, WIDTH_PX
 
 COUNT = 45
+SEED = 3
 
 
 @pytest.fixture(scope="module")
-def source(training: LabelledImages) -> tuple[Images, Labels]:
-    return training.images_NHW[:300], training.labels_N[:300]
-
-
-def build_scenes(
-    images_NHW: Images,
-    labels_N: Labels,
-    count: int,
-    seed: int,
-    *,
-    processes: int | None = None,
-    on_progress: Callable[[int], None] | None = None,
-) -> tuple[Images, Labels]:
-    source = SceneSource(images_NHW, labels_N, seed)
-    return build_many(source, count, processes=processes, on_progress=on_progress)
+def source(training: LabelledImages) -> DigitSource:
+    return DigitSource(training.images_NHW[:300], training.labels_N[:300], SEED)
 
 
 @pytest.fixture(scope="module")
-def expected(source: tuple[Images, Labels]) -> list[tuple[Images, int]]:
-    return [build_scene(*source, 3, index) for index in range(COUNT)]
+def expected(source: DigitSource) -> tuple[Images, Labels]:
+    """Images and labels drawn one by one."""
+    drawn = [
+        build_digit_image(source.images_NHW, source.labels_N, SEED, index) for index in range(COUNT)
+    ]
+    return np.stack([image for image, _ in drawn]), np.array([label for _, label in drawn])
 
 
-def check(
-    built: tuple[Images, Labels], expected: list[tuple[Images, int]], count: int = COUNT
-) -> None:
-    images_NHW, labels_N = built
-    assert images_NHW.shape == (count, 28, 28)
-    assert images_NHW.dtype == np.uint8
-    assert labels_N.dtype == np.uint8
-    np.testing.assert_array_equal(labels_N, [label for _, label in expected[:count]])
-    np.testing.assert_array_equal(images_NHW, np.stack([image for image, _ in expected[:count]]))
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few images are enough to be drawn by several processes."""
+    monkeypatch.setattr(generate, "CHUNK_SIZE", 7)
+    monkeypatch.setattr(generate, "MIN_FOR_PROCESSES", 1)
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
-def test_scenes_are_the_same_however_many_processes_draw(
-    processes: int,
-    source: tuple[Images, Labels],
-    expected: list[tuple[Images, int]],
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.usefixtures("small_chunks")
+def test_digit_images_do_not_depend_on_the_number_of_processes(
+    processes: int, source: DigitSource, expected: tuple[Images, Labels]
 ) -> None:
-    # Thousands take a minute: in smaller chunks, a few are enough for several processes.
-    monkeypatch.setattr(building, "CHUNK", 7)
-    monkeypatch.setattr(building, "FEWEST_FOR_PROCESSES", COUNT)
-    told: list[int] = []
-    built = build_scenes(*source, COUNT, 3, processes=processes, on_progress=told.append)
-    check(built, expected)
-    assert told == [7, 14, 21, 28, 35, 42, 45]
+    progress: list[int] = []
+    images_NHW, labels_N = generate_images(
+        source, COUNT, processes=processes, on_progress=progress.append
+    )
+    assert images_NHW.dtype == labels_N.dtype == np.uint8
+    np.testing.assert_array_equal(images_NHW, expected[0])
+    np.testing.assert_array_equal(labels_N, expected[1])
+    assert progress == [7, 14, 21, 28, 35, 42, 45]
     assert multiprocessing.active_children() == []
 
 
-def test_the_first_scenes_of_many_are_those_of_few(
-    source: tuple[Images, Labels], expected: list[tuple[Images, int]]
-) -> None:
-    for count in (1, 10):
-        check(build_scenes(*source, count, 3), expected, count)
-
-
-def test_other_seeds_give_other_scenes(
-    source: tuple[Images, Labels], expected: list[tuple[Images, int]]
-) -> None:
-    images_NHW, _ = build_scenes(*source, 5, 4)
-    for image_HW, (other_HW, _) in zip(images_NHW, expected, strict=False):
-        assert not np.array_equal(image_HW, other_HW)
-
-
-def test_labels_are_those_of_digits_and_of_none(expected: list[tuple[Images, int]]) -> None:
-    labels = {label for _, label in expected}
-    assert NOT_DIGIT in labels
-    assert len(labels) > 6
-
-
-def test_strips_are_the_same_however_many_processes_draw(
-    source: tuple[Images, Labels], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    strip = StripSource(*source, 3, bank_size=60)
-    monkeypatch.setattr(building, "CHUNK", 2)
-    alone = build_many(strip, 5, processes=1)
-    monkeypatch.setattr(building, "FEWEST_FOR_PROCESSES", 5)
-    together = build_many(strip, 5, processes=2)
-    assert alone[0].shape == (5, 32, writing.WIDTH_PX)
-    assert alone[1].shape == (5, writing.MOST_DIGITS)
+@pytest.mark.usefixtures("small_chunks")
+def test_line_images_do_not_depend_on_the_number_of_processes(source: DigitSource) -> None:
+    lines = LineSource(source.images_NHW, source.labels_N, SEED, pool_size=60)
+    alone = generate_images(lines, 8, processes=1)
+    together = generate_images(lines, 8, processes=2)
+    assert alone[0].shape == (8, 32, WIDTH_PX)
+    assert alone[1].shape == (8, MAX_DIGITS)
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_progress_is_told_once_at_the_end_of_a_chunk(source: tuple[Images, Labels]) -> None:
-    told: list[int] = []
-    build_scenes(*source, 12, 3, on_progress=told.append)
-    assert told == [12]
+def test_fewer_images_are_the_first_of_more(
+    source: DigitSource, expected: tuple[Images, Labels]
+) -> None:
+    for count in (1, 10):
+        progress: list[int] = []
+        images_NHW, labels_N = generate_images(source, count, on_progress=progress.append)
+        np.testing.assert_array_equal(images_NHW, expected[0][:count])
+        np.testing.assert_array_equal(labels_N, expected[1][:count])
+        assert progress == [count]
+
+
+def test_another_seed_gives_other_images(
+    source: DigitSource, expected: tuple[Images, Labels]
+) -> None:
+    other = DigitSource(source.images_NHW, source.labels_N, SEED + 1)
+    images_NHW, _ = generate_images(other, 5)
+    assert not (images_NHW == expected[0][:5]).all((1, 2)).any()
+
+
+def test_labels_are_digits_and_not_digit(expected: tuple[Images, Labels]) -> None:
+    assert NOT_DIGIT in expected[1]
+    assert len(set(expected[1])) > 6
 
 
 @pytest.mark.parametrize("holdout", [False, True])
-def test_a_model_without_an_answer_for_none_is_not_trained_on_scenes(
+def test_a_model_without_reject_class_cannot_train_on_synthetic_images(
     holdout: bool, small_data: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(RecipeError, match="--scenes: expected"):
+    with pytest.raises(RecipeError, match="--scenes"):
         tenfold.train(
             "classic", scenes=60, holdout=holdout, data=small_data, out=tmp_path, report=False
         )
 
 
-def test_an_error_ends_all_processes(
-    source: tuple[Images, Labels], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(building, "CHUNK", 5)
-    monkeypatch.setattr(building, "FEWEST_FOR_PROCESSES", COUNT)
-
+@pytest.mark.usefixtures("small_chunks")
+def test_an_error_ends_all_processes(source: DigitSource) -> None:
     def interrupt(num_drawn: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build_scenes(*source, COUNT, 3, processes=2, on_progress=interrupt)
+        generate_images(source, COUNT, processes=2, on_progress=interrupt)
     assert multiprocessing.active_children() == []

@@ -14,20 +14,20 @@ import pytest
 
 from groups import check_that_all_end, is_any_alive
 from tenfold.data.mnist import LabelledImages
-from tenfold.synthetic import generate as building
-from tenfold.synthetic.generate import SceneSource, build_many
+from tenfold.synthetic import generate
+from tenfold.synthetic.generate import DigitSource, generate_images
 
 DRAWING = """
 from pathlib import Path
 from sys import argv
 from tenfold.data.mnist import load_part
-from tenfold.synthetic import generate as building
+from tenfold.synthetic import generate
 if __name__ == "__main__":
-    building.CHUNK = 20
+    generate.CHUNK_SIZE = 20
     images = load_part(Path(argv[1]), "train")
-    source = building.SceneSource(images.images_NHW, images.labels_N, 0)
+    source = generate.DigitSource(images.images_NHW, images.labels_N, 0)
     say = lambda count: print(count, flush=True)
-    building.build_many(source, 100_000, processes=2, on_progress=say)
+    generate.generate_images(source, 100_000, processes=2, on_progress=say)
 """
 READING = """
 import itertools
@@ -91,8 +91,8 @@ def test_ctrl_c_waits_for_nothing_that_is_drawn(
     training: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = 10_000_000  # of which one chunk would take a day
-    monkeypatch.setattr(building, "CHUNK", count)
-    source = SceneSource(training.images_NHW[:300], training.labels_N[:300], 0)
+    monkeypatch.setattr(generate, "CHUNK_SIZE", count)
+    source = DigitSource(training.images_NHW[:300], training.labels_N[:300], 0)
 
     def interrupt() -> None:
         while not multiprocessing.active_children():
@@ -103,6 +103,6 @@ def test_ctrl_c_waits_for_nothing_that_is_drawn(
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        build_many(source, count, processes=2)
+        generate_images(source, count, processes=2)
     thread.join()
     assert multiprocessing.active_children() == []

@@ -18,7 +18,7 @@ from tenfold.training.augment import (
     Draws,
     augment,
     build_generator,
-    change_strokes,
+    change_stroke_width,
 )
 
 NOTHING = AugmentationConfig()
@@ -92,8 +92,8 @@ def keys(distance: float, a: float = -0.75) -> float:
 def test_without_strength_images_stay_as_they_are(
     config: AugmentationConfig, images: Tensor
 ) -> None:
-    altered = augment(images, config, np.random.default_rng(0))
-    torch.testing.assert_close(altered, images, rtol=0, atol=ROUNDING)
+    augmented = augment(images, config, np.random.default_rng(0))
+    torch.testing.assert_close(augmented, images, rtol=0, atol=ROUNDING)
 
 
 @pytest.mark.parametrize("num_images", [1, 2, 200])
@@ -104,12 +104,12 @@ def test_altered_images_are_images(num_images: int, images: Tensor) -> None:
     sharp = dataclasses.replace(EVERYTHING, interpolation="bicubic")
     before = images.clone()
     for config in (EVERYTHING, sharp, strong):
-        altered = augment(images[:num_images], config, np.random.default_rng(0))
-        assert altered.shape == (num_images, 28, 28)
-        assert altered.dtype == torch.float32
-        assert altered.min() >= 0
-        assert altered.max() <= 1
-        assert (altered - images[:num_images]).abs().mean() > 0.01
+        augmented = augment(images[:num_images], config, np.random.default_rng(0))
+        assert augmented.shape == (num_images, 28, 28)
+        assert augmented.dtype == torch.float32
+        assert augmented.min() >= 0
+        assert augmented.max() <= 1
+        assert (augmented - images[:num_images]).abs().mean() > 0.01
     assert torch.equal(images, before)
 
 
@@ -118,8 +118,8 @@ def test_every_field_alters_images_by_itself(name: str, images: Tensor) -> None:
     strength: dict[str, Any] = {name: 0.5}
     config = AugmentationConfig(**strength)
     assert not config.is_none
-    altered = augment(images, config, np.random.default_rng(0))
-    assert (altered - images).abs().max() > 100 * ROUNDING
+    augmented = augment(images, config, np.random.default_rng(0))
+    assert (augmented - images).abs().max() > 100 * ROUNDING
 
 
 # --- what is drawn
@@ -165,14 +165,14 @@ def test_the_strength_of_a_field_changes_no_other_fields_draws() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_a_sample_is_altered_alike_in_every_batch(batch_size: int, images: Tensor) -> None:
+def test_a_sample_is_augmented_alike_in_every_batch(batch_size: int, images: Tensor) -> None:
     augmentation = Augmentation(EVERYTHING)
     draws = augmentation.draw(len(images), build_generator(3, 1))
-    expected = augmentation.alter(images, draws)
+    expected = augmentation.apply(images, draws)
     order = torch.from_numpy(build_order(3, 1, len(images)))
     for samples in order.split(batch_size):
-        altered = augmentation.alter(images[samples], draws[samples])
-        torch.testing.assert_close(altered, expected[samples], rtol=0, atol=ROUNDING)
+        augmented = augmentation.apply(images[samples], draws[samples])
+        torch.testing.assert_close(augmented, expected[samples], rtol=0, atol=ROUNDING)
 
 
 # --- each field by itself; draws of 2,000 images come near to every bound, and pass none
@@ -292,9 +292,9 @@ def test_what_is_drawn_for_one_field_says_nothing_of_another() -> None:
 def test_a_quarter_turn_is_that_of_numpy(images: Tensor) -> None:
     # A pixel comes from where x is -y and y is x: the picture turns against the clock.
     draws = build_draws(len(images), map_22=((0, -1), (1, 0)))
-    turned = Augmentation(NOTHING).alter(images, draws)
+    turned = Augmentation(NOTHING).apply(images, draws)
     torch.testing.assert_close(turned, torch.rot90(images, 1, (1, 2)), rtol=0, atol=ROUNDING)
-    back = Augmentation(NOTHING).alter(turned, build_draws(len(images), map_22=((0, 1), (-1, 0))))
+    back = Augmentation(NOTHING).apply(turned, build_draws(len(images), map_22=((0, 1), (-1, 0))))
     torch.testing.assert_close(back, images, rtol=0, atol=2 * ROUNDING)
 
 
@@ -305,7 +305,7 @@ def test_whole_pixels_are_moved_and_what_comes_in_is_black(
     # White, so that the edges would show.
     pictures = torch.cat([images, torch.ones(1, 28, 28)])
     draws = build_draws(len(pictures), shift_px=(-right, -down))
-    moved = Augmentation(NOTHING).alter(pictures, draws)
+    moved = Augmentation(NOTHING).apply(pictures, draws)
     expected = torch.zeros_like(pictures)
     to_y, to_x = slice(max(0, down), 28 + min(0, down)), slice(max(0, right), 28 + min(0, right))
     from_y = slice(max(0, -down), 28 + min(0, -down))
@@ -324,21 +324,21 @@ MAPS = {
 
 @pytest.mark.parametrize("map_22", MAPS.values(), ids=MAPS.keys())
 def test_affine_maps_are_those_of_scipy(map_22: npt.NDArray[np.float64], images: Tensor) -> None:
-    altered = Augmentation(NOTHING).alter(images, build_draws(len(images), map_22=map_22))
+    augmented = Augmentation(NOTHING).apply(images, build_draws(len(images), map_22=map_22))
     map_yx = map_22[::-1, ::-1]  # SciPy's first axis is y
-    for image_HW, altered_HW in zip(images.numpy(), altered.numpy(), strict=True):
+    for image_HW, augmented_HW in zip(images.numpy(), augmented.numpy(), strict=True):
         expected_HW = scipy.ndimage.affine_transform(
             image_HW, map_yx, offset=13.5 - map_yx @ (13.5, 13.5), order=1, mode="grid-constant"
         )
-        np.testing.assert_allclose(altered_HW, expected_HW, rtol=0, atol=ROUNDING)
+        np.testing.assert_allclose(augmented_HW, expected_HW, rtol=0, atol=ROUNDING)
 
 
 @pytest.mark.parametrize("map_22", MAPS.values(), ids=MAPS.keys())
 def test_bicubic_maps_sample_images_as_written_out(
     map_22: npt.NDArray[np.float64], images: Tensor
 ) -> None:
-    altered = Augmentation(BICUBIC).alter(images[:20], build_draws(20, map_22=map_22))
-    torch.testing.assert_close(altered, sample(images[:20], map_22), rtol=0, atol=ROUNDING)
+    augmented = Augmentation(BICUBIC).apply(images[:20], build_draws(20, map_22=map_22))
+    torch.testing.assert_close(augmented, sample(images[:20], map_22), rtol=0, atol=ROUNDING)
 
 
 @pytest.mark.parametrize(
@@ -365,14 +365,14 @@ def test_drawn_maps_scale_then_shear_then_turn(config: AugmentationConfig) -> No
 def test_elastic_fields_move_pixels_along_them(images: Tensor) -> None:
     augmentation = Augmentation(AugmentationConfig(elastic_px=1.5))
     draws = augmentation.draw(len(images), build_generator(0, 0))
-    altered = augmentation.alter(images, draws)
+    augmented = augmentation.apply(images, draws)
     rows_HW, columns_HW = np.mgrid[:28, :28]
-    for image_HW, field_2HW, altered_HW in zip(
-        images.numpy(), displace(draws).numpy(), altered.numpy(), strict=True
+    for image_HW, field_2HW, augmented_HW in zip(
+        images.numpy(), displace(draws).numpy(), augmented.numpy(), strict=True
     ):
         places = (rows_HW + field_2HW[1], columns_HW + field_2HW[0])
         expected_HW = scipy.ndimage.map_coordinates(image_HW, places, order=1, mode="grid-constant")
-        np.testing.assert_allclose(altered_HW, expected_HW, rtol=0, atol=ROUNDING)
+        np.testing.assert_allclose(augmented_HW, expected_HW, rtol=0, atol=ROUNDING)
 
 
 @pytest.mark.parametrize("stroke", [-1.0, -0.3, 0.0, 0.4, 1.0])
@@ -380,7 +380,7 @@ def test_strokes_grow_and_shrink_as_scipy_has_it(stroke: float, images: Tensor) 
     # Noise too, so that something happens at the edges.
     noise = torch.rand(20, 28, 28, generator=torch.Generator().manual_seed(0))
     for pictures in (images[:20], noise):
-        changed = change_strokes(pictures, torch.full((20,), stroke))
+        changed = change_stroke_width(pictures, torch.full((20,), stroke))
         change = scipy.ndimage.grey_dilation if stroke > 0 else scipy.ndimage.grey_erosion
         fully = change(pictures.numpy(), size=(1, 3, 3), mode="nearest")
         expected = (1 - abs(stroke)) * pictures + abs(stroke) * torch.from_numpy(fully)
@@ -389,9 +389,11 @@ def test_strokes_grow_and_shrink_as_scipy_has_it(stroke: float, images: Tensor) 
 
 def test_each_image_has_its_own_stroke(images: Tensor) -> None:
     strokes = torch.tensor([0.5, -0.5, 0.0])
-    together = change_strokes(images[:3], strokes)
+    together = change_stroke_width(images[:3], strokes)
     for i in range(3):
-        assert torch.equal(together[i], change_strokes(images[i : i + 1], strokes[i : i + 1])[0])
+        assert torch.equal(
+            together[i], change_stroke_width(images[i : i + 1], strokes[i : i + 1])[0]
+        )
     ink = (together - images[:3]).sum((1, 2))
     assert ink[0] > 10
     assert ink[1] < -10
@@ -401,10 +403,10 @@ def test_each_image_has_its_own_stroke(images: Tensor) -> None:
 def test_strokes_are_changed_before_pixels_are_moved(images: Tensor) -> None:
     config = AugmentationConfig(stroke=1.0)
     draws = build_draws(20, shift_px=(-3, 0), stroke=0.5)
-    altered = Augmentation(config).alter(images[:20], draws)
+    augmented = Augmentation(config).apply(images[:20], draws)
     expected = torch.zeros(20, 28, 28)
-    expected[:, :, 3:] = change_strokes(images[:20], draws.strokes_N)[:, :, :-3]
-    torch.testing.assert_close(altered, expected, rtol=0, atol=ROUNDING)
+    expected[:, :, 3:] = change_stroke_width(images[:20], draws.strokes_N)[:, :, :-3]
+    torch.testing.assert_close(augmented, expected, rtol=0, atol=ROUNDING)
 
 
 def test_draws_of_some_are_their_rows() -> None:

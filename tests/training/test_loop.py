@@ -383,7 +383,7 @@ def test_images_are_altered_as_drawn_for_the_epoch(training: LabelledImages, spy
     spied = spy_on(AUGMENTED, data)
     for epoch in range(3):
         draws = augmentation.draw(130, build_generator(SEED, epoch))
-        expected = augmentation.alter(images, draws)
+        expected = augmentation.apply(images, draws)
         torch.testing.assert_close(spied.images[epoch], expected, rtol=0, atol=2e-5)
         assert spied.labels[epoch] == data.labels_N.tolist()
         assert (spied.images[epoch] - images).abs().mean() > 0.01
@@ -391,7 +391,7 @@ def test_images_are_altered_as_drawn_for_the_epoch(training: LabelledImages, spy
 
 
 @pytest.mark.parametrize(("batch_size", "num_images"), [(7, 130), (1000, 130), (100, 60)])
-def test_batches_and_other_images_do_not_decide_how_an_image_is_altered(
+def test_batches_and_other_images_do_not_decide_how_an_image_is_augmented(
     batch_size: int, num_images: int, training: LabelledImages, spy_on: SpyOn
 ) -> None:
     expected = spy_on(AUGMENTED, take(training, 130))
@@ -403,16 +403,16 @@ def test_batches_and_other_images_do_not_decide_how_an_image_is_altered(
 
 
 @pytest.mark.parametrize(
-    ("clean_share", "num_altered"), [(0.0, 3), (0.1, 3), (0.2, 2), (0.34, 2), (0.6, 1), (1.0, 0)]
+    ("clean_share", "num_augmented"), [(0.0, 3), (0.1, 3), (0.2, 2), (0.34, 2), (0.6, 1), (1.0, 0)]
 )
 def test_the_last_epochs_may_be_clean(
-    clean_share: float, num_altered: int, training: LabelledImages, spy_on: SpyOn
+    clean_share: float, num_augmented: int, training: LabelledImages, spy_on: SpyOn
 ) -> None:
     data = take(training, 130)
     images = torch.tensor(data.images_NHW) / 255
     spied = spy_on(AUGMENTED.replace(clean_share=clean_share), data)
-    is_altered = [not torch.equal(altered, images) for altered in spied.images]
-    assert is_altered == [True] * num_altered + [False] * (3 - num_altered)
+    is_augmented = [not torch.equal(augmented, images) for augmented in spied.images]
+    assert is_augmented == [True] * num_augmented + [False] * (3 - num_augmented)
 
 
 def test_a_model_that_was_evaluated_between_epochs_goes_on_training(

@@ -20,10 +20,10 @@ def handlers() -> Iterator[None]:
 def get_signals(seen: list[object], times: int) -> None:
     """Get SIGINT so many times while signals are deferred."""
     with deferred_signals() as stop:
-        assert not stop.is_made
+        assert not stop.is_set
         for _ in range(times):
             signal.raise_signal(signal.SIGINT)
-            seen.append(stop.is_made)
+            seen.append(stop.is_set)
 
 
 def test_a_signal_is_noted_and_acts_at_the_end() -> None:
@@ -64,7 +64,7 @@ def test_what_is_ignored_stays_so() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with deferred_signals() as stop:
         signal.raise_signal(signal.SIGINT)
-        assert not stop.is_made
+        assert not stop.is_set
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
@@ -73,7 +73,7 @@ def test_other_threads_note_nothing() -> None:
 
     def train() -> None:
         with deferred_signals() as stop:
-            seen.append((stop.is_made, signal.getsignal(signal.SIGINT)))
+            seen.append((stop.is_set, signal.getsignal(signal.SIGINT)))
 
     thread = threading.Thread(target=train)
     thread.start()

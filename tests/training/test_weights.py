@@ -48,7 +48,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights"
     with pytest.raises(RunError) as raised:
         load_weights(build_model(CONFIG, 0), path)
-    assert str(raised.value).startswith(f"{path}: expected a safetensors file, found: No such file")
+    assert str(raised.value).startswith(f"{path}: not a safetensors file: No such file")
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", bytes(100)])
@@ -57,7 +57,7 @@ def test_a_file_of_something_else_is_refused(content: bytes, tmp_path: Path) -> 
     path.write_bytes(content)
     with pytest.raises(RunError) as raised:
         load_weights(build_model(CONFIG, 0), path)
-    assert str(raised.value).startswith(f"{path}: expected a safetensors file, found: ")
+    assert str(raised.value).startswith(f"{path}: not a safetensors file: ")
 
 
 def test_a_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path.write_bytes(dump_weights(build_model(CONFIG, 0), RECIPE, 0)[:-1])
     with pytest.raises(RunError) as raised:
         load_weights(build_model(CONFIG, 0), path)
-    assert str(raised.value).startswith(f"{path}: expected a safetensors file, found: ")
+    assert str(raised.value).startswith(f"{path}: not a safetensors file: ")
 
 
 @pytest.mark.parametrize("hidden_sizes", [(7, 6), (7,), (7, 5, 3)])
@@ -77,4 +77,4 @@ def test_the_weights_of_another_model_are_refused(
     other = build_model(PerceptronConfig(hidden_sizes=hidden_sizes), 0)
     with pytest.raises(RunError) as raised:
         load_weights(other, path)
-    assert str(raised.value).startswith(f"{path}: expected the weights of the run's recipe: ")
+    assert str(raised.value).startswith(f"{path}: not the weights of the run's recipe: ")

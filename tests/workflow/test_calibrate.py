@@ -20,7 +20,7 @@ from tenfold.reading.reader import Reader
 from tenfold.recipes.configs import ConvolutionalConfig, OptimizerConfig, PerceptronConfig
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.results import Calibration
-from tenfold.synthetic.generate import SceneSource, build_many
+from tenfold.synthetic.generate import DigitSource, generate_images
 from tenfold.training.weights import load_weights
 from tenfold.workflow import calibrate as calibration
 from tenfold.workflow.calibrate import (
@@ -291,7 +291,7 @@ def test_a_recipe_with_scenes_is_calibrated_on_scenes_too(
     np.testing.assert_array_equal(seen[0], trained.validation.images_NHW)
     # Drawn of the validation images, and not as a training run of any seed draws.
     images_NHW, labels_N = trained.validation.images_NHW, trained.validation.labels_N
-    own_NHW, scene_labels_N = build_many(SceneSource(images_NHW, labels_N, 1_000_003), 15)
+    own_NHW, scene_labels_N = generate_images(DigitSource(images_NHW, labels_N, 1_000_003), 15)
     np.testing.assert_array_equal(seen[1], own_NHW)
     logits_NK = compute_logits(trained.model, np.concatenate([images_NHW, own_NHW]))
     both_N = np.concatenate([labels_N, scene_labels_N])

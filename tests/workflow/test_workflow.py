@@ -291,7 +291,7 @@ def test_losses_that_are_no_numbers_end_the_run(
     with pytest.raises(RunError) as raised:
         tenfold.train("classic", data=small_data, out=tmp_path / "run")
     assert str(raised.value) == (
-        "training diverged in epoch 1: expected finite losses, found nan. Try a smaller "
+        "training diverged in epoch 1: the loss is nan. Try a smaller "
         "--learning-rate."
     )
     # Not that it can be resumed: it would diverge again.

@@ -106,7 +106,7 @@ def draw_augmented_sheet(recipe: Recipe, seed: int = 0, flag: str = "--show") ->
     columns = [images]
     for epoch in range(min(NUM_SHOWN_EPOCHS, recipe.epochs)):
         draws = augmentation.draw(len(training), build_generator(seed, epoch))
-        columns.append(augmentation.alter(images, draws[torch.tensor(first_of_digit)]))
+        columns.append(augmentation.apply(images, draws[torch.tensor(first_of_digit)]))
     return draw_rows(
         (255 * torch.stack(columns, 1)).round().byte().numpy(),
         title=f"Digits as {recipe.name} alters them",

@@ -1,1 +1,1 @@
-"""Labelled digit images: files in, verified NumPy arrays out. No torch."""
+"""Labelled digit images, loaded from files and verified, as NumPy arrays. No torch."""

@@ -1,12 +1,8 @@
-"""IDX files, the form in which MNIST was published, to NumPy arrays and back.
-
-In: the path of a file, plain or gzipped (told apart by content, not by name). Out: an array of
-unsigned bytes. Every field of the header is verified, and an error names the file, the field and
-its value. Which files belong together is decided in `mnist.py`.
+"""IDX files, the format in which MNIST was published, as NumPy arrays.
 
 The format (http://yann.lecun.com/exdb/mnist, "the IDX file format"): two zero bytes, one byte for
 the type, one for the number of dimensions, each dimension as a big-endian 32-bit integer, the data
-in row-major order.
+in row-major order. The file may be gzipped.
 """
 
 import gzip
@@ -32,14 +28,14 @@ TYPE_NAMES = {
     0x0E: "double",
 }
 GZIP_MAGIC = b"\x1f\x8b"
-MAX_DATA_BYTES = 2**31  # 45 times MNIST; a header that asks for more is taken as damaged
+MAX_DATA_BYTES = 2**31  # 45 times MNIST; a larger size in the header is taken as damage
 
 
 def load_idx(path: Path, shape: tuple[int | None, ...]) -> npt.NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes, plain or gzipped.
 
-    `shape` is the shape that the caller needs, None where any size will do: (None, 28, 28) for
-    digit images, (None,) for labels. Returns an array of that shape.
+    `shape` is the required shape, with None for any size: (None, 28, 28) for digit images, (None,)
+    for labels.
 
     Raises DataError, naming the file and the field, if the file cannot be read, is not an IDX
     file, has another type or shape, or more or fewer bytes than its header says.
@@ -59,7 +55,7 @@ def load_idx(path: Path, shape: tuple[int | None, ...]) -> npt.NDArray[np.uint8]
 
 
 def dump_idx(array: npt.NDArray[np.uint8]) -> bytes:
-    """The IDX bytes of an array of unsigned bytes of any shape; `load_idx` reads them back."""
+    """The bytes of an IDX file with an array of unsigned bytes."""
     header = struct.pack(">BBBB", 0, 0, UNSIGNED_BYTE, array.ndim)
     header += struct.pack(f">{array.ndim}I", *array.shape)
     return header + array.tobytes()
@@ -85,9 +81,9 @@ def _parse(
             f"{'images' if len(shape) == 3 else 'labels'} need {len(shape)}"
         )
     sizes = struct.unpack(f">{len(shape)}I", _read(file, 4 * len(shape), path, "dimensions"))
-    for i, (usable, size) in enumerate(zip(shape, sizes, strict=True)):
-        if usable is not None and size != usable:
-            raise DataError(f"{path}: dimension {i + 1} is {size}, but must be {usable}")
+    for i, (required, size) in enumerate(zip(shape, sizes, strict=True)):
+        if required is not None and size != required:
+            raise DataError(f"{path}: dimension {i + 1} is {size}, but must be {required}")
         if size == 0:
             raise DataError(f"{path}: dimension {i + 1} is 0: the file has no data")
     num_bytes = math.prod(sizes)
@@ -96,8 +92,7 @@ def _parse(
             f"{path}: the dimensions {' x '.join(map(str, sizes))} give {num_bytes} bytes of data, "
             f"more than the limit of {MAX_DATA_BYTES}"
         )
-    # Reading one byte more shows whether the file is longer, without unpacking all of a gzip
-    # bomb.
+    # One byte more shows whether the file is longer, without unpacking all of a gzip bomb.
     data = _read_up_to(file, num_bytes + 1)
     if len(data) != num_bytes:
         found = "more" if len(data) > num_bytes else str(len(data))
@@ -117,7 +112,7 @@ def _read(file: BinaryIO | gzip.GzipFile, num_bytes: int, path: Path, field: str
 
 
 def _read_up_to(file: BinaryIO | gzip.GzipFile, num_bytes: int) -> bytes:
-    """As many bytes as there are, up to a limit; memory grows with the file, not the limit."""
+    """Read up to a limit; memory grows with the file, not with the limit."""
     parts = io.BytesIO()
     while (missing := num_bytes - parts.tell()) > 0:
         part = file.read(min(missing, 2**20))

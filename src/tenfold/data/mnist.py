@@ -1,8 +1,4 @@
-"""The embedded MNIST, other folders of labelled digit images, and the hold-out split.
-
-In: nothing (the embedded MNIST) or a folder, and which part of it. Out: `LabelledImages`,
-arrays with the checksums of their content. `idx.py` parses IDX files, `batches.py` orders the
-images for training.
+"""Labelled digit images from the embedded MNIST or a folder, and the hold-out split.
 
 Array names carry their axes: N images, H rows, W columns.
 """
@@ -26,14 +22,14 @@ from tenfold.errors import DataError
 
 HOLDOUT_SHARE = 6  # one training image in six: 10,000 of MNIST's 60,000
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")  # what file managers leave, in lower case
+SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")  # of file managers, in lower case
 
 Part = Literal["train", "test"]
 Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]  # images [N, 28, 28], labels [N]
 
 FILE_PREFIXES: Mapping[Part, str] = MappingProxyType({"train": "train", "test": "t10k"})
 
-# Of the unpacked files, as yann.lecun.com published them.
+# SHA-256 of the unpacked files (images, labels) as published on yann.lecun.com.
 MNIST_CHECKSUMS: Mapping[Part, tuple[str, str]] = MappingProxyType(
     {
         "train": (
@@ -47,7 +43,7 @@ MNIST_CHECKSUMS: Mapping[Part, tuple[str, str]] = MappingProxyType(
     }
 )
 
-# The indices of training images with a wrong label or without a legible digit: 40144, a clear 3, is
+# Indices of training images with a wrong label or without a legible digit; 40144, a clear 3, is
 # labelled 5. Found by looking at the images on which trained networks contradict the label most.
 MISLABELLED = (
     *(2676, 7080, 10994, 21601, 24798, 25678, 26560, 29922, 31727, 40144, 40466, 43454),
@@ -60,8 +56,8 @@ class LabelledImages:
     """Digit images with their labels.
 
     `images_NHW` is uint8 [N, 28, 28], white (255) on black; `labels_N` is uint8 [N], 0 to 9.
-    `checksums` are the SHA-256 of the unpacked IDX files (images, labels) that they came from; for
-    a folder of image files, of IDX files with the same images in the same order.
+    `checksums` are the SHA-256 of the unpacked IDX files (images, labels); for image files, of the
+    IDX files with the same content.
     """
 
     images_NHW: npt.NDArray[np.uint8]
@@ -73,12 +69,12 @@ class LabelledImages:
 
 
 def load_mnist() -> tuple[Arrays, Arrays]:
-    """MNIST, which comes with the package, as two pairs of arrays: training and test.
+    """The embedded MNIST as two pairs of arrays: training and test.
 
         (train_images, train_labels), (test_images, test_labels) = tenfold.load_mnist()
 
     There are 60,000 training and 10,000 test images, uint8 [N, 28, 28], white (255) on black (0);
-    labels are uint8 [N], 0 to 9. The arrays are new at every call and may be changed.
+    labels are uint8 [N], 0 to 9. The arrays are new at every call.
 
     Raises DataError if the files in the package are damaged.
     """
@@ -92,10 +88,10 @@ def load_mnist() -> tuple[Arrays, Arrays]:
 def load_part(folder: Path | None, part: Part) -> LabelledImages:
     """Load the training or the test part of the embedded MNIST (`folder` None) or of a folder.
 
-    A folder holds either IDX files, gzipped or not, under MNIST's usual names
+    A folder contains either IDX files, gzipped or not, under MNIST's names
     (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., also with a dot for the last dash),
     or image files of 28x28 pixels, white on black, in train/0 ... train/9 and test/0 ... test/9.
-    Only the files of this part are opened. Hidden files, Thumbs.db, desktop.ini and __MACOSX are
+    Files of the other part are not opened. Hidden files, Thumbs.db, desktop.ini and __MACOSX are
     skipped.
 
     Raises DataError if a file is missing or cannot be used, or if the numbers of images and labels
@@ -103,7 +99,7 @@ def load_part(folder: Path | None, part: Part) -> LabelledImages:
     """
     try:
         return _load_part(folder, part)
-    except OSError as error:  # the name is too long, or access is denied
+    except OSError as error:  # such as a name that is too long
         raise DataError(f"cannot read {folder}: {error.strerror or error}") from error
 
 
@@ -126,11 +122,11 @@ def _load_part(folder: Path | None, part: Part) -> LabelledImages:
 
 
 def split_holdout(training: LabelledImages) -> tuple[LabelledImages, LabelledImages]:
-    """Split training images into those to train on and a sixth for validation.
+    """Split training images into a training part and a sixth for validation.
 
-    MNIST's 60,000 are split into the first 50,000 and the last 10,000, as is usual. Other data may
-    be sorted by label, so they are shuffled first, always in the same way. Both parts keep the
-    checksums of the whole. Raises DataError for fewer than 6 images.
+    MNIST is split into its first 50,000 and last 10,000 images, as usual. Other data may be sorted
+    by label and are shuffled first, always in the same way. Both parts keep the checksums of the
+    whole. Raises DataError for fewer than 6 images.
     """
     num_training = len(training) - len(training) // HOLDOUT_SHARE
     if num_training == len(training):
@@ -147,12 +143,10 @@ def split_holdout(training: LabelledImages) -> tuple[LabelledImages, LabelledIma
 def load_evaluated(
     folder: Path | None, *, holdout: bool, checksums: tuple[str, str], owner: str
 ) -> LabelledImages:
-    """The images that a run or study was evaluated on: with a hold-out validation, else test.
+    """The images that a run or study was evaluated on: for a hold-out validation, else test.
 
-    `checksums` are those in its config; `owner` names it in an error. The training files are only
-    read for a hold-out.
-
-    Raises DataError if the files cannot be used or have other checksums.
+    `checksums` are those in its config; `owner` names it in an error. Raises DataError if the files
+    cannot be used or have other checksums.
     """
     part: Part = "train" if holdout else "test"
     loaded = load_part(folder, part)
@@ -168,10 +162,7 @@ def load_evaluated(
 
 
 def leave_out_mislabelled(training: LabelledImages) -> LabelledImages:
-    """MNIST's training images, or the first of them, without those in MISLABELLED.
-
-    Other data are returned unchanged.
-    """
+    """Training images without those in MISLABELLED; data other than MNIST stay unchanged."""
     if training.checksums != MNIST_CHECKSUMS["train"]:
         return training
     kept = np.setdiff1d(np.arange(len(training)), MISLABELLED)
@@ -206,7 +197,7 @@ def _load_idx_pair(folder: Path, part: Part) -> LabelledImages:
 
 
 def _find_file(folder: Path, part: Part, name: str) -> Path:
-    # As published, and with a dot for the last dash, as some archivers write it.
+    # Some archivers write a dot for the last dash.
     names = [name, f"{name}.gz"]
     names += [other.replace("-idx", ".idx") for other in names]
     for candidate in names:
@@ -223,7 +214,7 @@ def _load_image_folders(folder: Path) -> LabelledImages:
     for digit in range(NUM_CLASSES):
         digit_folder = folder / str(digit)
         if not digit_folder.is_dir():
-            raise DataError(f"{digit_folder}: no such folder; it would have the images of {digit}")
+            raise DataError(f"{digit_folder}: no such folder; it must have the images of {digit}")
         for path in sorted(digit_folder.iterdir()):
             if not path.name.startswith(".") and path.name.lower() not in SYSTEM_FILES:
                 images.append(_load_image(path))
@@ -235,12 +226,12 @@ def _load_image_folders(folder: Path) -> LabelledImages:
 
 def _load_image(path: Path) -> npt.NDArray[np.uint8]:
     try:
-        # Pillow only warns of some damage; here it is an error.
+        # Pillow only warns about some damage; turn the warnings into errors.
         with (
             warnings.catch_warnings(action="error"),
             Image.open(path, formats=IMAGE_FORMATS) as image,
         ):
-            # Checked before the pixels are decoded, so that a huge image costs nothing.
+            # Checked before the pixels are decoded.
             if image.size != (IMAGE_SIZE_PX, IMAGE_SIZE_PX):
                 raise DataError(
                     f"{path}: the image is {image.width}x{image.height} pixels, but must be "

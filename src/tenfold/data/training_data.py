@@ -1,6 +1,6 @@
-"""Where MNIST and the fonts are: in the installed training data, or in the checkout.
+"""Finds MNIST and the fonts: in the installed training data, or in the checkout.
 
-They are a distribution of their own, `training-data/`, because reading never opens them.
+They are a separate distribution, `training-data/`, because reading does not need them.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ CHECKOUT = Path(__file__).resolve().parents[3] / "training-data" / PACKAGE  # be
 
 
 def find_training_data(kind: Literal["mnist", "fonts"]) -> Path:
-    """The folder of MNIST's four files, or of the fonts that training images are drawn with.
+    """The folder of MNIST's four files, or of the fonts of synthetic images.
 
     Raises DataError if the training data are not installed.
     """

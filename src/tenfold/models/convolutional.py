@@ -1,8 +1,4 @@
-"""The convolutional network: stages of 3x3 convolutions, each stage at half the size.
-
-In: digit images as float32 in [0, 1], [N, 28, 28]. Out: logits [N, 10], or
-[N, 11] where the last says that the image shows no digit.
-"""
+"""The convolutional network: stages of 3x3 convolutions with 2x2 pooling between them."""
 
 import torch
 import torch.nn.functional as F
@@ -12,9 +8,9 @@ from tenfold.recipes.configs import Convolution, ConvolutionalConfig
 
 
 class Block(nn.Module):
-    """Convolution, 2x2 pooling where there is one, batch normalisation, ReLU.
+    """Convolution, optional 2x2 max pooling, batch normalisation, ReLU.
 
-    Pooled first, the other two work on a quarter of the pixels.
+    Pooling comes first, so that the rest is computed on a quarter of the pixels.
     """
 
     def __init__(self, convolution: Convolution) -> None:
@@ -30,7 +26,7 @@ class Block(nn.Module):
         self.is_pooled = convolution.is_pooled
 
     def forward(self, images: Tensor) -> Tensor:
-        """Activations [N, C, H, W] to activations of the next block."""
+        """Map activations [N, C, H, W] to those of the next block."""
         activations = self.convolution(images)
         if self.is_pooled:
             activations = F.max_pool2d(activations, 2)
@@ -38,18 +34,18 @@ class Block(nn.Module):
 
 
 class ConvolutionalNetwork(nn.Module):
-    """The config's blocks; mean and maximum of each channel; one linear layer."""
+    """The config's blocks, mean and maximum of each channel, and a linear layer."""
 
     def __init__(self, config: ConvolutionalConfig) -> None:
         super().__init__()
         self.blocks = nn.Sequential(*map(Block, config.list_convolutions()))
         self.last = nn.Linear(2 * config.channels[-1], config.num_answers)
-        # With the channels last in memory, CPU kernels take two thirds of the time. The layout of
-        # the kernels decides it: an image of one channel has none.
+        # Channels-last, CPU kernels take two thirds of the time. The weights' layout decides, as an
+        # image of one channel has none.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images, [N, 28, 28] in [0, 1], to logits [N, 10 or 11]."""
+        """Map images, [N, 28, 28] in [0, 1], to logits [N, 10], or [N, 11] with a reject class."""
         activations = self.blocks(images[:, None])
         summary = torch.cat([activations.mean((2, 3)), activations.amax((2, 3))], 1)
         logits: Tensor = self.last(summary)

@@ -1,10 +1,7 @@
-"""The network that reads lines: convolutions over a strip, an answer for every four columns.
+"""The line network: convolutions over a line image, trained with CTC.
 
-In: strips as float32 in [0, 1], [N, 32, W], W a multiple of 4. Out: logits [N, W / 4, 11], the ten
-digits and, last, that no digit begins or goes on there. What they spell is decided by connectionist
-temporal classification (Graves et al. 2006): neighbours of one answer are one digit.
-
-Array names carry their axes: N strips or images, T columns, K answers.
+Connectionist temporal classification (Graves et al. 2006): every four columns have logits of the
+ten digits and of a blank. Array names carry their axes: N images, T columns, K classes, L labels.
 """
 
 import torch
@@ -12,17 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.digits import NUM_CLASSES
-from tenfold.recipes.configs import (
-    SequenceConfig,
-)
+from tenfold.recipes.configs import SequenceConfig
 
-# An MNIST image at this size has digits as high as a strip's: 20 of 28 pixels become 28.
+# At this size an MNIST image has digits as high as those of a line image: 28 instead of 20 pixels.
 ENLARGED_PX = 40
-STRIP_PX = 32
+HEIGHT_PX = 32  # of a line image
 
 
-class SequenceNetwork(nn.Module):
-    """The config's convolutions, and one answer for each column that is left."""
+class LineNetwork(nn.Module):
+    """The config's convolutions, and a 1x1 convolution to the logits of each remaining column."""
 
     def __init__(self, config: SequenceConfig) -> None:
         super().__init__()
@@ -46,17 +41,17 @@ class SequenceNetwork(nn.Module):
         self.last = nn.Conv2d(config.channels[-1], NUM_CLASSES + 1, 1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def read(self, strips: Tensor) -> Tensor:
-        """Strips [N, 32, W] to logits [N, W / 4, 11]."""
-        logits: Tensor = self.last(self.blocks(strips[:, None]))
+    def compute_columns(self, lines: Tensor) -> Tensor:
+        """Map line images [N, 32, W] in [0, 1], W a multiple of 4, to logits [N, W / 4, 11]."""
+        logits: Tensor = self.last(self.blocks(lines[:, None]))
         return logits.squeeze(2).transpose(1, 2)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Digit images, [N, 28, 28], to log probabilities [N, 11].
+        """Map digit images, [N, 28, 28], to log probabilities [N, 11].
 
-        The first ten are of the lines that have one digit; the last is of all others.
+        The first ten are of lines with one digit, the last of all other lines.
         """
-        log_probabilities_NTK = self.read(frame_images(images)).log_softmax(2)
+        log_probabilities_NTK = self.compute_columns(to_line_images(images)).log_softmax(2)
         num_images, num_columns, _ = log_probabilities_NTK.shape
         lengths = torch.full((num_images,), num_columns)
         digits = [
@@ -75,24 +70,24 @@ class SequenceNetwork(nn.Module):
         return torch.cat([digits_NK, others_N[:, None]], 1)
 
 
-def frame_images(images: Tensor) -> Tensor:
-    """Digit images, [N, 28, 28], as strips of one digit, [N, 32, 40]."""
+def to_line_images(images: Tensor) -> Tensor:
+    """Digit images, [N, 28, 28], as line images of one digit, [N, 32, 40]."""
     large = F.interpolate(
         images[:, None], (ENLARGED_PX, ENLARGED_PX), mode="bilinear", align_corners=False
     )
-    margin = (ENLARGED_PX - STRIP_PX) // 2
-    return large[:, 0, margin : margin + STRIP_PX]
+    margin = (ENLARGED_PX - HEIGHT_PX) // 2
+    return large[:, 0, margin : margin + HEIGHT_PX]
 
 
-def measure_sequence_loss(logits_NTK: Tensor, labels_NL: Tensor, filler: int) -> Tensor:
-    """The mean loss of strips whose digits are `labels_NL`, int64 [N, L], `filler` at the end."""
-    num_strips, num_columns, _ = logits_NTK.shape
-    lengths = (labels_NL != filler).sum(1)
+def compute_ctc_loss(logits_NTK: Tensor, labels_NL: Tensor, padding: int) -> Tensor:
+    """The mean CTC loss of lines; labels are int64 [N, L] with `padding` at the end."""
+    num_lines, num_columns, _ = logits_NTK.shape
+    is_label_NL = labels_NL != padding
     return F.ctc_loss(
         logits_NTK.log_softmax(2).transpose(0, 1),
-        labels_NL[labels_NL != filler],
-        torch.full((num_strips,), num_columns),
-        lengths,
+        labels_NL[is_label_NL],
+        torch.full((num_lines,), num_columns),
+        is_label_NL.sum(1),
         blank=NUM_CLASSES,
         zero_infinity=True,
     )

@@ -1,9 +1,11 @@
-"""A model as an ONNX file, with its input normalisation in the graph."""
+"""Exporting a model to ONNX, with its input normalisation in the graph."""
 
 import json
 import logging
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.digits import NUM_CLASSES, WHITE
-from tenfold.models.line_network import SequenceNetwork
-from tenfold.models.predict import (
-    compute_columns,
-    compute_logits,
-    frame_as_strips,
-)
+from tenfold.models.line_network import LineNetwork
+from tenfold.models.predict import compute_columns, compute_logits, render_as_lines
 from tenfold.reading import line_reader as lines
 from tenfold.reading.digit_classifier import INPUT, OUTPUT, Classifier
 from tenfold.reading.line_image import COLUMN_PX, HEIGHT_PX
@@ -27,35 +25,35 @@ from tenfold.reading.probabilities import softmax
 from tenfold.recipes.recipe import Recipe
 
 OPSET = 18
-LARGEST_DIFFERENCE = 1e-4  # between probabilities of the file and of the PyTorch model
+MAX_DIFFERENCE = 1e-4  # between the probabilities of the file and of the PyTorch model
 
 
 class Normalised(nn.Module):
-    """A model that takes the bytes of images, uint8 [N, 28, 28]; of lines, of strips [N, 32, W]."""
+    """A model for uint8 images: digits [N, 28, 28], or lines [N, 32, W]."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits [N, K]; of lines [N, T, K]."""
+        """Map images to logits [N, K], lines to logits [N, T, K]."""
         scaled = images.to(torch.float32) / WHITE
-        if isinstance(self.model, SequenceNetwork):
-            return self.model.read(scaled)
+        if isinstance(self.model, LineNetwork):
+            return self.model.compute_columns(scaled)
         logits: Tensor = self.model(scaled)
         return logits
 
 
 def list_labels(recipe: Recipe) -> list[str]:
-    """What a recipe's model answers, in order."""
+    """The labels of a recipe's model, in the order of its logits."""
     rejects = getattr(recipe.model, "rejects", False)
     return [*map(str, range(NUM_CLASSES)), *["none"] * rejects]
 
 
 def dump_onnx(model: nn.Module, metadata: dict[str, Any]) -> bytes:
-    """The bytes of an ONNX file with the model and what it says of itself."""
+    """The bytes of an ONNX file with the model and its metadata."""
     shape, names, sizes = (2, 28, 28), (INPUT, OUTPUT), {0: torch.export.Dim("num_images", min=1)}
-    if isinstance(model, SequenceNetwork):
+    if isinstance(model, LineNetwork):
         shape, names = (2, HEIGHT_PX, 64), (lines.INPUT, lines.OUTPUT)
         sizes[2] = COLUMN_PX * torch.export.Dim("num_columns", min=2, max=4096)
     images = torch.zeros(*shape, dtype=torch.uint8)
@@ -72,7 +70,7 @@ def dump_onnx(model: nn.Module, metadata: dict[str, Any]) -> bytes:
             verbose=False,
         )
     assert program is not None
-    # The exporter notes at each node in which file of this machine it comes from.
+    # The exporter adds the source file of each node, a path of this machine.
     program.model.graph.metadata_props.clear()
     for node in program.model.graph:
         node.metadata_props.clear()
@@ -83,21 +81,22 @@ def dump_onnx(model: nn.Module, metadata: dict[str, Any]) -> bytes:
         return path.read_bytes()
 
 
-def compare(
+def measure_difference(
     model: nn.Module, exported: bytes, images_NHW: npt.NDArray[np.uint8], name: str
 ) -> float:
-    """By how much the probabilities of an exported file differ at most from those of its model.
+    """The largest difference between the probabilities of an exported file and of its model.
 
-    Of a network that reads lines, those of each column of the images as strips.
+    For a line network, these are the probabilities of each column of line images.
     """
-    if isinstance(model, SequenceNetwork):
-        strips = frame_as_strips(images_NHW)
+    if isinstance(model, LineNetwork):
+        line_images_NHW = render_as_lines(images_NHW)
+        logits = compute_columns(model, line_images_NHW)
         reader = lines.LineReader(exported, name)
-        pairs = (
-            (np.exp(reader.read(strip)), softmax(logits_TK, reader.calibration.temperature))
-            for strip, logits_TK in zip(strips, compute_columns(model, strips), strict=True)
-        )
-        return max(float(np.abs(one - other).max()) for one, other in pairs)
+        differences = []
+        for line_HW, logits_TK in zip(line_images_NHW, logits, strict=True):
+            expected_TK = softmax(logits_TK, reader.calibration.temperature)
+            differences.append(float(np.abs(np.exp(reader.read(line_HW)) - expected_TK).max()))
+        return max(differences)
     classifier = Classifier(exported, name)
     expected_NK = softmax(
         compute_logits(model, images_NHW).astype(np.float64), classifier.calibration.temperature
@@ -105,15 +104,13 @@ def compare(
     return float(np.abs(classifier.classify(images_NHW) - expected_NK).max())
 
 
-class _quiet:  # noqa: N801 - used like a function
-    """Without a logger's warnings: the exporter speaks of packages that it does not need."""
-
-    def __init__(self, name: str) -> None:
-        self.logger = logging.getLogger(name)
-
-    def __enter__(self) -> None:
-        self.level = self.logger.level
-        self.logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: object) -> None:
-        self.logger.setLevel(self.level)
+@contextmanager
+def _quiet(logger_name: str) -> Iterator[None]:
+    """Suppress the exporter's warnings about packages that it does not need."""
+    logger = logging.getLogger(logger_name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

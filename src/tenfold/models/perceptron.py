@@ -1,7 +1,4 @@
-"""The perceptron: fully connected layers with ReLU between them.
-
-In: digit images as float32 in [0, 1], [N, 28, 28] or [N, 784]. Out: logits [N, 10].
-"""
+"""The perceptron: fully connected layers with ReLU between them."""
 
 import itertools
 
@@ -9,10 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.digits import NUM_CLASSES
-from tenfold.recipes.configs import (
-    NUM_INPUTS,
-    PerceptronConfig,
-)
+from tenfold.recipes.configs import NUM_INPUTS, PerceptronConfig
 
 
 class Perceptron(nn.Module):
@@ -27,7 +21,7 @@ class Perceptron(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images, [N, 28, 28] or [N, 784] in [0, 1], to logits [N, 10]."""
+        """Map images, [N, 28, 28] or [N, 784] in [0, 1], to logits [N, 10]."""
         activations = images.flatten(1)
         *hidden, last = self.linear_layers()
         for layer in hidden:

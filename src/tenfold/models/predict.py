@@ -1,4 +1,4 @@
-"""A trained model and images in, its answers out: the only part of evaluation that needs torch."""
+"""Predictions of a trained model, as NumPy arrays."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ import torch
 from torch import nn
 
 from tenfold.digits import NUM_CLASSES, WHITE
-from tenfold.models.line_network import SequenceNetwork, frame_images
+from tenfold.models.line_network import LineNetwork, to_line_images
 
 BATCH_SIZE = 1000
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """For N images: the label given, int64 [N], and its probability, float32 [N]."""
+    """For N images the predicted label, int64 [N], and its probability, float32 [N]."""
 
     labels_N: npt.NDArray[np.int64]
     confidences_N: npt.NDArray[np.floating[Any]]
 
 
 def predict(model: nn.Module, images_NHW: npt.NDArray[np.uint8]) -> Predictions:
-    """Classify images of bytes, [N, 28, 28], that are known to be digits."""
+    """Classify images, uint8 [N, 28, 28], among the ten digits."""
     best = torch.from_numpy(compute_probabilities(model, images_NHW)).max(1)
     return Predictions(best.indices.numpy(), best.values.numpy())
 
@@ -32,7 +32,7 @@ def predict(model: nn.Module, images_NHW: npt.NDArray[np.uint8]) -> Predictions:
 def compute_probabilities(
     model: nn.Module, images_NHW: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.float32]:
-    """The probability of each digit for images of bytes, [N, 28, 28], as float32 [N, 10]."""
+    """The probability of each digit, float32 [N, 10], for images, uint8 [N, 28, 28]."""
     logits_NK = torch.from_numpy(compute_logits(model, images_NHW)[:, :NUM_CLASSES])
     probabilities_NK: npt.NDArray[np.float32] = logits_NK.softmax(1).numpy()
     return probabilities_NK
@@ -40,7 +40,7 @@ def compute_probabilities(
 
 @torch.inference_mode()
 def compute_logits(model: nn.Module, images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """What the model says of images of bytes, [N, 28, 28]: float32 [N, K]."""
+    """The model's logits, float32 [N, K], for images, uint8 [N, 28, 28]."""
     model.eval()
     batches = torch.tensor(images_NHW, device=next(model.parameters()).device).split(BATCH_SIZE)
     logits_NK = torch.cat([model(one / WHITE) for one in batches])
@@ -50,17 +50,18 @@ def compute_logits(model: nn.Module, images_NHW: npt.NDArray[np.uint8]) -> npt.N
 
 @torch.inference_mode()
 def compute_columns(
-    model: SequenceNetwork, strips: Iterable[npt.NDArray[np.uint8]]
+    model: LineNetwork, lines: Iterable[npt.NDArray[np.uint8]]
 ) -> list[npt.NDArray[np.float64]]:
-    """What a network that reads lines says of strips of bytes, [32, W]: logits [W / 4, 11] each."""
+    """The logits of each line image, uint8 [32, W], by column: [W / 4, 11]."""
     model.eval()
-    return [model.read(torch.tensor(one)[None] / WHITE)[0].double().numpy() for one in strips]
+    tensors = (torch.tensor(line)[None] / WHITE for line in lines)
+    return [model.compute_columns(one)[0].double().numpy() for one in tensors]
 
 
 @torch.inference_mode()
-def frame_as_strips(images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Digit images as strips of one digit, as such a network's own classification frames them."""
-    strips: npt.NDArray[np.uint8] = (
-        frame_images(torch.tensor(images_NHW).float()).round().byte().numpy()
+def render_as_lines(images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Digit images as the line images, uint8 [N, 32, 40], that a line network makes of them."""
+    lines: npt.NDArray[np.uint8] = (
+        to_line_images(torch.tensor(images_NHW).float()).round().byte().numpy()
     )
-    return strips
+    return lines

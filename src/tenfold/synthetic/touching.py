@@ -1,7 +1,4 @@
-"""Digits in a row that touch, cut and joined as reading does it: pieces that are a digit or none.
-
-In: MNIST's training images and a random generator. Out: a digit image of one run of pieces, and the
-label of the digit that it is, or that it is none.
+"""Rows of touching digits, over-segmented as reading does it: images of a digit or of no digit.
 
 Array names carry their axes: H rows, W columns, N images.
 """
@@ -14,86 +11,89 @@ import numpy as np
 from tenfold.reading.digit_image import DigitImage, frame
 from tenfold.reading.glyphs import Glyph, merge
 from tenfold.reading.splitting import split
-from tenfold.synthetic.characters import NOT_DIGIT, Images, Labels, Map, draw_form, find_box
-from tenfold.synthetic.strokes import Random
+from tenfold.synthetic.canvas import Images, InkMap, Labels, crop_to_ink, paste, shrink
+from tenfold.synthetic.characters import NOT_DIGIT, draw_character
+from tenfold.synthetic.strokes import Rng
 
 MAX_PIECES = 4
-# A run is a digit if it has so much of its ink and little else; and none if it has so little of any
-# digit, or so much of another. What lies between teaches nothing.
-LEAST_OF_DIGIT, LEAST_PURE = 0.88, 0.88
-MOST_OF_NONE, MOST_PURE_OF_NONE = 0.6, 0.7
+# Adjacent fragments are a digit if they have most of its ink (recall) and little other ink
+# (precision), and not a digit if either is low. What lies between is ambiguous and not used.
+MIN_RECALL, MIN_PRECISION = 0.88, 0.88
+NOT_DIGIT_RECALL, NOT_DIGIT_PRECISION = 0.6, 0.7
+DIGIT_SHARE = 0.7  # of the images
 
 
-def build_row_piece(
-    images_NHW: Images, labels_N: Labels, random: Random
+def build_fragment_image(
+    images_NHW: Images, labels_N: Labels, rng: Rng
 ) -> tuple[DigitImage, int] | None:
-    """One run of pieces as a digit image, uint8 [28, 28], and its label; None if it is unclear."""
-    digits, labels = _draw_row(images_NHW, labels_N, random)
+    """Adjacent fragments of a row as a digit image, uint8 [28, 28], with their label.
+
+    None if the row has fewer than two digits or fragments, or if all labels are ambiguous.
+    """
+    digits, labels = _draw_row(images_NHW, labels_N, rng)
     if len(digits) < 2:
         return None
     whole_HW = np.max(digits, axis=0)
-    soft_HW = cv2.GaussianBlur(whole_HW, (0, 0), random.uniform(0.3, 1.2))
+    soft_HW = cv2.GaussianBlur(whole_HW, (0, 0), rng.uniform(0.3, 1.2))
     height, width = whole_HW.shape
-    pieces = split(Glyph((0, 0, width, height), soft_HW), height * random.uniform(0.85, 1.1))
+    pieces = split(Glyph((0, 0, width, height), soft_HW), height * rng.uniform(0.85, 1.1))
     if len(pieces) < 2:
         return None
-    runs = []
+    labelled = []
     for first in range(len(pieces)):
         for end in range(first + 1, min(first + MAX_PIECES, len(pieces)) + 1):
             run = merge(pieces[first:end])
-            label = _label(run, digits, labels)
+            label = _find_label(run, digits, labels)
             if label is not None:
-                runs.append((run, label))
-    is_wanted = random.random() < 0.7
-    chosen = [one for one in runs if (one[1] != NOT_DIGIT) == is_wanted] or runs
-    if not chosen:
+                labelled.append((run, label))
+    wants_digit = rng.random() < DIGIT_SHARE
+    candidates = [one for one in labelled if (one[1] != NOT_DIGIT) == wants_digit] or labelled
+    if not candidates:
         return None
-    run, label = chosen[int(random.integers(len(chosen)))]
+    run, label = candidates[int(rng.integers(len(candidates)))]
     return frame(run.strength_HW), label
 
 
-def _draw_row(images_NHW: Images, labels_N: Labels, random: Random) -> tuple[list[Map], list[int]]:
-    """Two to four digits side by side, each on a sheet of its own of the same size."""
-    tall = round(math.exp(random.uniform(math.log(22), math.log(60))))
-    pieces, labels, starts, end = [], [], [], 0
-    for _ in range(int(random.integers(2, 5))):
-        form_HW, label = draw_form(images_NHW, labels_N, random)
-        box = find_box(form_HW)
-        if label == NOT_DIGIT or box is None:
+def _draw_row(images_NHW: Images, labels_N: Labels, rng: Rng) -> tuple[list[InkMap], list[int]]:
+    """Two to four digits side by side, each on its own canvas of the row's size."""
+    height = round(math.exp(rng.uniform(math.log(22), math.log(60))))
+    placed: list[tuple[InkMap, int]] = []  # ink and where it starts
+    labels, end = [], 0
+    for _ in range(int(rng.integers(2, 5))):
+        character_HW, label = draw_character(images_NHW, labels_N, rng)
+        ink_HW = crop_to_ink(character_HW)
+        if label == NOT_DIGIT or ink_HW is None:
             continue
-        form_HW = form_HW[box[1] : box[3], box[0] : box[2]]
-        scale = tall * random.uniform(0.8, 1.0) / form_HW.shape[0]
-        size = (max(3, round(form_HW.shape[1] * scale)), max(3, round(form_HW.shape[0] * scale)))
-        pieces.append(cv2.resize(form_HW, size, interpolation=cv2.INTER_AREA))
+        scale = height * rng.uniform(0.8, 1.0) / ink_HW.shape[0]
+        ink_HW = shrink(ink_HW, ink_HW.shape[1] * scale, ink_HW.shape[0] * scale, min_px=3)
+        start = max(0, end - round(height * rng.uniform(-0.02, 0.18)))
+        end = start + ink_HW.shape[1]
+        placed.append((ink_HW, start))
         labels.append(label)
-        starts.append(max(0, end - round(tall * random.uniform(-0.02, 0.18))))
-        end = starts[-1] + size[0]
-    width = max(
-        (start + piece.shape[1] for start, piece in zip(starts, pieces, strict=True)), default=0
-    )
+    width = max((start + ink_HW.shape[1] for ink_HW, start in placed), default=0)
     digits = []
-    for piece_HW, start in zip(pieces, starts, strict=True):
-        sheet_HW = np.zeros((tall, width), np.float32)
-        top = int(random.integers(tall - piece_HW.shape[0] + 1)) if piece_HW.shape[0] < tall else 0
-        sheet_HW[top : top + piece_HW.shape[0], start : start + piece_HW.shape[1]] = piece_HW[:tall]
-        digits.append(sheet_HW)
+    for ink_HW, start in placed:
+        canvas_HW = np.zeros((height, width), np.float32)
+        top = int(rng.integers(height - ink_HW.shape[0] + 1)) if ink_HW.shape[0] < height else 0
+        paste(canvas_HW, ink_HW, start, top)
+        digits.append(canvas_HW)
     return digits, labels
 
 
-def _label(run: Glyph, digits: list[Map], labels: list[int]) -> int | None:
-    """Which digit a run of pieces is, NOT_DIGIT, or None if that is unclear."""
+def _find_label(run: Glyph, digits: list[InkMap], labels: list[int]) -> int | None:
+    """The digit that adjacent fragments are, NOT_DIGIT, or None if ambiguous."""
     left, top, right, bottom = run.box
     is_run_HW = run.strength_HW > 0.3
-    total = max(1, int(is_run_HW.sum()))
-    shares = []
+    num_run = max(1, int(is_run_HW.sum()))
+    scores = []
     for digit_HW in digits:
         is_ink_HW = digit_HW > 0.3
-        both = int((is_run_HW & is_ink_HW[top:bottom, left:right]).sum())
-        shares.append((both / max(1, int(is_ink_HW.sum())), both / total))
-    best = int(np.argmax([of_digit * pure for of_digit, pure in shares]))
-    of_digit, pure = shares[best]
-    if of_digit >= LEAST_OF_DIGIT and pure >= LEAST_PURE:
+        num_both = int((is_run_HW & is_ink_HW[top:bottom, left:right]).sum())
+        scores.append((num_both / max(1, int(is_ink_HW.sum())), num_both / num_run))
+    best = int(np.argmax([recall * precision for recall, precision in scores]))
+    recall, precision = scores[best]
+    if recall >= MIN_RECALL and precision >= MIN_PRECISION:
         return labels[best]
-    if of_digit <= MOST_OF_NONE or pure <= MOST_PURE_OF_NONE:
+    if recall <= NOT_DIGIT_RECALL or precision <= NOT_DIGIT_PRECISION:
         return NOT_DIGIT
     return None

@@ -1,1 +1,1 @@
-"""What stands on the operating system: files, locks, processes, the machine."""
+"""Access to the operating system: files, locks, processes, the machine. No torch."""

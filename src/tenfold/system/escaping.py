@@ -1,18 +1,20 @@
-"""Text that may have come from anybody, made safe to print: names of files, strings in files."""
+"""Makes untrusted text, such as file names, safe to print on a terminal."""
 
 import re
 
-# Control characters, line and paragraph separators, what turns the direction of writing, and halves
-# of surrogate pairs, which stand for bytes that are no text: a terminal would obey some of them,
-# and others make one name look like another.
+# Control characters, line and paragraph separators, marks of writing direction, and surrogates,
+# which stand for undecodable bytes. A terminal interprets some, and others disguise a name.
 UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-FIRST_BYTE, LAST_BYTE = 0xDC80, 0xDCFF  # as which os.fsdecode gives bytes that are no text
+FIRST_BYTE, LAST_BYTE = (
+    0xDC80,
+    0xDCFF,
+)  # surrogates by which os.fsdecode represents bytes
 
 
 def escape(text: str) -> str:
-    r"""The text in one line that does nothing but show: ESC as \x1b, a line break as \n."""
+    r"""Escape what a terminal would interpret: ESC as \x1b, a line break as \n."""
     return UNPRINTABLE.sub(lambda found: _escape_one(found[0]), text)
 
 

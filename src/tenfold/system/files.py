@@ -1,6 +1,6 @@
-"""Files on a disk: written so that whatever happens the old or the new one is there. No torch.
+"""Atomic and durable writes of files, and reading JSON and checksums.
 
-All that a run or a study writes goes through `write_file`, but for the losses, which grow.
+All files of runs and studies are written by `write_file`, except the losses, which are appended.
 """
 
 import errno
@@ -16,16 +16,16 @@ from typing import Any
 from tenfold.errors import RunError
 from tenfold.system.json_types import to_json
 
-# What file systems that flush no folders answer, and folders that may be written but not read.
+# Errors of file systems that cannot flush folders, and of folders that are not readable.
 NO_FOLDER_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
 
 
 def write_file(path: Path, content: bytes | str) -> None:
-    """Write a whole file so that, whatever happens, the old or the new one is there.
+    """Write a file atomically and durably, creating its folder if missing.
 
-    Raises RunError if the disk is full or does not let it be written.
+    Raises RunError if the disk is full or the file cannot be written.
     """
-    # A folder's name that is not UTF-8 may stand in a report: it is shown as well as can be.
+    # A report may contain a folder name that is not UTF-8.
     data = content.encode(errors="replace") if isinstance(content, str) else content
     with reporting_disk_errors(path):
         path.parent.mkdir(exist_ok=True)
@@ -33,8 +33,8 @@ def write_file(path: Path, content: bytes | str) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a whole file as `write_file` does; the disk's errors pass as they are."""
-    # A folder may be shared by machines on which numbers of processes are the same.
+    """Write a file like `write_file` into an existing folder; raises OSError."""
+    # Not named after the process: machines that share a folder may have equal process ids.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -49,7 +49,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it that are missing; the disk's errors pass as they are."""
+    """Make a folder and its missing parents durably; raises OSError."""
     if path.is_dir():
         return
     make_folder(path.parent)
@@ -58,7 +58,7 @@ def make_folder(path: Path) -> None:
 
 
 def flush_folder(path: Path) -> None:
-    """Let the names in a folder reach the disk, where its file system can be asked to."""
+    """Flush the names in a folder to the disk, if its file system supports that."""
     if os.name != "posix":
         return
     try:
@@ -70,25 +70,25 @@ def flush_folder(path: Path) -> None:
 
 
 def append_to_file(path: Path, text: str) -> None:
-    """Add to a file that grows. Raises RunError as `write_file` does; a part may be added then."""
+    """Append to a file. Raises RunError like `write_file`; part of the text may be written."""
     with reporting_disk_errors(path), path.open("a") as file:
         file.write(text)
 
 
 def flush_file(path: Path) -> None:
-    """Let what was added to a file reach the disk. Raises RunError if it does not."""
+    """Flush a file to the disk. Raises RunError if that fails."""
     with reporting_disk_errors(path), path.open("r+b") as file:
         os.fsync(file.fileno())
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a dataclass or JSON values as JSON, as `write_file` writes."""
+    """Write a dataclass or JSON values as JSON, like `write_file`."""
     write_file(path, json.dumps(to_json(value), indent=1, allow_nan=False) + "\n")
 
 
 @contextmanager
 def reporting_disk_errors(path: Path) -> Iterator[None]:
-    """Turn what a disk may answer to a write of `path` into a RunError of one clear line."""
+    """Turn an OSError while writing `path` into a RunError with a clear message."""
     try:
         yield
     except OSError as error:
@@ -104,11 +104,11 @@ def hash_file(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise RunError(f"{path}: expected a readable file, found: {error.strerror}") from error
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON
-    """The values of JSON. Raises ValueError for what is none, or is nested without end."""
+    """Parse JSON. Raises ValueError if it is invalid or nested too deeply."""
     try:
         return json.loads(text)
     except RecursionError as error:
@@ -116,21 +116,21 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises RunError if there is none."""
+    """The JSON object in a file. Raises RunError if it cannot be read."""
     try:
         values = parse_json(path.read_text())
     except OSError as error:
-        raise RunError(f"{path}: expected a readable file, found: {error.strerror}") from error
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise RunError(f"{path}: expected JSON, found: {error}") from error
+        raise RunError(f"{path}: not JSON: {error}") from error
     if not isinstance(values, dict):
-        raise RunError(f"{path}: expected a JSON object, found {type(values).__name__}")
+        raise RunError(f"{path}: must be a JSON object, not {type(values).__name__}")
     return values
 
 
 @contextmanager
 def open_folder(folder: Path) -> Iterator[int]:
-    """A descriptor of a folder, to flush or to lock it by."""
+    """A file descriptor of a folder, to flush or lock it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         yield descriptor

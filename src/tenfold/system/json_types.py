@@ -1,7 +1,6 @@
-"""Dataclasses as JSON and back: one pair of functions for all of them.
+"""Dataclasses to JSON values and back, checked against their type annotations.
 
-The declared types are what a file may hold. `Annotated` narrows them: whole numbers to a `range`,
-objects to those with a set of keys. An error names the field, what it takes and what was found.
+`Annotated` narrows a type: whole numbers to a `range`, objects to those with certain keys.
 """
 
 import dataclasses
@@ -13,7 +12,7 @@ from contextlib import suppress
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-UNIONS = (UnionType, Union)  # the second where `Annotated` stands in one
+UNIONS = (UnionType, Union)  # the second if a member is Annotated
 NAMES = {
     bool: "true or false",
     dict: "an object",
@@ -24,17 +23,14 @@ NAMES = {
     str: "text",
     tuple: "an array",
 }
-# The metadata of a dataclass's field that JSON leaves out while it has its default.
+# Metadata of a dataclass field that is left out of JSON while it has its default.
 OPTIONAL = MappingProxyType({"optional": True})
 
 Value = TypeVar("Value")
 
 
 def to_json(value: Any) -> Any:  # noqa: ANN401
-    """A value as JSON values: a dataclass as an object, a tuple as an array.
-
-    A class may have a method `to_json` of its own.
-    """
+    """Convert dataclasses to objects and tuples to arrays; a class may define its own `to_json`."""
     if hasattr(value, "to_json"):
         value = value.to_json()
     if dataclasses.is_dataclass(value):
@@ -53,16 +49,15 @@ def to_json(value: Any) -> Any:  # noqa: ANN401
 def from_json(kind: type[Value], values: object, name: str = "") -> Value:
     """The dataclass that JSON values describe; fields with a default may be missing.
 
-    Arrays become tuples, and whole numbers floats, where the type says so. A class may have a class
-    method `from_json` of its own. Raises ValueError, which begins with `name`, for values that do
-    not fit the types.
+    Arrays become tuples, and whole numbers floats, if the type says so. A class may define its own
+    `from_json`. Raises ValueError, which names the field after `name`, for values of other types.
     """
     value: Value = _fit(values, kind, name)
     return value
 
 
 def check_keys(values: object, name: str, required: Collection[str]) -> dict[str, Any]:
-    """A JSON object with at least these keys. Raises ValueError for anything else."""
+    """Check that a value is a JSON object with these keys. Raises ValueError otherwise."""
     if not isinstance(values, dict):
         raise _mismatch(name, NAMES[dict], values)
     for key in sorted(required):
@@ -74,7 +69,12 @@ def check_keys(values: object, name: str, required: Collection[str]) -> dict[str
 def _fit(value: Any, kind: Any, name: str) -> Any:  # noqa: ANN401 - any JSON, any type
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return _narrow(_fit(value, parts[0], name), parts[1], name)
+        value, limits = _fit(value, parts[0], name), parts[1]
+        if not isinstance(limits, range):
+            return check_keys(value, name, limits)
+        if value in limits:
+            return value
+        raise _mismatch(name, f"a whole number from {limits[0]} to {limits[-1]}", value)
     if origin in UNIONS:
         for part in parts:
             with suppress(ValueError):
@@ -92,7 +92,7 @@ def _fit(value: Any, kind: Any, name: str) -> Any:  # noqa: ANN401 - any JSON, a
     elif hasattr(kind, "from_json"):
         return kind.from_json(value)
     elif dataclasses.is_dataclass(kind):
-        return kind(**_fit_fields(value, kind, name))  # type: ignore[operator]
+        return _build_dataclass(value, kind, name)
     elif kind is float and type(value) in (int, float):
         with suppress(OverflowError):
             if math.isfinite(value):
@@ -102,33 +102,25 @@ def _fit(value: Any, kind: Any, name: str) -> Any:  # noqa: ANN401 - any JSON, a
     raise _mismatch(name, _describe(kind), value)
 
 
-def _fit_fields(values: object, kind: Any, name: str) -> dict[str, Any]:  # noqa: ANN401
+def _build_dataclass(values: object, kind: Any, name: str) -> Any:  # noqa: ANN401
     hints, required = _list_fields(kind)
     fitted = {}
     for key, one in check_keys(values, name, required).items():
         if key not in hints:
             raise ValueError(f"{_join(name, key)}: no such field")
         fitted[key] = _fit(one, hints[key], _join(name, key))
-    return fitted
+    return kind(**fitted)
 
 
-@functools.cache  # the types are text, which takes long to resolve
+@functools.cache  # resolving annotations takes long
 def _list_fields(kind: type) -> tuple[dict[str, Any], list[str]]:
-    """The types of a dataclass's fields, and the names of those that have no default."""
+    """The types of a dataclass's fields, and the names of those without a default."""
     required = [
         field.name
         for field in dataclasses.fields(kind)
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     ]
     return get_type_hints(kind, include_extras=True), required
-
-
-def _narrow(value: Any, to: Any, name: str) -> Any:  # noqa: ANN401
-    if isinstance(to, range):
-        if value not in to:
-            raise _mismatch(name, f"a whole number from {to[0]} to {to[-1]}", value)
-        return value
-    return check_keys(value, name, to)
 
 
 def _describe(kind: Any) -> str:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""Folders locked by one process at a time; a lock ends with its process, however that ends."""
+"""Locks on folders, which the system releases when the process ends."""
 
 import time
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ except ImportError:  # Windows
 from tenfold.errors import TenfoldError
 from tenfold.system.files import open_folder
 
-SECONDS_TO_LOCK = 0.5  # a process that only asks whether a folder is locked is done sooner
+SECONDS_TO_LOCK = 0.5  # `is_locked` in another process holds a folder for less
 
 
 @contextmanager
 def locking(folder: Path, busy: TenfoldError) -> Iterator[None]:
-    """Hold a folder for this process; it is free again when the process ends, in any way.
+    """Lock a folder in the context. Raises `busy` if another process has locked it.
 
-    Raises `busy` if another process holds it. Where the system has no such locks, nothing is held.
+    Where the system has no such locks, nothing is locked.
     """
     if fcntl is None:
         yield
@@ -35,11 +35,11 @@ def locking(folder: Path, busy: TenfoldError) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool | None:
-    """Whether a process holds a folder; None where that cannot be told."""
+    """Whether a process has locked a folder; None if that is unknown."""
     if fcntl is None:
         return None
     try:
-        with open_folder(folder) as descriptor:  # shared, for whoever else looks
+        with open_folder(folder) as descriptor:  # shared with other calls of this function
             is_free = _try_to_lock(descriptor, fcntl.LOCK_SH)
     except OSError:
         return None
@@ -47,9 +47,9 @@ def is_locked(folder: Path) -> bool | None:
 
 
 def _try_to_lock(descriptor: int, kind: int) -> bool | None:
-    """Lock a folder until it is closed; False if another process's lock is in the way.
+    """Lock a folder until it is closed; False if another process has locked it.
 
-    None where the file system has no locks.
+    None if the file system has no locks.
     """
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)

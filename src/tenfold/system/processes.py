@@ -1,7 +1,4 @@
-"""Worker processes that end when this process ends, however it ends. No torch.
-
-In: how many, and what prepares each. Out: an executor of concurrent.futures.
-"""
+"""Worker processes that end with their parent, even if it is killed."""
 
 import multiprocessing
 import os
@@ -27,33 +24,31 @@ def starting_pool(
     *arguments: Any,  # noqa: ANN401 - of `prepare`
     finish: bool = False,
 ) -> Iterator[ProcessPoolExecutor]:
-    """Processes that leave Ctrl-C to this one, each prepared by `prepare(*arguments)`.
+    """A pool of processes that ignore Ctrl-C, each initialised by `prepare(*arguments)`.
 
-    When the context is left, calls that still run are stopped, or finished first with `finish`,
-    which is for calls with large arguments: an executor hands one over in pieces, and if no process
-    is left to take the rest, Python 3.11 waits for ever.
+    At the end of the context, running calls are terminated, or completed with `finish`, which calls
+    with large arguments need: Python 3.11 hangs if no process is left to receive the rest of one.
 
     Raises TenfoldError in a script without a main guard.
     """
-    strangers = multiprocessing.active_children()
+    other_children = multiprocessing.active_children()
     _check_main_guard()
-    # Spawned: the threads of torch and of ONNX Runtime do not survive a fork.
+    # Not forked: the threads of torch and ONNX Runtime do not survive a fork.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(num_processes, context, _start, (prepare, arguments))
     try:
         yield pool
     finally:
         for process in multiprocessing.active_children():
-            if process not in strangers and not finish:
+            if process not in other_children and not finish:
                 process.terminate()
         pool.shutdown(cancel_futures=True)
 
 
 def _check_main_guard() -> None:
-    """Raise TenfoldError for a script that each worker process would run again.
+    """Raise TenfoldError for a script without a main guard.
 
-    A spawned process imports the script. Without a main guard it fails there, and this process
-    may wait for it for ever.
+    A spawned process imports the script and would fail there, and this process would hang.
     """
     main = sys.modules.get("__main__")
     script = getattr(main, "__file__", None)
@@ -74,12 +69,12 @@ def _start(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> N
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
     if prepare is not None:
         prepare(*arguments)
 
 
-def _end_with(sentinel: int) -> None:
-    """End this process when the one whose handle this is has ended."""
+def _exit_after(sentinel: int) -> None:
+    """Exit when the process of a sentinel has ended."""
     wait([sentinel])
     os._exit(1)

@@ -1,13 +1,12 @@
-"""Augmentation: a batch of digit images in, the same batch altered at random out.
+"""Random augmentation of batches of digit images.
 
-Rotation, shift, scale, shear and elastic deformation together are one displacement of the pixels,
-so an image is sampled once. Displacements are linear in what is drawn at random, so those of a
-batch are one matrix product with fields that are computed once.
+Rotation, shift, scale, shear and elastic deformation are combined into one displacement field, so
+an image is resampled once. Displacements are linear in the random draws, so those of a batch are
+one matrix product with precomputed fields.
 
-Draws come apart from their use: `draw` makes a row for each image of the data set, and a batch
-takes the rows of its samples. With a generator from (seed, epoch), what happens to a sample depends
-on (seed, epoch, sample) and on nothing else: not on the batch, the order or the number of
-processes.
+Drawing is separate from applying: `draw` makes a row for each image of the data set, and a batch
+uses the rows of its samples. With a generator from (seed, epoch), the augmentation of a sample
+depends on seed, epoch and sample alone, not on the batch or the order.
 
 Array names carry their axes: N images, H rows, W columns, C coefficients, P pixels.
 """
@@ -21,21 +20,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tenfold.digits import IMAGE_SIZE_PX
-from tenfold.recipes.configs import (
-    AugmentationConfig,
-)
+from tenfold.recipes.configs import AugmentationConfig
 
-ELASTIC_LENGTH_PX = 6.0  # displacements of pixels so far apart have a correlation of 0.61
-ELASTIC_WAVES = 6  # kept along each axis: they hold 99.8 % of such a field's variance
+ELASTIC_LENGTH_PX = 6.0  # at this distance the displacements of pixels have a correlation of 0.61
+ELASTIC_WAVES = 6  # along each axis; they hold 99.8 % of the variance of such a field
 HALF_PX = IMAGE_SIZE_PX / 2
 
 
 @dataclass(frozen=True)
 class Draws:
-    """What was drawn for N images; `draws[rows]` are those of some of them.
+    """Random draws for N images; `draws[rows]` selects some of them.
 
-    `fields_N2C` are coefficients of displacement fields along x and y; `strokes_N` says how much
-    thicker (or, below 0, thinner) strokes become, in shares of a pixel.
+    `fields_N2C` are coefficients of displacement fields along x and y. `strokes_N` are changes of
+    the stroke width on each side, in pixels from -1 to 1.
     """
 
     fields_N2C: Tensor
@@ -46,7 +43,7 @@ class Draws:
 
 
 class Augmentation:
-    """Alters batches of 28x28 images as a config says."""
+    """Augments batches of 28x28 images according to a config."""
 
     def __init__(self, config: AugmentationConfig, device: torch.device | None = None) -> None:
         self.config = config
@@ -54,7 +51,7 @@ class Augmentation:
         self.fields_CP = _build_fields().to(device)
 
     def draw(self, num_images: int, generator: np.random.Generator) -> Draws:
-        """Draw what happens to each image; the first rows are the same for any number of images."""
+        """Draw at random for each image; the first rows do not depend on `num_images`."""
         config = self.config
         uniform, normal = generator.spawn(2)
         draws = uniform.uniform(-1, 1, (num_images, 7)).astype(np.float32)
@@ -63,7 +60,7 @@ class Augmentation:
         shears = config.shear * draws[:, 3]
         shifts_N2 = config.shift_px / HALF_PX * draws[:, 4:6]
 
-        # Where a pixel of the new image comes from: turn(shear(scale(pixel))) + shift + elastic.
+        # The source of a pixel of the new image: rotate(shear(scale(pixel))) + shift + elastic.
         cos, sin = np.cos(angles), np.sin(angles)
         fields_N2C = np.empty((num_images, 2, len(self.fields_CP)), dtype=np.float32)
         fields_N2C[:, 0, :2] = np.stack([cos * widths, (cos * shears - sin) * heights], 1)
@@ -76,40 +73,40 @@ class Augmentation:
             torch.from_numpy(config.stroke * draws[:, 6]).to(self.device),
         )
 
-    def alter(self, images_NHW: Tensor, draws: Draws) -> Tensor:
-        """The images, float32 [N, 28, 28] in [0, 1], altered as drawn; what comes in is black."""
+    def apply(self, images_NHW: Tensor, draws: Draws) -> Tensor:
+        """Augment images, float32 [N, 28, 28] in [0, 1]; what enters from outside is black."""
         if self.config.stroke:
-            images_NHW = change_strokes(images_NHW, draws.strokes_N)
+            images_NHW = change_stroke_width(images_NHW, draws.strokes_N)
         num_images = len(images_NHW)
         sources_N2P = (draws.fields_N2C.flatten(0, 1) @ self.fields_CP).view(num_images, 2, -1)
         sources_NHW2 = sources_N2P.unflatten(2, images_NHW.shape[1:]).permute(0, 2, 3, 1)
-        altered = F.grid_sample(
+        augmented = F.grid_sample(
             images_NHW[:, None],
             sources_NHW2,
             mode=self.config.interpolation,
             padding_mode="zeros",
             align_corners=False,
         )
-        return altered[:, 0].clamp_(0, 1)  # bicubic interpolation goes a little beyond
+        return augmented[:, 0].clamp_(0, 1)  # bicubic interpolation overshoots
 
 
 def augment(
     images_NHW: Tensor, config: AugmentationConfig, generator: np.random.Generator
 ) -> Tensor:
-    """Alter a batch of images, float32 [N, 28, 28] in [0, 1], with draws from `generator`."""
+    """Augment a batch of images, float32 [N, 28, 28] in [0, 1], with draws from `generator`."""
     augmentation = Augmentation(config)
-    return augmentation.alter(images_NHW, augmentation.draw(len(images_NHW), generator))
+    return augmentation.apply(images_NHW, augmentation.draw(len(images_NHW), generator))
 
 
 def build_generator(seed: int, epoch: int) -> np.random.Generator:
-    """The generator of an epoch's draws; another stream than that of the order of samples."""
+    """The generator of an epoch's draws, independent of the order of its samples."""
     return np.random.default_rng((seed, epoch, 1))
 
 
-def change_strokes(images_NHW: Tensor, strokes_N: Tensor) -> Tensor:
-    """Thicken (above 0) or thin (below 0) bright strokes by a share of a pixel on each side.
+def change_stroke_width(images_NHW: Tensor, strokes_N: Tensor) -> Tensor:
+    """Thicken (above 0) or thin (below 0) bright strokes by up to a pixel on each side.
 
-    An image is mixed with itself after a dilation or an erosion by 3x3 pixels.
+    An image is interpolated with its 3x3 dilation or erosion.
     """
     amounts = strokes_N[:, None, None]
     thicker = _dilate(images_NHW) - images_NHW
@@ -118,7 +115,7 @@ def change_strokes(images_NHW: Tensor, strokes_N: Tensor) -> Tensor:
 
 
 def _dilate(images_NHW: Tensor) -> Tensor:
-    """The maximum of each 3x3 neighbourhood, first along one axis, then along the other."""
+    """The maximum of each 3x3 neighbourhood, one axis after the other."""
     for axis in (1, 2):
         size = images_NHW.shape[axis]
         wider = images_NHW.clone()
@@ -131,10 +128,10 @@ def _dilate(images_NHW: Tensor) -> Tensor:
 
 
 def _build_fields() -> Tensor:
-    """The displacement fields [C, P] that a drawn row has coefficients of.
+    """The displacement fields [C, P] whose coefficients are drawn.
 
-    First x, y and 1, in units of half the image's width: they make every affine map. Then products
-    of the waves along each axis that a smooth random field is best made of.
+    First x, y and 1, in units of half the image's width, which span the affine maps; then products
+    of principal components along each axis, which approximate a smooth random field.
     """
     centred = (torch.arange(IMAGE_SIZE_PX) - (IMAGE_SIZE_PX - 1) / 2) / HALF_PX
     size = (IMAGE_SIZE_PX, IMAGE_SIZE_PX)
@@ -147,14 +144,13 @@ def _build_fields() -> Tensor:
 def _build_waves() -> npt.NDArray[np.float64]:
     """The largest principal components [wave, pixel] of a smooth random function on the pixels.
 
-    A Gaussian process of unit variance whose correlation falls like a Gaussian (P. Simard,
-    D. Steinkraus and J. Platt, 2003, smooth white noise with a Gaussian to the same effect), by its
-    Karhunen-Loève expansion.
+    The function is a Gaussian process with a Gaussian covariance, in its Karhunen-Loève expansion.
+    Smoothing white noise with a Gaussian (Simard, Steinkraus and Platt, 2003) has the same effect.
     """
     pixels = np.arange(IMAGE_SIZE_PX)
     distances = pixels[:, None] - pixels
     variances, components = np.linalg.eigh(np.exp(-0.5 * (distances / ELASTIC_LENGTH_PX) ** 2))
     largest = slice(None, -ELASTIC_WAVES - 1, -1)
     scaled: npt.NDArray[np.float64] = (components[:, largest] * np.sqrt(variances[largest])).T
-    # Which sign an eigenvector has is the library's choice; make it ours.
+    # The sign of an eigenvector depends on the library; fix it.
     return scaled * np.sign(scaled[:, :1])

@@ -1,11 +1,10 @@
-"""A checkpoint: all that it takes to go on with a run, in one safetensors file.
+"""A checkpoint: the state of a run between two steps, in one safetensors file.
 
-In: the model, the optimizer's tensors and the losses so far. Out: bytes, and back. Orders of
-samples and draws of augmentation follow from (seed, epoch), and the schedule from the step, so that
-the number of losses stands for them: no generator lives longer than an epoch.
+The order of samples and the augmentation follow from (seed, epoch), and the schedule from the step,
+so no state of random generators is saved: the number of losses is the number of steps done.
 
-What is no tensor lies in one entry of the metadata. With it lies a SHA-256 over everything else:
-the format has no checksum of its own.
+Values other than tensors are in one metadata entry, with a SHA-256 over all contents, as the format
+has no checksum.
 """
 
 import hashlib
@@ -29,10 +28,9 @@ MODEL, OPTIMIZER, LOSSES = "model.", "optimizer.", "losses"
 
 @dataclass(kw_only=True)
 class Checkpoint:
-    """How far a run is, with the tensors of its model and optimizer.
+    """The state of a run: tensors of model and optimizer, and the losses of all steps so far.
 
-    `losses` are those of all steps so far: their number says which step is next. `accuracies` are
-    those after each epoch, where they are measured; `seconds` is the time that training took.
+    `accuracies` are those after each epoch, if measured; `seconds` is the training time so far.
     """
 
     model: Mapping[str, Tensor]
@@ -43,7 +41,7 @@ class Checkpoint:
 
 
 def dump_checkpoint(checkpoint: Checkpoint, config_sha256: str) -> bytes:
-    """The bytes of the file; the hash is of its run's config.json and says which run it is of."""
+    """The bytes of the file; the SHA-256 of config.json identifies the run."""
     tensors = {
         **{MODEL + name: tensor for name, tensor in checkpoint.model.items()},
         **{OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()},
@@ -61,7 +59,7 @@ def dump_checkpoint(checkpoint: Checkpoint, config_sha256: str) -> bytes:
 
 
 def read_checkpoint(path: Path) -> bytes | None:
-    """The checkpoint in a run's folder, None if none was written yet.
+    """The checkpoint file in a run's folder, None if there is none.
 
     Raises RunError if it cannot be read.
     """
@@ -74,34 +72,29 @@ def read_checkpoint(path: Path) -> bytes | None:
 
 
 def load_checkpoint(data: bytes, path: Path) -> Checkpoint:
-    """The checkpoint that a file has; `path` is its run's folder.
+    """The checkpoint in the bytes of a file; `path` is its run's folder.
 
-    Raises RunError if it is none, damaged, or belongs to another run.
+    Raises RunError if they are not a checkpoint, damaged, or of another run.
     """
     file = path / CHECKPOINT
-    without = "Without the file, resuming begins with the first epoch."
+    hint = "Delete it to resume from the first epoch."
     try:
         tensors = safetensors.torch.load(data)
         header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")])
         metadata = parse_json(header.get("__metadata__", {}).get("tenfold", "{}"))
         is_checkpoint = metadata.keys() == {"sha256", "content"}
         if is_checkpoint and metadata["sha256"] != _hash(metadata["content"], tensors):
-            raise ValueError("other contents than were written")
+            raise ValueError("the SHA-256 does not match")
     except (ValueError, AttributeError, safetensors.SafetensorError) as error:
         found = " ".join(str(error).split()) if data else "it is empty"
-        raise RunError(
-            f"{file}: expected a whole checkpoint, found it damaged: {found}. {without}"
-        ) from error
+        raise RunError(f"{file}: the checkpoint is damaged: {found}. {hint}") from error
     if not is_checkpoint:
-        raise RunError(
-            f"{file}: expected a checkpoint of Tenfold, found a file that does not say it is one. "
-            f"{without}"
-        )
+        raise RunError(f"{file}: not a checkpoint of Tenfold. {hint}")
     content = metadata["content"]
     if content["format"] != FORMAT:
-        raise RunError(f"{file}: expected a checkpoint of this version of Tenfold, found another")
+        raise RunError(f"{file}: the checkpoint is of another version of Tenfold. {hint}")
     if content["config_sha256"] != hash_file(path / CONFIG):
-        raise RunError(f"{file}: this is the checkpoint of another run. {without}")
+        raise RunError(f"{file}: the checkpoint is of another run. {hint}")
     return Checkpoint(
         model=_select(tensors, MODEL),
         optimizer=_select(tensors, OPTIMIZER),
@@ -112,7 +105,7 @@ def load_checkpoint(data: bytes, path: Path) -> Checkpoint:
 
 
 def load_model_state(model: nn.Module, checkpoint: Checkpoint) -> None:
-    """Give a model the weights and statistics of a checkpoint of its run."""
+    """Load the weights and statistics of a checkpoint into its model."""
     model.load_state_dict(dict(checkpoint.model))
 
 
@@ -125,9 +118,9 @@ def _select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _hash(content: object, tensors: Mapping[str, Tensor]) -> str:
-    everything = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
-        everything.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        everything.update(tensor.numpy().tobytes())
-    return everything.hexdigest()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

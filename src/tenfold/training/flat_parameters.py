@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class FlatParameters:
-    """`values` and `gradients`, both float32 [number of parameters].
+    """`values` and `gradients`, float32 [number of parameters], in the model's order.
 
-    Parameters lie in the model's order, the numbers of each in its own memory layout.
+    Each parameter keeps its own memory layout.
     """
 
     values: Tensor
@@ -21,10 +21,7 @@ class FlatParameters:
 
 
 def flatten_parameters(model: nn.Module) -> FlatParameters:
-    """Move a model's parameters into one buffer and give them gradients in another.
-
-    Afterwards each parameter and its `.grad` are views of the two buffers.
-    """
+    """Make a model's parameters views of one buffer, and their `.grad` views of another."""
     parameters = list(model.parameters())
     sizes = [parameter.numel() for parameter in parameters]
     values = torch.empty(sum(sizes), device=parameters[0].device)
@@ -32,7 +29,7 @@ def flatten_parameters(model: nn.Module) -> FlatParameters:
     for parameter, value, gradient in zip(
         parameters, values.split(sizes), flat.gradients.split(sizes), strict=True
     ):
-        # In the order in which its numbers lie: kernels with the channels last stay so.
+        # Strides are kept, so that convolution kernels stay channels-last.
         layout = (parameter.shape, parameter.stride())
         parameter.data = value.as_strided(*layout, value.storage_offset()).copy_(parameter.data)
         parameter.grad = gradient.as_strided(*layout, gradient.storage_offset())

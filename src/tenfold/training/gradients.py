@@ -1,11 +1,10 @@
-"""One batch to its loss and gradient: by autograd for any model, explicitly for perceptrons.
+"""Loss and gradients of a batch: by autograd for any model, explicitly for perceptrons.
 
-In: a batch of images as float32 in [0, 1] and its labels. Out: the mean cross-entropy, for lines
-that of all ways to spell them; the gradient is left in the parameters' `.grad`, the views of
-`parameters.py`'s flat buffer.
+The loss is the mean cross-entropy, for lines the CTC loss. Gradients are left in the parameters'
+`.grad`, which are views of one flat buffer (`flat_parameters.py`).
 
-The explicit version does what autograd would, in the same order, without building a graph, and
-into buffers that are kept where the matrix products allow it. A test holds the two equal.
+The explicit version does what autograd does, in the same order, without building a graph, and
+reuses its buffers. Tests compare the two.
 
 Array names carry their axes: N images of a batch, I inputs of a layer, O outputs, K classes.
 """
@@ -16,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.models.line_network import SequenceNetwork, measure_sequence_loss
+from tenfold.models.line_network import LineNetwork, compute_ctc_loss
 from tenfold.models.perceptron import Perceptron
 from tenfold.recipes.configs import NO_LABEL
 from tenfold.recipes.recipe import Recipe
@@ -27,10 +26,10 @@ Gradients = Callable[[Tensor, Tensor], Tensor]
 
 
 def build_gradients(model: nn.Module, recipe: Recipe) -> Gradients:
-    """The function (images, labels) -> mean loss that also fills the gradients of `model`.
+    """A function (images, labels) -> mean loss that also fills the gradients of `model`.
 
     Images are float32 [N, 28, 28] or [N, 784] with N up to the recipe's batch size, labels
-    int64 [N]; for a network that reads lines, strips [N, 32, W] and labels [N, L].
+    int64 [N]; for a line network, line images [N, 32, W] and labels [N, L].
     """
     if isinstance(model, Perceptron):
         return PerceptronGradients(model, recipe.batch_size)
@@ -38,10 +37,10 @@ def build_gradients(model: nn.Module, recipe: Recipe) -> Gradients:
 
 
 def choose_precision(wanted: str, device: torch.device = CPU) -> str:
-    """The precision that a recipe wants, or float32 where the device has no bfloat16.
+    """The wanted precision, or float32 if the device does not support bfloat16 natively.
 
-    PyTorch then emulates it: on a processor with AVX2 alone, `strong` took twelve times as long.
-    Whether a processor has it only a private function of PyTorch tells; without it, float32 it is.
+    PyTorch would emulate bfloat16: with AVX2 alone, `strong` took twelve times as long. Support by
+    a processor is known to a private function of PyTorch only; without it, float32 is used.
     """
     if wanted == "float32":
         return wanted
@@ -70,16 +69,16 @@ class AutogradGradients:
         return loss.detach()
 
     def _measure_loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        if isinstance(self.model, SequenceNetwork):
-            return measure_sequence_loss(self.model.read(images).float(), labels, NO_LABEL)
+        if isinstance(self.model, LineNetwork):
+            return compute_ctc_loss(self.model.compute_columns(images).float(), labels, NO_LABEL)
         return F.cross_entropy(self.model(images).float(), labels)
 
 
 class PerceptronGradients:
-    """Loss and gradients of a perceptron, by the chain rule written out."""
+    """Loss and gradients of a perceptron by explicit backpropagation."""
 
     def __init__(self, model: Perceptron, batch_size: int) -> None:
-        # Detached, so that autograd has nothing to record.
+        # Detached, so that autograd records nothing.
         self.layers: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         for layer in model.linear_layers():
             weight, bias = layer.weight.detach(), layer.bias.detach()
@@ -118,7 +117,7 @@ class PerceptronGradients:
             torch.sum(gradient, 0, out=bias_gradient)
             if i > 0:
                 gradient = products.input_gradient(gradient, weight, self.hidden_gradients[i - 1])
-                # ReLU lets a gradient pass where its output is above 0.
+                # ReLU passes a gradient where its output is above 0.
                 torch.ops.aten.threshold_backward.grad_input(
                     gradient, activations[i], 0, grad_input=gradient
                 )

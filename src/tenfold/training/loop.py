@@ -1,7 +1,6 @@
-"""The training loop: a model, images and a recipe in; the model is trained in place.
+"""The training loop: trains a model in place and yields its losses.
 
-The loop hands out its losses while it goes, so that whoever called it can write and show them; it
-writes and prints nothing itself.
+It writes and prints nothing; the caller does.
 """
 
 import time
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from tenfold.data.batches import build_order, count_batches
 from tenfold.digits import WHITE
 from tenfold.recipes.recipe import Recipe
-from tenfold.training.augment import Augmentation, build_generator
+from tenfold.training.augment import Augmentation, Draws, build_generator
 from tenfold.training.flat_parameters import flatten_parameters
 from tenfold.training.gradients import build_gradients
 from tenfold.training.optimizer import build_optimizer
@@ -31,8 +30,8 @@ CPU = torch.device("cpu")
 class Progress:
     """Losses of the batches since the last progress; `epoch` and `first_batch` count from 0.
 
-    `optimizer` is all that the optimizer remembers: live, the next step changes it. `is_stopped`
-    says that a request to stop was followed: there will be no other progress.
+    `optimizer` is the live state of the optimizer, which the next step changes. With `is_stopped`
+    it is the last progress, because a stop was requested.
     """
 
     epoch: int
@@ -43,7 +42,7 @@ class Progress:
 
 
 class Batches:
-    """The training images as bytes on a device, and a buffer for one batch of them as floats."""
+    """The training images as bytes on a device, and a buffer for one batch of floats."""
 
     def __init__(
         self,
@@ -61,7 +60,7 @@ class Batches:
     def gather(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """The images at `samples`, int64 [N], as float32 in [0, 1], and their labels.
 
-        The images lie in a buffer that the next call overwrites.
+        The next call overwrites the images.
         """
         pixels, scaled = self.pixels[: len(samples)], self.scaled[: len(samples)]
         torch.index_select(self.images, 0, samples, out=pixels)
@@ -81,58 +80,64 @@ def train_model(
     optimizer_tensors: Mapping[str, Tensor] | None = None,
     stop: StopRequest | None = None,
 ) -> Iterator[Progress]:
-    """Train `model` in place on uint8 images [N, 28, 28] and labels [N], shuffled by `seed`.
+    """Train `model` in place, on its device, on uint8 images [N, 28, 28] and labels [N].
 
-    It is trained on the device that its parameters are on.
-    Yields progress about four times a second and at the end of each epoch; training goes on only
-    while it is asked for more. To go on with a model that was trained before, `first_step` counts
-    the steps that it made and `optimizer_tensors` are what the optimizer remembered after them.
-    Training ends early, between two steps, when `stop` is requested.
+    Yields progress about four times a second and at the end of each epoch, and pauses until the
+    next is requested. `seed` decides the order of the images and their augmentation. To resume,
+    `first_step` is the number of steps done and `optimizer_tensors` the optimizer's state after
+    them. Training ends after the current step when `stop` is requested.
     """
     stop = stop or StopRequest()
     device = next(model.parameters()).device
     num_images, num_batches = len(labels_N), count_batches(len(labels_N), recipe.batch_size)
+    num_steps = recipe.epochs * num_batches
     batches = Batches(images_NHW, labels_N, recipe.batch_size, device)
     augmentation = Augmentation(recipe.augmentation, device)
-    parameters = flatten_parameters(model)
-    gradients = build_gradients(model, recipe)
-    optimizer = build_optimizer(parameters, recipe.optimizer)
+    optimizer = build_optimizer(flatten_parameters(model), recipe.optimizer)
+    compute_gradients = build_gradients(model, recipe)
     if optimizer_tensors is not None:
         optimizer.resume(optimizer_tensors)
     losses = torch.empty(num_batches, device=device)
-    num_altered_epochs = 0
-    if not recipe.augmentation.is_none:
-        num_altered_epochs = recipe.epochs - recipe.count_clean_epochs()
 
     model.train()
-    reported = time.perf_counter()
-    for epoch in range(first_step // num_batches, recipe.epochs):
-        order = torch.from_numpy(build_order(seed, epoch, num_images)).to(device)
-        draws = None
-        if epoch < num_altered_epochs:
-            draws = augmentation.draw(num_images, build_generator(seed, epoch))
-        first_batch = max(0, first_step - epoch * num_batches)
-        for batch, samples in enumerate(order.split(recipe.batch_size)):
-            step = epoch * num_batches + batch
-            if step < first_step:
-                continue
-            images, labels = batches.gather(samples)
-            if draws is not None:
-                images = augmentation.alter(images, draws[samples])
-            losses[batch] = gradients(images, labels)
-            is_stopped = stop.is_made
-            optimizer.step(recipe.optimizer.scale_at(step, recipe.epochs * num_batches))
+    first_batch, reported = first_step % num_batches, time.perf_counter()
+    for step, samples, draws in _iterate_steps(recipe, augmentation, num_images, seed, first_step):
+        epoch, batch = divmod(step, num_batches)
+        images, labels = batches.gather(samples)
+        if draws is not None:
+            images = augmentation.apply(images, draws)
+        losses[batch] = compute_gradients(images, labels)
+        optimizer.step(recipe.optimizer.scale_at(step, num_steps))
 
-            is_last = batch == num_batches - 1 or is_stopped
-            if is_last or time.perf_counter() - reported > SECONDS_BETWEEN_PROGRESS:
-                yield Progress(
-                    epoch=epoch,
-                    first_batch=first_batch,
-                    losses=losses[first_batch : batch + 1].tolist(),
-                    optimizer=optimizer.tensors,
-                    is_stopped=is_stopped,
-                )
-                if is_stopped:
-                    return
-                model.train()  # whoever got this progress may have evaluated the model
-                first_batch, reported = batch + 1, time.perf_counter()
+        is_stopped = stop.is_set
+        is_last = batch == num_batches - 1 or is_stopped
+        if is_last or time.perf_counter() - reported > SECONDS_BETWEEN_PROGRESS:
+            yield Progress(
+                epoch=epoch,
+                first_batch=first_batch,
+                losses=losses[first_batch : batch + 1].tolist(),
+                optimizer=optimizer.tensors,
+                is_stopped=is_stopped,
+            )
+            if is_stopped:
+                return
+            model.train()  # the caller may have evaluated the model
+            first_batch, reported = (batch + 1) % num_batches, time.perf_counter()
+
+
+def _iterate_steps(
+    recipe: Recipe, augmentation: Augmentation, num_images: int, seed: int, first_step: int
+) -> Iterator[tuple[int, Tensor, Draws | None]]:
+    """The number, samples and augmentation of each step; the last epochs may have none."""
+    num_batches = count_batches(num_images, recipe.batch_size)
+    num_augmented_epochs = 0
+    if not recipe.augmentation.is_none:
+        num_augmented_epochs = recipe.epochs - recipe.count_clean_epochs()
+    for epoch in range(first_step // num_batches, recipe.epochs):
+        order = torch.from_numpy(build_order(seed, epoch, num_images)).to(augmentation.device)
+        draws = None
+        if epoch < num_augmented_epochs:
+            draws = augmentation.draw(num_images, build_generator(seed, epoch))
+        for step, samples in enumerate(order.split(recipe.batch_size), epoch * num_batches):
+            if step >= first_step:
+                yield step, samples, None if draws is None else draws[samples]

@@ -1,8 +1,7 @@
-"""Adam and SGD on the flat buffers: one fused call a step.
+"""Adam and SGD on flat buffers: one fused call a step.
 
-They call the kernels that PyTorch's optimizers call with `fused=True`, and tests hold them equal.
-Calling these directly spares the second that importing PyTorch's optimizers takes and what they do
-around the kernels at each step. They are private to PyTorch.
+They call the private kernels behind PyTorch's optimizers with `fused=True`, and tests compare the
+two. This saves the second that importing torch.optim takes, and its overhead at each step.
 """
 
 from collections.abc import Mapping
@@ -19,10 +18,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 class Optimizer(Protocol):
-    """Moves parameters against their gradients.
-
-    `tensors` are all that it remembers, by name: live, each step changes them.
-    """
+    """Updates parameters from their gradients; `tensors` is its live state, by name."""
 
     tensors: dict[str, Tensor]
 
@@ -30,24 +26,24 @@ class Optimizer(Protocol):
         """Make one step, with `scale` times the learning rate."""
 
     def resume(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what an optimizer of the same config remembered after a step."""
+        """Restore the state of an optimizer of the same config after a step."""
 
 
 def build_optimizer(parameters: FlatParameters, config: OptimizerConfig) -> Optimizer:
-    """The optimizer that a config asks for. Raises MissingExtraError for a PyTorch without it."""
+    """The optimizer of a config. Raises MissingExtraError if PyTorch lacks its kernel."""
     kind, kernel = (Adam, "_fused_adamw_") if config.optimizer == "adam" else (Sgd, "_fused_sgd_")
     if not hasattr(torch, kernel):
         raise MissingExtraError(
-            f"PyTorch {torch.__version__} has no torch.{kernel}, a private function that training "
-            "calls. Tenfold was tested with PyTorch 2.13.0: pip install torch==2.13.0"
+            f"PyTorch {torch.__version__} has no torch.{kernel}, which training needs: "
+            "pip install torch==2.13.0, with which Tenfold was tested"
         )
     return kind(parameters, config)
 
 
 class Adam:
-    """Adam (Kingma and Ba, 2015) with its paper's constants, which are PyTorch's defaults too.
+    """Adam (Kingma and Ba, 2015) with the constants of the paper and PyTorch.
 
-    Weight decay is apart from the gradient (Loshchilov and Hutter, 2019), as in AdamW.
+    Weight decay is decoupled, as in AdamW (Loshchilov and Hutter, 2019).
     """
 
     def __init__(self, parameters: FlatParameters, config: OptimizerConfig) -> None:
@@ -82,12 +78,12 @@ class Adam:
         )
 
     def resume(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what an optimizer of the same config remembered after a step."""
+        """Restore the state of an optimizer of the same config after a step."""
         _copy_all(self.tensors, tensors)
 
 
 class Sgd:
-    """Stochastic gradient descent with Nesterov's momentum, as PyTorch has it."""
+    """Stochastic gradient descent with Nesterov momentum, as in PyTorch."""
 
     def __init__(self, parameters: FlatParameters, config: OptimizerConfig) -> None:
         self.parameters = parameters
@@ -114,7 +110,7 @@ class Sgd:
         self.is_first_step = False
 
     def resume(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what an optimizer of the same config remembered after a step."""
+        """Restore the state of an optimizer of the same config after a step."""
         _copy_all(self.tensors, tensors)
         self.is_first_step = False
 

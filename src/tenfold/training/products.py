@@ -1,11 +1,10 @@
-"""The three matrix products of a fully connected layer.
+"""The three matrix products of a fully connected layer, by the faster of two libraries.
 
-PyTorch's builds for x86 carry two libraries for them. Its ordinary product calls MKL, which uses
-AVX-512 on Intel's processors alone; on AMD's it stays with AVX2. The other library, oneDNN, uses
-AVX-512 wherever it is. So where an AMD processor has AVX-512, large products go to oneDNN, at
-about twice the speed; where it has AVX2 alone, MKL is the faster one (docs/benchmarks.md has both
-measurements). The two differ in the last bits of a sum. Which one runs depends on the machine and
-the shapes alone, never on a timing, so that a run can be repeated.
+PyTorch's builds for x86 contain MKL, which torch.mm calls, and oneDNN. MKL uses AVX-512 on Intel's
+processors only, oneDNN on AMD's too. So large products on an AMD processor with AVX-512 use oneDNN,
+at about twice the speed; with AVX2 alone, MKL is faster (measured in docs/benchmarks.md). The two
+differ in the last bits of a sum. The choice depends on the machine and the shapes alone, never on a
+timing, so that runs are reproducible.
 
 Array names carry their axes: N images of a batch, I inputs of a layer, O outputs.
 """
@@ -15,19 +14,14 @@ from torch import Tensor
 
 from tenfold.system.machine import find_cpu_name
 
-# Below this many multiply-adds a product is over before oneDNN's set-up is.
+# For fewer multiply-adds, oneDNN's set-up takes longer than the product.
 MIN_LARGE_MULTIPLY_ADDS = 1_000_000
 
 
 class Products:
-    """The products, by the faster library of this machine.
-
-    Results may be written to the buffer given as `out`, or be new.
-    """
+    """The products; results are written to `out` by MKL, and are new with oneDNN."""
 
     def __init__(self, device: torch.device | None = None) -> None:
-        # What PyTorch's compiler emits for a linear layer on a CPU; it has no `out=`, the memory
-        # that it allocates comes back from the allocator's cache.
         on_cpu = device is None or device.type == "cpu"
         self.prefers_onednn = (
             on_cpu
@@ -50,7 +44,7 @@ class Products:
     def weight_gradient(self, gradient_NO: Tensor, inputs_NI: Tensor, out: Tensor) -> None:
         """Write the weight's gradient [O, I]: that of the outputs, transposed, times inputs."""
         if self.prefers_onednn and _is_large(len(gradient_NO), out):
-            # Of two transposed operands oneDNN would take a kernel half as fast.
+            # With two transposed operands, oneDNN would use a kernel that is half as fast.
             gradient_ON = gradient_NO.t().contiguous()
             out.copy_(_linear(gradient_ON, inputs_NI.t(), None))
         else:
@@ -58,14 +52,14 @@ class Products:
 
 
 def has_onednn() -> bool:
-    """Whether this PyTorch has oneDNN's product, which is no public call: it may go."""
+    """Whether this PyTorch has oneDNN's product, which is a private function."""
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def is_onednn_faster(cpu_name: str, capability: str) -> bool:
-    """Whether oneDNN multiplies faster than MKL on a processor of this name.
+    """Whether oneDNN is faster than MKL on a processor.
 
-    `capability` is what PyTorch calls the widest vectors that it uses, such as "AVX2" or "AVX512".
+    `capability` is PyTorch's name of the widest vectors it uses, such as "AVX2" or "AVX512".
     """
     return "AMD" in cpu_name and capability.startswith("AVX512")
 
@@ -75,5 +69,6 @@ def _is_large(num_images: int, weight_OI: Tensor) -> bool:
 
 
 def _linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    # What PyTorch's compiler emits for a linear layer on a CPU; it has no `out=`.
     outputs: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
     return outputs

@@ -1,7 +1,7 @@
-"""Stopping between two steps: what Ctrl-C asks for while a model is trained.
+"""Stopping training between two steps on Ctrl-C or SIGTERM.
 
-A signal that came in the midst of a step would leave weights that moved beside moments that did
-not. So it is deferred: the step ends, the caller saves a checkpoint, and then the signal acts.
+A signal during a step could leave updated weights with old moments. So it is deferred: the step
+ends, the caller saves a checkpoint, and then the signal takes effect.
 """
 
 import signal
@@ -15,35 +15,34 @@ DEFERRED = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Whether a signal has asked to stop, and which."""
+    """The number of the signal that requested a stop, None so far."""
 
     def __init__(self) -> None:
-        self.number: int | None = None
+        self.signal: int | None = None
 
     @property
-    def is_made(self) -> bool:
-        """Whether to stop after the step that is going on."""
-        return self.number is not None
+    def is_set(self) -> bool:
+        """Whether to stop after the current step."""
+        return self.signal is not None
 
 
 @contextmanager
 def deferred_signals() -> Iterator[StopRequest]:
-    """Defer the first SIGINT or SIGTERM to the end of the context; a second one acts at once.
+    """Defer the first SIGINT or SIGTERM to the end of the context; a second takes effect at once.
 
-    When the context ends, signals act as before, unless a handler was changed meanwhile, and the
-    deferred one acts. A signal that is ignored stays ignored. Outside of the main thread, which
-    alone gets signals, none is deferred.
+    Handlers are restored at the end, unless they were changed meanwhile. Ignored signals stay
+    ignored. Outside the main thread, which receives all signals, nothing is deferred.
     """
     request = StopRequest()
-    before: dict[int, Callable[[int, FrameType | None], Any] | int] = {}
+    previous: dict[int, Callable[[int, FrameType | None], Any] | int] = {}
 
-    def note(number: int, _: FrameType | None) -> None:
-        request.number = number
+    def defer(number: int, _: FrameType | None) -> None:
+        request.signal = number
         restore()
 
     def restore() -> None:
-        for number, handler in before.items():
-            if signal.getsignal(number) is note:  # it was not changed meanwhile
+        for number, handler in previous.items():
+            if signal.getsignal(number) is defer:
                 signal.signal(number, handler)
 
     if threading.current_thread() is threading.main_thread():
@@ -51,12 +50,12 @@ def deferred_signals() -> Iterator[StopRequest]:
             handler = signal.getsignal(number)
             if handler not in (signal.SIG_IGN, None):
                 assert handler is not None
-                before[number] = handler
-                signal.signal(number, note)
+                previous[number] = handler
+                signal.signal(number, defer)
     try:
         yield request
     finally:
         restore()
-    if request.number is not None:
-        signal.raise_signal(request.number)
-        raise KeyboardInterrupt  # a handler of the caller's own returned
+    if request.signal is not None:
+        signal.raise_signal(request.signal)
+        raise KeyboardInterrupt  # the caller's handler returned

@@ -1,4 +1,4 @@
-"""Event files for TensorBoard: the loss of every step, and accuracies where they are measured."""
+"""TensorBoard event files: the loss of every step, and accuracies if they are measured."""
 
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,9 @@ FOLDER = "tensorboard"  # in the run's folder
 
 
 class EventWriter:
-    """Writes a run's event files.
+    """Writes a run's event files, replacing earlier events from `first_step` on.
 
-    What an earlier process wrote of `first_step` and later ones is hidden by TensorBoard. Raises
-    MissingExtraError without the extra.
+    Raises MissingExtraError if TensorBoard is not installed.
     """
 
     def __init__(self, path: Path, first_step: int) -> None:
@@ -24,20 +23,20 @@ class EventWriter:
             self.writer.add_scalar("loss", loss, step)
 
     def write_accuracy(self, step: int, accuracy: float) -> None:
-        """Write a share of the evaluated images, as it was after that step."""
+        """Write the accuracy after a step, from 0 to 1."""
         self.writer.add_scalar("accuracy", accuracy, step)
 
     def flush(self) -> None:
-        """See to it that all so far is in the file."""
+        """Write buffered events to the file."""
         self.writer.flush()
 
     def close(self) -> None:
-        """Write what is not written yet."""
+        """Write buffered events and close the file."""
         self.writer.close()
 
 
 def find_writer() -> Any:  # noqa: ANN401 - a class without types
-    """TensorBoard's writer. Raises MissingExtraError without the extra."""
+    """TensorBoard's SummaryWriter. Raises MissingExtraError if it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:

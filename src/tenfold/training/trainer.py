@@ -1,8 +1,4 @@
-"""Training for a run folder: losses are written as they come, checkpoints after epochs.
-
-In: a model, the run's config and the images, and the checkpoint where there is one. Out: the model,
-trained in place, with its losses, accuracies and seconds.
-"""
+"""Training a run: losses and checkpoints are written to its folder as training proceeds."""
 
 import itertools
 import math
@@ -44,10 +40,10 @@ from tenfold.training.tensorboard import EventWriter
 
 
 @dataclass
-class Trained:
-    """What training gave: the losses, a list for each epoch, and the accuracy after each epoch.
+class TrainingHistory:
+    """Losses, a list for each epoch; the accuracy after each epoch if it was measured.
 
-    Accuracies are empty if they were not measured, and `seconds` are without measuring them.
+    `seconds` do not include measuring the accuracies.
     """
 
     losses: list[list[float]]
@@ -56,11 +52,11 @@ class Trained:
 
 
 class Trainer:
-    """Trains the model of a run and keeps the run's folder up with it.
+    """Trains the model of a run and keeps its folder up to date.
 
-    `path` is the run's folder, which has its config. `start` is when training began, by
+    `path` is the run's folder, with its config. `start` is when training began, by
     time.perf_counter. `checkpoint` is where an earlier process stopped. `measure_accuracy` is
-    called after each epoch; its seconds do not count.
+    called after each epoch, and its time is not counted.
     """
 
     def __init__(
@@ -76,124 +72,119 @@ class Trainer:
         on_progress: OnProgress | None = None,
     ) -> None:
         self.path, self.config, self.recipe = path, config, config.recipe
-        self.config_sha256 = hash_file(path / CONFIG)
         self.model, self.images = model, images
         self.measure_accuracy, self.on_progress = measure_accuracy, on_progress
+        self.config_sha256 = hash_file(path / CONFIG)
         self.num_batches = count_batches(len(images), self.recipe.batch_size)
+        self.start, self.seconds_before = start, 0.0
+        self.first_step = 0
         self.optimizer_tensors: Mapping[str, Tensor] | None = None
-        self.trained = Trained([], [])
-        self.start = start
+        self.history = TrainingHistory([], [])
         if checkpoint is not None:
             load_model_state(model, checkpoint)
+            losses = checkpoint.losses
+            self.first_step = len(losses)
             self.optimizer_tensors = checkpoint.optimizer
-            steps = checkpoint.losses
-            self.trained = Trained(
-                [steps[i : i + self.num_batches] for i in range(0, len(steps), self.num_batches)],
+            self.seconds_before = checkpoint.seconds
+            self.history = TrainingHistory(
+                [losses[i : i + self.num_batches] for i in range(0, len(losses), self.num_batches)],
                 checkpoint.accuracies,
             )
-            self.start -= checkpoint.seconds
-        self.num_steps_before = sum(map(len, self.trained.losses))
-        self.start_here = start
-        self.events = None
-        if config.tensorboard:
-            self.events = EventWriter(path, self.num_steps_before)
+        self.events = EventWriter(path, self.first_step) if config.tensorboard else None
 
-    def train(self) -> Trained:
-        """Train what is left to be trained.
+    def train(self) -> TrainingHistory:
+        """Train the remaining steps.
 
-        Raises RunError for losses that are no numbers, and for files that cannot be written;
-        KeyboardInterrupt when it was stopped, after a checkpoint was written.
+        Raises DivergedError for losses that are not finite, RunError for files that cannot be
+        written, and KeyboardInterrupt, after a checkpoint, when training was interrupted.
         """
-        write_file(self.path / LOSSES, format_losses(self.trained.losses))  # so far, and no others
+        write_file(self.path / LOSSES, format_losses(self.history.losses))  # drop later ones
         with deferred_signals() as stop:
-            for new in train_model(
+            for progress in train_model(
                 self.model,
                 self.recipe,
                 self.images.images_NHW,
                 self.images.labels_N,
                 self.config.seed,
-                first_step=self.num_steps_before,
+                first_step=self.first_step,
                 optimizer_tensors=self.optimizer_tensors,
                 stop=stop,
             ):
-                self._record(new)
+                self._record(progress)
         flush_file(self.path / LOSSES)
         if self.events is not None:
             self.events.close()
-        self.trained.seconds = self._measure_seconds()
-        return self.trained
+        self.history.seconds = self._measure_seconds()
+        return self.history
 
-    def _record(self, new: Progress) -> None:
-        """Record some steps: losses, then accuracy, then checkpoint, then what is shown."""
-        self._record_losses(new)
-        num_done = len(self.trained.losses[new.epoch])
+    def _record(self, progress: Progress) -> None:
+        """Write losses, then the accuracy, then a checkpoint; then report progress."""
+        self._record_losses(progress)
+        num_done = len(self.history.losses[progress.epoch])
         is_epoch_end = num_done == self.num_batches
-        if is_epoch_end:
-            self._record_accuracy(new.epoch)
-        if new.is_stopped or (is_epoch_end and self._is_checkpoint_due(new.epoch + 1)):
-            self._write_checkpoint(new.optimizer)
+        if is_epoch_end and self.measure_accuracy is not None:
+            self._record_accuracy(self.measure_accuracy, progress.epoch)
+        if progress.is_stopped or (is_epoch_end and self._is_checkpoint_due(progress.epoch + 1)):
+            self._write_checkpoint(progress.optimizer)
         if self.on_progress is not None:
-            self.on_progress(self._describe_progress(new.epoch, num_done))
+            self.on_progress(self._describe_progress(progress.epoch, num_done))
 
-    def _record_losses(self, new: Progress) -> None:
-        for loss in new.losses:
+    def _record_losses(self, progress: Progress) -> None:
+        epoch, losses = progress.epoch, progress.losses
+        for loss in losses:
             if not math.isfinite(loss):
                 raise DivergedError(
-                    f"training diverged in epoch {new.epoch + 1}: expected finite losses, found "
-                    f"{loss}. Try a smaller --learning-rate."
+                    f"training diverged in epoch {epoch + 1}: the loss is {loss}. Try a smaller "
+                    "--learning-rate."
                 )
-        append_losses(self.path, new.epoch, new.first_batch, new.losses)
+        append_losses(self.path, epoch, progress.first_batch, losses)
         if self.events is not None:
-            self.events.write_losses(new.epoch * self.num_batches + new.first_batch, new.losses)
-        if new.epoch == len(self.trained.losses):
-            self.trained.losses.append([])
-        self.trained.losses[new.epoch] += new.losses
+            self.events.write_losses(epoch * self.num_batches + progress.first_batch, losses)
+        if epoch == len(self.history.losses):
+            self.history.losses.append([])
+        self.history.losses[epoch] += losses
 
-    def _record_accuracy(self, epoch: int) -> None:
-        if self.measure_accuracy is None:
-            return
+    def _record_accuracy(self, measure_accuracy: Callable[[], float], epoch: int) -> None:
         before = time.perf_counter()
-        self.trained.accuracies.append(self.measure_accuracy())
-        seconds = time.perf_counter() - before
-        self.start += seconds
-        self.start_here += seconds
+        accuracy = measure_accuracy()
+        self.start += time.perf_counter() - before
+        self.history.accuracies.append(accuracy)
         if self.events is not None:
-            last_step = (epoch + 1) * self.num_batches - 1
-            self.events.write_accuracy(last_step, self.trained.accuracies[-1])
+            self.events.write_accuracy((epoch + 1) * self.num_batches - 1, accuracy)
 
     def _is_checkpoint_due(self, num_epochs: int) -> bool:
-        """Whether to save after so many epochs; after the last one always, for the evaluation."""
+        """Whether to save after so many epochs: always after the last, for the evaluation."""
         every = self.config.checkpoint_every
         return num_epochs == self.recipe.epochs or (every > 0 and num_epochs % every == 0)
 
     def _write_checkpoint(self, optimizer: Mapping[str, Tensor]) -> None:
         if self.events is not None:
-            self.events.flush()  # what a checkpoint has is not written again
+            self.events.flush()  # resuming does not write events from before the checkpoint
         checkpoint = Checkpoint(
             model=self.model.state_dict(),
             optimizer=optimizer,
-            losses=list(itertools.chain.from_iterable(self.trained.losses)),
-            accuracies=self.trained.accuracies,
+            losses=list(itertools.chain.from_iterable(self.history.losses)),
+            accuracies=self.history.accuracies,
             seconds=self._measure_seconds(),
         )
         file = self.path / CHECKPOINT
-        with reporting_disk_errors(file):  # a folder that is gone is not made again
+        with reporting_disk_errors(file):  # write_file would create a deleted run folder again
             replace_file(file, dump_checkpoint(checkpoint, self.config_sha256))
 
     def _measure_seconds(self) -> float:
-        return time.perf_counter() - self.start
+        return self.seconds_before + time.perf_counter() - self.start
 
-    def _describe_progress(self, epoch: int, done: int) -> TrainingProgress:
+    def _describe_progress(self, epoch: int, num_done: int) -> TrainingProgress:
         num_epochs = self.recipe.epochs
-        step, num_steps = epoch * self.num_batches + done, num_epochs * self.num_batches
-        steps_here = step - self.num_steps_before
-        seconds = time.perf_counter() - self.start_here
+        step, num_steps = epoch * self.num_batches + num_done, num_epochs * self.num_batches
+        steps_here = step - self.first_step
+        seconds = time.perf_counter() - self.start
         return TrainingProgress(
             step=step,
             num_steps=num_steps,
             epoch=epoch + 1,
             num_epochs=num_epochs,
-            mean_loss=sum(self.trained.losses[epoch]) / done,
+            mean_loss=sum(self.history.losses[epoch]) / num_done,
             images_per_second=steps_here * len(self.images) / self.num_batches / seconds,
             seconds_left=seconds * (num_steps - step) / steps_here,
         )

@@ -14,8 +14,8 @@ from tenfold.recipes.recipe import Recipe
 def dump_weights(model: nn.Module, recipe: Recipe, seed: int) -> bytes:
     """The bytes of a safetensors file with the model's weights.
 
-    All metadata lie in one entry, "tenfold": the format keeps no order among several, and the same
-    run must give the same bytes.
+    The metadata are one entry, "tenfold", because the format keeps no order among several and the
+    same run must give the same bytes.
     """
     metadata = {"recipe": recipe.to_json(), "seed": seed}
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
@@ -30,7 +30,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     try:
         model.load_state_dict(safetensors.torch.load_file(path))
     except (OSError, safetensors.SafetensorError) as error:
-        raise RunError(f"{path}: expected a safetensors file, found: {error}") from error
+        raise RunError(f"{path}: not a safetensors file: {error}") from error
     except RuntimeError as error:  # names, or names and shapes, of the tensors that differ
         differs = " ".join(str(error).split())
-        raise RunError(f"{path}: expected the weights of the run's recipe: {differs}") from error
+        raise RunError(f"{path}: not the weights of the run's recipe: {differs}") from error

@@ -15,7 +15,7 @@ from torch import nn
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.digits import NUM_CLASSES
-from tenfold.models.line_network import SequenceNetwork
+from tenfold.models.line_network import LineNetwork
 from tenfold.models.predict import compute_columns, compute_logits
 from tenfold.reading.probabilities import log_softmax, softmax
 from tenfold.recipes.recipe import Recipe
@@ -51,15 +51,15 @@ def calibrate(
     networks") of clean validation images and, for a recipe with scenes, NUM_SCENES made of them.
     What they cost is measured on the images that they were found on.
     """
-    if isinstance(model, SequenceNetwork):
+    if isinstance(model, LineNetwork):
         return calibrate_lines(model, validation, seed)
     clean_NK = compute_logits(model, validation.images_NHW)
     logits_NK, labels_N = clean_NK, validation.labels_N.astype(np.int64)
     if recipe.scenes:
-        from tenfold.synthetic.generate import SceneSource, build_many
+        from tenfold.synthetic.generate import DigitSource, generate_images
 
-        source = SceneSource(validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed)
-        scenes_NHW, scene_labels_N = build_many(source, NUM_SCENES)
+        source = DigitSource(validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed)
+        scenes_NHW, scene_labels_N = generate_images(source, NUM_SCENES)
         scenes_NK = compute_logits(model, scenes_NHW)
         logits_NK = np.concatenate([clean_NK, scenes_NK])
         labels_N = np.concatenate([labels_N, scene_labels_N])
@@ -86,7 +86,7 @@ def calibrate(
     )
 
 
-def calibrate_lines(model: SequenceNetwork, validation: LabelledImages, seed: int) -> Calibration:
+def calibrate_lines(model: LineNetwork, validation: LabelledImages, seed: int) -> Calibration:
     """Temperature, threshold and accuracy on drawn lines of validation digits.
 
     The temperature minimises the cross-entropy of what is written; from the threshold on
@@ -95,10 +95,10 @@ def calibrate_lines(model: SequenceNetwork, validation: LabelledImages, seed: in
     from scipy.optimize import minimize_scalar
 
     from tenfold.reading.line_reader import measure_evidence, spell
-    from tenfold.synthetic.text_lines import BANK_SIZE, Bank, draw_line
+    from tenfold.synthetic.text_lines import POOL_SIZE, CharacterPool, draw_line
 
-    bank = Bank(
-        validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed, BANK_SIZE // 3
+    bank = CharacterPool(
+        validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed, POOL_SIZE // 3
     )
     random = np.random.default_rng((SCENES_SEED_OFFSET + seed, NUM_LINES))
     drawn = [one for one in (draw_line(bank, random) for _ in range(NUM_LINES)) if one is not None]

@@ -179,11 +179,11 @@ def _draw_scenes(
     images: LabelledImages, recipe: Recipe, seed: int, on_progress: OnProgress | None
 ) -> LabelledImages:
     """A recipe's scenes of digits and other marks, or of lines, made of labelled images."""
-    from tenfold.synthetic.generate import SceneSource, StripSource, build_many
+    from tenfold.synthetic.generate import DigitSource, LineSource, generate_images
 
-    source: SceneSource | StripSource = SceneSource(images.images_NHW, images.labels_N, seed)
+    source: DigitSource | LineSource = DigitSource(images.images_NHW, images.labels_N, seed)
     if isinstance(recipe.model, SequenceConfig):
-        source = StripSource.for_strips(images.images_NHW, images.labels_N, seed, recipe.scenes)
+        source = LineSource.for_num_lines(images.images_NHW, images.labels_N, seed, recipe.scenes)
     num_scenes = recipe.scenes
     start = time.perf_counter()
 
@@ -194,7 +194,7 @@ def _draw_scenes(
                 DrawingProgress(num_drawn=num_drawn, num_scenes=num_scenes, seconds_left=left)
             )
 
-    images_NHW, labels_N = build_many(source, num_scenes, on_progress=report)
+    images_NHW, labels_N = generate_images(source, num_scenes, on_progress=report)
     return LabelledImages(images_NHW=images_NHW, labels_N=labels_N, checksums=images.checksums)
 
 

@@ -336,7 +336,7 @@ def export_run(
     evaluated = load_evaluated_again(run.config, f"the run {run.path}", data)
 
     from tenfold.models.build import build_model
-    from tenfold.models.onnx import LARGEST_DIFFERENCE, compare, dump_onnx
+    from tenfold.models.onnx import MAX_DIFFERENCE, dump_onnx, measure_difference
     from tenfold.training.weights import load_weights
     from tenfold.workflow.export import build_metadata
 
@@ -344,11 +344,11 @@ def export_run(
     load_weights(model, run.weights_path)
     exported = dump_onnx(model, build_metadata(run, found))
     path = run.path / "model.onnx" if out is None else Path(out)
-    difference = compare(model, exported, evaluated.images_NHW, str(path))
-    if difference > LARGEST_DIFFERENCE:
+    difference = measure_difference(model, exported, evaluated.images_NHW, str(path))
+    if difference > MAX_DIFFERENCE:
         raise RunError(
             f"{run.path}: expected an exported model whose probabilities are the run's within "
-            f"{LARGEST_DIFFERENCE:g}, found {difference:g}"
+            f"{MAX_DIFFERENCE:g}, found {difference:g}"
         )
     write_file(path, exported)
     return Exported(

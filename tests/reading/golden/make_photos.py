@@ -25,7 +25,8 @@ from PIL import Image
 
 from tenfold.data.mnist import load_part
 from tenfold.reading.reader import Reader
-from tenfold.synthetic.strokes import Stroke, draw_strokes
+from tenfold.synthetic.allographs import draw_strokes
+from tenfold.synthetic.strokes import Stroke
 
 FOLDER = Path(__file__).parent
 READINGS = FOLDER / "readings.json"
