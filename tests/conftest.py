@@ -132,8 +132,8 @@ def few_of_mnist(
             return load_part(folder, part)
         return few if part == "train" else test_images
 
-    for module in ("completing", "studying"):
-        monkeypatch.setattr(f"tenfold.{module}.load_part", load_few)
+    monkeypatch.setattr("tenfold.workflow.completing.load_part", load_few)
+    monkeypatch.setattr("tenfold.workflow.study.load_part", load_few)
 
 
 @pytest.fixture
@@ -152,8 +152,8 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     def write(*arguments: Any, **flags: Any) -> None:
         write_evaluation(*arguments, **flags | {"report": False})
 
-    for module in ("completing", "workflow"):
-        monkeypatch.setattr(f"tenfold.{module}.write_evaluation", write)
+    monkeypatch.setattr("tenfold.workflow.completing.write_evaluation", write)
+    monkeypatch.setattr("tenfold.workflow.workflow.write_evaluation", write)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tenfold.workflow.workflow import train as train
 
 _HOMES = {
-    "RECIPES": "tenfold.recipes.recipe",
+    "RECIPES": "tenfold.recipes.catalogue",
     "Reader": "tenfold.reading.reader",
     "Reading": "tenfold.reading.result",
     "Recipe": "tenfold.recipes.recipe",
