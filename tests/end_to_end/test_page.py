@@ -124,7 +124,7 @@ def test_each_digit_can_be_pasted(page: Page, test_images: LabelledImages) -> No
 
 
 def paste(page: Page, image_HW: np.ndarray) -> None:
-    from pngs import to_png
+    from images import to_png
 
     page.evaluate(
         """(text) => {

@@ -20,8 +20,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from mutations import encode_all, mutate
-from pngs import to_png
+from images import encode_all, mutate, to_png
 from servers import Served, draw_dense_page, find_code, send_raw, serving
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.reader import Reader

@@ -16,7 +16,7 @@ import pytest
 
 import tenfold.serving.answering
 import tenfold.serving.service
-from pngs import to_png
+from images import to_png
 from servers import draw_dense_page
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.digit_classifier import BUNDLED_MODEL

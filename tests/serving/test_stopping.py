@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from pngs import to_png
+from images import to_png
 from servers import draw_dense_page, freeze_workers, serving
 from tenfold.serving.server import DRAIN_SECONDS
 from tenfold.serving.settings import ServingConfig
