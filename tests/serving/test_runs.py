@@ -31,7 +31,8 @@ def make_run(folder: Path, name: str, *, state: str = "complete", num_losses: in
         "weights_sha256": "",
     }
     whole = {"config_sha256": "", "weights_sha256": "", "training": training}
-    (path / "state.json").write_text(json.dumps({"state": state, **whole}))
+    values = {"state": state, **(whole if state == "complete" else {})}
+    (path / "state.json").write_text(json.dumps(values))
     lines = [
         json.dumps({"epoch": 0, "batch": i, "loss": 1 / (i + 1)}) + "\n" for i in range(num_losses)
     ]
