@@ -57,11 +57,11 @@ def count_saved_steps(out: Path) -> int:
 
 def check_same_bits(run: tenfold.Run, whole: tenfold.Run) -> None:
     """Check that a run is complete and has the weights and numbers of another one."""
-    assert run.state["weights_sha256"] == whole.state["weights_sha256"]
+    found, expected = run.evaluation.training, whole.evaluation.training
+    assert found.weights_sha256 == expected.weights_sha256
+    assert found.epoch_accuracies == expected.epoch_accuracies
     assert (run.path / LOSSES).read_bytes() == (whole.path / LOSSES).read_bytes()
     assert run.accuracy == whole.accuracy
-    accuracies = [one.evaluation.training.epoch_accuracies for one in (run, whole)]
-    assert accuracies[0] == accuracies[1]
     assert not (run.path / CHECKPOINT).exists()
 
 

@@ -86,7 +86,7 @@ def test_the_new_place_of_moved_data_is_asked_for(small_data: Path, tmp_path: Pa
     data, moved, out = tmp_path / "data", tmp_path / "moved data", tmp_path / "run"
     train_and_interrupt(Path(shutil.copytree(small_data, data)), out)
     data.rename(moved)
-    with pytest.raises(DataError, match="no such folder") as raised:
+    with pytest.raises(DataError) as raised:
         tenfold.resume(out)
     assert str(data) in str(raised.value)
     assert "--data" in raised.value.__notes__[0]

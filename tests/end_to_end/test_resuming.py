@@ -91,7 +91,7 @@ def test_an_interrupted_run_continues_after_its_last_step_on_its_device(
     run = tenfold.resume(stopped, on_progress=steps.append)
     check_same_bits(run, whole)
     assert caplog.messages == []
-    assert "resumed_with" not in run.state["training"]
+    assert not run.evaluation.training.resumed_with
     assert (steps[0].epoch, steps[0].step) == (2, 26)
     assert run.evaluation.training.other_cores is None
     assert devices == ["cpu"]
@@ -150,7 +150,7 @@ def test_other_machines_and_versions_are_named(
     assert "python none instead of 3." in message
     assert "cores" not in message
     assert "matplotlib" not in message
-    assert "; ".join(run.state["training"]["resumed_with"]) in message
+    assert "; ".join(run.evaluation.training.resumed_with) in message
 
 
 def test_a_folder_with_leftovers_of_a_failed_start_can_be_used(
@@ -190,7 +190,7 @@ def test_a_complete_run_is_returned_unchanged(whole: tenfold.Run) -> None:
     for name in (CHECKPOINT, ".state.json.123.tmp"):  # as if killed just before it ended
         (whole.path / name).write_text("left")
     again = tenfold.resume(whole.path)
-    assert again.state == whole.state
+    assert again.evaluation == whole.evaluation
     assert (whole.path / STATE).stat().st_mtime_ns == before
     assert not [*whole.path.glob(".*"), *whole.path.glob(CHECKPOINT)]
 
@@ -234,7 +234,7 @@ def test_the_time_to_generate_images_counts_once(
     stop_at_epoch = 0
     run = tenfold.resume(tmp_path / "run", on_progress=take_an_hour)
     assert hours[0] == 2 * drawn > 0
-    assert drawn <= run.state["training"]["seconds"] / 3600 < 2 * drawn
+    assert drawn <= run.evaluation.training.seconds / 3600 < 2 * drawn
 
 
 def test_losses_are_cut_back_to_the_checkpoint(stopped: Path, whole: tenfold.Run) -> None:
