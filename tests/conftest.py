@@ -1,7 +1,4 @@
-"""What many tests share: the embedded MNIST, loaded once, and a running server.
-
-And in which order files of tests are run.
-"""
+"""Fixtures that several test files share, and the order in which test files run."""
 
 from __future__ import annotations
 
@@ -17,29 +14,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-from pngs import to_png
+from images import to_png
 from tenfold.cluster.connecting import Cluster, connecting
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, Part, load_part
 
-# Several test processes share the cores: threads that wait shall sleep at once.
+# Several test processes share the cores, so waiting threads must sleep instead of spinning.
 os.environ.setdefault("GOMP_SPINCOUNT", "100")
-if TYPE_CHECKING:  # what `make test-core` has not
+if TYPE_CHECKING:  # tests of the core run without these
     import httpx
 
     from servers import Served
 
-# A shell lets its background jobs ignore Ctrl-C; what tests start would inherit that.
+# Background jobs of a shell ignore Ctrl-C, and processes that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long an example takes says more about the machine's other work than about Tenfold.
+# The time of an example depends more on the load of the machine than on Tenfold.
 settings.register_profile("tenfold", deadline=None)
 settings.load_profile("tenfold")
 
-
-# The longest first: whoever begins with one of them last is left alone with it.
+# The slowest files run first, so that no process is left with one of them at the end.
 LONGEST_FILES = (
     "end_to_end/test_resuming.py",
+    "end_to_end/test_resume_errors.py",
     "end_to_end/test_page.py",
     "cluster/test_connecting.py",
     "cluster/test_studies.py",
@@ -70,13 +67,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Path(__file__).parent
     ranks = {tests / name: rank for rank, name in enumerate(LONGEST_FILES)}
     missing = [str(path) for path in ranks if not path.exists()]
-    assert not missing, f"conftest.py: expected the files of LONGEST_FILES, found no {missing}"
+    assert not missing, f"LONGEST_FILES lists files that do not exist: {missing}"
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let each process take one file after another, those of the cluster at once: for one Ray."""
+    """Give each process one file at a time, but tests/cluster as a whole, to start Ray once."""
     from xdist.scheduler import LoadFileScheduling
 
     scheduler = LoadFileScheduling(config, log)
@@ -86,8 +83,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def one_registry() -> None:
-    """Let PyTorch's exporter build its table of operators once, not anew for each file."""
+def cached_operators() -> None:
+    """Make PyTorch's ONNX exporter build its table of operators once, not for each export."""
     module = sys.modules.get("torch.onnx._internal.exporter._registration")
     if module is not None and not hasattr(module.ONNXRegistry.from_torchlib, "cache_info"):
         build = module.ONNXRegistry.from_torchlib
@@ -122,7 +119,7 @@ def small_data(
 def few_of_mnist(
     training: LabelledImages, test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Runs and studies of the embedded MNIST train on the first tenth of it."""
+    """Make runs and studies of the embedded MNIST train on its first 6,000 images."""
     few = replace(
         training, images_NHW=training.images_NHW[:6000], labels_N=training.labels_N[:6000]
     )
@@ -132,13 +129,13 @@ def few_of_mnist(
             return load_part(folder, part)
         return few if part == "train" else test_images
 
-    for module in ("completing", "study"):
-        monkeypatch.setattr(f"tenfold.workflow.{module}.load_part", load_few)
+    monkeypatch.setattr("tenfold.workflow.completing.load_part", load_few)
+    monkeypatch.setattr("tenfold.workflow.study.load_part", load_few)
 
 
 @pytest.fixture
 def few_readings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hold-out runs calibrate on 20 readings and 50 scenes: thousands take seconds to a minute."""
+    """Calibrate hold-out runs on 20 readings and 50 scenes; thousands take up to a minute."""
     monkeypatch.setattr("tenfold.workflow.calibrate.MOST_READ", 20)
     monkeypatch.setattr("tenfold.workflow.calibrate.MOST_READ_OF_OTHERS", 20)
     monkeypatch.setattr("tenfold.workflow.calibrate.NUM_SCENES", 50)
@@ -146,19 +143,19 @@ def few_readings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs get no figures and no report, which takes longer than training small ones."""
+    """Skip figures and reports, which take longer than training a small run."""
     from tenfold.workflow.completing import write_evaluation
 
     def write(*arguments: Any, **flags: Any) -> None:
         write_evaluation(*arguments, **flags | {"report": False})
 
-    for module in ("completing", "workflow"):
-        monkeypatch.setattr(f"tenfold.workflow.{module}.write_evaluation", write)
+    monkeypatch.setattr("tenfold.workflow.completing.write_evaluation", write)
+    monkeypatch.setattr("tenfold.workflow.workflow.write_evaluation", write)
 
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Studies train in this process: others take seconds to begin."""
+    """Train the seeds of studies in this process; starting others takes seconds."""
 
     def run_here(
         train_seed: Callable[[int], Any], seeds: Sequence[int], num_jobs: int
@@ -178,34 +175,34 @@ def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def served(runs_folder: Path) -> Iterator[Served]:
     from servers import serving
 
-    with serving("--runs", str(runs_folder)) as one:
-        yield one
+    with serving("--runs", str(runs_folder)) as server:
+        yield server
 
 
 @pytest.fixture
 def client(served: Served) -> Iterator[httpx.Client]:
     import httpx
 
-    with httpx.Client(base_url=served.address, timeout=60) as one:
-        yield one
+    with httpx.Client(base_url=served.address, timeout=60) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
 def pngs(test_images: LabelledImages) -> list[bytes]:
-    """The first two hundred test images as PNG files."""
+    """The first 200 test images as PNG files."""
     return [to_png(image) for image in test_images.images_NHW[:200]]
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A Ray of this machine with two cores, which calls without an address use, too."""
-    with connecting(num_cores=2) as one:
-        yield one
+    """A local Ray with two cores, which calls without an address also use."""
+    with connecting(num_cores=2) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
 def scans(pngs: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty images in two folders, one more that is damaged, and a text beside them."""
+    """A folder with 40 images in two subfolders, a damaged image and a text file."""
     folder = tmp_path_factory.mktemp("scans")
     for number, png in enumerate(pngs[:40]):
         path = folder / str(number % 2) / f"{number:02}.png"

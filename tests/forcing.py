@@ -1,4 +1,4 @@
-"""Forces what only some machines do, so that all machines test it."""
+"""Makes every machine compute as some do, where the bits of a step depend on the thread count."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parent / "thread_dependent"
 
 @contextmanager
 def depending_on_threads() -> Iterator[None]:
-    """Make the bits of a step depend on the number of threads, here and in processes started here.
+    """Make gradients depend on the number of threads, here and in processes started here.
 
     `make test THREAD_DEPENDENT=1` does so for all tests.
     """

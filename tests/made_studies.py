@@ -1,4 +1,4 @@
-"""Evaluations and studies of chosen answers, for tests that need statistics and no training."""
+"""Evaluations and studies with given predictions, for tests of statistics without training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +15,8 @@ from tenfold.evaluation.metrics import (
     measure_class_errors,
     measure_epoch_losses,
 )
-from tenfold.recipes.catalogue import (
-    RECIPES,
-)
-from tenfold.recipes.recipe import (
-    Recipe,
-)
+from tenfold.recipes.catalogue import RECIPES
+from tenfold.recipes.recipe import Recipe
 from tenfold.runs.results import Evaluation, Training
 from tenfold.studies.study import Study, StudyConfig, StudyRun
 
@@ -31,7 +27,7 @@ Value = TypeVar("Value")
 
 
 def present(value: Value | None) -> Value:
-    """The value, which must be there."""
+    """The value of an optional field that must be set."""
     assert value is not None
     return value
 
@@ -41,7 +37,7 @@ def build_evaluation(
     predicted_N: npt.NDArray[np.int64],
     confidences_N: npt.NDArray[np.float64],
 ) -> Evaluation:
-    """The evaluation of a run that gave these labels to MNIST's test images."""
+    """The evaluation of a run that predicted these labels for MNIST's test images."""
     confusions_KK = compute_confusion_matrix(labels_N, predicted_N)
     return Evaluation(
         part="test",
@@ -77,7 +73,7 @@ def build_study(
     longer: Study | None = None,
     **of_runs: Sequence[Any],
 ) -> Study:
-    """A study whose runs gave these labels; `of_runs` are other fields, a value for each run."""
+    """A study whose runs predicted `given_RN`; `of_runs` sets other fields, one value per run."""
     runs = []
     for i, given_N in enumerate(given_RN):
         wrong = np.flatnonzero(given_N != labels_N)
@@ -111,7 +107,7 @@ def build_study(
 def miss(
     labels_N: npt.NDArray[np.uint8], wrong_of_runs: Sequence[Sequence[int]]
 ) -> npt.NDArray[np.int64]:
-    """The labels that runs give which take these images, and no others, for the next digit."""
+    """Predictions that are wrong, by one digit, for these images of each run only."""
     given_RN = np.tile(labels_N.astype(np.int64), (len(wrong_of_runs), 1))
     for given_N, wrong in zip(given_RN, wrong_of_runs, strict=True):
         given_N[list(wrong)] = (given_N[list(wrong)] + 1) % 10

@@ -1,4 +1,4 @@
-"""Servers as users start them, for tests."""
+"""Starts `tenfold serve` for tests, and talks to it."""
 
 import json
 import re
@@ -20,7 +20,7 @@ import psutil
 
 START_SECONDS = 120
 
-# `tenfold` with more time for an image: beside other work it may take longer than users would wait.
+# `tenfold` with longer deadlines, as the machine that runs the tests may be busy.
 PATIENT = """
 import functools, sys
 from tenfold.serving import settings
@@ -34,7 +34,7 @@ sys.exit(main())
 
 @dataclass
 class Served:
-    """A running server: its process, where it is, and what it said on stderr."""
+    """A running server: its process, its port, and the lines that it wrote to stderr."""
 
     process: subprocess.Popen[str]
     port: int
@@ -47,18 +47,14 @@ class Served:
 
 @contextmanager
 def serving(*arguments: str, num_files: int | None = None) -> Iterator[Served]:
-    """`tenfold serve` on a free port, ready, until the block ends, with time for each image.
+    """Run `tenfold serve` on a free port until the block ends; it is ready when the block starts.
 
-    It may have `num_files` open, if that is given.
+    `num_files` limits how many files it may open.
     """
     command = [sys.executable, "-c", PATIENT, "serve", "--port", "0", *arguments]
     if num_files is not None:
         command = ["sh", "-c", f'ulimit -n {num_files}; exec "$@"', "sh", *command]
-    process = subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     said: list[str] = []
     listener = None
@@ -70,7 +66,7 @@ def serving(*arguments: str, num_files: int | None = None) -> Iterator[Served]:
             said.append(line)
             found = re.search(r"is at http://[^:]+:(\d+) ", line)
             port = int(found.group(1)) if found else 0
-        # Whatever is said later must be taken, or the server would wait for a reader.
+        # Keep reading, or the server would block once the pipe is full.
         listener = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
         listener.start()
         served = Served(process, port, said)
@@ -109,7 +105,7 @@ def draw_dense_page() -> npt.NDArray[np.uint8]:
 
 
 def freeze_workers(one: Served) -> list[psutil.Process]:
-    """Stop a server's workers, as if each had far too much to do."""
+    """Suspend the worker processes of a server, as if they were overloaded."""
     found = [
         child
         for child in psutil.Process(one.process.pid).children()
@@ -121,7 +117,7 @@ def freeze_workers(one: Served) -> list[psutil.Process]:
 
 
 def send_raw(port: int, data: bytes, *, seconds: float = 30) -> bytes:
-    """What a server answers to bytes until it ends the connection."""
+    """Send bytes, and receive until the server closes the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
         connection.sendall(data)
         answer = b""
@@ -131,6 +127,6 @@ def send_raw(port: int, data: bytes, *, seconds: float = 30) -> bytes:
 
 
 def find_code(answer: bytes) -> str:
-    """The code of the problem that a raw answer ends with."""
+    """The `code` of the problem details at the end of a raw response."""
     details: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
     return str(details["code"])

@@ -1,14 +1,13 @@
-"""Trains runs of which a system call fails, or all such calls from one on; says what came of them.
+"""Trains runs while strace makes system calls fail, and checks the error and that the run resumes.
 
-A script of its own: it imports PyTorch once and forks a process for each attempt, to which strace
-attaches, so that failures fall on training and not on imports. It must not compute anything itself
-before it forks.
+The script imports PyTorch once and forks a process for each attempt, to which strace attaches, so
+that failures hit training and not imports. It must not compute anything itself before it forks.
 
     python failing_calls.py DATA FOLDER STEP      prints one JSON object
 
-Every call that writes to the run's folder fails with each error, once and for good. A report takes
-longer than all the rest: the calls that write it fail with one error each, and all other rounds
-make none. Of these rounds each STEP-th is made.
+Each call that writes to the run's folder fails with each error, once or from then on. Only the
+calls that write the report run with one, and with one error each, as a report takes longer than all
+the rest. Every STEP-th of these trials is made.
 """
 
 import ctypes
@@ -42,19 +41,19 @@ from tenfold.runs.run import CONFIG, LOSSES, REPORT
 
 CALLS = ("write", "fsync", "rename", "openat", "mkdir", "unlink")
 ERRORS = {
-    "ENOSPC": "no space left on the disk",
-    "EIO": "cannot be written: Input/output error",
-    "EROFS": "cannot be written: Read-only file system",
+    "ENOSPC": "no space left on",
+    "EIO": "Input/output error",
+    "EROFS": "Read-only file system",
 }
 PR_SET_PTRACER, ANY_PROCESS = 0x59616D61, -1
 MOST_TRIES = 3
 
 
 @dataclass(frozen=True)
-class Round:
-    """Which call fails: `place` counts calls of that name, and with `lasting` all later ones fail.
+class Trial:
+    """Which call fails: `place` counts calls of that name; with `lasting` all later ones fail, too.
 
-    `report` says whether the run makes one.
+    `report` says whether the run writes a report.
     """
 
     name: str
@@ -65,7 +64,7 @@ class Round:
 
 
 def call_apart(function: Callable[[], Any], strace_options: tuple[str, ...] = ()) -> Any:
-    """What a function returns in a process of its own, under strace if there are options for it."""
+    """Call a function in a forked process, under strace if there are options for it."""
     ours, theirs = socket.socketpair()
     child = os.fork()
     if not child:
@@ -73,7 +72,7 @@ def call_apart(function: Callable[[], Any], strace_options: tuple[str, ...] = ()
         try:
             ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_long(ANY_PROCESS), 0, 0, 0)
             theirs.recv(1)
-            # By a call that is not made to fail: sendto, not write.
+            # This calls sendto, not write, which may be made to fail.
             theirs.sendall(json.dumps(function()).encode())
         except BaseException:
             traceback.print_exc()
@@ -95,37 +94,34 @@ def call_apart(function: Callable[[], Any], strace_options: tuple[str, ...] = ()
 
 
 def train(data: str, out: Path, report: bool) -> tuple[int, str]:
-    """The exit code of `tenfold train`, and what it printed to stderr."""
+    """The exit code and stderr of `tenfold train`."""
     sizes = ("--hidden-sizes", "8", "--epochs", "2", "--batch-size", "600", "--threads", "1")
-    told = io.StringIO()
+    errors = io.StringIO()
     tenfold.workflow.workflow.train = partial(
         tenfold.workflow.workflow.train, report=report
     )  # as a study's runs
-    with redirect_stdout(io.StringIO()), redirect_stderr(told):
+    with redirect_stdout(io.StringIO()), redirect_stderr(errors):
         try:
             code = main(["train", "classic", *sizes, "--data", data, "--out", str(out)])
         except BaseException:
             traceback.print_exc()
             code = 1
-    return code, told.getvalue()
+    return code, errors.getvalue()
 
 
 def describe(run: tenfold.Run) -> tuple[str, str]:
-    """The hash of a finished run's weights, and its losses."""
+    """The hash of a complete run's weights, and its losses."""
     assert not [*run.path.glob(".*")], [*run.path.iterdir()]
     return run.state["weights_sha256"], (run.path / LOSSES).read_text()
 
 
 def list_calls(data: str, out: Path, report: bool) -> list[tuple[str, int]]:
-    """The calls of a run that write to its folder: the name, and which call of that name it is.
-
-    With `report` only those that write it.
-    """
+    """The calls that write to a run's folder, or its report, as pairs of name and place."""
     log = out.with_name("log")
     options = ("-o", str(log), "-e", f"trace={','.join(CALLS)}")
-    code, told = call_apart(lambda: train(data, out, report), options)
-    assert code == 0, told
-    meant = rf"{re.escape(str(out))}/(figures|\.?{REPORT})" if report else re.escape(str(out))
+    code, errors = call_apart(lambda: train(data, out, report), options)
+    assert code == 0, errors
+    pattern = rf"{re.escape(str(out))}/(figures|\.?{REPORT})" if report else re.escape(str(out))
     seen = dict.fromkeys(CALLS, 0)
     found = []
     for line in log.read_text().splitlines():
@@ -133,72 +129,72 @@ def list_calls(data: str, out: Path, report: bool) -> list[tuple[str, int]]:
         if name in seen:
             seen[name] += 1
             is_write = "O_CREAT" in line if name == "openat" else "EEXIST" not in line
-            if is_write and re.search(meant, line):
+            if is_write and re.search(pattern, line):
                 found.append((name, seen[name]))
     return found
 
 
-def list_rounds(data: str, folder: Path) -> list[Round]:
-    """All rounds that there are."""
-    rounds = [
-        Round(name, place, error, lasting, report=False)
+def list_trials(data: str, folder: Path) -> list[Trial]:
+    """All possible trials."""
+    trials = [
+        Trial(name, place, error, lasting, report=False)
         for name, place in list_calls(data, folder / "whole", report=False)
         for lasting in (False, True)
-        if not (lasting and name == "openat")  # it would fail for what is read, too
+        if not (lasting and name == "openat")  # reading would fail, too
         for error in ERRORS
     ]
     calls = list_calls(data, folder / "reported", report=True)
     for number, (name, place) in enumerate(calls):
         lasting = name != "openat" and number % 2 == 0
-        rounds.append(Round(name, place, [*ERRORS][number % 3], lasting, report=True))
-    return rounds
+        trials.append(Trial(name, place, [*ERRORS][number % 3], lasting, report=True))
+    return trials
 
 
-def fail(data: str, out: Path, one: Round) -> tuple[int, str]:
-    """Train while a call fails, again where it was another call that failed than one of the run's.
+def fail(data: str, out: Path, trial: Trial) -> tuple[int, str]:
+    """Train while a call fails; retry if the call that failed was not one of the run's.
 
-    How often a run looks at /proc, for one, depends on the time.
+    The number of other calls, such as reads of /proc, varies.
     """
     log = out.with_name("log")
-    inject = f"inject={one.name}:error={one.error}:when={one.place}{'+' * one.lasting}"
+    inject = f"inject={trial.name}:error={trial.error}:when={trial.place}{'+' * trial.lasting}"
     for _ in range(MOST_TRIES):
-        options = ("-o", str(log), "-e", f"trace={one.name}", "-e", inject)
-        code, told = call_apart(lambda: train(data, out, one.report), options)
+        options = ("-o", str(log), "-e", f"trace={trial.name}", "-e", inject)
+        code, errors = call_apart(lambda: train(data, out, trial.report), options)
         injected = [line for line in log.read_text().splitlines() if "(INJECTED)" in line]
         if injected and str(out) in injected[0]:
-            return code, told
+            return code, errors
         shutil.rmtree(out, ignore_errors=True)
-    raise AssertionError(f"{one}: it was no call of the run that failed, but {injected[:1]}")
+    raise AssertionError(f"{trial}: another call failed: {injected[:1]}")
 
 
-def check(data: str, out: Path, one: Round) -> str | None:
-    """Make a call fail, and go on with the run; what is wrong with that, or with what is told."""
-    code, told = fail(data, out, one)
-    if "Traceback" in told:
-        return told
-    # A checkpoint of a complete run that cannot be removed takes room, and no more.
-    if code != (0 if one.name == "unlink" else EXIT_MISTAKE):
-        return f"exit code {code}: {told}"
-    expected = rf"^tenfold: {re.escape(str(out))}.*: {ERRORS[one.error]}"
-    if code and not re.search(expected, told, re.M):
-        return told
+def check(data: str, out: Path, trial: Trial) -> str | None:
+    """Make a call fail, then resume the run; return what is wrong with the error or the run."""
+    code, errors = fail(data, out, trial)
+    if "Traceback" in errors:
+        return errors
+    # A complete run whose checkpoint cannot be removed is fine.
+    if code != (0 if trial.name == "unlink" else EXIT_MISTAKE):
+        return f"exit code {code}: {errors}"
+    expected = rf"^tenfold: .*{re.escape(str(out))}.*{ERRORS[trial.error]}"
+    if code and not re.search(expected, errors, re.M):
+        return errors
     if not (out / CONFIG).exists():
         is_free = not out.exists() or not [*out.glob("[!.]*")]
-        return None if is_free else f"a folder that is no run: {[*out.iterdir()]}"
+        return None if is_free else f"the folder is not a run: {[*out.iterdir()]}"
     whole = describe(tenfold.load_run(out.with_name("whole")))
     resumed = call_apart(lambda: describe(tenfold.resume(out, threads=1)))
-    return None if tuple(resumed) == whole else f"another run than the whole one: {told}"
+    return None if tuple(resumed) == whole else f"the run differs from the whole one: {errors}"
 
 
 def check_many(data: str, folder: Path, step: int) -> dict[str, Any]:
-    """Make every `step`-th round: which they were, and what was wrong then."""
-    rounds = list_rounds(data, folder)[::step]
+    """Make every `step`-th trial; list the trials, and what was wrong."""
+    trials = list_trials(data, folder)[::step]
     wrong = []
-    for number, one in enumerate(rounds):
-        found = check(data, folder / str(number), one)
+    for number, trial in enumerate(trials):
+        found = check(data, folder / str(number), trial)
         if found is not None:
-            wrong.append(f"{one}: {found}")
-    return {"rounds": [vars(one) for one in rounds], "wrong": wrong}
+            wrong.append(f"{trial}: {found}")
+    return {"trials": [vars(trial) for trial in trials], "wrong": wrong}
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Trains runs that are killed at random moments, again and again, and says what came of them.
+"""Kills runs at random moments, resumes them, and compares them with one that was not killed.
 
-A script of its own: it imports PyTorch once and forks a process for each attempt, so that kills
-fall on training and not on imports. It must not compute anything itself before it forks.
+The script imports PyTorch once and forks a process for each attempt, so that kills hit training and
+not imports. It must not compute anything itself before it forks.
 
     python killed_runs.py DATA FOLDER NUM_KILLS SEED [--whole]      prints one JSON object
 
-With --whole a run is calibrated, too, and gets its figures and report.
+With --whole, runs are also calibrated and get figures and a report.
 """
 
 import json
@@ -25,14 +25,14 @@ from tenfold.runs.run import CHECKPOINT, CONFIG, EVALUATION, REPORT, STATE, is_u
 RECIPE = tenfold.RECIPES["classic"].replace(hidden_sizes=(40,), epochs=4, batch_size=10)
 IS_WHOLE = "--whole" in sys.argv
 if IS_WHOLE:
-    import matplotlib.figure  # noqa: F401 - once, before processes are forked
+    import matplotlib.figure  # noqa: F401 - imported once, before forking
 
     RECIPE = RECIPE.replace(calibrates=True)
     tenfold.workflow.calibrate.MOST_READ = 20
 
 
 def start(data: str, out: Path) -> int:
-    """A process that trains a run, or goes on with it; its number."""
+    """Fork a process that trains or resumes a run, and return its number."""
     child = os.fork()
     if child:
         return child
@@ -48,23 +48,23 @@ def start(data: str, out: Path) -> int:
 
 
 def finish(data: str, out: Path) -> None:
-    """Train a run, or go on with it, to its end."""
+    """Train or resume a run to its end."""
     _, status = os.waitpid(start(data, out), 0)
     assert status == 0, status
 
 
 def kill_many(data: str, folder: Path, num_kills: int, seed: int) -> dict[str, int]:
-    """Kill so many times; how many runs came to their end, resumed how often, and how unlike."""
+    """Kill runs `num_kills` times and resume them; count what happened."""
     begun = time.perf_counter()
     finish(data, folder / "whole")
     seconds = time.perf_counter() - begun
     expected = describe(folder / "whole")
     moments = random.Random(seed)
-    found = dict.fromkeys(("kills", "runs", "resumed", "from_a_checkpoint", "unlike"), 0)
+    found = dict.fromkeys(("kills", "runs", "resumed", "from_checkpoint", "different"), 0)
     while found["kills"] < num_kills or is_unfinished(folder / str(found["runs"])):
         out = folder / str(found["runs"])
         found["resumed"] += (out / CONFIG).exists()
-        found["from_a_checkpoint"] += (out / CHECKPOINT).exists()
+        found["from_checkpoint"] += (out / CHECKPOINT).exists()
         if found["kills"] == num_kills:
             finish(data, out)
         else:
@@ -75,22 +75,22 @@ def kill_many(data: str, folder: Path, num_kills: int, seed: int) -> dict[str, i
             assert status in (0, signal.SIGKILL), status
             found["kills"] += status == signal.SIGKILL
         if out.exists() and not is_unfinished(out):
-            found["unlike"] += describe(out) != expected
+            found["different"] += describe(out) != expected
             found["runs"] += 1
     return found
 
 
 def describe(out: Path) -> tuple[str, dict[str, bytes]]:
-    """The hash of a finished run's weights, and its files but those that tell of time or place."""
-    run = tenfold.load_run(out)  # a folder is finished or unfinished, and readable either way
-    tenfold.resume(out)  # removes the checkpoint, if the kill came before that
+    """The hash of a complete run's weights, and its files except those that hold times or paths."""
+    run = tenfold.load_run(out)
+    tenfold.resume(out)  # removes the checkpoint if the run was killed before that
     assert not [*out.glob(".*"), *out.glob(CHECKPOINT)], list(out.iterdir())
     if IS_WHOLE:
-        assert {"calibration.json", "report.html", "figures"} <= {one.name for one in out.iterdir()}
+        assert all((out / name).exists() for name in ("calibration.json", "report.html", "figures"))
     files = {
-        str(one.relative_to(out)): one.read_bytes()
-        for one in out.rglob("*")
-        if one.is_file() and one.name not in (CONFIG, STATE, EVALUATION, REPORT)
+        str(path.relative_to(out)): path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file() and path.name not in (CONFIG, STATE, EVALUATION, REPORT)
     }
     return run.state["weights_sha256"], files
 

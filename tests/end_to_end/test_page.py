@@ -1,4 +1,4 @@
-"""The page in a real browser: drawing, opening, pasting; keyboard, phone, themes; what it sends."""
+"""The pages in a real browser: mouse, keyboard, phone, themes, accessibility, requests."""
 
 import base64
 import io
@@ -6,24 +6,18 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import axe_core_python
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import (
-    Browser,
-    Locator,
-    Page,
-    Route,
-    ViewportSize,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, FloatRect, Locator, Page, Route, expect, sync_playwright
 
+from images import to_png
 from servers import Served, serving
 from tenfold.data.mnist import LabelledImages
 from tenfold.synthetic.allographs import draw_strokes
@@ -34,62 +28,72 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-SECONDS = 120_000  # of patience, in milliseconds: machines may be busy
-Theme = Literal["light", "dark"]
-PHONE: ViewportSize = {"width": 390, "height": 844}
+TIMEOUT_MS = 120_000  # the machine may be busy
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+}
+CLIPBOARD = ["clipboard-read", "clipboard-write"]
 TOKEN = "a-token-of-a-test-0123456789"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        one = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield one
-        one.close()
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
-class Watch:
-    """What a page said on its console, and where it sent requests."""
+@contextmanager
+def opening(
+    browser: Browser, address: str, path: str = "", ignored: str = "status of 422", **options: Any
+) -> Iterator[Page]:
+    """A page in a browser context of its own.
 
-    def __init__(self, page: Page, address: str) -> None:
-        self.said: list[str] = []
-        self.elsewhere: list[str] = []
-        page.on("console", lambda message: self.hear(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        own = (address, "data:", "blob:")
-        page.on(
-            "request",
-            lambda request: (
-                None if request.url.startswith(own) else self.elsewhere.append(request.url)
-            ),
-        )
-
-    def hear(self, text: str) -> None:
-        if "status of 422" not in text:  # the browser's note that an image was none
-            self.said.append(text)
+    At the end, its console must have no messages but `ignored`, which the browser writes for failed
+    requests, and all its requests must have gone to the server.
+    """
+    context = browser.new_context(**options)
+    page = context.new_page()
+    errors: list[str] = []
+    addresses: list[str] = []
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: addresses.append(request.url))
+    page.goto(address + path)
+    yield page
+    context.close()
+    assert [error for error in errors if ignored not in error] == []
+    assert [url for url in addresses if not url.startswith((address, "data:", "blob:"))] == []
 
 
 @pytest.fixture
 def page(browser: Browser, served: Served) -> Iterator[Page]:
-    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
-    one = context.new_page()
-    watch = Watch(one, served.address)
-    one.goto(served.address)
-    yield one
-    context.close()
-    assert watch.said == []
-    assert watch.elsewhere == []
+    with opening(browser, served.address, permissions=CLIPBOARD) as page:
+        yield page
+
+
+def check_accessible(page: Page) -> None:
+    page.evaluate(AXE)
+    assert page.evaluate("axe.run()")["violations"] == []
+
+
+def find_box(locator: Locator) -> FloatRect:
+    box = locator.bounding_box()
+    assert box is not None
+    return box
 
 
 def expect_answer(page: Page, text: str, status: str = "read") -> None:
-    expect(page.locator("#text")).to_have_text(text, timeout=SECONDS)
-    expect(page.locator("#status")).to_have_text(status, timeout=SECONDS)
+    expect(page.locator("#text")).to_have_text(text, timeout=TIMEOUT_MS)
+    expect(page.locator("#status")).to_have_text(status, timeout=TIMEOUT_MS)
 
 
 def draw(page: Page, digit: int, seed: int, left: float = 0.4) -> None:
-    """A digit, as one of the forms that pens draw, with the mouse."""
-    box = page.locator("#canvas").bounding_box()
-    assert box is not None
+    """Draw a digit with the mouse, in one of the shapes that pens draw."""
+    box = find_box(page.locator("#canvas"))
     strokes = draw_strokes(digit, np.random.default_rng((digit, seed)))
     height = 0.6 * box["height"]
     for stroke in strokes:
@@ -124,8 +128,6 @@ def test_each_digit_can_be_pasted(page: Page, test_images: LabelledImages) -> No
 
 
 def paste(page: Page, image_HW: np.ndarray) -> None:
-    from pngs import to_png
-
     page.evaluate(
         """(text) => {
           const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
@@ -138,7 +140,7 @@ def paste(page: Page, image_HW: np.ndarray) -> None:
     )
 
 
-def test_several_digits_can_be_looked_at_one_by_one(page: Page) -> None:
+def test_each_of_several_digits_can_be_inspected(page: Page) -> None:
     for number, digit in enumerate((4, 0, 7)):
         draw(page, digit, seed=2, left=0.1 + 0.28 * number)
     expect_answer(page, "407")
@@ -147,12 +149,12 @@ def test_several_digits_can_be_looked_at_one_by_one(page: Page) -> None:
     last.click()
     expect(last).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#bars li.best span").first).to_have_text("7")
-    expect(page.locator("#stages li")).to_have_count(4)  # of the whole image, and of this digit
+    expect(page.locator("#stages li")).to_have_count(4)  # those of the image and of this digit
     expect(page.locator("#stages li").last).to_contain_text("digit 3")
     expect(page.locator("#way-note")).to_be_visible()
     page.locator("#undo").click()
     page.keyboard.press("Control+z")
-    expect(page.locator("#text")).not_to_have_text("407", timeout=SECONDS)
+    expect(page.locator("#text")).not_to_have_text("407", timeout=TIMEOUT_MS)
     page.locator("#clear").click()
     expect(page.locator("#message")).to_have_text("Nothing is written yet.")
     expect(page.locator("#undo")).to_be_disabled()
@@ -163,12 +165,14 @@ def tab_to(page: Page, target: Locator) -> None:
         page.keyboard.press("Tab")
         if target.evaluate("(element) => element === document.activeElement"):
             return
-    raise AssertionError("the keyboard does not reach it")
+    raise AssertionError("not reachable with the keyboard")
 
 
-def test_the_keyboard_does_it_all(page: Page, tmp_path: Path, test_images: LabelledImages) -> None:
+def test_the_page_can_be_used_with_the_keyboard_alone(
+    page: Page, tmp_path: Path, test_images: LabelledImages
+) -> None:
     Image.fromarray(test_images.images_NHW[0]).save(tmp_path / "seven.png")
-    page.on("filechooser", lambda _: None)  # from now on the browser tells of it
+    page.on("filechooser", lambda _: None)  # makes the browser report it
     tab_to(page, page.locator("#open"))
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
@@ -183,7 +187,7 @@ def test_the_keyboard_does_it_all(page: Page, tmp_path: Path, test_images: Label
     expect(page.locator("#copied")).to_have_text("Copied.")
 
 
-def test_what_is_copied_reads_the_same_image(page: Page) -> None:
+def test_the_copied_command_reads_the_same_image(page: Page) -> None:
     draw(page, 5, seed=3)
     expect_answer(page, "5")
     page.locator("#copy").click()
@@ -193,7 +197,7 @@ def test_what_is_copied_reads_the_same_image(page: Page) -> None:
     assert json.loads(answer)["text"] == "5"
 
 
-def test_a_photo_is_made_smaller_before_it_is_sent(
+def test_a_photo_is_scaled_down_before_it_is_sent(
     page: Page, tmp_path: Path, test_images: LabelledImages
 ) -> None:
     digit = Image.fromarray(255 - test_images.images_NHW[0]).resize((4000, 3000))
@@ -201,15 +205,12 @@ def test_a_photo_is_made_smaller_before_it_is_sent(
     Image.fromarray(np.asarray(digit) // 2 + 90 + noise).save(tmp_path / "photo.jpg", quality=95)
     with page.expect_request("**/v1/read*") as sent:
         page.set_input_files("#file", tmp_path / "photo.jpg")
-    assert (
-        len(sent.value.post_data_buffer or b"")
-        < 2_000_000
-        < (tmp_path / "photo.jpg").stat().st_size
-    )
+    num_bytes = len(sent.value.post_data_buffer or b"")
+    assert num_bytes < 2_000_000 < (tmp_path / "photo.jpg").stat().st_size
     expect_answer(page, "7")
     expect(page.locator("#boxes rect")).to_have_count(1)
 
-    # Too long for a line of a shell: the button says that a file comes with it.
+    # Too long for a shell command, so the button also saves a file.
     copy = page.locator("#copy")
     expect(copy).to_have_text("Save the image, copy as curl")
     with page.expect_download() as saved:
@@ -223,14 +224,14 @@ def test_a_photo_is_made_smaller_before_it_is_sent(
     expect_answer(page, "3")
 
 
-def test_what_is_no_image_is_said(page: Page, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_reported(page: Page, tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("no image")
     page.set_input_files("#file", tmp_path / "notes.png")
-    expect(page.locator("#message")).to_contain_text("try a photo", timeout=SECONDS)
+    expect(page.locator("#message")).to_contain_text("try a photo", timeout=TIMEOUT_MS)
     expect(page.locator("#sheet-title")).to_have_text("Write some digits")
 
 
-def test_what_was_opened_last_is_shown(
+def test_the_image_opened_last_is_shown(
     page: Page, tmp_path: Path, test_images: LabelledImages
 ) -> None:
     large = Image.fromarray(255 - test_images.images_NHW[0]).resize((4000, 3000))
@@ -259,15 +260,15 @@ def test_what_was_opened_last_is_shown(
 
 
 def wait_until(page: Page, is_so: Callable[[], bool]) -> None:
-    for _ in range(SECONDS // 20):
+    for _ in range(TIMEOUT_MS // 20):
         if is_so():
             return
         page.wait_for_timeout(20)
-    raise AssertionError("it does not come about")
+    raise AssertionError("timed out")
 
 
 def slow_down_files(page: Page, milliseconds: int = 0) -> None:
-    """Count the files that are made of drawings, and let them take their time."""
+    """Count the image files that the page makes of drawings, and delay them."""
     page.evaluate(
         """(milliseconds) => {
           window.numAsked = window.numMade = 0;
@@ -282,7 +283,7 @@ def slow_down_files(page: Page, milliseconds: int = 0) -> None:
     )
 
 
-def test_one_drawing_is_read_at_a_time_and_then_the_newest(page: Page) -> None:
+def test_while_a_drawing_is_read_only_the_newest_waits(page: Page) -> None:
     def has_made(num: int) -> Callable[[], bool]:
         return lambda: page.evaluate("window.numMade") == num
 
@@ -297,15 +298,15 @@ def test_one_drawing_is_read_at_a_time_and_then_the_newest(page: Page) -> None:
     assert len(held) == 1
     held[0].continue_()
     wait_until(page, lambda: len(held) > 1)
-    expect(page.locator("#text")).to_have_text("")  # that of the first is out of date
+    expect(page.locator("#text")).to_have_text("")  # the first reading is outdated
     assert len(held) == 2
     held[1].continue_()
     expect_answer(page, "111")
     with Image.open(io.BytesIO(held[1].request.post_data_buffer or b"")) as sent:
-        assert sent.width * sent.height <= 320 * 320  # small for the server
+        assert sent.width * sent.height <= 320 * 320  # a small image for the server
 
 
-def test_what_is_cleared_is_not_sent(page: Page) -> None:
+def test_a_cleared_drawing_is_not_sent(page: Page) -> None:
     slow_down_files(page, milliseconds=2000)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -318,7 +319,7 @@ def test_what_is_cleared_is_not_sent(page: Page) -> None:
     expect(page.locator("#message")).to_have_text("Nothing is written yet.")
 
 
-def test_a_page_of_digits_is_shown_in_lines(
+def test_a_page_of_digits_is_shown_line_by_line(
     page: Page, tmp_path: Path, test_images: LabelledImages
 ) -> None:
     page_HW = np.full((200, 560), 255, np.uint8)
@@ -327,168 +328,142 @@ def test_a_page_of_digits_is_shown_in_lines(
         page_HW[y : y + 28, x : x + 28] = 255 - test_images.images_NHW[i]
     Image.fromarray(page_HW).save(tmp_path / "page.png")
     page.set_input_files("#file", tmp_path / "page.png")
-    expect(page.locator("#text .line")).to_have_count(4, timeout=SECONDS)
+    expect(page.locator("#text .line")).to_have_count(4, timeout=TIMEOUT_MS)
     expect(page.locator("#digits button")).to_have_count(40)
     expect(page.locator("#digits-note")).to_contain_text("first 40 of 48 digits")
     width = page.locator("#boxes rect").first.evaluate("(one) => getComputedStyle(one).strokeWidth")
     assert float(width.removesuffix("px")) <= 2
     for line in page.locator("#text .line").all():
-        box = line.bounding_box()
-        assert box is not None
-        assert box["height"] < 60  # in one row, whatever the font
-    page.evaluate(AXE)
-    assert page.evaluate("axe.run()")["violations"] == []
+        assert find_box(line)["height"] < 60  # one row, whatever the font
+    check_accessible(page)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_phone_shows_it_all_and_does_not_scroll_while_drawing(
-    browser: Browser, served: Served, theme: Theme
+def test_a_phone_shows_everything_and_does_not_scroll_while_drawing(
+    browser: Browser, served: Served
 ) -> None:
-    context = browser.new_context(
-        viewport=PHONE, has_touch=True, is_mobile=True, color_scheme=theme
-    )
-    page = context.new_page()
-    watch = Watch(page, served.address)
-    page.goto(served.address)
-    session = context.new_cdp_session(page)
-    box = page.locator("#canvas").bounding_box()
-    assert box is not None
-    x, top, bottom = box["x"] + box["width"] / 2, box["y"] + 30, box["y"] + box["height"] - 30
+    with opening(browser, served.address, **PHONE) as page:
+        session = page.context.new_cdp_session(page)
+        box = find_box(page.locator("#canvas"))
+        x, top, bottom = box["x"] + box["width"] / 2, box["y"] + 30, box["y"] + box["height"] - 30
 
-    def touch(kind: str, *places: tuple[float, float]) -> None:
-        points = [{"x": x, "y": y} for x, y in places]
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        def touch(kind: str, *ys: float) -> None:
+            points = [{"x": x, "y": y} for y in ys]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    touch("touchStart", (x, bottom))
-    for share in np.linspace(0, 1, 20):
-        touch("touchMove", (x, bottom + share * (top - bottom)))
-    touch("touchEnd")
-    assert page.evaluate("scrollY") == 0
-    expect_answer(page, "1")
-    overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    assert overflow <= 0
-    for name in ("Undo", "Clear"):
-        size = page.get_by_role("button", name=name).bounding_box()
-        assert size is not None
-        assert size["height"] >= 44
-    context.close()
-    assert (watch.said, watch.elsewhere) == ([], [])
+        touch("touchStart", bottom)
+        for y in np.linspace(bottom, top, 20):
+            touch("touchMove", float(y))
+        touch("touchEnd")
+        assert page.evaluate("scrollY") == 0
+        expect_answer(page, "1")
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        for name in ("Undo", "Clear"):
+            assert find_box(page.get_by_role("button", name=name))["height"] >= 44
 
 
 @pytest.mark.parametrize("path", ["/", "/runs", "/docs"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_pages_are_accessible(
-    browser: Browser, served: Served, path: str, theme: Theme
-) -> None:
-    context = browser.new_context(color_scheme=theme)
-    page = context.new_page()
-    page.goto(served.address + path)
-    if path == "/":
-        for number, digit in enumerate((3, 8)):
-            draw(page, digit, seed=4, left=0.1 + 0.4 * number)
-        expect_answer(page, "38")
-    else:
-        expect(page.locator("main")).not_to_contain_text("Looking…", timeout=SECONDS)
-    page.evaluate(AXE)
-    found = page.evaluate("axe.run()")
-    assert found["violations"] == []
-    context.close()
+def test_the_pages_are_accessible(browser: Browser, served: Served, path: str, theme: str) -> None:
+    with opening(browser, served.address, path, color_scheme=theme) as page:
+        if path == "/":
+            for number, digit in enumerate((3, 8)):
+                draw(page, digit, seed=4, left=0.1 + 0.4 * number)
+            expect_answer(page, "38")
+        else:
+            expect(page.locator("main")).not_to_contain_text("Looking…", timeout=TIMEOUT_MS)
+        check_accessible(page)
 
 
-def test_a_run_that_is_trained_is_seen_to_grow(
+def write_run(folder: Path, recipe: str, report: str, losses: Sequence[float]) -> Path:
+    """The folder of a run that is being trained, with a report."""
+    run = folder / f"2026-02-02-{recipe}-0"
+    run.mkdir()
+    (run / "config.json").write_text(json.dumps({"recipe": {"name": recipe}, "seed": 0}))
+    (run / "state.json").write_text(json.dumps({"state": "running"}))
+    (run / "report.html").write_text(report)
+    add_losses(run, losses)
+    return run
+
+
+def add_losses(run: Path, losses: Sequence[float]) -> None:
+    with (run / "losses.jsonl").open("a") as file:
+        for number, loss in enumerate(losses):
+            file.write(json.dumps({"epoch": 0, "batch": number, "loss": loss}) + "\n")
+
+
+def test_the_loss_curve_of_a_running_run_grows(
     browser: Browser, served: Served, runs_folder: Path
 ) -> None:
-    run = runs_folder / "2026-02-02-classic-0"
-    run.mkdir()
-    (run / "config.json").write_text(json.dumps({"recipe": {"name": "classic"}, "seed": 0}))
-    (run / "state.json").write_text(json.dumps({"state": "running"}))
-    (run / "report.html").write_text("<h1>98 %</h1><script>document.title='run'</script>")
-    context = browser.new_context()
-    page = context.new_page()
-    watch = Watch(page, served.address)
-    with (run / "losses.jsonl").open("w") as losses:
-        for i in range(200):
-            losses.write(json.dumps({"epoch": 0, "batch": i, "loss": 2 / (i + 1)}) + "\n")
-        losses.flush()
-        page.goto(f"{served.address}/runs")
+    report = "<h1>98 %</h1><script>document.title='run'</script>"
+    run = write_run(runs_folder, "classic", report, [2 / (i + 1) for i in range(200)])
+    with opening(browser, served.address, "/runs", "Blocked script execution") as page:
         page.get_by_role("button", name=f"Loss curve of {run.name}").click()
         note = page.locator("#curve-note")
-        expect(note).to_contain_text("200 batches, running", timeout=SECONDS)
+        expect(note).to_contain_text("200 batches, running", timeout=TIMEOUT_MS)
         expect(page.locator("#curve path")).to_have_count(2)
-        for i in range(200, 300):
-            losses.write(json.dumps({"epoch": 0, "batch": i, "loss": 2 / (i + 1)}) + "\n")
-        losses.flush()
-        expect(note).to_contain_text("300 batches, running", timeout=SECONDS)
-    assert (watch.said, watch.elsewhere) == ([], [])
-    page.get_by_role("link", name=f"Report of {run.name}").click()
-    expect(page.locator("h1")).to_have_text("98 %")
-    assert page.title() != "run"
-    context.close()
+        add_losses(run, [0.01] * 100)
+        expect(note).to_contain_text("300 batches, running", timeout=TIMEOUT_MS)
+        page.get_by_role("link", name=f"Report of {run.name}").click()
+        expect(page.locator("h1")).to_have_text("98 %")
+        assert page.title() != "run"
 
 
-def test_runs_fit_a_phone_and_a_failed_question_is_asked_again(
+def test_the_runs_fit_a_phone_and_a_failed_request_is_repeated(
     browser: Browser, served: Served, runs_folder: Path
 ) -> None:
-    run = runs_folder / "2026-02-03-classic-augmented-0"
-    run.mkdir()
-    (run / "config.json").write_text(
-        json.dumps({"recipe": {"name": "classic-augmented"}, "seed": 0})
-    )
-    (run / "state.json").write_text(json.dumps({"state": "running"}))
+    losses = [0.5 - 0.002 * i for i in range(100)]
+    run = write_run(runs_folder, "classic-augmented", "<h1>99 %</h1>", losses)
     (run / "evaluation.json").write_text(json.dumps({"accuracy": 0.9912}))
-    (run / "report.html").write_text("<h1>99 %</h1>")
-    losses = [{"epoch": 0, "batch": i, "loss": 0.5 - 0.002 * i} for i in range(100)]
-    (run / "losses.jsonl").write_text("".join(json.dumps(one) + "\n" for one in losses))
-    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
-    page = context.new_page()
-    page.route("**/losses?*", lambda route: route.abort(), times=1)
-    page.goto(f"{served.address}/runs")
-    page.get_by_role("button", name=f"Loss curve of {run.name}").click()
-    expect(page.locator("#curve-note")).to_contain_text("100 batches", timeout=SECONDS)
-    labels = page.locator("#curve text")
-    assert labels.count() >= 3 + 3  # an axis's name, its ends, and three values within a decade
-    table = page.locator(".runs").bounding_box()
-    assert table is not None
-    for place in (*labels.all(), *page.locator("td:visible").all()):
-        box = place.bounding_box()
-        assert box is not None
-        assert box["height"] >= 12
-        assert box["x"] + box["width"] <= table["x"] + table["width"]
-    page.evaluate(AXE)
-    assert page.evaluate("axe.run()")["violations"] == []
-    known = page.request.get(f"{served.address}/v1/runs").json()
-    for one in known["runs"]:
-        one["has_losses"] = one["name"] != run.name
-    page.route("**/v1/runs", lambda route: route.fulfill(json=known))
-    page.reload()
-    expect(page.get_by_role("link", name=f"Report of {run.name}")).to_be_visible()
-    expect(page.get_by_role("button", name=f"Loss curve of {run.name}")).to_have_count(0)
-    context.close()
+    with opening(browser, served.address, ignored="ERR_FAILED", **PHONE) as page:
+        page.route("**/losses?*", lambda route: route.abort(), times=1)
+        page.goto(f"{served.address}/runs")
+        page.get_by_role("button", name=f"Loss curve of {run.name}").click()
+        expect(page.locator("#curve-note")).to_contain_text("100 batches", timeout=TIMEOUT_MS)
+        labels = page.locator("#curve text")
+        assert labels.count() >= 3 + 3  # an axis title, its ends, and three values of a decade
+        table = find_box(page.locator(".runs"))
+        for place in (*labels.all(), *page.locator("td:visible").all()):
+            box = find_box(place)
+            assert box["height"] >= 12
+            assert box["x"] + box["width"] <= table["x"] + table["width"]
+        check_accessible(page)
+        known = page.request.get(f"{served.address}/v1/runs").json()
+        for one in known["runs"]:
+            one["has_losses"] = one["name"] != run.name
+        page.route("**/v1/runs", lambda route: route.fulfill(json=known))
+        page.reload()
+        expect(page.get_by_role("link", name=f"Report of {run.name}")).to_be_visible()
+        expect(page.get_by_role("button", name=f"Loss curve of {run.name}")).to_have_count(0)
 
 
-def test_a_token_is_asked_for_once(browser: Browser, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text(TOKEN)
-    with serving("--token-file", str(tmp_path / "token"), "--runs", str(tmp_path)) as one:
-        context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
-        page = context.new_page()
-        page.goto(one.address)
-        draw(page, 2, seed=5)  # which is read once the token is there
+@pytest.fixture(scope="module")
+def address_with_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that wants a token."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "token").write_text(TOKEN)
+    with serving("--token-file", str(folder / "token"), "--runs", str(folder)) as server:
+        yield server.address
+
+
+def test_the_token_is_asked_for_once(browser: Browser, address_with_token: str) -> None:
+    options: dict[str, Any] = {"ignored": "status of 401", "permissions": CLIPBOARD}
+    with opening(browser, address_with_token, **options) as page:
+        draw(page, 2, seed=5)  # read when the token is there
         field, note = page.locator("#token"), page.locator("#token-note")
-        give = page.get_by_role("button", name="Go on")
+        submit = page.get_by_role("button", name="Go on")
         field.fill("another-token-0123456789")
-        give.click()
+        submit.click()
         expect(note).to_contain_text("not this server's token")
-        page.evaluate(AXE)
-        assert page.evaluate("axe.run()")["violations"] == []
+        check_accessible(page)
         field.fill("ein-Schlüssel")
-        give.click()
+        submit.click()
         expect(note).to_contain_text("only letters")
         field.fill(TOKEN)
-        give.click()
+        submit.click()
         expect(page.locator("#token-dialog")).to_be_hidden()
         expect_answer(page, "2")
-        second = context.new_page()  # which has the cookie, and was not asked
-        second.goto(one.address)
+        second = page.context.new_page()  # it has the cookie
+        second.goto(address_with_token)
         draw(second, 2, seed=5)
         expect_answer(second, "2")
         second.locator("#copy").click()
@@ -498,29 +473,25 @@ def test_a_token_is_asked_for_once(browser: Browser, tmp_path: Path) -> None:
             ["bash", "-c", line], env={**os.environ, "TENFOLD_TOKEN": TOKEN}, capture_output=True
         )
         assert json.loads(answer.stdout)["text"] == "2"
-        context.close()
-        declines_the_token(browser, one)
 
 
-def declines_the_token(browser: Browser, served: Served) -> None:
-    context = browser.new_context()
-    page = context.new_page()
-    page.clock.install()
-    page.goto(f"{served.address}/runs")
-    dialog = page.locator("#token-dialog")
-    expect(dialog).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(page.locator("#note")).to_have_text("This server wants a token.")
-    with page.expect_response("**/v1/runs"):  # the next question does not ask the person again
-        page.clock.run_for(6000)
-    page.clock.resume()
-    page.wait_for_timeout(200)
-    expect(dialog).to_be_hidden()
-    page.get_by_role("button", name="Give the token").click()
-    page.get_by_role("button", name="Cancel").click()
-    expect(dialog).to_be_hidden()
-    page.get_by_role("button", name="Give the token").click()
-    page.locator("#token").fill(TOKEN)
-    page.keyboard.press("Enter")
-    expect(page.locator("#note")).to_contain_text("There are none yet")
-    context.close()
+def test_the_token_can_be_given_later(browser: Browser, address_with_token: str) -> None:
+    with opening(browser, address_with_token, ignored="status of 401") as page:
+        page.clock.install()
+        page.goto(f"{address_with_token}/runs")
+        dialog = page.locator("#token-dialog")
+        expect(dialog).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator("#note")).to_have_text("This server wants a token.")
+        with page.expect_response("**/v1/runs"):  # the next request does not open the dialog again
+            page.clock.run_for(6000)
+        page.clock.resume()
+        page.wait_for_timeout(200)
+        expect(dialog).to_be_hidden()
+        page.get_by_role("button", name="Give the token").click()
+        page.get_by_role("button", name="Cancel").click()
+        expect(dialog).to_be_hidden()
+        page.get_by_role("button", name="Give the token").click()
+        page.locator("#token").fill(TOKEN)
+        page.keyboard.press("Enter")
+        expect(page.locator("#note")).to_contain_text("There are none yet")

@@ -9,7 +9,7 @@ from tenfold.data.mnist import LabelledImages
 from tenfold.digits import NUM_CLASSES
 from tenfold.errors import RecipeError
 from tenfold.models.build import build_model
-from tenfold.models.line_network import LineNetwork, to_line_images, compute_ctc_loss
+from tenfold.models.line_network import LineNetwork, compute_ctc_loss, to_line_images
 from tenfold.reading.line_reader import measure_evidence
 from tenfold.recipes.configs import (
     NO_LABEL,
@@ -33,7 +33,11 @@ def images(test_images: LabelledImages) -> Tensor:
 @pytest.mark.parametrize("width", [8, 40, 256])
 def test_there_is_an_answer_for_every_four_columns(width: int) -> None:
     with torch.inference_mode():
-        assert build().compute_columns(torch.rand(3, 32, width)).shape == (3, width // 4, NUM_CLASSES + 1)
+        assert build().compute_columns(torch.rand(3, 32, width)).shape == (
+            3,
+            width // 4,
+            NUM_CLASSES + 1,
+        )
 
 
 @pytest.mark.parametrize("config", [CONFIG, SequenceConfig()])

@@ -17,7 +17,7 @@ from PIL import Image
 
 pytest.importorskip("pillow_heif")
 
-from mutations import FILES, convert, encode_all, mutate
+from images import FILES, convert, encode_all, mutate
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ImageError
 from tenfold.reading.components import remove_lines

@@ -1,4 +1,4 @@
-"""Hostile pages and rebound names: hosts, origins, methods and types in combination."""
+"""Hostile pages and DNS rebinding: combinations of hosts, origins, methods and content types."""
 
 import asyncio
 import itertools
@@ -54,7 +54,7 @@ def ask(
 
 
 def list_hostile() -> list[list[tuple[str, str]]]:
-    """Requests of which each has one thing or more that gives it away."""
+    """Requests that each have at least one header that shows they are hostile."""
     found = []
     for host, method_type in itertools.product(BAD_HOSTS, TYPES):
         found.append([("host", host), ("content-type", method_type)])
@@ -85,7 +85,9 @@ def test_hostile_requests_are_refused() -> None:
 @pytest.mark.parametrize("host", GOOD_HOSTS)
 @pytest.mark.parametrize("site", ["same-origin", "none", None])
 @pytest.mark.parametrize("scheme", ["http", "https", None])
-def test_ones_own_requests_are_answered(host: str, site: str | None, scheme: str | None) -> None:
+def test_requests_of_own_pages_are_answered(
+    host: str, site: str | None, scheme: str | None
+) -> None:
     headers = [("host", host.upper())]
     headers += [("sec-fetch-site", site)] if site else []
     headers += [("origin", f"{scheme}://{host}")] if scheme else []
@@ -96,7 +98,7 @@ LINK = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_a_link_of_another_site_leads_to_the_pages_only(site: str) -> None:
+def test_a_link_from_another_site_may_open_only_pages(site: str) -> None:
     hosts = [("host", "localhost:8000"), ("sec-fetch-site", site)]
     for path, method in itertools.product(("/", "/runs", "/docs", "/docs/"), ("GET", "HEAD")):
         assert ask([*hosts, *LINK], method=method, path=path)[0] == 200
@@ -122,7 +124,7 @@ def test_a_link_of_another_site_leads_to_the_pages_only(site: str) -> None:
     assert ask([("host", "evil.example"), ("sec-fetch-site", site), *LINK], path="/")[0] == 421
 
 
-def test_servers_on_one_host_have_cookies_of_their_own() -> None:
+def test_servers_on_different_ports_use_different_cookies() -> None:
     names = set()
     for port in (8000, 8001):
         guard = Guard(accept, ServingConfig(token="0123456789abcdef", port=port))
@@ -130,7 +132,7 @@ def test_servers_on_one_host_have_cookies_of_their_own() -> None:
     assert len(names) == 2
 
 
-def test_a_token_is_needed_for_all_but_the_page_and_probes() -> None:
+def test_a_token_is_required_except_for_pages_and_probes() -> None:
     token = "0123456789abcdef"
     host = ("host", "localhost")
     for path in ("/", "/docs", "/docs/", "/page/main.js", "/health/live", "/health/ready"):

@@ -20,8 +20,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from mutations import encode_all, mutate
-from pngs import to_png
+from images import encode_all, mutate, to_png
 from servers import Served, draw_dense_page, find_code, send_raw, serving
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.reader import Reader
@@ -33,7 +32,7 @@ HEAD = "POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n
 TOKEN = "a-token-of-a-test-0123456789"
 
 
-def test_a_reading_is_what_the_command_prints(
+def test_the_api_and_the_command_give_the_same_reading(
     client: httpx.Client, pngs: list[bytes], tmp_path: Path
 ) -> None:
     for number, data in enumerate(pngs[:20]):
@@ -49,7 +48,7 @@ def test_a_reading_is_what_the_command_prints(
 
 
 @pytest.mark.parametrize("single", [False, True])
-def test_a_large_image_is_read_by_a_worker_as_here(
+def test_a_large_image_is_read_as_in_python(
     client: httpx.Client, test_images: LabelledImages, single: bool
 ) -> None:
     large = cv2.resize(255 - test_images.images_NHW[0], (900, 900))
@@ -60,7 +59,7 @@ def test_a_large_image_is_read_by_a_worker_as_here(
     assert 'tenfold_reading_seconds_count{size="large"}' in client.get("/metrics").text
 
 
-def test_stages_show_the_way_and_what_the_network_saw(
+def test_stages_show_each_step_and_the_input_of_the_network(
     client: httpx.Client, pngs: list[bytes]
 ) -> None:
     answer = client.post("/v1/read?stages=true&single=true", content=pngs[0], headers=PNG).json()
@@ -76,7 +75,7 @@ def test_stages_show_the_way_and_what_the_network_saw(
         assert Image.open(io.BytesIO(base64.b64decode(text))).size == (28, 28)
 
 
-def test_what_is_no_image_is_a_problem_that_says_so(client: httpx.Client) -> None:
+def test_bytes_that_are_not_an_image_get_problem_details(client: httpx.Client) -> None:
     answer = client.post("/v1/read", content=b"no image", headers=PNG)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
@@ -100,7 +99,7 @@ def test_what_is_no_image_is_a_problem_that_says_so(client: httpx.Client) -> Non
         ("/page/%2e%2e/app.py", "GET", {}, 404, "not-found"),
     ],
 )
-def test_mistakes_are_problems(
+def test_client_errors_get_problem_details(
     client: httpx.Client,
     path: str,
     method: str,
@@ -122,14 +121,14 @@ def test_mistakes_are_problems(
         ("/v1/runs/none/losses?first=-1", "first: expected 0 or more, found '-1'"),
     ],
 )
-def test_what_was_asked_wrongly_is_told(client: httpx.Client, path: str, detail: str) -> None:
+def test_a_bad_parameter_is_named_with_its_value(
+    client: httpx.Client, path: str, detail: str
+) -> None:
     method = "POST" if "read" in path else "GET"
     assert client.request(method, path, headers=PNG, content=b"x").json()["detail"] == detail
 
 
-def test_every_answer_has_the_headers_of_a_careful_server(
-    client: httpx.Client, pngs: list[bytes]
-) -> None:
+def test_every_response_has_security_headers(client: httpx.Client, pngs: list[bytes]) -> None:
     answers = [client.get(path) for path in ("/", "/page/main.js", "/nothing", "/health/live")]
     answers.append(client.post("/v1/read", content=pngs[0], headers=PNG))
     for answer in answers:
@@ -141,7 +140,9 @@ def test_every_answer_has_the_headers_of_a_careful_server(
         assert "server" not in answer.headers
 
 
-def test_bytes_are_counted_as_they_come(served: Served, client: httpx.Client) -> None:
+def test_a_body_over_the_limit_is_refused_while_it_arrives(
+    served: Served, client: httpx.Client
+) -> None:
     limit = 16 * 1024**2
 
     def send_in_chunks() -> Any:
@@ -150,17 +151,17 @@ def test_bytes_are_counted_as_they_come(served: Served, client: httpx.Client) ->
 
     answer = client.post("/v1/read", content=send_in_chunks(), headers=PNG)
     assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
-    # What is said to be too long is refused before it comes.
+    # A declared length over the limit is refused before the body arrives.
     head = f"{HEAD}Content-Length: {limit + 1}\r\n\r\n"
     assert find_code(send_raw(served.port, head.encode())) == "too-large"
 
 
-def test_a_length_that_lies_harms_nobody(
+def test_a_wrong_content_length_does_no_harm(
     served: Served, client: httpx.Client, pngs: list[bytes]
 ) -> None:
     short = f"{HEAD}Content-Length: 10\r\n\r\n".encode() + pngs[0]
     answer = send_raw(served.port, short)
-    # Ten bytes are no image, and what follows is no request.
+    # Ten bytes are not an image, and the rest is not a request.
     assert answer.startswith((b"HTTP/1.1 422", b"HTTP/1.1 400"))
     for length in ("-1", "1e3", "10, 20", "99999999999999999999999"):
         bad = f"{HEAD}Content-Length: {length}\r\n\r\n".encode() + pngs[0]
@@ -168,7 +169,7 @@ def test_a_length_that_lies_harms_nobody(
     assert client.post("/v1/read", content=pngs[0], headers=PNG).json()["text"] == "7"
 
 
-def test_a_server_says_what_it_is(client: httpx.Client) -> None:
+def test_probes_model_metrics_and_openapi_are_served(client: httpx.Client) -> None:
     assert client.get("/health/live").json() == {"status": "live"}
     assert client.get("/health/ready").json() == {"status": "ready"}
     models = client.get("/v1/model").json()
@@ -188,10 +189,10 @@ def test_a_server_says_what_it_is(client: httpx.Client) -> None:
     assert "securitySchemes" not in described["components"]
 
 
-def test_many_at_once_get_their_own_answers(
+def test_concurrent_requests_get_their_own_readings_in_batches(
     served: Served, pngs: list[bytes], test_images: LabelledImages
 ) -> None:
-    """With the digits and the status of each alone, and confidences that hardly differ."""
+    """Batches change confidences by rounding only."""
     reader = Reader()
     alone = [reader.read(data).to_json() for data in pngs]
     found: list[Any] = [None] * len(pngs)
@@ -221,7 +222,7 @@ def test_many_at_once_get_their_own_answers(
     assert together > counts['tenfold_batch_requests_bucket{le="1.0"}']
 
 
-def test_more_than_it_takes_on_is_refused_at_once(pngs: list[bytes]) -> None:
+def test_requests_beyond_the_queue_get_503_and_retry_after(pngs: list[bytes]) -> None:
     with serving("--queue", "1") as one:
         codes: list[int] = []
 
@@ -244,7 +245,7 @@ def test_more_than_it_takes_on_is_refused_at_once(pngs: list[bytes]) -> None:
         assert refused in httpx.get(f"{one.address}/metrics").text
 
 
-def test_a_token_is_asked_for_where_there_is_one(pngs: list[bytes], tmp_path: Path) -> None:
+def test_a_server_with_a_token_requires_it(pngs: list[bytes], tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN + "\n")
     right = {"authorization": f"Bearer {TOKEN}"}
     with (
@@ -264,7 +265,7 @@ def test_a_token_is_asked_for_where_there_is_one(pngs: list[bytes], tmp_path: Pa
         assert described["paths"]["/health/live"]["get"]["security"] == []
         answer = client.post("/v1/read", content=pngs[0], headers={**PNG, **right})
         assert answer.json()["text"] == "7"
-        # The page exchanges the token for a cookie.
+        # The page exchanges the token for a session cookie.
         assert client.post("/v1/session").status_code == 401
         session = client.post("/v1/session", headers=right)
         assert session.status_code == 204
@@ -275,8 +276,8 @@ def test_a_token_is_asked_for_where_there_is_one(pngs: list[bytes], tmp_path: Pa
         assert client.get("/v1/runs").json()["needs_token"]
 
 
-def test_a_fault_of_the_server_is_a_problem_too() -> None:
-    """A real application, of which a part is taken."""
+def test_an_internal_error_gets_problem_details_without_its_cause() -> None:
+    """A real application without one of its parts."""
     app = App(ServingConfig())
     del app.service.classifier
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -304,12 +305,12 @@ def test_head_is_answered_where_get_is(client: httpx.Client, path: str) -> None:
         assert asked.headers[name] == got.headers[name]
 
 
-def test_head_of_what_takes_none_is_refused(client: httpx.Client) -> None:
+def test_head_is_refused_where_get_is(client: httpx.Client) -> None:
     assert client.head("/v1/read").status_code == 405
     assert client.head("/nothing").status_code == 404
 
 
-def test_an_image_whose_client_has_left_is_not_read() -> None:
+def test_an_image_is_not_read_after_its_client_disconnects() -> None:
     with (
         serving() as one,
         httpx.Client(base_url=one.address, timeout=60) as client,
@@ -339,7 +340,7 @@ def test_an_image_whose_client_has_left_is_not_read() -> None:
 
 
 def send_mutated(client: httpx.Client, two_digits: npt.NDArray[np.uint8], number: int) -> None:
-    """So many damaged files of each kind: each is read or told, and the server goes on."""
+    """Send `number` damaged files of each kind; each is read or refused, the server stays ready."""
     for name, whole in encode_all(two_digits).items():
         for seed in range(number):
             data = mutate(whole, f"{name} {seed} served")
@@ -356,14 +357,14 @@ def two_digits(test_images: LabelledImages) -> npt.NDArray[np.uint8]:
     return 255 - np.concatenate(list(test_images.images_NHW[:2]), axis=1)
 
 
-def test_damaged_images_are_read_or_told(
+def test_damaged_images_are_read_or_refused(
     client: httpx.Client, two_digits: npt.NDArray[np.uint8]
 ) -> None:
     send_mutated(client, two_digits, 12)
 
 
 @pytest.mark.heavy
-def test_thousands_of_damaged_images_are_read_or_told(
+def test_thousands_of_damaged_images_are_read_or_refused(
     client: httpx.Client, two_digits: npt.NDArray[np.uint8]
 ) -> None:
     send_mutated(client, two_digits, 210)

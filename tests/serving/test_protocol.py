@@ -1,4 +1,4 @@
-"""Slow senders, endless headers, bytes that are no HTTP: each is answered, or left, in time."""
+"""Slow senders, endless headers, bytes that are not HTTP: answered or disconnected in time."""
 
 import json
 import socket
@@ -20,14 +20,14 @@ NUM_SLOW, MANY_SLOW = 20, 100
 
 
 @pytest.fixture(scope="module")
-def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server that gives a request a second."""
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server with one second to receive a request."""
     with serving("--receive-seconds", "1") as one:
         yield one
 
 
 def trickle(port: int, data: bytes, *, pause: float, end: float) -> bytes:
-    """Send a byte now and then; what the server answers."""
+    """Send a byte at a time, `pause` seconds apart; what the server answers."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.settimeout(pause)
         stop = time.monotonic() + end
@@ -46,16 +46,16 @@ def trickle(port: int, data: bytes, *, pause: float, end: float) -> bytes:
 
 
 @pytest.mark.parametrize("data", [HEAD * 3, HEAD + b"Content-Length: 5000\r\n\r\n" + b"x" * 5000])
-def test_slow_senders_are_left_while_others_are_served(hasty: Served, data: bytes) -> None:
+def test_slow_senders_time_out_while_others_are_served(impatient: Served, data: bytes) -> None:
     answers: list[bytes] = []
 
     def send() -> None:
-        answers.append(trickle(hasty.port, data, pause=0.05, end=30))
+        answers.append(trickle(impatient.port, data, pause=0.05, end=30))
 
     threads = [threading.Thread(target=send) for _ in range(NUM_SLOW)]
     for thread in threads:
         thread.start()
-    with httpx.Client(base_url=hasty.address, timeout=30) as client:
+    with httpx.Client(base_url=impatient.address, timeout=30) as client:
         for _ in range(10):
             assert client.get("/health/ready").status_code == 200
     for thread in threads:
@@ -64,7 +64,7 @@ def test_slow_senders_are_left_while_others_are_served(hasty: Served, data: byte
     assert all(find_code(answer) == "request-timeout" for answer in answers)
 
 
-def test_a_connection_goes_on_after_an_image_that_was_not_taken_on(pngs: list[bytes]) -> None:
+def test_a_connection_stays_usable_after_a_refused_image(pngs: list[bytes]) -> None:
     asking = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
     image = HEAD + b"Content-Length: 10\r\n\r\n" + b"0123456789"
     with serving("--queue", "1") as one, ThreadPoolExecutor() as pool:
@@ -79,7 +79,7 @@ def test_a_connection_goes_on_after_an_image_that_was_not_taken_on(pngs: list[by
             connection.makefile("rb") as answers,
         ):
             connection.sendall(image[:-6])
-            status, headers, details = receive_answer(answers)  # before all of it is there
+            status, headers, details = receive_answer(answers)  # before the whole body was sent
             assert (status, json.loads(details)["code"]) == (503, "busy")
             assert headers["retry-after"] == "1"
             assert headers["x-content-type-options"] == "nosniff"
@@ -87,7 +87,7 @@ def test_a_connection_goes_on_after_an_image_that_was_not_taken_on(pngs: list[by
             assert receive_answer(answers)[0] == 200
             connection.sendall(image + image + asking)
             assert [receive_answer(answers)[0] for _ in range(3)] == [503, 503, 200]
-            connection.sendall(asking + image)  # the second waits for the first's answer
+            connection.sendall(asking + image)  # pipelined: the second waits for the first response
             assert [receive_answer(answers)[0] for _ in range(2)] == [200, 503]
             connection.sendall(image.replace(b"Host", b"Connection: close\r\nHost"))
             assert receive_answer(answers)[0] == 503
@@ -106,7 +106,7 @@ def wait_for_place(one: Served) -> None:
 
 
 def receive_answer(answers: BinaryIO) -> tuple[int, dict[str, str], bytes]:
-    """The status, headers and body of the next answer on a connection."""
+    """The status, headers and body of the next response on a connection."""
     status = int(answers.readline().split()[1])
     lines = iter(lambda: answers.readline().decode().strip(), "")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
@@ -114,7 +114,7 @@ def receive_answer(answers: BinaryIO) -> tuple[int, dict[str, str], bytes]:
 
 
 @pytest.mark.heavy
-def test_a_hundred_slow_senders_are_left_after_the_deadline(
+def test_a_hundred_slow_senders_time_out_while_others_are_served(
     served: Served, pngs: list[bytes]
 ) -> None:
     answers: list[bytes] = []
@@ -134,14 +134,14 @@ def test_a_hundred_slow_senders_are_left_after_the_deadline(
     assert [find_code(answer) for answer in answers] == ["request-timeout"] * MANY_SLOW
 
 
-def test_a_connection_that_says_nothing_is_ended(hasty: Served) -> None:
-    assert find_code(send_raw(hasty.port, b"")) == "request-timeout"
-    assert find_code(send_raw(hasty.port, b"\r\n")) == "request-timeout"
+def test_a_silent_connection_times_out(impatient: Served) -> None:
+    assert find_code(send_raw(impatient.port, b"")) == "request-timeout"
+    assert find_code(send_raw(impatient.port, b"\r\n")) == "request-timeout"
 
 
-def test_silence_after_an_answer_is_no_request(hasty: Served) -> None:
-    """An empty line after a request begins another one, which does not come."""
-    with socket.create_connection(("127.0.0.1", hasty.port), timeout=30) as connection:
+def test_an_empty_line_after_a_response_times_out(impatient: Served) -> None:
+    """The empty line starts another request, which never arrives."""
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=30) as connection:
         connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         answer = b""
         while b'{"status":"live"}' not in answer:
@@ -158,7 +158,7 @@ def test_endless_headers_are_refused(served: Served) -> None:
     assert find_code(send_raw(served.port, endless)) == "headers-too-large"
 
 
-def test_long_headers_that_come_at_once_are_refused_and_counted(served: Served) -> None:
+def test_long_headers_sent_at_once_are_refused_and_counted(served: Served) -> None:
     long = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"a" * 70_000 + b"\r\n\r\n"
     many = b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: aaaa\r\n" * 8000 + b"\r\n"
     address = b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -169,7 +169,7 @@ def test_long_headers_that_come_at_once_are_refused_and_counted(served: Served) 
 
 
 @pytest.mark.parametrize("line", [b"X-A: " + b"a" * 8000 + b"\r\n", b"a" * 8000])
-def test_endless_headers_after_a_body_are_refused(served: Served, line: bytes) -> None:
+def test_endless_trailers_are_refused(served: Served, line: bytes) -> None:
     head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-B: "
     with socket.create_connection(("127.0.0.1", served.port), timeout=30) as connection:
         connection.sendall(head)
@@ -180,11 +180,11 @@ def test_endless_headers_after_a_body_are_refused(served: Served, line: bytes) -
                 num_sent += 10 * len(line)
         except OSError:
             pass
-        assert num_sent < 10_000_000  # what the system keeps, beside what the server took
+        assert num_sent < 10_000_000  # socket buffers hold some of it
 
 
-def test_more_connections_than_it_can_have_are_told(pngs: list[bytes]) -> None:
-    """Where the system allows few files, a connection too many is answered all the same."""
+def test_a_connection_beyond_the_file_limit_gets_503(pngs: list[bytes]) -> None:
+    """With few file descriptors, one connection too many still gets a response."""
     with serving(num_files=200) as one:
         connections = []
         try:
@@ -203,7 +203,7 @@ def test_more_connections_than_it_can_have_are_told(pngs: list[bytes]) -> None:
         assert one.said[1:] == []
 
 
-def test_a_client_that_takes_nothing_of_its_answer_is_left(tmp_path: Path) -> None:
+def test_a_client_that_reads_nothing_of_a_large_response_is_disconnected(tmp_path: Path) -> None:
     (tmp_path / "big").mkdir()
     (tmp_path / "big" / "config.json").write_text("{}")
     num_bytes = 40_000_000
@@ -221,19 +221,19 @@ def test_a_client_that_takes_nothing_of_its_answer_is_left(tmp_path: Path) -> No
         end = time.monotonic() + 20
         time.sleep(0.5)
         assert process.memory_info().rss - before < num_bytes
-        while len(process.net_connections("tcp")) > 1:  # beside the one that it listens on
+        while len(process.net_connections("tcp")) > 1:  # the listening socket remains
             assert time.monotonic() < end
             time.sleep(0.05)
         for connection in connections:
             connection.close()
-        # One that takes it gets all of it.
+        # A client that reads the response gets all of it.
         answer = httpx.get(f"{one.address}/runs/big/report", timeout=30)
         assert len(answer.content) == num_bytes
         assert one.said[1:] == []
 
 
 @pytest.mark.parametrize("data", [b"\x16\x03\x01\x02\x00\x01", b"HELLO\r\n\r\n", b"GET\r\n\r\n"])
-def test_what_is_no_http_is_a_problem(served: Served, data: bytes) -> None:
+def test_bytes_that_are_not_http_get_problem_details(served: Served, data: bytes) -> None:
     answer = send_raw(served.port, data)
     assert answer.startswith(b"HTTP/1.1 400")
     assert find_code(answer) == "bad-request"

@@ -1,4 +1,4 @@
-"""The runs and studies that a server shows, as a client sees them."""
+"""The runs and studies that a server lists, as a client sees them."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def test_the_last_changed_run_is_listed_first(client: httpx.Client, runs_folder:
     for number, name in enumerate(["2025-b", "2025-c", "2025-a"]):
         path = make_run(runs_folder, name) / "state.json"
         os.utime(path, (1000 + number, 1000 + number))
-    for letter in "xvzwy":  # all of the time of 2025-a
+    for letter in "xvzwy":  # as old as 2025-a
         os.utime(make_run(runs_folder, f"2025-{letter}") / "state.json", (1002, 1002))
     (runs_folder / "2025-b/note.txt").touch()
     names = list(list_runs(client))
@@ -58,7 +58,9 @@ def test_the_last_changed_run_is_listed_first(client: httpx.Client, runs_folder:
     assert [one.path.name for one in list_folder(runs_folder)] == names  # as `tenfold runs` does
 
 
-def test_so_many_are_shown_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_newest_runs_up_to_a_limit_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(4):
         os.utime(make_run(tmp_path, f"run-{number}") / "state.json", (number, number))
         (tmp_path / f"what is no run {number}").mkdir()
@@ -94,7 +96,7 @@ def test_runs_are_listed_with_their_losses_and_reports(
 @pytest.mark.parametrize(
     "name", ["..", "%2e%2e", "..%2f..", "outside", ".hidden", "a" * 300, "%00", "C:%5C", "~"]
 )
-def test_what_lies_outside_the_folder_is_not_shown(
+def test_runs_outside_the_folder_are_not_served(
     client: httpx.Client, runs_folder: Path, tmp_path: Path, name: str
 ) -> None:
     if name == "outside":
@@ -110,7 +112,7 @@ def test_what_lies_outside_the_folder_is_not_shown(
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".run", "a/run", "run/", "run/.", "/run", "r\\un"])
-def test_a_name_is_of_a_folder_in_this_one(tmp_path: Path, name: str) -> None:
+def test_a_run_name_cannot_leave_the_folder(tmp_path: Path, name: str) -> None:
     shelf = RunShelf(tmp_path / "shelf")
     for path in (".", "shelf", "shelf/run", "shelf/.run", "shelf/r\\un"):
         (tmp_path / path).mkdir(exist_ok=True)
@@ -133,7 +135,7 @@ def test_a_name_is_of_a_folder_in_this_one(tmp_path: Path, name: str) -> None:
         ("report.html", {"state": "running", "has_losses": True, "has_report": False}),
     ],
 )
-def test_no_file_of_a_run_is_a_link_out_of_the_folder(
+def test_a_file_that_links_out_of_the_folder_is_ignored(
     client: httpx.Client,
     runs_folder: Path,
     tmp_path: Path,
@@ -157,9 +159,7 @@ def test_no_file_of_a_run_is_a_link_out_of_the_folder(
         assert answers[0].json()["state"] == found["state"]
 
 
-def test_who_is_at_a_run_or_a_study_holds_its_folder(
-    client: httpx.Client, runs_folder: Path
-) -> None:
+def test_a_locked_run_or_study_is_shown_as_running(client: httpx.Client, runs_folder: Path) -> None:
     run = make_run(runs_folder, "held", state="running")
     os.utime(run / "losses.jsonl", (0, 0))
     study = make_run(runs_folder, "held study")
@@ -176,7 +176,7 @@ def test_who_is_at_a_run_or_a_study_holds_its_folder(
         assert list_states() == ["running"] * 3
 
 
-HUGE = "1" + 400 * "0"  # as no floating-point number can be
+HUGE = "1" + 400 * "0"  # too large for a floating-point number
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ HUGE = "1" + 400 * "0"  # as no floating-point number can be
         ("losses.jsonl", "[1]\n"),
     ],
 )
-def test_whatever_is_in_a_file_the_others_are_shown(
+def test_a_run_with_malformed_files_is_listed_and_the_others_too(
     client: httpx.Client, runs_folder: Path, file: str, text: str
 ) -> None:
     run = make_run(runs_folder, f"rubbish {len(list(runs_folder.iterdir()))}")
@@ -209,14 +209,18 @@ def test_whatever_is_in_a_file_the_others_are_shown(
     assert losses.status_code == (404 if file == "losses.jsonl" else 200)
 
 
-def test_a_report_that_is_too_large_is_not_sent(client: httpx.Client, runs_folder: Path) -> None:
+def test_a_report_over_the_size_limit_is_not_served(
+    client: httpx.Client, runs_folder: Path
+) -> None:
     run = make_run(runs_folder, "large")
     (run / "report.html").touch()
     os.truncate(run / "report.html", 64 * 1024**2 + 1)
     assert client.get(f"/runs/{run.name}/report").status_code == 404
 
 
-def test_what_is_no_run_is_left_out(client: httpx.Client, runs_folder: Path) -> None:
+def test_files_and_folders_that_are_not_runs_are_skipped(
+    client: httpx.Client, runs_folder: Path
+) -> None:
     for name, text in (("text", "no JSON"), ("list", "[]"), ("deep", 100_000 * "[")):
         (make_run(runs_folder, f"none {name}") / "config.json").write_text(text)
     for name in ("a folder", "a pipe"):
@@ -225,5 +229,5 @@ def test_what_is_no_run_is_left_out(client: httpx.Client, runs_folder: Path) -> 
         config.mkdir() if name == "a folder" else os.mkfifo(config)
     (runs_folder / "none, a file").touch()
     (runs_folder / "none, empty").mkdir()
-    make_run(runs_folder, os.fsdecode(b"none \xff"))  # nobody could ask for it
+    make_run(runs_folder, os.fsdecode(b"none \xff"))  # no URL can name it
     assert not [name for name in list_runs(client) if name.startswith("none")]

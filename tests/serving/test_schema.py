@@ -1,4 +1,4 @@
-"""The API held to its own description, by requests made up from it."""
+"""The API compared with its OpenAPI description, by generated requests."""
 
 import contextlib
 from typing import Any
@@ -21,8 +21,8 @@ ADDRESSES = {
 pytestmark = pytest.mark.filterwarnings("ignore")  # schemathesis' own
 
 
-def check_every_address(address: str, num_requests: int) -> None:
-    """As described, for requests that are and for ones that are not."""
+def check_every_endpoint(address: str, num_requests: int) -> None:
+    """Check each endpoint with valid and invalid requests."""
     schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
     seen = set()
     for result in schema.get_all_operations():
@@ -33,20 +33,20 @@ def check_every_address(address: str, num_requests: int) -> None:
             @given(case=operation.as_strategy(generation_mode=mode))
             @settings(max_examples=num_requests, suppress_health_check=QUIET, database=None)
             def check(case: Any) -> None:
-                # That bytes are no image is not to be told from their schema.
+                # The schema cannot tell which bytes are an image.
                 excluded = [positive_data_acceptance] if case.method == "POST" else []
                 case.call_and_validate(excluded_checks=excluded)
 
-            # Of an address without parameters and body nothing can be wrong.
+            # An endpoint without parameters and body has no invalid requests.
             with contextlib.suppress(Unsatisfiable):
                 check()
     assert seen == ADDRESSES
 
 
-def test_every_address_does_as_described(served: Served) -> None:
-    check_every_address(served.address, FEW)
+def test_every_endpoint_matches_its_openapi_description(served: Served) -> None:
+    check_every_endpoint(served.address, FEW)
 
 
 @pytest.mark.heavy
-def test_every_address_does_as_described_at_length(served: Served) -> None:
-    check_every_address(served.address, MANY)
+def test_every_endpoint_matches_its_openapi_description_for_many_requests(served: Served) -> None:
+    check_every_endpoint(served.address, MANY)

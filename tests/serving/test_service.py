@@ -1,4 +1,4 @@
-"""Limits on time and memory: a worker that exceeds them is replaced while the server lives."""
+"""Limits on time and memory: a worker that exceeds them is replaced, and the server goes on."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ import pytest
 
 import tenfold.serving.answering
 import tenfold.serving.service
-from pngs import to_png
+from images import to_png
 from servers import draw_dense_page
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.digit_classifier import BUNDLED_MODEL
@@ -44,7 +44,7 @@ def ask(service: ReadingService, data: bytes, *, stages: bool = False) -> dict[s
     return answer
 
 
-def test_a_worker_that_takes_too_long_is_replaced(test_images: LabelledImages) -> None:
+def test_a_worker_over_its_time_limit_is_replaced(test_images: LabelledImages) -> None:
     data = to_png(cv2.resize(255 - test_images.images_NHW[0], (2000, 2000)))
     one = ReadingService(ServingConfig(worker_seconds=0.001), Metrics())
     with one.running():
@@ -55,7 +55,7 @@ def test_a_worker_that_takes_too_long_is_replaced(test_images: LabelledImages) -
         wait_for(lambda: one.is_ready)
 
 
-def test_a_worker_that_takes_too_much_memory_says_so(test_images: LabelledImages) -> None:
+def test_an_image_over_the_memory_limit_is_refused(test_images: LabelledImages) -> None:
     one = ReadingService(ServingConfig(worker_mib=16), Metrics())
     with one.running():
         data = to_png(cv2.resize(255 - test_images.images_NHW[0], (4000, 4000)))
@@ -73,7 +73,7 @@ def wait_for(is_so: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def list_workers() -> list[int]:
-    """The processes of this one's services."""
+    """The process ids of the workers of this process."""
     children = psutil.Process().children()
     return [child.pid for child in children if "spawn_main" in str(child.cmdline())]
 
@@ -86,26 +86,26 @@ def test_workers_that_are_killed_while_idle_are_replaced(
     for _ in range(2):
         for pid in list_workers():
             os.kill(pid, signal.SIGKILL)
-        assert ask(service, data)["text"] == "7"  # at once: by whoever takes their place
+        assert ask(service, data)["text"] == "7"  # by their replacements
         assert ask(service, large)["text"] == "7"
         wait_for(lambda: service.is_ready)
 
 
-def test_without_workers_a_service_is_not_ready(service: ReadingService) -> None:
+def test_a_service_without_workers_is_not_ready(service: ReadingService) -> None:
     for pid in list_workers():
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not service.is_ready)
     wait_for(lambda: service.is_ready)
 
 
-def test_workers_go_after_the_process_that_feeds_them(service: ReadingService) -> None:
+def test_workers_have_a_lower_priority_than_the_server(service: ReadingService) -> None:
     expected = min(19, psutil.Process().nice() + NICENESS)
     assert [psutil.Process(pid).nice() for pid in list_workers()] == [expected] * len(
         list_workers()
     )
 
 
-def test_an_image_waits_for_so_long_in_all(test_images: LabelledImages) -> None:
+def test_the_time_that_an_image_waits_is_limited(test_images: LabelledImages) -> None:
     one = ReadingService(ServingConfig(waiting_seconds=0.5, small_seconds=0.4), Metrics())
     with one.running():
         for pid in list_workers():
@@ -120,7 +120,7 @@ def test_an_image_waits_for_so_long_in_all(test_images: LabelledImages) -> None:
 
 
 def prepare_to_end_soon(setup: Setup) -> None:
-    """With at most a second of processor time, after which the system ends the worker."""
+    """Prepare a worker that the system kills after a tenth to 1.1 seconds of processor time."""
     import resource
 
     prepare(setup)
@@ -128,7 +128,7 @@ def prepare_to_end_soon(setup: Setup) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (used, used))
 
 
-def test_an_image_that_ends_its_worker_is_tried_again_and_told(
+def test_an_image_that_kills_its_worker_is_retried_once(
     test_images: LabelledImages,
 ) -> None:
     one = ReadingService(ServingConfig(worker_seconds=60), Metrics())
@@ -141,7 +141,7 @@ def test_an_image_that_ends_its_worker_is_tried_again_and_told(
         wait_for(lambda: b"tenfold_replaced_workers_total 2.0" in one.metrics.dump())
 
 
-def test_a_worker_that_is_replaced_has_the_network_that_the_server_describes(
+def test_a_new_worker_has_the_model_that_was_loaded_at_startup(
     tmp_path: Path, test_images: LabelledImages
 ) -> None:
     model = tmp_path / "model.onnx"
@@ -154,7 +154,7 @@ def test_a_worker_that_is_replaced_has_the_network_that_the_server_describes(
         assert ask(one, to_png(test_images.images_NHW[0]))["text"] == "7"
 
 
-def test_a_small_image_does_not_wait_for_the_stages_of_others(
+def test_a_small_image_does_not_wait_for_slow_requests(
     service: ReadingService, test_images: LabelledImages
 ) -> None:
     dense = to_png(draw_dense_page())
@@ -182,7 +182,7 @@ BROKEN = b"an image that the reader fails at"
 
 
 def prepare_to_fail(setup: Setup) -> None:
-    """Ready, but with a fault that one image meets."""
+    """Prepare a worker that fails at one image."""
     prepare(setup)
     is_small = tenfold.serving.answering._is_small
 
@@ -194,7 +194,7 @@ def prepare_to_fail(setup: Setup) -> None:
     tenfold.serving.answering._is_small = fail
 
 
-def test_a_fault_that_one_image_meets_is_not_told_to_those_beside_it(
+def test_a_failing_image_does_not_fail_the_others_in_its_batch(
     test_images: LabelledImages,
 ) -> None:
     one = ReadingService(ServingConfig(), Metrics())
@@ -219,7 +219,7 @@ def test_a_fault_that_one_image_meets_is_not_told_to_those_beside_it(
     assert texts == list("721041")
 
 
-def test_images_that_come_together_get_the_answers_that_they_get_alone(
+def test_images_in_a_batch_get_the_same_readings_as_alone(
     service: ReadingService, test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = [to_png(image) for image in test_images.images_NHW[:60]]
@@ -227,7 +227,7 @@ def test_images_that_come_together_get_the_answers_that_they_get_alone(
     images[11] = b"no image"
     images[13] = to_png(np.hstack([test_images.images_NHW[number] for number in range(3)]))
     images[17] = to_png(cv2.resize(255 - test_images.images_NHW[0], (600, 600)))
-    # As with a file whose first bytes do not tell its size: the worker finds out.
+    # As for a file whose size is not in its first bytes, so that the worker finds it.
     monkeypatch.setattr(tenfold.serving.service, "_may_be_small", lambda _: True)
     sizes: list[int] = []
     monkeypatch.setattr(service.metrics.batch_requests, "observe", sizes.append)

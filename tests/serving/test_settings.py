@@ -1,4 +1,4 @@
-"""What `tenfold serve` refuses, in one line."""
+"""What `tenfold serve` refuses, in one line each."""
 
 import os
 import socket
@@ -32,7 +32,9 @@ Capture = pytest.CaptureFixture[str]
         (["--send-seconds", "0"], "--send-seconds: expected more than 0, found 0"),
     ],
 )
-def test_mistakes_are_one_line(arguments: list[str], message: str, capsys: Capture) -> None:
+def test_invalid_arguments_are_reported_in_one_line(
+    arguments: list[str], message: str, capsys: Capture
+) -> None:
     assert main(["serve", *arguments]) == 2
     printed = capsys.readouterr().err
     assert message in printed
@@ -40,7 +42,7 @@ def test_mistakes_are_one_line(arguments: list[str], message: str, capsys: Captu
 
 
 @pytest.mark.parametrize("version", ["0.52.4", "0.55.0", "1.0.0rc1"])
-def test_a_uvicorn_that_was_not_tried_is_told(
+def test_an_untested_uvicorn_is_refused(
     version: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setattr(uvicorn, "__version__", version)
@@ -51,26 +53,26 @@ def test_a_uvicorn_that_was_not_tried_is_told(
     )
 
 
-def test_the_uvicorn_that_is_installed_is_one_that_was_tried() -> None:
+def test_the_supported_uvicorn_versions_match_the_package_metadata() -> None:
     project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
     first, end = (".".join(map(str, bound)) for bound in (FIRST_UVICORN, END_UVICORN))
     assert f"uvicorn>={first},<{end}" in project["project"]["optional-dependencies"]["serve"]
 
 
 @pytest.mark.parametrize("text", ["", "short", "two words of a token", "ümlautümlautümlaut"])
-def test_a_token_that_is_none_is_told(text: str, tmp_path: Path) -> None:
+def test_an_invalid_token_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(text)
     with pytest.raises(ServingError, match=r"expected (one|a) token"):
         read_token(tmp_path / "token")
 
 
-def test_an_answer_does_not_wait_to_be_acknowledged() -> None:
-    """asyncio turns Nagle's algorithm off for what it knows to be TCP."""
+def test_nagles_algorithm_is_off() -> None:
+    """asyncio turns it off only for sockets that are known to be TCP."""
     with open_socket(ServingConfig(port=0)) as listening:
         assert listening.proto == socket.IPPROTO_TCP
 
 
-def test_hosts_are_known_by_name() -> None:
+def test_allowed_hosts_are_known_besides_the_local_ones() -> None:
     config = ServingConfig(host="0.0.0.0", allow_hosts=("Digits.Example.org",))
     assert config.known_hosts == {"localhost", "127.0.0.1", "[::1]", "digits.example.org"}
     assert config.address == "http://127.0.0.1:8000"
@@ -88,16 +90,14 @@ def test_hosts_are_known_by_name() -> None:
         ("localhost", "http://localhost:8000", "localhost"),
     ],
 )
-def test_the_address_that_is_printed_is_one_that_is_answered(
-    host: str, address: str, own: str
-) -> None:
+def test_the_printed_address_is_a_known_host(host: str, address: str, own: str) -> None:
     config = ServingConfig(host=host, allow_hosts=("digits.example.org",))
     assert config.address == address
     assert own in config.known_hosts
     assert not config.known_hosts & {"0.0.0.0", "[::]", ""}
 
 
-def test_another_port_is_advised_where_that_may_help(capsys: Capture) -> None:
+def test_another_port_is_suggested_only_if_the_port_is_in_use(capsys: Capture) -> None:
     with open_socket(ServingConfig(port=0)) as listening:
         port = str(listening.getsockname()[1])
         assert main(["serve", "--port", port]) == 2
@@ -106,14 +106,14 @@ def test_another_port_is_advised_where_that_may_help(capsys: Capture) -> None:
     assert "port" not in capsys.readouterr().err
 
 
-def test_a_token_is_read_from_what_ends_and_what_does_not(tmp_path: Path) -> None:
+def test_a_token_file_may_be_a_pipe_but_not_endless_or_a_folder(tmp_path: Path) -> None:
     for path in ("/dev/zero", str(tmp_path)):
         with pytest.raises(ServingError, match=r"expected (one|a) token"):
             read_token(Path(path))
     (tmp_path / "long").write_text(5000 * "t")
     with pytest.raises(ServingError, match="expected one token of 16 to 4096 letters"):
         read_token(tmp_path / "long")
-    os.mkfifo(tmp_path / "pipe")  # as <(pass show token) in a shell
+    os.mkfifo(tmp_path / "pipe")  # like <(pass show token) in a shell
     writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(20 * "t" + "\n",))
     writer.start()
     assert read_token(tmp_path / "pipe") == 20 * "t"

@@ -1,4 +1,4 @@
-"""How large an image says that it is, found without decoding it."""
+"""The size of an image from its header, without decoding it."""
 
 import io
 import random
@@ -19,15 +19,15 @@ PICTURE = Image.fromarray(np.zeros((37, 1234), np.uint8))
         ("JPEG", {"exif": b"Exif\x00\x00" + b"\xff\xc0" * 500, "comment": b"\xff\xc0" * 30_000}),
     ],
 )
-def test_a_size_is_found(kind: str, options: dict[str, object]) -> None:
+def test_the_size_is_read_from_the_header(kind: str, options: dict[str, object]) -> None:
     file = io.BytesIO()
     PICTURE.save(file, kind, **options)
     assert find_size(file.getvalue()) == (1234, 37)
-    for end in range(0, 700, 7):  # of a part there is a size or none
+    for end in range(0, 700, 7):  # a truncated file has the right size or none
         assert find_size(file.getvalue()[:end]) in (None, (1234, 37))
 
 
-def test_whatever_comes_has_a_size_or_none() -> None:
+def test_arbitrary_bytes_have_a_size_or_none() -> None:
     chance = random.Random(0)
     starts = (
         b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",

@@ -1,4 +1,4 @@
-"""SIGTERM under load: what was accepted is answered, and the server is gone in time."""
+"""SIGTERM under load: accepted requests are answered, and the server exits in time."""
 
 import os
 import signal
@@ -14,19 +14,19 @@ import httpx
 import psutil
 import pytest
 
-from pngs import to_png
+from images import to_png
 from servers import draw_dense_page, freeze_workers, serving
 from tenfold.serving.server import DRAIN_SECONDS
 from tenfold.serving.settings import ServingConfig
 
-LIMIT_SECONDS = 60  # on a machine that has much else to do; what it promises stands below
+LIMIT_SECONDS = 60  # for a busy machine; the promised limit is tested below
 NUM_CLIENTS = 4
 PNG = {"content-type": "image/png"}
 
 
 @dataclass
 class Outcome:
-    """What clients saw: right answers, and requests that got none though they were connected."""
+    """What a client saw: right responses, wrong ones, and requests that were dropped."""
 
     num_right: int = 0
     lost: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ def ask_until_it_is_gone(address: str, pngs: list[bytes], texts: list[str], seen
             try:
                 answer = client.post("/v1/read", content=pngs[number], headers=PNG)
             except httpx.ConnectError:
-                return  # nobody listens any more
+                return  # the server no longer listens
             except httpx.TransportError as error:
                 seen.lost.append(repr(error))
                 return
@@ -81,23 +81,23 @@ def texts(pngs: list[bytes]) -> list[str]:
 
 
 def test_a_server_stops_before_supervisors_kill_it() -> None:
-    """Docker, for one, waits for ten seconds."""
+    """Docker waits for ten seconds."""
     assert DRAIN_SECONDS + ServingConfig().stop_seconds < 10
 
 
-def test_what_was_accepted_is_answered(pngs: list[bytes], texts: list[str]) -> None:
+def test_accepted_requests_are_answered_on_sigterm(pngs: list[bytes], texts: list[str]) -> None:
     stop_under_load(pngs, texts, 0.1)
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("number", range(50))
-def test_what_was_accepted_is_answered_whenever(
+def test_accepted_requests_are_answered_on_sigterm_at_any_moment(
     pngs: list[bytes], texts: list[str], number: int
 ) -> None:
     stop_under_load(pngs, texts, 0.013 * number)
 
 
-def test_a_server_that_is_stopped_is_not_ready() -> None:
+def test_a_stopping_server_is_not_ready() -> None:
     with serving() as one, httpx.Client(base_url=one.address) as client:
         assert client.get("/health/ready").status_code == 200
         one.process.send_signal(signal.SIGTERM)
@@ -118,7 +118,7 @@ def test_a_server_that_is_stopped_is_not_ready() -> None:
 
 @pytest.fixture
 def dense() -> bytes:
-    """Two hundred digits on a small image, whose stages take a second or more."""
+    """A small image of 200 digits, whose stages take a second or more."""
     return to_png(draw_dense_page())
 
 
@@ -130,7 +130,7 @@ def post(address: str, data: bytes, answers: list[tuple[int, str]]) -> None:
 
 @contextmanager
 def asking(address: str, data: bytes, num: int) -> Iterator[list[tuple[int, str]]]:
-    """So many ask for the stages of an image at once, and get their answers until the end."""
+    """`num` requests for the stages of an image at once, answered by the end of the block."""
     answers: list[tuple[int, str]] = []
     threads = [threading.Thread(target=post, args=(address, data, answers)) for _ in range(num)]
     for thread in threads:
@@ -145,9 +145,9 @@ def asking(address: str, data: bytes, num: int) -> Iterator[list[tuple[int, str]
 
 
 @pytest.mark.slow
-def test_what_cannot_be_done_before_the_end_is_told(dense: bytes) -> None:
+def test_requests_that_cannot_be_finished_get_503(dense: bytes) -> None:
     with serving() as one:
-        # A worker that does not go on, as one that has far too much to do.
+        # Suspended workers behave like overloaded ones.
         frozen = freeze_workers(one)
         with asking(one.address, dense, 3) as answers:
             one.process.send_signal(signal.SIGTERM)
@@ -157,7 +157,7 @@ def test_what_cannot_be_done_before_the_end_is_told(dense: bytes) -> None:
         assert not any(process.is_running() for process in frozen)
 
 
-def test_ctrl_c_twice_ends_it_at_once(dense: bytes) -> None:
+def test_a_second_ctrl_c_stops_the_server_at_once(dense: bytes) -> None:
     with serving() as one:
         freeze_workers(one)
         with asking(one.address, dense, 2) as answers:
@@ -170,14 +170,14 @@ def test_ctrl_c_twice_ends_it_at_once(dense: bytes) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 0.4, 1.5])
-def test_ctrl_c_while_it_starts_is_one_line(seconds: float) -> None:
+def test_ctrl_c_during_startup_prints_one_line(seconds: float) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "tenfold", "serve", "--port", "0"],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    while not psutil.Process(process.pid).children():  # workers, and what keeps their resources
+    while not psutil.Process(process.pid).children():  # the workers and the resource tracker
         time.sleep(0.01)
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Worker processes that end, fail, or take too long, and those that take their place."""
+"""Worker processes that exit, fail or take too long, and their replacements."""
 
 import asyncio
 import os
@@ -69,7 +69,7 @@ def ask(
         (time.sleep, 60, WorkerTimeoutError, "^$"),
     ],
 )
-def test_what_a_worker_ends_of_is_told_and_another_goes_on(
+def test_a_failed_worker_is_reported_and_replaced(
     pool: WorkerPool,
     function: Callable[[Any], Any],
     argument: Any,
@@ -81,7 +81,7 @@ def test_what_a_worker_ends_of_is_told_and_another_goes_on(
     assert ask(pool, repeat, "text") == "text"
 
 
-def test_signals_that_stop_a_service_do_not_stop_its_workers(pool: WorkerPool) -> None:
+def test_workers_ignore_the_signals_that_stop_the_server(pool: WorkerPool) -> None:
     before = ask(pool, eval, "__import__('os').getpid()")
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(before, number)
@@ -89,7 +89,7 @@ def test_signals_that_stop_a_service_do_not_stop_its_workers(pool: WorkerPool) -
     assert ask(pool, eval, "__import__('os').getpid()") == before
 
 
-def test_who_left_is_not_asked(pool: WorkerPool) -> None:
+def test_a_cancelled_request_is_not_started(pool: WorkerPool) -> None:
     async def leave() -> object:
         first = asyncio.ensure_future(pool.ask(time.sleep, 0.5, 30))
         second = asyncio.ensure_future(pool.ask(end_with_code, 1, 30))
@@ -103,7 +103,7 @@ def test_who_left_is_not_asked(pool: WorkerPool) -> None:
     assert ask(pool, eval, "__import__('os').getpid()") == before
 
 
-def test_a_worker_that_cannot_be_started_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_worker_that_cannot_start_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     one = WorkerPool(1, end_with_code, 7, lambda: None)
     one.start()
     try:
@@ -116,7 +116,7 @@ def test_a_worker_that_cannot_be_started_is_told(capfd: pytest.CaptureFixture[st
     assert capfd.readouterr().err == ""
 
 
-def test_workers_that_are_gone_leave_nothing_open(pool: WorkerPool) -> None:
+def test_killed_workers_leave_no_open_connections(pool: WorkerPool) -> None:
     process = int(ask(pool, eval, "__import__('os').getpid()"))
     for _ in range(3):
         os.kill(process, signal.SIGKILL)
@@ -124,17 +124,15 @@ def test_workers_that_are_gone_leave_nothing_open(pool: WorkerPool) -> None:
         while pool.is_working or psutil.pid_exists(process):
             assert time.monotonic() < end
             time.sleep(0.001)
-        while not pool.is_working:  # nobody asks meanwhile
+        while not pool.is_working:  # without any request
             assert time.monotonic() < end
             time.sleep(0.01)
         [process] = [one.process.pid for one in pool._workers if one.process.pid]
-    assert len(pool._idle) == 1  # each has a connection
+    assert len(pool._idle) == 1  # one connection per worker
 
 
 @pytest.mark.parametrize("seconds", [0, 0.2])
-def test_a_loop_that_ends_while_a_worker_is_at_work_loses_none(
-    pool: WorkerPool, seconds: float
-) -> None:
+def test_a_worker_survives_an_event_loop_that_ends_early(pool: WorkerPool, seconds: float) -> None:
     async def leave() -> None:
         asking = asyncio.ensure_future(pool.ask(time.sleep, 30, 60))
         while not pool._exchanges:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from groups import check_that_all_end, is_any_alive
+from processes import is_group_alive, wait_for_group_to_end
 from tenfold.data.mnist import LabelledImages
 from tenfold.synthetic import generate
 from tenfold.synthetic.generate import DigitSource, generate_images
@@ -79,11 +79,11 @@ def test_processes_end_with_the_one_that_they_work_for(
             assert process.stdout.readline()  # now they work
             process.send_signal(how)  # it alone: the others must see that it is gone
             assert process.wait() == -how
-            check_that_all_end(process.pid)
+            wait_for_group_to_end(process.pid)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-    assert not is_any_alive(process.pid)
+    assert not is_group_alive(process.pid)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends itself a signal")

@@ -1,8 +1,8 @@
-"""Arithmetic whose last bits depend on the number of threads, as some processors have it.
+"""Gradients whose last bits depend on the number of threads.
 
-There a library shares a sum among threads. Here every gradient is multiplied by a number that is
-another one for each number of threads, so that on any machine a run whose threads are not what they
-should be ends with other weights.
+Some processors have libraries that split a sum among threads. Here every gradient is multiplied by
+a factor that depends on the thread count, so that a run with the wrong number of threads ends with
+other weights on any machine.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Build = Callable[..., Callable[..., Any]]
 
 
 def depend_on_threads(build_gradients: Build) -> Build:
-    """`build_gradients` of `tenfold.training.gradients`, so that it builds such gradients."""
+    """Wrap `tenfold.training.gradients.build_gradients`."""
 
     def build(model: Any, recipe: Any) -> Callable[..., Any]:
         import torch

@@ -1,7 +1,7 @@
-"""Makes the arithmetic of each Python that finds this folder on its path depend on threads.
+"""Makes gradients depend on the number of threads in every Python that has this folder on its path.
 
-Python imports a module of this name when it starts. PyTorch is imported later, if at all; so what
-the loop calls is changed when its module has been loaded.
+Python imports a module of this name at startup. PyTorch is imported later, if at all, so the
+training loop is changed once it has been loaded.
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ MODULE = "tenfold.training.loop"
 
 
 class Finder(MetaPathFinder):
-    """Finds the module as Python does, and changes it once it is loaded."""
+    """Finds the module the usual way, and patches it after it is loaded."""
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
         if fullname != MODULE:

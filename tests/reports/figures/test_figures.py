@@ -5,8 +5,8 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.signal import savgol_filter
 
+from images import open_picture
 from made_studies import build_evaluation
-from pictures import open_picture
 from tenfold.data.mnist import LabelledImages
 from tenfold.reports.figures.confusion import draw_confusions
 from tenfold.reports.figures.images import (

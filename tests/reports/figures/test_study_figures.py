@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pytest
 from matplotlib.figure import Figure
 
+from images import open_picture
 from made_studies import build_study, miss
-from pictures import open_picture
 from tenfold.data.label_errors import CONTESTED
 from tenfold.data.mnist import LabelledImages
 from tenfold.recipes.catalogue import RECIPES

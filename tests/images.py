@@ -1,15 +1,19 @@
-"""Image files in every format and mode, and what strangers make of them."""
+"""Images for tests: PNG bytes, figures without clipped edges, every file format, damaged files."""
+
+from __future__ import annotations
 
 import io
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pillow_heif
 from PIL import Image
 
-# A file of every format, and of every way to keep pixels in it: a mode, and what to save it with.
+if TYPE_CHECKING:  # tests of the core run without matplotlib
+    from tenfold.reports.figures.style import Theme
+
+# A file of each format and pixel layout: the mode, and what Pillow saves it with.
 FILES: dict[str, tuple[str, dict[str, Any]]] = {
     "PNG": ("RGB", {"format": "PNG"}),
     "PNG, bits": ("1", {"format": "PNG"}),
@@ -38,17 +42,35 @@ FILES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def to_png(image_HW: npt.NDArray[np.uint8]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image_HW).save(file, "PNG")
+    return file.getvalue()
+
+
+def open_picture(png: bytes, theme: Theme | None = None) -> npt.NDArray[np.uint8]:
+    """The pixels of a figure, after a check that nothing is clipped at its edges."""
+    with Image.open(io.BytesIO(png)) as picture:
+        assert picture.format == "PNG"
+        pixels = np.asarray(picture.convert("RGB"))
+    paper = [int(theme.paper[i : i + 2], 16) if theme else 255 for i in (1, 3, 5)]
+    for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
+        assert (edge == paper).all()
+    assert (pixels != paper).any()
+    return pixels
+
+
 def encode_all(grey_HW: npt.NDArray[np.uint8]) -> dict[str, bytes]:
-    """A picture as a file of every kind, by its name."""
+    """The bytes of a file of each kind in FILES."""
+    import pillow_heif  # tests of the core run without it
+
     pillow_heif.register_heif_opener()
     return {name: encode(grey_HW, mode, **options) for name, (mode, options) in FILES.items()}
 
 
 def encode(grey_HW: npt.NDArray[np.uint8], mode: str, **options: Any) -> bytes:
-    """The bytes of a file with a picture in that mode."""
-    image = convert(grey_HW, mode)
     buffer = io.BytesIO()
-    image.save(buffer, **options)
+    convert(grey_HW, mode).save(buffer, **options)
     return buffer.getvalue()
 
 
@@ -66,7 +88,7 @@ def convert(grey_HW: npt.NDArray[np.uint8], mode: str) -> Image.Image:
 
 
 def mutate(whole: bytes, seed: str) -> bytes:
-    """The file cut off, with flipped bits, other, lost or additional bytes; most in its head."""
+    """A file truncated, or with bits flipped or bytes changed, removed or added, mostly early."""
     source, data = random.Random(seed), bytearray(whole)
     in_head = source.randrange(min(120, len(data)))
     anywhere = source.randrange(len(data))
