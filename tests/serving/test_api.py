@@ -82,7 +82,7 @@ def test_what_is_no_image_is_a_problem_that_says_so(client: httpx.Client) -> Non
     assert answer.headers["content-type"] == "application/problem+json"
     details = answer.json()
     assert details["code"] == "unreadable-image"
-    assert details["detail"].startswith("expected an image (PNG, JPEG")
+    assert details["detail"].startswith("not an image (PNG, JPEG")
     assert details["reading"] == Reader().read(b"no image").to_json()
 
 

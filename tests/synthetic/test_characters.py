@@ -14,7 +14,7 @@ from PIL import ImageFont
 from tenfold.data.mnist import LabelledImages
 from tenfold.data.training_data import find_training_data
 from tenfold.reading.digit_classifier import load_classifier
-from tenfold.reading.digit_image import frame
+from tenfold.reading.digit_image import normalise_digit
 from tenfold.synthetic import characters as forms
 from tenfold.synthetic.characters import (
     FONTS_SHARE,
@@ -118,7 +118,9 @@ def test_the_bundled_reader_sees_what_the_labels_say(
     random = np.random.default_rng(1)
     drawn = [draw_form(training.images_NHW, training.labels_N, random) for _ in range(200)]
     labels_N = np.array([label for _, label in drawn])
-    given_N = load_classifier().classify(np.stack([frame(form_HW) for form_HW, _ in drawn]))
+    given_N = load_classifier().classify(
+        np.stack([normalise_digit(form_HW) for form_HW, _ in drawn])
+    )
     assert set(labels_N) == ({NOT_DIGIT} if source == "none" else set(range(10)))
     assert (given_N.argmax(axis=1) == labels_N).mean() > 0.75
 
@@ -218,7 +220,7 @@ def test_an_enlarged_digit_is_framed_to_what_it_was(training: LabelledImages) ->
             form_HW, drawn_label = draw_form(one_NHW, one_N, random)
             if drawn_label == label:
                 break
-        framed_HW = frame(form_HW)
+        framed_HW = normalise_digit(form_HW)
         likeness.append(np.corrcoef(framed_HW.ravel(), image_HW.ravel())[0, 1])
     assert np.median(likeness) > 0.75
 

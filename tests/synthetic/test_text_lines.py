@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tenfold.data.mnist import LabelledImages
+from tenfold.reading.ctc import decode_greedy
 from tenfold.reading.line_image import HEIGHT_PX
-from tenfold.reading.line_reader import load_lines, spell
+from tenfold.reading.line_reader import load_line_reader
 from tenfold.recipes.configs import NO_LABEL
 from tenfold.synthetic.text_lines import (
     MOST_DIGITS,
@@ -76,7 +77,7 @@ def test_lines_are_short_and_long_and_of_all_digits(bank: Bank) -> None:
 
 
 def test_most_lines_are_legible(bank: Bank) -> None:
-    reader, random = load_lines(), np.random.default_rng(1)
+    reader, random = load_line_reader(), np.random.default_rng(1)
     lines = [one for one in (draw_line(bank, random) for _ in range(100)) if one is not None]
-    read = [[stretch.digit for stretch in spell(reader.read(strip_HW))] for strip_HW, _ in lines]
+    read = [[span.digit for span in decode_greedy(reader.read(strip_HW))] for strip_HW, _ in lines]
     assert sum(one == digits for one, (_, digits) in zip(read, lines, strict=True)) >= 70

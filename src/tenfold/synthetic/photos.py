@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tenfold.reading.components import find_marks
-from tenfold.reading.digit_image import DigitImage, frame
-from tenfold.reading.glyphs import Scene
+from tenfold.reading.components import find_components
+from tenfold.reading.digit_image import DigitImage, normalise_digit
+from tenfold.reading.glyphs import PageComponents
 from tenfold.reading.ink import find_ink
 from tenfold.synthetic.characters import (
     SHEET_PX,
@@ -86,13 +86,13 @@ def _read(picture: Picture) -> DigitImage | None:
     ink = find_ink(picture.pixels_HWC)
     if ink.is_dark != picture.is_dark:
         return None
-    glyph = Scene(ink, find_marks(ink)).find_single()
+    glyph = PageComponents(ink, find_components(ink)).find_main_glyph()
     if glyph is None:
         return None
     (left, top, right, bottom), (x0, y0, x1, y1) = picture.box, glyph.box
     both = max(0, min(right, x1) - max(left, x0)) * max(0, min(bottom, y1) - max(top, y0))
     larger = max((right - left) * (bottom - top), (x1 - x0) * (y1 - y0))
-    return frame(glyph.strength_HW) if both >= LEAST_OVERLAP * larger else None
+    return normalise_digit(glyph.strength_HW) if both >= LEAST_OVERLAP * larger else None
 
 
 def draw_picture(form_HW: Map, images_NHW: Images, random: Random) -> Picture | None:

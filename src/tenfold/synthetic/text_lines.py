@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.reading.line_image import HEIGHT_PX, SIDE_PX, frame_strip
+from tenfold.reading.line_image import HEIGHT_PX, SIDE_PX, normalise_line
 from tenfold.recipes.configs import NO_LABEL
 from tenfold.synthetic.characters import (
     NOT_DIGIT,
@@ -122,7 +122,7 @@ def draw_line(bank: Bank, random: Random) -> tuple[Images, list[int]] | None:
     if own is None:
         return None
     _leave_traces(sheet_HW, own, random)
-    strip_HW = frame_strip(_scan(_cut(sheet_HW, own, random), random))
+    strip_HW = normalise_line(_scan(_cut(sheet_HW, own, random), random))
     return strip_HW, digits
 
 

@@ -11,9 +11,9 @@ import math
 import cv2
 import numpy as np
 
-from tenfold.reading.digit_image import DigitImage, frame
+from tenfold.reading.digit_image import DigitImage, normalise_digit
 from tenfold.reading.glyphs import Glyph, merge
-from tenfold.reading.splitting import split
+from tenfold.reading.splitting import over_segment
 from tenfold.synthetic.characters import NOT_DIGIT, Images, Labels, Map, draw_form, find_box
 from tenfold.synthetic.strokes import Random
 
@@ -34,7 +34,7 @@ def build_row_piece(
     whole_HW = np.max(digits, axis=0)
     soft_HW = cv2.GaussianBlur(whole_HW, (0, 0), random.uniform(0.3, 1.2))
     height, width = whole_HW.shape
-    pieces = split(Glyph((0, 0, width, height), soft_HW), height * random.uniform(0.85, 1.1))
+    pieces = over_segment(Glyph((0, 0, width, height), soft_HW), height * random.uniform(0.85, 1.1))
     if len(pieces) < 2:
         return None
     runs = []
@@ -49,7 +49,7 @@ def build_row_piece(
     if not chosen:
         return None
     run, label = chosen[int(random.integers(len(chosen)))]
-    return frame(run.strength_HW), label
+    return normalise_digit(run.strength_HW), label
 
 
 def _draw_row(images_NHW: Images, labels_N: Labels, random: Random) -> tuple[list[Map], list[int]]:
