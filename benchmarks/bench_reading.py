@@ -32,7 +32,7 @@ from tenfold import Reader
 from tenfold.data.mnist import load_part
 from tenfold.reading.bulk import list_files, read_files
 from tenfold.reading.decoding import decode_array
-from tenfold.reading.digit_image import frame
+from tenfold.reading.digit_image import normalise_digit
 from tenfold.synthetic.canvas import Images
 from tenfold.synthetic.characters import enlarge
 from tenfold.synthetic.photos import draw_photo
@@ -196,7 +196,9 @@ def time_reading(num_files: int) -> None:
         print(f"28x28 pixels to answer         {milliseconds:.2f} ms")
         begin = time.perf_counter()
         for i in range(500):
-            reader.classifier.classify(frame(test.images_NHW[i] * np.float32(1 / 255))[None])
+            reader.classifier.classify(
+                normalise_digit(test.images_NHW[i] * np.float32(1 / 255))[None]
+            )
         milliseconds = (time.perf_counter() - begin) / 500 * 1e3
         print(f"framing and network, one glyph {milliseconds:.2f} ms")
 

@@ -26,8 +26,8 @@ from tenfold.reading.digit_classifier import BUNDLED_MODEL
 from tenfold.reading.result import Reading, Status
 
 TENFOLD = [sys.executable, "-m", "tenfold"]
-NO_IMAGE = "expected an image (PNG, JPEG, WebP, BMP, TIFF, GIF, PGM, PPM or HEIC), found none"
-NO_FILE = "expected a file that can be read, found: No such file or directory"
+NO_IMAGE = "not an image (PNG, JPEG, WebP, BMP, TIFF, GIF, PGM, PPM or HEIC)"
+NO_FILE = "cannot read the file: No such file or directory"
 BLANK = "nothing stands out from the paper"
 STAGES = [
     "1-decoded",
@@ -117,7 +117,7 @@ def test_marks_that_are_no_digits_are_noted(folder: Path, capsys: Capture) -> No
         page_HW[94:104, 108:118] = 40
     Image.fromarray(page_HW).save("dot.png")
     assert main(["read", "dot.png"]) == 0
-    assert capsys.readouterr().out == "dot.png: 77 (marks that are no digits were left out)\n"
+    assert capsys.readouterr().out == "dot.png: 77 (marks that are not digits were ignored)\n"
 
 
 def test_letters_are_not_digits(folder: Path, capsys: Capture) -> None:
@@ -125,7 +125,7 @@ def test_letters_are_not_digits(folder: Path, capsys: Capture) -> None:
     page_HW[20:100, [*range(16, 24), *range(96, 104)]] = page_HW[56:64, 20:100] = 0  # an H
     Image.fromarray(page_HW).save("h.png")
     assert main(["read", "h.png"]) == 0
-    message = "what is written does not look like digits"
+    message = "the writing does not look like digits"
     assert capsys.readouterr().out == f"h.png: (not digits: {message})\n"
     assert main(["read", "h.png", "--csv"]) == 0
     [_, row] = read_rows(capsys.readouterr().out)
@@ -192,7 +192,7 @@ def test_standard_input_is_an_image(
     assert (second["file"], second["text"]) == ("-", "7")
     give_input(monkeypatch, b"")
     assert main(["read", "--", "-"]) == 1
-    assert capsys.readouterr().out == "-: (error: expected an image, found an empty file)\n"
+    assert capsys.readouterr().out == "-: (error: the file is empty)\n"
 
 
 def test_standard_input_is_a_dash(
@@ -260,11 +260,11 @@ def test_links_in_folders_that_lead_to_other_folders_are_counted(
             "scans --stages way",
             "--stages needs --single",
         ),
-        ("scans --model m.onnx", "m.onnx: expected a model file, found: No such file or directory"),
+        ("scans --model m.onnx", "m.onnx: cannot read the model: No such file or directory"),
         ("scans --model scans/a.png", "scans/a.png: not a valid ONNX model"),
         ("scans --json --out scans", "cannot write scans: is a directory"),
         ("scans --csv --out no/o.csv", "cannot write no/o.csv: no such file or directory"),
-        ("scans --csv --out o.csv --model m.onnx", "m.onnx: expected a model file, found: No such"),
+        ("scans --csv --out o.csv --model m.onnx", "m.onnx: cannot read the model: No such"),
         (
             "scans --json --out -",
             "--out: - is standard input",
@@ -560,7 +560,7 @@ def test_what_a_model_says_of_itself_is_escaped(folder: Path, capsys: Capture) -
     onnx.save(model, "m.onnx")
     assert main(["read", "scans", "--model", "m.onnx"]) == 2
     error = capsys.readouterr().err
-    assert r"expected format 1, found \x1b[31m\u202e. " in error
+    assert r"format \x1b[31m\u202e is not supported" in error
     assert error.removesuffix("\n").isprintable()
 
 

@@ -10,7 +10,7 @@ from tenfold.digits import NUM_CLASSES
 from tenfold.errors import RecipeError
 from tenfold.models.build import build_model
 from tenfold.models.line_network import LineNetwork, compute_ctc_loss, to_line_images
-from tenfold.reading.line_reader import measure_evidence
+from tenfold.reading.ctc import compute_log_likelihood
 from tenfold.recipes.configs import (
     NO_LABEL,
     SequenceConfig,
@@ -74,7 +74,7 @@ def test_an_image_is_the_digit_that_its_strip_spells(images: Tensor) -> None:
     assert answers_NK.shape == (12, NUM_CLASSES + 1)
     np.testing.assert_allclose(np.exp(answers_NK).sum(axis=1), 1, atol=1e-5)
     for answers_K, columns_TK in zip(answers_NK, columns_NTK, strict=True):
-        expected = [measure_evidence(columns_TK, [digit]) for digit in range(NUM_CLASSES)]
+        expected = [compute_log_likelihood(columns_TK, [digit]) for digit in range(NUM_CLASSES)]
         np.testing.assert_allclose(answers_K[:NUM_CLASSES], expected, rtol=1e-4)
 
 
@@ -90,7 +90,7 @@ def test_the_loss_is_the_mean_evidence_against_what_is_written() -> None:
     # PyTorch's mean counts a line by its digits.
     expected = np.mean(
         [
-            -measure_evidence(columns_TK, digits) / len(digits)
+            -compute_log_likelihood(columns_TK, digits) / len(digits)
             for columns_TK, digits in zip(columns_NTK, written, strict=True)
         ]
     )

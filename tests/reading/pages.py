@@ -1,4 +1,4 @@
-"""What tests of reading share: MNIST's digits, enlarged, as ink on paper of every kind."""
+"""Pages for tests of reading: MNIST's digits, enlarged, as ink on paper of every kind."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.reading.components import find_components
 from tenfold.reading.decoding import Pixels
+from tenfold.reading.glyphs import PageComponents
+from tenfold.reading.ink import find_ink
 
 Map = npt.NDArray[np.float32]
 Box = tuple[int, int, int, int]
@@ -17,7 +20,7 @@ PAPER, INK = (235, 230, 220), (40, 40, 60)
 
 
 def enlarge(image_HW: npt.NDArray[np.uint8], factor: float) -> Map:
-    """A digit image as ink from 0 to 1, so many times as large."""
+    """A digit image as ink from 0 to 1, `factor` times as large."""
     side = round(28 * factor)
     how = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
     large_HW = cv2.resize(image_HW.astype(np.float32) / 255, (side, side), interpolation=how)
@@ -26,7 +29,7 @@ def enlarge(image_HW: npt.NDArray[np.uint8], factor: float) -> Map:
 
 
 def find_box(ink_HW: Map) -> Box:
-    """Left, top, right, bottom of what is half as strong as ink may be, or stronger."""
+    """The box of ink that is stronger than a half."""
     rows, columns = (np.flatnonzero((ink_HW > 0.5).any(axis=axis)) for axis in (1, 0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
@@ -40,7 +43,7 @@ def cut(ink_HW: Map) -> Map:
 def lay_out(
     lines: Sequence[Sequence[Map]], *, gap: int, margin: int, line_gap: int = 30
 ) -> tuple[Map, list[Box]]:
-    """Lines of glyphs, `gap` pixels apart (below 0: over one another), and the glyphs' boxes."""
+    """Lines of glyphs, `gap` pixels apart (below 0: overlapping), and the glyphs' boxes."""
     boxes: list[Box] = []
     parts = []
     bottom = margin
@@ -84,3 +87,12 @@ def paint(
         pixels_HWC += np.random.default_rng(seed).normal(0, noise, pixels_HWC.shape)
     rounded_HWC: Pixels = np.clip(np.rint(pixels_HWC), 0, 255).astype(np.uint8)
     return rounded_HWC
+
+
+def find_page(ink_HW: Map) -> PageComponents:
+    ink = find_ink(paint(ink_HW))
+    return PageComponents(ink, find_components(ink))
+
+
+def is_near(found: Box, expected: Box, tolerance: int = 4) -> bool:
+    return bool(np.abs(np.array(found) - expected).max() <= tolerance)

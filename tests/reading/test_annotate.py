@@ -27,11 +27,6 @@ STAGES = [
 
 
 @pytest.fixture(scope="module")
-def reader() -> tenfold.Reader:
-    return tenfold.Reader()
-
-
-@pytest.fixture(scope="module")
 def page(test_images: LabelledImages) -> tuple[Decoded, list[Box]]:
     """7, 2, 1 and, below, 0, 6, 7."""
     lines = [[enlarge(test_images.images_NHW[i], 6) for i in line] for line in ((0, 1, 2), (10,))]
@@ -44,7 +39,7 @@ def find_colour(picture: Image.Image, colour: tuple[int, int, int]) -> npt.NDArr
     return is_it_HW
 
 
-def test_an_annotated_image_is_the_image_with_room_for_words(
+def test_the_image_is_annotated_above_below_and_around_its_digits(
     reader: tenfold.Reader, page: tuple[Decoded, list[Box]]
 ) -> None:
     decoded, boxes = page
@@ -58,10 +53,8 @@ def test_an_annotated_image_is_the_image_with_room_for_words(
     inside_HWC = np.asarray(picture)[margin : margin + height]
     same_HW = (inside_HWC == decoded.pixels_HWC).all(axis=2)
     assert same_HW.mean() > 0.8
-    # Within the boxes nothing is drawn.
     for left, top, right, bottom in boxes:
         assert same_HW[top + 8 : bottom - 8, left + 8 : right - 8].all()
-    # Above and below there are words.
     for part_HWC in (np.asarray(picture)[:margin], np.asarray(picture)[margin + height :]):
         assert (part_HWC[0, 0] == 255).all()
         assert (part_HWC < 128).any()
@@ -94,10 +87,10 @@ def test_doubtful_digits_have_another_colour_and_a_dashed_box(
         assert edge_W.mean() > 0.95 if digit.is_sure else 0.3 < edge_W.mean() < 0.8
 
 
-def test_a_line_that_is_uncertain_is_annotated_as_such(
+def test_an_uncertain_line_has_a_doubtful_digit(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
-    """Also where each of its digits is clear, but both networks do not agree on the line."""
+    """Even if each digit is clear and only the networks disagree on the line."""
     threshold = reader.classifier.thresholds.read
     num_clear = 0
     for first in range(0, 300, 4):
@@ -112,7 +105,7 @@ def test_a_line_that_is_uncertain_is_annotated_as_such(
 
 
 @pytest.mark.parametrize("status", [Status.BLANK, Status.NOT_DIGITS])
-def test_what_is_no_digit_is_annotated_as_such(
+def test_a_rejected_glyph_is_annotated_as_doubtful(
     reader: tenfold.Reader, page: tuple[Decoded, list[Box]], status: Status
 ) -> None:
     decoded, _ = page
@@ -124,7 +117,7 @@ def test_what_is_no_digit_is_annotated_as_such(
     assert find_colour(picture, DOUBTFUL_COLOUR).any() == (status == Status.NOT_DIGITS)
 
 
-def test_a_small_image_is_enlarged_so_that_words_fit(
+def test_a_small_image_is_enlarged_for_its_labels(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
     decoded = decode_array(test_images.images_NHW[0])
@@ -134,7 +127,7 @@ def test_a_small_image_is_enlarged_so_that_words_fit(
     assert find_colour(picture, SURE_COLOUR).any()
 
 
-def test_a_reduced_image_has_its_boxes_where_they_are_on_it(
+def test_boxes_are_scaled_to_a_reduced_image(
     reader: tenfold.Reader, page: tuple[Decoded, list[Box]]
 ) -> None:
     decoded, _ = page
@@ -148,7 +141,7 @@ def test_a_reduced_image_has_its_boxes_where_they_are_on_it(
 
 
 @pytest.mark.parametrize("is_dark", [True, False])
-def test_the_stages_lead_from_the_image_to_what_the_network_saw(
+def test_stages_lead_from_the_image_to_the_digit_image(
     reader: tenfold.Reader, test_images: LabelledImages, is_dark: bool
 ) -> None:
     ink_HW, [box] = lay_out([[enlarge(test_images.images_NHW[0], 6)]], gap=0, margin=60)
@@ -179,7 +172,6 @@ def test_the_stages_lead_from_the_image_to_what_the_network_saw(
     [digit] = reader.read_decoded(decoded, single=True).digits
     network_HW = np.asarray(stages["7-network"])
     np.testing.assert_array_equal(network_HW, digit.image)
-    # Pixels as squares, the box without the black around it, and a cross on the centre of mass.
     centred_HWC = np.asarray(stages["6-centred"])
     assert (centred_HWC[:, 145] == DOUBTFUL_COLOUR).all()
     assert (centred_HWC[145] == DOUBTFUL_COLOUR).all()

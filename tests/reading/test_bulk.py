@@ -1,4 +1,4 @@
-"""Many files: which they are, and their readings in order, whoever reads them."""
+"""Files are listed and read in order, by one process or several."""
 
 import itertools
 import multiprocessing
@@ -14,13 +14,13 @@ from PIL import Image
 import tenfold
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ModelError, ReadingError
-from tenfold.reading.bulk import FEWEST_FOR_PROCESSES, list_files, read_files
+from tenfold.reading.bulk import MIN_FILES_FOR_PROCESSES, list_files, read_files
 from tenfold.reading.result import Status
 
 
 @pytest.fixture(scope="module")
 def folder(test_images: LabelledImages, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """340 PNG files of one digit each; but one has two, one is damaged, one empty."""
+    """340 PNG files of one digit each, but one has two digits, one is damaged, one empty."""
     folder = tmp_path_factory.mktemp("digits")
     for number, image_HW in enumerate(test_images.images_NHW[:340]):
         Image.fromarray(image_HW).save(folder / f"{number:03}.png")
@@ -31,7 +31,7 @@ def folder(test_images: LabelledImages, tmp_path_factory: pytest.TempPathFactory
     return folder
 
 
-def test_folders_are_listed_by_name_with_what_lies_below(tmp_path: Path) -> None:
+def test_folders_are_listed_by_name_with_their_subfolders(tmp_path: Path) -> None:
     for name in ("b.png", "a/z.png", "a/b/c.jpg", "a.png", "10.png", "9.png", "empty/", "C.png"):
         path = tmp_path / name
         if name.endswith("/"):
@@ -43,17 +43,16 @@ def test_folders_are_listed_by_name_with_what_lies_below(tmp_path: Path) -> None
     assert list(list_files([tmp_path])) == [tmp_path / name for name in expected]
 
 
-def test_files_that_file_browsers_leave_behind_are_left_out(tmp_path: Path) -> None:
+def test_hidden_files_are_left_out_unless_they_are_arguments(tmp_path: Path) -> None:
     for name in (".DS_Store", ".hidden/a.png", "sub/.b.png", "sub/b.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert list(list_files([tmp_path])) == [tmp_path / "sub/b.png"]
-    # Unless they are named.
     named = [tmp_path / ".DS_Store", tmp_path / ".hidden"]
     assert list(list_files(named)) == [tmp_path / ".DS_Store", tmp_path / ".hidden/a.png"]
 
 
-def test_arguments_stay_in_their_order_and_missing_ones_come_as_they_are(tmp_path: Path) -> None:
+def test_arguments_keep_their_order_and_missing_files_are_listed(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b/1.png").touch()
     (tmp_path / "a.png").touch()
@@ -62,7 +61,7 @@ def test_arguments_stay_in_their_order_and_missing_ones_come_as_they_are(tmp_pat
     assert list(list_files(paths)) == [tmp_path / name for name in expected]
 
 
-def test_in_folders_links_to_files_are_read_and_links_to_folders_left_out(tmp_path: Path) -> None:
+def test_in_folders_links_to_files_are_listed_and_links_to_folders_skipped(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real/1.png").touch()
     (tmp_path / "list").mkdir()
@@ -74,15 +73,13 @@ def test_in_folders_links_to_files_are_read_and_links_to_folders_left_out(tmp_pa
     found = list(list_files([tmp_path / "list"], skip=skipped.append))
     assert found == [tmp_path / "list" / name for name in ("broken.png", "file.png")]
     assert skipped == [tmp_path / "list" / name for name in ("folder", "root")]
-    # Unless it is named.
     named = tmp_path / "list/folder"
     assert list(list_files([named])) == [named / "1.png"]
 
 
-def test_links_among_folders_do_not_multiply_what_is_in_them(
+def test_circular_links_among_folders_are_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nine folders with links to one another: as many paths as orders to go through them."""
     folders = [tmp_path / str(number) for number in range(9)]
     for folder in folders:
         folder.mkdir()
@@ -102,7 +99,7 @@ def test_links_among_folders_do_not_multiply_what_is_in_them(
     assert visited == [tmp_path, *folders]
 
 
-def test_what_results_go_to_is_left_out(tmp_path: Path) -> None:
+def test_files_and_folders_of_results_are_left_out(tmp_path: Path) -> None:
     for name in ("scans/1.png", "scans/boxes/1.png", "scans/more/out", "scans/more/boxes/2.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -115,7 +112,7 @@ def test_what_results_go_to_is_left_out(tmp_path: Path) -> None:
     assert skipped == []
 
 
-def test_files_of_other_kinds_are_left_out_of_folders_and_told(tmp_path: Path) -> None:
+def test_other_kinds_of_files_are_skipped_in_folders(tmp_path: Path) -> None:
     names = ["a.PNG", "b", "c.TXT", "d.tar.json", "e.jsonl.png", "Thumbs.db", "txt"]
     for name in names:
         (tmp_path / name).touch()
@@ -123,15 +120,14 @@ def test_files_of_other_kinds_are_left_out_of_folders_and_told(tmp_path: Path) -
     found = [path.name for path in list_files([tmp_path], skip=skipped.append)]
     assert found == ["a.PNG", "b", "e.jsonl.png", "txt"]
     assert [path.name for path in skipped] == ["Thumbs.db", "c.TXT", "d.tar.json"]
-    assert list(list_files([tmp_path / "c.TXT"])) == [tmp_path / "c.TXT"]  # unless it is named
+    assert list(list_files([tmp_path / "c.TXT"])) == [tmp_path / "c.TXT"]
 
 
-def test_what_is_no_file_is_left_out_of_folders(tmp_path: Path) -> None:
-    """A pipe that nobody writes to would never be read to its end."""
+def test_pipes_are_skipped_in_folders(tmp_path: Path) -> None:
     (tmp_path / "1.png").touch()
     os.mkfifo(tmp_path / "2.png")
     (tmp_path / "3.png").symlink_to(tmp_path / "2.png")
-    (tmp_path / "4.png").symlink_to(tmp_path / "4.png")  # to itself: reading it says so
+    (tmp_path / "4.png").symlink_to(tmp_path / "4.png")  # to itself
     skipped: list[Path] = []
     found = list(list_files([tmp_path], skip=skipped.append))
     assert found == [tmp_path / "1.png", tmp_path / "4.png"]
@@ -139,21 +135,21 @@ def test_what_is_no_file_is_left_out_of_folders(tmp_path: Path) -> None:
     assert list(list_files([tmp_path / "2.png"])) == [tmp_path / "2.png"]
 
 
-def test_a_name_that_no_file_can_have_comes_as_it_is() -> None:
+def test_a_name_that_is_too_long_is_listed() -> None:
     path = Path(300 * "x")
     assert list(list_files([path])) == [path]
 
 
-def test_files_that_cannot_be_read_give_a_reading(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_gives_an_error_reading(tmp_path: Path) -> None:
     [(file, reading)] = read_files([tmp_path / "none.png"])
     assert file == tmp_path / "none.png"
     assert reading.status == Status.ERROR
-    assert reading.message == "expected a file that can be read, found: No such file or directory"
+    assert reading.message == "cannot read the file: No such file or directory"
     [(_, reading)] = read_files([tmp_path])
-    assert reading.message == "expected a file that can be read, found: Is a directory"
+    assert reading.message == "cannot read the file: Is a directory"
 
 
-def test_bytes_are_files_too(test_images: LabelledImages, folder: Path) -> None:
+def test_files_may_be_bytes(test_images: LabelledImages, folder: Path) -> None:
     data = (folder / "000.png").read_bytes()
     [(file, reading), (path, same)] = read_files([data, folder / "000.png"])
     assert file == data
@@ -163,11 +159,9 @@ def test_bytes_are_files_too(test_images: LabelledImages, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("single", [True, False])
-def test_many_files_are_read_by_processes_as_they_are_one_by_one(
-    folder: Path, single: bool
-) -> None:
+def test_processes_give_the_same_readings_in_order(folder: Path, single: bool) -> None:
     files = list(list_files([folder]))
-    assert len(files) > FEWEST_FOR_PROCESSES
+    assert len(files) > MIN_FILES_FOR_PROCESSES
     reader = tenfold.Reader()
     expected = [(file, reader.read(file, single=single)) for file in files]
     found = list(read_files(files, single=single, processes=2))
@@ -180,8 +174,7 @@ def test_many_files_are_read_by_processes_as_they_are_one_by_one(
             np.testing.assert_array_equal(digit.image, same.image)
 
 
-def test_files_are_taken_as_they_are_needed(folder: Path) -> None:
-    """Of 3,400 files, of which 400 are asked for."""
+def test_files_are_taken_only_as_they_are_needed(folder: Path) -> None:
     taken: list[Path] = []
 
     def take() -> Iterator[Path]:
@@ -195,7 +188,7 @@ def test_files_are_taken_as_they_are_needed(folder: Path) -> None:
     assert len(taken) < 1200
 
 
-def test_a_process_that_is_ended_from_outside_is_told(folder: Path) -> None:
+def test_a_killed_worker_is_an_error(folder: Path) -> None:
     readings = read_files(10 * sorted(folder.iterdir()), processes=2)
     next(readings)
     for process in multiprocessing.active_children():
@@ -204,7 +197,7 @@ def test_a_process_that_is_ended_from_outside_is_told(folder: Path) -> None:
         list(readings)
 
 
-def test_one_process_reads_as_many(folder: Path) -> None:
+def test_one_process_gives_the_same_readings(folder: Path) -> None:
     files = sorted(folder.iterdir()) * 2
     reader = tenfold.Reader()
     found = list(itertools.islice(read_files(files, processes=1), 5))
@@ -215,6 +208,6 @@ def test_no_files_give_no_readings() -> None:
     assert list(read_files([])) == []
 
 
-def test_a_model_that_is_none_is_told_before_any_file_is_read(folder: Path) -> None:
-    with pytest.raises(ModelError, match="expected a model file, found: No such file"):
+def test_a_missing_model_is_refused_before_any_file_is_read(folder: Path) -> None:
+    with pytest.raises(ModelError, match="cannot read the model: No such file"):
         next(read_files(sorted(folder.iterdir()), model=folder / "none.onnx"))

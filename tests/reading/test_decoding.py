@@ -1,7 +1,6 @@
-"""One picture in every form in which people keep pictures, and many that are broken."""
+"""One picture in every format, mode and type is decoded; broken and large ones are refused."""
 
 import io
-import random
 import subprocess
 import sys
 import tracemalloc
@@ -25,8 +24,6 @@ from tenfold.reading.decoding import (
     read_bytes,
 )
 from tenfold.reading.headers import MAX_FILE_BYTES, MAX_PLAIN_PPM_BYTES
-
-MANY = 60  # mutations of each format
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +68,16 @@ def differ(found: Decoded, expected: Image.Image) -> float:
         ({"format": "GIF"}, 4),
     ],
 )
-def test_formats(picture: Image.Image, options: dict[str, Any], tolerance: float) -> None:
+def test_every_format_is_decoded(
+    picture: Image.Image, options: dict[str, Any], tolerance: float
+) -> None:
     found = decode(encode(picture, **options))
     assert differ(found, picture) <= tolerance
     assert found.reduction == 1
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "YCbCr", "LAB"])
-def test_modes(picture: Image.Image, mode: str) -> None:
+def test_every_mode_is_decoded(picture: Image.Image, mode: str) -> None:
     format = "TIFF" if mode in ("CMYK", "YCbCr", "LAB") else "PNG"
     expected = picture.convert(mode) if mode in ("1", "P") else picture
     if mode in ("L", "LA"):
@@ -92,7 +91,7 @@ def test_a_cmyk_jpeg_is_not_a_negative(picture: Image.Image) -> None:
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "PPM"])
-def test_sixteen_bits(picture: Image.Image, format: str) -> None:
+def test_sixteen_bits_are_decoded(picture: Image.Image, format: str) -> None:
     grey = picture.convert("L")
     deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
     assert deep.mode == "I;16"
@@ -105,7 +104,7 @@ def test_sixteen_bits_are_rounded() -> None:
     np.testing.assert_array_equal(found, np.rint(values / 257))
 
 
-def test_floats_use_their_own_range(picture: Image.Image) -> None:
+def test_the_range_of_floats_is_stretched(picture: Image.Image) -> None:
     grey = ImageOps.autocontrast(picture.convert("L"))
     floats = Image.fromarray((np.asarray(grey) / 255 * 7 - 3).astype(np.float32))
     assert differ(decode(encode(floats, format="TIFF")), grey) < 0.5
@@ -113,7 +112,7 @@ def test_floats_use_their_own_range(picture: Image.Image) -> None:
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientations(picture: Image.Image, orientation: int, format: str) -> None:
+def test_exif_orientation_is_undone(picture: Image.Image, orientation: int, format: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encode(picture, format=format, exif=exif)
@@ -125,14 +124,14 @@ def test_orientations(picture: Image.Image, orientation: int, format: str) -> No
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
-def test_an_unknown_orientation_is_none(picture: Image.Image, orientation: int) -> None:
+def test_an_unknown_orientation_is_ignored(picture: Image.Image, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     assert differ(decode(encode(picture, format="PNG", exif=exif)), picture) == 0
 
 
 @pytest.mark.parametrize(("ink", "paper"), [(0, 255), (255, 0)])
-def test_ink_on_nothing_gets_paper_that_shows_it(
+def test_transparent_images_get_paper_that_shows_the_ink(
     test_images: LabelledImages, ink: int, paper: int
 ) -> None:
     opacity_HW = test_images.images_NHW[0]
@@ -152,7 +151,7 @@ def test_a_palette_may_have_a_transparent_colour() -> None:
     assert found.pixels_HWC[5, 7].tolist() == [90, 60, 30]
 
 
-def test_the_first_frame_counts(picture: Image.Image) -> None:
+def test_the_first_frame_is_decoded(picture: Image.Image) -> None:
     other = Image.new("RGB", picture.size)
     for format in ("GIF", "WEBP", "TIFF", "PNG"):
         data = encode(picture, format=format, save_all=True, append_images=[other])
@@ -174,25 +173,15 @@ def test_large_images_are_reduced(picture: Image.Image) -> None:
         assert differ(found, upright) < 3
 
 
-def test_a_jpeg_of_fifty_megapixels_is_decoded_reduced() -> None:
-    data = encode(Image.new("L", (8200, 6200), 200), format="JPEG")
-    assert decode(data).pixels_HWC.shape[0] < 2000
-
-
-def test_a_jpeg_of_a_hundred_megapixels_is_decoded_without_a_warning() -> None:
-    data = encode(Image.new("L", (10500, 10000), 200), format="JPEG")
-    assert decode(data).reduction > 4
-
-
 @pytest.mark.parametrize(
     ("format", "options", "size", "message"),
     [
-        ("PNG", {}, (10000, 8000), "at most 72 megapixels, found 10000 x 8000, 80 megapixels"),
-        ("JPEG", {"progressive": True}, (6000, 5000), "at most 25 megapixels"),
-        ("JPEG", {}, (12500, 10000), "at most 120 megapixels, found 12500 x 10000"),
+        ("PNG", {}, (10000, 8000), "10000 x 8000 pixels, 80 megapixels; the limit is 72"),
+        ("JPEG", {"progressive": True}, (6000, 5000), "the limit is 25"),
+        ("JPEG", {}, (12500, 10000), "12500 x 10000 pixels, .* the limit is 120"),
     ],
 )
-def test_too_many_pixels(
+def test_too_many_pixels_are_refused(
     format: str, options: dict[str, Any], size: tuple[int, int], message: str
 ) -> None:
     data = encode(Image.new("1" if format == "PNG" else "L", size), format=format, **options)
@@ -200,7 +189,7 @@ def test_too_many_pixels(
         decode(data)
 
 
-def test_too_little_memory_is_told_of_the_image(
+def test_too_little_memory_is_an_image_error(
     picture: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -208,29 +197,29 @@ def test_too_little_memory_is_told_of_the_image(
 
     data = encode(picture, format="PNG")
     monkeypatch.setattr(Image.Image, "convert", fail)
-    with pytest.raises(ImageError, match="expected memory enough for 168 x 56 pixels, found too"):
+    with pytest.raises(ImageError, match="not enough memory to decode 168 x 56 pixels"):
         decode(data)
 
 
 @pytest.mark.parametrize("value", [np.uint8(3), np.True_, np.uint16(3), np.float32(0.5)])
 @pytest.mark.parametrize("shape", [(100_000, 100_000), (10_000, 10_000, 3), (10_000, 10_000, 1)])
-def test_too_many_pixels_of_an_array_are_refused_before_any_is_copied(
+def test_a_large_array_is_refused_before_it_is_copied(
     value: np.generic, shape: tuple[int, ...]
 ) -> None:
     tracemalloc.start()
     try:
-        with pytest.raises(ImageError, match=r"at most (18|72) megapixels, found 10+ x 10+"):
+        with pytest.raises(ImageError, match=r"10+ x 10+ pixels, .* the limit is (18|72)"):
             decode_array(np.broadcast_to(value, shape))
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
 
 
-def test_too_many_bytes_in_memory_are_refused_before_they_are_copied() -> None:
+def test_many_bytes_are_refused_before_they_are_copied() -> None:
     data = bytearray(MAX_FILE_BYTES + 1)
     tracemalloc.start()
     try:
-        with pytest.raises(ImageError, match="at most 40 MiB"):
+        with pytest.raises(ImageError, match="larger than 40 MiB"):
             decode(memoryview(data))
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
@@ -239,9 +228,7 @@ def test_too_many_bytes_in_memory_are_refused_before_they_are_copied() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"transparency": 3}])
 @pytest.mark.parametrize("mode", ["P", "L", "1", "LA"])
-def test_a_large_image_is_converted_strip_by_strip_as_it_would_be_whole(
-    mode: str, options: dict[str, Any]
-) -> None:
+def test_converting_in_bands_gives_the_same_pixels(mode: str, options: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
     if mode in ("1", "LA") and options:
         options = {}
@@ -276,7 +263,7 @@ print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text(
     ("format", "side", "options"),
     [("PNG", 8485, {}), ("PNG", 8485, {"transparency": 0}), ("GIF", 8000, {})],
 )
-def test_a_large_palette_image_takes_no_more_than_the_promise(
+def test_a_large_palette_image_takes_little_memory(
     format: str, side: int, options: dict[str, Any]
 ) -> None:
     image = Image.new("P", (side, side))
@@ -294,7 +281,7 @@ def test_a_large_palette_image_takes_no_more_than_the_promise(
     ("magic", "most"),
     [("P5", 254), ("P5", 1), ("P5", 1023), ("P6", 254), ("P6", 1023), ("P6", 65535)],
 )
-def test_a_ppm_of_any_maximum_is_scaled_as_pillow_does(magic: str, most: int) -> None:
+def test_a_ppm_with_any_maximum_is_scaled_as_pillow_does(magic: str, most: int) -> None:
     rng = np.random.default_rng(most)
     shape = (50, 70, 3) if magic == "P6" else (50, 70)
     values = rng.integers(0, most + 3, shape).clip(0, 255 if most < 256 else 65535)
@@ -304,80 +291,32 @@ def test_a_ppm_of_any_maximum_is_scaled_as_pillow_does(magic: str, most: int) ->
         image.load()
         expected = decode_image(image.copy())
     np.testing.assert_array_equal(decode(data).pixels_HWC, expected.pixels_HWC)
-    with pytest.raises(ImageError, match="that can be decoded"):
+    with pytest.raises(ImageError, match="cannot decode"):
         decode(data[:-1])
 
 
-def test_libtiff_prints_nothing_of_a_damaged_file(
-    picture: Image.Image, capfd: pytest.CaptureFixture[str]
-) -> None:
-    for compression in ("tiff_adobe_deflate", "tiff_lzw", "jpeg"):
-        data = bytearray(encode(picture, format="TIFF", compression=compression))
-        data[8:60] = bytes(52)
-        with pytest.raises(ImageError, match="that can be decoded"):
-            decode(bytes(data))
-    assert capfd.readouterr() == ("", "")
-
-
-def test_pillow_prints_nothing_of_a_damaged_file(capfd: pytest.CaptureFixture[str]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("default")  # as outside of tests
-        with pytest.raises(ImageError):
-            decode(b"II*\0" + b"\xff" * 400)
-    assert capfd.readouterr() == ("", "")
-
-
-def test_an_image_beyond_pillows_own_limit_is_too_large_too() -> None:
-    message = "expected at most 120 megapixels, found more than 179"
-    with pytest.raises(ImageError, match=f"^{message}$"):
-        decode(b"P5 30000 30000 255\n" + bytes(100))
-
-
-def test_too_many_pixels_cost_nothing() -> None:
-    header = b"P5 60000 60000 255\n"
-    with pytest.raises(ImageError, match="expected"):
-        decode(header + bytes(100))
-
-
-def test_too_many_bytes(tmp_path: Path) -> None:
+def test_large_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     with path.open("wb") as file:
         file.truncate(MAX_FILE_BYTES * 10)  # a hole: it takes no disk
     data = read_bytes(path)
     assert len(data) == MAX_FILE_BYTES + 1
-    with pytest.raises(ImageError, match="expected at most 40 MiB, found more"):
+    with pytest.raises(ImageError, match="larger than 40 MiB"):
         decode(data)
     plain = b"P2 2000 2000 255\n" + b"1 " * MAX_PLAIN_PPM_BYTES
-    with pytest.raises(ImageError, match="expected at most 2 MiB of a PPM or PGM in plain text"):
+    with pytest.raises(ImageError, match="plain-text PPM or PGM is larger than 2 MiB"):
         decode(plain)
 
 
-@pytest.mark.parametrize("data", [b"x", b"%PDF-1.4 and so on", b"<svg></svg>", bytes(1000)])
-def test_what_is_no_image(data: bytes) -> None:
-    with pytest.raises(ImageError, match=r"expected an image \(PNG, JPEG, .*\), found none"):
-        decode(data)
-
-
-def test_an_empty_file() -> None:
-    with pytest.raises(ImageError, match="found an empty file"):
-        decode(b"")
-
-
-def test_formats_that_are_not_for_pictures_stay_closed(picture: Image.Image) -> None:
-    for format in ("ICO", "TGA", "PCX", "PDF", "EPS"):
-        with pytest.raises(ImageError, match="found none"):
-            decode(encode(picture, format=format))
-
-
-def test_a_folder_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="expected a file that can be read, found: Is a directory"):
+def test_folders_and_missing_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="cannot read the file: Is a directory"):
         read_bytes(tmp_path)
-    with pytest.raises(ImageError, match="found: No such file"):
+    with pytest.raises(ImageError, match="cannot read the file: No such file"):
         read_bytes(tmp_path / "none.png")
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_heic(picture: Image.Image, orientation: int) -> None:
+def test_heic_is_decoded(picture: Image.Image, orientation: int) -> None:
     pytest.importorskip("pillow_heif").register_heif_opener()
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -386,57 +325,11 @@ def test_heic(picture: Image.Image, orientation: int) -> None:
     assert differ(found, upright) < 4
 
 
-def test_damaged_heic_is_told(picture: Image.Image) -> None:
-    pytest.importorskip("pillow_heif").register_heif_opener()
-    whole = encode(picture, format="HEIF", quality=90)
-    for length in range(40, len(whole) - 1, len(whole) // 20):
-        with pytest.raises(ImageError, match="expected an image"):
-            decode(whole[:length])
-
-
 def test_heic_needs_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     data = b"\0\0\0\x18ftypheic" + bytes(100)
-    with pytest.raises(MissingExtraError, match="expected the extra 'heic'"):
+    with pytest.raises(MissingExtraError, match="HEIC images need the extra 'heic'"):
         decode(data)
-
-
-@pytest.mark.parametrize(
-    ("format", "options"),
-    [
-        ("PNG", {}),
-        ("JPEG", {}),
-        ("JPEG", {"progressive": True}),
-        ("WEBP", {}),
-        ("BMP", {}),
-        ("TIFF", {"compression": "tiff_adobe_deflate"}),
-        ("TIFF", {"compression": "jpeg"}),
-        ("GIF", {}),
-        ("PPM", {}),
-    ],
-)
-@pytest.mark.filterwarnings("ignore")  # what libraries say of damage
-def test_damage_is_told(picture: Image.Image, format: str, options: dict[str, Any]) -> None:
-    whole = encode(picture, format=format, **options)
-    rng = random.Random(f"{format}{options}")
-    num_refused = 0
-    for number in range(MANY):
-        data = bytearray(whole)
-        if number % 3 == 0:
-            del data[rng.randrange(len(data)) :]
-        elif number % 3 == 1:
-            for _ in range(rng.randint(1, 8)):
-                data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-        else:
-            start = rng.randrange(min(200, len(data)))
-            data[start : start + 4] = rng.randbytes(4)
-        try:
-            found = decode(bytes(data))
-        except ImageError:
-            num_refused += 1
-        else:
-            assert found.pixels_HWC.ndim == 3
-    assert num_refused >= MANY // 6  # half or more of the truncations
 
 
 @pytest.mark.parametrize(
@@ -451,7 +344,7 @@ def test_damage_is_told(picture: Image.Image, format: str, options: dict[str, An
         np.zeros((4, 5), np.float64),
     ],
 )
-def test_arrays(array: Pixels) -> None:
+def test_arrays_of_every_type_are_decoded(array: Pixels) -> None:
     array = array.copy()
     array[1, 2] = {"b": True, "f": 1}.get(array.dtype.kind, np.iinfo(np.uint8).max)
     if array.dtype == np.uint16:
@@ -465,21 +358,58 @@ def test_arrays(array: Pixels) -> None:
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros(5, np.uint8), r"found \(5,\)"),
-        (np.zeros((0, 5), np.uint8), r"found \(0, 5\)"),
-        (np.zeros((5, 5, 2), np.uint8), r"found \(5, 5, 2\)"),
-        (np.zeros((5, 5), np.int64), "found int64"),
-        (np.full((5, 5), 255.0), "expected floats from 0 to 1"),
-        (np.full((5, 5), np.nan), "expected floats from 0 to 1"),
-        (np.zeros((5000, 4000, 3), np.uint8), "at most 18 megapixels, found 4000 x 5000"),
+        (np.zeros(5, np.uint8), r"has shape \(5,\)"),
+        (np.zeros((0, 5), np.uint8), r"has shape \(0, 5\)"),
+        (np.zeros((5, 5, 2), np.uint8), r"has shape \(5, 5, 2\)"),
+        (np.zeros((5, 5), np.int64), "has type int64"),
+        (np.full((5, 5), 255.0), "must be from 0 to 1"),
+        (np.full((5, 5), np.nan), "must be from 0 to 1"),
+        (np.zeros((5000, 4000, 3), np.uint8), "4000 x 5000 pixels, .* the limit is 18"),
     ],
 )
-def test_what_is_no_array_of_an_image(array: Pixels, message: str) -> None:
+def test_other_arrays_are_refused(array: Pixels, message: str) -> None:
     with pytest.raises(ImageError, match=message):
         decode_array(array)
 
 
-def test_an_image_of_pillow_is_left_as_it_is(picture: Image.Image) -> None:
+def test_a_pillow_image_is_not_changed(picture: Image.Image) -> None:
     before = picture.copy()
     assert differ(decode_image(picture), picture) == 0
     assert picture == before
+
+
+def test_other_data_is_not_an_image(picture: Image.Image) -> None:
+    others = [encode(picture, format=format) for format in ("ICO", "TGA", "PCX", "PDF", "EPS")]
+    for data in (b"x", b"%PDF-1.4 and so on", b"<svg></svg>", bytes(1000), *others):
+        with pytest.raises(ImageError, match=r"^not an image \(PNG, JPEG, .*\)$"):
+            decode(data)
+    with pytest.raises(ImageError, match=r"^the file is empty$"):
+        decode(b"")
+
+
+def test_nothing_is_printed_about_a_damaged_file(
+    picture: Image.Image, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for compression in ("tiff_adobe_deflate", "tiff_lzw", "jpeg"):
+        data = bytearray(encode(picture, format="TIFF", compression=compression))
+        data[8:60] = bytes(52)
+        with pytest.raises(ImageError, match="cannot decode"):
+            decode(bytes(data))
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # as outside of tests
+        with pytest.raises(ImageError):
+            decode(b"II*\0" + b"\xff" * 400)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("size", [(8200, 6200), (10500, 10000)])
+def test_a_large_jpeg_is_decoded_reduced_without_a_warning(size: tuple[int, int]) -> None:
+    found = decode(encode(Image.new("L", size, 200), format="JPEG"))
+    assert found.reduction > 3
+    assert found.pixels_HWC.shape[0] < 2100
+
+
+def test_an_image_beyond_pillows_own_limit_is_refused() -> None:
+    for size in ("30000 30000", "60000 60000"):
+        with pytest.raises(ImageError, match=r"more than 179 megapixels; the limit is 120$"):
+            decode(f"P5 {size} 255\n".encode() + bytes(100))

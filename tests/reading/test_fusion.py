@@ -1,4 +1,4 @@
-"""Lines that two networks read: what becomes of it where they agree, and where they do not."""
+"""Fusion of both networks: where they agree on a line or a digit, and where they do not."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,23 +9,18 @@ import pytest
 import tenfold
 from reading.pages import enlarge, lay_out, paint
 from tenfold.data.mnist import LabelledImages
-from tenfold.reading.digit_image import frame
-from tenfold.reading.fusion import CONTESTED, SURE_ALONE, agree_on_digit, agree_on_line
+from tenfold.reading.ctc import compute_log_likelihood, compute_single_digit_probs, decode_greedy
+from tenfold.reading.digit_image import normalise_digit
+from tenfold.reading.fusion import CONFIDENT_ALONE, DISAGREEMENT_FACTOR, fuse_digit, fuse_line
 from tenfold.reading.glyphs import Glyph, merge
 from tenfold.reading.lattice import Candidate
-from tenfold.reading.line_image import frame_strip
-from tenfold.reading.line_reader import measure_evidence, measure_single_digits, spell
-
-
-@pytest.fixture(scope="module")
-def reader() -> tenfold.Reader:
-    return tenfold.Reader()
+from tenfold.reading.line_image import normalise_line
 
 
 def classify(reader: tenfold.Reader, glyphs: Sequence[Glyph]) -> list[Candidate]:
-    images = [frame(glyph.strength_HW) for glyph in glyphs]
-    answers = reader.classifier.classify(np.stack(images))
-    return [Candidate(*one) for one in zip(glyphs, images, answers, strict=True)]
+    images = [normalise_digit(glyph.strength_HW) for glyph in glyphs]
+    probabilities = reader.classifier.classify(np.stack(images))
+    return [Candidate(*one) for one in zip(glyphs, images, probabilities, strict=True)]
 
 
 def write(images: LabelledImages, samples: list[int], gap: int) -> tuple[list[Glyph], list[int]]:
@@ -36,62 +31,62 @@ def write(images: LabelledImages, samples: list[int], gap: int) -> tuple[list[Gl
     return glyphs, images.labels_N[samples].tolist()
 
 
-def test_where_both_agree_boxes_stay_and_the_line_is_as_sure_as_the_network(
+def test_where_both_agree_boxes_stay_and_digits_get_the_lines_confidence(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
     num_agreed = 0
     for first in range(0, 60, 4):
         glyphs, _ = write(test_images, list(range(first, first + 4)), gap=6)
-        apart = classify(reader, glyphs)
-        found = agree_on_line(glyphs, apart, reader.lines, lambda some: classify(reader, some))
-        if [one.digit for one in found] != [one.digit for one in apart]:
+        path = classify(reader, glyphs)
+        found = fuse_line(glyphs, path, reader.lines, lambda some: classify(reader, some))
+        if [one.digit for one in found] != [one.digit for one in path]:
             continue
         num_agreed += 1
         assert [one.glyph for one in found] == glyphs
-        assert len({one.certainty for one in found}) == 1
-        assert found[0].certainty is not None
-        assert 0 <= found[0].certainty <= 1
+        assert len({one.line_confidence for one in found}) == 1
+        assert found[0].line_confidence is not None
+        assert 0 <= found[0].line_confidence <= 1
         for one in found:
             assert one.probabilities_K.sum() == pytest.approx(1, abs=1e-5)
     assert num_agreed >= 12  # of 15
 
 
-def test_glyphs_that_are_plainly_wrong_are_overruled(
+def test_a_wrong_path_is_overruled_by_the_line_reader(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
-    """Two digits that were taken for one: the line says that they are two, but not surely."""
+    """Two digits that were taken for one, with a lower confidence as the networks disagree."""
     num_right = 0
     for first in range(0, 60, 4):
         glyphs, labels = write(test_images, list(range(first, first + 4)), gap=2)
         wrong = classify(reader, glyphs)[:3]  # one is left out
-        found = agree_on_line(glyphs, wrong, reader.lines, lambda some: classify(reader, some))
+        found = fuse_line(glyphs, wrong, reader.lines, lambda some: classify(reader, some))
         digits = [one.digit for one in found]
         if digits != labels:
             continue
         num_right += 1
-        columns_TK = reader.lines.read(frame_strip(merge(glyphs).strength_HW))
-        assert digits == [stretch.digit for stretch in spell(columns_TK)]
-        certainty = CONTESTED * np.exp(measure_evidence(columns_TK, digits))
-        assert found[0].certainty == pytest.approx(certainty)
+        log_probs_TK = reader.lines.read(normalise_line(merge(glyphs).strength_HW))
+        assert digits == [span.digit for span in decode_greedy(log_probs_TK)]
+        likelihood = np.exp(compute_log_likelihood(log_probs_TK, digits))
+        assert found[0].line_confidence == pytest.approx(DISAGREEMENT_FACTOR * likelihood)
         for one, glyph in zip(found, glyphs, strict=True):
             middle = (one.glyph.box[0] + one.glyph.box[2]) / 2
             assert glyph.box[0] < middle < glyph.box[2]
     assert num_right >= 11  # of 15
 
 
-def test_a_sure_digit_needs_no_second_witness(
+def test_a_confident_digit_is_not_given_to_the_line_reader(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
     glyphs, _ = write(test_images, list(range(40)), gap=6)
     for one in classify(reader, glyphs):
-        found = agree_on_digit(one, lambda: reader.lines)
-        if one.confidence >= SURE_ALONE:
+        found = fuse_digit(one, lambda: reader.lines)
+        if one.confidence >= CONFIDENT_ALONE:
             assert found is one
         assert found.probabilities_K.shape == one.probabilities_K.shape
         assert found.probabilities_K.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_second_witness_makes_a_doubtful_digit_surer_or_less_sure(
+def test_the_line_reader_confirms_or_contradicts_a_doubtful_digit(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
     glyphs, labels = write(test_images, list(range(40)), gap=6)
@@ -102,25 +97,25 @@ def test_a_second_witness_makes_a_doubtful_digit_surer_or_less_sure(
             doubtful_K = np.full(11, 0.02, np.float32)
             doubtful_K[claimed] = 0.8
             doubtful = replace(one, probabilities_K=doubtful_K)
-            found = agree_on_digit(doubtful, lambda: reader.lines)
-            columns_TK = reader.lines.read(frame_strip(one.glyph.strength_HW))
-            seen_K = measure_single_digits(columns_TK)
+            found = fuse_digit(doubtful, lambda: reader.lines)
+            log_probs_TK = reader.lines.read(normalise_line(one.glyph.strength_HW))
+            seen_K = compute_single_digit_probs(log_probs_TK)
             if seen_K[label] > 0.95:
                 assert (found.probabilities_K[claimed] > 0.85) == (claimed == label)
 
 
-def test_a_line_in_which_the_network_sees_nothing_is_left_as_it_is(
+def test_a_line_without_digits_for_the_line_reader_keeps_its_path(
     reader: tenfold.Reader,
 ) -> None:
     dash_HW = np.ones((4, 30), np.float32)
     glyphs = [Glyph((0, 0, 30, 4), dash_HW), Glyph((40, 0, 70, 4), dash_HW)]
-    apart = classify(reader, glyphs)
-    found = agree_on_line(glyphs, apart, reader.lines, lambda some: classify(reader, some))
-    if not spell(reader.lines.read(frame_strip(merge(glyphs).strength_HW))):
-        assert found is apart
+    path = classify(reader, glyphs)
+    found = fuse_line(glyphs, path, reader.lines, lambda some: classify(reader, some))
+    if not decode_greedy(reader.lines.read(normalise_line(merge(glyphs).strength_HW))):
+        assert found is path
 
 
-def test_digits_that_touch_are_read(reader: tenfold.Reader, test_images: LabelledImages) -> None:
+def test_touching_digits_are_read(reader: tenfold.Reader, test_images: LabelledImages) -> None:
     num_right = num_wrong = 0
     for first in range(100, 250, 3):
         samples = list(range(first, first + 3))

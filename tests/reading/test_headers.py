@@ -1,4 +1,4 @@
-"""Files with more parts than images have, each of which a decoder would walk through."""
+"""Image files with more parts than a decoder should walk through are refused."""
 
 import io
 import struct
@@ -64,31 +64,31 @@ EXIF = make_segment(0xE1, b"Exif\0\0" + bytes(65_000))
 @pytest.mark.parametrize(
     ("segments", "message"),
     [
-        ([make_segment(0xFE)] * PLENTY, "at most 10000 segments"),
-        ([make_segment(0xE1)] * PLENTY, "at most 10000 segments"),
-        ([make_segment(0xDD, b"\0\0")] * PLENTY, "at most 10000 segments"),
-        ([b"\xff\xd8"] * PLENTY, "at most 10000 segments"),
-        ([TABLES] * 20, "at most 1 MiB of tables and metadata"),
-        ([make_segment(0xC4, bytes(65_000))] * 20, "at most 1 MiB of tables and metadata"),
-        ([EXIF] * 20, "at most 1 MiB of tables and metadata"),
-        ([make_segment(0xED, bytes(65_000))] * 20, "at most 1 MiB of tables and metadata"),
-        # Pillow goes on after an end, and takes no length from markers that no image has.
-        ([b"\xff\xd9", *[TABLES] * 20], "at most 1 MiB of tables and metadata"),
-        ([b"\xff\xf0", *[TABLES] * 20], "at most 1 MiB of tables and metadata"),
-        ([b"\xff" * 200_000], "fewer parts"),
-        ([b"\xff\xd0" * 100_000], "fewer parts"),
-        ([make_segment(0xFE), b"a" * 200_000], "fewer parts"),
+        ([make_segment(0xFE)] * PLENTY, "more than 10000 segments"),
+        ([make_segment(0xE1)] * PLENTY, "more than 10000 segments"),
+        ([make_segment(0xDD, b"\0\0")] * PLENTY, "more than 10000 segments"),
+        ([b"\xff\xd8"] * PLENTY, "more than 10000 segments"),
+        ([TABLES] * 20, "more than 1 MiB of tables and metadata"),
+        ([make_segment(0xC4, bytes(65_000))] * 20, "more than 1 MiB of tables and metadata"),
+        ([EXIF] * 20, "more than 1 MiB of tables and metadata"),
+        ([make_segment(0xED, bytes(65_000))] * 20, "more than 1 MiB of tables and metadata"),
+        # Pillow goes on after the end, and reads no length of invalid markers.
+        ([b"\xff\xd9", *[TABLES] * 20], "more than 1 MiB of tables and metadata"),
+        ([b"\xff\xf0", *[TABLES] * 20], "more than 1 MiB of tables and metadata"),
+        ([b"\xff" * 200_000], "too many parts"),
+        ([b"\xff\xd0" * 100_000], "too many parts"),
+        ([make_segment(0xFE), b"a" * 200_000], "too many parts"),
     ],
 )
-def test_a_jpeg_of_too_many_segments(segments: list[bytes], message: str) -> None:
+def test_a_jpeg_with_too_many_segments_is_refused(segments: list[bytes], message: str) -> None:
     assert message in refuse(insert_segments(*segments))
 
 
 @pytest.mark.parametrize("between", [b"", make_segment(0xFE), b"\xff" * 1000])
-def test_a_jpeg_of_too_many_scans(between: bytes) -> None:
+def test_a_jpeg_with_too_many_scans_is_refused(between: bytes) -> None:
     large = encode(Image.new("L", (4900, 4900), 200), format="JPEG", progressive=True)
     message = refuse(repeat_scan(large, 25, between))
-    assert message == "expected at most 24 scans of 4900 x 4900 pixels, found more"
+    assert message == "the JPEG has more than 24 scans of 4900 x 4900 pixels"
 
 
 def test_a_small_jpeg_may_have_many_scans() -> None:
@@ -98,9 +98,9 @@ def test_a_small_jpeg_may_have_many_scans() -> None:
     assert decode(repeat_scan(data, 100)).pixels_HWC.shape == (64, 64, 3)
 
 
-def test_a_jpeg_with_a_scan_for_each_colour_keeps_its_pixels_as_a_progressive_one() -> None:
+def test_a_jpeg_with_a_scan_for_each_colour_has_the_limit_of_a_progressive_one() -> None:
     assert decode(part_scans(200)).pixels_HWC.shape == (200, 200, 3)
-    assert "at most 25 megapixels, found 5200 x 5200" in refuse(part_scans(5200))
+    assert "5200 x 5200 pixels, 27 megapixels; the limit is 25" in refuse(part_scans(5200))
 
 
 def test_a_jpeg_with_much_metadata_is_read() -> None:
@@ -135,16 +135,18 @@ BLANK = zlib.compress(bytes(1_000_000))
 @pytest.mark.parametrize(
     ("chunk", "times", "message"),
     [
-        (make_chunk(b"prVt"), PLENTY, "at most 30000 chunks"),
-        (make_chunk(b"IDAT"), PLENTY, "at most 30000 chunks"),
-        (make_chunk(b"tEXt", b"a\0b"), PLENTY, "at most 30000 chunks"),
-        (make_chunk(b"tEXt", b"a\0" + bytes(1_000_000)), 17, "at most 16 MiB of text"),
-        (make_chunk(b"zTXt", b"a\0\0" + BLANK[:-4] + b"oops"), 101, "at most 100 chunks"),
-        (make_chunk(b"iTXt", b"a\0\1\0\0\0" + BLANK[:-4] + b"oops"), 101, "at most 100 chunks"),
-        (make_chunk(b"iCCP", b"a\0\0" + BLANK), 101, "at most 100 chunks"),
+        (make_chunk(b"prVt"), PLENTY, "more than 30000 chunks"),
+        (make_chunk(b"IDAT"), PLENTY, "more than 30000 chunks"),
+        (make_chunk(b"tEXt", b"a\0b"), PLENTY, "more than 30000 chunks"),
+        (make_chunk(b"tEXt", b"a\0" + bytes(1_000_000)), 17, "more than 16 MiB of text"),
+        (make_chunk(b"zTXt", b"a\0\0" + BLANK[:-4] + b"oops"), 101, "more than 100 chunks"),
+        (make_chunk(b"iTXt", b"a\0\1\0\0\0" + BLANK[:-4] + b"oops"), 101, "more than 100 chunks"),
+        (make_chunk(b"iCCP", b"a\0\0" + BLANK), 101, "more than 100 chunks"),
     ],
 )
-def test_a_png_of_too_many_chunks(chunk: bytes, times: int, message: str, before: bytes) -> None:
+def test_a_png_with_too_many_chunks_is_refused(
+    chunk: bytes, times: int, message: str, before: bytes
+) -> None:
     assert message in refuse(insert_chunks([chunk] * times, before))
 
 
@@ -152,7 +154,7 @@ def test_a_png_with_many_chunks_is_read() -> None:
     text = make_chunk(b"tEXt", b"prompt\0" + b"a" * 1_000_000)
     expected = decode(encode(NOISE, format="PNG")).pixels_HWC
     data = insert_chunks([text] * 5 + [make_chunk(b"prVt", bytes(10))] * 1000)
-    # Pixels in many chunks, a byte in each, and what is no part of the image behind its end.
+    # A byte of pixels in each chunk, and more chunks after the end.
     at = data.find(b"IDAT")
     length = int.from_bytes(data[at - 4 : at])
     pixels = data[at + 4 : at + 4 + length]
@@ -178,8 +180,8 @@ def insert_blocks(blocks: bytes) -> bytes:
         b"!\xfe" + b"\1a" * 100_000 + b"\0",
     ],
 )
-def test_a_gif_of_too_many_blocks(block: bytes) -> None:
-    assert "fewer parts" in refuse(insert_blocks(block * (PLENTY if len(block) < 9 else 1) * 3))
+def test_a_gif_with_too_many_blocks_is_refused(block: bytes) -> None:
+    assert "too many parts" in refuse(insert_blocks(block * (PLENTY if len(block) < 9 else 1) * 3))
 
 
 def test_a_gif_with_many_frames_and_a_long_comment_is_read() -> None:
@@ -193,14 +195,14 @@ def test_a_gif_with_many_frames_and_a_long_comment_is_read() -> None:
 @pytest.mark.parametrize(
     "filling", [b"#" + b"a" * 200_000 + b"\n", b" " * 200_000, b"#\n" * 90_000]
 )
-def test_a_ppm_whose_header_is_too_long(filling: bytes) -> None:
-    assert "fewer parts" in refuse(b"P5 " + filling + b" 8 8 255\n" + bytes(64))
+def test_a_ppm_with_a_long_header_is_refused(filling: bytes) -> None:
+    assert "too many parts" in refuse(b"P5 " + filling + b" 8 8 255\n" + bytes(64))
 
 
-def test_a_plain_ppm_of_too_many_comments() -> None:
+def test_a_plain_ppm_with_too_many_comments_is_refused() -> None:
     plain = b"P2 8 8 255\n" + b"#\n" * 900 + b"7 " * 64
     assert decode(plain).pixels_HWC.tobytes() == bytes([7]) * 192
-    assert "at most 1000 comments" in refuse(b"P2 8 8 255\n" + b"#\n" * 1001 + b"7 " * 64)
+    assert "more than 1000 comments" in refuse(b"P2 8 8 255\n" + b"#\n" * 1001 + b"7 " * 64)
 
 
 def make_bmp(side: int, runs: bytes) -> bytes:
@@ -211,17 +213,17 @@ def make_bmp(side: int, runs: bytes) -> bytes:
     return b"BM" + sizes + header + palette + runs
 
 
-def test_a_bmp_with_runs_of_pixels_is_small() -> None:
+def test_a_large_run_length_encoded_bmp_is_refused() -> None:
     assert decode(make_bmp(64, b"\x40\5\0\0" * 64)).pixels_HWC[0, 0].tolist() == [2, 250, 5]
-    message = "expected at most 1 MiB and 4.2 megapixels of a BMP with runs of pixels, found "
-    assert refuse(make_bmp(64, b"\1\5" * 600_000)).startswith(message + "64 x 64")
-    assert refuse(make_bmp(8000, b"\xff\5" * 1000)).startswith(message + "8000 x 8000")
+    for side, runs in ((64, b"\1\5" * 600_000), (8000, b"\xff\5" * 1000)):
+        message = refuse(make_bmp(side, runs))
+        assert f"{side} x {side} pixels is larger than 1 MiB or 4.2 megapixels" in message
 
 
 def make_tiff(
     *more: tuple[int, int, int, bytes], order: str = "<", side: int = 16, rest: bytes = b""
 ) -> bytes:
-    """A grey TIFF with more values: tag, type, number, and the bytes of all, beyond it."""
+    """A grey TIFF with more entries: tag, type, count, and the bytes of the values."""
     short, long = order + "H", order + "L"
     values = {256: side, 257: side, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: side}
     entries = {
@@ -244,35 +246,34 @@ def make_tiff(
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_a_tiff_of_too_many_numbers(order: str) -> None:
+def test_a_tiff_with_too_many_numbers_is_refused(order: str) -> None:
     plenty = struct.pack(order + "LL", 1, 1) * 140_000
     decode(make_tiff(order=order, rest=bytes(300)))
-    message = "at most 1 MiB of a TIFF's numbers"
+    message = "more than 1 MiB of a TIFF's numbers"
     assert message in refuse(make_tiff((273, 4, 280_000, plenty), order=order))
     assert message in refuse(make_tiff((282, 5, 140_000, plenty), order=order))
-    # A list of its own that the first one leads to.
+    # In a nested directory.
     for form, kind in (("H", 3), ("L", 4)):
         entry = struct.pack(order + "HHHLL", 1, 33434, 5, 140_000, 2000) + bytes(4)
         offset = struct.pack(order + form, 1000)
         tiff = make_tiff((34665, kind, 1, offset), order=order).ljust(1000, b"\0")
         assert message in refuse((tiff + entry).ljust(2000, b"\0") + plenty)
-    # A list that leads to itself.
-    assert "at most 10 lists" in refuse(
+    # A directory that leads to itself.
+    assert "more than 10 lists" in refuse(
         make_tiff((34665, 4, 1, struct.pack(order + "L", 8)), order=order, rest=bytes(300))
     )
 
 
-def test_a_tiff_of_too_many_values() -> None:
+def test_a_tiff_with_too_many_values_is_refused() -> None:
     entry = struct.pack("<HHLL", 257, 4, 1, 16)
     small = b"II*\0" + struct.pack("<LH", 8, 20_000) + entry * 20_000
-    assert "at most 10000 values" in refuse(small)
+    assert "more than 10000 values" in refuse(small)
     large = struct.pack("<HHQQ", 257, 4, 1, 16) * 20_000
     big = b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 20_000) + large
-    assert "at most 10000 values" in refuse(big)
+    assert "more than 10000 values" in refuse(big)
 
 
-def test_a_tiff_whose_strips_are_all_the_same_bytes() -> None:
-    """Each strip would be unpacked from the beginning."""
+def test_a_tiff_with_strips_that_share_bytes_is_refused() -> None:
     row = b"\x78\x01" + b"\0\0\0\xff\xff" * 200_000 + zlib.compress(bytes(100))[2:]
     strips = (
         (259, 3, 1, struct.pack("<H", 8)),
@@ -281,24 +282,24 @@ def test_a_tiff_whose_strips_are_all_the_same_bytes() -> None:
         (279, 4, 100, struct.pack("<L", len(row)) * 100),
     )
     data = make_tiff(*strips, side=100).ljust(2000, b"\0") + row
-    assert "at most 40 MiB of a TIFF's strips" in refuse(data)
+    assert "more than 40 MiB of a TIFF's strips" in refuse(data)
 
 
-def test_a_tiff_of_strips_with_one_row_is_read() -> None:
+def test_a_tiff_with_strips_of_one_row_is_read() -> None:
     large = Image.new("L", (50, 5000), 7)
     for compression in (None, "tiff_adobe_deflate"):
         data = encode(large, format="TIFF", compression=compression, tiffinfo={278: 1})
         assert decode(data).pixels_HWC.shape == (5000, 50, 3)
 
 
-def test_a_webp_of_too_many_chunks() -> None:
+def test_a_webp_with_too_many_chunks_is_refused() -> None:
     data = encode(NOISE, format="WEBP", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0")
     content = data[8:] + b"abcd\0\0\0\0" * PLENTY
-    assert "at most 30000 chunks" in refuse(b"RIFF" + struct.pack("<I", len(content)) + content)
+    assert "more than 30000 chunks" in refuse(b"RIFF" + struct.pack("<I", len(content)) + content)
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP"])
-def test_metadata_that_are_too_large_do_not_make_an_image_worse(format: str) -> None:
+def test_large_metadata_are_ignored(format: str) -> None:
     numbers = struct.pack("<HHLL", 274, 5, 150_000, 100)
     exif = (b"II*\0\x08\0\0\0\1\0" + numbers).ljust(100, b"\0") + bytes([6, 0, 0, 0] * 300_000)
     data = encode(NOISE.resize((64, 32)), format=format, exif=exif)

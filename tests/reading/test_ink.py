@@ -1,4 +1,4 @@
-"""Ink on paper of every kind, and paper without any."""
+"""Ink is found on paper of every kind, and paper without ink is blank."""
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ def row(test_images: LabelledImages) -> Map:
 
 
 def measure_overlap(ink: Ink, row_HW: Map) -> float:
-    """Of the pixels that are ink or are taken for it, how many are both."""
+    """Intersection over union of the ink that is found and the ink that was drawn."""
     found_HW, is_ink_HW = ink.strength_HW > ink.level, row_HW > 0.5
     return float((found_HW & is_ink_HW).sum() / (found_HW | is_ink_HW).sum())
 
@@ -71,7 +71,7 @@ def test_the_polarity_is_found(
     assert found.count(is_dark) >= 38
 
 
-def test_the_polarity_may_be_known(row: Map) -> None:
+def test_the_polarity_may_be_given(row: Map) -> None:
     pixels_HWC = paint(row)
     known, found = find_ink(pixels_HWC, is_dark=True), find_ink(pixels_HWC)
     np.testing.assert_array_equal(known.strength_HW, found.strength_HW)
@@ -95,7 +95,7 @@ def test_ink_in_the_shade_is_as_strong_as_in_the_light(row: Map) -> None:
     assert np.percentile(shade, 10) > 0.9 * np.percentile(light, 10)
 
 
-def test_noise_is_that_of_the_paper(row: Map) -> None:
+def test_noise_is_measured_on_the_paper(row: Map) -> None:
     calm, noisy = find_ink(paint(row)), find_ink(paint(row, noise=12))
     assert calm.noise < 2
     assert 4 < noisy.noise < 16
@@ -103,19 +103,16 @@ def test_noise_is_that_of_the_paper(row: Map) -> None:
 
 
 @pytest.mark.parametrize("size", [(30, 30), (100, 100), (300, 400), (1000, 700)])
-@pytest.mark.parametrize("noise", [0, 2])
-@pytest.mark.parametrize("paper", [WHITE, PAPER, (90, 90, 90), BLACK])
-def test_paper_without_ink_is_blank(size: tuple[int, int], noise: float, paper: Colour) -> None:
-    nothing_HW = np.zeros(size, np.float32)
-    assert find_ink(paint(nothing_HW, paper=paper, noise=noise)).is_blank
-
-
-@pytest.mark.parametrize("size", [(100, 100), (300, 400), (1000, 700)])
-@pytest.mark.parametrize("noise", [6, 12, 30])
-def test_noisy_paper_without_ink_is_blank(size: tuple[int, int], noise: float) -> None:
-    nothing_HW = np.zeros(size, np.float32)
-    for paper in (PAPER, (120, 120, 120)):
-        assert find_ink(paint(nothing_HW, paper=paper, noise=noise)).is_blank
+@pytest.mark.parametrize("noise", [0, 2, 6, 12, 30])
+def test_paper_without_ink_is_blank(size: tuple[int, int], noise: float) -> None:
+    # Noise in a small crop, or clipped at white or black, cannot be told from ink.
+    papers: tuple[Colour, ...] = (PAPER, (120, 120, 120))
+    if noise <= 2:
+        papers = (WHITE, PAPER, (90, 90, 90), BLACK)
+    elif max(size) < 64:
+        papers = ()
+    for paper in papers:
+        assert find_ink(paint(np.zeros(size, np.float32), paper=paper, noise=noise)).is_blank
 
 
 @pytest.mark.parametrize("size", [(100, 100), (300, 400), (1000, 700)])
@@ -128,7 +125,7 @@ def test_uneven_light_on_paper_is_blank(
     assert find_ink(paint(nothing_HW, gradient=gradient, noise=noise)).is_blank
 
 
-@pytest.mark.xfail(strict=True, reason="light that falls to 40 % makes ink of the darkest corner")
+@pytest.mark.xfail(strict=True, reason="where light falls to 40 %, the darkest corner becomes ink")
 def test_very_uneven_light_on_paper_is_blank() -> None:
     nothing_HW = np.zeros((300, 400), np.float32)
     assert find_ink(paint(nothing_HW, gradient=0.6)).is_blank
@@ -136,7 +133,7 @@ def test_very_uneven_light_on_paper_is_blank() -> None:
 
 @pytest.mark.parametrize("darker", [0.9, 0.75, 0.6])
 @pytest.mark.parametrize("is_soft", [True, False])
-def test_a_shadow_is_no_ink(row: Map, darker: float, is_soft: bool) -> None:
+def test_a_shadow_is_not_ink(row: Map, darker: float, is_soft: bool) -> None:
     light_HW = np.ones(row.shape, np.float32)
     light_HW[:, row.shape[1] // 2 :] = darker
     if is_soft:
@@ -150,7 +147,7 @@ def test_a_shadow_is_no_ink(row: Map, darker: float, is_soft: bool) -> None:
 @pytest.mark.parametrize(
     "shape", [(1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (1, 500), (500, 1), (7, 63), (64, 64)]
 )
-def test_images_of_any_size_have_ink(shape: tuple[int, int]) -> None:
+def test_images_of_any_size_are_searched(shape: tuple[int, int]) -> None:
     random = np.random.default_rng(0)
     noise_HWC: npt.NDArray[np.uint8] = random.integers(0, 256, (*shape, 3), np.uint8)
     for pixels_HWC in (noise_HWC, np.full_like(noise_HWC, 128)):
@@ -161,7 +158,7 @@ def test_images_of_any_size_have_ink(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("side", [16, 20, 28, 40])
-def test_small_cut_outs_have_ink(test_images: LabelledImages, side: int) -> None:
+def test_small_crops_have_ink(test_images: LabelledImages, side: int) -> None:
     for image_HW in test_images.images_NHW[:40]:
         sheet_HW = enlarge(image_HW, side / 28)
         found = find_ink(paint(sheet_HW, noise=3))
@@ -169,20 +166,18 @@ def test_small_cut_outs_have_ink(test_images: LabelledImages, side: int) -> None
         assert measure_overlap(found, sheet_HW) > 0.5
 
 
-def test_ink_that_fills_an_image_is_not_blank(test_images: LabelledImages) -> None:
+def test_large_digits_and_small_images_in_uneven_light_are_not_blank(
+    test_images: LabelledImages,
+) -> None:
     for image_HW in test_images.images_NHW[:20]:
-        row_HW, _ = lay_out([[enlarge(image_HW, 20)]], gap=0, margin=20)
-        assert not find_ink(paint(row_HW, ink=(240, 220, 40), paper=(20, 60, 160))).is_blank
-
-
-def test_ink_on_a_small_image_in_uneven_light_is_not_blank(test_images: LabelledImages) -> None:
-    for image_HW in test_images.images_NHW[:40]:
-        row_HW, _ = lay_out([[enlarge(image_HW, 2)]], gap=0, margin=16)
-        assert not find_ink(paint(row_HW, gradient=0.6)).is_blank
+        large_HW, _ = lay_out([[enlarge(image_HW, 20)]], gap=0, margin=20)
+        assert not find_ink(paint(large_HW, ink=(240, 220, 40), paper=(20, 60, 160))).is_blank
+        small_HW, _ = lay_out([[enlarge(image_HW, 2)]], gap=0, margin=16)
+        assert not find_ink(paint(small_HW, gradient=0.6)).is_blank
 
 
 @pytest.mark.parametrize("is_dark", [True, False])
-def test_a_spot_that_fills_a_cut_out_is_ink_and_its_corners_are_paper(is_dark: bool) -> None:
+def test_a_spot_that_fills_a_crop_is_ink_on_the_paper_of_its_corners(is_dark: bool) -> None:
     spot_HW = np.zeros((28, 28), np.uint8)
     cv2.circle(spot_HW, (14, 14), 13, 255, -1)
     pixels_HWC = cv2.merge([255 - spot_HW if is_dark else spot_HW] * 3)

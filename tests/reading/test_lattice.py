@@ -1,4 +1,4 @@
-"""Pieces become digits: by a network that knows nothing but boxes, then by the bundled one."""
+"""The best path through a lattice, with a classifier that knows boxes and the bundled one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,17 +8,15 @@ import numpy.typing as npt
 import pytest
 
 import tenfold
-from reading.pages import Box, Map, cut, enlarge, lay_out, paint
+from reading.pages import Box, Map, cut, enlarge, find_page, lay_out, paint
 from tenfold.data.mnist import LabelledImages
-from tenfold.reading.components import find_marks
-from tenfold.reading.glyphs import Glyph, Scene
-from tenfold.reading.ink import find_ink
-from tenfold.reading.lattice import Candidate, Classify, choose_digits
-from tenfold.reading.splitting import split
+from tenfold.reading.glyphs import Glyph
+from tenfold.reading.lattice import Candidate, Classify, find_best_path
+from tenfold.reading.splitting import over_segment
 
 NO_DIGIT = 10
-USUAL = 100.0
-MANY = 1000  # glyphs that the network may be asked about
+HEIGHT = 100.0
+MANY = 1000  # glyphs that may be classified
 
 
 def build_glyph(box: Box) -> Glyph:
@@ -32,7 +30,7 @@ def build_candidate(glyph: Glyph, answer: int, confidence: float) -> Candidate:
 
 
 def know(answers: dict[Box, tuple[int, float]], tolerance: int = 8) -> Classify:
-    """A network that knows the glyphs in these boxes; all else might be an eight."""
+    """A classifier that knows the glyphs in these boxes; everything else might be an eight."""
 
     def classify(glyphs: Sequence[Glyph]) -> list[Candidate]:
         candidates = []
@@ -47,94 +45,94 @@ def know(answers: dict[Box, tuple[int, float]], tolerance: int = 8) -> Classify:
     return classify
 
 
-def choose(line: list[Glyph], classify: Classify) -> list[tuple[int, Box]]:
-    chosen = choose_digits(classify(line), USUAL, classify, MANY)
-    return [(one.digit, one.glyph.box) for one in chosen]
+def find_path(line: list[Glyph], classify: Classify) -> list[tuple[int, Box]]:
+    path = find_best_path(classify(line), HEIGHT, classify, MANY)
+    return [(one.digit, one.glyph.box) for one in path]
 
 
 def find_touching(images: LabelledImages) -> tuple[Glyph, list[Box]]:
     """Two zeros that touch, as one glyph, and the box of each."""
     zeros = images.images_NHW[images.labels_N == 0][:2]
     ink_HW, boxes = lay_out([[enlarge(zero_HW, 5) for zero_HW in zeros]], gap=-3, margin=40)
-    ink = find_ink(paint(ink_HW))
-    scene = Scene(ink, find_marks(ink))
-    assert len(scene.marks) == 1
-    return scene.cut([0]), boxes
+    page = find_page(ink_HW)
+    assert len(page.components) == 1
+    return page.extract([0]), boxes
 
 
-def test_touching_digits_are_cut_when_the_parts_are_digits(test_images: LabelledImages) -> None:
+def test_touching_digits_are_cut_if_the_fragments_are_digits(test_images: LabelledImages) -> None:
     glyph, boxes = find_touching(test_images)
     classify = know({boxes[0]: (3, 0.99), boxes[1]: (7, 0.99)})
-    chosen = choose_digits(classify([glyph]), USUAL, classify, MANY)
-    assert [one.digit for one in chosen] == [3, 7]
-    assert [one.glyph.is_cut for one in chosen] == [True, True]
+    path = find_best_path(classify([glyph]), HEIGHT, classify, MANY)
+    assert [one.digit for one in path] == [3, 7]
+    assert [one.glyph.is_fragment for one in path] == [True, True]
 
 
-def test_what_is_too_wide_for_a_digit_is_cut_though_it_looks_like_one(
+def test_a_glyph_too_wide_for_a_digit_is_cut(
     test_images: LabelledImages,
 ) -> None:
     glyph, boxes = find_touching(test_images)
-    assert glyph.width > 1.5 * USUAL
+    assert glyph.width > 1.5 * HEIGHT
     classify = know({glyph.box: (5, 0.99), boxes[0]: (3, 0.9), boxes[1]: (7, 0.9)})
-    assert [digit for digit, _ in choose([glyph], classify)] == [3, 7]
+    assert [digit for digit, _ in find_path([glyph], classify)] == [3, 7]
 
 
-def test_a_glyph_that_is_surely_a_digit_is_not_cut(test_images: LabelledImages) -> None:
+def test_a_confident_digit_is_not_cut(test_images: LabelledImages) -> None:
     glyph, boxes = find_touching(test_images)
     narrow = Glyph((0, 0, 110, 100), glyph.strength_HW[:100, :110])
-    assert len(split(narrow, USUAL)) > 1
+    assert len(over_segment(narrow, HEIGHT)) > 1
     classify = know({narrow.box: (5, 0.999), boxes[0]: (3, 0.99)})
-    assert choose([narrow], classify) == [(5, narrow.box)]
+    assert find_path([narrow], classify) == [(5, narrow.box)]
 
 
 def test_a_lone_glyph_is_cut_only_if_that_may_be_likelier(test_images: LabelledImages) -> None:
-    """For a digit whose parts are none, or none that pay for the cut, no network is asked."""
     glyph, _ = find_touching(test_images)
     narrow = Glyph((0, 0, 103, 100), glyph.strength_HW[:100, :103])
-    pieces = {piece.box: (3, 0.99) for piece in split(narrow, USUAL)}
-    assert len(pieces) > 1
+    fragments = {one.box: (3, 0.99) for one in over_segment(narrow, HEIGHT)}
+    assert len(fragments) > 1
     asked: list[Glyph] = []
-    for whole, num_digits in (((5, 0.25), 1), ((NO_DIGIT, 0.99), len(pieces))):
-        know_all = know({**pieces, narrow.box: whole}, 0)
+    for whole, num_digits in (((5, 0.25), 1), ((NO_DIGIT, 0.99), len(fragments))):
+        know_all = know({**fragments, narrow.box: whole}, 0)
 
         def classify(glyphs: Sequence[Glyph], know_all: Classify = know_all) -> list[Candidate]:
             asked.extend(glyphs)
             return know_all(glyphs)
 
-        chosen = choose_digits(know_all([narrow]), USUAL, classify, MANY)
-        assert len(chosen) == num_digits
+        path = find_best_path(know_all([narrow]), HEIGHT, classify, MANY)
+        assert len(path) == num_digits
         assert bool(asked) == (num_digits > 1)
 
 
-def test_a_glyph_that_no_cut_makes_better_stays_whole(test_images: LabelledImages) -> None:
+def test_a_glyph_that_no_cut_improves_stays_whole(test_images: LabelledImages) -> None:
     glyph, _ = find_touching(test_images)
     narrow = Glyph((0, 0, 110, 100), glyph.strength_HW[:100, :110])
-    assert choose([narrow], know({narrow.box: (5, 0.6)})) == [(5, narrow.box)]
+    assert find_path([narrow], know({narrow.box: (5, 0.6)})) == [(5, narrow.box)]
 
 
-def test_two_pieces_that_are_a_digit_together_are_joined() -> None:
+def test_two_glyphs_that_are_one_digit_are_joined() -> None:
     line = [build_glyph((0, 0, 30, 100)), build_glyph((45, 0, 60, 100))]
     both = (0, 0, 60, 100)
-    assert choose(line, know({both: (4, 0.99)})) == [(4, both)]
-    # Apart they are likelier, and a gap costs.
+    assert find_path(line, know({both: (4, 0.99)})) == [(4, both)]
+    # Apart they are likelier, as a bridged gap costs.
     answers = {line[0].box: (1, 0.99), line[1].box: (1, 0.99), both: (4, 0.99)}
-    assert [digit for digit, _ in choose(line, know(answers))] == [1, 1]
+    assert [digit for digit, _ in find_path(line, know(answers))] == [1, 1]
 
 
-def test_pieces_that_are_too_far_apart_for_one_digit_are_not_joined() -> None:
-    line = [build_glyph((0, 0, 30, 100)), build_glyph((75, 0, 105, 100))]
-    assert len(choose(line, know({(0, 0, 105, 100): (4, 0.99)}))) == 2
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((0, 0, 30, 100), (75, 0, 105, 100)),  # too far apart
+        ((0, 0, 70, 100), (80, 0, 150, 100)),  # too wide together
+        ((0, 0, 30, 100), (35, 80, 65, 180)),  # too high together
+    ],
+)
+def test_glyphs_that_do_not_fit_into_one_digit_are_not_joined(one: Box, other: Box) -> None:
+    both = (0, 0, other[2], other[3])
+    line = [build_glyph(one), build_glyph(other)]
+    assert len(find_path(line, know({both: (4, 0.99)}))) == 2
 
 
-def test_pieces_that_are_too_wide_or_too_high_for_one_digit_are_not_joined() -> None:
-    wide = [build_glyph((0, 0, 70, 100)), build_glyph((80, 0, 150, 100))]
-    assert len(choose(wide, know({(0, 0, 150, 100): (4, 0.99)}))) == 2
-    high = [build_glyph((0, 0, 30, 100)), build_glyph((35, 80, 65, 180))]
-    assert len(choose(high, know({(0, 0, 65, 180): (4, 0.99)}))) == 2
-
-
-def test_the_likeliest_of_all_ways_is_taken() -> None:
-    """Five pieces: a digit of two, a digit of one, a digit of two."""
+def test_the_likeliest_path_is_taken() -> None:
+    """Five glyphs: a digit of two, a digit of one, a digit of two."""
     line = [build_glyph((left, 0, left + 24, 100)) for left in (0, 30, 75, 120, 150)]
     answers = {
         (0, 0, 54, 100): (4, 0.95),
@@ -142,43 +140,38 @@ def test_the_likeliest_of_all_ways_is_taken() -> None:
         (75, 0, 99, 100): (1, 0.95),
         (120, 0, 174, 100): (9, 0.95),
     }
-    assert [digit for digit, _ in choose(line, know(answers, 2))] == [4, 1, 9]
+    assert [digit for digit, _ in find_path(line, know(answers, 2))] == [4, 1, 9]
 
 
-def test_a_line_without_pieces_has_no_digits() -> None:
-    assert choose_digits([], USUAL, know({}), MANY) == []
+def test_an_empty_line_has_no_digits() -> None:
+    assert find_best_path([], HEIGHT, know({}), MANY) == []
 
 
-def test_a_low_mark_that_is_no_digit_is_left_alone() -> None:
+def test_a_rejected_low_glyph_stays_apart() -> None:
     line = [build_glyph((0, 0, 60, 100)), build_glyph((70, 85, 82, 97))]
     answers = {line[0].box: (4, 0.97), line[1].box: (NO_DIGIT, 0.95)}
     classify = know({**answers, (0, 0, 82, 100): (4, 0.3)})
-    chosen = choose_digits(classify(line), USUAL, classify, MANY)
-    assert [one.glyph.box for one in chosen] == [line[0].box, line[1].box]
-    assert chosen[1].strangeness > 0.9
+    path = find_best_path(classify(line), HEIGHT, classify, MANY)
+    assert [one.glyph.box for one in path] == [line[0].box, line[1].box]
+    assert path[1].reject_probability > 0.9
 
 
-def test_a_candidate_says_what_the_network_said() -> None:
+def test_a_candidate_has_a_digit_and_a_reject_probability() -> None:
     candidate = build_candidate(build_glyph((0, 0, 50, 100)), 3, 0.7)
     assert candidate.digit == 3
     assert candidate.confidence == pytest.approx(0.7)
-    assert candidate.strangeness == pytest.approx(0.03, abs=1e-6)
-    assert candidate.evidence == pytest.approx(np.log(0.7))
-    strange = build_candidate(build_glyph((0, 0, 50, 100)), NO_DIGIT, 0.9)
-    assert strange.strangeness == pytest.approx(0.9)
-    assert strange.confidence == pytest.approx(0.01)
+    assert candidate.reject_probability == pytest.approx(0.03, abs=1e-6)
+    assert candidate.log_probability == pytest.approx(np.log(0.7))
+    rejected = build_candidate(build_glyph((0, 0, 50, 100)), NO_DIGIT, 0.9)
+    assert rejected.reject_probability == pytest.approx(0.9)
+    assert rejected.confidence == pytest.approx(0.01)
 
 
-def test_a_network_of_ten_answers_finds_nothing_strange() -> None:
+def test_without_an_eleventh_class_nothing_is_rejected() -> None:
     glyph = build_glyph((0, 80, 10, 90))
     candidate = Candidate(glyph, np.zeros((28, 28), np.uint8), np.full(10, 0.1, np.float32))
-    assert candidate.strangeness == 0
-    assert candidate.score(USUAL) == pytest.approx(np.log(0.1))
-
-
-@pytest.fixture(scope="module")
-def reader() -> tenfold.Reader:
-    return tenfold.Reader()
+    assert candidate.reject_probability == 0
+    assert candidate.score(HEIGHT) == pytest.approx(np.log(0.1))
 
 
 def select(images: LabelledImages, numbers: npt.NDArray[np.int64]) -> LabelledImages:
@@ -192,37 +185,31 @@ def read_text(reader: tenfold.Reader, ink_HW: Map) -> str:
 def read_touching(
     reader: tenfold.Reader, images: LabelledImages, gap: int
 ) -> tuple[list[str], list[str]]:
-    """What is read of pairs of digits that are one mark, and what they are."""
+    """What is read of pairs of digits that are one component, and their labels."""
     texts, expected = [], []
     for first in range(0, len(images.labels_N), 2):
         glyphs = [enlarge(image_HW, 5) for image_HW in images.images_NHW[first : first + 2]]
         ink_HW, _ = lay_out([glyphs], gap=gap, margin=50)
-        if len(find_marks(find_ink(paint(ink_HW)))) == 1:
+        if len(find_page(ink_HW).components) == 1:
             texts.append(read_text(reader, ink_HW))
             expected.append("".join(map(str, images.labels_N[first : first + 2])))
     assert len(texts) > 15
     return texts, expected
 
 
-def test_zeros_that_just_touch_are_read_as_two(
+def test_touching_digits_are_often_read_as_two(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
     zeros = select(test_images, np.flatnonzero(test_images.labels_N == 0)[:50])
     texts, _ = read_touching(reader, zeros, 0)
     assert np.mean([text == "00" for text in texts]) > 0.75
-
-
-def test_digits_that_touch_are_often_read_as_two(
-    reader: tenfold.Reader, test_images: LabelledImages
-) -> None:
-    """A floor: what is one stroke after another is hard to tell apart."""
     texts, expected = read_touching(reader, select(test_images, np.arange(100)), -4)
     assert np.mean([len(text) == 2 for text in texts]) > 0.3
     assert np.mean([one == other for one, other in zip(texts, expected, strict=True)]) > 0.2
 
 
 def break_in_two(ink_HW: Map, axis: int) -> Map:
-    """Six of about a hundred pixels of its middle are missing."""
+    """Without six of about a hundred pixels in its middle."""
     broken_HW = cut(ink_HW).copy()
     middle = broken_HW.shape[axis] // 2
     gap = slice(middle - 3, middle + 3)
@@ -242,13 +229,7 @@ def test_a_digit_broken_in_two_is_read_as_one(
     assert num_right >= 36
 
 
-@pytest.mark.parametrize(
-    ("axis", "least"),
-    [
-        (1, 16),
-        (0, 34),
-    ],
-)
+@pytest.mark.parametrize(("axis", "least"), [(1, 16), (0, 34)])
 def test_a_digit_broken_in_two_is_read_as_one_beside_another(
     reader: tenfold.Reader, test_images: LabelledImages, axis: int, least: int
 ) -> None:
@@ -263,7 +244,7 @@ def test_a_digit_broken_in_two_is_read_as_one_beside_another(
 
 
 @pytest.mark.parametrize("mark", ["dot", "dash"])
-def test_dots_and_dashes_between_digits_are_left_out(
+def test_dots_and_dashes_between_digits_are_ignored(
     reader: tenfold.Reader, test_images: LabelledImages, mark: str
 ) -> None:
     num_right = 0
@@ -283,28 +264,28 @@ def test_dots_and_dashes_between_digits_are_left_out(
 
 
 def count_asked(line: list[Glyph], know_all: Classify, most: int) -> tuple[int, int]:
-    """About how many glyphs the network is asked, and how many digits there are."""
+    """How many glyphs are classified, and how many digits there are."""
     asked: list[Glyph] = []
 
     def classify(glyphs: Sequence[Glyph]) -> list[Candidate]:
         asked.extend(glyphs)
         return know_all(glyphs)
 
-    chosen = choose_digits(know_all(line), USUAL, classify, most)
-    return len(asked), len(chosen)
+    path = find_best_path(know_all(line), HEIGHT, classify, most)
+    return len(asked), len(path)
 
 
-def test_neighbours_that_are_clear_digits_are_not_tried_as_one() -> None:
+def test_runs_of_clear_digits_are_not_classified() -> None:
     line = [build_glyph((left, 0, left + 30, 100)) for left in range(0, 400, 40)]
     clear = know({one.box: (1, 0.99) for one in line}, 0)
     assert count_asked(line, clear, MANY) == (0, 10)
-    # The first is none: alone it costs more than a gap that is bridged.
+    # The first is not a digit: alone it costs more than a bridged gap.
     assert count_asked(line, know({one.box: (1, 0.99) for one in line[1:]}, 0), MANY)[0] > 0
 
 
-def test_the_network_is_asked_about_so_many_glyphs(test_images: LabelledImages) -> None:
+def test_the_number_of_classified_glyphs_is_limited(test_images: LabelledImages) -> None:
     touching, _ = find_touching(test_images)
-    num_parts = len(split(touching, USUAL))
+    num_parts = len(over_segment(touching, HEIGHT))
     line = [
         Glyph((left, 0, left + touching.width, touching.height), touching.strength_HW)
         for left in range(0, 3000, 250)

@@ -1,6 +1,6 @@
-"""Image files as strangers send them: cut off, damaged, with headers that lie, in odd modes.
+"""Truncated, damaged and malicious files, odd modes and sizes: each is decoded or an ImageError.
 
-Each is decoded, or is an ImageError that says so; and reading one never raises anything.
+Reading one never raises.
 """
 
 import io
@@ -20,7 +20,7 @@ pytest.importorskip("pillow_heif")
 from images import FILES, convert, encode_all, mutate
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ImageError
-from tenfold.reading.components import remove_lines
+from tenfold.reading.components import remove_ruled_lines
 from tenfold.reading.decoding import WORKING_PIXELS, Decoded, decode, decode_image
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Reading, Status
@@ -28,7 +28,7 @@ from tenfold.reading.result import Reading, Status
 MUTATIONS = 30  # of each file
 MANY_MUTATIONS = 400
 WITHOUT_CHECKSUMS = ("BMP", "PPM", "JPEG", "TIFF", "GIF")
-# Warnings are what libraries say of damage.
+# Libraries warn of damage.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -44,7 +44,7 @@ def files(page: npt.NDArray[np.uint8]) -> dict[str, bytes]:
 
 
 def try_to_decode(data: bytes) -> Decoded | str:
-    """What a file is decoded to, or why it cannot be."""
+    """The decoded file, or the message with which it is refused."""
     try:
         return decode(data)
     except ImageError as error:
@@ -52,10 +52,9 @@ def try_to_decode(data: bytes) -> Decoded | str:
 
 
 def check(data: bytes, reader: Reader, *, single: bool = False) -> Status:
-    """Decode a file, and read it if that succeeds: what reading says must fit."""
+    """Decode and read a file, and check that both agree."""
     decoded = try_to_decode(data)
     if isinstance(decoded, str):
-        assert decoded.startswith("expected ")
         reading = reader.read(data, single=single)
         assert reading == Reading(Status.ERROR, message=decoded)
         return reading.status
@@ -87,7 +86,7 @@ def test_whole_files_are_read(name: str, files: dict[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_damaged_is_read_or_told(name: str, files: dict[str, bytes]) -> None:
+def test_a_damaged_file_is_read_or_refused(name: str, files: dict[str, bytes]) -> None:
     reader = Reader()
     found = [
         check(mutate(files[name], f"{name} {seed}"), reader, single=seed % 2 == 0)
@@ -100,30 +99,29 @@ def test_a_file_that_is_damaged_is_read_or_told(name: str, files: dict[str, byte
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", FILES)
-def test_many_damaged_files_are_read_or_told(name: str, files: dict[str, bytes]) -> None:
+def test_many_damaged_files_are_read_or_refused(name: str, files: dict[str, bytes]) -> None:
     reader = Reader()
     for seed in range(MUTATIONS, MUTATIONS + MANY_MUTATIONS):
         check(mutate(files[name], f"{name} {seed}"), reader, single=seed % 2 == 0)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_cut_off_anywhere_is_decoded_or_told(name: str, files: dict[str, bytes]) -> None:
+def test_a_truncated_file_is_decoded_or_refused(name: str, files: dict[str, bytes]) -> None:
     data = files[name]
     step = max(1, len(data) // 150)
     refused = []
     for length in range(0, len(data), step):
         found = try_to_decode(data[:length])
         if isinstance(found, str):
-            assert found.startswith("expected ")
             refused.append(length)
         else:
             assert found.pixels_HWC.shape == (28, 56, 3)
-    # Of some formats the end is not missed; but nothing is found in the first third of a file.
+    # Some formats are decoded without their end, but none from the first third of a file.
     assert set(range(0, len(data) // 3, step)) <= set(refused)
 
 
 def png(width: int, height: int, *, depth: int = 8, kind: int = 0, data: bytes = b"") -> bytes:
-    """A PNG with any header, and with the checksums that belong to it."""
+    """A PNG with any header and correct checksums."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         checksum = zlib.crc32(name + content)
@@ -199,14 +197,13 @@ LIES = {
 
 
 @pytest.mark.parametrize("name", LIES)
-def test_a_header_that_lies_is_told(name: str) -> None:
-    with pytest.raises(ImageError, match="expected "):
+def test_a_header_that_lies_is_refused(name: str) -> None:
+    with pytest.raises(ImageError):
         decode(LIES[name])
     assert Reader().read(LIES[name]).status == Status.ERROR
 
 
-def test_the_files_that_lie_would_be_images_if_they_did_not() -> None:
-    """The files above are refused for their lies."""
+def test_the_same_files_with_true_headers_are_decoded() -> None:
     honest = {
         "PNG": png(5, 4, data=bytes(6 * 4)),
         "BMP": bmp(5, 4, 24),
@@ -245,7 +242,7 @@ def test_floats_without_bounds_are_read(number: float, page: npt.NDArray[np.uint
     for source in (image, buffer.getvalue()):
         reading = Reader().read(source)
         check_reading(reading)
-        if not np.isfinite(number):  # other numbers are the range that is used
+        if not np.isfinite(number):  # other numbers stretch the range
             assert reading.status in (Status.READ, Status.UNCERTAIN)
 
 
@@ -258,19 +255,19 @@ def test_images_of_any_size_and_content_are_read(single: bool) -> None:
         plain_HW = np.full((height, width), rng.integers(256), np.uint8)
         speck_HW = plain_HW.copy()
         speck_HW[rng.integers(height), rng.integers(width)] ^= 255
-        blot_HW = plain_HW.copy()
-        blot_HW[height // 3 : height // 2 + 1, width // 3 : width // 2 + 1] ^= 255
+        blob_HW = plain_HW.copy()
+        blob_HW[height // 3 : height // 2 + 1, width // 3 : width // 2 + 1] ^= 255
         half_HW = plain_HW.copy()
         half_HW[height // 2 :] ^= 255
         stripes_HW = plain_HW.copy()
         stripes_HW[:: int(rng.integers(2, 9))] ^= 255
         slope_HW = np.add.outer(np.arange(height) * 3, np.arange(width) * 2).astype(np.uint8)
-        for image_HW in (plain_HW, speck_HW, blot_HW, half_HW, stripes_HW, slope_HW):
+        for image_HW in (plain_HW, speck_HW, blob_HW, half_HW, stripes_HW, slope_HW):
             check_reading(reader.read(image_HW, single=single))
 
 
 @pytest.mark.parametrize("shape", [(1, 3000), (3000, 1), (2, 5000), (4000, 3)])
-def test_strips_are_read(shape: tuple[int, int]) -> None:
+def test_very_long_and_narrow_images_are_read(shape: tuple[int, int]) -> None:
     image_HW = np.full(shape, 255, np.uint8)
     image_HW[shape[0] // 2, shape[1] // 2 :] = 0
     for single in (False, True):
@@ -287,21 +284,17 @@ def test_noise_is_read(single: bool) -> None:
         check_reading(Reader().read(noise_HWC, single=single))
 
 
-def test_a_mask_that_is_all_ink_gives_no_warning() -> None:
+def test_removing_ruled_lines_from_a_full_mask_gives_no_warning() -> None:
     with warnings.catch_warnings(action="error"):
-        remove_lines(np.ones((60, 50), np.uint8))
+        remove_ruled_lines(np.ones((60, 50), np.uint8))
 
 
-def test_a_path_that_is_no_image_is_told(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_read_gives_an_error_reading(tmp_path: Path) -> None:
     reader = Reader()
     (tmp_path / "text.png").write_text("no image")
-    for path in (tmp_path, tmp_path / "nothing", tmp_path / "text.png", tmp_path / ("x" * 300)):
+    names = ("", "nothing", "text.png", "x" * 300, "a\0.png")
+    for path in [tmp_path / name for name in names]:
         for source in (path, str(path)):
             reading = reader.read(source)
             assert reading.status == Status.ERROR
             assert reading.message
-            assert reading.message.startswith("expected ")
-
-
-def test_a_path_that_no_file_can_have_is_told() -> None:
-    assert Reader().read("a\0.png").status == Status.ERROR

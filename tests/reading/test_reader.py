@@ -1,4 +1,4 @@
-"""Whole images, read: what is on them, where, and whether it is certain."""
+"""Whole images: which digits are read, where, and whether they may be relied on."""
 
 import os
 import re
@@ -15,29 +15,22 @@ from PIL import Image
 import tenfold
 from reading.pages import BLACK, INK, PAPER, WHITE, Colour, Map, cut, enlarge, lay_out, paint
 from tenfold.data.mnist import LabelledImages
-from tenfold.errors import ModelError
 from tenfold.reading import reader as reader_module
 from tenfold.reading.decoding import Decoded, Pixels, decode_array
-from tenfold.reading.reader import MANY_IMAGES, MANY_PIXELS, Source
+from tenfold.reading.reader import BATCH_IMAGES, BATCH_PIXELS, Source
 from tenfold.reading.result import Reading, Status
 
-NUM_CLASSES = 100
 TWO_LINES = "721\n067"
-DOUBT = r"the \d( \((line \d+, )?digit \d+\))? might be (a \d|no digit)"
+DOUBT = r"the \d( \((line \d+, )?digit \d+\))? might (be an? \d|not be a digit)"
 MESSAGES = re.compile(
     rf"{DOUBT}(; {DOUBT})*|\d+ of \d+ digits are doubtful"
-    "|some of what is written does not look like digits"
+    "|some of the writing does not look like digits"
 )
 
 
 @pytest.fixture(scope="module")
-def reader() -> tenfold.Reader:
-    return tenfold.Reader()
-
-
-@pytest.fixture(scope="module")
 def two_lines(test_images: LabelledImages) -> tuple[Pixels, list[tuple[int, int, int, int]]]:
-    """7, 2, 1 and, below, 0, 6, 7, with their boxes; the labels say so, too."""
+    """7, 2, 1 and, below, 0, 6, 7, with their boxes."""
     numbers = [[0, 1, 2], [10, 11, 17]]
     assert [[int(test_images.labels_N[i]) for i in line] for line in numbers] == [
         [7, 2, 1],
@@ -54,7 +47,7 @@ def share_right(readings: list[Reading], images: LabelledImages) -> float:
 
 
 @pytest.mark.parametrize("single", [True, False])
-def test_digits_of_mnist_are_read_as_they_are(
+def test_digits_of_mnist_are_read(
     reader: tenfold.Reader, test_images: LabelledImages, single: bool
 ) -> None:
     readings = [reader.read(one, single=single) for one in test_images.images_NHW[:300]]
@@ -71,8 +64,8 @@ def test_many_images_are_read_as_each_alone(
     two_lines: tuple[Pixels, list[tuple[int, int, int, int]]],
     single: bool,
 ) -> None:
-    """Small and large ones, blank paper and what is no image, in order, more than go together."""
-    digits = list(test_images.images_NHW[:MANY_IMAGES])
+    """Small, large, blank and broken images, in order, and more than one batch."""
+    digits = list(test_images.images_NHW[:BATCH_IMAGES])
     large = np.full((1200, 1000, 3), 200, np.uint8)
     large[300:900, 480:560] = 30
     sources: list[Source] = [
@@ -88,15 +81,15 @@ def test_many_images_are_read_as_each_alone(
     ]
 
 
-@pytest.mark.parametrize(("side", "num_together"), [(28, MANY_IMAGES), (600, 3)])
-def test_of_many_images_so_many_are_taken_as_are_read_together(
+@pytest.mark.parametrize(("side", "num_together"), [(28, BATCH_IMAGES), (600, 3)])
+def test_no_more_images_are_taken_than_a_batch_has(
     reader: tenfold.Reader, side: int, num_together: int
 ) -> None:
-    assert 2 * 600**2 < MANY_PIXELS < 3 * 600**2
+    assert 2 * 600**2 < BATCH_PIXELS < 3 * 600**2
     taken: list[int] = []
 
     def take() -> Iterator[Pixels]:
-        for number in range(2 * MANY_IMAGES):
+        for number in range(2 * BATCH_IMAGES):
             taken.append(number)
             yield np.full((side, side), 250, np.uint8)
 
@@ -119,7 +112,7 @@ def test_of_many_images_so_many_are_taken_as_are_read_together(
         (16, INK, PAPER, 0.4, 3),
     ],
 )
-def test_digits_on_paper_are_read_as_those_of_mnist(
+def test_digits_on_paper_are_read(
     reader: tenfold.Reader,
     test_images: LabelledImages,
     factor: int,
@@ -141,7 +134,7 @@ def test_digits_on_paper_are_read_as_those_of_mnist(
     assert share_right(readings[False], test_images) > 0.89
 
 
-def test_the_same_image_in_every_form_gives_the_same_reading(
+def test_an_image_from_any_source_gives_the_same_reading(
     reader: tenfold.Reader, two_lines: tuple[Pixels, list[object]], tmp_path: Path
 ) -> None:
     pixels_HWC, _ = two_lines
@@ -186,7 +179,7 @@ def test_pages_of_digits_are_read(reader: tenfold.Reader, test_images: LabelledI
     assert num_right >= 6
 
 
-def test_the_box_is_in_the_pixels_of_an_image_that_decoding_reduces(
+def test_boxes_are_in_the_pixels_of_the_whole_image(
     reader: tenfold.Reader, two_lines: tuple[Pixels, list[tuple[int, int, int, int]]]
 ) -> None:
     pixels_HWC, boxes = two_lines
@@ -228,7 +221,7 @@ FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, cv2.FONT_HER
 
 
 def test_letters_are_not_read(reader: tenfold.Reader) -> None:
-    """All that do not look like a digit in some hand."""
+    """Letters that look like a digit in no handwriting."""
     readings = [
         reader.read(write_word(word, font), single=single)
         for word in "ABEFHKMPQRW"
@@ -241,11 +234,13 @@ def test_letters_are_not_read(reader: tenfold.Reader) -> None:
     for one in readings:
         if one.status == Status.NOT_DIGITS:
             assert one.text == ""
-            assert one.message == "what is written does not look like digits"
-            assert len(one.digits) == 1  # what it would be
+            assert one.message == "the writing does not look like digits"
+            assert len(one.digits) == 1  # the best guess
 
 
-def test_a_b_is_no_thirteen(reader: tenfold.Reader, test_images: LabelledImages) -> None:
+def test_a_thirteen_that_touches_is_uncertain_as_it_may_be_a_b(
+    reader: tenfold.Reader, test_images: LabelledImages
+) -> None:
     one = test_images.images_NHW[test_images.labels_N == 1][4]
     three = test_images.images_NHW[test_images.labels_N == 3][2]
     glyphs = [enlarge(one, 4), enlarge(three, 4)]
@@ -274,12 +269,11 @@ def test_scribbles_are_not_read(reader: tenfold.Reader) -> None:
 
 @pytest.mark.parametrize("font", FONTS)
 def test_printed_digits_are_read(reader: tenfold.Reader, font: int) -> None:
-    """What tells letters from digits is not that they are drawn."""
     found = [reader.read(write_word(str(digit), font)).text for digit in range(10)]
     assert sum(text == str(digit) for digit, text in enumerate(found)) >= 8
 
 
-def test_a_status_says_what_the_digits_are_worth(
+def test_the_status_and_message_agree_with_the_digits(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
     threshold = reader.classifier.thresholds.read
@@ -290,7 +284,7 @@ def test_a_status_says_what_the_digits_are_worth(
         if reading.status == Status.READ:
             assert reading.message is None
             assert all(digit.is_sure for digit in reading.digits)
-            # In a line both networks agree on, each digit may be less sure than one alone must be.
+            # In a line on which both networks agree, a digit may be less confident than one alone.
             assert all(digit.confidence >= 0.5 * threshold for digit in reading.digits)
         elif reading.status == Status.UNCERTAIN:
             num_uncertain += 1
@@ -319,18 +313,18 @@ def test_a_doubtful_digit_is_counted_in_its_line(
 
 
 def draw_mark(width: int, height: int, above: int) -> Map:
-    """A filled box, so many pixels above what a line of 70 pixels stands on."""
+    """A filled box, `above` the bottom of a line of 70 pixels."""
     mark_HW = np.zeros((70, width), np.float32)
     mark_HW[70 - above - height : 70 - above] = 1
     return mark_HW
 
 
 DOT, DASH, SPECK = draw_mark(10, 10, 0), draw_mark(24, 7, 30), draw_mark(3, 3, 5)
-LEFT_OUT = "marks that are no digits were left out"
+IGNORED = "marks that are not digits were ignored"
 
 
 def write_row(images: LabelledImages, marks: list[Map | None]) -> Pixels:
-    """7, 2, 1 and 0, and before each of them, and behind the last, a mark."""
+    """7, 2, 1 and 0, with a mark before each of them and after the last."""
     line_HW = [np.zeros((70, 40), np.float32)]
     for number, mark_HW in enumerate(marks):
         line_HW += [] if mark_HW is None else [mark_HW, np.zeros((70, 14), np.float32)]
@@ -346,15 +340,15 @@ def write_row(images: LabelledImages, marks: list[Map | None]) -> Pixels:
     ("marks", "message"),
     [
         ([None] * 5, None),
-        ([None, None, DOT, None, None], LEFT_OUT),
-        ([None, None, DASH, None, None], LEFT_OUT),
-        ([DASH, None, None, None, None], LEFT_OUT),
-        ([None, None, None, None, DOT], LEFT_OUT),
+        ([None, None, DOT, None, None], IGNORED),
+        ([None, None, DASH, None, None], IGNORED),
+        ([DASH, None, None, None, None], IGNORED),
+        ([None, None, None, None, DOT], IGNORED),
         ([SPECK, None, SPECK, None, SPECK], None),
     ],
     ids=["plain", "dot", "dash", "sign", "stop", "specks"],
 )
-def test_marks_that_are_left_out_are_told(
+def test_a_message_says_that_marks_were_ignored(
     reader: tenfold.Reader,
     test_images: LabelledImages,
     marks: list[Map | None],
@@ -365,8 +359,8 @@ def test_marks_that_are_left_out_are_told(
     assert reading.message == message
 
 
-@pytest.mark.parametrize(("side", "message"), [(0, None), (2, None), (5, LEFT_OUT)])
-def test_the_dots_of_a_fine_pen_are_told_from_specks(
+@pytest.mark.parametrize(("side", "message"), [(0, None), (2, None), (5, IGNORED)])
+def test_dots_of_a_fine_pen_are_not_noise(
     reader: tenfold.Reader, side: int, message: str | None
 ) -> None:
     pixels_HWC = np.full((140, 200, 3), 240, np.uint8)
@@ -380,7 +374,7 @@ def test_the_dots_of_a_fine_pen_are_told_from_specks(
 
 
 @pytest.mark.parametrize("is_sign", [True, False])
-def test_a_sign_beside_a_single_digit_is_no_part_of_it(
+def test_a_sign_beside_a_single_digit_is_ignored(
     reader: tenfold.Reader, test_images: LabelledImages, is_sign: bool
 ) -> None:
     glyph_HW = cut(enlarge(test_images.images_NHW[1], 3))
@@ -389,7 +383,7 @@ def test_a_sign_beside_a_single_digit_is_no_part_of_it(
     parts = [mark_HW, gap_HW, glyph_HW] if is_sign else [glyph_HW, gap_HW, mark_HW]
     row_HW = np.pad(np.concatenate(parts, axis=1), 40)
     reading = reader.read(paint(row_HW))
-    assert (reading.status, reading.text, reading.message) == (Status.READ, "2", LEFT_OUT)
+    assert (reading.status, reading.text, reading.message) == (Status.READ, "2", IGNORED)
     left, _, right, _ = reading.digits[0].box
     assert right - left == pytest.approx(glyph_HW.shape[1], abs=4)
 
@@ -416,9 +410,9 @@ def test_a_file_that_cannot_be_decoded_is_an_error(
     Image.fromarray(two_lines[0]).save(path)
     whole = path.read_bytes()
     for data, message in (
-        (whole[: len(whole) // 2], "expected an image that can be decoded, found: "),
-        (b"no image at all", "expected an image (PNG, JPEG, "),
-        (b"", "expected an image, found an empty file"),
+        (whole[: len(whole) // 2], "cannot decode the image: "),
+        (b"no image at all", "not an image (PNG, JPEG, "),
+        (b"", "the file is empty"),
     ):
         path.write_bytes(data)
         for source in (data, path):
@@ -429,24 +423,24 @@ def test_a_file_that_cannot_be_decoded_is_an_error(
             assert reading.digits == ()
             assert reading.text == ""
     missing = reader.read(tmp_path / "none.png", single=single)
-    assert missing.message == "expected a file that can be read, found: No such file or directory"
+    assert missing.message == "cannot read the file: No such file or directory"
     folder = reader.read(tmp_path, single=single)
-    assert folder.message == "expected a file that can be read, found: Is a directory"
+    assert folder.message == "cannot read the file: Is a directory"
     array = reader.read(np.zeros((5, 5, 2), np.uint8), single=single)
     assert array.status == Status.ERROR
 
 
-def test_an_image_of_too_many_marks_is_not_digits(
+def test_an_image_with_too_many_glyphs_is_not_digits(
     reader: tenfold.Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader_module, "MAX_PIECES", 50)
+    monkeypatch.setattr(reader_module, "MAX_GLYPHS", 50)
     sheet_HW = np.zeros((400, 400), np.float32)
     for row in range(30, 370, 40):
         for column in range(30, 370, 40):
             sheet_HW[row : row + 20, column : column + 6] = 1
     reading = reader.read(paint(sheet_HW))
     assert reading.status == Status.NOT_DIGITS
-    assert reading.message == "expected digits, found more than 50 marks; cut a sheet into parts"
+    assert reading.message == "more than 50 marks; cut the image into parts"
     assert reading.digits == ()
 
 
@@ -466,12 +460,12 @@ def test_images_of_any_size_get_an_answer(reader: tenfold.Reader, shape: tuple[i
 def test_small_images_of_one_digit_are_read(
     reader: tenfold.Reader, test_images: LabelledImages, side: int
 ) -> None:
-    small = [enlarge(image_HW, side / 28) for image_HW in test_images.images_NHW[:NUM_CLASSES]]
+    small = [enlarge(image_HW, side / 28) for image_HW in test_images.images_NHW[:100]]
     readings = [reader.read(paint(ink_HW), single=True) for ink_HW in small]
     assert share_right(readings, test_images) > 0.93
 
 
-def test_one_digit_of_two_pieces_is_one_digit_if_that_is_known(
+def test_with_single_one_of_two_digits_is_read(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
     for image_HW in test_images.images_NHW[:20]:
@@ -480,26 +474,19 @@ def test_one_digit_of_two_pieces_is_one_digit_if_that_is_known(
         assert len(reader.read(paint(row_HW), single=False).digits) == 2
 
 
-def test_the_one_digit_is_found_with_the_image_that_the_network_saw(
+def test_the_single_digit_has_the_image_that_the_network_saw(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
     decoded = decode_array(test_images.images_NHW[0])
-    candidate = reader.find_single(decoded)
+    candidate = reader.find_single_digit(decoded)
     assert candidate is not None
     [digit] = reader.read_decoded(decoded, single=True).digits
     assert (candidate.digit, candidate.glyph.box) == (digit.digit, digit.box)
     np.testing.assert_array_equal(candidate.image, digit.image)
-    assert reader.find_single(Decoded(np.full((50, 50, 3), 200, np.uint8))) is None
+    assert reader.find_single_digit(Decoded(np.full((50, 50, 3), 200, np.uint8))) is None
 
 
-def test_a_model_that_is_none_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="expected a model file, found: No such file"):
-        tenfold.Reader(tmp_path / "none.onnx")
-    with pytest.raises(ModelError, match="expected a model file, found: No such file"):
-        tenfold.Reader(str(tmp_path / "none.onnx"))
-
-
-def test_reading_imports_nothing_of_the_workshop(
+def test_reading_does_not_import_training_libraries(
     two_lines: tuple[Pixels, list[object]], tmp_path: Path
 ) -> None:
     path = tmp_path / "page.png"
@@ -516,8 +503,8 @@ def test_reading_imports_nothing_of_the_workshop(
     assert ran.stdout.splitlines() == [*TWO_LINES.splitlines(), "", "True True"]
 
 
-def test_reading_tells_nobody_of_its_use(tmp_path: Path) -> None:
-    """ONNX Runtime would keep a number of this machine in the home folder, and send it."""
+def test_reading_sends_and_keeps_no_telemetry(tmp_path: Path) -> None:
+    """ONNX Runtime would keep an identifier in the home folder, and send it."""
     home = tmp_path / "home"
     home.mkdir()
     names = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME")
@@ -536,7 +523,7 @@ def test_reading_tells_nobody_of_its_use(tmp_path: Path) -> None:
     assert list(home.rglob("*")) == []
 
 
-def test_a_heic_image_without_the_extra_is_an_error_of_that_image(
+def test_a_heic_image_without_the_extra_has_status_error(
     reader: tenfold.Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)

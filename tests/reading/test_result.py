@@ -1,4 +1,4 @@
-"""What a reading says of itself, as text and as JSON."""
+"""Readings as text and as JSON."""
 
 import json
 from dataclasses import replace
@@ -26,12 +26,12 @@ def test_the_text_has_a_line_for_each_line_of_digits() -> None:
 
 
 @pytest.mark.parametrize("status", [Status.BLANK, Status.NOT_DIGITS, Status.ERROR])
-def test_what_is_no_digit_has_no_text(status: Status) -> None:
+def test_other_statuses_have_no_text(status: Status) -> None:
     assert Reading(status, (build_digit(7),), "why").text == ""
     assert Reading(status, message="why").text == ""
 
 
-def test_json_has_all_that_a_program_needs() -> None:
+def test_json_has_status_text_digits_and_message() -> None:
     sure = replace(build_digit(2, 0.5, line=1, left=30), is_sure=True)
     digits = (build_digit(7, 0.98765432), sure)
     values = Reading(Status.UNCERTAIN, digits, "the 2 (digit 2) might be a 7").to_json()
@@ -68,14 +68,14 @@ def test_json_of_a_reading_without_digits() -> None:
     }
 
 
-def test_statuses_are_words() -> None:
+def test_statuses_are_strings() -> None:
     words = ["read", "uncertain", "blank", "not_digits", "error"]
     assert [str(status) for status in Status] == words
     assert Reading(Status.READ).status == "read"
     assert tenfold.Status is Status
 
 
-def test_readings_are_equal_when_their_answers_are() -> None:
+def test_readings_are_compared_without_images() -> None:
     one, other = build_digit(7), build_digit(7)
     other.image[:] = 255
     assert Reading(Status.READ, (one,)) == Reading(Status.READ, (other,))

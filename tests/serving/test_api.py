@@ -81,7 +81,7 @@ def test_bytes_that_are_not_an_image_get_problem_details(client: httpx.Client) -
     assert answer.headers["content-type"] == "application/problem+json"
     details = answer.json()
     assert details["code"] == "unreadable-image"
-    assert details["detail"].startswith("expected an image (PNG, JPEG")
+    assert details["detail"].startswith("not an image (PNG, JPEG")
     assert details["reading"] == Reader().read(b"no image").to_json()
 
 

@@ -24,7 +24,7 @@ Capture = pytest.CaptureFixture[str]
         (["--port", "70000"], "--port: expected 0 to 65535, found 70000"),
         (["--allow-host", "a:80"], "--allow-host: expected a name or address without a port"),
         (["--runs", "nowhere"], "--runs nowhere: expected a folder of runs, found none"),
-        (["--model", "nowhere.onnx"], "nowhere.onnx: expected a model file, found: No such file"),
+        (["--model", "nowhere.onnx"], "nowhere.onnx: cannot read the model: No such file"),
         (["--token-file", "nowhere"], "--token-file nowhere: expected a token, found: No such"),
         (["--host", "192.0.2.1", "--allow-host", "a"], "expected an address to listen on"),
         (["--queue", "0"], "--queue: expected at least 1, found 0"),

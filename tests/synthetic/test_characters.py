@@ -14,7 +14,7 @@ from PIL import ImageFont
 from tenfold.data.mnist import LabelledImages
 from tenfold.data.training_data import find_training_data
 from tenfold.reading.digit_classifier import load_classifier
-from tenfold.reading.digit_image import frame
+from tenfold.reading.digit_image import normalise_digit
 from tenfold.synthetic import characters
 from tenfold.synthetic.allographs import draw_strokes
 from tenfold.synthetic.canvas import InkMap, find_box
@@ -114,7 +114,7 @@ def test_the_bundled_classifier_agrees_with_the_labels(
     rng = np.random.default_rng(1)
     drawn = [draw_character(training.images_NHW, training.labels_N, rng) for _ in range(200)]
     labels_N = np.array([label for _, label in drawn])
-    given_N = load_classifier().classify(np.stack([frame(one_HW) for one_HW, _ in drawn]))
+    given_N = load_classifier().classify(np.stack([normalise_digit(one_HW) for one_HW, _ in drawn]))
     assert set(labels_N) == ({NOT_DIGIT} if source == "distractors" else set(range(10)))
     assert (given_N.argmax(axis=1) == labels_N).mean() > 0.75
 
@@ -205,7 +205,9 @@ def test_distractors_have_ink(training: LabelledImages) -> None:
 def test_an_enlarged_digit_normalises_to_the_original(training: LabelledImages) -> None:
     rng = np.random.default_rng(0)
     correlations = [
-        np.corrcoef(frame(characters.enlarge(image_HW, rng)).ravel(), image_HW.ravel())[0, 1]
+        np.corrcoef(normalise_digit(characters.enlarge(image_HW, rng)).ravel(), image_HW.ravel())[
+            0, 1
+        ]
         for image_HW in training.images_NHW[:100]
     ]
     assert np.median(correlations) > 0.75  # stroke widths differ

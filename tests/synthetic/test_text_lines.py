@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tenfold.data.mnist import LabelledImages
+from tenfold.reading.ctc import decode_greedy
 from tenfold.reading.line_image import HEIGHT_PX
-from tenfold.reading.line_reader import load_lines, spell
+from tenfold.reading.line_reader import load_line_reader
 from tenfold.recipes.configs import NO_LABEL
 from tenfold.synthetic.text_lines import (
     MAX_DIGITS,
@@ -78,7 +79,7 @@ def test_lines_vary_in_length_and_digits(pool: CharacterPool) -> None:
 
 
 def test_the_bundled_line_reader_reads_most_lines(pool: CharacterPool) -> None:
-    reader, rng = load_lines(), np.random.default_rng(1)
+    reader, rng = load_line_reader(), np.random.default_rng(1)
     lines = [one for one in (draw_line(pool, rng) for _ in range(100)) if one is not None]
-    read = [[stretch.digit for stretch in spell(reader.read(strip_HW))] for strip_HW, _ in lines]
+    read = [[span.digit for span in decode_greedy(reader.read(strip_HW))] for strip_HW, _ in lines]
     assert sum(one == digits for one, (_, digits) in zip(read, lines, strict=True)) >= 70

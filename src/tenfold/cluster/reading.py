@@ -29,7 +29,7 @@ from tenfold.cluster.connecting import (
 from tenfold.errors import ClusterError, ReadingError
 from tenfold.reading.bulk import list_files
 from tenfold.reading.digit_classifier import BUNDLED_MODEL, load_classifier
-from tenfold.reading.line_reader import BUNDLED_LINES, load_lines
+from tenfold.reading.line_reader import BUNDLED_LINES, load_line_reader
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Status
 from tenfold.system.locks import (
@@ -123,7 +123,7 @@ def read_folder(
 def _build_task(images: Path, single: bool, model: Path, lines: Path) -> Task:
     """Raises ModelError for a network that cannot be used."""
     load_classifier(model)
-    load_lines(lines)
+    load_line_reader(lines)
     options = {
         "version": tenfold.__version__,
         "single": single,

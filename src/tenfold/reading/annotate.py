@@ -1,7 +1,4 @@
-"""What reading did, as pictures: boxes on the image, and every stage up to the digit image.
-
-In: a decoded image and its reading. Out: pictures as RGB or grey pixels; who asked writes them.
-"""
+"""Draw what reading did: boxes on the image, and every stage up to the digit image."""
 
 import cv2
 import numpy as np
@@ -16,11 +13,11 @@ from tenfold.reading.reader import Reader
 from tenfold.reading.result import Reading
 
 SURE_COLOUR, DOUBTFUL_COLOUR = (0, 114, 178), (213, 94, 0)  # Okabe and Ito's blue and vermilion
-ENLARGED = 10  # pixels of a picture for one of a digit image, along each axis
+ENLARGED = 10  # a pixel of a digit image is drawn this many pixels wide
 
 
 def annotate(decoded: Decoded, reading: Reading) -> Image.Image:
-    """The image with a box around each digit, and the digit and its confidence above the box.
+    """The image with a box around each digit, and its label and confidence above.
 
     Digits that are not sure have a dashed box in another colour and a question mark.
     """
@@ -81,11 +78,11 @@ def _draw_dashed(
 
 
 def draw_stages(decoded: Decoded, reader: Reader) -> dict[str, Image.Image]:
-    """Every stage on the way from an image of one digit to what the network sees, in order.
+    """Every stage from an image of one digit to what the network sees, in order.
 
-    An image on which nothing is found has only the first three.
+    An image without a digit has only the first three.
     """
-    view = reader.find_single(decoded)
+    view = reader.find_single_digit(decoded)
     ink = (view.ink if view else None) or find_ink(decoded.pixels_HWC)
     stages = _draw_first_stages(decoded, ink)
     if view is None:
@@ -103,7 +100,7 @@ def draw_stages(decoded: Decoded, reader: Reader) -> dict[str, Image.Image]:
 
 
 def draw_page_stages(decoded: Decoded) -> dict[str, Image.Image]:
-    """The stages that an image of many digits goes through as a whole, in order."""
+    """The stages of an image of many digits, up to its ink."""
     return _draw_first_stages(decoded, find_ink(decoded.pixels_HWC))
 
 
@@ -121,7 +118,7 @@ def _to_grey(strength_HW: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 
 def _enlarge(image_HW: npt.NDArray[np.uint8], size_px: int) -> Image.Image:
-    """Each pixel as a square, on black if the image is smaller than the size."""
+    """Each pixel as a square, padded with black to at least `size_px` pixels."""
     whole_HW = np.zeros(
         (max(size_px, image_HW.shape[0]), max(size_px, image_HW.shape[1])), np.uint8
     )
@@ -135,7 +132,7 @@ def _enlarge(image_HW: npt.NDArray[np.uint8], size_px: int) -> Image.Image:
 
 
 def _mark_centre(picture: Image.Image) -> Image.Image:
-    """The picture with the cross where the centre of mass lies."""
+    """The picture with a cross at the centre of mass."""
     marked = picture.convert("RGB")
     draw = ImageDraw.Draw(marked)
     middle = ENLARGED * (IMAGE_SIZE_PX // 2) + ENLARGED // 2

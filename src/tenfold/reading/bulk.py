@@ -1,7 +1,4 @@
-"""Many files to readings, in order, on all cores, with memory that does not grow with their number.
-
-In: files, by name or as bytes. Out: one reading after another, as the files come.
-"""
+"""List and read many files in order, on all cores, in constant memory."""
 
 import itertools
 import os
@@ -17,22 +14,22 @@ from tenfold.reading.result import Reading
 from tenfold.system.machine import count_cores
 from tenfold.system.processes import KILLED, starting_pool
 
-# Fewer files are read by this process: starting others takes as long as reading some hundreds.
-FEWEST_FOR_PROCESSES = 300
+# Fewer files are read in this process: starting others takes as long as reading some hundreds.
+MIN_FILES_FOR_PROCESSES = 300
 CHUNK_FILES = 32
-CHUNKS_AHEAD = 4  # of each process
-# What lies beside images and is none; formats are told by content, so any other name may be one.
+CHUNKS_AHEAD = 4  # queued for each process
+# Skipped in folders. Any other name may be an image, as the content tells the format.
 OTHER_SUFFIXES = {
     *(".txt", ".csv", ".json", ".jsonl", ".md", ".html", ".xml", ".pdf"),
     *(".db", ".ini", ".py", ".log", ".sha256"),
 }
 
-# Lies in folders that reading wrote pictures to; inside another folder they are left out.
+# Marks a folder that reading wrote pictures to, which is left out inside another folder.
 PICTURES_MARK = ".tenfold-pictures"
 
 File = Path | bytes
 
-_reader: Reader | None = None  # a worker's own
+_reader: Reader | None = None  # one for each worker process
 
 
 def list_files(
@@ -41,16 +38,15 @@ def list_files(
     leave_out: Collection[Path] = (),
     skip: Callable[[Path], object] = lambda _: None,
 ) -> Iterator[Path]:
-    """The files that paths name: of a folder all that lie below it, sorted by name.
+    """List files; a folder stands for all files below it, sorted by name.
 
-    Of what lies in a folder, these are left out: names that begin with a dot, for they are what
-    file browsers leave behind; `leave_out`, the files and folders that results go to; folders of
-    pictures that earlier calls wrote; and, told to `skip`, what has a name of another kind of
-    file, or is no file at all, as a named pipe or a link to a folder is. Such links are followed
-    where a path names them, as by `grep -r`: inside a folder they may lead in circles, or out
-    through the whole system.
+    Inside folders, names that begin with a dot, `leave_out` (files and folders of results) and
+    folders of pictures from earlier calls are left out. So are files with the suffix of another
+    kind and everything that is not a regular file, for which `skip` is called. Links to folders
+    are among those, as they may lead in circles or through the whole system; like `grep -r`, only
+    links that are arguments are followed.
 
-    A path where nothing is comes as it is, and reading it says so.
+    A missing file is listed, and reading it gives an error.
     """
     outputs = {os.path.realpath(path) for path in leave_out}
     for path in arguments:
@@ -63,7 +59,7 @@ def list_files(
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except (OSError, ValueError):  # a name that is too long
+    except (OSError, ValueError):  # such as a name that is too long
         return False
 
 
@@ -72,9 +68,9 @@ def _walk(folder: Path, outputs: Collection[str], skip: Callable[[Path], object]
     try:
         with os.scandir(folder) as entries:
             found = sorted(
-                (one.name, *_classify(one)) for one in entries if not one.name.startswith(".")
+                (one.name, *_find_kind(one)) for one in entries if not one.name.startswith(".")
             )
-    except OSError:  # a folder that may not be listed: reading it says so
+    except OSError:  # no permission: reading the folder gives an error
         yield folder
         return
     for name, is_folder, is_file, is_link in found:
@@ -90,14 +86,14 @@ def _walk(folder: Path, outputs: Collection[str], skip: Callable[[Path], object]
             skip(path)
 
 
-def _classify(entry: os.DirEntry[str]) -> tuple[bool, bool, bool]:
-    """Whether it is a folder itself, a file that may be read, also by a link, and a link."""
+def _find_kind(entry: os.DirEntry[str]) -> tuple[bool, bool, bool]:
+    """Whether an entry is a folder, a file or a link to one, and a link."""
     is_link = entry.is_symlink()
     try:
-        # Of a link that leads nowhere reading says so.
+        # A broken link is listed, and reading it gives an error.
         is_file = entry.is_file() or (is_link and not Path(entry.path).exists())
         return entry.is_dir(follow_symlinks=False), is_file, is_link
-    except OSError:  # a link in circles, or to where nobody may look
+    except OSError:  # a circular link, or no permission
         return False, True, is_link
 
 
@@ -109,18 +105,16 @@ def read_files(
     single: bool = False,
     processes: int | None = None,
 ) -> Iterator[tuple[File, Reading]]:
-    """Read files in order, with as many processes as there are cores if they are many.
+    """Read files, by path or as bytes, in order. Many files are read on all cores.
 
-    A file is a path, or its bytes. One that cannot be read gives a reading with status error.
-
-    Raises ModelError for a model that cannot be used, and ReadingError if a worker process is
-    killed.
+    A file that cannot be read gives a reading with status error. Raises ModelError for a model
+    that cannot be used, and ReadingError if a worker process is killed.
     """
     processes = processes or count_cores()
     files = iter(files)
-    first = list(itertools.islice(files, FEWEST_FOR_PROCESSES))
+    first = list(itertools.islice(files, MIN_FILES_FOR_PROCESSES))
     reader = Reader(model, lines=lines)
-    if processes == 1 or len(first) < FEWEST_FOR_PROCESSES:
+    if processes == 1 or len(first) < MIN_FILES_FOR_PROCESSES:
         named, sources = itertools.tee(itertools.chain(first, files))
         yield from zip(named, reader.read_many(sources, single=single), strict=False)
         return
@@ -151,7 +145,7 @@ def _prepare_worker(model: Path | None, lines: Path | None) -> None:
     global _reader
     cv2.setNumThreads(1)
     _reader = Reader(model, lines=lines)
-    gc.freeze()  # modules and networks stay; looking through them took a tenth of the time
+    gc.freeze()  # scanning modules and networks took a tenth of the time
 
 
 def _read_chunk(files: list[File], single: bool) -> list[tuple[File, Reading]]:

@@ -1,9 +1,6 @@
-"""Digit images to probabilities, by an exported model and ONNX Runtime.
+"""The model that classifies digit images.
 
-In: a model file, which carries its labels, calibration, thresholds and card; digit images. Out:
-probabilities.
-
-Array names carry their axes: N images, H rows, W columns, K answers.
+Array names carry their axes: N images, H rows, W columns, K classes.
 """
 
 from pathlib import Path
@@ -17,37 +14,35 @@ from tenfold.reading.probabilities import softmax
 
 BUNDLED_MODEL = BUNDLED / "reader.onnx"
 INPUT, OUTPUT = "images", "logits"
-BATCH_SIZE = 64  # of larger ones the intermediate results leave the processor's caches
+BATCH_SIZE = 64  # intermediate results of larger batches do not fit into the processor's caches
 INTERFACE = Interface(
-    INPUT,
-    (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX),
-    OUTPUT,
-    output_rank=2,
-    num_answers=(10, 11),
+    INPUT, (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX), OUTPUT, output_rank=2, num_answers=(10, 11)
 )
 
 
 class Classifier(ModelFile):
-    """A loaded model of digit images: `classify` is all that reading needs of it."""
+    """A loaded model of digit images."""
 
     def __init__(self, data: bytes, name: str, threads: int = 1) -> None:
         super().__init__(data, name, threads, INTERFACE)
 
     def classify(self, images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Probabilities [N, K] of digit images, uint8 [N, 28, 28]: the digits and, of 11, none."""
+        """Probabilities [N, K] of digit images, uint8 [N, 28, 28]: the ten digits and, of 11, none.
+
+        Temperature scaling is applied.
+        """
         if not len(images_NHW):
             return np.zeros((0, self.num_answers), np.float32)
         batches = (
             images_NHW[first : first + BATCH_SIZE]
             for first in range(0, len(images_NHW), BATCH_SIZE)
         )
-        logits_NK = np.concatenate([self.run(batch) for batch in batches])
-        return softmax(logits_NK)
+        return softmax(np.concatenate([self.run(batch) for batch in batches]))
 
 
 def load_classifier(path: Path | None = None, threads: int = 1) -> Classifier:
-    """The bundled model, or that of a file which `tenfold export` wrote.
+    """Load a model of digit images that `tenfold export` wrote, by default the bundled one.
 
-    Raises ModelError if the file cannot be read, is no such model, or says too little of itself.
+    Raises ModelError if the file cannot be read or is not such a model.
     """
     return load_model(Classifier, BUNDLED_MODEL if path is None else path, threads)

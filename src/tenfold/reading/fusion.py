@@ -1,10 +1,9 @@
-"""Two opinions on a line of writing to one: glyph by glyph, and the line as a whole.
+"""Classifier fusion: combine the digits of single glyphs with those of the line reader.
 
-In: a line's pieces, the digits that they were taken for one by one, and a network that reads lines.
-Out: digits, and how sure the whole line is. A network that reads lines is right more often where
-digits touch, the other one where they do not; where both agree they are hardly ever wrong.
+The line reader is right more often where digits touch, the digit classifier where they do not.
+Where both agree they are hardly ever wrong.
 
-Array names carry their axes: T columns, K answers.
+Array names carry their axes: T columns, K classes.
 """
 
 import itertools
@@ -16,116 +15,117 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.digits import NUM_CLASSES
+from tenfold.reading.ctc import (
+    CtcSpan,
+    LogProbs,
+    compute_log_likelihood,
+    compute_single_digit_probs,
+    decode_greedy,
+)
 from tenfold.reading.glyphs import Glyph, merge
-from tenfold.reading.lattice import (
-    LEAST_PROBABILITY,
-    Candidate,
-    Classify,
-)
-from tenfold.reading.line_image import SIDE_PX, frame_strip, measure_scale
-from tenfold.reading.line_reader import (
-    Columns,
-    LineReader,
-    Stretch,
-    measure_evidence,
-    measure_single_digits,
-    spell,
-)
+from tenfold.reading.lattice import MIN_PROBABILITY, Candidate, Classify
+from tenfold.reading.line_image import COLUMN_PX, SIDE_PX, find_scale, normalise_line
+from tenfold.reading.line_reader import LineReader
 from tenfold.reading.splitting import split_at
 
 MAX_DIGITS = 60  # of a line that is read as a whole
-GLYPHS_WEIGHT = 0.5  # of what glyphs say against what the line says, in log probability
-CUT_REACH = 0.15  # of a line's height: so far may a cut lie from where two digits meet
-SURE_ALONE = 0.995  # a digit that is so sure needs no second witness
-# Of a line's probabilities: what is added, for it is too sure, and to which power they count.
-LINE_FLOOR, LINE_WEIGHT = 0.05, 0.5
-CONTESTED = 0.4  # of a line's certainty is left where its glyphs alone were taken for others
-EMPTY = 0.1  # of full ink: a column with less has none
+# Weights, chosen on drawn lines and amounts on cheques.
+GLYPHS_WEIGHT = 0.5  # of the glyphs' log probabilities beside the line's log likelihood
+DISAGREEMENT_FACTOR = 0.4  # on the line's confidence where the glyphs alone said other digits
+LINE_FLOOR, LINE_WEIGHT = 0.05, 0.5  # added to a line's probabilities, and their exponent
+CONFIDENT_ALONE = 0.995  # a digit this confident is not given to the line reader
+# Geometry, chosen by eye.
+MAX_SEAM_OFFSET = 0.15  # of a line's height: distance of a cut from the middle between two digits
+EMPTY = 0.1  # of full ink: a column with less is a gap
 
 
-def agree_on_line(
-    pieces: Sequence[Glyph],
-    apart: list[Candidate],
-    lines: LineReader,
-    classify: Classify,
+def fuse_line(
+    glyphs: Sequence[Glyph], path: list[Candidate], line_reader: LineReader, classify: Classify
 ) -> list[Candidate]:
-    """The likelier of two readings of a line: `apart`, from its pieces, or that of the network.
+    """The likelier reading of a text line: `path`, from its glyphs, or that of the line reader.
 
-    Each digit gets the line's certainty: the probability that all of it is right.
+    Each digit gets the line's confidence, which is 0 where the line reader was overruled.
     """
-    whole = merge(pieces)
-    columns_TK = lines.read(frame_strip(whole.strength_HW))
-    stretches = spell(columns_TK)
-    if not stretches or max(len(stretches), len(apart)) > MAX_DIGITS:
-        return apart
-    together = [stretch.digit for stretch in stretches]
-    certainty = math.exp(measure_evidence(columns_TK, together))
-    if together == [one.digit for one in apart]:
-        return [
-            replace(one, probabilities_K=_mix(one, stretch, columns_TK), certainty=certainty)
-            for one, stretch in zip(apart, stretches, strict=True)
-        ]
-    cut = classify(_cut(whole, stretches))
-    if len(cut) != len(stretches):
-        return apart
-    for_together = math.log(max(certainty, 1e-30)) + GLYPHS_WEIGHT * sum(
-        math.log(max(float(one.probabilities_K[digit]), LEAST_PROBABILITY))
-        for one, digit in zip(cut, together, strict=True)
+    whole = merge(glyphs)
+    log_probs_TK = line_reader.read(normalise_line(whole.strength_HW))
+    spans = decode_greedy(log_probs_TK)
+    if not spans or max(len(spans), len(path)) > MAX_DIGITS:
+        return path
+    digits = [span.digit for span in spans]
+    line_confidence = math.exp(compute_log_likelihood(log_probs_TK, digits))
+    path_digits = [one.digit for one in path]
+    if digits == path_digits:
+        return _combine(path, spans, log_probs_TK, line_confidence)
+    segmented = classify(_segment(whole, spans))
+    if len(segmented) != len(spans):
+        return path
+    line_score = math.log(max(line_confidence, 1e-30)) + GLYPHS_WEIGHT * sum(
+        math.log(max(float(one.probabilities_K[digit]), MIN_PROBABILITY))
+        for one, digit in zip(segmented, digits, strict=True)
     )
-    for_apart = measure_evidence(columns_TK, [one.digit for one in apart]) + GLYPHS_WEIGHT * sum(
-        one.evidence for one in apart
+    path_score = compute_log_likelihood(log_probs_TK, path_digits) + GLYPHS_WEIGHT * sum(
+        one.log_probability for one in path
     )
-    if for_apart >= for_together:
-        return [replace(one, certainty=0.0) for one in apart]
-    return [
-        replace(
-            one, probabilities_K=_mix(one, stretch, columns_TK), certainty=CONTESTED * certainty
-        )
-        for one, stretch in zip(cut, stretches, strict=True)
-    ]
+    if path_score >= line_score:
+        return [replace(one, line_confidence=0.0) for one in path]
+    return _combine(segmented, spans, log_probs_TK, DISAGREEMENT_FACTOR * line_confidence)
 
 
-def agree_on_digit(one: Candidate, load_lines: Callable[[], LineReader]) -> Candidate:
-    """One digit with what the network of lines says of it, as a line of one digit, weighed in.
+def fuse_digit(one: Candidate, load_line_reader: Callable[[], LineReader]) -> Candidate:
+    """A single digit's probabilities multiplied by those of the line reader.
 
-    The two are multiplied, as independent witnesses would be; the line counts half, for the two
-    learned from the same forms. That network is loaded only where it is asked.
+    The line reader's count half, as both networks learned from the same images and are not
+    independent. It is loaded only if it is needed.
     """
-    if one.confidence >= SURE_ALONE:
+    if one.confidence >= CONFIDENT_ALONE:
         return one
-    line_K = measure_single_digits(load_lines().read(frame_strip(one.glyph.strength_HW)))
+    image_HW = normalise_line(one.glyph.strength_HW)
+    line_K = compute_single_digit_probs(load_line_reader().read(image_HW))
     if len(one.probabilities_K) > NUM_CLASSES:
         line_K = np.append(line_K, max(0.0, 1 - line_K.sum()))
-    both_K = one.probabilities_K * (line_K + LINE_FLOOR) ** LINE_WEIGHT
-    probabilities_K = (both_K / both_K.sum()).astype(np.float32)
-    return replace(one, probabilities_K=probabilities_K)
+    product_K = one.probabilities_K * (line_K + LINE_FLOOR) ** LINE_WEIGHT
+    return replace(one, probabilities_K=(product_K / product_K.sum()).astype(np.float32))
 
 
-def _cut(whole: Glyph, stretches: Sequence[Stretch]) -> list[Glyph]:
-    """A line cut between the digits that a network found in it, without what lies beside them."""
-    scale = measure_scale(whole.height, whole.width)
-    middles = [(stretch.middle_px - SIDE_PX) / scale for stretch in stretches]
+def _segment(whole: Glyph, spans: Sequence[CtcSpan]) -> list[Glyph]:
+    """A line cut between the digits that the line reader found, without the ink beside them."""
+    scale = find_scale(whole.height, whole.width)
+    middles = [((span.start + span.end) / 2 * COLUMN_PX - SIDE_PX) / scale for span in spans]
     between = [(one + other) / 2 for one, other in itertools.pairwise(middles)]
-    start, end = _find_ends(whole, middles[0], middles[-1])
-    left, top, _, bottom = whole.box
-    inside = Glyph((left + start, top, left + end, bottom), whole.strength_HW[:, start:end])
-    return split_at(inside, [column - start for column in between], CUT_REACH * whole.height)
-
-
-def _find_ends(whole: Glyph, first: float, last: float) -> tuple[int, int]:
-    """Where the line's digits begin and end: at the gaps next to the first and the last of them."""
+    # The line ends at the gaps next to its first and its last digit.
+    first, last = middles[0], middles[-1]
     is_empty_W = whole.strength_HW.max(axis=0) < EMPTY
     before = np.flatnonzero(is_empty_W[: max(0, int(first))])
     after = np.flatnonzero(is_empty_W[int(last) + 1 :])
     start = int(before[-1]) + 1 if len(before) else 0
-    end = int(last) + 1 + int(after[0]) if len(after) else whole.width
-    return start, max(end, start + 1)
+    end = max(int(last) + 1 + int(after[0]) if len(after) else whole.width, start + 1)
+    left, top, _, bottom = whole.box
+    inside = Glyph((left + start, top, left + end, bottom), whole.strength_HW[:, start:end])
+    columns = [column - start for column in between]
+    return split_at(inside, columns, MAX_SEAM_OFFSET * whole.height)
 
 
-def _mix(one: Candidate, stretch: Stretch, columns_TK: Columns) -> npt.NDArray[np.float32]:
-    """The mean of what both networks say of a digit; if it is another one, the line's own word."""
-    line_K = np.exp(columns_TK[stretch.first : stretch.end, :NUM_CLASSES]).mean(axis=0)
+def _combine(
+    candidates: list[Candidate],
+    spans: Sequence[CtcSpan],
+    log_probs_TK: LogProbs,
+    line_confidence: float,
+) -> list[Candidate]:
+    """Candidates with the mean probabilities of both networks, and the line's confidence."""
+    return [
+        replace(
+            one,
+            probabilities_K=_average(one, span, log_probs_TK),
+            line_confidence=line_confidence,
+        )
+        for one, span in zip(candidates, spans, strict=True)
+    ]
+
+
+def _average(one: Candidate, span: CtcSpan, log_probs_TK: LogProbs) -> npt.NDArray[np.float32]:
+    """The mean of both networks' probabilities, or the line's own if the mean favours another."""
+    line_K = np.exp(log_probs_TK[span.start : span.end, :NUM_CLASSES]).mean(axis=0)
     line_K = np.append(line_K / line_K.sum(), 0.0)[: len(one.probabilities_K)]
-    mixed_K = (one.probabilities_K + line_K) / 2
-    chosen_K = mixed_K if mixed_K[:NUM_CLASSES].argmax() == stretch.digit else line_K
-    return chosen_K.astype(np.float32)
+    mean_K = (one.probabilities_K + line_K) / 2
+    is_same = mean_K[:NUM_CLASSES].argmax() == span.digit
+    return (mean_K if is_same else line_K).astype(np.float32)

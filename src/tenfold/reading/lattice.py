@@ -1,12 +1,10 @@
-"""Pieces to digits: which of a line's pieces are joined, split, or left alone.
+"""The segmentation lattice: which fragments of a text line make a digit together.
 
-In: the pieces of a line, and a network's word for any of them. Out: the likeliest digits. A piece
-that the network is not sure of may be cut where it is thin; every run of neighbours that may be one
-digit is classified; and of all ways to go from the left end to the right, the likeliest is taken
-(as handwriting was read before networks read whole lines: Fujisawa et al. 1992, "Segmentation
-methods for character recognition").
+A glyph that the network is not sure of is over-segmented. Every run of neighbouring fragments that
+may be one digit is classified. The likeliest path through the lattice of runs gives the digits
+(Fujisawa et al. 1992, "Segmentation methods for character recognition").
 
-Array names carry their axes: K answers.
+Array names carry their axes: K classes.
 """
 
 import math
@@ -20,33 +18,34 @@ from tenfold.digits import NUM_CLASSES
 from tenfold.reading.digit_image import DigitImage
 from tenfold.reading.glyphs import Glyph, merge
 from tenfold.reading.ink import Ink
-from tenfold.reading.splitting import split
+from tenfold.reading.splitting import over_segment
 
-SURE = 0.98  # a glyph that looks so much like a digit is not cut, unless it is wide
-MAX_PIECES_OF_DIGIT = 4
+# Chosen by eye on photos, form cells and amounts on cheques.
+CONFIDENT_WHOLE = 0.98  # a glyph this confident is not over-segmented, unless it is wide
+MAX_FRAGMENTS = 4  # of a digit
 # Of the height of the line's digits:
-WIDEST_DIGIT, HIGHEST_DIGIT = 1.4, 1.5
-WIDEST_GAP = 0.3  # between two pieces of one digit
-WIDE = 1.15  # digits are rarely wider
-LOW = 0.5  # lower marks may be no digits: dots, dashes
-# What speaks against an answer, in log probability: for each cut, for each gap that is bridged, for
-# each height of the line that a digit is too wide, and for calling a low mark none.
-CUT_COST, JOIN_COST, WIDTH_COST, NONE_COST = 1.5, 1.0, 10.0, 0.5
-LEAST_PROBABILITY = 1e-4
+MAX_DIGIT_WIDTH, MAX_DIGIT_HEIGHT = 1.4, 1.5
+MAX_FRAGMENT_GAP = 0.3  # between two glyphs of one digit
+USUAL_MAX_WIDTH = 1.15  # digits are rarely wider
+LOW_HEIGHT = 0.5  # lower glyphs may be dots or dashes
+# Costs in log probability: of a cut, of a bridged gap, of each line height that a digit is too
+# wide, and of rejecting a low glyph.
+CUT_COST, JOIN_COST, WIDTH_COST, REJECT_COST = 1.5, 1.0, 10.0, 0.5
+MIN_PROBABILITY = 1e-4
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A glyph that may be a digit, with what the network says: ten digits and, maybe, none.
+    """A glyph that may be a digit, and its probabilities: of the ten digits and, maybe, of none.
 
-    `certainty`, of a line that was read as a whole, is the probability that all of it is right.
+    `line_confidence`, if the line was read as a whole, is the probability that all of it is right.
     """
 
     glyph: Glyph
     image: DigitImage
     probabilities_K: npt.NDArray[np.float32]
     ink: Ink | None = None
-    certainty: float | None = None
+    line_confidence: float | None = None
 
     @property
     def digit(self) -> int:
@@ -59,94 +58,93 @@ class Candidate:
         return float(self.probabilities_K[:NUM_CLASSES].max())
 
     @property
-    def strangeness(self) -> float:
-        """The probability that it is no digit; 0 from a network that does not say."""
+    def reject_probability(self) -> float:
+        """The probability that it is not a digit; 0 from a network without that class."""
         return float(self.probabilities_K[NUM_CLASSES:].sum())
 
     @property
-    def evidence(self) -> float:
+    def log_probability(self) -> float:
         """The log probability of the likeliest digit."""
-        return math.log(max(self.confidence, LEAST_PROBABILITY))
+        return math.log(max(self.confidence, MIN_PROBABILITY))
 
-    def score(self, usual_height: float) -> float:
-        """The log probability that this is a whole digit of a line, or a low mark that is none."""
-        too_wide = max(0.0, self.glyph.width / usual_height - WIDE)
-        digit = self.evidence - WIDTH_COST * too_wide
-        if self.glyph.height >= LOW * usual_height or not self.strangeness:
+    def score(self, digit_height: float) -> float:
+        """The log probability that this is a whole digit, or a low glyph that is not a digit."""
+        too_wide = max(0.0, self.glyph.width / digit_height - USUAL_MAX_WIDTH)
+        digit = self.log_probability - WIDTH_COST * too_wide
+        if self.glyph.height >= LOW_HEIGHT * digit_height or not self.reject_probability:
             return digit
-        return max(digit, math.log(max(self.strangeness, LEAST_PROBABILITY)) - NONE_COST)
+        return max(digit, math.log(max(self.reject_probability, MIN_PROBABILITY)) - REJECT_COST)
 
 
 Classify = Callable[[Sequence[Glyph]], list[Candidate]]
 
 
-def choose_digits(
-    line: Sequence[Candidate], usual_height: float, classify: Classify, most: int
+def find_best_path(
+    line: Sequence[Candidate], digit_height: float, classify: Classify, max_glyphs: int
 ) -> list[Candidate]:
-    """The likeliest way to make digits of a line's pieces, from the left.
+    """The likeliest digits of a text line's glyphs, from the left.
 
-    About some `most` glyphs, `classify` is asked; then what is left is taken as it is.
+    `classify` is called for about `max_glyphs` glyphs at most; beyond that, glyphs stay whole.
     """
-    pieces: list[Candidate] = []
-    is_cut: list[bool] = []  # from the piece before
-    wholes: dict[tuple[int, int], Candidate] = {}
+    fragments: list[Candidate] = []
+    is_cut: list[bool] = []  # from the fragment before
+    lattice: dict[tuple[int, int], Candidate] = {}  # by first fragment and end
     for whole in line:
         parts = [whole]
-        # A cut's cost is what the parts of a lone one cannot be better than.
-        may_gain = len(line) > 1 or whole.score(usual_height) < -CUT_COST
-        is_clear = whole.confidence >= SURE and whole.glyph.width <= WIDE * usual_height
-        if may_gain and not is_clear and most > 0:
-            cut = split(whole.glyph, usual_height)
+        # The fragments of a lone glyph cannot be better than the cost of a cut.
+        may_gain = len(line) > 1 or whole.score(digit_height) < -CUT_COST
+        is_wide = whole.glyph.width > USUAL_MAX_WIDTH * digit_height
+        if may_gain and max_glyphs > 0 and (is_wide or whole.confidence < CONFIDENT_WHOLE):
+            cut = over_segment(whole.glyph, digit_height)
             parts = classify(cut) if len(cut) > 1 else parts
-            most -= len(cut)
-        wholes[len(pieces), len(pieces) + len(parts)] = whole
-        pieces += parts
+            max_glyphs -= len(cut)
+        lattice[len(fragments), len(fragments) + len(parts)] = whole
+        fragments += parts
         is_cut += [False] + [True] * (len(parts) - 1)
-    glyphs = [piece.glyph for piece in pieces]
-    scores = [piece.score(usual_height) for piece in pieces]
-    spans = [
+    glyphs = [fragment.glyph for fragment in fragments]
+    scores = [fragment.score(digit_height) for fragment in fragments]
+    runs = [
         (first, end)
-        for first in range(len(pieces))
-        for end in range(first + 2, min(first + MAX_PIECES_OF_DIGIT, len(pieces)) + 1)
-        if (first, end) not in wholes
+        for first in range(len(fragments))
+        for end in range(first + 2, min(first + MAX_FRAGMENTS, len(fragments)) + 1)
+        if (first, end) not in lattice
         and _may_be_likelier(scores[first:end], is_cut[first + 1 : end])
-        and _may_be_one(glyphs[first:end], is_cut[first + 1 : end], usual_height)
-    ][: max(0, most)]
-    joined = dict(
-        zip(spans, classify([merge(glyphs[first:end]) for first, end in spans]), strict=True)
-    )
-    joined |= {(i, i + 1): piece for i, piece in enumerate(pieces)} | wholes
-    # The best way to each piece's end, and the digits on it.
+        and _may_be_digit(glyphs[first:end], is_cut[first + 1 : end], digit_height)
+    ][: max(0, max_glyphs)]
+    merged = classify([merge(glyphs[first:end]) for first, end in runs])
+    singles = {(i, i + 1): fragment for i, fragment in enumerate(fragments)}
+    lattice = dict(zip(runs, merged, strict=True)) | singles | lattice
+    # The best path to each fragment's end, and its score.
     best: list[tuple[float, list[Candidate]]] = [(0.0, [])]
-    for end in range(1, len(pieces) + 1):
-        ways = []
+    for end in range(1, len(fragments) + 1):
+        paths = []
         for first in range(end):
-            candidate = joined.get((first, end))
+            candidate = lattice.get((first, end))
             if candidate is None:
                 continue
             num_bridged = sum(not cut for cut in is_cut[first + 1 : end])
             cost = JOIN_COST * num_bridged + CUT_COST * is_cut[first]
             score, before = best[first]
-            ways.append((score + candidate.score(usual_height) - cost, [*before, candidate]))
-        best.append(max(ways, key=lambda way: way[0]))
+            paths.append((score + candidate.score(digit_height) - cost, [*before, candidate]))
+        best.append(max(paths, key=lambda path: path[0]))
     return best[-1][1]
 
 
 def _may_be_likelier(scores: list[float], is_cut: list[bool]) -> bool:
-    """Whether the best digit that neighbours can make, of score 0, is worth more than they are."""
+    """Whether a run, at its best score of 0, would beat its fragments one by one."""
     num_cuts = sum(is_cut)
     return sum(scores) - CUT_COST * num_cuts <= -JOIN_COST * (len(is_cut) - num_cuts)
 
 
-def _may_be_one(pieces: list[Glyph], is_cut: list[bool], usual_height: float) -> bool:
-    """Whether neighbours are close and small enough for one digit; `is_cut` is for each gap."""
-    left, right = min(p.box[0] for p in pieces), max(p.box[2] for p in pieces)
-    top, bottom = min(p.box[1] for p in pieces), max(p.box[3] for p in pieces)
-    if right - left > WIDEST_DIGIT * usual_height and not all(is_cut):
+def _may_be_digit(glyphs: list[Glyph], is_cut: list[bool], digit_height: float) -> bool:
+    """Whether a run is close and small enough for one digit; `is_cut` is for each gap."""
+    left, right = min(g.box[0] for g in glyphs), max(g.box[2] for g in glyphs)
+    top, bottom = min(g.box[1] for g in glyphs), max(g.box[3] for g in glyphs)
+    if right - left > MAX_DIGIT_WIDTH * digit_height and not all(is_cut):
         return False
-    if bottom - top > HIGHEST_DIGIT * usual_height:
+    if bottom - top > MAX_DIGIT_HEIGHT * digit_height:
         return False
     return all(
-        cut or after.box[0] - before.box[2] < WIDEST_GAP * usual_height
-        for before, after, cut in zip(pieces[:-1], pieces[1:], is_cut, strict=True)
+        cut or after.box[0] - before.box[2] < MAX_FRAGMENT_GAP * digit_height
+        for before, after, cut in zip(glyphs[:-1], glyphs[1:], is_cut, strict=True)
     )

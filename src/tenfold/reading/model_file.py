@@ -1,12 +1,9 @@
-"""An exported model's file, checked and loaded with ONNX Runtime.
+"""Load and check exported models with ONNX Runtime.
 
-In: the bytes of a file. Out: a model that can be run, with what its metadata say of it: labels,
-calibration, thresholds, card.
+A model file is a program: its author decides what it computes and for how long. The checks here
+find files that are damaged or made for something else. They do not make an untrusted file safe.
 
-A model file is a program: what it computes, and for how long, is up to whoever wrote it. The checks
-here find files that are damaged, or made for something else. They make no file safe that is not.
-
-Array names carry their axes: N images, K answers.
+Array names carry their axes: N images, K classes.
 """
 
 import hashlib
@@ -33,27 +30,26 @@ BUNDLED_SHA256 = {
 }
 METADATA_KEY = "tenfold"
 FORMAT = 1
-MAX_BYTES = 64 * 1024**2  # of a file; the bundled models have 1 and 2 MiB
+MAX_BYTES = 64 * 1024**2  # the bundled models have 1 and 2 MiB
+MAX_METADATA = 256 * 1024  # characters of an entry; a bundled model has some thousand
+MAX_MESSAGE = 500  # characters; a value in a file may be long
+MAX_LOADED = 8  # models that stay loaded
+DEFAULT_THRESHOLD = 0.9  # of a model without calibration
 EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"  # ONNX Runtime's key
 RUNTIME_PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
-MAX_METADATA = 256 * 1024  # characters of an entry; that of a bundled model has some thousand
-MAX_MESSAGE = 500  # characters; what is wrong in a file may be long
-MAX_LOADED = 8  # models that are kept
-# What a model without calibration is used with.
-DEFAULT_THRESHOLD = 0.9
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From which probability of a digit on it counts as read, and of none as no digit."""
+    """The least probability of a digit to be read, and of no digit to be rejected."""
 
     read: float = DEFAULT_THRESHOLD
-    not_digit: float = 0.9
+    not_digit: float = DEFAULT_THRESHOLD
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a hold-out run taught about a model's probabilities, if `is_fitted`."""
+    """Temperature and thresholds of a model; `is_fitted` if they were found on held-out data."""
 
     temperature: float = 1.0
     thresholds: Thresholds = Thresholds()
@@ -62,7 +58,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Interface:
-    """What goes into a model and comes out: names, and sizes with None for those that vary."""
+    """Names and shapes of a model's input and output; None for sizes that vary."""
 
     input_name: str
     input_shape: tuple[int | None, ...]
@@ -71,15 +67,15 @@ class Interface:
     num_answers: tuple[int, ...]
 
 
-# What a model is for whose input has such a name, and the flag that takes it.
+# By the name of its input: what a model reads, and the flag that takes it.
 PURPOSES = {"images": ("digit images", "--model"), "strips": ("lines", "--lines")}
 
 
 class ModelFile:
-    """A loaded model: its `card`, its `calibration`, and `run`, which gives its logits.
+    """A loaded model with its `card` and `calibration`.
 
-    Raises ModelError for a file that is too large, is no such model, has weights outside of it, or
-    lacks metadata.
+    Raises ModelError for a file that is too large, has another interface, keeps weights in another
+    file, or lacks metadata.
     """
 
     def __init__(self, data: bytes, name: str, threads: int, interface: Interface) -> None:
@@ -94,13 +90,13 @@ class ModelFile:
             metadata = self._session.get_modelmeta().custom_metadata_map
             self.card, self.calibration = _parse_metadata(metadata, self.num_answers)
         except ModelError as error:
-            raise ModelError(f"{name}: {_say(error)}") from error
-        except Exception as error:  # ONNX Runtime has a class of its own for each kind of failure
-            raise ModelError(f"{name}: not a valid ONNX model: {_say(error)}") from error
+            raise ModelError(f"{name}: {_shorten(error)}") from error
+        except Exception as error:  # ONNX Runtime raises a dozen kinds
+            raise ModelError(f"{name}: not a valid ONNX model: {_shorten(error)}") from error
 
     @property
     def thresholds(self) -> Thresholds:
-        """From where on an answer counts."""
+        """The thresholds of the calibration."""
         return self.calibration.thresholds
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -109,10 +105,10 @@ class ModelFile:
         try:
             [logits] = self._session.run([one.output_name], {one.input_name: images})
         except Exception as error:
-            raise ModelError(f"{self.name}: the model cannot be run: {_say(error)}") from error
+            raise ModelError(f"{self.name}: the model cannot be run: {_shorten(error)}") from error
         is_expected = logits.ndim == one.output_rank and logits.shape[-1] == self.num_answers
         if not is_expected or len(logits) != len(images) or not np.isfinite(logits).all():
-            raise ModelError(f"{self.name}: expected finite logits for each image, found others")
+            raise ModelError(f"{self.name}: the model did not give finite logits for each image")
         scaled: npt.NDArray[np.float32] = logits / np.float32(self.calibration.temperature)
         return scaled
 
@@ -122,43 +118,40 @@ class ModelFile:
         if len(names) == 1 and names[0] in PURPOSES.keys() - {one.input_name}:
             expected, _ = PURPOSES[one.input_name]
             found, flag = PURPOSES[names[0]]
-            raise ModelError(f"expected a model of {expected}, found one of {found}, for {flag}")
+            raise ModelError(f"this is a model of {found}, not of {expected}; use {flag}")
         sizes = ", ".join("N" if size is None else str(size) for size in one.input_shape)
         expected = f"{one.input_name}, uint8 [{sizes}]"
         if [(each.name, each.type) for each in inputs] != [(one.input_name, "tensor(uint8)")]:
             found = ", ".join(f"{each.name} {each.type}" for each in inputs) or "none"
-            raise ModelError(f"input: expected {expected}, found {found}")
+            raise ModelError(f"the input must be {expected}, not {found}")
         shape = inputs[0].shape
         if tuple(size if isinstance(size, int) else None for size in shape) != one.input_shape:
-            raise ModelError(f"input: expected {expected}, found {shape}")
+            raise ModelError(f"the input must be {expected}, not {shape}")
 
     def _check_output(self) -> None:
         one, outputs = self.interface, self._session.get_outputs()
         shape = outputs[0].shape if outputs else []
-        is_good = len(outputs) == 1 and len(shape) == one.output_rank
-        is_good = is_good and (outputs[0].name, outputs[0].type) == (
-            one.output_name,
-            "tensor(float)",
-        )
+        kinds = [(each.name, each.type) for each in outputs]
+        is_good = kinds == [(one.output_name, "tensor(float)")] and len(shape) == one.output_rank
         if not is_good or shape[-1] not in one.num_answers:
             answers = " or ".join(map(str, one.num_answers))
             axes = ", ".join(["N", "T"][: one.output_rank - 1])
             expected = f"{one.output_name}, float [{axes}, {answers}]"
             found = ", ".join(f"{each.name} {each.type} {each.shape}" for each in outputs) or "none"
-            raise ModelError(f"output: expected {expected}, found {found}")
+            raise ModelError(f"the output must be {expected}, not {found}")
 
 
 Model = TypeVar("Model", bound=ModelFile)
 
 
 def load_model(kind: Callable[[bytes, str, int], Model], path: Path, threads: int) -> Model:
-    """The model of a file, of a kind such as Classifier; loaded once, until the file is written.
+    """Load a model of a kind such as Classifier; it stays loaded until its file changes.
 
-    Raises ModelError if the file cannot be read, is no such model, or says too little of itself.
+    Raises ModelError if the file cannot be read or is not such a model.
     """
     try:
-        # What a relative path names changes with the working directory, and size and time of two
-        # files may be the same.
+        # A relative path depends on the working directory, and two files may have the same size
+        # and time.
         status, resolved = path.stat(), path.resolve()
         stamp = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
         return _load_unchanged(kind, path, threads, (resolved, *stamp))
@@ -177,7 +170,7 @@ def _load_unchanged(
 
 
 def read_model_bytes(path: Path) -> bytes:
-    """The bytes of a model file, for a model's class. Raises ModelError if they cannot be read."""
+    """The bytes of a model file. Raises ModelError if they cannot be read."""
     try:
         return _read(path)
     except OSError as error:
@@ -193,28 +186,28 @@ def _read(path: Path) -> bytes:
 
 
 def _describe_missing(path: Path, error: OSError) -> ModelError:
-    return ModelError(f"{path}: expected a model file, found: {error.strerror}")
+    return ModelError(f"{path}: cannot read the model: {error.strerror}")
 
 
 def _load(data: bytes, threads: int) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
-    # Imported here, for it takes as long as all the rest.
+    # Imported here, as it takes as long as everything else.
     import onnxruntime
 
-    # For a program that imported it before Tenfold, which could not tell it in time.
+    # In case a program imported it before Tenfold could set the environment variable.
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    # Where weights outside of the model are looked for: nothing can lie below a device. By default
-    # that is the working directory.
+    # Weights in other files are searched in this folder, by default the working directory. Nothing
+    # can be below a device.
     options.add_session_config_entry(EXTERNAL_DATA_FOLDER, os.devnull)
     try:
         return onnxruntime.InferenceSession(
             data,
             options,
             providers=["CPUExecutionProvider"],
-            enable_fallback=0,  # which prints
+            enable_fallback=0,  # it would print
         )
     except Exception as error:
         if "external data" not in str(error).lower():
@@ -225,7 +218,7 @@ def _load(data: bytes, threads: int) -> Any:  # noqa: ANN401 - ONNX Runtime has 
         ) from error
 
 
-def _say(error: Exception) -> str:
+def _shorten(error: Exception) -> str:
     text = RUNTIME_PREFIX.sub("", str(error))
     lines = text.splitlines() or [type(error).__name__]
     return lines[0] if len(lines[0]) <= MAX_MESSAGE else f"{lines[0][:MAX_MESSAGE]}..."
@@ -234,40 +227,36 @@ def _say(error: Exception) -> str:
 def _parse_metadata(
     metadata: dict[str, str], num_answers: int
 ) -> tuple[dict[str, Any], Calibration]:
-    """The card and the calibration that a model file carries."""
+    """The card and the calibration in a model's metadata."""
     if METADATA_KEY not in metadata:
         raise ModelError(
-            f"metadata: expected an entry '{METADATA_KEY}', as `tenfold export` writes it, "
-            "found none"
+            f"metadata: the entry '{METADATA_KEY}' is missing; use a file from `tenfold export`"
         )
     largest = max(map(len, metadata.values()))
     if largest > MAX_METADATA:
         raise ModelError(
-            f"metadata: expected at most {MAX_METADATA:,} characters, found {largest:,}"
+            f"metadata: an entry has {largest:,} characters; the limit is {MAX_METADATA:,}"
         )
     try:
         values = json.loads(metadata[METADATA_KEY])
         missing = [key for key in ("format", "labels", "calibration", "card") if key not in values]
         if missing:
-            raise ModelError(f"metadata: expected {', '.join(missing)}, found none")
+            raise ModelError(f"metadata: missing {', '.join(missing)}")
         if values["format"] != FORMAT:
             raise ModelError(
-                f"metadata: expected format {FORMAT}, found {values['format']}. "
-                "Export the run again with this version of Tenfold."
+                f"metadata: format {values['format']} is not supported; "
+                "export the run again with this version of Tenfold"
             )
         labels = values["labels"]
         if labels[:NUM_CLASSES] != [str(digit) for digit in range(NUM_CLASSES)]:
-            raise ModelError(f"metadata: labels: expected 0 to 9, found {labels}")
+            raise ModelError(f"metadata: labels must begin with 0 to 9, not {labels}")
         if len(labels) != num_answers:
-            raise ModelError(
-                f"metadata: labels: expected one for each of {num_answers} answers, "
-                f"found {len(labels)}"
-            )
+            raise ModelError(f"metadata: {len(labels)} labels for {num_answers} outputs")
         if not isinstance(values["card"], dict):
-            raise ModelError(f"metadata: card: expected names and values, found {values['card']}")
+            raise ModelError(f"metadata: card must be a JSON object, not {values['card']}")
         return values["card"], _parse_calibration(values["calibration"])
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise ModelError(f"metadata: expected JSON of an exported model: {error}") from error
+        raise ModelError(f"metadata: not those of an exported model: {error}") from error
 
 
 def _parse_calibration(values: dict[str, Any] | None) -> Calibration:

@@ -1,7 +1,4 @@
-"""Percentiles of a few numbers, in a fifth of the time that NumPy's own function takes for them.
-
-In: numbers and shares of 100. Out: the percentiles as NumPy defines them, interpolated linearly.
-"""
+"""Percentiles of small arrays, in a fifth of the time that NumPy's own function takes."""
 
 from typing import Any
 
@@ -10,12 +7,12 @@ import numpy.typing as npt
 
 
 def find_percentile(values: npt.NDArray[Any], percent: float) -> float:
-    """The percentile of values, at least one, of any shape."""
+    """One percentile of a non-empty array of any shape, interpolated linearly as NumPy does."""
     return find_percentiles(values, percent)[0]
 
 
 def find_percentiles(values: npt.NDArray[Any], *percents: float) -> list[float]:
-    """Several percentiles of values, at least one, of any shape."""
+    """Several percentiles of a non-empty array of any shape."""
     ordered = np.sort(values, axis=None)
     found = []
     for percent in percents:
@@ -24,3 +21,10 @@ def find_percentiles(values: npt.NDArray[Any], *percents: float) -> list[float]:
         low, high = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
         found.append(low + (place - below) * (high - low))
     return found
+
+
+def find_weighted_median(values: npt.NDArray[Any], weights: npt.NDArray[Any]) -> float:
+    """The smallest of some values at which half of the total weight is reached."""
+    order = np.argsort(values)
+    cumulative = np.cumsum(weights[order])
+    return float(values[order[np.searchsorted(cumulative, cumulative[-1] / 2)]])

@@ -9,9 +9,9 @@ Float = TypeVar("Float", np.float32, np.float64)
 
 
 def softmax(logits_NK: npt.NDArray[Float], temperature: float = 1.0) -> npt.NDArray[Float]:
-    """Probabilities [N, K], each row's sum 1, of logits divided by a temperature.
+    """Probabilities [N, K] of logits with temperature scaling.
 
-    Temperature scaling: Guo et al. 2017, "On calibration of modern neural networks".
+    Guo et al. 2017, "On calibration of modern neural networks".
     """
     scaled_NK = logits_NK / temperature
     exponentials_NK = np.exp(scaled_NK - scaled_NK.max(axis=1, keepdims=True))
@@ -19,6 +19,6 @@ def softmax(logits_NK: npt.NDArray[Float], temperature: float = 1.0) -> npt.NDAr
 
 
 def log_softmax(logits_NK: npt.NDArray[Float]) -> npt.NDArray[Float]:
-    """The logarithms of `softmax`, exact also where a probability is too small for a float."""
+    """The logarithm of `softmax`, exact also where a probability underflows."""
     shifted_NK = logits_NK - logits_NK.max(axis=1, keepdims=True)
     return shifted_NK - np.log(np.exp(shifted_NK).sum(axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""What reading answers with: digits, a status, and a sentence where one is needed."""
+"""The result of reading an image: a status, digits and a message."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,7 +9,7 @@ from tenfold.reading.glyphs import Box
 
 
 class Status(StrEnum):
-    """What a reading is worth: only `read` is to be relied on; `error` says it is no image."""
+    """How far a reading may be relied on; `error` says that it is not an image."""
 
     READ = "read"
     UNCERTAIN = "uncertain"
@@ -22,10 +22,10 @@ class Status(StrEnum):
 class ReadDigit:
     """One digit: its confidence from 0 to 1, its box in the image's pixels, its line from 0.
 
-    The box is left, top, right, bottom. `probabilities` are those of the ten digits; that it is
-    none has the rest. `image` is what the network saw, uint8 [28, 28]. `is_sure` says whether it
-    may be relied on: of a line that was read as a whole, either all digits or none; the reading's
-    message tells those that make such a line doubtful.
+    The box is left, top, right, bottom. `probabilities` are those of the ten digits; the rest is
+    the probability that it is not a digit. `image` is what the network saw, uint8 [28, 28].
+    `is_sure` says whether the digit may be relied on. In a line that was read as a whole, either
+    all digits are sure or none; the reading's message names those that make it doubtful.
     """
 
     digit: int
@@ -37,7 +37,7 @@ class ReadDigit:
     is_sure: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Digit, confidence, box, line and whether it is sure as JSON values."""
+        """Everything but the probabilities and the image, as JSON values."""
         return {
             "digit": self.digit,
             "confidence": round(self.confidence, 4),
@@ -49,7 +49,7 @@ class ReadDigit:
 
 @dataclass(frozen=True)
 class Reading:
-    """The answer for an image; `message` says in words what is wrong, None if nothing is."""
+    """The reading of an image; `message` says what is wrong, None if nothing is."""
 
     status: Status
     digits: tuple[ReadDigit, ...] = ()
@@ -57,7 +57,7 @@ class Reading:
 
     @property
     def text(self) -> str:
-        """The digits, a line for each line of them; empty unless they are read or uncertain."""
+        """The digits, line by line; empty unless the status is read or uncertain."""
         if self.status not in (Status.READ, Status.UNCERTAIN):
             return ""
         lines: dict[int, str] = {}

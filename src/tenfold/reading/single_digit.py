@@ -1,93 +1,95 @@
 """The search for one digit in an image that has one, or may have.
 
-In: an image's pixels and ink, and what classifies glyphs. Out: the likeliest digit, or None. The
-image is seen in several ways: as it seems, with fainter ink, with strong ink only, with its ruled
-lines, inverted.
+An image is tried in several binarisations: the usual one, with fainter ink, with strong ink only,
+with its ruled lines, and inverted.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tenfold.reading.components import SMALLEST_RULED_PX, find_marks
+from tenfold.reading.components import MIN_RULED_PX, find_components
 from tenfold.reading.decoding import Pixels
-from tenfold.reading.glyphs import Glyph, Scene, is_blot
+from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob
 from tenfold.reading.ink import find_ink
 from tenfold.reading.lattice import CUT_COST, Candidate, Classify
 
-WIDEST_SINGLE = 1.6  # of its height: one digit is no wider
-OUTSIDE_SINGLE = 0.1  # of the ink, at most, is no part of it
-# Another way to see an image is tried until one gives such a confidence; the first is right more
-# often than the others.
-CLEAR, LATER_VIEW = 0.9, 0.8
-APART_COST = 0.5  # in log probability, for each digit more than one
+# Chosen by eye on photos of single digits and form cells.
+MAX_ASPECT = 1.6  # of one digit, width over height
+MAX_OUTSIDE = 0.1  # share of the ink that is not part of the one digit
+CLEAR_CONFIDENCE = 0.9  # no further binarisation is tried
+ALTERNATIVE_WEIGHT = 0.8  # on later confidences, as the usual binarisation is right more often
+EXTRA_DIGIT_COST = 0.5  # in log probability, of each digit more than one
 
 
 def find_single_digit(
-    pixels_HWC: Pixels, scene: Scene, classify: Classify, first: Candidate | None = None
+    pixels_HWC: Pixels, page: PageComponents, classify: Classify, first: Candidate | None = None
 ) -> Candidate | None:
-    """The likeliest of several ways to see one digit in the image, tried until one is clear.
+    """The likeliest digit of several binarisations, tried until one is clear.
 
-    `first` is what the scene as it is gives, if that is known already.
+    `first` is the candidate of `page`, the usual binarisation, if it is already known.
     """
-    best, most = None, 0.0
-    for number, (view, is_sound) in enumerate(_list_views(pixels_HWC, scene)):
+    best, best_score = None, 0.0
+    for number, (view, is_reliable) in enumerate(_alternative_binarisations(pixels_HWC, page)):
         candidate = first if number == 0 else None
         if candidate is None:
-            glyph = view.find_single()
+            glyph = view.find_main_glyph()
             if glyph is None:
                 continue
             [candidate] = classify([glyph])
         candidate = replace(candidate, ink=view.ink)
-        if not is_sound:
-            candidate = replace(candidate, certainty=0.0)
-        score = candidate.confidence * (LATER_VIEW if number else 1.0)
-        if score > most:
-            best, most = candidate, score
-        if candidate.confidence >= CLEAR or (number == 0 and is_blot(candidate.glyph)):
+        if not is_reliable:
+            candidate = replace(candidate, line_confidence=0.0)
+        score = candidate.confidence * (ALTERNATIVE_WEIGHT if number else 1.0)
+        if score > best_score:
+            best, best_score = candidate, score
+        if candidate.confidence >= CLEAR_CONFIDENCE:
+            break
+        if number == 0 and is_filled_blob(candidate.glyph):
             break
     return best
 
 
 def is_likelier(
-    single: Candidate, found: Sequence[Candidate], bodies: Sequence[Candidate], usual: float
+    single: Candidate, found: Sequence[Candidate], tall: Sequence[Candidate], digit_height: float
 ) -> bool:
-    """Whether all marks are more likely one digit than the digits that were found among them.
+    """Whether all ink is more likely one digit than the digits that were found in it.
 
-    `bodies` are those of the digits found that are no dots or dashes, `usual` is their usual
-    height in pixels.
+    `tall` are those of the digits found that are not dots or dashes.
     """
-    if single.glyph.width > WIDEST_SINGLE * single.glyph.height:
+    if single.glyph.width > MAX_ASPECT * single.glyph.height:
         return False
-    if _measure_outside(single, found) > OUTSIDE_SINGLE:
+    if _measure_outside(single, found) > MAX_OUTSIDE:
         return False
-    if len(bodies) == 1 and bodies[0].digit == single.digit and bodies[0].confidence >= CLEAR:
-        # A sign or a dot beside a clear digit is no part of it; a loose stroke of it may be.
-        others = [one.glyph for one in found if one is not bodies[0]]
-        if others and all(_lies_beside(other, bodies[0].glyph) for other in others):
+    if len(tall) == 1 and tall[0].digit == single.digit and tall[0].confidence >= CLEAR_CONFIDENCE:
+        # A sign or a dot beside a clear digit is not part of it; a loose stroke may be.
+        others = [one.glyph for one in found if one is not tall[0]]
+        if others and all(_is_beside(other, tall[0].glyph) for other in others):
             return False
-    apart = sum(one.score(usual) - CUT_COST * one.glyph.is_cut for one in found)
-    apart -= APART_COST * (len(found) - 1)
-    return not found or apart < single.evidence
+    score = sum(one.score(digit_height) - CUT_COST * one.glyph.is_fragment for one in found)
+    score -= EXTRA_DIGIT_COST * (len(found) - 1)
+    return not found or score < single.log_probability
 
 
-def _list_views(pixels_HWC: Pixels, scene: Scene) -> Iterator[tuple[Scene, bool]]:
-    """Ways to see an image: as it seems, with fainter ink, without, with its lines, inverted.
+def _alternative_binarisations(
+    pixels_HWC: Pixels, page: PageComponents
+) -> Iterator[tuple[PageComponents, bool]]:
+    """Binarisations of an image, the usual one first, and whether each is reliable.
 
-    Each with whether it may be relied on: a ruled line, or a shadow's edge, looks like a one.
+    With ruled lines it is not: a line, or a shadow's edge, looks like a one.
     """
-    ink = scene.ink
-    yield scene, True
-    yield Scene(ink, find_marks(ink, level=0.6 * ink.level)), True
-    yield Scene(ink, find_marks(ink, level=min(0.9, 1.5 * ink.level))), True
-    if min(ink.strength_HW.shape) >= SMALLEST_RULED_PX:  # else the first view has its lines, too
-        yield Scene(ink, find_marks(ink, with_lines=True)), False
-    other = find_ink(pixels_HWC, is_dark=not ink.is_dark)
-    if not other.is_blank:
-        yield Scene(other, find_marks(other)), True
+    ink = page.ink
+    yield page, True
+    yield PageComponents(ink, find_components(ink, level=0.6 * ink.level)), True
+    yield PageComponents(ink, find_components(ink, level=min(0.9, 1.5 * ink.level))), True
+    if min(ink.strength_HW.shape) >= MIN_RULED_PX:  # else the usual one has the lines, too
+        yield PageComponents(ink, find_components(ink, keep_ruled_lines=True)), False
+    inverted = find_ink(pixels_HWC, is_dark=not ink.is_dark)
+    if not inverted.is_blank:
+        yield PageComponents(inverted, find_components(inverted)), True
 
 
 def _measure_outside(single: Candidate, found: Sequence[Candidate]) -> float:
-    """How much of the ink of what was found lies outside the box of one digit."""
+    """The share of the found glyphs' ink that is outside the box of the single digit."""
     outside = total = 0.0
     left, top, right, bottom = single.glyph.box
     for one in found:
@@ -101,6 +103,6 @@ def _measure_outside(single: Candidate, found: Sequence[Candidate]) -> float:
     return outside / max(total, 1e-6)
 
 
-def _lies_beside(one: Glyph, other: Glyph) -> bool:
-    """Whether there is room between two glyphs, left or right."""
+def _is_beside(one: Glyph, other: Glyph) -> bool:
+    """Whether there is a gap between two glyphs, left or right."""
     return one.box[2] < other.box[0] or other.box[2] < one.box[0]

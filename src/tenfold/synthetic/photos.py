@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tenfold.reading.components import find_marks
-from tenfold.reading.digit_image import DigitImage, frame
-from tenfold.reading.glyphs import Scene
+from tenfold.reading.components import find_components
+from tenfold.reading.digit_image import DigitImage, normalise_digit
+from tenfold.reading.glyphs import PageComponents
 from tenfold.reading.ink import find_ink
 from tenfold.synthetic.canvas import (
     Box,
@@ -90,13 +90,13 @@ def _extract_digit(photo: Photo) -> DigitImage | None:
     ink = find_ink(photo.pixels_HWC)
     if ink.is_dark != photo.is_dark:
         return None
-    glyph = Scene(ink, find_marks(ink)).find_single()
+    glyph = PageComponents(ink, find_components(ink)).find_main_glyph()
     if glyph is None:
         return None
     (left, top, right, bottom), (x0, y0, x1, y1) = photo.box, glyph.box
     both = max(0, min(right, x1) - max(left, x0)) * max(0, min(bottom, y1) - max(top, y0))
     larger = max((right - left) * (bottom - top), (x1 - x0) * (y1 - y0))
-    return frame(glyph.strength_HW) if both >= MIN_OVERLAP * larger else None
+    return normalise_digit(glyph.strength_HW) if both >= MIN_OVERLAP * larger else None
 
 
 def draw_photo(character_HW: InkMap, images_NHW: Images, rng: Rng) -> Photo | None:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.reading.line_image import HEIGHT_PX, SIDE_PX, frame_strip
+from tenfold.reading.line_image import HEIGHT_PX, SIDE_PX, normalise_line
 from tenfold.recipes.configs import NO_LABEL
 from tenfold.synthetic.canvas import (
     Box,
@@ -130,7 +130,7 @@ def draw_line(pool: CharacterPool, rng: Rng) -> tuple[Images, list[int]] | None:
     if box is None:
         return None
     _add_artefacts(canvas_HW, box, rng)
-    return frame_strip(_degrade(_crop(canvas_HW, box, rng), rng)), digits
+    return normalise_line(_degrade(_crop(canvas_HW, box, rng), rng)), digits
 
 
 def _sample_digits(rng: Rng) -> list[int]:

@@ -8,9 +8,9 @@ import math
 import cv2
 import numpy as np
 
-from tenfold.reading.digit_image import DigitImage, frame
+from tenfold.reading.digit_image import DigitImage, normalise_digit
 from tenfold.reading.glyphs import Glyph, merge
-from tenfold.reading.splitting import split
+from tenfold.reading.splitting import over_segment
 from tenfold.synthetic.canvas import Images, InkMap, Labels, crop_to_ink, paste, shrink
 from tenfold.synthetic.characters import NOT_DIGIT, draw_character
 from tenfold.synthetic.strokes import Rng
@@ -36,7 +36,7 @@ def build_fragment_image(
     whole_HW = np.max(digits, axis=0)
     soft_HW = cv2.GaussianBlur(whole_HW, (0, 0), rng.uniform(0.3, 1.2))
     height, width = whole_HW.shape
-    pieces = split(Glyph((0, 0, width, height), soft_HW), height * rng.uniform(0.85, 1.1))
+    pieces = over_segment(Glyph((0, 0, width, height), soft_HW), height * rng.uniform(0.85, 1.1))
     if len(pieces) < 2:
         return None
     labelled = []
@@ -51,7 +51,7 @@ def build_fragment_image(
     if not candidates:
         return None
     run, label = candidates[int(rng.integers(len(candidates)))]
-    return frame(run.strength_HW), label
+    return normalise_digit(run.strength_HW), label
 
 
 def _draw_row(images_NHW: Images, labels_N: Labels, rng: Rng) -> tuple[list[InkMap], list[int]]:

@@ -94,7 +94,7 @@ def calibrate_lines(model: LineNetwork, validation: LabelledImages, seed: int) -
     """
     from scipy.optimize import minimize_scalar
 
-    from tenfold.reading.line_reader import measure_evidence, spell
+    from tenfold.reading.ctc import compute_log_likelihood, decode_greedy
     from tenfold.synthetic.text_lines import POOL_SIZE, CharacterPool, draw_line
 
     bank = CharacterPool(
@@ -107,7 +107,7 @@ def calibrate_lines(model: LineNetwork, validation: LabelledImages, seed: int) -
 
     def measure_loss(log_temperature: float) -> float:
         found = [
-            measure_evidence(log_softmax(one / np.exp(log_temperature)), digits)
+            compute_log_likelihood(log_softmax(one / np.exp(log_temperature)), digits)
             for one, digits in zip(logits[:NUM_LINES_FOR_TEMPERATURE], written, strict=False)
         ]
         return -float(np.mean([max(one, WORST_EVIDENCE) for one in found]))
@@ -115,10 +115,10 @@ def calibrate_lines(model: LineNetwork, validation: LabelledImages, seed: int) -
     best = minimize_scalar(measure_loss, bounds=(np.log(0.2), np.log(5)), method="bounded")
     temperature = float(np.exp(best.x))
     columns = [log_softmax(one / temperature) for one in logits]
-    read = [[stretch.digit for stretch in spell(one)] for one in columns]
+    read = [[span.digit for span in decode_greedy(one)] for one in columns]
     is_right_N = np.array([one == digits for one, digits in zip(read, written, strict=True)])
     confidences_N = np.exp(
-        [measure_evidence(one, digits) for one, digits in zip(columns, read, strict=True)]
+        [compute_log_likelihood(one, digits) for one, digits in zip(columns, read, strict=True)]
     )
     threshold = choose_threshold(confidences_N, is_right_N, LINES_RIGHT_IF_READ)
     return Calibration(
