@@ -18,9 +18,7 @@ from PIL import Image
 
 from tenfold.data.mnist import load_part
 from tenfold.models.build import build_model
-from tenfold.recipes.catalogue import (
-    find_recipe,
-)
+from tenfold.recipes.catalogue import find_recipe
 from tenfold.runs.run import DEFAULT_THREADS
 from tenfold.system.machine import describe_machine
 from tenfold.training.augment import Augmentation, build_generator

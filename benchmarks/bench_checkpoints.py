@@ -32,11 +32,7 @@ def time_one(folder: Path, seconds_of_run: float) -> float:
     config = tenfold.load_run(folder / "0-1").config
     model = build_model(config.recipe.model, 0)
     moments = {name: next(model.parameters()).new_zeros(456_385) for name in ("mean", "square")}
-    checkpoint = Checkpoint(
-        model=model.state_dict(),
-        optimizer=moments,
-        losses=[0.1] * 3000,
-    )
+    checkpoint = Checkpoint(model=model.state_dict(), optimizer=moments, losses=[0.1] * 3000)
     building, writing = [], []
     for _ in range(20):
         start = time.perf_counter()

@@ -35,17 +35,7 @@ from contestants import (
 from measure import Result, build_parser, list_instruction_sets
 from tenfold.system.machine import describe_machine, list_versions
 
-ROWS = (
-    TENFOLD,
-    RESIDENT,
-    TUTORIAL,
-    SCIKIT,
-    LIMIT,
-    FASTEST,
-    BESIDE,
-    BESIDE_OTHER,
-    IMPORT,
-)
+ROWS = (TENFOLD, RESIDENT, TUTORIAL, SCIKIT, LIMIT, FASTEST, BESIDE, BESIDE_OTHER, IMPORT)
 IDLE_LOAD = 0.5
 
 Round = dict[str, Result]

@@ -12,14 +12,7 @@ import time
 import torch
 from torch import nn
 
-from classic import (
-    BATCH_SIZE,
-    LEARNING_RATE,
-    build_model,
-    load_tensors,
-    measure_accuracy,
-    start,
-)
+from classic import BATCH_SIZE, LEARNING_RATE, build_model, load_tensors, measure_accuracy, start
 from measure import build_parser, report_result
 from tenfold.data.mnist import LabelledImages, load_part
 

@@ -267,9 +267,7 @@ def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_without_state_is_refused(tmp_path: Path) -> None:
     (write_run(tmp_path) / STATE).unlink()
-    assert refused_run(tmp_path) == (
-        "/state.json: cannot be read: No such file or directory"
-    )
+    assert refused_run(tmp_path) == ("/state.json: cannot be read: No such file or directory")
     for name in (LOSSES, WEIGHTS, EVALUATION):
         (tmp_path / name).unlink(missing_ok=True)
     shutil.rmtree(tmp_path / "figures")

@@ -291,8 +291,7 @@ def test_losses_that_are_no_numbers_end_the_run(
     with pytest.raises(RunError) as raised:
         tenfold.train("classic", data=small_data, out=tmp_path / "run")
     assert str(raised.value) == (
-        "training diverged in epoch 1: the loss is nan. Try a smaller "
-        "--learning-rate."
+        "training diverged in epoch 1: the loss is nan. Try a smaller --learning-rate."
     )
     # Not that it can be resumed: it would diverge again.
     assert raised.value.__notes__ == [f"the unfinished run stays in {tmp_path}/run"]

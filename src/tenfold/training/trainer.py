@@ -29,11 +29,7 @@ from tenfold.system.files import (
     reporting_disk_errors,
     write_file,
 )
-from tenfold.training.checkpoint import (
-    Checkpoint,
-    dump_checkpoint,
-    load_model_state,
-)
+from tenfold.training.checkpoint import Checkpoint, dump_checkpoint, load_model_state
 from tenfold.training.loop import Progress, train_model
 from tenfold.training.signals import deferred_signals
 from tenfold.training.tensorboard import EventWriter
