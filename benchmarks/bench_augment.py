@@ -1,10 +1,8 @@
-"""What augmentation costs: beside the step that it feeds, and beside one image after another.
+"""The cost of augmentation, compared with a training step and with augmenting image by image.
 
-In one process and in turn: a batch altered as the recipe `strong` says, the gradients of a step of
-its network on that batch, and the affine part of the same alterations by Pillow, image by image,
-as a data set's transform does it.
-
-In: the flags below. Out: milliseconds and ratios on standard output.
+Interleaved in one process: augmenting a batch by the recipe `strong`, the gradients of its network
+for that batch, and the affine part of the augmentation by Pillow, image by image, as a transform of
+a data set does it. Prints milliseconds and ratios.
 """
 
 import argparse
@@ -18,9 +16,7 @@ from PIL import Image
 
 from tenfold.data.mnist import load_part
 from tenfold.models.build import build_model
-from tenfold.recipes.catalogue import (
-    find_recipe,
-)
+from tenfold.recipes.catalogue import find_recipe
 from tenfold.runs.run import DEFAULT_THREADS
 from tenfold.system.machine import describe_machine
 from tenfold.training.augment import Augmentation, build_generator
@@ -31,18 +27,18 @@ ROUNDS, WARM_ROUNDS = 40, 5
 TARGET_SHARE = 0.10
 
 
-def alter_one_by_one(images: torch.Tensor, rows: np.ndarray) -> list[Image.Image]:
-    """Turn, scale, shear and shift each image by Pillow, with the coefficients in `rows`."""
-    altered = []
+def transform_one_by_one(images: torch.Tensor, rows: np.ndarray) -> list[Image.Image]:
+    """Rotate, scale, shear and shift each image with Pillow by the coefficients in `rows`."""
+    transformed = []
     for pixels, row in zip((255 * images).byte().numpy(), rows, strict=True):
-        picture = Image.fromarray(pixels)
+        image = Image.fromarray(pixels)
         coefficients = (row[0, 0], row[0, 1], 14 * row[0, 2], row[1, 0], row[1, 1], 14 * row[1, 2])
-        altered.append(
-            picture.transform(
-                picture.size, Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC
+        transformed.append(
+            image.transform(
+                image.size, Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC
             )
         )
-    return altered
+    return transformed
 
 
 def main() -> None:
@@ -68,31 +64,31 @@ def main() -> None:
     drawing = (time.perf_counter() - start) * recipe.batch_size / len(training)
     rows = draws.fields_N2C[samples].numpy()
 
-    contestants: dict[str, Callable[[], object]] = {
+    candidates: dict[str, Callable[[], object]] = {
         "augmentation": lambda: augmentation.apply(images, draws[samples]),
         "step": lambda: gradients(images, labels),
-        "one by one": lambda: alter_one_by_one(images, rows),
+        "one by one": lambda: transform_one_by_one(images, rows),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for number in range(ROUNDS + WARM_ROUNDS):
-        for name, run in contestants.items():
+        for name, run in candidates.items():
             start = time.perf_counter()
             run()
             if number >= WARM_ROUNDS:
                 seconds[name].append(time.perf_counter() - start)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    altering = medians["augmentation"] + drawing
+    augmenting = medians["augmentation"] + drawing
 
     machine = describe_machine()
     print(
         f"{recipe.name}, batches of {recipe.batch_size}, {arguments.threads} threads, "
         f"{machine['cpu']}, {machine['cores']} cores"
     )
-    print(f"altering a batch: {1e3 * altering:.2f} ms, {1e3 * drawing:.2f} of it drawing")
+    print(f"augmenting a batch: {1e3 * augmenting:.2f} ms, {1e3 * drawing:.2f} of it drawing")
     print(f"forward and backward: {1e3 * medians['step']:.2f} ms")
     print(f"affine part, image by image with Pillow: {1e3 * medians['one by one']:.2f} ms")
-    print(f"image by image takes {medians['one by one'] / altering:.1f} times as long")
-    share = altering / (altering + medians["step"])
+    print(f"image by image takes {medians['one by one'] / augmenting:.1f} times as long")
+    share = augmenting / (augmenting + medians["step"])
     reached = "reached" if share <= TARGET_SHARE else "NOT REACHED"
     print(f"share of a step: {share:.1%}, at most {TARGET_SHARE:.0%}: {reached}")
 

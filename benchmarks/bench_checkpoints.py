@@ -1,7 +1,7 @@
-"""What checkpoints cost: classic with one after every epoch and with none, in turn.
+"""The cost of checkpoints: classic with one after every epoch and without, interleaved.
 
-Out: the seconds of training of each pair, their ratio, and what writing one checkpoint takes. The
-machine should have nothing else to do.
+Prints the training seconds of each pair, their ratio, and the time of one checkpoint. The machine
+should be idle.
 """
 
 import argparse
@@ -16,11 +16,11 @@ from tenfold.models.build import build_model
 from tenfold.system.files import write_file
 from tenfold.training.checkpoint import Checkpoint, dump_checkpoint
 
-MOST_PERCENT = 3.0
+MAX_PERCENT = 3.0
 
 
 def train(folder: Path, seed: int, every: int) -> float:
-    """The seconds of training of a run with a checkpoint every so many epochs."""
+    """The training seconds of a run with a checkpoint after each `every` epochs."""
     run = tenfold.train(
         seed=seed, out=folder / f"{seed}-{every}", checkpoint_every=every, report=False
     )
@@ -28,15 +28,11 @@ def train(folder: Path, seed: int, every: int) -> float:
 
 
 def time_one(folder: Path, seconds_of_run: float) -> float:
-    """Print what one checkpoint of classic takes, and return what five are of its training, %."""
+    """Print the time of one checkpoint; return that of five as a percentage of training."""
     config = tenfold.load_run(folder / "0-1").config
     model = build_model(config.recipe.model, 0)
     moments = {name: next(model.parameters()).new_zeros(456_385) for name in ("mean", "square")}
-    checkpoint = Checkpoint(
-        model=model.state_dict(),
-        optimizer=moments,
-        losses=[0.1] * 3000,
-    )
+    checkpoint = Checkpoint(model=model.state_dict(), optimizer=moments, losses=[0.1] * 3000)
     building, writing = [], []
     for _ in range(20):
         start = time.perf_counter()
@@ -50,13 +46,13 @@ def time_one(folder: Path, seconds_of_run: float) -> float:
     print(
         f"one checkpoint, {len(data):,} bytes: {statistics.median(building):.1f} ms to build, "
         f"{statistics.median(writing):.1f} ms to write; five are {share:.2f} % of training "
-        f"(at most {MOST_PERCENT:g})"
+        f"(at most {MAX_PERCENT:g})"
     )
     return share
 
 
 def main() -> bool:
-    """Measure and print; whether checkpoints cost as little as they may."""
+    """Measure and print; return whether the cost is within MAX_PERCENT."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5)
     pairs = parser.parse_args().pairs
@@ -70,7 +66,7 @@ def main() -> bool:
             ratios.append(100 * (seconds[1] / seconds[0] - 1))
             print(f"seed {seed}: with {seconds[1]:.2f} s, without {seconds[0]:.2f} s")
         print(f"with checkpoints longer by {statistics.median(ratios):.1f} % (median of pairs)")
-        return time_one(folder, seconds[0]) <= MOST_PERCENT
+        return time_one(folder, seconds[0]) <= MAX_PERCENT
 
 
 if __name__ == "__main__":

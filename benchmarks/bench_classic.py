@@ -1,11 +1,10 @@
-"""The classic recipe by Tenfold, by its peers and at the limit, measured side by side.
+"""The classic recipe by Tenfold and its peers, compared with each other and with the limit.
 
-Every contestant runs in a fresh process, one after the other, in several rounds whose order
-rotates; a ratio is the median of the rounds' own ratios, so that a machine that changes its speed
-changes both sides. The machine should have nothing else to do.
+Every contestant runs in a fresh process, one after the other, in several rounds of rotating order.
+A ratio is the median of the ratios of the rounds, so that changes of the machine's speed affect
+both sides. The machine should be idle.
 
-In: the flags below. Out: a table and the targets on standard output, all raw numbers in the file
-that --json names, progress on standard error.
+Prints a table and the targets; progress goes to standard error, raw numbers to the --json file.
 """
 
 import argparse
@@ -35,24 +34,14 @@ from contestants import (
 from measure import Result, build_parser, list_instruction_sets
 from tenfold.system.machine import describe_machine, list_versions
 
-ROWS = (
-    TENFOLD,
-    RESIDENT,
-    TUTORIAL,
-    SCIKIT,
-    LIMIT,
-    FASTEST,
-    BESIDE,
-    BESIDE_OTHER,
-    IMPORT,
-)
+ROWS = (TENFOLD, RESIDENT, TUTORIAL, SCIKIT, LIMIT, FASTEST, BESIDE, BESIDE_OTHER, IMPORT)
 IDLE_LOAD = 0.5
 
 Round = dict[str, Result]
 
 
 class Target(NamedTuple):
-    """What the project wants to reach: `values`, one a round, their median within `bound`."""
+    """A target: the median of `values`, one per round, must be within `bound`."""
 
     text: str
     values: list[float]
@@ -61,16 +50,16 @@ class Target(NamedTuple):
 
     @property
     def median(self) -> float:
-        """What was measured."""
+        """The measured value."""
         return statistics.median(self.values)
 
     @property
     def reached(self) -> bool:
-        """Whether that is within the bound."""
+        """Whether it is within the bound."""
         return self.median >= self.bound if self.at_least else self.median <= self.bound
 
     def describe(self) -> str:
-        """What was measured, the target, and whether it is reached, in one line."""
+        """The measured value, the target, and whether it is reached, in one line."""
         return (
             f"{self.text}: {self.median:.2f} ({min(self.values):.2f} - {max(self.values):.2f}), "
             f"{'at least' if self.at_least else 'at most'} {self.bound:g}: "
@@ -98,7 +87,7 @@ def run_rounds(arguments: argparse.Namespace) -> list[Round]:
 
 
 def compare(rounds: list[Round], name: str, other: str) -> list[float]:
-    """How many times as long as `other` the contestant `name` took, in each round."""
+    """The ratio of the seconds of `name` to those of `other`, in each round."""
     return [(each[name].seconds or 0.0) / (each[other].seconds or 1.0) for each in rounds]
 
 
@@ -144,7 +133,7 @@ def build_table(rounds: list[Round], title: str) -> Table:
 
 
 def print_report(rounds: list[Round], targets: list[Target], epochs: int) -> None:
-    """Print the table, what its columns mean, and the targets."""
+    """Print the table, the meaning of its columns, and the targets."""
     machine, threads = describe_machine(), rounds[0][TENFOLD].threads
     title = (
         f"Classic recipe, {epochs} epochs, {threads} threads, {len(rounds)} rounds\n"
@@ -163,12 +152,12 @@ def print_report(rounds: list[Round], targets: list[Target], epochs: int) -> Non
 
 
 def note(text: str) -> None:
-    """Say something that is not a result."""
+    """Print to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 def main() -> None:
-    """Measure, print, and write what was asked for."""
+    """Measure, print, and write the JSON file."""
     parser = build_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--with-sklearn", action="store_true", help="another peer; 20 s a round")

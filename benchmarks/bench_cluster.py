@@ -1,12 +1,12 @@
-"""How fast `tenfold read --on ray` is with one worker and with two, and what memory that takes.
+"""Speed and memory of `tenfold read --on ray` with one worker and with two.
 
     python benchmarks/bench_cluster.py [--counts 1000 10000] [--repeats 3] [--side-px 112]
 
-Reads MNIST's test images, enlarged to a photo's form, each time with a Ray of its own. The seconds
-are given apart: of the whole command, and of reading alone, from the first block that is written to
-the last. Beside it stands one process without Ray. The memory is the most that the process and
-all below it had at a time: the sum of the proportional set sizes (PSS), in which shared pages
-count once. Wants the machine to itself.
+Reads MNIST's test images, enlarged to the size of photos, each time in a new Ray cluster, compared
+with processes without Ray. Seconds are those of the whole command; images a second are those from
+the first written block to the last. Memory is the peak of the process and all its descendants: the
+sum of their proportional set sizes (PSS), in which shared pages count once. The machine should be
+idle.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tenfold.data.mnist import load_part
 from tenfold.system.machine import describe_machine
 
 SECONDS_BETWEEN_LOOKS = 0.2
-# Prints when each Parquet file was written, and how many images were read by then.
+# Prints the time at which each Parquet file was written and the number of images by then.
 READ_ON_RAY = """
 import json, sys
 from pathlib import Path
@@ -59,7 +59,7 @@ if __name__ == "__main__":
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One call: seconds in all, images a second while it reads, and the most memory in MiB."""
+    """One call: total seconds, images a second while reading, and peak memory in MiB."""
 
     seconds: float
     images_per_second: float
@@ -83,7 +83,7 @@ def main() -> int:
             images = write_images(Path(temporary, str(count)), count, arguments.side_px)
             ways = [(how, workers) for how in ("no Ray", "Ray") for workers in arguments.workers]
             for repeat in range(arguments.repeats):
-                for how, workers in ways:  # interleaved, so that all meet the same machine
+                for how, workers in ways:  # interleaved
                     name = f"{count:,} images, {how}, {workers} workers"
                     script = READ_ON_RAY if how == "Ray" else READ_HERE
                     out = Path(temporary, f"out-{count}-{workers}-{repeat}")
@@ -144,9 +144,7 @@ def measure(script: str, images: Path, out: Path, workers: int) -> Measured:
             time.sleep(SECONDS_BETWEEN_LOOKS)
         seconds = time.monotonic() - start
         if process.returncode:
-            raise SystemExit(
-                f"expected a call that ends well, found exit code {process.returncode}"
-            )
+            raise SystemExit(f"the call failed with exit code {process.returncode}")
         printed.seek(0)
         done = json.loads(printed.read().splitlines()[-1])
     (first, num_first), (last, num_last) = done[0], done[-1]

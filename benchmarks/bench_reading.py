@@ -1,12 +1,11 @@
-"""Reading beside other installable readers, and what it costs.
+"""The accuracy of reading, compared with other OCR packages, and its speed.
 
-In: MNIST's test digits, which no training has seen, made into pictures here. Out: a table of how
-many each reader gets right, and how long ours takes. Run it by `make bench-reading`.
+Images are drawn from MNIST's test digits, which are not used in training. Run `make bench-reading`.
 
-The others are Tesseract (Debian's tesseract-ocr) and RapidOCR (PaddleOCR's networks on ONNX
-Runtime), from an environment of its own; one that is not there is named as left out. They get what
-suits them: small images enlarged four times with a margin, dark ink on light paper, Tesseract its
-modes for one character and for one line of digits. ddddocr was tried too: it finds nothing.
+The other packages are Tesseract (Debian's tesseract-ocr) and RapidOCR (PaddleOCR's networks on ONNX
+Runtime, in a separate environment); a missing one is skipped. Their images are prepared for them:
+small ones enlarged four times with a margin, dark ink on light paper, and for Tesseract its modes
+for one character or one line of digits. ddddocr finds nothing in them.
 """
 
 import argparse
@@ -40,9 +39,9 @@ from tenfold.synthetic.photos import draw_photo
 SEED = 20261122
 SMALL_PX = 100
 Pixels = npt.NDArray[np.uint8]
-Named = tuple[str, Pixels]  # what is written, RGB pixels
+Named = tuple[str, Pixels]  # the text, RGB pixels
 
-# Runs in RapidOCR's environment: reads lines with a path, prints lines of JSON.
+# Runs in RapidOCR's environment: reads paths from standard input, prints lines of JSON.
 RAPIDOCR = """
 import json, sys
 from rapidocr_onnxruntime import RapidOCR
@@ -52,9 +51,8 @@ for line in sys.stdin:
     print(json.dumps(result[0][0] if result else ""), flush=True)
 """
 
-
-# Reads a file and prints its reading, then the most memory that it had, in KiB. (What the system
-# says of a child's memory counts that of the process it was forked from.)
+# Prints the reading of a file, then its own peak memory in KiB. (The resource usage of a child also
+# counts the memory of the process that it was forked from.)
 READ_ONE = """
 import re, sys
 from pathlib import Path
@@ -65,7 +63,7 @@ print(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text()).grou
 
 
 def build_sets(num_images: int) -> dict[str, list[Named]]:
-    """Pictures of test digits: as they are, photographed and scanned, and in rows."""
+    """Test digits as they are, photographed or scanned, and in rows."""
     test = load_part(None, "test")
     random = np.random.default_rng(SEED)
     samples = random.permutation(len(test.labels_N))[: 3 * num_images]
@@ -105,7 +103,7 @@ def _draw_row(images_NHW: Images, labels_N: Images, random: np.random.Generator)
 
 
 def prepare(pixels: Pixels) -> Pixels:
-    """What the others get: not too small, and with a margin."""
+    """Prepare an image for the other packages: not too small, and with a margin."""
     if max(pixels.shape[:2]) < SMALL_PX:
         pixels = cv2.resize(pixels, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
     paper = tuple(int(value) for value in np.median(pixels.reshape(-1, 3), axis=0))
@@ -114,7 +112,7 @@ def prepare(pixels: Pixels) -> Pixels:
 
 
 def read_with_tesseract(paths: list[Path], single: bool) -> list[str]:
-    """Tesseract's answers, digits only, in its mode for one character or for one line."""
+    """Tesseract's answers, digits only, in its mode for one character or one line."""
     options = ["--psm", "10" if single else "7", "-c", "tessedit_char_whitelist=0123456789"]
     answers = []
     for path in paths:
@@ -125,7 +123,7 @@ def read_with_tesseract(paths: list[Path], single: bool) -> list[str]:
 
 
 def read_with_rapidocr(python: Path, paths: list[Path]) -> list[str]:
-    """RapidOCR's answers: its recogniser alone, for there is one line on each image."""
+    """RapidOCR's answers, by its recogniser alone, as each image is one line."""
     lines = "".join(f"{path}\n" for path in paths)
     done = subprocess.run(
         [python, "-c", RAPIDOCR], input=lines, capture_output=True, text=True, check=True
@@ -135,7 +133,7 @@ def read_with_rapidocr(python: Path, paths: list[Path]) -> list[str]:
 
 
 def compare(sets: dict[str, list[Named]], peers: Path | None) -> None:
-    """Print how much each reader gets right."""
+    """Print the accuracy of each reader."""
     reader = Reader()
     readers: dict[str, Callable[[list[Path], bool], list[str]]] = {}
     if shutil.which("tesseract"):
@@ -147,7 +145,7 @@ def compare(sets: dict[str, list[Named]], peers: Path | None) -> None:
     print("".join(f"{name:>12}" for name in readers))
     for title, named in sets.items():
         texts = [text for text, _ in named]
-        single = all(len(text) == 1 for text in texts)  # which Tesseract is told, too
+        single = all(len(text) == 1 for text in texts)
         readings = [reader.read_decoded(decode_array(pixels), single=single) for _, pixels in named]
         right = [one.text == text for one, text in zip(readings, texts, strict=True)]
         is_read = [one.status == "read" for one in readings]
@@ -170,13 +168,13 @@ def compare(sets: dict[str, list[Named]], peers: Path | None) -> None:
 
 
 def time_reading(num_files: int) -> None:
-    """Print what reading costs: start, one glyph, one photo, many files, memory."""
+    """Print the time of process start, one glyph, one photo and many files, and the memory."""
     test = load_part(None, "test")
     with tempfile.TemporaryDirectory() as folder:
         one = Path(folder) / "one.png"
         Image.fromarray(test.images_NHW[0]).save(one)
         starts = []
-        # As pip installs it: with modules that are compiled, which the first call does here.
+        # With compiled modules, as pip installs them; the first call compiles.
         environment = {**os.environ}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         command = [sys.executable, "-m", "tenfold", "read", str(one)]
@@ -232,7 +230,7 @@ def time_reading(num_files: int) -> None:
 
 
 def time_costly(folder: Path) -> None:
-    """Print what images cost that have as much on them as may be, each in a process of its own."""
+    """Print time and memory for images with as many components as possible."""
     for name, page in draw_costly():
         file = folder / f"{name}.png"
         Image.fromarray(page.astype(np.uint8)).save(file)
@@ -250,7 +248,7 @@ def time_costly(folder: Path) -> None:
 
 
 def draw_costly() -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    """Specks, noise, blots, checks and digits on 4000 x 3000 pixels."""
+    """Specks, noise, blobs, checks and digits on 4000 x 3000 pixels."""
     random = np.random.default_rng(0)
     height, width = 3000, 4000
     yield "specks", np.where(random.random((height, width)) < 0.08, 0, 255)
@@ -258,7 +256,7 @@ def draw_costly() -> Iterator[tuple[str, npt.NDArray[Any]]]:
     for name, side in (("fine checks", 10), ("checks", 20), ("coarse checks", 40)):
         checks = 255 * random.integers(0, 2, (height // side, width // side))
         yield name, np.kron(checks, np.ones((side, side), np.int64))
-    for name, blur in (("blots", 12), ("large blots", 24)):
+    for name, blur in (("blobs", 12), ("large blobs", 24)):
         cloud = cv2.GaussianBlur(random.random((height, width)), (0, 0), blur)
         yield name, np.where(cloud > np.quantile(cloud, 0.4), 0, 255)
     digits = load_part(None, "test").images_NHW
@@ -286,7 +284,7 @@ def _percent(part: int, whole: int) -> str:
 
 
 def main() -> None:
-    """Parse the command line and run."""
+    """Compare and time."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=300, help="images a set")
     parser.add_argument("--files", type=int, default=10_000, help="files to read in bulk")

@@ -1,8 +1,7 @@
-"""How fast `tenfold serve` reads, how it bears too much, and whether its memory grows.
+"""Throughput of `tenfold serve`, its behaviour under overload, and its memory.
 
-The load comes from loadtest (npm), on this machine, over loopback: it takes a part of the cores
-that are measured. Every number stands beside what it is held against: reading the same images in
-bulk without a server, interleaved, and an address that does nothing.
+The load comes from loadtest (npm) over loopback, which uses part of the measured cores. Throughput
+is compared with that of reading in bulk without a server, interleaved, and of an empty endpoint.
 """
 
 import argparse
@@ -25,7 +24,7 @@ from tenfold.data.mnist import load_part
 from tenfold.reading.bulk import read_files
 from tenfold.reading.reader import Reader
 
-CONNECTIONS = 6  # fewer than the server lets wait
+CONNECTIONS = 6  # fewer than the server queues
 MANY_CONNECTIONS = 128
 ROUNDS = 3
 
@@ -42,14 +41,14 @@ class Server:
         self.url = found.group(0)
 
     def measure_memory(self) -> float:
-        """Megabytes that the server and its workers hold."""
+        """Resident memory of the server and its workers, in megabytes."""
         parent = psutil.Process(self.process.pid)
         every = [parent, *parent.children(recursive=True)]
         return sum(one.memory_info().rss for one in every) / 1e6
 
 
 def load(node_modules: Path, server: Server, images: list[dict[str, Any]], **options: Any) -> Any:  # noqa: ANN401 - JSON
-    """What the load generator measured."""
+    """Run the load generator; return its measurements."""
     settings = {"connections": CONNECTIONS, "rate": 0, "seconds": 8, "amount": 0, **options}
     script = Path(__file__).with_name("load.mjs")
     done = subprocess.run(
@@ -63,7 +62,7 @@ def load(node_modules: Path, server: Server, images: list[dict[str, Any]], **opt
 
 
 def measure_bulk(files: list[Path]) -> float:
-    """Images a second of `tenfold read` once its processes run."""
+    """Images a second of `tenfold read` after its processes have started."""
     readings = read_files(files)
     for _ in range(len(files) // 4):
         next(readings)
@@ -106,7 +105,7 @@ def measure(
     nothing: list[dict[str, Any]],
     files: list[Path],
 ) -> None:
-    """Measure everything of a server that runs."""
+    """Measure a running server."""
     load(options.node, server, images, seconds=3)
     bulk, rates, empty = [], [], []
     for _ in range(ROUNDS):
@@ -117,9 +116,9 @@ def measure(
         found = load(options.node, server, nothing, path="/health/live", seconds=3)
         empty.append(found["accepted"] / found["seconds"])
     capacity = statistics.median(rates)
-    print(f"bulk, images a second:           {show(bulk)}")
-    print(f"HTTP, requests a second:         {show(rates)}")
-    print(f"an address that does nothing:    {show(empty)}")
+    print(f"bulk, images a second:           {describe(bulk)}")
+    print(f"HTTP, requests a second:         {describe(rates)}")
+    print(f"empty endpoint:                  {describe(empty)}")
     print(f"HTTP of bulk:                    {capacity / statistics.median(bulk):.2f}")
     light = load(options.node, server, images, rate=round(0.8 * capacity), seconds=15)
     check(light)
@@ -148,14 +147,14 @@ def measure(
 
 
 def check(found: dict[str, Any]) -> None:
-    """Nothing lost, nothing answered with another's result."""
+    """Exit if answers are lost or wrong."""
     bad = {name: found[name] for name in ("wrong", "other", "lost") if found[name]}
     if bad:
-        raise SystemExit(f"answers that are not as they should be: {bad}")
+        raise SystemExit(f"lost or wrong answers: {bad}")
 
 
-def show(values: list[float]) -> str:
-    """A median and the values that it comes from."""
+def describe(values: list[float]) -> str:
+    """A median and its values."""
     every = " ".join(f"{value:.0f}" for value in values)
     return f"{statistics.median(values):.0f}  ({every})"
 

@@ -1,8 +1,4 @@
-"""The classic recipe's parts that the PyTorch contestants share, so that all train the same.
-
-In: a script's flags. Out: threads and seed set, the data, the model as tutorials build it, and its
-accuracy on the test images.
-"""
+"""The parts of the classic recipe that the PyTorch contestants share."""
 
 import argparse
 
@@ -17,7 +13,7 @@ LEARNING_RATE = 0.001
 
 
 def start(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Read the flags, set threads and seed."""
+    """Parse the flags, and set the number of threads and the seed."""
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads or DEFAULT_THREADS)
     torch.manual_seed(arguments.seed)

@@ -1,8 +1,4 @@
-"""Who is measured: each contestant's name and how its process is run.
-
-In: whether the optional ones take part. Out: functions from the flags of a process to its
-`Result`, by name, in the order of the table.
-"""
+"""The contestants: their names, and how the process of each is run."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,9 +14,9 @@ Contestants = Mapping[str, Callable[..., Result]]
 
 
 def build_contestants(*, with_sklearn: bool) -> Contestants:
-    """The contestants by name, each to be called with the flags of its process."""
+    """Functions from the flags of a process to its `Result`, by name, in running order."""
     contestants: dict[str, Callable[..., Result]] = {
-        # The three that are compared with one another run one after the other.
+        # These three are compared with each other, so they run in succession.
         BESIDE: partial(run_beside_busy_loop, own_session=False),
         TENFOLD: run_tenfold,
         BESIDE_OTHER: partial(run_beside_busy_loop, own_session=True),

@@ -1,11 +1,10 @@
-"""The limit: what the matrix products and the optimizer of the classic recipe take by themselves.
+"""The limit: the time of the matrix products and the optimizer of the classic recipe alone.
 
 One step needs 3 forward, 3 weight-gradient and 2 input-gradient products at batch 100 and one Adam
-call over all 456,385 parameters. Each is timed alone, again and again on the same buffers, so that
-they lie warm in the caches; nothing that trains can be faster with the same library.
+call over all 456,385 parameters. Each is timed alone, repeatedly on the same buffers, so that they
+stay in the caches; no training can be faster with the same library.
 
-In: the flags below. Out: one line of JSON with the seconds of a step's parts (medians), and of all
-steps of the recipe.
+Prints one line of JSON with the median seconds of a step's parts, and of all steps of the recipe.
 """
 
 import itertools
@@ -32,7 +31,7 @@ Calls = dict[str, Callable[[], object]]
 
 
 def build_calls(*, fastest: bool) -> Calls:
-    """The parts of a step by name, ready to be called; products by torch.mm or as Tenfold's."""
+    """The parts of a step by name, with products by torch.mm or Tenfold."""
     calls: Calls = {}
     products = Products()
     for num_inputs, num_outputs in itertools.pairwise(SIZES):
@@ -52,7 +51,7 @@ def build_calls(*, fastest: bool) -> Calls:
             if fastest
             else partial(torch.mm, gradient.t(), inputs, out=of_weight)
         )
-        if num_inputs != SIZES[0]:  # nobody needs the gradient of the images
+        if num_inputs != SIZES[0]:  # the gradient of the images is not needed
             input_gradient = products.input_gradient if fastest else torch.mm
             calls[f"input gradient {layer}"] = partial(
                 input_gradient, gradient, weight, out=of_inputs
@@ -64,7 +63,7 @@ def build_calls(*, fastest: bool) -> Calls:
 
 
 def time_block(call: Callable[[], object], num_calls: int) -> float:
-    """Seconds that one of `num_calls` calls in a row took."""
+    """Seconds per call of `num_calls` successive calls."""
     started = time.perf_counter()
     for _ in range(num_calls):
         call()
@@ -72,7 +71,7 @@ def time_block(call: Callable[[], object], num_calls: int) -> float:
 
 
 def time_calls(calls: Calls, repetitions: int) -> dict[str, float]:
-    """Seconds of each call: the median of `repetitions` blocks, taken in turns."""
+    """Seconds of each call: the median of `repetitions` interleaved blocks."""
     lengths = {}
     for name, call in calls.items():
         time_block(call, 20)
@@ -88,7 +87,7 @@ def main() -> None:
     """Time the parts of a step and report their sum over the recipe."""
     parser = build_parser(__doc__)
     parser.add_argument(
-        "--fastest", action="store_true", help="products as Tenfold makes them, not by torch.mm"
+        "--fastest", action="store_true", help="products by Tenfold instead of torch.mm"
     )
     parser.add_argument("--repetitions", type=int, default=9)
     arguments = start(parser)

@@ -1,8 +1,8 @@
-// A load on a server, by loadtest: distinct images, each answer checked. For bench_serving.py.
+// Loads a server by loadtest with distinct images and checks each answer. For bench_serving.py.
 //
-// In: a folder with node_modules as argument; a JSON object on standard input: url, path,
-// connections, rate (requests a second, whether answers come or not; 0: as fast as they come),
-// seconds, amount (0: by time), images: [{body (base64) or null, text}]. Out: a JSON object.
+// The argument is a folder with node_modules. Standard input is a JSON object: url, path,
+// connections, rate (requests a second, independent of answers; 0: as fast as answers come),
+// seconds, amount (0: by time), images: [{body (base64) or null, text}]. Prints a JSON object.
 
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -15,7 +15,7 @@ const bodies = images.map(({ body }) => (body === null ? null : Buffer.from(body
 const times = { accepted: [], refused: [] };
 let number = 0, wrong = 0, other = 0, lost = 0;
 
-/** Sends the next image, and looks at what comes back. */
+/** Sends the next image and checks the answer. */
 function send(params, options, client, callback) {
   const which = number++ % images.length;
   const began = performance.now();

@@ -1,8 +1,7 @@
-"""Contestants as fresh processes: how they are started, timed and heard.
+"""Runs and times contestants in fresh processes.
 
-In: a script of this folder, or a `tenfold train` command. Out: a `Result` of what it reported and
-of the time that its whole process took. A contestant's script takes the flags of `build_parser`
-and prints its result by `report_result`, one line of JSON. No torch here.
+A contestant's script takes the flags of `build_parser` and prints one line of JSON by
+`report_result`. No torch is imported here.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
-# Ends by itself when the benchmark is gone, however that ended.
+# Ends when the benchmark has ended, even if that was killed.
 BUSY_LOOP = f"""
 import os
 while os.getppid() == {os.getpid()}:
@@ -31,7 +30,7 @@ while os.getppid() == {os.getpid()}:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What one process reported: seconds warm, and cold as the whole process took."""
+    """The report of a process, with warm seconds, and the cold seconds of the whole process."""
 
     whole_seconds: float
     seconds: float | None = None
@@ -45,7 +44,7 @@ class Result:
 
 
 def list_instruction_sets() -> list[str]:
-    """Those of the processor that decide how fast it multiplies; none where Linux does not tell."""
+    """The processor's instruction sets for fast products; empty on systems other than Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -55,7 +54,7 @@ def list_instruction_sets() -> list[str]:
 
 
 def build_parser(description: str | None) -> argparse.ArgumentParser:
-    """The flags that every script here takes."""
+    """The flags of every script in this folder."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -66,7 +65,7 @@ def build_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def report_result(**values: object) -> None:
-    """Print a contestant's result where `run_script` reads it."""
+    """Print a contestant's result for `run_script`."""
     print(json.dumps(values))
 
 
@@ -89,7 +88,7 @@ def run_tenfold(*flags: str) -> Result:
         out = Path(folder) / "run"
         _, whole_seconds = _run(["-m", "tenfold", "train", "classic", "--out", str(out), *flags])
         if not (out / "report.html").is_file():
-            raise SystemExit(f"expected tenfold to write {out / 'report.html'}, found none")
+            raise SystemExit(f"tenfold did not write {out / 'report.html'}")
         evaluation = json.loads((out / "evaluation.json").read_text())
         config = json.loads((out / "config.json").read_text())
         state = json.loads((out / "state.json").read_text())
@@ -103,17 +102,17 @@ def run_tenfold(*flags: str) -> Result:
 
 
 def run_import() -> Result:
-    """Import torch in a fresh process and do nothing more: the cold start of all of them."""
+    """Import torch in a fresh process: the cold start of all contestants."""
     _, whole_seconds = _run(["-c", "import torch"])
     return Result(whole_seconds=whole_seconds)
 
 
 @contextmanager
 def busy_loop(*, own_session: bool) -> Iterator[None]:
-    """Keep one thread of another program busy meanwhile.
+    """Run a busy loop in another process during the context.
 
-    Linux shares the processor between sessions first (autogroup): a loop in a session of its own,
-    like a program in another window, gets as much as all threads of this one together.
+    Linux divides the processor among sessions first (autogroup): a loop in its own session, like a
+    program in another window, gets as much as all threads of this one together.
     """
     process = subprocess.Popen([sys.executable, "-c", BUSY_LOOP], start_new_session=own_session)
     try:

@@ -1,7 +1,6 @@
-"""Contestant: the classic recipe by scikit-learn's MLPClassifier.
+"""Contestant: the classic recipe by scikit-learn's MLPClassifier, with its Glorot initialisation.
 
-In: the flags below. Out: one line of JSON with the training seconds, from images in memory as
-bytes to final weights, and the test accuracy. Its initialisation is scikit-learn's own (Glorot).
+Prints the training seconds and the test accuracy as one line of JSON.
 """
 
 import time
@@ -38,7 +37,7 @@ def main() -> None:
         n_iter_no_change=arguments.epochs,
         random_state=arguments.seed,
     )
-    # It warns that so few epochs are no convergence.
+    # It warns that so few epochs do not converge.
     with warnings.catch_warnings(), threadpool_limits(limits=threads):
         warnings.simplefilter("ignore", ConvergenceWarning)
         started = time.perf_counter()

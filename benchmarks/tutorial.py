@@ -1,7 +1,7 @@
-"""Contestant: the classic recipe as tutorials write it.
+"""Contestant: the classic recipe as in tutorials.
 
-In: the flags below. Out: one line of JSON with the training seconds, from images in memory as
-bytes to final weights, and the test accuracy. Loading, importing and building are not timed.
+Prints the training seconds, from images in memory as bytes to final weights, and the test accuracy,
+as one line of JSON.
 """
 
 import time
@@ -18,7 +18,7 @@ from tenfold.data.mnist import LabelledImages, load_part
 
 
 class DigitImages(Dataset[tuple[Tensor, int]]):
-    """Digit images, each made a PIL image and converted as torchvision's MNIST and ToTensor do."""
+    """Digit images, each converted through a PIL image like torchvision's MNIST and ToTensor."""
 
     def __init__(self, part: LabelledImages) -> None:
         self.part = part
@@ -60,7 +60,7 @@ def main() -> None:
     arguments = start(build_parser(__doc__))
     part = load_part(None, "train")
     model = build_model()
-    # Its first optimizer makes PyTorch import its compiler: cold time, so before the clock starts.
+    # The first optimizer makes PyTorch import its compiler, so it is built before timing.
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     started = time.perf_counter()
     train(model, optimizer, part, arguments.epochs)

@@ -25,7 +25,7 @@ def header(*sizes: int, magic: tuple[int, int, int] = (0, 0, 8)) -> bytes:
 
 
 def refusal(content: bytes, folder: Path, shape: tuple[int | None, ...]) -> str:
-    """The message with which a file of that content is refused, less its path."""
+    """The message that refuses a file of this content, without its path."""
     path = folder / "damaged-idx"
     path.write_bytes(content)
     with pytest.raises(DataError) as raised:
@@ -38,10 +38,9 @@ def refusal(content: bytes, folder: Path, shape: tuple[int | None, ...]) -> str:
 
 @settings(max_examples=60)
 @given(
-    array=arrays(np.uint8, array_shapes(min_dims=1, max_dims=4, max_side=6)),
-    packed=st.booleans(),
+    array=arrays(np.uint8, array_shapes(min_dims=1, max_dims=4, max_side=6)), packed=st.booleans()
 )
-def test_what_is_dumped_is_loaded(array: npt.NDArray[np.uint8], packed: bool) -> None:
+def test_a_dumped_array_is_loaded_unchanged(array: npt.NDArray[np.uint8], packed: bool) -> None:
     content = dump_idx(array)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "array"
@@ -52,24 +51,24 @@ def test_what_is_dumped_is_loaded(array: npt.NDArray[np.uint8], packed: bool) ->
             np.testing.assert_array_equal(loaded, array, strict=True)
 
 
-def test_dump_writes_the_published_format() -> None:
+def test_dumping_writes_the_published_format() -> None:
     array = np.arange(6, dtype=np.uint8).reshape(2, 3)
     assert dump_idx(array) == bytes.fromhex("00000802 00000002 00000003 000102030405")
 
 
-def test_dump_writes_row_major_order_whatever_the_memory_holds() -> None:
+def test_dumping_writes_row_major_order() -> None:
     array = np.arange(6, dtype=np.uint8).reshape(2, 3)
     assert dump_idx(np.asfortranarray(array)) == dump_idx(array)
     assert dump_idx(array[:, ::-1])[-3:] == bytes([5, 4, 3])
 
 
-def test_embedded_files_are_dumped_as_they_were() -> None:
+def test_dumping_the_embedded_files_restores_their_bytes() -> None:
     for path in sorted(find_training_data("mnist").glob("t10k-*.gz")):
         shape = IMAGES if "images" in path.name else LABELS
         assert dump_idx(load_idx(path, shape)) == gzip.decompress(path.read_bytes())
 
 
-def test_compression_is_told_by_content_not_by_name(tmp_path: Path) -> None:
+def test_compression_is_detected_by_content(tmp_path: Path) -> None:
     content = header(2) + b"\3\4"
     (tmp_path / "plain.gz").write_bytes(content)
     (tmp_path / "packed").write_bytes(gzip.compress(content))
@@ -77,7 +76,7 @@ def test_compression_is_told_by_content_not_by_name(tmp_path: Path) -> None:
     assert load_idx(tmp_path / "packed", LABELS).tolist() == [3, 4]
 
 
-def test_a_gzip_file_of_several_members_is_read_through(tmp_path: Path) -> None:
+def test_a_gzip_file_may_have_several_members(tmp_path: Path) -> None:
     path = tmp_path / "labels.gz"
     path.write_bytes(gzip.compress(header(4) + b"\1\2") + gzip.compress(b"\3\4"))
     assert load_idx(path, LABELS).tolist() == [1, 2, 3, 4]
@@ -87,33 +86,13 @@ def test_a_gzip_file_of_several_members_is_read_through(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "shape", "message"),
     [
-        (
-            b"GIF89a",
-            IMAGES,
-            "magic number starts with 47 49",
-        ),
-        (
-            header(1, 28, 28, magic=(0, 1, 8)),
-            IMAGES,
-            "magic number starts with 00 01",
-        ),
+        (b"GIF89a", IMAGES, "magic number starts with 47 49"),
+        (header(1, 28, 28, magic=(0, 1, 8)), IMAGES, "magic number starts with 00 01"),
         (b"\0\0\x08", LABELS, "magic number, after 3 of 4 bytes"),
         (b"", LABELS, "magic number, after 0 of 4 bytes"),
-        (
-            header(1, magic=(0, 0, 0x0D)),
-            LABELS,
-            "type is 0x0d (float)",
-        ),
-        (
-            header(1, magic=(0, 0, 0x09)),
-            LABELS,
-            "type is 0x09 (signed byte)",
-        ),
-        (
-            header(1, magic=(0, 0, 0x42)),
-            LABELS,
-            "type is 0x42 (unknown)",
-        ),
+        (header(1, magic=(0, 0, 0x0D)), LABELS, "type is 0x0d (float)"),
+        (header(1, magic=(0, 0, 0x09)), LABELS, "type is 0x09 (signed byte)"),
+        (header(1, magic=(0, 0, 0x42)), LABELS, "type is 0x42 (unknown)"),
         (header(1), IMAGES, "number of dimensions is 1, but images need 3"),
         (header(1, 28, 28), LABELS, "number of dimensions is 3, but labels need 1"),
         (header(1, 28, 28)[:9], IMAGES, "dimensions, after 5 of 12 bytes"),
@@ -123,26 +102,10 @@ def test_a_gzip_file_of_several_members_is_read_through(tmp_path: Path) -> None:
         (header(1, 28, 0), IMAGES, "dimension 3 is 0"),
         (header(0, 28, 28), IMAGES, "dimension 1 is 0"),
         (header(0), LABELS, "dimension 1 is 0"),
-        (
-            header(3) + b"\1\2",
-            LABELS,
-            "3 bytes of data, but the file has 2",
-        ),
-        (
-            header(1, 28, 28),
-            IMAGES,
-            "784 bytes of data, but the file has 0",
-        ),
-        (
-            header(3) + b"\1\2\3\4",
-            LABELS,
-            "3 bytes of data, but the file has more",
-        ),
-        (
-            header(MAX_DATA_BYTES + 1),
-            LABELS,
-            "dimensions 2147483649 give 2147483649 bytes",
-        ),
+        (header(3) + b"\1\2", LABELS, "3 bytes of data, but the file has 2"),
+        (header(1, 28, 28), IMAGES, "784 bytes of data, but the file has 0"),
+        (header(3) + b"\1\2\3\4", LABELS, "3 bytes of data, but the file has more"),
+        (header(MAX_DATA_BYTES + 1), LABELS, "dimensions 2147483649 give 2147483649 bytes"),
         (
             header(2**32 - 1, 28, 28),
             IMAGES,
@@ -150,17 +113,13 @@ def test_a_gzip_file_of_several_members_is_read_through(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_damage_is_refused_by_field(
-    content: bytes,
-    shape: tuple[int | None, ...],
-    message: str,
-    pack: type[bytes],
-    tmp_path: Path,
+def test_an_invalid_file_is_refused_naming_the_field(
+    content: bytes, shape: tuple[int | None, ...], message: str, pack: type[bytes], tmp_path: Path
 ) -> None:
     assert message in refusal(pack(content), tmp_path, shape)
 
 
-# Incompressible, so that a cut in the middle of the file falls into the deflated data.
+# Incompressible, so that a cut in the middle is within the deflated data.
 NOISE = np.random.default_rng(0).integers(0, 256, 5000, dtype=np.uint8).tobytes()
 PACKED = gzip.compress(header(len(NOISE)) + NOISE, mtime=0)
 
@@ -168,61 +127,49 @@ PACKED = gzip.compress(header(len(NOISE)) + NOISE, mtime=0)
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (
-            PACKED[:2000],
-            "Compressed file ended before the end-of-stream marker was reached",
-        ),
+        (PACKED[:2000], "Compressed file ended before the end-of-stream marker was reached"),
         (PACKED[:-8], "Compressed file ended before the end-of-stream marker was reached"),
         (PACKED[:2], "Compressed file ended before the end-of-stream marker was reached"),
         (PACKED[:2] + b"\x07" + PACKED[3:], "Unknown compression method"),
         (PACKED + b"rubbish", "Not a gzipped file (b'ru')"),
+        (PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:], "CRC check failed"),
+        (PACKED[:10] + b"\xff" * 20, "Error -3 while decompressing data: invalid block type"),
+    ],
+    ids=["cut data", "cut checksum", "cut header", "method", "appended", "checksum", "blocks"],
+)
+def test_a_damaged_gzip_file_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
+    assert f"damaged ({reason}" in refusal(content, tmp_path, LABELS)
+
+
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_a_missing_file_or_a_folder_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"^cannot read {tmp_path / name}: (No such|Is a)"):
+        load_idx(tmp_path / name, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("content", "shape", "message"),
+    [
         (
-            PACKED[:10] + b"\xff" * 20,
-            "Error -3 while decompressing data: invalid block type",
+            gzip.compress(header(1, 28, 28) + bytes(64 * 2**20), compresslevel=1),
+            IMAGES,
+            "784 bytes of data, but the file has more",
+        ),
+        (
+            header(MAX_DATA_BYTES) + b"\1\2\3",
+            LABELS,
+            "2147483648 bytes of data, but the file has 3",
         ),
     ],
-    ids=["cut data", "cut checksum", "cut header", "method", "appended", "blocks"],
+    ids=["gzip bomb", "large header"],
 )
-def test_a_broken_gzip_file_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
-    assert f"damaged ({reason})" in refusal(content, tmp_path, LABELS)
-
-
-def test_the_checksum_of_a_gzip_file_is_checked(tmp_path: Path) -> None:
-    content = PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:]
-    assert "damaged (CRC check failed" in refusal(content, tmp_path, LABELS)
-
-
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "no-such-file"
-    with pytest.raises(DataError) as raised:
-        load_idx(path, LABELS)
-    assert str(raised.value) == f"cannot read {path}: No such file or directory"
-
-
-def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError) as raised:
-        load_idx(tmp_path, LABELS)
-    assert str(raised.value) == f"cannot read {tmp_path}: Is a directory"
-
-
-def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
-    bomb = gzip.compress(header(1, 28, 28) + bytes(64 * 2**20), compresslevel=1)
+def test_neither_a_gzip_bomb_nor_a_large_header_takes_memory(
+    content: bytes, shape: tuple[int | None, ...], message: str, tmp_path: Path
+) -> None:
     tracemalloc.start()
     try:
-        message = refusal(bomb, tmp_path, IMAGES)
+        assert message in refusal(content, tmp_path, shape)
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert "784 bytes of data, but the file has more" in message
-    assert peak_bytes < 2 * 2**20
-
-
-def test_a_promise_of_two_gigabytes_takes_no_memory(tmp_path: Path) -> None:
-    tracemalloc.start()
-    try:
-        message = refusal(header(MAX_DATA_BYTES) + b"\1\2\3", tmp_path, LABELS)
-        _, peak_bytes = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert "2147483648 bytes of data, but the file has 3" in message
     assert peak_bytes < 4 * 2**20

@@ -55,16 +55,6 @@ def write_image_folders(folder: Path, part: str = "test") -> Path:
     return folder / part
 
 
-def test_load_mnist_gives_both_parts_as_arrays_of_ones_own(test_images: LabelledImages) -> None:
-    (train_images, train_labels), (images, labels) = tenfold.load_mnist()
-    assert (train_images.shape, train_labels.shape) == ((60_000, 28, 28), (60_000,))
-    assert np.bincount(train_labels).tolist()[:3] == [5923, 6742, 5958]  # as LeCun counts them
-    assert np.array_equal(images, test_images.images_NHW)
-    assert np.array_equal(labels, test_images.labels_N)
-    images[0] = labels[0] = 0  # they may be changed, and nothing else changes with them
-    assert tenfold.load_mnist()[1][1][0] == 7
-
-
 def refusal(folder: Path, part: mnist.Part = "test") -> str:
     with pytest.raises(DataError) as raised:
         load_part(folder, part)
@@ -73,33 +63,15 @@ def refusal(folder: Path, part: mnist.Part = "test") -> str:
     return message
 
 
-def test_the_embedded_training_images_are_mnist(training: LabelledImages) -> None:
-    assert training.images_NHW.shape == (60_000, 28, 28)
-    assert training.images_NHW.dtype == training.labels_N.dtype == np.uint8
-    assert len(training) == 60_000
-    assert training.checksums == MNIST_CHECKSUMS["train"]
-    # As LeCun, Cortes and Burges's page and every paper since count them.
-    counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert np.bincount(training.labels_N).tolist() == counts
-    assert training.labels_N[:5].tolist() == [5, 0, 4, 1, 9]
-    # The mean that every tutorial normalises with.
-    assert training.images_NHW.mean() / 255 == pytest.approx(0.1307, abs=5e-5)
-
-
-def test_the_embedded_test_images_are_mnist(test_images: LabelledImages) -> None:
-    assert test_images.images_NHW.shape == (10_000, 28, 28)
-    assert test_images.checksums == MNIST_CHECKSUMS["test"]
-    counts = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert np.bincount(test_images.labels_N).tolist() == counts
-
-
-def test_checksums_are_those_of_the_unpacked_files() -> None:
+def test_checksums_equal_those_of_the_unpacked_files() -> None:
     for name, expected in zip(TEST_FILES, MNIST_CHECKSUMS["test"], strict=True):
         unpacked = gzip.decompress((find_training_data("mnist") / f"{name}.gz").read_bytes())
         assert hashlib.sha256(unpacked).hexdigest() == expected
 
 
-def test_other_embedded_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_embedded_files_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_idx_pair(tmp_path, digit_images(3), np.arange(3, dtype=np.uint8))
     monkeypatch.setattr(mnist, "find_training_data", lambda kind: tmp_path)
     with pytest.raises(DataError) as raised:
@@ -109,7 +81,7 @@ def test_other_embedded_files_are_refused(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 @pytest.mark.parametrize("rename", [str, lambda name: name.replace("-idx", ".idx")])
-def test_a_folder_is_read_under_every_usual_name(
+def test_idx_files_are_found_under_every_usual_name(
     pack: Callable[[bytes], bytes], rename: Callable[[str], str], tmp_path: Path
 ) -> None:
     images, labels = digit_images(7), np.arange(7, dtype=np.uint8)
@@ -122,25 +94,16 @@ def test_a_folder_is_read_under_every_usual_name(
     assert loaded.checksums == hash_pair(images, labels)
 
 
-def test_a_copy_of_mnist_in_a_folder_is_known_as_mnist(tmp_path: Path) -> None:
+def test_a_copy_of_mnist_has_its_checksums(tmp_path: Path) -> None:
     for name in TEST_FILES:
         shutil.copy(find_training_data("mnist") / f"{name}.gz", tmp_path)
     assert load_part(tmp_path, "test").checksums == MNIST_CHECKSUMS["test"]
 
 
-def test_only_the_files_of_the_part_are_opened(tmp_path: Path) -> None:
+def test_files_of_the_other_part_are_not_opened(tmp_path: Path) -> None:
     write_idx_pair(tmp_path, digit_images(2), np.arange(2, dtype=np.uint8))
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"damaged")
     assert len(load_part(tmp_path, "test")) == 2
-
-
-def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "nowhere").startswith(f"{tmp_path / 'nowhere'}: no such folder")
-
-
-def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    assert refusal(tmp_path / "file").startswith(f"{tmp_path / 'file'}: is not a folder")
 
 
 @pytest.mark.parametrize("missing", TEST_FILES)
@@ -153,31 +116,6 @@ def test_a_missing_file_is_named(missing: str, tmp_path: Path) -> None:
     assert "test/0 ... test/9" in message
 
 
-def test_a_missing_training_file_is_named(tmp_path: Path) -> None:
-    message = refusal(tmp_path, "train")
-    assert "train-images-idx3-ubyte (or train-images-idx3-ubyte.gz)" in message
-    assert "train/0 ... train/9" in message
-
-
-def test_counts_that_differ_are_refused(tmp_path: Path) -> None:
-    write_idx_pair(tmp_path, digit_images(3), np.arange(2, dtype=np.uint8))
-    assert refusal(tmp_path) == (
-        f"{tmp_path / TEST_FILES[1]}: has 2 labels, but {TEST_FILES[0]} has 3 images"
-    )
-
-
-def test_a_label_above_9_is_refused(tmp_path: Path) -> None:
-    write_idx_pair(tmp_path, digit_images(3), np.array([9, 10, 255], dtype=np.uint8))
-    assert refusal(tmp_path).startswith(f"{tmp_path / TEST_FILES[1]}: label 1 is 10")
-
-
-def test_labels_under_the_name_of_images_are_refused(tmp_path: Path) -> None:
-    write_idx_pair(tmp_path, np.arange(3, dtype=np.uint8), np.arange(3, dtype=np.uint8))
-    assert refusal(tmp_path).startswith(
-        f"{tmp_path / TEST_FILES[0]}: the number of dimensions is 1"
-    )
-
-
 def test_the_holdout_is_the_last_sixth(training: LabelledImages) -> None:
     first, last = split_holdout(training)
     assert (len(first), len(last)) == (50_000, 10_000)
@@ -188,56 +126,29 @@ def test_the_holdout_is_the_last_sixth(training: LabelledImages) -> None:
     assert first.checksums == last.checksums == training.checksums
 
 
-def few_images(num_images: int) -> LabelledImages:
-    return LabelledImages(
-        images_NHW=digit_images(num_images),
-        labels_N=np.zeros(num_images, dtype=np.uint8),
-        checksums=("", ""),
-    )
-
-
-def test_six_images_can_be_split() -> None:
-    first, last = split_holdout(few_images(6))
-    assert (len(first), len(last)) == (5, 1)
-
-
-def test_too_few_images_to_hold_out_are_refused() -> None:
-    with pytest.raises(DataError, match=r"at least 6 training images, but there are 5$"):
-        split_holdout(few_images(5))
-
-
-def test_images_with_wrong_labels_are_listed_once_and_in_order() -> None:
+def test_mislabelled_indices_are_sorted_and_unique() -> None:
     assert list(MISLABELLED) == sorted(set(MISLABELLED))
     assert 0 <= min(MISLABELLED) < max(MISLABELLED) < 60_000
 
 
-def test_a_clear_3_labelled_5_is_left_out(training: LabelledImages) -> None:
+def test_mislabelled_images_are_left_out(training: LabelledImages) -> None:
     assert training.labels_N[40144] == 5
     kept = leave_out_mislabelled(training)
     assert len(kept) == 60_000 - len(MISLABELLED)
     assert kept.checksums == training.checksums
-    # The others stay, in their order, with their labels.
     expected = [i for i in range(60_000) if i not in MISLABELLED]
     np.testing.assert_array_equal(kept.labels_N, training.labels_N[expected])
     np.testing.assert_array_equal(kept.images_NHW, training.images_NHW[expected])
-    assert not (kept.images_NHW == training.images_NHW[40144]).all((1, 2)).any()
-
-
-def test_wrong_labels_are_left_out_of_what_a_holdout_trains_on(training: LabelledImages) -> None:
     first, _ = split_holdout(training)
-    kept = leave_out_mislabelled(first)
-    assert len(kept) == 50_000 - sum(i < 50_000 for i in MISLABELLED)
-    np.testing.assert_array_equal(
-        kept.labels_N, np.delete(first.labels_N, [i for i in MISLABELLED if i < 50_000])
-    )
+    assert len(leave_out_mislabelled(first)) == 50_000 - sum(i < 50_000 for i in MISLABELLED)
 
 
-def test_other_data_are_not_searched_for_wrong_labels(training: LabelledImages) -> None:
+def test_no_images_are_left_out_of_other_data(training: LabelledImages) -> None:
     other = dataclasses.replace(training, checksums=("a", "b"))
     assert leave_out_mislabelled(other) is other
 
 
-def test_image_folders_are_read_by_digit_and_name(tmp_path: Path) -> None:
+def test_image_folders_are_read_in_order_of_digit_and_name(tmp_path: Path) -> None:
     folder = write_image_folders(tmp_path)
     Image.new("L", (28, 28), 7).save(folder / "0" / "b.png")
     for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
@@ -251,14 +162,14 @@ def test_image_folders_are_read_by_digit_and_name(tmp_path: Path) -> None:
     assert loaded.checksums == hash_pair(loaded.images_NHW, loaded.labels_N)
 
 
-def test_image_folders_of_the_other_part_do_not_count(tmp_path: Path) -> None:
+def test_image_folders_of_the_other_part_are_ignored(tmp_path: Path) -> None:
     write_image_folders(tmp_path, "train")
     assert len(load_part(tmp_path, "train")) == 10
     assert "test/0 ... test/9" in refusal(tmp_path, "test")
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
-def test_every_mode_of_grey_is_read_the_same(mode: str, tmp_path: Path) -> None:
+def test_every_colour_mode_is_read_as_grey(mode: str, tmp_path: Path) -> None:
     folder = write_image_folders(tmp_path)
     pixels = (digit_images(1)[0] > 127).astype(np.uint8) * 255
     Image.fromarray(pixels).convert(mode).save(folder / "0" / "a.png")
@@ -272,65 +183,6 @@ def test_every_format_is_read(image_format: str, tmp_path: Path) -> None:
     assert load_part(tmp_path, "test").images_NHW[0].min() >= 254
 
 
-def refused_image(folder: Path, write: Callable[[Path], object]) -> str:
-    """The message for test/3/bad.png as `write` writes it, less its path."""
-    bad = write_image_folders(folder) / "3" / "bad.png"
-    write(bad)
-    message = refusal(folder)
-    assert message.startswith(f"{bad}: ")
-    return message.removeprefix(f"{bad}: ")
-
-
-def test_an_image_of_another_size_is_refused(tmp_path: Path) -> None:
-    message = refused_image(tmp_path, Image.new("L", (32, 28)).save)
-    assert "32x28" in message
-    assert "28x28" in message
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])
-def test_an_image_of_another_mode_is_refused(mode: str, tmp_path: Path) -> None:
-    message = refused_image(tmp_path, Image.new(mode, (28, 28)).save)
-    assert f"colour mode is {mode}, " in message
-
-
-def test_a_transparent_palette_is_refused(tmp_path: Path) -> None:
-    image = Image.new("P", (28, 28))
-    message = refused_image(tmp_path, lambda path: image.save(path, transparency=0))
-    assert "colour mode is P with transparency, " in message
-
-
-def test_a_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
-    message = refused_image(tmp_path, lambda path: path.write_text("not an image"))
-    assert message.startswith("not an image (PNG, JPEG, BMP, GIF, TIFF, WEBP, PPM)")
-
-
-def test_an_image_of_a_format_off_the_list_is_refused(tmp_path: Path) -> None:
-    image = Image.new("L", (28, 28))
-    message = refused_image(tmp_path, lambda path: image.save(path, format="TGA"))
-    assert message.startswith("not an image (PNG, JPEG, BMP, GIF, TIFF, WEBP, PPM)")
-
-
-def test_a_cut_off_image_is_refused(tmp_path: Path) -> None:
-    def write(path: Path) -> None:
-        Image.fromarray(digit_images(1)[0]).save(path)
-        path.write_bytes(path.read_bytes()[:300])
-
-    message = refused_image(tmp_path, write)
-    assert "image file is truncated" in message
-
-
-def test_a_folder_among_the_images_is_refused(tmp_path: Path) -> None:
-    message = refused_image(tmp_path, Path.mkdir)
-    assert "Is a directory" in message
-
-
-def test_an_enormous_image_is_refused_unopened(tmp_path: Path) -> None:
-    def write(path: Path) -> None:
-        path.write_bytes(b"P5 30000 30000 255\n")
-
-    assert "Image size (900000000 pixels) exceeds limit" in refused_image(tmp_path, write)
-
-
 def test_a_missing_digit_folder_is_refused(tmp_path: Path) -> None:
     missing = write_image_folders(tmp_path) / "7"
     shutil.rmtree(missing)
@@ -341,3 +193,111 @@ def test_image_folders_without_images_are_refused(tmp_path: Path) -> None:
     for digit in range(10):
         (tmp_path / "test" / str(digit)).mkdir(parents=True)
     assert refusal(tmp_path) == f"{tmp_path / 'test'}: there are no images in its folders 0 ... 9"
+
+
+def write_bytes(content: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(content)
+
+
+def write_truncated(path: Path) -> None:
+    Image.fromarray(digit_images(1)[0]).save(path)
+    path.write_bytes(path.read_bytes()[:300])
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (Image.new("L", (32, 28)).save, "the image is 32x28 pixels, but must be 28x28"),
+        (Image.new("RGBA", (28, 28)).save, "colour mode is RGBA, "),
+        (Image.new("LA", (28, 28)).save, "colour mode is LA, "),
+        (Image.new("I;16", (28, 28)).save, "colour mode is I;16, "),
+        (
+            lambda path: Image.new("P", (28, 28)).save(path, transparency=0),
+            "colour mode is P with transparency, ",
+        ),
+        (write_bytes(b"not an image"), "not an image (PNG, JPEG, BMP, GIF, TIFF, WEBP, PPM)"),
+        (lambda path: Image.new("L", (28, 28)).save(path, format="TGA"), "not an image (PNG, "),
+        (write_truncated, "image file is truncated"),
+        (Path.mkdir, "Is a directory"),
+        # Refused before decoding.
+        (write_bytes(b"P5 30000 30000 255\n"), "Image size (900000000 pixels) exceeds limit"),
+    ],
+)
+def test_an_unusable_image_is_refused(
+    write: Callable[[Path], object], message: str, tmp_path: Path
+) -> None:
+    bad = write_image_folders(tmp_path) / "3" / "bad.png"
+    write(bad)
+    found = refusal(tmp_path)
+    assert found.startswith(f"{bad}: ")
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "file", "message"),
+    [
+        (digit_images(3), [0, 1], 1, f"has 2 labels, but {TEST_FILES[0]} has 3 images"),
+        (digit_images(3), [9, 10, 255], 1, "label 1 is 10"),
+        (np.arange(3, dtype=np.uint8), [0, 1, 2], 0, "the number of dimensions is 1"),
+    ],
+    ids=["counts", "label above 9", "labels as images"],
+)
+def test_an_inconsistent_pair_of_idx_files_is_refused(
+    images: npt.NDArray[np.uint8], labels: list[int], file: int, message: str, tmp_path: Path
+) -> None:
+    write_idx_pair(tmp_path, images, np.array(labels, dtype=np.uint8))
+    assert refusal(tmp_path).startswith(f"{tmp_path / TEST_FILES[file]}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("no", "no such folder"), ("file", "is not a folder")]
+)
+def test_a_path_that_is_not_a_folder_is_refused(name: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert refusal(tmp_path / name).startswith(f"{tmp_path / name}: {message}")
+
+
+def test_the_embedded_images_are_mnist(
+    training: LabelledImages, test_images: LabelledImages
+) -> None:
+    # As Y. LeCun's page and papers since count them.
+    expected = {
+        "train": (training, [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]),
+        "test": (test_images, [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]),
+    }
+    for part, (loaded, counts) in expected.items():
+        assert loaded.images_NHW.shape == (sum(counts), 28, 28)
+        assert loaded.images_NHW.dtype == loaded.labels_N.dtype == np.uint8
+        assert len(loaded) == sum(counts)
+        assert loaded.checksums == MNIST_CHECKSUMS[part]  # type: ignore[index]
+        assert np.bincount(loaded.labels_N).tolist() == counts
+    assert training.labels_N[:5].tolist() == [5, 0, 4, 1, 9]
+    # The mean that tutorials normalise with.
+    assert training.images_NHW.mean() / 255 == pytest.approx(0.1307, abs=5e-5)
+
+
+def test_load_mnist_returns_new_arrays_of_both_parts(
+    training: LabelledImages, test_images: LabelledImages
+) -> None:
+    (train_images, train_labels), (images, labels) = tenfold.load_mnist()
+    np.testing.assert_array_equal(train_images, training.images_NHW)
+    np.testing.assert_array_equal(train_labels, training.labels_N)
+    np.testing.assert_array_equal(images, test_images.images_NHW)
+    np.testing.assert_array_equal(labels, test_images.labels_N)
+    images[0] = labels[0] = 0
+    assert tenfold.load_mnist()[1][1][0] == 7
+
+
+def test_a_holdout_needs_six_images(training: LabelledImages) -> None:
+    few = {
+        n: dataclasses.replace(
+            training,
+            images_NHW=training.images_NHW[:n],
+            labels_N=training.labels_N[:n],
+            checksums=("", ""),
+        )
+        for n in (5, 6)
+    }
+    assert [len(part) for part in split_holdout(few[6])] == [5, 1]
+    with pytest.raises(DataError, match=r"at least 6 training images, but there are 5$"):
+        split_holdout(few[5])

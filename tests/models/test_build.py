@@ -1,4 +1,4 @@
-"""What holds for every model: its seed, and the arithmetic that its config counts."""
+"""Every model: its seed, and the costs that its config reports."""
 
 from typing import Any
 
@@ -9,9 +9,7 @@ from torch import Tensor, nn
 from tenfold.models.build import build_model
 from tenfold.models.convolutional import ConvolutionalNetwork
 from tenfold.models.perceptron import Perceptron
-from tenfold.recipes.catalogue import (
-    RECIPES,
-)
+from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.configs import ConvolutionalConfig, ModelConfig, PerceptronConfig
 
 SMALL_PERCEPTRON = PerceptronConfig(hidden_sizes=(30, 20))
@@ -24,11 +22,10 @@ def flatten(model: nn.Module) -> Tensor:
 
 
 def count_with_hooks(model: nn.Module) -> int:
-    """Multiply-adds for one image, as the layers' inputs and outputs show them."""
+    """Multiply-adds for one image, counted from the outputs of the layers."""
     counts = []
 
     def count(layer: Any, _: object, output: Tensor) -> None:
-        # Each output is a sum over a layer's weights for it.
         counts.append(output[0].numel() * layer.weight[0].numel())
 
     for layer in model.modules():
@@ -39,24 +36,19 @@ def count_with_hooks(model: nn.Module) -> int:
     return sum(counts)
 
 
-def test_a_config_decides_which_model_is_built() -> None:
+def test_the_config_selects_the_model() -> None:
     assert isinstance(build_model(SMALL_PERCEPTRON, 0), Perceptron)
     assert isinstance(build_model(SMALL_CONVOLUTIONAL, 0), ConvolutionalNetwork)
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-def test_seeds_decide_the_weights(config: ModelConfig) -> None:
+def test_weights_depend_on_the_seed_alone(config: ModelConfig) -> None:
+    before = torch.random.get_rng_state()
     first, same, other = (flatten(build_model(config, seed)) for seed in (1, 1, 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
     assert first.dtype == torch.float32
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_the_global_generator_is_left_as_it_was(config: ModelConfig) -> None:
-    before = torch.random.get_rng_state()
-    build_model(config, seed=5)
-    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +63,7 @@ def test_the_global_generator_is_left_as_it_was(config: ModelConfig) -> None:
         *(recipe.model for recipe in RECIPES.values()),
     ],
 )
-def test_costs_are_those_of_the_layers(config: ModelConfig) -> None:
+def test_parameters_and_multiply_adds_equal_those_of_the_layers(config: ModelConfig) -> None:
     model = build_model(config, 0)
     assert config.count_parameters() == len(flatten(model))
     assert config.count_multiply_adds() == count_with_hooks(model)

@@ -23,9 +23,9 @@ def images(test_images: LabelledImages) -> Tensor:
 
 
 def build(config: ConvolutionalConfig, seed: int = 0) -> ConvolutionalNetwork:
-    """A network whose normalisations do something, as after training.
+    """A network with random batch normalisation.
 
-    Some of their weights are below 0: then it matters whether pooling comes before.
+    With negative weights, it matters that pooling comes first.
     """
     model = build_model(config, seed)
     assert isinstance(model, ConvolutionalNetwork)
@@ -43,7 +43,7 @@ def build(config: ConvolutionalConfig, seed: int = 0) -> ConvolutionalNetwork:
 def compute(
     model: ConvolutionalNetwork, config: ConvolutionalConfig, images: Tensor, *, training: bool
 ) -> Tensor:
-    """The same network from the same tensors, written down without the config's list."""
+    """The logits from the tensors of a network, computed explicitly."""
     tensors = model.state_dict()
     activations, number = images.view(-1, 1, 28, 28), 0
     for stage, depth in enumerate(config.depths):
@@ -68,18 +68,18 @@ def compute(
     return logits
 
 
-def test_the_layers_have_the_shapes_of_the_config() -> None:
+def test_layers_have_the_configured_shapes() -> None:
     shapes = {name: tuple(tensor.shape) for name, tensor in build(CONFIG).named_parameters()}
     weights = [shape for name, shape in shapes.items() if name.endswith("convolution.weight")]
     assert weights == [(4, 1, 5, 5), (6, 4, 3, 3), (6, 6, 3, 3), (8, 6, 3, 3)]
     assert (shapes["last.weight"], shapes["last.bias"]) == ((10, 16), (10,))
-    # Normalisation takes a convolution's bias away again: there is none.
+    # A bias would have no effect before batch normalisation.
     assert not [name for name in shapes if name.endswith("convolution.bias")]
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["evaluating", "training"])
 @pytest.mark.parametrize("config", CONFIGS)
-def test_it_computes_what_its_layers_say(
+def test_logits_equal_an_explicit_computation(
     config: ConvolutionalConfig, training: bool, images: Tensor
 ) -> None:
     model = build(config).train(training)
@@ -92,14 +92,16 @@ def test_it_computes_what_its_layers_say(
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_the_order_of_numbers_in_memory_does_not_matter(images: Tensor) -> None:
+def test_logits_depend_on_neither_batch_nor_memory_layout(images: Tensor) -> None:
     model = build(CONFIG).eval()
     columns_first = images.transpose(1, 2).contiguous().transpose(1, 2)
     with torch.inference_mode():
-        torch.testing.assert_close(model(columns_first), model(images), rtol=1e-5, atol=1e-5)
+        logits = model(images)
+        torch.testing.assert_close(model(columns_first), logits, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(model(images[7:8]), logits[7:8], rtol=1e-5, atol=1e-5)
 
 
-def test_the_channels_lie_last_in_memory_all_the_way(images: Tensor) -> None:
+def test_activations_are_channels_last(images: Tensor) -> None:
     model = build(CONFIG).eval()
     layouts = []
     for layer in model.modules():
@@ -114,12 +116,6 @@ def test_the_channels_lie_last_in_memory_all_the_way(images: Tensor) -> None:
     assert layouts == [True] * 4
 
 
-def test_evaluated_images_do_not_depend_on_those_beside_them(images: Tensor) -> None:
-    model = build(CONFIG).eval()
-    with torch.inference_mode():
-        torch.testing.assert_close(model(images[7:8]), model(images)[7:8], rtol=1e-5, atol=1e-5)
-
-
-def test_one_image_can_be_trained_on(images: Tensor) -> None:
-    model = build(CONFIGS[-1]).train()  # 3x3 pixels at its end
+def test_a_batch_may_be_one_image(images: Tensor) -> None:
+    model = build(CONFIGS[-1]).train()  # 3x3 pixels in the last stage
     assert model(images[:1]).isfinite().all()

@@ -1,4 +1,4 @@
-"""The network that reads lines: its sizes, its answers, and its loss, each computed otherwise."""
+"""The line network: shapes, costs, log probabilities and loss."""
 
 import numpy as np
 import pytest
@@ -11,10 +11,7 @@ from tenfold.errors import RecipeError
 from tenfold.models.build import build_model
 from tenfold.models.line_network import LineNetwork, compute_ctc_loss, to_line_images
 from tenfold.reading.ctc import compute_log_likelihood
-from tenfold.recipes.configs import (
-    NO_LABEL,
-    SequenceConfig,
-)
+from tenfold.recipes.configs import NO_LABEL, SequenceConfig
 
 CONFIG = SequenceConfig(channels=(3, 4, 5, 6, 7))
 
@@ -31,7 +28,7 @@ def images(test_images: LabelledImages) -> Tensor:
 
 
 @pytest.mark.parametrize("width", [8, 40, 256])
-def test_there_is_an_answer_for_every_four_columns(width: int) -> None:
+def test_there_are_logits_for_every_four_columns(width: int) -> None:
     with torch.inference_mode():
         assert build().compute_columns(torch.rand(3, 32, width)).shape == (
             3,
@@ -41,7 +38,7 @@ def test_there_is_an_answer_for_every_four_columns(width: int) -> None:
 
 
 @pytest.mark.parametrize("config", [CONFIG, SequenceConfig()])
-def test_parameters_and_multiply_adds_are_as_many_as_the_config_says(
+def test_parameters_and_multiply_adds_equal_those_of_the_layers(
     config: SequenceConfig,
 ) -> None:
     model = build(config)
@@ -61,24 +58,24 @@ def test_parameters_and_multiply_adds_are_as_many_as_the_config_says(
     assert counted == config.count_multiply_adds()
 
 
-def test_channels_are_five() -> None:
+def test_other_numbers_of_channels_are_refused() -> None:
     with pytest.raises(RecipeError, match="--channels: expected"):
         SequenceConfig(channels=(3, 4))
 
 
-def test_an_image_is_the_digit_that_its_strip_spells(images: Tensor) -> None:
+def test_log_probabilities_are_those_of_lines_with_one_digit(images: Tensor) -> None:
     model = build()
     with torch.inference_mode():
-        answers_NK = model(images).double().numpy()
+        logits_NK = model(images).double().numpy()
         columns_NTK = model.compute_columns(to_line_images(images)).double().log_softmax(2).numpy()
-    assert answers_NK.shape == (12, NUM_CLASSES + 1)
-    np.testing.assert_allclose(np.exp(answers_NK).sum(axis=1), 1, atol=1e-5)
-    for answers_K, columns_TK in zip(answers_NK, columns_NTK, strict=True):
+    assert logits_NK.shape == (12, NUM_CLASSES + 1)
+    np.testing.assert_allclose(np.exp(logits_NK).sum(axis=1), 1, atol=1e-5)
+    for logits_K, columns_TK in zip(logits_NK, columns_NTK, strict=True):
         expected = [compute_log_likelihood(columns_TK, [digit]) for digit in range(NUM_CLASSES)]
-        np.testing.assert_allclose(answers_K[:NUM_CLASSES], expected, rtol=1e-4)
+        np.testing.assert_allclose(logits_K[:NUM_CLASSES], expected, rtol=1e-4)
 
 
-def test_the_loss_is_the_mean_evidence_against_what_is_written() -> None:
+def test_the_loss_is_the_mean_negative_log_likelihood() -> None:
     generator = torch.Generator().manual_seed(0)
     logits_NTK = torch.randn(3, 20, NUM_CLASSES + 1, generator=generator)
     written = [[1, 2, 3], [7], [5, 5, 0, 9]]
@@ -87,7 +84,7 @@ def test_the_loss_is_the_mean_evidence_against_what_is_written() -> None:
         labels_L[: len(digits)] = torch.tensor(digits)
     loss = compute_ctc_loss(logits_NTK, labels_NL, NO_LABEL)
     columns_NTK = logits_NTK.double().log_softmax(2).numpy()
-    # PyTorch's mean counts a line by its digits.
+    # PyTorch divides the loss of a line by its number of digits.
     expected = np.mean(
         [
             -compute_log_likelihood(columns_TK, digits) / len(digits)
@@ -97,7 +94,7 @@ def test_the_loss_is_the_mean_evidence_against_what_is_written() -> None:
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
-def test_what_cannot_be_spelled_does_not_break_the_loss() -> None:
+def test_a_label_longer_than_its_line_gives_a_finite_loss() -> None:
     logits_NTK = torch.randn(2, 3, NUM_CLASSES + 1, requires_grad=True)
     labels_NL = torch.tensor([[1, 1, 1, 1], [2, NO_LABEL, NO_LABEL, NO_LABEL]])
     loss = compute_ctc_loss(logits_NTK, labels_NL, NO_LABEL)

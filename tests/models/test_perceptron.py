@@ -4,16 +4,14 @@ from torch import nn
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.models.build import build_model
-from tenfold.recipes.catalogue import (
-    RECIPES,
-)
+from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.configs import PerceptronConfig
 
 CLASSIC = RECIPES["classic"].model
 
 
 def build_sequential(*sizes: int, seed: int) -> nn.Sequential:
-    """The same perceptron as a PyTorch user would write it down."""
+    """The perceptron as an nn.Sequential."""
     torch.manual_seed(seed)
     modules: list[nn.Module] = [nn.Flatten()]
     for i in range(len(sizes) - 1):
@@ -30,7 +28,7 @@ def test_classic_has_the_parameters_of_the_brief() -> None:
 
 
 @pytest.mark.parametrize("hidden_sizes", [(500, 125), (7,), (30, 20, 10)])
-def test_it_is_initialised_as_pytorch_does_after_manual_seed(
+def test_initialisation_equals_that_of_pytorch_after_manual_seed(
     hidden_sizes: tuple[int, ...],
 ) -> None:
     with torch.random.fork_rng(devices=[]):
@@ -40,7 +38,7 @@ def test_it_is_initialised_as_pytorch_does_after_manual_seed(
         assert torch.equal(mine, theirs)
 
 
-def test_it_computes_what_a_sequential_computes(test_images: LabelledImages) -> None:
+def test_logits_equal_those_of_a_sequential(test_images: LabelledImages) -> None:
     with torch.random.fork_rng(devices=[]):
         expected = build_sequential(784, 500, 125, 10, seed=3)
     images = torch.tensor(test_images.images_NHW[:50]) / 255

@@ -40,20 +40,20 @@ VALUES: dict[str, Any] = {
 OUTER = Outer(count=3, parts=(Inner(size=1.5),), pairs={"a": (1, 2.5)})
 
 
-def test_a_dataclass_is_an_object_and_back() -> None:
+def test_a_dataclass_is_restored_from_its_json() -> None:
     assert to_json(OUTER) == VALUES
     assert list(to_json(OUTER)) == ["count", "parts", "pairs"]
     assert from_json(Outer, VALUES) == OUTER
 
 
-def test_an_optional_field_is_left_out_while_it_has_its_default() -> None:
+def test_an_optional_field_with_its_default_is_left_out() -> None:
     full = dataclasses.replace(OUTER, extra=Inner(size=2.0), names=("x",))
     values = {**VALUES, "extra": {"size": 2.0, "note": None}, "names": ["x"]}
     assert to_json(full) == values
     assert from_json(Outer, values) == full
 
 
-def test_whole_numbers_become_floats_where_the_type_says_so() -> None:
+def test_whole_numbers_become_floats_for_float_fields() -> None:
     size = from_json(Inner, {"size": 2}).size
     assert (size, type(size)) == (2.0, float)
 
@@ -72,12 +72,14 @@ def test_whole_numbers_become_floats_where_the_type_says_so() -> None:
         ({"colour": "red"}, "colour: no such field"),
     ],
 )
-def test_what_does_not_fit_is_named(changed: dict[str, Any], message: str) -> None:
+def test_a_value_of_another_type_is_refused_naming_the_field(
+    changed: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         from_json(Outer, {**VALUES, **changed})
 
 
-def test_results_come_back_from_json() -> None:
+def test_results_are_restored_from_json() -> None:
     predicted_N = np.where(LABELS_N == 3, 8, LABELS_N).astype(np.int64)
     evaluation = build_evaluation(LABELS_N, predicted_N, np.full(60, 0.5))
     study = build_study(LABELS_N, miss(LABELS_N, [[1, 2], [2]]))

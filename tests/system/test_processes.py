@@ -1,4 +1,4 @@
-"""Processes that work for another one: they end with it, whatever it does when it ends."""
+"""Worker processes end with their parent, however it ends."""
 
 import multiprocessing
 import os
@@ -26,8 +26,8 @@ if __name__ == "__main__":
     generate.CHUNK_SIZE = 20
     images = load_part(Path(argv[1]), "train")
     source = generate.DigitSource(images.images_NHW, images.labels_N, 0)
-    say = lambda count: print(count, flush=True)
-    generate.generate_images(source, 100_000, processes=2, on_progress=say)
+    show = lambda count: print(count, flush=True)
+    generate.generate_images(source, 100_000, processes=2, on_progress=show)
 """
 READING = """
 import itertools
@@ -40,7 +40,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("program", [DRAWING, READING], ids=["drawing", "reading"])
-def test_a_script_without_a_main_guard_is_told_to_have_one(
+def test_a_script_without_a_main_guard_is_refused(
     program: str, small_data: Path, pngs: list[bytes], tmp_path: Path
 ) -> None:
     (tmp_path / "digit.png").write_bytes(pngs[0])
@@ -61,7 +61,7 @@ def test_a_script_without_a_main_guard_is_told_to_have_one(
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("program", [DRAWING, READING], ids=["drawing", "reading"])
-def test_processes_end_with_the_one_that_they_work_for(
+def test_worker_processes_end_with_their_parent(
     program: str, how: signal.Signals, small_data: Path, pngs: list[bytes], tmp_path: Path
 ) -> None:
     (tmp_path / "digit.png").write_bytes(pngs[0])
@@ -76,8 +76,8 @@ def test_processes_end_with_the_one_that_they_work_for(
     ) as process:
         try:
             assert process.stdout is not None
-            assert process.stdout.readline()  # now they work
-            process.send_signal(how)  # it alone: the others must see that it is gone
+            assert process.stdout.readline()  # the workers are running
+            process.send_signal(how)  # to the parent only
             assert process.wait() == -how
             wait_for_group_to_end(process.pid)
         finally:
@@ -87,17 +87,17 @@ def test_processes_end_with_the_one_that_they_work_for(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends itself a signal")
-def test_ctrl_c_waits_for_nothing_that_is_drawn(
+def test_ctrl_c_terminates_running_calls(
     training: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = 10_000_000  # of which one chunk would take a day
+    count = 10_000_000  # one chunk would take a day
     monkeypatch.setattr(generate, "CHUNK_SIZE", count)
     source = DigitSource(training.images_NHW[:300], training.labels_N[:300], 0)
 
     def interrupt() -> None:
         while not multiprocessing.active_children():
             time.sleep(0.01)
-        time.sleep(0.5)  # it begins to draw
+        time.sleep(0.5)  # drawing starts
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)

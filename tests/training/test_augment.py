@@ -16,7 +16,6 @@ from tenfold.recipes.configs import AugmentationConfig
 from tenfold.training.augment import (
     Augmentation,
     Draws,
-    augment,
     build_generator,
     change_stroke_width,
 )
@@ -28,14 +27,19 @@ EVERYTHING = AugmentationConfig(
 STRENGTHS = [field.name for field in dataclasses.fields(AugmentationConfig) if field.type is float]
 BICUBIC = AugmentationConfig(interpolation="bicubic")
 
-# The place that a pixel comes from is rounded, and up to 16 products are summed there: that shows
-# in the sixth digit.
+# Source positions are rounded, and up to 16 products are summed: that shows in the sixth digit.
 ROUNDING = 2e-5
 
 
 @pytest.fixture(scope="module")
 def images(test_images: LabelledImages) -> Tensor:
     return torch.tensor(test_images.images_NHW[:200]) / 255
+
+
+def augment(images_NHW: Tensor, config: AugmentationConfig) -> Tensor:
+    augmentation = Augmentation(config)
+    draws = augmentation.draw(len(images_NHW), np.random.default_rng(0))
+    return augmentation.apply(images_NHW, draws)
 
 
 def build_draws(
@@ -45,7 +49,7 @@ def build_draws(
     shift_px: tuple[float, float] = (0, 0),
     stroke: float = 0.0,
 ) -> Draws:
-    """Draws set by hand, the same for each image: where a pixel (x, y) comes from, in pixels."""
+    """The same draws for each image: the source of a pixel (x, y), in pixels."""
     fields_2C = np.zeros((2, Augmentation(NOTHING).fields_CP.shape[0]), dtype=np.float32)
     fields_2C[:, :2] = map_22
     fields_2C[:, 2] = np.array(shift_px) / 14
@@ -54,10 +58,7 @@ def build_draws(
 
 
 def displace(draws: Draws) -> Tensor:
-    """How far from each pixel of the new image the place is that it comes from, in pixels.
-
-    [N, 2, 28, 28], along x first.
-    """
+    """The displacement of each pixel's source in pixels, [N, 2, 28, 28], along x first."""
     fields_CP = Augmentation(NOTHING).fields_CP
     sources_N2P = draws.fields_N2C.double() @ fields_CP.double()
     displacements_N2HW: Tensor = (14 * (sources_N2P - fields_CP[:2])).unflatten(2, (28, 28))
@@ -65,9 +66,9 @@ def displace(draws: Draws) -> Tensor:
 
 
 def sample(images_NHW: Tensor, map_22: npt.NDArray[np.float64]) -> Tensor:
-    """Images sampled where a map about the centre sends each pixel, with black around them.
+    """Images sampled through a map about their centre, pixel by pixel.
 
-    By the cubic convolution of R. Keys (1981), with the -0.75 that PyTorch has, pixel by pixel.
+    By the cubic convolution of R. Keys (1981) with PyTorch's coefficient of -0.75.
     """
     around = 40
     padded_NHW = np.pad(images_NHW.double().numpy(), ((0, 0), (around, around), (around, around)))
@@ -89,22 +90,22 @@ def keys(distance: float, a: float = -0.75) -> float:
 
 
 @pytest.mark.parametrize("config", [NOTHING, BICUBIC])
-def test_without_strength_images_stay_as_they_are(
-    config: AugmentationConfig, images: Tensor
-) -> None:
-    augmented = augment(images, config, np.random.default_rng(0))
+def test_zero_strength_changes_nothing(config: AugmentationConfig, images: Tensor) -> None:
+    augmented = augment(images, config)
     torch.testing.assert_close(augmented, images, rtol=0, atol=ROUNDING)
 
 
 @pytest.mark.parametrize("num_images", [1, 2, 200])
-def test_altered_images_are_images(num_images: int, images: Tensor) -> None:
+def test_augmented_images_have_the_shape_and_range_of_images(
+    num_images: int, images: Tensor
+) -> None:
     strong = AugmentationConfig(
         rotation_degrees=180, shift_px=14, scale=1, shear=1, elastic_px=10, stroke=1
     )
     sharp = dataclasses.replace(EVERYTHING, interpolation="bicubic")
     before = images.clone()
     for config in (EVERYTHING, sharp, strong):
-        augmented = augment(images[:num_images], config, np.random.default_rng(0))
+        augmented = augment(images[:num_images], config)
         assert augmented.shape == (num_images, 28, 28)
         assert augmented.dtype == torch.float32
         assert augmented.min() >= 0
@@ -114,46 +115,36 @@ def test_altered_images_are_images(num_images: int, images: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", STRENGTHS)
-def test_every_field_alters_images_by_itself(name: str, images: Tensor) -> None:
+def test_every_strength_has_an_effect(name: str, images: Tensor) -> None:
     strength: dict[str, Any] = {name: 0.5}
     config = AugmentationConfig(**strength)
     assert not config.is_none
-    augmented = augment(images, config, np.random.default_rng(0))
+    augmented = augment(images, config)
     assert (augmented - images).abs().max() > 100 * ROUNDING
 
 
-# --- what is drawn
-
-
-def test_the_same_generator_draws_the_same() -> None:
-    first, same = (Augmentation(EVERYTHING).draw(50, build_generator(3, 1)) for _ in range(2))
-    assert torch.equal(first.fields_N2C, same.fields_N2C)
-    assert torch.equal(first.strokes_N, same.strokes_N)
-
-
-def test_seeds_and_epochs_draw_differently() -> None:
-    draws = [
-        Augmentation(EVERYTHING).draw(50, build_generator(seed, epoch))
-        for seed in range(3)
-        for epoch in range(3)
-    ]
+def test_draws_depend_on_seed_and_epoch_alone() -> None:
+    pairs = [*itertools.product(range(3), range(3)), (0, 0)]
+    *draws, again = (Augmentation(EVERYTHING).draw(50, build_generator(*pair)) for pair in pairs)
+    assert torch.equal(draws[0].fields_N2C, again.fields_N2C)
+    assert torch.equal(draws[0].strokes_N, again.strokes_N)
     for first, second in itertools.combinations(draws, 2):
         assert not (first.fields_N2C == second.fields_N2C).any()
         assert not (first.strokes_N == second.strokes_N).any()
 
 
-def test_an_epochs_draws_have_another_stream_than_its_order() -> None:
+def test_draws_are_independent_of_the_order_of_images() -> None:
     order = build_order(3, 1, 1000)
     assert build_generator(3, 1).permutation(1000).tolist() != order.tolist()
 
 
-def test_the_number_of_images_does_not_matter_to_the_first_of_them() -> None:
+def test_draws_of_an_image_do_not_depend_on_the_number_of_images() -> None:
     few, many = (Augmentation(EVERYTHING).draw(n, build_generator(3, 1)) for n in (7, 1000))
     assert torch.equal(few.fields_N2C, many.fields_N2C[:7])
     assert torch.equal(few.strokes_N, many.strokes_N[:7])
 
 
-def test_the_strength_of_a_field_changes_no_other_fields_draws() -> None:
+def test_draws_of_one_transform_do_not_depend_on_the_strength_of_others() -> None:
     strokes, shifts = (
         Augmentation(
             dataclasses.replace(EVERYTHING, elastic_px=elastic_px, rotation_degrees=0)
@@ -165,7 +156,7 @@ def test_the_strength_of_a_field_changes_no_other_fields_draws() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_a_sample_is_augmented_alike_in_every_batch(batch_size: int, images: Tensor) -> None:
+def test_augmentation_does_not_depend_on_the_batch(batch_size: int, images: Tensor) -> None:
     augmentation = Augmentation(EVERYTHING)
     draws = augmentation.draw(len(images), build_generator(3, 1))
     expected = augmentation.apply(images, draws)
@@ -175,70 +166,68 @@ def test_a_sample_is_augmented_alike_in_every_batch(batch_size: int, images: Ten
         torch.testing.assert_close(augmented, expected[samples], rtol=0, atol=ROUNDING)
 
 
-# --- each field by itself; draws of 2,000 images come near to every bound, and pass none
-
-MANY = 2000
+MANY = 2000  # draws of so many images come close to every bound
 
 
 def draw_maps(config: AugmentationConfig) -> npt.NDArray[np.float64]:
-    """The linear part of many draws, [N, 2, 2], of a config with nothing else in it."""
+    """The linear part of many draws, [N, 2, 2]; the rest must be zero."""
     draws = Augmentation(config).draw(MANY, build_generator(0, 0))
     assert not draws.fields_N2C[:, :, 2:].any()
     assert not draws.strokes_N.any()
     return draws.fields_N2C[:, :, :2].double().numpy()
 
 
-def assert_fills(values: npt.NDArray[np.float64], bound: float) -> None:
-    """Uniform from -bound to bound, as far as 2,000 draws can show."""
+def assert_uniform(values: npt.NDArray[np.float64], bound: float) -> None:
+    """Check that values are uniform from -bound to bound."""
     assert np.abs(values).max() <= bound * (1 + 1e-5)
     assert np.abs(values).max() > 0.99 * bound
     assert abs(values.mean()) < 0.06 * bound
     assert values.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
 
 
-def test_angles_are_within_the_config() -> None:
+def test_angles_are_uniform_up_to_the_configured_one() -> None:
     maps_N22 = draw_maps(AugmentationConfig(rotation_degrees=30))
     angles = np.degrees(np.arctan2(maps_N22[:, 1, 0], maps_N22[:, 0, 0]))
-    assert_fills(angles, 30)
+    assert_uniform(angles, 30)
     np.testing.assert_allclose(
         maps_N22 @ maps_N22.transpose(0, 2, 1), np.tile(np.eye(2), (MANY, 1, 1)), atol=1e-6
     )
     np.testing.assert_allclose(np.linalg.det(maps_N22), 1, atol=1e-6)
 
 
-def test_factors_of_width_and_height_are_within_the_config() -> None:
+def test_scales_of_width_and_height_are_uniform_and_independent() -> None:
     maps_N22 = draw_maps(AugmentationConfig(scale=0.25))
     assert not maps_N22[:, 0, 1].any()
     assert not maps_N22[:, 1, 0].any()
     widths, heights = np.log(maps_N22[:, 0, 0]), np.log(maps_N22[:, 1, 1])
-    assert_fills(widths, 0.25)
-    assert_fills(heights, 0.25)
+    assert_uniform(widths, 0.25)
+    assert_uniform(heights, 0.25)
     assert abs(np.corrcoef(widths, heights)[0, 1]) < 0.1
 
 
-def test_shears_are_within_the_config() -> None:
+def test_shears_are_uniform() -> None:
     maps_N22 = draw_maps(AugmentationConfig(shear=0.4))
-    assert_fills(maps_N22[:, 0, 1], 0.4)
+    assert_uniform(maps_N22[:, 0, 1], 0.4)
     np.testing.assert_array_equal(maps_N22[:, [0, 1], [0, 1]], 1)
     assert not maps_N22[:, 1, 0].any()
 
 
-def test_shifts_are_within_the_config() -> None:
+def test_shifts_are_uniform_and_independent() -> None:
     draws = Augmentation(AugmentationConfig(shift_px=3)).draw(MANY, build_generator(0, 0))
     shifts_N2HW = displace(draws).numpy()
     assert np.ptp(shifts_N2HW, axis=(2, 3)).max() < 1e-5  # each image is moved as a whole
     for shifts in (shifts_N2HW[:, 0, 0, 0], shifts_N2HW[:, 1, 0, 0]):
-        assert_fills(shifts, 3)
+        assert_uniform(shifts, 3)
     assert abs(np.corrcoef(shifts_N2HW[:, :, 0, 0].T)[0, 1]) < 0.1
 
 
-def test_strokes_are_within_the_config() -> None:
+def test_changes_of_stroke_width_are_uniform() -> None:
     draws = Augmentation(AugmentationConfig(stroke=0.7)).draw(MANY, build_generator(0, 0))
-    assert_fills(draws.strokes_N.double().numpy(), 0.7)
+    assert_uniform(draws.strokes_N.double().numpy(), 0.7)
     assert not displace(draws).any()
 
 
-def test_elastic_displacements_are_as_long_and_smooth_as_they_should_be() -> None:
+def test_elastic_displacements_have_the_configured_deviation_and_correlation() -> None:
     draws = Augmentation(AugmentationConfig(elastic_px=2)).draw(MANY, build_generator(0, 0))
     assert not draws.strokes_N.any()
     fields_N2HW = displace(draws)
@@ -257,8 +246,8 @@ def test_elastic_displacements_are_as_long_and_smooth_as_they_should_be() -> Non
     assert abs((fields_N2HW[:, 0] * fields_N2HW[:, 1]).mean()) < 0.1
 
 
-def test_elastic_fields_have_the_signs_that_we_choose(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of eigenvectors are any library's own choice, and another processor's another."""
+def test_elastic_fields_have_fixed_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signs of eigenvectors depend on the library and the processor."""
     expected = Augmentation(NOTHING).fields_CP
     assert (expected[3:, 0] > 0).all()  # the first pixel's
     eigh = np.linalg.eigh
@@ -273,7 +262,7 @@ def test_elastic_fields_have_the_signs_that_we_choose(monkeypatch: pytest.Monkey
     assert torch.equal(Augmentation(NOTHING).fields_CP, expected)
 
 
-def test_what_is_drawn_for_one_field_says_nothing_of_another() -> None:
+def test_draws_of_all_transforms_are_uncorrelated() -> None:
     # Where a strength shows: in the map of x (from x, from y, and 1), that of y, or in strokes.
     places = {"rotation_degrees": [3], "scale": [0, 4], "shear": [1], "shift_px": [2, 5]}
     drawn = []
@@ -286,10 +275,7 @@ def test_what_is_drawn_for_one_field_says_nothing_of_another() -> None:
     assert np.abs(correlations).max() < 0.1
 
 
-# --- what draws do to images
-
-
-def test_a_quarter_turn_is_that_of_numpy(images: Tensor) -> None:
+def test_a_quarter_turn_equals_that_of_numpy(images: Tensor) -> None:
     # A pixel comes from where x is -y and y is x: the picture turns against the clock.
     draws = build_draws(len(images), map_22=((0, -1), (1, 0)))
     turned = Augmentation(NOTHING).apply(images, draws)
@@ -299,7 +285,7 @@ def test_a_quarter_turn_is_that_of_numpy(images: Tensor) -> None:
 
 
 @pytest.mark.parametrize(("right", "down"), [(3, 0), (0, 2), (-4, 5), (14, -14)])
-def test_whole_pixels_are_moved_and_what_comes_in_is_black(
+def test_a_shift_by_whole_pixels_moves_them_and_fills_with_black(
     right: int, down: int, images: Tensor
 ) -> None:
     # White, so that the edges would show.
@@ -323,7 +309,7 @@ MAPS = {
 
 
 @pytest.mark.parametrize("map_22", MAPS.values(), ids=MAPS.keys())
-def test_affine_maps_are_those_of_scipy(map_22: npt.NDArray[np.float64], images: Tensor) -> None:
+def test_affine_maps_equal_those_of_scipy(map_22: npt.NDArray[np.float64], images: Tensor) -> None:
     augmented = Augmentation(NOTHING).apply(images, build_draws(len(images), map_22=map_22))
     map_yx = map_22[::-1, ::-1]  # SciPy's first axis is y
     for image_HW, augmented_HW in zip(images.numpy(), augmented.numpy(), strict=True):
@@ -334,7 +320,7 @@ def test_affine_maps_are_those_of_scipy(map_22: npt.NDArray[np.float64], images:
 
 
 @pytest.mark.parametrize("map_22", MAPS.values(), ids=MAPS.keys())
-def test_bicubic_maps_sample_images_as_written_out(
+def test_bicubic_interpolation_equals_an_explicit_one(
     map_22: npt.NDArray[np.float64], images: Tensor
 ) -> None:
     augmented = Augmentation(BICUBIC).apply(images[:20], build_draws(20, map_22=map_22))
@@ -350,8 +336,7 @@ def test_bicubic_maps_sample_images_as_written_out(
         AugmentationConfig(rotation_degrees=40, scale=0.4, shear=0.5),
     ],
 )
-def test_drawn_maps_scale_then_shear_then_turn(config: AugmentationConfig) -> None:
-    """The map that a draw makes, from the seven uniform numbers that it is made of."""
+def test_affine_maps_scale_then_shear_then_rotate(config: AugmentationConfig) -> None:
     draws = Augmentation(config).draw(20, build_generator(5, 2))
     uniform_N7 = build_generator(5, 2).spawn(1)[0].uniform(-1, 1, (20, 7))
     for fields_2C, uniform in zip(draws.fields_N2C.double().numpy(), uniform_N7, strict=True):
@@ -362,7 +347,7 @@ def test_drawn_maps_scale_then_shear_then_turn(config: AugmentationConfig) -> No
         np.testing.assert_allclose(fields_2C[:, :2], turn @ shear @ scale, atol=1e-6)
 
 
-def test_elastic_fields_move_pixels_along_them(images: Tensor) -> None:
+def test_elastic_deformation_equals_that_of_scipy(images: Tensor) -> None:
     augmentation = Augmentation(AugmentationConfig(elastic_px=1.5))
     draws = augmentation.draw(len(images), build_generator(0, 0))
     augmented = augmentation.apply(images, draws)
@@ -376,7 +361,7 @@ def test_elastic_fields_move_pixels_along_them(images: Tensor) -> None:
 
 
 @pytest.mark.parametrize("stroke", [-1.0, -0.3, 0.0, 0.4, 1.0])
-def test_strokes_grow_and_shrink_as_scipy_has_it(stroke: float, images: Tensor) -> None:
+def test_stroke_width_changes_like_scipys_morphology(stroke: float, images: Tensor) -> None:
     # Noise too, so that something happens at the edges.
     noise = torch.rand(20, 28, 28, generator=torch.Generator().manual_seed(0))
     for pictures in (images[:20], noise):
@@ -387,7 +372,7 @@ def test_strokes_grow_and_shrink_as_scipy_has_it(stroke: float, images: Tensor) 
         torch.testing.assert_close(changed, expected, rtol=0, atol=1e-6)
 
 
-def test_each_image_has_its_own_stroke(images: Tensor) -> None:
+def test_each_image_has_its_own_change_of_stroke_width(images: Tensor) -> None:
     strokes = torch.tensor([0.5, -0.5, 0.0])
     together = change_stroke_width(images[:3], strokes)
     for i in range(3):
@@ -400,18 +385,10 @@ def test_each_image_has_its_own_stroke(images: Tensor) -> None:
     assert ink[2] == 0
 
 
-def test_strokes_are_changed_before_pixels_are_moved(images: Tensor) -> None:
+def test_stroke_width_is_changed_before_pixels_are_displaced(images: Tensor) -> None:
     config = AugmentationConfig(stroke=1.0)
     draws = build_draws(20, shift_px=(-3, 0), stroke=0.5)
     augmented = Augmentation(config).apply(images[:20], draws)
     expected = torch.zeros(20, 28, 28)
     expected[:, :, 3:] = change_stroke_width(images[:20], draws.strokes_N)[:, :, :-3]
     torch.testing.assert_close(augmented, expected, rtol=0, atol=ROUNDING)
-
-
-def test_draws_of_some_are_their_rows() -> None:
-    draws = Augmentation(EVERYTHING).draw(10, build_generator(0, 0))
-    rows = torch.tensor([7, 0, 7])
-    some = draws[rows]
-    assert torch.equal(some.fields_N2C, draws.fields_N2C[rows])
-    assert torch.equal(some.strokes_N, draws.strokes_N[rows])

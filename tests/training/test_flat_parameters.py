@@ -24,7 +24,7 @@ def test_parameters_and_gradients_are_views_of_the_buffers_in_order() -> None:
         first += parameter.numel()
 
 
-def test_the_model_stays_what_it_was() -> None:
+def test_flattening_does_not_change_the_model() -> None:
     model, same = (build_model(CONFIG, seed=0) for _ in range(2))
     flat = flatten_parameters(model)
     assert not flat.gradients.any()
@@ -34,7 +34,7 @@ def test_the_model_stays_what_it_was() -> None:
     assert model.state_dict().keys() == same.state_dict().keys()
 
 
-def test_channels_that_lie_last_in_memory_stay_there() -> None:
+def test_channels_last_parameters_keep_their_layout() -> None:
     config = ConvolutionalConfig(channels=(4, 6), depths=(1, 1), first_kernel_px=3)
     model, same = (build_model(config, seed=0) for _ in range(2))
     layouts = {name: parameter.stride() for name, parameter in model.named_parameters()}
@@ -51,7 +51,7 @@ def test_channels_that_lie_last_in_memory_stay_there() -> None:
         assert torch.cat(numbers).sort().values.tolist() == list(range(len(flat.values)))
 
 
-def test_autograd_adds_to_the_buffer() -> None:
+def test_autograd_accumulates_into_the_buffer() -> None:
     model = nn.Linear(3, 2)
     flat = flatten_parameters(model)
     inputs = torch.tensor([[1.0, 2.0, 3.0]])

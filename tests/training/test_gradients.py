@@ -8,13 +8,9 @@ from torch import Tensor, nn
 from tenfold.data.mnist import LabelledImages
 from tenfold.models.build import build_model
 from tenfold.models.perceptron import Perceptron
-from tenfold.recipes.catalogue import (
-    RECIPES,
-)
+from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.configs import ConvolutionalConfig, PerceptronConfig
-from tenfold.recipes.recipe import (
-    Recipe,
-)
+from tenfold.recipes.recipe import Recipe
 from tenfold.training.flat_parameters import flatten_parameters
 from tenfold.training.gradients import (
     AutogradGradients,
@@ -26,9 +22,7 @@ from tenfold.training.products import has_onednn, is_onednn_faster
 
 CLASSIC = RECIPES["classic"]
 SMALL_CONVOLUTIONAL = Recipe(
-    name="small",
-    summary="fast to train",
-    model=ConvolutionalConfig(channels=(4, 8), depths=(1, 1)),
+    name="small", summary="fast to train", model=ConvolutionalConfig(channels=(4, 8), depths=(1, 1))
 )
 HAS_ONEDNN = has_onednn()
 LIBRARIES = [
@@ -62,13 +56,9 @@ def differentiate(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Ten
 
 
 def assert_equal_to_autograd(
-    model: nn.Module,
-    loss: Tensor,
-    gradients: Tensor,
-    images: Tensor,
-    labels: Tensor,
+    model: nn.Module, loss: Tensor, gradients: Tensor, images: Tensor, labels: Tensor
 ) -> None:
-    # Single precision keeps seven digits; what is lost is lost on sums as large as the largest.
+    # Single precision has seven digits, and errors are relative to the largest gradient.
     single_loss, single = differentiate(model, images, labels)
     torch.testing.assert_close(loss, single_loss, rtol=1e-6, atol=0)
     largest = single.abs().max().item()
@@ -81,7 +71,7 @@ def assert_equal_to_autograd(
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("num_images", [1, 37, 200])
 @pytest.mark.parametrize("hidden_sizes", [(500, 125), (3,), (1, 1), (300,), (64, 48, 40, 33)])
-def test_a_perceptrons_gradients_are_autograds(
+def test_explicit_gradients_equal_those_of_autograd(
     hidden_sizes: tuple[int, ...], num_images: int, library: str, test_images: LabelledImages
 ) -> None:
     model = build_perceptron(PerceptronConfig(hidden_sizes=hidden_sizes), seed=1)
@@ -94,7 +84,7 @@ def test_a_perceptrons_gradients_are_autograds(
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_batches_may_shrink_and_grow_and_nothing_adds_up(
+def test_batch_sizes_may_change_and_gradients_do_not_accumulate(
     library: str, test_images: LabelledImages
 ) -> None:
     model = build_perceptron(PerceptronConfig(), seed=1)
@@ -109,9 +99,7 @@ def test_batches_may_shrink_and_grow_and_nothing_adds_up(
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_a_trained_perceptron_with_tiny_losses_has_its_gradients_too(
-    library: str, test_images: LabelledImages
-) -> None:
+def test_gradients_are_precise_for_tiny_losses(library: str, test_images: LabelledImages) -> None:
     model = build_perceptron(PerceptronConfig(), seed=1)
     flat = flatten_parameters(model)
     gradients = PerceptronGradients(model, 100)
@@ -127,7 +115,7 @@ def test_a_trained_perceptron_with_tiny_losses_has_its_gradients_too(
     torch.testing.assert_close(flat.gradients, expected, rtol=1e-4, atol=1e-5 * largest)
 
 
-def test_at_its_corner_relu_lets_no_gradient_pass(test_images: LabelledImages) -> None:
+def test_relu_passes_no_gradient_at_zero(test_images: LabelledImages) -> None:
     model = build_perceptron(PerceptronConfig(hidden_sizes=(30, 20)), seed=1)
     flat = flatten_parameters(model)
     for parameter in model.layers[0].parameters():
@@ -139,29 +127,20 @@ def test_at_its_corner_relu_lets_no_gradient_pass(test_images: LabelledImages) -
     torch.testing.assert_close(flat.gradients, expected, rtol=1e-5, atol=1e-8)
 
 
-def test_images_may_come_flat_and_are_left_alone(test_images: LabelledImages) -> None:
+def test_flat_images_are_accepted_and_only_gradients_change(test_images: LabelledImages) -> None:
     model = build_perceptron(PerceptronConfig(hidden_sizes=(30,)), seed=1)
     flat = flatten_parameters(model)
     gradients = PerceptronGradients(model, 10)
     images, labels = take_batch(test_images, 0, 10)
-    before = images.clone(), labels.clone()
+    before = images.clone(), labels.clone(), flat.values.clone()
     gradients(images, labels)
     expected = flat.gradients.clone()
     gradients(images.flatten(1), labels)
     assert torch.equal(flat.gradients, expected)
-    assert torch.equal(images, before[0])
-    assert torch.equal(labels, before[1])
+    assert all(map(torch.equal, (images, labels, flat.values), before))
 
 
-def test_the_values_are_left_alone(test_images: LabelledImages) -> None:
-    model = build_perceptron(PerceptronConfig(), seed=1)
-    flat = flatten_parameters(model)
-    before = flat.values.clone()
-    PerceptronGradients(model, 100)(*take_batch(test_images, 0, 100))
-    assert torch.equal(flat.values, before)
-
-
-def test_other_models_are_left_to_autograd(test_images: LabelledImages) -> None:
+def test_other_models_use_autograd(test_images: LabelledImages) -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 20), nn.Tanh(), nn.Linear(20, 10))
     flat = flatten_parameters(model)
     gradients = build_gradients(model, CLASSIC.replace(batch_size=50))
@@ -175,7 +154,7 @@ def test_other_models_are_left_to_autograd(test_images: LabelledImages) -> None:
         assert torch.equal(flat.gradients, expected)
 
 
-def test_perceptrons_get_the_explicit_version(test_images: LabelledImages) -> None:
+def test_perceptrons_use_explicit_gradients(test_images: LabelledImages) -> None:
     model = build_perceptron(PerceptronConfig(hidden_sizes=(5,)), seed=1)
     flatten_parameters(model)
     gradients = build_gradients(model, CLASSIC)
@@ -185,7 +164,7 @@ def test_perceptrons_get_the_explicit_version(test_images: LabelledImages) -> No
     torch.testing.assert_close(gradients(images, labels), expected, rtol=1e-6, atol=0)
 
 
-def test_gradients_in_bfloat16_are_near_those_in_float32(test_images: LabelledImages) -> None:
+def test_bfloat16_gradients_are_close_to_float32(test_images: LabelledImages) -> None:
     model = build_model(SMALL_CONVOLUTIONAL.model, seed=1)
     flat = flatten_parameters(model)
     images, labels = take_batch(test_images, 0, 100)
@@ -197,15 +176,14 @@ def test_gradients_in_bfloat16_are_near_those_in_float32(test_images: LabelledIm
         found[precision] = (loss, flat.gradients.clone())
     loss, gradient = found["float32"]
     rounded_loss, rounded_gradient = found["bfloat16"]
-    # It keeps 8 binary digits: the two agree to a few hundredths, but not to the last bit.
-    # A processor that cannot multiply it gets float32.
+    # It has 8 binary digits: they agree to a few hundredths. Without support it is float32.
     is_rounded = choose_precision("bfloat16") == "bfloat16"
     assert torch.equal(rounded_gradient, gradient) != is_rounded
     assert rounded_loss.item() == pytest.approx(loss.item(), rel=0.01)
     assert (rounded_gradient - gradient).norm() < 0.05 * gradient.norm()
 
 
-def test_float32_is_autograds_float32(test_images: LabelledImages) -> None:
+def test_float32_gradients_equal_those_of_autograd(test_images: LabelledImages) -> None:
     model = build_model(SMALL_CONVOLUTIONAL.model, seed=1)
     flat = flatten_parameters(model)
     images, labels = take_batch(test_images, 0, 100)
@@ -219,7 +197,7 @@ def test_float32_is_autograds_float32(test_images: LabelledImages) -> None:
     assert flat.gradients.norm() == pytest.approx(expected.norm())  # they are in the buffer
 
 
-def test_float32_takes_the_place_of_bfloat16_where_the_processor_has_none() -> None:
+def test_float32_replaces_unsupported_bfloat16() -> None:
     assert choose_precision("float32") == "float32"
     has_it = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     assert choose_precision("bfloat16") == ("bfloat16" if has_it else "float32")
@@ -234,7 +212,7 @@ def test_float32_takes_the_place_of_bfloat16_where_the_processor_has_none() -> N
         ("Neoverse-V2", "DEFAULT", False),
     ],
 )
-def test_onednn_multiplies_where_mkl_leaves_avx512_unused(
+def test_onednn_is_used_on_amd_with_avx512_only(
     cpu_name: str, capability: str, expected: bool
 ) -> None:
     assert is_onednn_faster(cpu_name, capability) is expected

@@ -14,18 +14,14 @@ from torch import Tensor, nn
 from tenfold.data.batches import build_order, count_batches
 from tenfold.data.mnist import LabelledImages
 from tenfold.models.build import build_model
-from tenfold.recipes.catalogue import (
-    RECIPES,
-)
+from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.configs import (
     AugmentationConfig,
     ConvolutionalConfig,
     OptimizerConfig,
     PerceptronConfig,
 )
-from tenfold.recipes.recipe import (
-    Recipe,
-)
+from tenfold.recipes.recipe import Recipe
 from tenfold.training import loop
 from tenfold.training.augment import Augmentation, build_generator
 from tenfold.training.loop import Batches, Progress, train_model
@@ -91,7 +87,7 @@ def flatten(model: nn.Module) -> Tensor:
 
 
 def losses_of(progress: list[Progress]) -> list[list[float]]:
-    """The losses of each epoch; every piece must begin where the one before it ended."""
+    """The losses of each epoch; each progress must start where the last one ended."""
     epochs: list[list[float]] = []
     for piece in progress:
         if piece.first_batch == 0:
@@ -104,40 +100,30 @@ def losses_of(progress: list[Progress]) -> list[list[float]]:
     return epochs
 
 
-def test_the_same_seed_gives_the_same_bits(few: LabelledImages) -> None:
-    first, first_progress = train(ONE_EPOCH, few, seed=0)
-    again, progress_again = train(ONE_EPOCH, few, seed=0)
-    assert torch.equal(first, again)
-    assert losses_of(first_progress) == losses_of(progress_again)
-
-
-def test_another_seed_gives_other_weights(few: LabelledImages) -> None:
-    first, _ = train(SMALL, few, seed=0)
-    other, _ = train(SMALL, few, seed=1)
-    assert not torch.equal(first, other)
-
-
-def test_the_seed_decides_the_order_too(few: LabelledImages) -> None:
+def test_the_seed_alone_decides_weights_and_losses_bitwise(few: LabelledImages) -> None:
+    images, labels = few.images_NHW.copy(), few.labels_N.copy()
     ends = []
-    for seed in (0, 1):
-        model = build_model(SMALL.model, 5)
-        ends.append(train(SMALL, few, seed, model)[0])
+    for global_seed, seed in ((0, 0), (1, 0), (0, 1)):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(global_seed)
+            ends.append(train(ONE_EPOCH, few, seed))
+    (first, progress), (again, progress_again), (other, _) = ends
+    assert torch.equal(first, again)
+    assert losses_of(progress) == losses_of(progress_again)
+    assert not torch.equal(first, other)
+    np.testing.assert_array_equal(few.images_NHW, images)  # training does not change its data
+    np.testing.assert_array_equal(few.labels_N, labels)
+
+
+def test_the_seed_decides_the_order(few: LabelledImages) -> None:
+    ends = [train(SMALL, few, seed, build_model(SMALL.model, 5))[0] for seed in (0, 1)]
     assert not torch.equal(*ends)
 
 
-def test_the_global_generator_decides_nothing(few: LabelledImages) -> None:
-    ends = []
-    for global_seed in (0, 1):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(global_seed)
-            ends.append(train(SMALL, few, seed=0)[0])
-    assert torch.equal(*ends)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="OpenMP's threads flush as ours on Linux")
-def test_moments_hold_no_denormal_numbers(training: LabelledImages) -> None:
-    # Each pixel is lit in one image alone: from then on its weights get no gradient, and moments
-    # of a thousandth of a gradient are denormal after some 800 steps.
+def test_moments_contain_no_denormal_numbers(training: LabelledImages) -> None:
+    # Each pixel is lit in one image only. From then on its weights have no gradient, and their
+    # moments are denormal after some 800 steps.
     num_images = 1500
     images_NHW = np.zeros((num_images, 28, 28), np.uint8)
     images_NHW.reshape(num_images, -1)[range(num_images), np.arange(num_images) % 784] = 255
@@ -146,7 +132,7 @@ def test_moments_hold_no_denormal_numbers(training: LabelledImages) -> None:
     )
     recipe = SMALL.replace(batch_size=1, epochs=1, hidden_sizes=(64,))
     with setting_threads(2):
-        torch.ones(100_000).add_(1)  # OpenMP has a thread already that does not flush
+        torch.ones(100_000).add_(1)  # starts a thread of OpenMP that does not flush
         _, progress = train(recipe, data, seed=0)
     mean = progress[-1].optimizer["mean"]
     assert (mean == 0).any()
@@ -155,7 +141,7 @@ def test_moments_hold_no_denormal_numbers(training: LabelledImages) -> None:
 
 
 @pytest.mark.parametrize("seconds_between_progress", [0.0, 0.25, 1e9])
-def test_progress_tells_every_loss_once(
+def test_progress_reports_every_loss_once(
     seconds_between_progress: float, few: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_PROGRESS", seconds_between_progress)
@@ -195,7 +181,7 @@ def build_plain(sizes: tuple[int, ...], seed: int) -> nn.Sequential:
 def train_plainly(
     model: nn.Module, recipe: Recipe, data: LabelledImages, seed: int
 ) -> tuple[Tensor, list[float]]:
-    """The loop that every tutorial has; only the order of images is Tenfold's."""
+    """The loop of every tutorial, with Tenfold's order of images."""
     images = torch.tensor(data.images_NHW).float() / 255
     labels = torch.tensor(data.labels_N).long()
     config = recipe.optimizer
@@ -241,7 +227,7 @@ def train_plainly(
         ((20,), 1000, {"epochs": 2, "optimizer": "sgd", "weight_decay": 0.01}),
     ],
 )
-def test_twenty_steps_end_where_a_plain_loop_ends(
+def test_weights_and_losses_equal_those_of_a_plain_loop(
     hidden_sizes: tuple[int, ...],
     num_images: int,
     changes: dict[str, Any],
@@ -255,25 +241,27 @@ def test_twenty_steps_end_where_a_plain_loop_ends(
     losses = [loss for epoch_losses in losses_of(progress) for loss in epoch_losses]
     assert len(losses) == 20
     assert losses == pytest.approx(expected_losses, rel=1e-4)
-    # Adam divides by the size of a gradient: where that is next to nothing, rounding shows in a
-    # weight or two, by less than the length of a step.
+    # Adam divides by the size of a gradient: where that is tiny, rounding changes a few weights by
+    # less than the length of a step.
     torch.testing.assert_close(weights, expected, rtol=0, atol=recipe.optimizer.learning_rate)
     assert (weights - expected).abs().mean() < 1e-4 * recipe.optimizer.learning_rate
     assert ((weights - expected).abs() > 1e-5).sum() < 50
 
 
-def test_a_convolutional_network_ends_where_a_plain_loop_ends(training: LabelledImages) -> None:
+def test_a_convolutional_network_trains_like_in_a_plain_loop(training: LabelledImages) -> None:
     data = take(training, 330)
-    weights, progress = train(CONVOLUTIONAL, data, seed=4)
-    plain = build_model(CONVOLUTIONAL.model, seed=4).train()
+    model, plain = (build_model(CONVOLUTIONAL.model, seed=4).train() for _ in range(2))
+    weights, progress = train(CONVOLUTIONAL, data, 4, model)
     expected, expected_losses = train_plainly(plain, CONVOLUTIONAL, data, seed=4)
     losses = [loss for epoch_losses in losses_of(progress) for loss in epoch_losses]
     assert len(losses) == 21
     assert losses == pytest.approx(expected_losses, rel=1e-4)
     torch.testing.assert_close(weights, expected, rtol=0, atol=1e-4)
+    for name, buffer in model.named_buffers():  # statistics of the batches
+        torch.testing.assert_close(buffer, plain.get_buffer(name), rtol=1e-3, atol=1e-4)
 
 
-def test_the_model_learns(training: LabelledImages, test_images: LabelledImages) -> None:
+def test_accuracy_rises(training: LabelledImages, test_images: LabelledImages) -> None:
     model = build_model(SMALL.model, 0)
     _, progress = train(SMALL.replace(learning_rate=0.005), take(training, 5000), 0, model)
     epochs = losses_of(progress)
@@ -283,7 +271,7 @@ def test_the_model_learns(training: LabelledImages, test_images: LabelledImages)
     assert (predicted == test_images.labels_N).mean() > 0.85
 
 
-def test_other_models_are_trained_by_the_same_loop(
+def test_autograd_and_explicit_gradients_train_alike(
     few: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = build_plain((784, 20, 10), seed=0)
@@ -292,21 +280,14 @@ def test_other_models_are_trained_by_the_same_loop(
     torch.testing.assert_close(by_autograd, explicitly, rtol=1e-3, atol=1e-4)
 
 
-def test_the_images_are_left_as_they_were(few: LabelledImages) -> None:
-    images, labels = few.images_NHW.copy(), few.labels_N.copy()
-    train(SMALL, few, seed=0)
-    np.testing.assert_array_equal(few.images_NHW, images)
-    np.testing.assert_array_equal(few.labels_N, labels)
-
-
-def test_nothing_is_trained_before_it_is_asked_for(few: LabelledImages) -> None:
+def test_training_starts_with_the_first_progress_requested(few: LabelledImages) -> None:
     model = build_model(SMALL.model, 0)
     before = flatten(model)
     train_model(model, SMALL, few.images_NHW, few.labels_N, 0)
     assert torch.equal(flatten(model), before)
 
 
-def test_a_batch_is_gathered_as_numbers_from_0_to_1(few: LabelledImages) -> None:
+def test_a_batch_is_scaled_to_0_to_1(few: LabelledImages) -> None:
     batches = Batches(few.images_NHW, few.labels_N, 100)
     rows = np.array([5, 0, 1999, 5])
     images, labels = batches.gather(torch.from_numpy(rows))
@@ -317,12 +298,9 @@ def test_a_batch_is_gathered_as_numbers_from_0_to_1(few: LabelledImages) -> None
     assert (images.min().item(), images.max().item()) == (0, 1)
 
 
-# --- what reaches the gradients
-
-
 @dataclass
-class Spied:
-    """What the gradients were given, in a list for each epoch, in the order of the samples."""
+class Recorded:
+    """The inputs of the gradients by epoch, in the order of the data set."""
 
     images: list[Tensor]
     labels: list[list[int]]
@@ -330,102 +308,95 @@ class Spied:
 
 
 SEED = 3
-SpyOn = Callable[[Recipe, LabelledImages], Spied]
+Record = Callable[[Recipe, LabelledImages], Recorded]
 
 
 @pytest.fixture
-def spy_on(monkeypatch: pytest.MonkeyPatch) -> SpyOn:
-    """Train with gradients that only look on, evaluating the model at each epoch's end."""
+def record(monkeypatch: pytest.MonkeyPatch) -> Record:
+    """Train with recorded inputs and no gradients; set eval mode after each epoch."""
 
-    def spy_on(recipe: Recipe, data: LabelledImages) -> Spied:
+    def record(recipe: Recipe, data: LabelledImages) -> Recorded:
         batches: list[tuple[Tensor, Tensor]] = []
         was_training: list[bool] = []
         model = build_model(recipe.model, 0)
 
-        def look(images: Tensor, labels: Tensor) -> Tensor:
+        def record_batch(images: Tensor, labels: Tensor) -> Tensor:
             batches.append((images.clone(), labels))
             was_training.append(model.training)
             return torch.tensor(1.0)
 
         monkeypatch.setattr(loop, "SECONDS_BETWEEN_PROGRESS", 1e9)
-        monkeypatch.setattr(loop, "build_gradients", lambda *_: look)
+        monkeypatch.setattr(loop, "build_gradients", lambda *_: record_batch)
         for _ in train_model(model, recipe, data.images_NHW, data.labels_N, SEED):
             model.eval()
-        spied = Spied([], [], was_training)
+        recorded = Recorded([], [], was_training)
         num_batches = count_batches(len(data), recipe.batch_size)
         for epoch in range(recipe.epochs):
             of_epoch = batches[epoch * num_batches : (epoch + 1) * num_batches]
             places = torch.from_numpy(build_order(SEED, epoch, len(data))).argsort()
-            spied.images.append(torch.cat([images for images, _ in of_epoch])[places])
+            recorded.images.append(torch.cat([images for images, _ in of_epoch])[places])
             labels = torch.cat([labels for _, labels in of_epoch])[places]
-            spied.labels.append(labels.tolist())
-        return spied
+            recorded.labels.append(labels.tolist())
+        return recorded
 
-    return spy_on
+    return record
 
 
-def test_every_epoch_sees_every_image_with_its_label(
-    training: LabelledImages, spy_on: SpyOn
+def test_every_epoch_trains_on_every_image_with_its_label(
+    training: LabelledImages, record: Record
 ) -> None:
     data = take(training, 130)
-    spied = spy_on(SMALL, data)
+    recorded = record(SMALL, data)
     for epoch in range(3):
         np.testing.assert_array_equal(
-            spied.images[epoch].numpy(), data.images_NHW.astype(np.float32) / np.float32(255)
+            recorded.images[epoch].numpy(), data.images_NHW.astype(np.float32) / np.float32(255)
         )
-        assert spied.labels[epoch] == data.labels_N.tolist()
+        assert recorded.labels[epoch] == data.labels_N.tolist()
 
 
-def test_images_are_altered_as_drawn_for_the_epoch(training: LabelledImages, spy_on: SpyOn) -> None:
+def test_images_are_augmented_with_the_draws_of_the_epoch(
+    training: LabelledImages, record: Record
+) -> None:
     data = take(training, 130)
     images = torch.tensor(data.images_NHW) / 255
     augmentation = Augmentation(AUGMENTED.augmentation)
-    spied = spy_on(AUGMENTED, data)
+    recorded = record(AUGMENTED, data)
     for epoch in range(3):
         draws = augmentation.draw(130, build_generator(SEED, epoch))
         expected = augmentation.apply(images, draws)
-        torch.testing.assert_close(spied.images[epoch], expected, rtol=0, atol=2e-5)
-        assert spied.labels[epoch] == data.labels_N.tolist()
-        assert (spied.images[epoch] - images).abs().mean() > 0.01
-    assert (spied.images[1] - spied.images[0]).abs().mean() > 0.01
+        torch.testing.assert_close(recorded.images[epoch], expected, rtol=0, atol=2e-5)
+        assert recorded.labels[epoch] == data.labels_N.tolist()
+        assert (recorded.images[epoch] - images).abs().mean() > 0.01
+    assert (recorded.images[1] - recorded.images[0]).abs().mean() > 0.01
 
 
 @pytest.mark.parametrize(("batch_size", "num_images"), [(7, 130), (1000, 130), (100, 60)])
-def test_batches_and_other_images_do_not_decide_how_an_image_is_augmented(
-    batch_size: int, num_images: int, training: LabelledImages, spy_on: SpyOn
+def test_augmentation_of_an_image_does_not_depend_on_batches_or_other_images(
+    batch_size: int, num_images: int, training: LabelledImages, record: Record
 ) -> None:
-    expected = spy_on(AUGMENTED, take(training, 130))
-    spied = spy_on(AUGMENTED.replace(batch_size=batch_size), take(training, num_images))
+    expected = record(AUGMENTED, take(training, 130))
+    recorded = record(AUGMENTED.replace(batch_size=batch_size), take(training, num_images))
     for epoch in range(3):
         torch.testing.assert_close(
-            spied.images[epoch], expected.images[epoch][:num_images], rtol=0, atol=2e-5
+            recorded.images[epoch], expected.images[epoch][:num_images], rtol=0, atol=2e-5
         )
 
 
 @pytest.mark.parametrize(
     ("clean_share", "num_augmented"), [(0.0, 3), (0.1, 3), (0.2, 2), (0.34, 2), (0.6, 1), (1.0, 0)]
 )
-def test_the_last_epochs_may_be_clean(
-    clean_share: float, num_augmented: int, training: LabelledImages, spy_on: SpyOn
+def test_the_last_epochs_may_be_without_augmentation(
+    clean_share: float, num_augmented: int, training: LabelledImages, record: Record
 ) -> None:
     data = take(training, 130)
     images = torch.tensor(data.images_NHW) / 255
-    spied = spy_on(AUGMENTED.replace(clean_share=clean_share), data)
-    is_augmented = [not torch.equal(augmented, images) for augmented in spied.images]
+    recorded = record(AUGMENTED.replace(clean_share=clean_share), data)
+    is_augmented = [not torch.equal(augmented, images) for augmented in recorded.images]
     assert is_augmented == [True] * num_augmented + [False] * (3 - num_augmented)
 
 
-def test_a_model_that_was_evaluated_between_epochs_goes_on_training(
-    few: LabelledImages, spy_on: SpyOn
+def test_a_model_evaluated_between_epochs_returns_to_training_mode(
+    few: LabelledImages, record: Record
 ) -> None:
-    spied = spy_on(CONVOLUTIONAL, few)
-    assert spied.was_training == [True] * 3 * 40
-
-
-def test_normalisations_remember_the_batches_that_were_trained_on(few: LabelledImages) -> None:
-    model = build_model(CONVOLUTIONAL.model, 0)
-    train(CONVOLUTIONAL, few, seed=0, model=model)
-    state = model.state_dict()
-    assert state["blocks.0.normalisation.num_batches_tracked"] == 3 * 40
-    assert state["blocks.0.normalisation.running_var"].min() > 0
-    assert not torch.equal(state["blocks.0.normalisation.running_mean"], torch.zeros(4))
+    recorded = record(CONVOLUTIONAL, few)
+    assert recorded.was_training == [True] * 3 * 40

@@ -12,7 +12,7 @@ from tenfold.training.flat_parameters import FlatParameters, flatten_parameters
 from tenfold.training.optimizer import build_optimizer
 
 MODEL = PerceptronConfig(hidden_sizes=(50, 20))
-SCALES = [0.1, 0.5, 1.0, 1.0, 0.7, 0.01]  # up and down, as a schedule has them
+SCALES = [0.1, 0.5, 1.0, 1.0, 0.7, 0.01]  # of a schedule
 
 ADAM = OptimizerConfig(learning_rate=0.001)
 ADAM_WITH_DECAY = OptimizerConfig(learning_rate=0.01, weight_decay=0.3)
@@ -25,7 +25,7 @@ CONFIGS = [ADAM, ADAM_WITH_DECAY, SGD, SGD_WITH_DECAY, SGD_WITHOUT_MOMENTUM]
 
 
 def set_gradients(gradients: Tensor, step: int) -> None:
-    """Gradients of every size, as training has them; some are zero."""
+    """Gradients of very different sizes; some are zero."""
     generator = torch.Generator().manual_seed(step)
     scale = 10.0 ** -torch.randint(0, 7, gradients.shape, generator=generator)
     noise = torch.randn(gradients.shape, generator=generator)
@@ -35,7 +35,7 @@ def set_gradients(gradients: Tensor, step: int) -> None:
 def build_pytorchs(
     config: OptimizerConfig, parameters: list[torch.nn.Parameter], *, fused: bool
 ) -> torch.optim.Optimizer:
-    """What a PyTorch user would write for the config."""
+    """PyTorch's optimizer for the config."""
     options: dict[str, Any] = {"lr": config.learning_rate, "fused": fused}
     if config.optimizer == "sgd":
         nesterov = config.momentum > 0
@@ -48,7 +48,7 @@ def build_pytorchs(
 
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("config", CONFIGS)
-def test_eighteen_steps_are_those_of_pytorch(config: OptimizerConfig, fused: bool) -> None:
+def test_steps_equal_those_of_pytorch(config: OptimizerConfig, fused: bool) -> None:
     model, other = (build_model(MODEL, seed=0) for _ in range(2))
     flat = flatten_parameters(model)
     mine = build_optimizer(flat, config)
@@ -67,7 +67,7 @@ def test_eighteen_steps_are_those_of_pytorch(config: OptimizerConfig, fused: boo
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-def test_on_one_tensor_it_is_pytorchs_fused_kernel_to_the_last_bit(config: OptimizerConfig) -> None:
+def test_steps_on_one_tensor_equal_pytorchs_fused_kernel_bitwise(config: OptimizerConfig) -> None:
     flat = flatten_parameters(build_model(MODEL, seed=0))
     mine = build_optimizer(flat, config)
     other = torch.nn.Parameter(flat.values.clone())
@@ -80,19 +80,19 @@ def test_on_one_tensor_it_is_pytorchs_fused_kernel_to_the_last_bit(config: Optim
     assert torch.equal(flat.values, other)
 
 
-def test_adams_first_step_is_as_long_as_the_learning_rate() -> None:
+def test_adams_first_step_has_the_length_of_the_learning_rate() -> None:
     flat = FlatParameters(torch.zeros(4), torch.tensor([5.0, -0.01, 1e-4, 0.0]))
     build_optimizer(flat, OptimizerConfig(learning_rate=0.5)).step(0.5)
     expected = torch.tensor([-0.25, 0.25, -0.25, 0.0])
     torch.testing.assert_close(flat.values, expected, rtol=2e-4, atol=0)
 
 
-def test_weights_without_a_gradient_shrink_by_the_decay_alone() -> None:
-    # Adam's by a share of the step's learning rate: 0.5 x 0.4 x 0.25 of 8.
+def test_weights_without_gradient_decay() -> None:
+    # Adam's by learning rate x decay: 0.5 x 0.4 x 0.25 of 8.
     adam = FlatParameters(torch.tensor([8.0]), torch.zeros(1))
     build_optimizer(adam, OptimizerConfig(learning_rate=0.4, weight_decay=0.25)).step(0.5)
     assert adam.values.item() == pytest.approx(8 - 0.4)
-    # SGD's as a gradient of 0.25 x 8, of which Nesterov's first step makes 1.9 times as much.
+    # SGD's by a gradient of 0.25 x 8, which Nesterov momentum multiplies by 1.9 in the first step.
     sgd = FlatParameters(torch.tensor([8.0]), torch.zeros(1))
     config = OptimizerConfig(optimizer="sgd", learning_rate=0.4, weight_decay=0.25)
     build_optimizer(sgd, config).step(0.5)
@@ -100,14 +100,14 @@ def test_weights_without_a_gradient_shrink_by_the_decay_alone() -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-def test_a_step_leaves_the_gradients_alone(config: OptimizerConfig) -> None:
+def test_a_step_does_not_change_the_gradients(config: OptimizerConfig) -> None:
     flat = FlatParameters(torch.ones(3), torch.tensor([1.0, 2.0, 3.0]))
     build_optimizer(flat, config).step()
     assert flat.gradients.tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize(("config", "kernel"), [(ADAM, "_fused_adamw_"), (SGD, "_fused_sgd_")])
-def test_a_pytorch_without_the_kernel_is_named(
+def test_a_pytorch_without_the_kernel_is_refused(
     config: OptimizerConfig, kernel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parameters = FlatParameters(torch.zeros(1), torch.zeros(1))

@@ -9,7 +9,7 @@ from tenfold.training.signals import deferred_signals
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Set back what a test that fails might leave."""
+    """Restore the handlers after a failed test."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -17,42 +17,7 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def get_signals(seen: list[object], times: int) -> None:
-    """Get SIGINT so many times while signals are deferred."""
-    with deferred_signals() as stop:
-        assert not stop.is_set
-        for _ in range(times):
-            signal.raise_signal(signal.SIGINT)
-            seen.append(stop.is_set)
-
-
-def test_a_signal_is_noted_and_acts_at_the_end() -> None:
-    seen: list[object] = []
-    with pytest.raises(KeyboardInterrupt):
-        get_signals(seen, 1)
-    assert seen == [True]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_a_second_signal_acts_at_once() -> None:
-    seen: list[object] = []
-    with pytest.raises(KeyboardInterrupt):
-        get_signals(seen, 2)
-    assert seen == [True]
-
-
-def fail_after_a_signal() -> None:
-    with deferred_signals():
-        signal.raise_signal(signal.SIGINT)
-        raise ZeroDivisionError
-
-
-def test_an_error_goes_before_a_signal() -> None:
-    with pytest.raises(ZeroDivisionError):
-        fail_after_a_signal()
-
-
-def test_somebodys_own_handler_is_called_and_training_ends_all_the_same() -> None:
+def test_a_custom_handler_is_called_and_training_still_ends() -> None:
     calls = []
     signal.signal(signal.SIGTERM, lambda number, _: calls.append(number))
     with pytest.raises(KeyboardInterrupt), deferred_signals():
@@ -60,7 +25,7 @@ def test_somebodys_own_handler_is_called_and_training_ends_all_the_same() -> Non
     assert calls == [signal.SIGTERM]
 
 
-def test_what_is_ignored_stays_so() -> None:
+def test_an_ignored_signal_stays_ignored() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with deferred_signals() as stop:
         signal.raise_signal(signal.SIGINT)
@@ -68,7 +33,7 @@ def test_what_is_ignored_stays_so() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def test_other_threads_note_nothing() -> None:
+def test_other_threads_do_not_defer_signals() -> None:
     seen = []
 
     def train() -> None:
@@ -79,3 +44,30 @@ def test_other_threads_note_nothing() -> None:
     thread.start()
     thread.join()
     assert seen == [(False, signal.default_int_handler)]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_first_signal_is_deferred_and_a_second_takes_effect_at_once(times: int) -> None:
+    seen = []
+
+    def receive_signals() -> None:
+        with deferred_signals() as stop:
+            assert not stop.is_set
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+                seen.append(stop.is_set)
+
+    with pytest.raises(KeyboardInterrupt):
+        receive_signals()
+    assert seen == [True]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_error_takes_precedence_over_a_deferred_signal() -> None:
+    def fail() -> None:
+        with deferred_signals():
+            signal.raise_signal(signal.SIGINT)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()

@@ -17,9 +17,7 @@ def read_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     }
 
 
-def test_event_files_have_every_loss_once_also_after_a_stop(
-    small_data: Path, tmp_path: Path
-) -> None:
+def test_event_files_have_every_loss_once_after_resuming(small_data: Path, tmp_path: Path) -> None:
     def stop(_: object) -> None:
         raise KeyboardInterrupt
 
@@ -36,9 +34,11 @@ def test_event_files_have_every_loss_once_also_after_a_stop(
     assert scalars["accuracy"][-1][1] == pytest.approx(run.accuracy)
 
 
-def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtraError) as raised:
         tenfold.train("reader", out=tmp_path / "run", tensorboard=True)
     assert str(raised.value).startswith("--tensorboard needs the extra 'tensorboard': pip install")
-    assert not (tmp_path / "run").exists()  # and no scene was drawn
+    assert not (tmp_path / "run").exists()  # and no images were drawn

@@ -18,11 +18,11 @@ from tenfold.training.threads import (
 
 DENORMAL = 1e-40
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="threads inherit states on Linux")
-MANY = 100_000  # numbers, so that every thread of PyTorch's gets some
+MANY = 100_000  # enough for every thread of PyTorch to get some
 
 
 def flushes_denormals() -> list[bool]:
-    """Of MANY denormal numbers that all threads multiply by one, which are 0 then."""
+    """Which of MANY denormal numbers become 0 when all threads multiply them by one."""
     return (torch.full((MANY,), DENORMAL).mul(1.0) == 0).tolist()
 
 
@@ -33,9 +33,9 @@ def look(times: int) -> Iterator[tuple[int, int, list[bool]]]:
 
 
 @ON_LINUX
-def test_every_thread_that_computes_flushes_denormals_and_no_other() -> None:
+def test_only_computing_threads_flush_denormals() -> None:
     with setting_threads(2):
-        assert not any(flushes_denormals())  # and OpenMP has threads now that do not
+        assert not any(flushes_denormals())  # starts threads of OpenMP that do not flush
         for _, num_threads, flushed in look(2):
             assert num_threads == 2
             assert all(flushed)
@@ -43,7 +43,7 @@ def test_every_thread_that_computes_flushes_denormals_and_no_other() -> None:
         assert not any(flushes_denormals())
 
 
-def test_what_the_caller_set_stays() -> None:
+def test_the_callers_flush_mode_is_kept() -> None:
     assert torch.set_flush_denormal(True)
     try:
         list(look(1))
@@ -52,7 +52,7 @@ def test_what_the_caller_set_stays() -> None:
         torch.set_flush_denormal(False)
 
 
-def test_one_thread_computes_all_items_and_ends_with_them() -> None:
+def test_one_thread_computes_all_items_and_then_ends() -> None:
     before = threading.active_count()
     idents = {ident for ident, _, _ in look(3)}
     assert len(idents) == 1
@@ -60,7 +60,7 @@ def test_one_thread_computes_all_items_and_ends_with_them() -> None:
     assert threading.active_count() == before
 
 
-def test_who_stops_asking_closes_the_generator() -> None:
+def test_the_generator_runs_from_the_first_request_until_its_iterator_is_deleted() -> None:
     closed = []
 
     @in_own_thread
@@ -72,6 +72,7 @@ def test_who_stops_asking_closes_the_generator() -> None:
 
     before = threading.active_count()
     items = count()
+    assert threading.active_count() == before  # it starts with the first request
     assert next(items) == 0
     assert not closed
     del items
@@ -79,20 +80,7 @@ def test_who_stops_asking_closes_the_generator() -> None:
     assert threading.active_count() == before
 
 
-def test_nothing_is_computed_before_it_is_asked_for() -> None:
-    begun = []
-
-    @in_own_thread
-    def count() -> Iterator[int]:
-        begun.append(True)
-        yield 1
-
-    items = count()
-    assert not begun
-    assert list(items) == [1]
-
-
-def test_what_goes_wrong_is_raised_where_it_was_asked_for() -> None:
+def test_an_exception_is_raised_in_the_caller() -> None:
     @in_own_thread
     def fail() -> Iterator[int]:
         yield 1
@@ -104,7 +92,7 @@ def test_what_goes_wrong_is_raised_where_it_was_asked_for() -> None:
         next(items)
 
 
-def test_threads_are_set_back_also_after_a_mistake() -> None:
+def test_the_number_of_threads_is_restored_after_an_exception() -> None:
     before = torch.get_num_threads()
 
     def fail() -> None:
@@ -117,7 +105,7 @@ def test_threads_are_set_back_also_after_a_mistake() -> None:
     assert torch.get_num_threads() == before
 
 
-def test_a_program_may_end_before_all_items_are_computed() -> None:
+def test_a_program_can_exit_before_all_items_are_computed() -> None:
     program = """
 from tenfold.training.threads import in_own_thread
 @in_own_thread
@@ -142,7 +130,7 @@ print(next(items))
         ("OMP_NUM_THREADS", "1", False),
     ],
 )
-def test_an_environment_that_takes_threads_away_is_refused(
+def test_an_environment_that_limits_threads_is_refused(
     name: str, value: str, is_refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -157,13 +145,9 @@ def test_an_environment_that_takes_threads_away_is_refused(
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [
-        ({}, SPIN_COUNT),
-        ({"GOMP_SPINCOUNT": "7"}, "7"),
-        ({"OMP_WAIT_POLICY": "active"}, None),
-    ],
+    [({}, SPIN_COUNT), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
 )
-def test_threads_spin_as_the_environment_says_or_little(
+def test_the_spin_count_respects_the_environment(
     given: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "torch")
@@ -175,13 +159,13 @@ def test_threads_spin_as_the_environment_says_or_little(
     assert os.environ.get("GOMP_SPINCOUNT") == expected
 
 
-def test_where_torch_is_there_the_environment_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_spin_count_is_not_set_after_importing_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     limit_spinning()
     assert "GOMP_SPINCOUNT" not in os.environ
 
 
-def test_training_limits_spinning_before_it_imports_torch() -> None:
+def test_training_sets_the_spin_count_before_importing_torch() -> None:
     program = """
 import os, sys
 import tenfold
@@ -193,7 +177,7 @@ class Finder:
             raise Stop
 sys.meta_path.insert(0, Finder())
 import importlib.util
-found = {"tenfold_training_data": None}  # PyTorch is said to be there
+found = {"tenfold_training_data": None}  # the training data are looked up without PyTorch
 importlib.util.find_spec = lambda name: found.get(name, name)
 try:
     tenfold.train(epochs=1)
@@ -202,10 +186,6 @@ except Stop:
 """
     environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
     done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == f"{SPIN_COUNT}\n"

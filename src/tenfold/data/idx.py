@@ -19,14 +19,7 @@ import numpy.typing as npt
 from tenfold.errors import DataError
 
 UNSIGNED_BYTE = 0x08
-TYPE_NAMES = {
-    0x08: "unsigned byte",
-    0x09: "signed byte",
-    0x0B: "short",
-    0x0C: "int",
-    0x0D: "float",
-    0x0E: "double",
-}
+TYPE_NAMES = {0x09: "signed byte", 0x0B: "short", 0x0C: "int", 0x0D: "float", 0x0E: "double"}
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_DATA_BYTES = 2**31  # 45 times MNIST; a larger size in the header is taken as damage
 

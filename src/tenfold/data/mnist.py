@@ -171,9 +171,7 @@ def leave_out_mislabelled(training: LabelledImages) -> LabelledImages:
 
 def _select(whole: LabelledImages, rows: npt.NDArray[np.int64]) -> LabelledImages:
     return LabelledImages(
-        images_NHW=whole.images_NHW[rows],
-        labels_N=whole.labels_N[rows],
-        checksums=whole.checksums,
+        images_NHW=whole.images_NHW[rows], labels_N=whole.labels_N[rows], checksums=whole.checksums
     )
 
 

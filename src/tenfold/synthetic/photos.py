@@ -117,20 +117,20 @@ def draw_photo(character_HW: InkMap, images_NHW: Images, rng: Rng) -> Photo | No
     whole_HW = np.pad(character_HW, CANVAS_PX)
     ink_HW = whole_HW[top + CANVAS_PX : bottom + CANVAS_PX, left + CANVAS_PX : right + CANVAS_PX]
     inner = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
-    others_HW = np.zeros_like(ink_HW)
+    clutter_HW = np.zeros_like(ink_HW)
     if rng.random() < 0.3:
-        _add_neighbours(others_HW, inner, images_NHW, rng)
+        _add_neighbours(clutter_HW, inner, images_NHW, rng)
     if rng.random() < 0.25:
-        _add_rules(others_HW, inner, rng)
+        _add_rules(clutter_HW, inner, rng)
     if rng.random() < 0.15:
-        _add_specks(others_HW, rng)
+        _add_specks(clutter_HW, rng)
     scale = math.exp(rng.uniform(math.log(18), math.log(90))) / size
     width, height = max(8, round((right - left) * scale)), max(8, round((bottom - top) * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     ink_HW = np.clip(cv2.resize(ink_HW, (width, height), interpolation=method), 0, 1)
-    others_HW = cv2.resize(others_HW, (width, height), interpolation=method)
+    clutter_HW = cv2.resize(clutter_HW, (width, height), interpolation=method)
     across, down = width / (right - left), height / (bottom - top)
-    pixels_HWC, is_dark = _photograph(ink_HW, others_HW, rng)
+    pixels_HWC, is_dark = _photograph(ink_HW, clutter_HW, rng)
     x0, x1 = round(inner[0] * across), round(inner[2] * across)
     y0, y1 = round(inner[1] * down), round(inner[3] * down)
     return Photo(pixels_HWC, (x0, y0, x1, y1), is_dark)
@@ -172,7 +172,7 @@ def _draw_small(character_HW: InkMap, rng: Rng) -> Photo:
     return Photo(cv2.merge([grey_HW] * 3), box, is_dark)
 
 
-def _add_neighbours(others_HW: InkMap, box: Box, images_NHW: Images, rng: Rng) -> None:
+def _add_neighbours(clutter_HW: InkMap, box: Box, images_NHW: Images, rng: Rng) -> None:
     """Parts of other digits around the character, as a crop leaves them."""
     size = max(box[2] - box[0], box[3] - box[1])
     for _ in range(int(rng.integers(1, 3))):
@@ -190,20 +190,20 @@ def _add_neighbours(others_HW: InkMap, box: Box, images_NHW: Images, rng: Rng) -
         else:
             left += round(rng.normal(0, 0.3) * size)
             top = box[3] + gap if rng.random() < 0.5 else box[1] - gap - other_HW.shape[0]
-        paste(others_HW, other_HW, left, top)
+        paste(clutter_HW, other_HW, left, top)
 
 
-def _add_rules(others_HW: InkMap, box: Box, rng: Rng) -> None:
+def _add_rules(clutter_HW: InkMap, box: Box, rng: Rng) -> None:
     """Ruled or squared paper, the edges of a form's box, or an underline."""
     u = rng.uniform
-    height, width = others_HW.shape
+    height, width = clutter_HW.shape
     size = max(box[2] - box[0], box[3] - box[1])
     thickness, strength = max(1, round(u(0.01, 0.05) * size)), u(0.3, 1.0)
     slope, kind = rng.normal(0, 0.015), rng.random()
 
     def draw(x0: float, y0: float, x1: float, y1: float) -> None:
         ends = (int(x0), int(y0)), (int(x1), int(y1))
-        cv2.line(others_HW, *ends, strength, thickness, cv2.LINE_AA)
+        cv2.line(clutter_HW, *ends, strength, thickness, cv2.LINE_AA)
 
     if kind < 0.4:
         step = u(0.4, 1.6) * size
@@ -230,20 +230,20 @@ def _add_rules(others_HW: InkMap, box: Box, rng: Rng) -> None:
         draw(start, y, end, y + u(-0.05, 0.05) * size)
 
 
-def _add_specks(others_HW: InkMap, rng: Rng) -> None:
-    height, width = others_HW.shape
+def _add_specks(clutter_HW: InkMap, rng: Rng) -> None:
+    height, width = clutter_HW.shape
     for _ in range(int(rng.integers(1, 12))):
         at = (int(rng.integers(width)), int(rng.integers(height)))
         strength = rng.uniform(0.3, 1.0)
-        cv2.circle(others_HW, at, int(rng.integers(0, 3)), strength, -1, cv2.LINE_AA)
+        cv2.circle(clutter_HW, at, int(rng.integers(0, 3)), strength, -1, cv2.LINE_AA)
 
 
-def _photograph(ink_HW: InkMap, others_HW: InkMap, rng: Rng) -> tuple[Images, bool]:
+def _photograph(ink_HW: InkMap, clutter_HW: InkMap, rng: Rng) -> tuple[Images, bool]:
     """RGB pixels of ink on paper, scanned or photographed, and whether ink is dark."""
     if rng.random() < 0.3:
-        pixels_HWC, is_dark = _simulate_scanner(ink_HW, others_HW, rng)
+        pixels_HWC, is_dark = _simulate_scanner(ink_HW, clutter_HW, rng)
     else:
-        pixels_HWC, is_dark = _simulate_camera(ink_HW, others_HW, rng), True
+        pixels_HWC, is_dark = _simulate_camera(ink_HW, clutter_HW, rng), True
         if rng.random() < 0.1:  # chalk
             pixels_HWC, is_dark = 255 - pixels_HWC, False
     if rng.random() < 0.15:
@@ -253,7 +253,7 @@ def _photograph(ink_HW: InkMap, others_HW: InkMap, rng: Rng) -> tuple[Images, bo
     return pixels_HWC, is_dark
 
 
-def _simulate_scanner(ink_HW: InkMap, others_HW: InkMap, rng: Rng) -> tuple[Images, bool]:
+def _simulate_scanner(ink_HW: InkMap, clutter_HW: InkMap, rng: Rng) -> tuple[Images, bool]:
     """Uniform paper and ink, sometimes binarised, sometimes with a little noise."""
     u = rng.uniform
     is_dark = bool(rng.random() < 0.7)
@@ -262,7 +262,7 @@ def _simulate_scanner(ink_HW: InkMap, others_HW: InkMap, rng: Rng) -> tuple[Imag
         paper, ink_C = u(0, 25), np.full(3, u(170, 255))
     if rng.random() < 0.3:
         ink_C = rng.integers(0, 200, 3) if is_dark else rng.integers(90, 256, 3)
-    both_HW = np.maximum(ink_HW, others_HW * np.float32(u(0.4, 1)))
+    both_HW = np.maximum(ink_HW, clutter_HW * np.float32(u(0.4, 1)))
     if rng.random() < 0.25:
         both_HW = (both_HW > u(0.3, 0.6)).astype(np.float32)
     pixels_HWC = paper + (ink_C - paper) * both_HW[:, :, None]
@@ -271,7 +271,7 @@ def _simulate_scanner(ink_HW: InkMap, others_HW: InkMap, rng: Rng) -> tuple[Imag
     return np.clip(pixels_HWC, 0, 255).astype(np.uint8), is_dark
 
 
-def _simulate_camera(ink_HW: InkMap, others_HW: InkMap, rng: Rng) -> Images:
+def _simulate_camera(ink_HW: InkMap, clutter_HW: InkMap, rng: Rng) -> Images:
     """Uneven ink on tinted paper in uneven light, with lens blur and sensor noise."""
     u = rng.uniform
     height, width = ink_HW.shape
@@ -281,7 +281,7 @@ def _simulate_camera(ink_HW: InkMap, others_HW: InkMap, rng: Rng) -> Images:
     line_C = paper_C * (1 - contrast * rng.uniform(0.3, 1.0, 3))
     if rng.random() < 0.6:  # a pen running dry, or graphite
         ink_HW = add_grain(ink_HW, 0.25, rng)
-    pixels_HWC = paper_C + (line_C - paper_C) * others_HW[:, :, None]
+    pixels_HWC = paper_C + (line_C - paper_C) * clutter_HW[:, :, None]
     pixels_HWC = pixels_HWC + (ink_C - pixels_HWC) * ink_HW[:, :, None]
     y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None, :]
     light_HW = 1 + u(-0.25, 0.25) * x + u(-0.25, 0.25) * y - u(0, 0.2) * (x * x + y * y)

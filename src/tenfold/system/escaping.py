@@ -7,10 +7,7 @@ import re
 UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-FIRST_BYTE, LAST_BYTE = (
-    0xDC80,
-    0xDCFF,
-)  # surrogates by which os.fsdecode represents bytes
+FIRST_BYTE, LAST_BYTE = (0xDC80, 0xDCFF)  # surrogates by which os.fsdecode represents bytes
 
 
 def escape(text: str) -> str:

@@ -90,14 +90,6 @@ class Augmentation:
         return augmented[:, 0].clamp_(0, 1)  # bicubic interpolation overshoots
 
 
-def augment(
-    images_NHW: Tensor, config: AugmentationConfig, generator: np.random.Generator
-) -> Tensor:
-    """Augment a batch of images, float32 [N, 28, 28] in [0, 1], with draws from `generator`."""
-    augmentation = Augmentation(config)
-    return augmentation.apply(images_NHW, augmentation.draw(len(images_NHW), generator))
-
-
 def build_generator(seed: int, epoch: int) -> np.random.Generator:
     """The generator of an epoch's draws, independent of the order of its samples."""
     return np.random.default_rng((seed, epoch, 1))

@@ -16,7 +16,7 @@ from pathlib import Path
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tenfold.errors import RunError
 from tenfold.runs.run import CHECKPOINT, CONFIG
@@ -102,11 +102,6 @@ def load_checkpoint(data: bytes, path: Path) -> Checkpoint:
         accuracies=content["accuracies"],
         seconds=content["seconds"],
     )
-
-
-def load_model_state(model: nn.Module, checkpoint: Checkpoint) -> None:
-    """Load the weights and statistics of a checkpoint into its model."""
-    model.load_state_dict(dict(checkpoint.model))
 
 
 def _select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -4,8 +4,8 @@ They call the private kernels behind PyTorch's optimizers with `fused=True`, and
 two. This saves the second that importing torch.optim takes, and its overhead at each step.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,41 +17,34 @@ from tenfold.training.flat_parameters import FlatParameters
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
-class Optimizer(Protocol):
+class Optimizer(ABC):
     """Updates parameters from their gradients; `tensors` is its live state, by name."""
 
-    tensors: dict[str, Tensor]
+    def __init__(self, parameters: FlatParameters, config: OptimizerConfig) -> None:
+        self.parameters, self.config = parameters, config
+        self.tensors: dict[str, Tensor] = {}
 
+    @abstractmethod
     def step(self, scale: float = 1.0) -> None:
         """Make one step, with `scale` times the learning rate."""
 
     def resume(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore the state of an optimizer of the same config after a step."""
+        for name, tensor in self.tensors.items():
+            tensor.copy_(tensors[name])
 
 
-def build_optimizer(parameters: FlatParameters, config: OptimizerConfig) -> Optimizer:
-    """The optimizer of a config. Raises MissingExtraError if PyTorch lacks its kernel."""
-    kind, kernel = (Adam, "_fused_adamw_") if config.optimizer == "adam" else (Sgd, "_fused_sgd_")
-    if not hasattr(torch, kernel):
-        raise MissingExtraError(
-            f"PyTorch {torch.__version__} has no torch.{kernel}, which training needs: "
-            "pip install torch==2.13.0, with which Tenfold was tested"
-        )
-    return kind(parameters, config)
-
-
-class Adam:
+class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015) with the constants of the paper and PyTorch.
 
     Weight decay is decoupled, as in AdamW (Loshchilov and Hutter, 2019).
     """
 
     def __init__(self, parameters: FlatParameters, config: OptimizerConfig) -> None:
-        self.parameters = parameters
-        self.config = config
-        self.num_steps = torch.zeros((), device=parameters.values.device)
-        self.mean: Tensor = torch.zeros_like(parameters.values)
-        self.mean_square: Tensor = torch.zeros_like(parameters.values)
+        super().__init__(parameters, config)
+        values = parameters.values
+        self.num_steps = torch.zeros((), device=values.device)
+        self.mean, self.mean_square = torch.zeros_like(values), torch.zeros_like(values)
         self.tensors = {
             "num_steps": self.num_steps,
             "mean": self.mean,
@@ -77,19 +70,13 @@ class Adam:
             maximize=False,
         )
 
-    def resume(self, tensors: Mapping[str, Tensor]) -> None:
-        """Restore the state of an optimizer of the same config after a step."""
-        _copy_all(self.tensors, tensors)
 
-
-class Sgd:
+class Sgd(Optimizer):
     """Stochastic gradient descent with Nesterov momentum, as in PyTorch."""
 
     def __init__(self, parameters: FlatParameters, config: OptimizerConfig) -> None:
-        self.parameters = parameters
-        self.config = config
-        self.is_first_step = True
-        self.velocity: Tensor = torch.zeros_like(parameters.values)
+        super().__init__(parameters, config)
+        self.velocity = torch.zeros_like(parameters.values)
         self.tensors = {"velocity": self.velocity}
 
     def step(self, scale: float = 1.0) -> None:
@@ -105,16 +92,16 @@ class Sgd:
             dampening=0.0,
             nesterov=momentum > 0,
             maximize=False,
-            is_first_step=self.is_first_step,
+            is_first_step=False,  # the velocity begins at zero
         )
-        self.is_first_step = False
-
-    def resume(self, tensors: Mapping[str, Tensor]) -> None:
-        """Restore the state of an optimizer of the same config after a step."""
-        _copy_all(self.tensors, tensors)
-        self.is_first_step = False
 
 
-def _copy_all(targets: Mapping[str, Tensor], sources: Mapping[str, Tensor]) -> None:
-    for name, target in targets.items():
-        target.copy_(sources[name])
+def build_optimizer(parameters: FlatParameters, config: OptimizerConfig) -> Optimizer:
+    """The optimizer of a config. Raises MissingExtraError if PyTorch lacks its kernel."""
+    kind, kernel = (Adam, "_fused_adamw_") if config.optimizer == "adam" else (Sgd, "_fused_sgd_")
+    if not hasattr(torch, kernel):
+        raise MissingExtraError(
+            f"PyTorch {torch.__version__} has no torch.{kernel}, which training needs: "
+            "pip install torch==2.13.0, with which Tenfold was tested"
+        )
+    return kind(parameters, config)

@@ -29,11 +29,7 @@ from tenfold.system.files import (
     reporting_disk_errors,
     write_file,
 )
-from tenfold.training.checkpoint import (
-    Checkpoint,
-    dump_checkpoint,
-    load_model_state,
-)
+from tenfold.training.checkpoint import Checkpoint, dump_checkpoint
 from tenfold.training.loop import Progress, train_model
 from tenfold.training.signals import deferred_signals
 from tenfold.training.tensorboard import EventWriter
@@ -81,7 +77,7 @@ class Trainer:
         self.optimizer_tensors: Mapping[str, Tensor] | None = None
         self.history = TrainingHistory([], [])
         if checkpoint is not None:
-            load_model_state(model, checkpoint)
+            model.load_state_dict(dict(checkpoint.model))
             losses = checkpoint.losses
             self.first_step = len(losses)
             self.optimizer_tensors = checkpoint.optimizer
