@@ -153,11 +153,9 @@ def test_a_model_for_another_flag_is_told(
     capsys.readouterr()
     assert main(["read", str(image), "--model", str(exported.path)]) == 2
     assert capsys.readouterr().err == (
-        f"tenfold: {exported.path}: this is a model of lines, not of digit images; "
-        "use --lines\n"
+        f"tenfold: {exported.path}: this is a model of lines, not of digit images; use --lines\n"
     )
     assert main(["read", str(image), "--lines", str(BUNDLED_MODEL)]) == 2
     assert capsys.readouterr().err == (
-        f"tenfold: {BUNDLED_MODEL}: this is a model of digit images, not of lines; "
-        "use --model\n"
+        f"tenfold: {BUNDLED_MODEL}: this is a model of digit images, not of lines; use --model\n"
     )

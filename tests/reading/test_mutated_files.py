@@ -173,7 +173,7 @@ LIES = {
     "PNG of an unknown kind": png(5, 5, kind=1, data=bytes(500)),
     "PNG of an unknown depth": png(5, 5, depth=3, data=bytes(500)),
     "PNG of too few pixels": png(5, 5, data=bytes(7)),
-    "PNG of a filter that is none": png(2, 2, data=bytes([9, 0, 0, 9, 0, 0])),
+    "PNG of an invalid filter": png(2, 2, data=bytes([9, 0, 0, 9, 0, 0])),
     "BMP of 2^60 pixels": bmp(2**30, 2**30, 24),
     "BMP of the most negative height": bmp(5, -(2**31), 24),
     "BMP of a negative width": bmp(-5, 5, 24),
