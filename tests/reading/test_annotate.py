@@ -60,7 +60,7 @@ def test_the_image_is_annotated_above_below_and_around_its_digits(
         assert (part_HWC < 128).any()
 
 
-def mark_sure(reading: Reading, is_sure: Sequence[bool]) -> Reading:
+def set_sure(reading: Reading, is_sure: Sequence[bool]) -> Reading:
     digits = [replace(one, is_sure=sure) for one, sure in zip(reading.digits, is_sure, strict=True)]
     return replace(reading, digits=tuple(digits))
 
@@ -71,16 +71,16 @@ def test_doubtful_digits_have_another_colour_and_a_dashed_box(
     decoded, _ = page
     reading = reader.read_decoded(decoded)
     assert len(reading.digits) == 4
-    all_sure = annotate(decoded, mark_sure(reading, [True] * 4))
+    all_sure = annotate(decoded, set_sure(reading, [True] * 4))
     assert find_colour(all_sure, SURE_COLOUR).any()
     assert not find_colour(all_sure, DOUBTFUL_COLOUR).any()
-    none_sure = annotate(decoded, mark_sure(reading, [False] * 4))
+    none_sure = annotate(decoded, set_sure(reading, [False] * 4))
     assert not find_colour(none_sure, SURE_COLOUR).any()
     assert find_colour(none_sure, DOUBTFUL_COLOUR).any()
-    marked = mark_sure(reading, [True, False, False, True])
-    some_sure = annotate(decoded, marked)
+    mixed = set_sure(reading, [True, False, False, True])
+    some_sure = annotate(decoded, mixed)
     margin = (some_sure.height - decoded.pixels_HWC.shape[0]) // 2
-    for digit in marked.digits:
+    for digit in mixed.digits:
         left, top, right, _ = digit.box
         colour = SURE_COLOUR if digit.is_sure else DOUBTFUL_COLOUR
         edge_W = find_colour(some_sure, colour)[top + margin : top + margin + 2, left:right].any(0)

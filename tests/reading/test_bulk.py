@@ -140,15 +140,6 @@ def test_a_name_that_is_too_long_is_listed() -> None:
     assert list(list_files([path])) == [path]
 
 
-def test_a_file_that_cannot_be_read_gives_an_error_reading(tmp_path: Path) -> None:
-    [(file, reading)] = read_files([tmp_path / "none.png"])
-    assert file == tmp_path / "none.png"
-    assert reading.status == Status.ERROR
-    assert reading.message == "cannot read the file: No such file or directory"
-    [(_, reading)] = read_files([tmp_path])
-    assert reading.message == "cannot read the file: Is a directory"
-
-
 def test_files_may_be_bytes(test_images: LabelledImages, folder: Path) -> None:
     data = (folder / "000.png").read_bytes()
     [(file, reading), (path, same)] = read_files([data, folder / "000.png"])
@@ -202,10 +193,6 @@ def test_one_process_gives_the_same_readings(folder: Path) -> None:
     reader = tenfold.Reader()
     found = list(itertools.islice(read_files(files, processes=1), 5))
     assert found == [(file, reader.read(file)) for file in files[:5]]
-
-
-def test_no_files_give_no_readings() -> None:
-    assert list(read_files([])) == []
 
 
 def test_a_missing_model_is_refused_before_any_file_is_read(folder: Path) -> None:

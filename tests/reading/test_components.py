@@ -110,13 +110,6 @@ def test_digits_that_cross_a_ruled_line_stay_whole(test_images: LabelledImages) 
     assert np.mean(kept[False]) > 0.55
 
 
-def test_large_digits_that_cross_a_ruled_line_stay(test_images: LabelledImages) -> None:
-    for image_HW in test_images.images_NHW[test_images.labels_N == 1][:10]:
-        ink_HW, [box] = lay_out([[enlarge(image_HW, 6)]], gap=0, margin=100)
-        components = find_components(find_ink(paint(draw_lines(ink_HW, [(box[1] + box[3]) // 2]))))
-        assert share_kept(components, ink_HW) > 0.8
-
-
 @pytest.mark.parametrize("factor", [2, 5, 9])
 def test_a_row_of_digits_is_not_a_ruled_line(test_images: LabelledImages, factor: int) -> None:
     images_NHW = test_images.images_NHW
@@ -168,11 +161,3 @@ def test_only_the_largest_components_of_noise_are_kept() -> None:
     assert components.areas_M[0] >= 64
     assert components.areas_M[1] >= 8
     assert set(components.areas_M[2:]) == {1}
-
-
-def test_a_speckled_image_has_a_limited_number_of_components() -> None:
-    random = np.random.default_rng(0)
-    speckles_HW = (random.random((700, 700)) < 0.02).astype(np.float32)
-    ink = find_ink(paint(speckles_HW))
-    assert not ink.is_blank
-    assert len(find_components(ink)) == MAX_COMPONENTS

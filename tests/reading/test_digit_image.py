@@ -36,7 +36,7 @@ def find_centre(image_HW: DigitImage) -> tuple[float, float]:
 
 
 def measure_sides(image_HW: DigitImage) -> tuple[int, int]:
-    """Height and width of what is not black."""
+    """Height and width of the ink."""
     rows, columns = np.nonzero(image_HW)
     return int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
 

@@ -1,7 +1,7 @@
-"""Photos are read as they were when their readings were recorded, faults included.
+"""Golden photos are read as recorded, faults included.
 
-A change that reads a photo in another way records the readings anew (golden/make_photos.py) and
-says why; a reading that is not what is written has the truth beside it as `expected`.
+After a change that is meant to change a reading, record the readings again with
+golden/make_photos.py. A wrong reading has the truth beside it as `expected`.
 """
 
 import json
@@ -28,7 +28,7 @@ def test_a_photo_is_read_as_recorded(name: str, reader: Reader) -> None:
     recorded = ENTRIES[name]["reading"]
     reading = reader.read(GOLDEN / name, single=ENTRIES[name]["single"]).to_json()
     expected, found = recorded.pop("digits"), reading.pop("digits")
-    if recorded["status"] == Status.ERROR:  # why a file is broken Pillow says in its own words
+    if recorded["status"] == Status.ERROR:  # the reason is in Pillow's words
         del recorded["message"], reading["message"]
     assert reading == recorded
     confidences = [digit.pop("confidence") for digit in expected]

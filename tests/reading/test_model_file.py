@@ -1,4 +1,4 @@
-"""A model file is loaded, or refused with a ModelError that says what is wrong with it."""
+"""A model file is loaded, or refused with a ModelError that says why."""
 
 import json
 import os

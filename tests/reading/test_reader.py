@@ -50,11 +50,18 @@ def share_right(readings: list[Reading], images: LabelledImages) -> float:
 def test_digits_of_mnist_are_read(
     reader: tenfold.Reader, test_images: LabelledImages, single: bool
 ) -> None:
-    readings = [reader.read(one, single=single) for one in test_images.images_NHW[:300]]
+    images_NHW = test_images.images_NHW[: 1000 if single else 300]
+    readings = [reader.read(one, single=single) for one in images_NHW]
     assert share_right(readings, test_images) > 0.98
-    certain = [one for one in readings if one.status == Status.READ]
-    assert len(certain) > 240
-    assert all(one.message is None for one in certain)
+    is_read = [one.status == Status.READ for one in readings]
+    assert np.mean(is_read) > 0.8
+    wrong = [
+        one.text != str(label)
+        for one, label in zip(readings, test_images.labels_N, strict=False)
+        if one.status == Status.READ
+    ]
+    assert np.mean(wrong) < 0.006
+    assert all(one.message is None for one in readings if one.status == Status.READ)
 
 
 @pytest.mark.parametrize("single", [True, False])
@@ -149,20 +156,24 @@ def test_an_image_from_any_source_gives_the_same_reading(
     assert reader.read_decoded(Decoded(pixels_HWC)) == readings[0]
 
 
+@pytest.mark.parametrize("scale", [1, 8])
 def test_lines_are_read_with_their_boxes(
-    reader: tenfold.Reader, two_lines: tuple[Pixels, list[tuple[int, int, int, int]]]
+    reader: tenfold.Reader, two_lines: tuple[Pixels, list[tuple[int, int, int, int]]], scale: int
 ) -> None:
+    """A large image is reduced, but the boxes are in its own pixels."""
     pixels_HWC, boxes = two_lines
+    pixels_HWC = pixels_HWC.repeat(scale, axis=0).repeat(scale, axis=1)
+    assert (decode_array(pixels_HWC).reduction > 1.5) == (scale > 1)
     reading = reader.read(pixels_HWC)
     assert reading.text == TWO_LINES
     assert [digit.line for digit in reading.digits] == [0, 0, 0, 1, 1, 1]
     for digit, box in zip(reading.digits, boxes, strict=True):
-        assert np.abs(np.array(digit.box) - box).max() <= 4
+        assert np.abs(np.array(digit.box) / scale - box).max() <= 4
         assert all(isinstance(value, int) for value in digit.box)
         assert digit.image.shape == (28, 28)
+        assert len(digit.probabilities) == 10
         assert digit.confidence == max(digit.probabilities)
         assert digit.probabilities.index(digit.confidence) == digit.digit
-        assert len(digit.probabilities) == 10
         assert 0 < sum(digit.probabilities) < 1.0001
 
 
@@ -177,19 +188,6 @@ def test_pages_of_digits_are_read(reader: tenfold.Reader, test_images: LabelledI
         num_right += reading.text == "\n".join(expected)
         assert reading.status in (Status.READ, Status.UNCERTAIN)
     assert num_right >= 6
-
-
-def test_boxes_are_in_the_pixels_of_the_whole_image(
-    reader: tenfold.Reader, two_lines: tuple[Pixels, list[tuple[int, int, int, int]]]
-) -> None:
-    pixels_HWC, boxes = two_lines
-    large_HWC = pixels_HWC.repeat(8, axis=0).repeat(8, axis=1)
-    assert decode_array(large_HWC).reduction > 1.5
-    reading = reader.read(large_HWC)
-    assert reading.text == TWO_LINES
-    for digit, box in zip(reading.digits, boxes, strict=True):
-        assert np.abs(np.array(digit.box) / 8 - box).max() <= 4
-        assert all(isinstance(value, int) for value in digit.box)
 
 
 @pytest.mark.parametrize("single", [True, False])
@@ -296,22 +294,6 @@ def test_the_status_and_message_agree_with_the_digits(
     assert 2 < num_uncertain < 60
 
 
-def test_a_doubtful_digit_is_counted_in_its_line(
-    reader: tenfold.Reader, test_images: LabelledImages
-) -> None:
-    num_doubtful = 0
-    for first in range(0, 240, 4):
-        glyphs = [enlarge(image_HW, 2) for image_HW in test_images.images_NHW[first : first + 4]]
-        page_HW, _ = lay_out([glyphs[:2], glyphs[2:]], gap=20, margin=20)
-        reading = reader.read(paint(page_HW))
-        message = reading.message or ""
-        assert "(digit " not in message
-        for digit, line, place in re.findall(r"the (\d) \(line (\d), digit (\d)\)", message):
-            assert reading.text.split("\n")[int(line) - 1][int(place) - 1] == digit
-            num_doubtful += line == "2"
-    assert num_doubtful > 0
-
-
 def draw_mark(width: int, height: int, above: int) -> Map:
     """A filled box, `above` the bottom of a line of 70 pixels."""
     mark_HW = np.zeros((70, width), np.float32)
@@ -388,17 +370,6 @@ def test_a_sign_beside_a_single_digit_is_ignored(
     assert right - left == pytest.approx(glyph_HW.shape[1], abs=4)
 
 
-def test_what_is_read_is_right(reader: tenfold.Reader, test_images: LabelledImages) -> None:
-    wrong = certain = 0
-    for image_HW, label in zip(test_images.images_NHW[:1000], test_images.labels_N, strict=False):
-        reading = reader.read(image_HW, single=True)
-        if reading.status == Status.READ:
-            certain += 1
-            wrong += reading.text != str(label)
-    assert certain > 850
-    assert wrong <= 5
-
-
 @pytest.mark.parametrize("single", [True, False])
 def test_a_file_that_cannot_be_decoded_is_an_error(
     reader: tenfold.Reader,
@@ -426,8 +397,8 @@ def test_a_file_that_cannot_be_decoded_is_an_error(
     assert missing.message == "cannot read the file: No such file or directory"
     folder = reader.read(tmp_path, single=single)
     assert folder.message == "cannot read the file: Is a directory"
-    array = reader.read(np.zeros((5, 5, 2), np.uint8), single=single)
-    assert array.status == Status.ERROR
+    for wrong in (np.zeros((5, 5, 2), np.uint8), "a\0.png", "x" * 300):
+        assert reader.read(wrong, single=single).status == Status.ERROR
 
 
 def test_an_image_with_too_many_glyphs_is_not_digits(
@@ -442,18 +413,6 @@ def test_an_image_with_too_many_glyphs_is_not_digits(
     assert reading.status == Status.NOT_DIGITS
     assert reading.message == "more than 50 marks; cut the image into parts"
     assert reading.digits == ()
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 2), (8, 8), (1, 600), (600, 1), (40, 2000)])
-def test_images_of_any_size_get_an_answer(reader: tenfold.Reader, shape: tuple[int, int]) -> None:
-    random = np.random.default_rng(0)
-    for pixels_HWC in (
-        np.zeros((*shape, 3), np.uint8),
-        random.integers(0, 256, (*shape, 3), np.uint8),
-        (random.random((*shape, 1)) < 0.1).astype(np.uint8).repeat(3, axis=2) * np.uint8(255),
-    ):
-        for single in (True, False):
-            assert reader.read(pixels_HWC, single=single).status != Status.ERROR
 
 
 @pytest.mark.parametrize("side", [14, 16, 20, 40])
@@ -486,30 +445,22 @@ def test_the_single_digit_has_the_image_that_the_network_saw(
     assert reader.find_single_digit(Decoded(np.full((50, 50, 3), 200, np.uint8))) is None
 
 
-def test_reading_does_not_import_training_libraries(
+def test_reading_imports_no_training_library_and_leaves_no_telemetry(
     two_lines: tuple[Pixels, list[object]], tmp_path: Path
 ) -> None:
-    path = tmp_path / "page.png"
+    """ONNX Runtime would keep an identifier in the home folder, and send it."""
+    path, home = tmp_path / "page.png", tmp_path / "home"
     Image.fromarray(two_lines[0]).save(path)
+    home.mkdir()
+    names = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in names}
     script = (
         "import sys, tenfold\n"
-        f"reading = tenfold.Reader().read({str(path)!r})\n"
-        "print(reading.text)\n"
+        f"print(tenfold.Reader().read({str(path)!r}).text)\n"
         "print(*sorted({'torch', 'onnx', 'onnxscript', 'scipy', 'matplotlib', 'safetensors',"
         " 'jinja2'} & sys.modules.keys()))\n"
         "print('cv2' in sys.modules, 'onnxruntime' in sys.modules)\n"
     )
-    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert ran.stdout.splitlines() == [*TWO_LINES.splitlines(), "", "True True"]
-
-
-def test_reading_sends_and_keeps_no_telemetry(tmp_path: Path) -> None:
-    """ONNX Runtime would keep an identifier in the home folder, and send it."""
-    home = tmp_path / "home"
-    home.mkdir()
-    names = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME")
-    environment = {name: value for name, value in os.environ.items() if name not in names}
-    script = "import sys, tenfold\ntenfold.Reader()\nprint('onnxruntime' in sys.modules)\n"
     ran = subprocess.run(
         [sys.executable, "-c", script],
         check=True,
@@ -518,7 +469,7 @@ def test_reading_sends_and_keeps_no_telemetry(tmp_path: Path) -> None:
         cwd=home,
         env={**environment, "HOME": str(home), "USERPROFILE": str(home)},
     )
-    assert ran.stdout.split() == ["True"]
+    assert ran.stdout.splitlines() == [*TWO_LINES.splitlines(), "", "True True"]
     assert ran.stderr == ""
     assert list(home.rglob("*")) == []
 

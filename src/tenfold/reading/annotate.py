@@ -29,18 +29,16 @@ def annotate(decoded: Decoded, reading: Reading) -> Image.Image:
     text_px = max(14, round(max(image.size) / 50))
     font = ImageFont.load_default(text_px)
     line_px = max(2, text_px // 8)
-    caption = reading.text.replace("\n", " / ") or str(reading.status).replace("_", " ")
+    status = str(reading.status).replace("_", " ")
+    caption = reading.text.replace("\n", " / ") or status
     if reading.message:
         caption += f" ({reading.message})"
     margin = 2 * text_px
     canvas = Image.new("RGB", (max(image.width, 14 * text_px), image.height + 2 * margin), "white")
     canvas.paste(image, (0, margin))
     draw = ImageDraw.Draw(canvas)
-    status = str(reading.status).replace("_", " ")
-    draw.text((text_px // 3, text_px // 3), status, fill="black", font=font)
-    draw.text(
-        (text_px // 3, image.height + margin + text_px // 3), caption, fill="black", font=font
-    )
+    for y, text in ((0, status), (image.height + margin, caption)):
+        draw.text((text_px // 3, y + text_px // 3), text, fill="black", font=font)
     for digit in reading.digits:
         left, top, right, bottom = (value / decoded.reduction * scale for value in digit.box)
         box = (left, top + margin, right, bottom + margin)
@@ -68,13 +66,11 @@ def _draw_dashed(
     left, top, right, bottom = box
     dash = 4 * line_px
     for x in np.arange(left, right, 2 * dash):
-        end = min(x + dash, right)
-        draw.line((x, top, end, top), fill=colour, width=line_px)
-        draw.line((x, bottom, end, bottom), fill=colour, width=line_px)
+        for y in (top, bottom):
+            draw.line((x, y, min(x + dash, right), y), fill=colour, width=line_px)
     for y in np.arange(top, bottom, 2 * dash):
-        end = min(y + dash, bottom)
-        draw.line((left, y, left, end), fill=colour, width=line_px)
-        draw.line((right, y, right, end), fill=colour, width=line_px)
+        for x in (left, right):
+            draw.line((x, y, x, min(y + dash, bottom)), fill=colour, width=line_px)
 
 
 def draw_stages(decoded: Decoded, reader: Reader) -> dict[str, Image.Image]:
@@ -83,8 +79,7 @@ def draw_stages(decoded: Decoded, reader: Reader) -> dict[str, Image.Image]:
     An image without a digit has only the first three.
     """
     view = reader.find_single_digit(decoded)
-    ink = (view.ink if view else None) or find_ink(decoded.pixels_HWC)
-    stages = _draw_first_stages(decoded, ink)
+    stages = draw_page_stages(decoded, view.ink if view else None)
     if view is None:
         return stages
     left, top, right, bottom = view.glyph.box
@@ -99,12 +94,9 @@ def draw_stages(decoded: Decoded, reader: Reader) -> dict[str, Image.Image]:
     return stages
 
 
-def draw_page_stages(decoded: Decoded) -> dict[str, Image.Image]:
-    """The stages of an image of many digits, up to its ink."""
-    return _draw_first_stages(decoded, find_ink(decoded.pixels_HWC))
-
-
-def _draw_first_stages(decoded: Decoded, ink: Ink) -> dict[str, Image.Image]:
+def draw_page_stages(decoded: Decoded, ink: Ink | None = None) -> dict[str, Image.Image]:
+    """The stages that every image goes through, up to its ink, in order."""
+    ink = ink or find_ink(decoded.pixels_HWC)
     grey_HW = cv2.cvtColor(decoded.pixels_HWC, cv2.COLOR_RGB2GRAY)
     return {
         "1-decoded": Image.fromarray(decoded.pixels_HWC),
@@ -119,16 +111,13 @@ def _to_grey(strength_HW: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 def _enlarge(image_HW: npt.NDArray[np.uint8], size_px: int) -> Image.Image:
     """Each pixel as a square, padded with black to at least `size_px` pixels."""
-    whole_HW = np.zeros(
-        (max(size_px, image_HW.shape[0]), max(size_px, image_HW.shape[1])), np.uint8
+    height, width = image_HW.shape
+    whole = Image.new("L", (max(size_px, width), max(size_px, height)))
+    whole.paste(
+        Image.fromarray(image_HW), ((whole.width - width) // 2, (whole.height - height) // 2)
     )
-    top, left = (
-        (whole_HW.shape[0] - image_HW.shape[0]) // 2,
-        (whole_HW.shape[1] - image_HW.shape[1]) // 2,
-    )
-    whole_HW[top : top + image_HW.shape[0], left : left + image_HW.shape[1]] = image_HW
-    size = (ENLARGED * whole_HW.shape[1], ENLARGED * whole_HW.shape[0])
-    return Image.fromarray(whole_HW).resize(size, Image.Resampling.NEAREST)
+    size = (ENLARGED * whole.width, ENLARGED * whole.height)
+    return whole.resize(size, Image.Resampling.NEAREST)
 
 
 def _mark_centre(picture: Image.Image) -> Image.Image:

@@ -93,7 +93,7 @@ def remove_ruled_lines(mask_HW: Mask) -> Mask:
 
 
 def _find_ruled_lines(mask_HW: Mask, is_row: bool) -> tuple[Mask | None, float]:
-    """A mask of the lines along rows or columns and their thickness; None if there are none."""
+    """A mask of the lines along rows or columns and their thickness; None without lines."""
     length, across = mask_HW.shape[::-1] if is_row else mask_HW.shape
     segment = max(10, length // 12)  # a line at any angle is straight for this long
     # Dilated, a line that steps from one row to the next stays connected.

@@ -48,7 +48,7 @@ def decide(lines: list[list[Candidate]], thresholds: Thresholds, line_threshold:
 
     tall = [one for one in candidates if is_tall(one)]
     num_rejected = sum(map(is_rejected, tall))
-    # Among digits, a glyph as tall as they are may be a digit although it looks like none.
+    # Among digits, a tall glyph may be a digit although it does not look like one.
     is_among_digits = len(tall) - num_rejected >= max(2, MOSTLY_DIGITS * len(tall))
     kept = [
         [one for one in line if not is_rejected(one) or (is_among_digits and is_tall(one))]

@@ -15,21 +15,19 @@ from tenfold.reading.probabilities import softmax
 BUNDLED_MODEL = BUNDLED / "reader.onnx"
 INPUT, OUTPUT = "images", "logits"
 BATCH_SIZE = 64  # intermediate results of larger batches do not fit into the processor's caches
-INTERFACE = Interface(
-    INPUT, (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX), OUTPUT, output_rank=2, num_answers=(10, 11)
-)
 
 
 class Classifier(ModelFile):
     """A loaded model of digit images."""
 
-    def __init__(self, data: bytes, name: str, threads: int = 1) -> None:
-        super().__init__(data, name, threads, INTERFACE)
+    interface = Interface(
+        INPUT, (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX), OUTPUT, output_rank=2, num_answers=(10, 11)
+    )
 
     def classify(self, images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Probabilities [N, K] of digit images, uint8 [N, 28, 28]: the ten digits and, of 11, none.
+        """Probabilities [N, K] of digit images, uint8 [N, 28, 28].
 
-        Temperature scaling is applied.
+        The ten digits and, with K = 11, a reject class. Temperature scaling is applied.
         """
         if not len(images_NHW):
             return np.zeros((0, self.num_answers), np.float32)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from tenfold.digits import NUM_CLASSES
 from tenfold.reading.ctc import (
@@ -106,26 +105,18 @@ def _segment(whole: Glyph, spans: Sequence[CtcSpan]) -> list[Glyph]:
 
 
 def _combine(
-    candidates: list[Candidate],
-    spans: Sequence[CtcSpan],
-    log_probs_TK: LogProbs,
-    line_confidence: float,
+    path: list[Candidate], spans: list[CtcSpan], log_probs_TK: LogProbs, line_confidence: float
 ) -> list[Candidate]:
-    """Candidates with the mean probabilities of both networks, and the line's confidence."""
-    return [
-        replace(
-            one,
-            probabilities_K=_average(one, span, log_probs_TK),
-            line_confidence=line_confidence,
-        )
-        for one, span in zip(candidates, spans, strict=True)
-    ]
+    """Candidates with the mean of both networks' probabilities, and the line's confidence.
 
-
-def _average(one: Candidate, span: CtcSpan, log_probs_TK: LogProbs) -> npt.NDArray[np.float32]:
-    """The mean of both networks' probabilities, or the line's own if the mean favours another."""
-    line_K = np.exp(log_probs_TK[span.start : span.end, :NUM_CLASSES]).mean(axis=0)
-    line_K = np.append(line_K / line_K.sum(), 0.0)[: len(one.probabilities_K)]
-    mean_K = (one.probabilities_K + line_K) / 2
-    is_same = mean_K[:NUM_CLASSES].argmax() == span.digit
-    return (mean_K if is_same else line_K).astype(np.float32)
+    Where the mean favours another digit than the line reader, its probabilities count alone.
+    """
+    combined = []
+    for one, span in zip(path, spans, strict=True):
+        line_K = np.exp(log_probs_TK[span.start : span.end, :NUM_CLASSES]).mean(axis=0)
+        line_K = np.append(line_K / line_K.sum(), 0.0)[: len(one.probabilities_K)]
+        mean_K = (one.probabilities_K + line_K) / 2
+        is_same = mean_K[:NUM_CLASSES].argmax() == span.digit
+        fused_K = (mean_K if is_same else line_K).astype(np.float32)
+        combined.append(replace(one, probabilities_K=fused_K, line_confidence=line_confidence))
+    return combined

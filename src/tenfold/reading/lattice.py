@@ -36,7 +36,7 @@ MIN_PROBABILITY = 1e-4
 
 @dataclass(frozen=True)
 class Candidate:
-    """A glyph that may be a digit, and its probabilities: of the ten digits and, maybe, of none.
+    """A glyph that may be a digit, and its probabilities: ten digits and maybe a reject class.
 
     `line_confidence`, if the line was read as a whole, is the probability that all of it is right.
     """

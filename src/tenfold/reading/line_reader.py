@@ -17,16 +17,14 @@ from tenfold.reading.probabilities import log_softmax
 
 BUNDLED_LINES = BUNDLED / "lines.onnx"
 INPUT, OUTPUT = "strips", "logits"
-INTERFACE = Interface(
-    INPUT, (None, HEIGHT_PX, None), OUTPUT, output_rank=3, num_answers=(NUM_CLASSES + 1,)
-)
 
 
 class LineReader(ModelFile):
     """A loaded model of line images."""
 
-    def __init__(self, data: bytes, name: str, threads: int = 1) -> None:
-        super().__init__(data, name, threads, INTERFACE)
+    interface = Interface(
+        INPUT, (None, HEIGHT_PX, None), OUTPUT, output_rank=3, num_answers=(NUM_CLASSES + 1,)
+    )
 
     def read(self, image_HW: LineImage) -> LogProbs:
         """Log probabilities [W / 4, 11] of a line image, uint8 [32, W]: ten digits and blank."""

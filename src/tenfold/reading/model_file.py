@@ -78,14 +78,15 @@ class ModelFile:
     file, or lacks metadata.
     """
 
-    def __init__(self, data: bytes, name: str, threads: int, interface: Interface) -> None:
-        self.name, self.interface = name, interface
+    interface: Interface
+
+    def __init__(self, data: bytes, name: str, threads: int = 1) -> None:
+        self.name = name
         try:
             if len(data) > MAX_BYTES:
                 raise ModelError(f"the model is larger than {MAX_BYTES // 1024**2} MiB")
             self._session = _load(data, threads)
-            self._check_input()
-            self._check_output()
+            self._check_interface()
             self.num_answers = int(self._session.get_outputs()[0].shape[-1])
             metadata = self._session.get_modelmeta().custom_metadata_map
             self.card, self.calibration = _parse_metadata(metadata, self.num_answers)
@@ -112,12 +113,12 @@ class ModelFile:
         scaled: npt.NDArray[np.float32] = logits / np.float32(self.calibration.temperature)
         return scaled
 
-    def _check_input(self) -> None:
-        one, inputs = self.interface, self._session.get_inputs()
+    def _check_interface(self) -> None:
+        one = self.interface
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         names = [each.name for each in inputs]
         if len(names) == 1 and names[0] in PURPOSES.keys() - {one.input_name}:
-            expected, _ = PURPOSES[one.input_name]
-            found, flag = PURPOSES[names[0]]
+            expected, (found, flag) = PURPOSES[one.input_name][0], PURPOSES[names[0]]
             raise ModelError(f"this is a model of {found}, not of {expected}; use {flag}")
         sizes = ", ".join("N" if size is None else str(size) for size in one.input_shape)
         expected = f"{one.input_name}, uint8 [{sizes}]"
@@ -127,16 +128,13 @@ class ModelFile:
         shape = inputs[0].shape
         if tuple(size if isinstance(size, int) else None for size in shape) != one.input_shape:
             raise ModelError(f"the input must be {expected}, not {shape}")
-
-    def _check_output(self) -> None:
-        one, outputs = self.interface, self._session.get_outputs()
-        shape = outputs[0].shape if outputs else []
-        kinds = [(each.name, each.type) for each in outputs]
-        is_good = kinds == [(one.output_name, "tensor(float)")] and len(shape) == one.output_rank
-        if not is_good or shape[-1] not in one.num_answers:
-            answers = " or ".join(map(str, one.num_answers))
+        kinds = [(each.name, each.type, len(each.shape)) for each in outputs]
+        is_good = kinds == [(one.output_name, "tensor(float)", one.output_rank)]
+        if not is_good or outputs[0].shape[-1] not in one.num_answers:
             axes = ", ".join(["N", "T"][: one.output_rank - 1])
-            expected = f"{one.output_name}, float [{axes}, {answers}]"
+            expected = (
+                f"{one.output_name}, float [{axes}, {' or '.join(map(str, one.num_answers))}]"
+            )
             found = ", ".join(f"{each.name} {each.type} {each.shape}" for each in outputs) or "none"
             raise ModelError(f"the output must be {expected}, not {found}")
 
@@ -153,10 +151,10 @@ def load_model(kind: Callable[[bytes, str, int], Model], path: Path, threads: in
         # A relative path depends on the working directory, and two files may have the same size
         # and time.
         status, resolved = path.stat(), path.resolve()
-        stamp = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
-        return _load_unchanged(kind, path, threads, (resolved, *stamp))
     except OSError as error:
-        raise _describe_missing(path, error) from error
+        raise ModelError(f"{path}: cannot read the model: {error.strerror}") from error
+    stamp = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+    return _load_unchanged(kind, path, threads, (resolved, *stamp))
 
 
 @lru_cache(maxsize=MAX_LOADED)
@@ -166,27 +164,19 @@ def _load_unchanged(
     threads: int,
     _stamp: tuple[Path, int, int, int, int],
 ) -> Model:
-    return kind(_read(path), str(path), threads)
+    return kind(read_model_bytes(path), str(path), threads)
 
 
 def read_model_bytes(path: Path) -> bytes:
-    """The bytes of a model file. Raises ModelError if they cannot be read."""
+    """The bytes of a model file. Raises ModelError if they cannot be read or were damaged."""
     try:
-        return _read(path)
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise _describe_missing(path, error) from error
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
+        raise ModelError(f"{path}: cannot read the model: {error.strerror}") from error
     if path.parent == BUNDLED and hashlib.sha256(data).hexdigest() != BUNDLED_SHA256[path.name]:
         raise ModelError(f"{path}: the file was damaged or replaced; install Tenfold again")
     return data
-
-
-def _describe_missing(path: Path, error: OSError) -> ModelError:
-    return ModelError(f"{path}: cannot read the model: {error.strerror}")
 
 
 def _load(data: bytes, threads: int) -> Any:  # noqa: ANN401 - ONNX Runtime has no types

@@ -34,16 +34,16 @@ from tenfold.reading.single_digit import CLEAR_CONFIDENCE, find_single_digit, is
 
 Source = str | Path | bytes | npt.NDArray[Any] | Image.Image
 
-# Limits of an image, so that none takes longer than two seconds. A full sheet of digits has some
-# hundreds of glyphs; the networks classify a thousand, with fragments and runs, in about a second.
+# Limits that keep a reading within two seconds, measured. A full sheet of digits has some hundreds
+# of glyphs; a thousand are classified, with their fragments and runs, in about a second.
 MAX_GLYPHS, MAX_CLASSIFIED = 1000, 1300
 MAX_LINES = 60  # with more, no line is read as a whole; a page of writing has fewer
-# Images that are classified together, until they are so many or have so many pixels.
+# Images are classified together until one of these limits is reached.
 BATCH_IMAGES, BATCH_PIXELS = 32, 1_000_000
 # Chosen by eye on photos, symbols and fonts.
 MAX_SINGLE_GLYPHS = 8  # an image with more glyphs does not show one digit
 MIN_DIGIT_ASPECT = 0.52  # width over height of digits that share a lone glyph: a B is not a 13
-BLOB_FACTOR = 0.05  # what is left of a filled blob's digit probabilities
+BLOB_FACTOR = 0.05  # on the digit probabilities of a filled blob
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,11 @@ class Reader:
 
     def read_decoded(self, decoded: Decoded, *, single: bool = False) -> Reading:
         """Read decoded pixels."""
-        page = self._segment(decoded, single)
-        if isinstance(page, Reading):
+        page = self._segment(decoded, single)  # find ink, find components, lay out glyphs
+        if isinstance(page, Reading):  # blank, or too many glyphs
             return page
-        return self._recognise(page, self._classify(page.glyphs))
+        candidates = self._classify(page.glyphs)  # probabilities of each glyph
+        return self._recognise(page, candidates)  # best paths, fusion, decision
 
     def _segment(self, decoded: Decoded, single: bool) -> _Page | Reading:
         """Find the glyphs of an image; a reading if it is blank or has too many of them."""

@@ -49,7 +49,7 @@ class ReadDigit:
 
 @dataclass(frozen=True)
 class Reading:
-    """The reading of an image; `message` says what is wrong, None if nothing is."""
+    """The reading of an image; `message` says what is wrong, if anything."""
 
     status: Status
     digits: tuple[ReadDigit, ...] = ()

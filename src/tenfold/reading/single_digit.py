@@ -1,6 +1,6 @@
 """The search for one digit in an image that has one, or may have.
 
-An image is tried in several binarisations: the usual one, with fainter ink, with strong ink only,
+An image is tried in several binarisations: the default one, with fainter ink, with strong ink only,
 with its ruled lines, and inverted.
 """
 
@@ -17,7 +17,7 @@ from tenfold.reading.lattice import CUT_COST, Candidate, Classify
 MAX_ASPECT = 1.6  # of one digit, width over height
 MAX_OUTSIDE = 0.1  # share of the ink that is not part of the one digit
 CLEAR_CONFIDENCE = 0.9  # no further binarisation is tried
-ALTERNATIVE_WEIGHT = 0.8  # on later confidences, as the usual binarisation is right more often
+ALTERNATIVE_WEIGHT = 0.8  # on later confidences, as the default binarisation is right more often
 EXTRA_DIGIT_COST = 0.5  # in log probability, of each digit more than one
 
 
@@ -26,7 +26,7 @@ def find_single_digit(
 ) -> Candidate | None:
     """The likeliest digit of several binarisations, tried until one is clear.
 
-    `first` is the candidate of `page`, the usual binarisation, if it is already known.
+    `first` is the candidate of `page`, the default binarisation, if it is already known.
     """
     best, best_score = None, 0.0
     for number, (view, is_reliable) in enumerate(_alternative_binarisations(pixels_HWC, page)):
@@ -73,7 +73,7 @@ def is_likelier(
 def _alternative_binarisations(
     pixels_HWC: Pixels, page: PageComponents
 ) -> Iterator[tuple[PageComponents, bool]]:
-    """Binarisations of an image, the usual one first, and whether each is reliable.
+    """Binarisations of an image, the default first, and whether each is reliable.
 
     With ruled lines it is not: a line, or a shadow's edge, looks like a one.
     """
@@ -81,7 +81,7 @@ def _alternative_binarisations(
     yield page, True
     yield PageComponents(ink, find_components(ink, level=0.6 * ink.level)), True
     yield PageComponents(ink, find_components(ink, level=min(0.9, 1.5 * ink.level))), True
-    if min(ink.strength_HW.shape) >= MIN_RULED_PX:  # else the usual one has the lines, too
+    if min(ink.strength_HW.shape) >= MIN_RULED_PX:  # else the default has the lines, too
         yield PageComponents(ink, find_components(ink, keep_ruled_lines=True)), False
     inverted = find_ink(pixels_HWC, is_dark=not ink.is_dark)
     if not inverted.is_blank:

@@ -5,7 +5,7 @@
 
 A photo is written numbers on rendered paper: strokes of our own, or digits of MNIST's test images,
 with light, shadow, ruled lines, noise and a camera. `readings.json` keeps for each photo what the
-reader answers. Where that is not what is written, the truth stands beside it as `expected`.
+reader returns. Where that is wrong, the truth is beside it as `expected`.
 
 Photos need not be drawn again when the reader changes; its changed readings are recorded, and the
 difference in `readings.json` is reviewed like any other change.
@@ -30,10 +30,10 @@ from tenfold.synthetic.strokes import Stroke
 
 FOLDER = Path(__file__).parent
 READINGS = FOLDER / "readings.json"
-SHARPER = 3  # ink is drawn so many times as large, then reduced
+SHARPER = 3  # ink is drawn this many times as large, then reduced
 PAPER, BLUE, BLACK, RED = (236, 232, 222), (35, 50, 130), (30, 30, 34), (190, 30, 45)
 
-Ink = npt.NDArray[np.float64]  # [H, W]: from 0, none, to 1
+Ink = npt.NDArray[np.float64]  # [H, W]: from 0 (paper) to 1
 Pixels = npt.NDArray[np.float64]  # [H, W, 3]: RGB from 0 to 255
 # Signs and letters as polylines: x to the right and y down, 1 high.
 SIGNS: dict[str, list[list[tuple[float, float]]]] = {
@@ -166,7 +166,7 @@ def encode(image: Image.Image, format: str, **options: Any) -> bytes:
 
 
 def encode_jpeg(image: Image.Image, **options: Any) -> bytes:
-    """The image as a JPEG file of a usual quality."""
+    """The image as a JPEG file."""
     return encode(image, "JPEG", quality=82, **options)
 
 
@@ -371,12 +371,12 @@ def draw_blurred_846() -> bytes:
 
 
 def draw_cut_off() -> bytes:
-    """A JPEG file of which the last third is missing."""
+    """A JPEG file without its last third."""
     data = draw_red_604()
     return data[: len(data) * 2 // 3]
 
 
-# Of each photo: how it is drawn, and what is written on it, None if it is no whole image file.
+# How each photo is drawn, and what is written on it; None if the file is damaged.
 PHOTOS: dict[str, tuple[Callable[[], bytes], str | None]] = {
     "light-7.jpg": (draw_light_7, "7"),
     "shadow-38.jpg": (draw_shadow_38, "38"),
@@ -410,7 +410,7 @@ PHOTOS: dict[str, tuple[Callable[[], bytes], str | None]] = {
     "blurred-846.jpg": (draw_blurred_846, "846"),
     "cut-off.jpg": (draw_cut_off, None),
 }
-# Drawn cases of faults, which are kept as they are, and what is written on them.
+# Photos that are read wrongly, and what is written on them.
 CASES = {
     "frame-5.png": "5",
     "circled-7.png": "7",
@@ -430,7 +430,7 @@ def record(reader: Reader, path: Path, truth: str | None) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Draw the photos, unless only readings are asked for, and record the readings."""
+    """Draw the photos, unless --readings is given, and record the readings."""
     if "--readings" not in sys.argv[1:]:
         for name, (draw, _) in PHOTOS.items():
             (FOLDER / name).write_bytes(draw())
