@@ -234,7 +234,7 @@ def test_recipes_draws_digits_as_they_are_altered(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tenfold.recipes.recipe.RECIPES", {"classic": ALTERED})
+    monkeypatch.setattr("tenfold.recipes.catalogue.RECIPES", {"classic": ALTERED})
     assert main(["recipes", "classic", *(["--out", "new/a.png"] if named else ["--show"])]) == 0
     sheet = "new/a.png" if named else "classic-augmented.png"
     printed = capsys.readouterr().out
@@ -263,7 +263,7 @@ def test_recipes_as_json_name_the_sheet_on_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tenfold.recipes.recipe.RECIPES", {"classic": ALTERED})
+    monkeypatch.setattr("tenfold.recipes.catalogue.RECIPES", {"classic": ALTERED})
     for flags, sheet in ((["--show"], "classic-augmented.png"), (["--out", "a.png"], "a.png")):
         assert main(["recipes", "classic", *flags, "--json"]) == 0
         printed = capsys.readouterr()
@@ -277,7 +277,7 @@ def test_recipes_as_json_name_the_sheet_on_stderr(
     [
         ("study clasic", "unknown recipe 'clasic'; there are: classic"),
         ("study --seeds 0", "--seeds: expected a whole number from 1 to 10000, found 0"),
-        ("study --seeds 2.5", "--seeds: expected a whole number, found 2.5"),
+        ("study --seeds 2.5", "--seeds: must be a whole number, not 2.5"),
         ("study --jobs 0", "--jobs: expected a whole number from 1 to 1024, found 0"),
         ("study --epochs 0", "--epochs: expected a whole number from 1 to 10000, found 0"),
         ("study --data nowhere", "nowhere: no such folder"),
@@ -306,7 +306,7 @@ def test_recipes_as_json_name_the_sheet_on_stderr(
         ("compare synthetic empty --average 1", "--average takes one study, and no --out"),
         ("compare synthetic --average 1 --out page", "--average takes one study, and no --out"),
         ("compare empty --average 1", "empty: the study has no runs yet"),
-        ("compare synthetic --average 1", "data: expected a folder with MNIST's IDX files"),
+        ("compare synthetic --average 1", "data: no such folder; --data takes a folder"),
         (
             "compare cut",
             "cut: expected a study of 10000 evaluated images, found one of 4",

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tenfold.cli import STANDARD_INPUT
 from tenfold.cli.output import Flag, print_note
 from tenfold.cli.read_output import (
     CSV_COLUMNS,
@@ -24,6 +23,7 @@ from tenfold.cli.read_output import (
     open_output,
 )
 from tenfold.cli.reading_on_ray import read_on_ray
+from tenfold.cli.tokens import STANDARD_INPUT
 from tenfold.errors import ImageError, ReadingError
 
 if TYPE_CHECKING:
