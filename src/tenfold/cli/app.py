@@ -106,7 +106,7 @@ app.register_install_completion_command(
 def call(tokens: list[str]) -> int:
     """Run a command line and return the exit code.
 
-    Raises TenfoldError for a command line that cannot be understood.
+    Raises TenfoldError if the command line is invalid.
     """
     tokens = prepare_tokens(tokens)
     _limit_width()
@@ -129,7 +129,7 @@ def call(tokens: list[str]) -> int:
 
 
 def _limit_width() -> None:
-    """Set COLUMNS where the terminal is too narrow or too wide to lay text out."""
+    """Set COLUMNS if the terminal is narrower or wider than what can be laid out."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdigit():
         width = int(columns[:9]) if columns.isdecimal() else 0

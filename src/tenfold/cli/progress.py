@@ -40,11 +40,11 @@ def showing_progress(title: str) -> Iterator[OnProgress]:
         TextColumn("loss {task.fields[loss]:.4f}  {task.fields[speed]:,.0f} images/s"),
         TimeRemainingColumn(),
         console=console,
-        # Redrawn on each event only: a thread that redraws would take time from training.
+        # A thread that redraws would slow down training.
         auto_refresh=False,
     )
     task = bar.add_task(title, total=None, loss=0.0, speed=0.0)
-    spinner = console.status("")  # a thread moves it, which after training does no harm
+    spinner = console.status("")  # has a thread, which does not matter after training
 
     def show(progress: TrainingProgress | DrawingProgress | StageProgress) -> None:
         if isinstance(progress, StageProgress):
@@ -79,7 +79,7 @@ def showing_progress(title: str) -> Iterator[OnProgress]:
 
 
 class _PlainLines:
-    """A line after an epoch, at most one every two seconds, and one for each later stage."""
+    """Prints a line after an epoch, at most one every two seconds, and one for each stage."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -171,7 +171,7 @@ def _describe_seconds(seconds: float) -> str:
 
 @contextmanager
 def showing_file_progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """On a terminal, show a bar of the files that have been read; elsewhere nothing."""
+    """Show a bar of the files that have been read, on a terminal only."""
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     bar = Progress(
         TextColumn("{task.description}", markup=False),

@@ -1,4 +1,4 @@
-"""What is done to the words of a command line before they are parsed."""
+"""Arguments of the command line before they are parsed."""
 
 from tenfold.errors import TenfoldError
 
