@@ -1,7 +1,7 @@
-"""The errors that a user can cause.
+"""The errors that a user can cause and correct.
 
-    TenfoldError             where, what is wrong, what to do; printed in one line
-    ├── DataError            a data folder, an IDX file or an image cannot be used
+    TenfoldError             its message says where, what is wrong and what to do, in one line
+    ├── DataError            a data folder or a file in it cannot be used
     ├── RecipeError          a recipe is unknown, or a field is out of range
     ├── RunError             a run folder cannot be written, read or used
     │   ├── ResumeError      a run cannot be continued from its checkpoint

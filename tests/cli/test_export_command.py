@@ -28,8 +28,8 @@ def held_out(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tenf
     return tenfold.train(RECIPE, data=small_data, out=out, holdout=True, threads=1, report=False)
 
 
-def test_export_prints_what_it_wrote_and_what_to_do_next(
-    run: tenfold.Run, capsys: pytest.CaptureFixture[str]
+def test_export_prints_its_result_and_the_next_command(
+    run: tenfold.Run, held_out: tenfold.Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["export", str(run.path)]) == 0
     printed = capsys.readouterr()
@@ -47,6 +47,8 @@ def test_export_prints_what_it_wrote_and_what_to_do_next(
     assert "calibrated  no: name a hold-out run with --calibration\n" in printed.out
     assert re.search(r"compared +500 images, probabilities within \d\.\de-\d\d of", printed.out)
     assert f"next        tenfold read image.png --model {path}\n" in printed.out
+    assert main(["export", str(held_out.path)]) == 0
+    assert "calibrated  by a hold-out run\n" in capsys.readouterr().out
 
 
 def test_export_takes_a_file_and_a_calibration_and_prints_json(
@@ -70,14 +72,7 @@ def test_export_takes_a_file_and_a_calibration_and_prints_json(
     assert temperature == held_out.calibration.temperature
 
 
-def test_a_calibrated_file_says_so(
-    held_out: tenfold.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["export", str(held_out.path), str(tmp_path / "model.onnx")]) == 0
-    assert "calibrated  by a hold-out run\n" in capsys.readouterr().out
-
-
-def test_the_file_is_one_for_read(
+def test_read_takes_the_exported_file(
     run: tenfold.Run, small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, sheet = tmp_path / "model.onnx", tmp_path / "sheet.png"
@@ -105,7 +100,7 @@ def test_the_file_is_one_for_read(
         ("RUN --out here", "Unknown option: --out."),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(
+def test_errors_are_one_line_and_exit_with_2(
     arguments: str,
     message: str,
     run: tenfold.Run,
@@ -124,15 +119,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_begins_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["export", "--help"]) == 0
-    printed = capsys.readouterr().out
-    assert printed.startswith("Example: tenfold export ")
-    for flag in ("--calibration", "--data", "--json"):
-        assert flag in printed
-
-
-def test_what_libraries_say_of_exporting_is_not_printed(run: tenfold.Run, tmp_path: Path) -> None:
+def test_messages_of_the_exporter_are_not_printed(run: tenfold.Run, tmp_path: Path) -> None:
     out = tmp_path / "model.onnx"
     done = subprocess.run(
         [sys.executable, "-m", "tenfold", "export", str(run.path), str(out), "--json"],

@@ -1,4 +1,4 @@
-"""The flags that change a recipe: they come from its fields, and a run's command has them again."""
+"""The flags that change a recipe, and the command that repeats a run."""
 
 import dataclasses
 import datetime
@@ -11,15 +11,10 @@ import pytest
 from tenfold.cli import main
 from tenfold.cli.app import app
 from tenfold.cli.recipe_flags import NO_CHANGES, Changes, describe_range, list_changes
-from tenfold.recipes.catalogue import (
-    RECIPES,
-)
+from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.configs import ConvolutionalConfig
 from tenfold.recipes.fields import flag_name
-from tenfold.recipes.recipe import (
-    Recipe,
-    list_fields,
-)
+from tenfold.recipes.recipe import Recipe, list_fields
 from tenfold.reports.run_report import build_train_command
 from tenfold.runs.run import RunConfig
 
@@ -40,10 +35,10 @@ def test_every_field_of_every_recipe_has_a_flag() -> None:
     assert list_changes(NO_CHANGES) == {}
 
 
-def test_the_help_tells_every_flag_and_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_has_the_range_of_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
     shown = capsys.readouterr().out
-    # Where a line of help ends, a border and blanks stand before the next.
+    # Join the lines, without borders.
     shown = re.sub(r"[\s│]+", " ", re.sub(r"--no-[a-z-]+ ", " ", shown))
     for name, field in list_fields().items():
         allowed = field.metadata["allowed"]
@@ -66,7 +61,7 @@ def test_the_help_tells_every_flag_and_what_it_takes(capsys: pytest.CaptureFixtu
         ("--shift-px 0", {"shift_px": 0.0}),
     ],
 )
-def test_flags_are_changes(flags: str, changes: dict[str, Any]) -> None:
+def test_flags_become_changes(flags: str, changes: dict[str, Any]) -> None:
     assert parse(f"tenfold train classic {flags}") == ("classic", changes)
 
 
@@ -85,7 +80,7 @@ def test_flags_are_changes(flags: str, changes: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_the_command_of_a_changed_recipe_makes_it_again(
+def test_the_command_of_a_changed_recipe_repeats_it(
     recipe: Recipe, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tenfold.recipes.catalogue.RECIPES", {recipe.name: recipe})
@@ -124,7 +119,7 @@ def test_the_command_of_a_changed_recipe_makes_it_again(
         ("--leave-out-mislabelled=maybe", "--leave-out-mislabelled: expected True or False, found"),
     ],
 )
-def test_a_mistake_is_one_line_with_the_range(
+def test_errors_are_one_line_with_the_range(
     command: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", "classic", *command.split()]) == 2

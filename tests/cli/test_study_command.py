@@ -19,9 +19,7 @@ from tenfold.cli.progress import showing_progress, showing_study_progress
 from tenfold.cli.recipes import draw_augmented_sheet
 from tenfold.data.mnist import load_part
 from tenfold.errors import RecipeError
-from tenfold.recipes.catalogue import (
-    RECIPES,
-)
+from tenfold.recipes.catalogue import RECIPES
 from tenfold.runs.run import DrawingProgress, StageProgress
 from tenfold.studies.study import write_study
 from tenfold.workflow.study import StudyProgress
@@ -32,7 +30,7 @@ ALTERED = RECIPES["classic"].replace(rotation_degrees=15.0, shift_px=2.0)
 
 @pytest.fixture
 def folders(small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Two studies of the small data's test images, of which one misses more."""
+    """Two studies of the small data's test images, one with more mistakes."""
     monkeypatch.chdir(tmp_path)  # for short names
     images = load_part(small_data, "test")
     wrong_N = np.arange(500) < 20
@@ -76,7 +74,7 @@ def test_study_prints_findings_and_each_seed(
     )
     assert lines[2:] == [f"report               {out}/report.html"]
     assert Path(out, "report.html").is_file()
-    # Once more it trains nothing, and prints the same numbers.
+    # A second call trains nothing and prints the same numbers.
     monkeypatch.setattr("tenfold.reports.study_files.write_study_report", lambda *_: None)
     assert main([*command, "--json"]) == 0
     printed = capsys.readouterr()
@@ -125,7 +123,7 @@ def test_every_flag_reaches_the_study(
     assert given["jobs"] is None
 
 
-def test_on_a_terminal_a_bar_stands_below_the_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_a_bar_below_the_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.StringIO()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(
@@ -155,8 +153,8 @@ def test_on_a_terminal_a_bar_stands_below_the_seeds(monkeypatch: pytest.MonkeyPa
     assert re.search(r"classic, 10 epochs [━╸╺]+ 2 of 4 seeds", shown)
 
 
-def test_a_title_on_a_bar_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run's is the name of its folder, which may be any."""
+def test_the_title_of_a_bar_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be the name of a run's folder."""
     file = io.StringIO()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(
@@ -191,7 +189,7 @@ def test_compare_prints_a_table_and_sentences(
     assert f"other is {100 * pair.difference.difference:.3f} points above first." in sentences
 
 
-def test_compare_as_json_and_as_a_page(
+def test_compare_writes_json_and_a_report(
     folders: list[str], small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "page"
@@ -201,7 +199,7 @@ def test_compare_as_json_and_as_a_page(
     assert printed == json.loads((page / "comparison.json").read_text())
     num_images = [len(printed["differences"][0][kind]) for kind in ("mended", "not_mended", "new")]
     labels_N = load_part(small_data, "test").labels_N
-    # Images 100 to 130 are taken for 0, which those of zeros are; the first 20 are missed by both.
+    # Images 100 to 130 are read as 0, which zeros are; both miss the first 20.
     assert num_images == [
         np.count_nonzero(labels_N[111:131]),
         20 + np.count_nonzero(labels_N[100:111]),
@@ -209,12 +207,12 @@ def test_compare_as_json_and_as_a_page(
     ]
     assert main(command) == 0
     assert capsys.readouterr().out.endswith(f"\nreport  {page}/report.html\n")
-    # The report's own command makes the same page again, wherever the data lie.
+    # The command in the report makes the same report again.
     text = (page / "report.html").read_text()
     assert f"<pre>tenfold compare first other --data {small_data} --out {page}</pre>" in text
 
 
-def test_recipes_says_what_is_in_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_recipes_shows_one_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes", "classic"]) == 0
     printed = capsys.readouterr().out
     assert re.search(r"^recipe +classic: the well-known exercise", printed)
@@ -229,7 +227,7 @@ def test_recipes_says_what_is_in_one(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_recipes_draws_digits_as_they_are_altered(
+def test_recipes_draws_augmented_digits(
     named: bool,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -247,7 +245,7 @@ def test_recipes_draws_digits_as_they_are_altered(
         assert picture.width > 1000
 
 
-def test_a_sheet_shows_what_training_sees() -> None:
+def test_a_sheet_depends_on_the_seed_and_the_augmentation() -> None:
     sheet = draw_augmented_sheet(ALTERED)
     assert draw_augmented_sheet(ALTERED) == sheet
     assert draw_augmented_sheet(ALTERED, seed=1) != sheet
@@ -261,7 +259,7 @@ def test_a_sheet_shows_what_training_sees() -> None:
         assert five.height < two.height
 
 
-def test_recipes_as_json_name_the_sheet_on_stderr(
+def test_recipes_as_json_prints_the_sheet_to_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -279,7 +277,7 @@ def test_recipes_as_json_name_the_sheet_on_stderr(
     [
         ("study clasic", "unknown recipe 'clasic'; there are: classic"),
         ("study --seeds 0", "--seeds: expected a whole number from 1 to 10000, found 0"),
-        ("study --seeds 2.5", "--seeds: expected a whole number, found 2.5"),
+        ("study --seeds 2.5", "--seeds: must be a whole number, not 2.5"),
         ("study --jobs 0", "--jobs: expected a whole number from 1 to 1024, found 0"),
         ("study --epochs 0", "--epochs: expected a whole number from 1 to 10000, found 0"),
         ("study --data nowhere", "nowhere: no such folder"),
@@ -292,13 +290,11 @@ def test_recipes_as_json_name_the_sheet_on_stderr(
             "data: no such folder",
         ),
         ("compare empty", "empty: the study has no runs yet"),
+        ("compare run", "run is a run, not a study"),
         ("recipes clasic", "unknown recipe 'clasic'; there are: classic"),
         ("recipes --show", "--show needs a recipe: tenfold recipes strong --show"),
         ("recipes classic --show", "--show: the recipe classic has no augmentation"),
-        (
-            "recipes classic --out sheet.png",
-            "--out: the recipe classic has no augmentation",
-        ),
+        ("recipes classic --out sheet.png", "--out: the recipe classic has no augmentation"),
         (
             "compare synthetic --out synthetic",
             "synthetic: expected another folder than a study's, whose report is there",
@@ -308,14 +304,11 @@ def test_recipes_as_json_name_the_sheet_on_stderr(
         ("compare synthetic empty --average 1", "--average takes one study, and no --out"),
         ("compare synthetic --average 1 --out page", "--average takes one study, and no --out"),
         ("compare empty --average 1", "empty: the study has no runs yet"),
-        ("compare synthetic --average 1", "data: expected a folder with MNIST's IDX files"),
-        (
-            "compare cut",
-            "cut: expected a study of 10000 evaluated images, found one of 4",
-        ),
+        ("compare synthetic --average 1", "data: no such folder; --data takes a folder"),
+        ("compare cut", "cut: expected a study of 10000 evaluated images, found one of 4"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(
+def test_errors_are_one_line_and_exit_with_2(
     command: str,
     message: str,
     tmp_path: Path,
@@ -334,6 +327,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     (tmp_path / "synthetic/study.json").write_text(moved)
     (tmp_path / "cut").mkdir()
     (tmp_path / "cut/study.json").write_text(values)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/config.json").write_text("{}")
     before = sorted(tmp_path.iterdir())
     assert main(command.split()) == 2
     printed = capsys.readouterr()
@@ -344,13 +339,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("verb", ["study", "compare"])
-def test_help_begins_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([verb, "--help"]) == 0
-    assert capsys.readouterr().out.startswith(f"Example: tenfold {verb} ")
-
-
-def test_studies_with_long_names_stand_side_by_side(
+def test_studies_with_long_names_are_compared(
     small_data: Path, folders: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     long = []
@@ -363,7 +352,7 @@ def test_studies_with_long_names_stand_side_by_side(
         assert f"{100 * one.summary.accuracy.mean:.3f} %" in table
 
 
-def test_comparing_into_a_name_that_is_too_long_is_a_mistake(
+def test_a_name_of_a_report_that_is_too_long_is_an_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["compare", "studies/classic", "--out", 300 * "x"]) == 2

@@ -1,4 +1,4 @@
-"""Starting a Ray, joining one, and messages about addresses without a Ray."""
+"""Starting a local Ray, joining a cluster, and their errors."""
 
 import os
 import socket
@@ -16,8 +16,8 @@ from tenfold.cluster.connecting import (
     check_cluster_flags,
     connecting,
     require_cluster_extra,
-    translating_ray_errors,
 )
+from tenfold.cluster.tasks import translating_ray_errors
 from tenfold.errors import ClusterError, MissingExtraError, RunError, TenfoldError
 
 pytestmark = needs_cluster_extra
@@ -28,7 +28,7 @@ def join(address: str) -> None:
         raise AssertionError(address)
 
 
-def test_a_connection_that_is_open_is_used(cluster: Cluster) -> None:
+def test_an_open_connection_is_reused(cluster: Cluster) -> None:
     import ray
 
     assert cluster == Cluster(num_cores=2, num_cores_of_one=2)
@@ -43,7 +43,7 @@ def test_a_connection_that_is_open_is_used(cluster: Cluster) -> None:
             join(address)
 
 
-def test_only_this_machine_reaches_a_local_ray(cluster: Cluster) -> None:
+def test_a_local_ray_listens_on_loopback_only(cluster: Cluster) -> None:
     listening = []
     for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
         with suppress(psutil.NoSuchProcess):  # Ray ends some of its own now and then
@@ -58,7 +58,7 @@ def test_only_this_machine_reaches_a_local_ray(cluster: Cluster) -> None:
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
-def test_a_ray_that_others_imported_first_is_not_started(tmp_path: Path) -> None:
+def test_a_local_ray_is_refused_if_ray_was_imported_before(tmp_path: Path) -> None:
     code = (
         "import ray\n"
         "from tenfold.cluster.connecting import connecting\n"
@@ -78,19 +78,19 @@ def test_a_ray_that_others_imported_first_is_not_started(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "address", ["nonsense", "host:", ":6379", "host:seven", "host:70000", "ray://host:10001"]
 )
-def test_an_address_has_a_host_and_a_port(address: str) -> None:
+def test_an_address_must_have_a_host_and_a_port(address: str) -> None:
     with pytest.raises(ClusterError, match=f"--address must be HOST:PORT.* not {address}"):
         join(address)
 
 
-def test_an_address_where_nothing_listens_is_told_at_once() -> None:
+def test_an_address_where_nothing_listens_fails_fast() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
     with pytest.raises(ClusterError, match=f"{address}: .*Connection refused.*`ray status`"):
         join(address)
 
 
-def test_flags_of_a_cluster_belong_together() -> None:
+def test_the_engine_is_ray_and_an_address_needs_it() -> None:
     check_cluster_flags(None, address=None)
     check_cluster_flags("ray", address="host:6379")
     with pytest.raises(ClusterError, match="--on must be ray, not slurm"):
@@ -99,7 +99,7 @@ def test_flags_of_a_cluster_belong_together() -> None:
         check_cluster_flags(None, address="host:6379")
 
 
-def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     require_cluster_extra()
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     message = r"^the extra 'cluster' is not installed \(ray.*pip install 'tenfold\[cluster\]'"
@@ -107,7 +107,7 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch)
         pass
 
 
-def test_errors_of_workers_are_one_line(cluster: Cluster) -> None:
+def test_errors_of_workers_are_translated(cluster: Cluster) -> None:
     from ray.exceptions import RayTaskError, WorkerCrashedError
 
     with pytest.raises(ClusterError, match="out of memory"), translating_ray_errors():

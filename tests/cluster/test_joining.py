@@ -1,4 +1,4 @@
-"""A cluster of two machines, both of which are this one, joined by its address."""
+"""A cluster of two nodes on this machine, joined by its address."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def run_tenfold(*arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_a_machine_that_is_lost_costs_nothing_but_time(
+def test_a_study_survives_the_loss_of_a_machine(
     machines: tuple[str, "subprocess.Popen[bytes]"], small_data: Path, scans: Path, tmp_path: Path
 ) -> None:
     address, second = machines

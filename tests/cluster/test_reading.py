@@ -1,4 +1,4 @@
-"""Folders of images read on a Ray of two workers, to Parquet files."""
+"""Folders of images read into Parquet files on a local Ray with two workers."""
 
 import json
 import os
@@ -19,15 +19,13 @@ from tenfold.cluster.reading import read_folder
 from tenfold.errors import ClusterError, ModelError, ReadingError
 from tenfold.reading.bulk import list_files
 from tenfold.reading.reader import Reader
-from tenfold.system.locks import (
-    locking,
-)
+from tenfold.system.locks import locking
 
 pytestmark = needs_cluster_extra
 
 
 def read_here(images: Path) -> list[dict[str, Any]]:
-    """What one process reads, as `tenfold read --json` has it."""
+    """What one process reads, in the form of `tenfold read --json`."""
     reader = Reader()
     rows = []
     for path in list_files([images]):
@@ -36,7 +34,7 @@ def read_here(images: Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: str(row["file"]))
 
 
-def test_two_workers_read_what_one_process_reads(
+def test_two_workers_give_the_readings_of_one_process(
     cluster: Cluster, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "readings"
@@ -51,14 +49,14 @@ def test_two_workers_read_what_one_process_reads(
     assert shown == {
         "readings": str(out),
         "read by earlier calls": "0",
-        "left out, as no images": "1",
+        "not images, skipped": "1",
         **{
             status.replace("_", " "): str(by_status.count(status))
             for status in ("read", "uncertain", "blank", "not_digits", "error")
         },
     }
     # The same call again reads what is missing.
-    before = {path: path.stat().st_mtime_ns for path in out.glob("*.parquet")}
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
     assert len(before) == 7  # of six images
     first = next(iter(before))
     first.unlink()
@@ -77,11 +75,11 @@ def test_two_workers_read_what_one_process_reads(
     again = [sys.executable, "-c", code, "read", "--on", "ray", "--json", str(scans), str(out)]
     done = subprocess.run(again, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == f"{out} is complete already; delete it to read everything again\n"
+    assert done.stderr == f"{out} already has all images; delete it to read them again\n"
     assert json.loads(done.stdout) == {**told, "num_before": 41}
 
 
-def test_readings_of_other_options_are_not_mixed(
+def test_an_output_of_other_options_is_refused(
     cluster: Cluster, pngs: list[bytes], tmp_path: Path
 ) -> None:
     images, out = tmp_path / "images", tmp_path / "images/out"  # which is not read
@@ -97,12 +95,12 @@ def test_readings_of_other_options_are_not_mixed(
         read_folder(images, out)
 
 
-def test_folders_that_cannot_be_used_are_refused(scans: Path, tmp_path: Path) -> None:
+def test_unusable_folders_are_refused(scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for images in (tmp_path / "none", tmp_path, scans / "notes.txt"):
-        with pytest.raises(ReadingError, match=f"{images}: there is no folder with images"):
+        with pytest.raises(ReadingError, match=f"{images}: not a folder with images"):
             read_folder(images, out)
-    with pytest.raises(ReadingError, match="need another folder than the images"):
+    with pytest.raises(ReadingError, match="must go to another folder than the images"):
         read_folder(scans, scans)
     with pytest.raises(ModelError, match=r"notes\.txt"):
         read_folder(scans, out, model=scans / "notes.txt")
@@ -113,7 +111,7 @@ def test_folders_that_cannot_be_used_are_refused(scans: Path, tmp_path: Path) ->
     with locking(out, ReadingError("")), pytest.raises(ReadingError, match="another call"):
         read_folder(scans, out)
     (out / "half.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ReadingError, match=r"half\.parquet: cannot be read as Parquet.*Delete it"):
+    with pytest.raises(ReadingError, match=r"half\.parquet: cannot be read as Parquet.*delete it"):
         read_folder(scans, out)
 
 
@@ -122,18 +120,17 @@ def test_folders_that_cannot_be_used_are_refused(scans: Path, tmp_path: Path) ->
     [
         (["--csv"], "--csv cannot be combined with --on ray"),
         (["--out", "x"], "--out cannot be combined with --on ray"),
-        (["--annotate", "x"], "--annotate cannot be combined with --on ray"),
-        (["more/"], "--on ray needs a folder of images and one for the readings"),
+        (["more/"], "--on ray needs a folder of images and a folder for the readings"),
     ],
 )
-def test_flags_that_do_not_fit_are_refused(
+def test_flags_that_ray_does_not_support_are_refused(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["read", "--on", "ray", "scans/", "readings/", *arguments]) == 2
     assert message in capsys.readouterr().err
 
 
-def test_an_image_that_kills_its_workers_costs_no_other_block(
+def test_other_blocks_are_read_if_an_image_kills_its_workers(
     cluster: Cluster, pngs: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images, out = tmp_path / "images", tmp_path / "out"
@@ -142,16 +139,16 @@ def test_an_image_that_kills_its_workers_costs_no_other_block(
         (images / name).write_bytes(pngs[0])
     read_block = module._read_block
 
-    def read_or_die(block: Any, task: module.Task) -> Any:
-        if any(path.endswith(b"killer.png") for path in block.column("path").to_pylist()):
+    def read_or_die(paths: list[str], *arguments: Any) -> None:
+        if any(path.endswith("killer.png") for path in paths):
             with (images / "tries.txt").open("a") as file:
                 file.write("x")
             os.kill(os.getpid(), signal.SIGKILL)
-        return read_block(block, task)
+        read_block(paths, *arguments)
 
     monkeypatch.setattr(module, "_read_block", read_or_die)
     monkeypatch.setattr(module, "MAX_RETRIES", 1)
-    with pytest.raises(ClusterError, match=r"lacks 1 images, first killer\.png: .*tries again"):
+    with pytest.raises(ClusterError, match=r"lacks 1 images.* killer\.png: .*again"):
         read_folder(images, out)
     assert (images / "tries.txt").read_text() == "xx"
     assert [row["file"] for row in load_rows(out)] == ["0.png", "1.png"]
@@ -162,7 +159,7 @@ def test_an_image_that_kills_its_workers_costs_no_other_block(
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_call_that_is_stopped_is_continued_by_the_next(
+def test_a_stopped_call_is_continued_by_the_next(
     how: signal.Signals, cluster: Cluster, pngs: list[bytes], tmp_path: Path
 ) -> None:
     import psutil
@@ -187,7 +184,9 @@ def test_a_call_that_is_stopped_is_continued_by_the_next(
         _, errors = process.communicate(timeout=60)
         if how == signal.SIGINT:
             assert process.returncode == 130
-            assert errors == f"tenfold: interrupted; the same command goes on in {out}\n"
+            assert (
+                errors == f"tenfold: interrupted; run the same command again to continue in {out}\n"
+            )
     _, alive = psutil.wait_procs(below, timeout=30)
     assert alive == []
     num_before = len(load_rows(out))

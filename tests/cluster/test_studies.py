@@ -1,4 +1,4 @@
-"""Studies on a Ray of two workers give what they give in one process."""
+"""Studies on a local Ray with two workers."""
 
 import os
 import signal
@@ -17,8 +17,7 @@ import tenfold
 from cluster.workers import list_workers, needs_cluster_extra, wait_until
 from tenfold.cluster.connecting import Cluster
 from tenfold.cluster.studies import run_seeds_on_ray
-from tenfold.data.mnist import load_part
-from tenfold.errors import DataError, RunError, StudyError
+from tenfold.errors import RunError, StudyError
 from tenfold.runs.run import load_run
 from tenfold.studies.study import load_study
 from tenfold.workflow.study import StudyProgress
@@ -55,7 +54,7 @@ def check_same(study: tenfold.Study, expected: tenfold.Study) -> None:
     assert load_study(study.path).runs == study.runs
 
 
-def test_a_study_on_two_workers_is_that_of_one_process(
+def test_a_study_on_two_workers_equals_that_of_one_process(
     cluster: Cluster, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: dict[str, Any] = {"data": small_data, **TINY}
@@ -65,7 +64,7 @@ def test_a_study_on_two_workers_is_that_of_one_process(
     check_same(study, train_here(monkeypatch, seeds=2, out=tmp_path / "other", **asked))
     assert {path.name for path in (out / "runs").iterdir()} == {"0", "1"}
     assert [one.num_done for one in seen if one.newest is not None] == [1, 2]
-    # A run that study.json lacks is taken as it is; only what is missing is trained.
+    # A finished run that study.json lacks is used; only the missing seed is trained.
     (out / "study.json").unlink()
     started = (out / "runs/0/config.json").stat().st_mtime_ns
     longer = tenfold.study("classic", seeds=3, out=out, on="ray", **asked)
@@ -74,8 +73,7 @@ def test_a_study_on_two_workers_is_that_of_one_process(
     assert (out / "runs/0/config.json").stat().st_mtime_ns == started
 
 
-def test_a_seed_that_diverges_says_so_and_leaves_nothing(cluster: Cluster, tmp_path: Path) -> None:
-    # No recipe in range was found that diverges so far, so the training is replaced.
+def test_an_error_of_a_worker_names_the_folder_of_the_run(cluster: Cluster, tmp_path: Path) -> None:
     def diverge(out: Path, seed: int) -> None:
         out.mkdir()
         error = RunError(f"{out}: training diverged in epoch 1")
@@ -84,26 +82,12 @@ def test_a_seed_that_diverges_says_so_and_leaves_nothing(cluster: Cluster, tmp_p
 
     with pytest.raises(RunError) as raised:
         list(run_seeds_on_ray(diverge, [3], 2, num_cores=1, folder=tmp_path / "runs"))
-    # It speaks of the folder where the run would be, not of the worker's own.
     assert str(raised.value) == f"{tmp_path}/runs/3: training diverged in epoch 1"
     assert raised.value.__notes__ == [f"seed 3, on {socket.gethostname()}"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_of_data_that_a_worker_does_not_see_is_named(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    missing = tmp_path / "missing"
-
-    def load(out: Path, seed: int) -> None:
-        load_part(missing, "train")
-
-    with pytest.raises(DataError, match=str(missing)) as raised:
-        list(run_seeds_on_ray(load, [3], 2, num_cores=1, folder=tmp_path / "runs"))
-    assert raised.value.__notes__ == [f"seed 3, on {socket.gethostname()}"]
-
-
-def test_tasks_stop_with_the_iterator(cluster: Cluster, tmp_path: Path) -> None:
+def test_closing_the_iterator_stops_the_tasks(cluster: Cluster, tmp_path: Path) -> None:
     def sleep(out: Path, seed: int) -> None:
         (tmp_path / str(seed)).touch()
         time.sleep(60)
@@ -117,7 +101,7 @@ def test_tasks_stop_with_the_iterator(cluster: Cluster, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"0", "1"}
 
 
-def test_a_seed_whose_worker_dies_is_trained_again(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_seed_is_retried_if_its_worker_dies(cluster: Cluster, tmp_path: Path) -> None:
     def die_once(out: Path, seed: int) -> None:
         if not (tmp_path / "died").exists():
             (tmp_path / "died").touch()
@@ -130,14 +114,14 @@ def test_a_seed_whose_worker_dies_is_trained_again(cluster: Cluster, tmp_path: P
     assert (tmp_path / "died").exists()
 
 
-def test_no_run_has_a_cluster_to_itself() -> None:
+def test_alone_cannot_be_combined_with_ray() -> None:
     with pytest.raises(StudyError, match="--alone cannot be combined with --on ray"):
         tenfold.study("classic", alone=2, on="ray")
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_study_that_is_stopped_leaves_nothing_on_the_disk(
+def test_a_stopped_study_leaves_no_files(
     how: signal.Signals, small_data: Path, tmp_path: Path
 ) -> None:
     out, temporary = tmp_path / "study", Path(tempfile.gettempdir())

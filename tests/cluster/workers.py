@@ -1,4 +1,4 @@
-"""What the tests on a cluster share: slow studies, which processes work, and what was read."""
+"""What the tests on a cluster share."""
 
 import importlib.util
 import time
@@ -12,7 +12,7 @@ import pytest
 from tenfold.cluster.connecting import CLUSTER_PACKAGES
 from tenfold.cluster.reading import build_schema
 
-# Ray is not imported for that: it looks at the environment then, which `connecting` sets.
+# Without importing Ray, which then reads the environment that `connecting` sets.
 needs_cluster_extra = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in CLUSTER_PACKAGES),
     reason="the extra 'cluster' is not installed",
@@ -30,7 +30,7 @@ def wait_until(is_true: Callable[[], object], seconds: float = 120) -> None:
 
 
 def list_workers(title: str, parent: int | None = None) -> list[psutil.Process]:
-    """The processes below one, by default this, that Ray says are at something of this title."""
+    """The workers, below a process or this one, whose current task has this name."""
     found = []
     for process in psutil.Process(parent).children(recursive=True):
         try:
@@ -42,7 +42,7 @@ def list_workers(title: str, parent: int | None = None) -> list[psutil.Process]:
 
 
 def load_rows(out: Path) -> list[dict[str, Any]]:
-    """All rows in a folder, by file; of each Parquet file the schema is checked."""
+    """All rows of the Parquet files in a folder, sorted by file. Checks the schemas."""
     import pyarrow.parquet as pq
 
     rows = []

@@ -1,8 +1,8 @@
-"""The command line: one file for each verb. Only this package prints and exits.
+"""The command line: one module for each command. Only this package prints and exits.
 
-Results go to stdout, progress and notes to stderr. A user's mistake prints one line and exits with
-2, Ctrl-C exits with 130, also while modules are imported. So `main` imports the slow modules, and
-this module imports little.
+Results go to stdout, progress and notes to stderr. A TenfoldError is printed in one line and exits
+with 2, Ctrl-C with 130. This holds during imports, too: `main` imports the slow modules, and this
+module imports little.
 """
 
 import errno
@@ -11,18 +11,18 @@ import os
 import sys
 import warnings
 
+from tenfold.cli.tokens import STANDARD_INPUT
 from tenfold.errors import TenfoldError
 
 EXIT_MISTAKE, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED = 2, 1, 130
+STDERR = 2  # its file descriptor
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
-STANDARD_INPUT = "\0-"  # stands for a lone dash; no file has such a name
-NUM_STANDARD_STREAMS = 3
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code; `arguments` are sys.argv's unless given."""
+    """Run a command and return its exit code; by default with the arguments of the process."""
     try:
-        _check_surroundings()
+        _prepare_streams()
         from tenfold.cli.app import call
 
         code = call(sys.argv[1:] if arguments is None else arguments)
@@ -45,21 +45,21 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _check_surroundings() -> None:
+def _prepare_streams() -> None:
     """Make the standard streams usable.
 
     Raises TenfoldError if standard output or the current folder is gone.
     """
     if None in (sys.stdin, sys.stdout, sys.stderr):  # closed by a shell, with <&- or >&-
-        # Otherwise a file opened later would get their descriptor, and the output of libraries.
-        while (descriptor := os.open(os.devnull, os.O_RDWR)) < NUM_STANDARD_STREAMS:
+        # Otherwise a file that is opened later gets the descriptor, and what libraries print.
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
             os.set_inheritable(descriptor, True)
         os.close(descriptor)
     if sys.stderr is None:
-        sys.stderr = os.fdopen(2, "w", closefd=False)
+        sys.stderr = os.fdopen(STDERR, "w", closefd=False)
     if sys.stdout is None:
         raise TenfoldError("standard output is closed; redirect it to /dev/null instead")
-    # A terminal or pipe that is not UTF-8 gets question marks instead of a traceback.
+    # Streams that are not UTF-8 get question marks instead of a UnicodeEncodeError.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -72,15 +72,15 @@ def _check_surroundings() -> None:
 
 
 def _is_caused_by_interrupt(error: BaseException | None) -> bool:
-    """Whether Ctrl-C interrupted the import of ONNX Runtime, which raises ImportError for it."""
+    """Whether Ctrl-C came while ONNX Runtime was imported, which turns it into ImportError."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__
     return error is not None
 
 
 def _report_interrupt(error: BaseException) -> int:
-    warnings.simplefilter("ignore")  # asyncio's, about a server that was starting
-    _tell(_join("interrupted", error))
+    warnings.simplefilter("ignore")  # asyncio's, about coroutines of a server that was starting
+    _print_message(_join("interrupted", error))
     return EXIT_INTERRUPTED
 
 
@@ -89,16 +89,16 @@ def _join(message: str, error: BaseException) -> str:
 
 
 def _drop_output() -> None:
-    """Discard buffered output, which Python would otherwise write again when it exits."""
+    """Discard the buffered output, which Python would otherwise flush again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report_mistake(message: str) -> int:
-    _tell(" ".join(message.replace(STANDARD_INPUT, "-").split()))
+    _print_message(" ".join(message.replace(STANDARD_INPUT, "-").split()))
     return EXIT_MISTAKE
 
 
-def _tell(message: str) -> None:
+def _print_message(message: str) -> None:
     from tenfold.system.escaping import escape
 
     print(f"tenfold: {escape(message)}", file=sys.stderr)

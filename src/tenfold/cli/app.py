@@ -1,4 +1,4 @@
-"""The verbs, and the parser that calls them."""
+"""The commands, and the parser that calls them."""
 
 import os
 import shlex
@@ -8,18 +8,20 @@ import cyclopts
 from cyclopts import App, Group
 
 import tenfold
-from tenfold.cli import NUM_STANDARD_STREAMS, STANDARD_INPUT
+from tenfold.cli.tokens import prepare_tokens
 from tenfold.errors import TenfoldError
 from tenfold.recipes.fields import describe_bad_value
 
-# In columns. Layout for one or two columns never ends, and for very many fills the memory.
+# In columns. Rich never finishes at one or two columns, and fills the memory at very many.
 NARROWEST, WIDEST = 20, 1000
+INSTALL_COMPLETION = "--install-completion"
 
 READ, TRAIN, SERVE, OTHER = (
     Group(name, sort_key=number)
     for number, name in enumerate(("Read", "Train and measure", "Serve", "Other"), 1)
 )
-# In the order of the help: group, summary, example, arguments.
+# In the order of the help: group, summary, example, arguments of the usage line. The parser's own
+# usage line calls all arguments that have a default ARGS.
 VERBS = {
     "read": (
         READ,
@@ -74,14 +76,14 @@ app = App(
     help_prologue="Example: tenfold read photo.jpg",
     version=tenfold.__version__,
     version_flags=["--version", "-V"],
-    help_format="markdown",  # paragraphs as wide as the terminal; plain text keeps its line breaks
+    help_format="markdown",  # fills the lines; "plaintext" keeps the breaks of the source
     group_commands=OTHER,
     result_action="return_value",
     print_error=False,
     exit_on_error=False,
     suppress_keyboard_interrupt=False,
 )
-# Each module is imported when its verb is called: `tenfold read` starts in half the time.
+# Each module is imported when its command is called: `tenfold read` starts in half the time.
 for number, (verb, (group, summary, example, arguments)) in enumerate(VERBS.items()):
     app.command(
         f"tenfold.cli.{verb}:{verb}",
@@ -94,61 +96,53 @@ for number, (verb, (group, summary, example, arguments)) in enumerate(VERBS.item
 app["--help"].help = "Print this help, or the help of a command."
 app["--version"].help = "Print the version."
 app.register_install_completion_command(
+    INSTALL_COMPLETION,
     group=OTHER,
     help="Install shell completion: bash, zsh, fish or PowerShell.",
-    help_prologue="Example: tenfold --install-completion",
+    help_prologue=f"Example: tenfold {INSTALL_COMPLETION}",
 )
 
 
 def call(tokens: list[str]) -> int:
     """Run a command line and return the exit code.
 
-    Raises TenfoldError for a command line that cannot be understood.
+    Raises TenfoldError if the command line is invalid.
     """
-    _refuse_empty(tokens)
+    tokens = prepare_tokens(tokens)
     _limit_width()
-    if tokens[:1] == ["read"]:
-        # To the parser a lone dash looks like an option without a name.
-        tokens = [STANDARD_INPUT if token == "-" else token for token in tokens]
     verb = tokens[0] if tokens else ""
     try:
         if verb in VERBS:
-            app[verb].help = None  # its own page shows its docstring, not the summary
+            app[verb].help = None  # its own page shows its docstring instead of the summary
         return app(tokens) or 0
     except cyclopts.CycloptsError as error:
         raise TenfoldError(_explain(error)) from error
+    except OSError as error:
+        if verb != INSTALL_COMPLETION:
+            raise
+        raise TenfoldError(
+            f"cannot install the completion: cannot write {error.filename}: {error.strerror}"
+        ) from error
     finally:
         if verb in VERBS:
             app[verb].help = VERBS[verb][1]
 
 
-def _refuse_empty(tokens: list[str]) -> None:
-    """Raise TenfoldError for an empty argument, which as a path means the current folder."""
-    for number, token in enumerate(tokens):
-        is_empty_value = token.startswith("--") and token.endswith("=")
-        if token and not is_empty_value:
-            continue
-        before = ["tenfold", *tokens[:number], *([token[:-1]] if is_empty_value else [])]
-        raise TenfoldError(
-            f"empty argument after `{shlex.join(before)}`; is a shell variable not set?"
-        )
-
-
 def _limit_width() -> None:
-    """Set COLUMNS where the terminal is too narrow or too wide to lay text out."""
+    """Set COLUMNS if the terminal is narrower or wider than what can be laid out."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdigit():
         width = int(columns[:9]) if columns.isdecimal() else 0
         os.environ["COLUMNS"] = str(min(WIDEST, max(NARROWEST, width)))
         return
-    for number in range(NUM_STANDARD_STREAMS):
+    for descriptor in range(3):  # the standard streams
         with suppress(OSError):  # not a terminal
-            if 0 < os.get_terminal_size(number).columns < NARROWEST:
+            if 0 < os.get_terminal_size(descriptor).columns < NARROWEST:
                 os.environ["COLUMNS"] = str(NARROWEST)
 
 
 def _explain(error: cyclopts.CycloptsError) -> str:
-    """The parser's message in one line; for a field of a recipe, with the range it takes."""
+    """The parser's message; for a field of a recipe, with the range that it takes."""
     if isinstance(error, cyclopts.CoercionError) and error.argument:
         from tenfold.recipes.recipe import list_fields
 

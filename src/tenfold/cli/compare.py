@@ -29,23 +29,28 @@ def compare(
 ) -> None:
     """Compare studies of the same images: a table, and the first study against each other one.
 
-    With --average, one study's runs are compared with the average of their probabilities.
+    With --average, the runs of one study are compared with the average of their probabilities.
 
     Parameters
     ----------
     studies
         The folders of studies.
     data
-        The folder of the studies' data, if it has moved. The data must be the same.
+        The folder of the studies' data, if it has been moved. The data must be the same.
     out
         A folder to write figures and a report to.
     average
-        Average the first so many runs of one study; their weights must be in its folder.
+        Average this many runs of one study; their weights must be in its folder.
     json
         Print JSON.
     """
+    from tenfold.runs.listing import describe
     from tenfold.workflow import study as studying
 
+    for folder in studies:
+        listed = describe(folder)
+        if listed is not None and listed.kind == "run":
+            raise StudyError(f"{folder} is a run, not a study; `tenfold study` makes studies")
     if average is not None:
         if len(studies) != 1 or out is not None:
             raise StudyError("--average takes one study, and no --out")

@@ -55,7 +55,7 @@ def data(
     )
     print_text()
     print_table(
-        ["file", "SHA-256 of its content"],
+        ["file", "SHA-256"],
         [
             [f"{part} {name}", checksum]
             for part, images in parts.items()
@@ -63,13 +63,13 @@ def data(
         ],
     )
     is_mnist = all(images.checksums == MNIST_CHECKSUMS[part] for part, images in parts.items())
-    print_text("These are MNIST's own files." if is_mnist else "These are not MNIST's own files.")
+    print_text("These are the files of MNIST." if is_mnist else "These are not the files of MNIST.")
     if sheet is not None:
         print_rows(("sheet", sheet))
 
 
 def count_labels(images: LabelledImages) -> list[int]:
-    """How many images there are of each label, 0 to 9."""
+    """The number of images of each label, 0 to 9."""
     return [int(count) for count in np.bincount(images.labels_N, minlength=NUM_CLASSES)]
 
 

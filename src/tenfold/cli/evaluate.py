@@ -6,16 +6,16 @@ from tenfold.cli.output import AsJson, print_json, print_rows, print_text
 
 
 def evaluate(runs: list[Path], /, *, data: Path | None = None, json: AsJson = False) -> None:
-    """Evaluate finished runs again: their numbers, figures and reports are replaced.
+    """Evaluate finished runs again, and replace their numbers, figures and reports.
 
     Parameters
     ----------
     runs
         The folders of finished runs.
     data
-        The folder of the runs' data, if it has moved. The data must be the same.
+        The folder of the runs' data, if it has been moved. The data must be the same.
     json
-        Print JSON: the evaluation, or with several runs a list of them.
+        Print JSON: the evaluation, or for several runs a list.
     """
     from tenfold.workflow import workflow
 

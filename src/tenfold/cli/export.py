@@ -27,14 +27,14 @@ def export(
     calibration
         A hold-out run of the same recipe; its temperature and thresholds go into the file.
     data
-        The folder of the run's data, if it has moved. The data must be the same.
+        The folder of the run's data, if it has been moved. The data must be the same.
     json
         Print JSON.
     """
     if out is not None and out.is_dir():
         raise RunError(
-            f"{out}: is a folder, and the second argument is the file to write; if several runs "
-            "were given, export them one by one"
+            f"{out} is a folder, and the second argument is the file to write; export several runs "
+            "one by one"
         )
 
     from tenfold.recipes.configs import SequenceConfig
@@ -51,7 +51,7 @@ def export(
     calibrated = "by a hold-out run"
     if not exported.is_calibrated:
         calibrated = "no: name a hold-out run with --calibration"
-    elif recipe.calibrates:  # each of its runs keeps images for calibration
+    elif recipe.calibrates:  # its runs keep images for calibration
         calibrated = "by the run itself" if calibration is None else f"by the run {calibration}"
     flag = "--lines" if isinstance(recipe.model, SequenceConfig) else "--model"
     print_rows(

@@ -1,7 +1,7 @@
 """How commands print: results to stdout, as text or JSON, notes to stderr.
 
-All text is escaped here, or with `escape` where a line is made elsewhere: file names and strings
-from files are not trusted, as a terminal obeys control characters in them.
+Text is escaped here, or with `escape` where a line is formatted elsewhere: file names and strings
+from files are not trusted, as terminals obey the control characters in them.
 """
 
 import json
@@ -15,19 +15,17 @@ from cyclopts import Parameter, Token
 from tenfold.system.escaping import escape
 from tenfold.system.json_types import to_json
 
-WIDEST_TABLE = 10_000  # columns
-
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 AsJson = Annotated[Flag, Parameter(name="--json")]
 
 
 def parse_whole_numbers(kind: Any, tokens: Sequence[Token]) -> int | tuple[int, ...]:  # noqa: ANN401
-    """Convert one or more arguments to int; the parser's own conversion rounds 1.5 to 2."""
+    """Convert arguments to int. The parser's own conversion rounds 1.5 to 2."""
     try:
         values = tuple(int(token.value) for token in tokens)
     except ValueError:
         found = " ".join(token.value for token in tokens)
-        raise ValueError(f"expected a whole number, found {found}") from None
+        raise ValueError(f"must be a whole number, not {found}") from None
     return values if get_origin(kind) is tuple else values[0]
 
 
@@ -64,32 +62,38 @@ def print_rows(*rows: tuple[str, Any]) -> None:
 def print_table(
     columns: list[str], rows: list[list[str]], *, num_unwrapped: int | None = None
 ) -> None:
-    """Print a table; its first columns, all but the last by default, are never wrapped.
+    """Print a table. Its first columns, all but the last by default, are not wrapped.
 
-    Where the terminal is too narrow for that, each row is printed as lines of its own.
+    On a terminal that is too narrow for the longest words of the others, each row is a list.
     """
+    from rich.cells import cell_len
     from rich.console import Console
-    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
     if num_unwrapped is None:
         num_unwrapped = len(columns) - 1
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for number, column in enumerate(columns):
-        table.add_column(column, no_wrap=number < num_unwrapped, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(escape(cell)) for cell in row))  # not markup, as [/] would be
+    rows = [list(map(escape, row)) for row in rows]
+    least_width = -2
+    for number, (column, *cells) in enumerate(zip(columns, *rows, strict=True)):
+        no_wrap = number < num_unwrapped
+        table.add_column(column, no_wrap=no_wrap, overflow="fold")
+        parts = [
+            part for cell in (column, *cells) for part in ([cell] if no_wrap else cell.split())
+        ]
+        least_width += max(map(cell_len, parts), default=0) + 2
     console = Console(highlight=False)
-    wide = console.options.update(max_width=WIDEST_TABLE)
-    if Measurement.get(console, wide, table).minimum <= console.width:
+    if least_width <= console.width:
+        for row in rows:
+            table.add_row(*map(Text, row))  # not markup, as [/] would be
         console.print(table)
         return
     for row in rows:
-        console.print(Text(escape(row[0])), overflow="fold")
+        console.print(Text(row[0]), overflow="fold")
         lines = Table.grid(padding=(0, 2, 0, 0))
         lines.add_column(style="dim", no_wrap=True)
         lines.add_column(overflow="fold")
         for column, cell in zip(columns[1:], row[1:], strict=True):
-            lines.add_row(f"  {column}", Text(escape(cell)))
+            lines.add_row(f"  {column}", Text(cell))
         console.print(lines)

@@ -3,15 +3,24 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from tenfold.cli.output import print_note
 from tenfold.runs.run import DrawingProgress, OnProgress, StageProgress, TrainingProgress
 from tenfold.system.escaping import escape
-from tenfold.workflow.study import StudyProgress
+
+if TYPE_CHECKING:
+    from tenfold.workflow.study import StudyProgress
 
 SECONDS_BETWEEN_LINES = 2.0
 SECONDS_BETWEEN_DRAWING_LINES = 20.0
@@ -31,11 +40,11 @@ def showing_progress(title: str) -> Iterator[OnProgress]:
         TextColumn("loss {task.fields[loss]:.4f}  {task.fields[speed]:,.0f} images/s"),
         TimeRemainingColumn(),
         console=console,
-        # Redrawn on each event only: a thread that redraws would take time from training.
+        # A thread that redraws would slow down training.
         auto_refresh=False,
     )
     task = bar.add_task(title, total=None, loss=0.0, speed=0.0)
-    spinner = console.status("")  # a thread moves it, which after training does no harm
+    spinner = console.status("")  # has a thread, which does not matter after training
 
     def show(progress: TrainingProgress | DrawingProgress | StageProgress) -> None:
         if isinstance(progress, StageProgress):
@@ -70,7 +79,7 @@ def showing_progress(title: str) -> Iterator[OnProgress]:
 
 
 class _PlainLines:
-    """A line after an epoch, at most one every two seconds, and one for each later stage."""
+    """Prints a line after an epoch, at most one every two seconds, and one for each stage."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -106,7 +115,7 @@ class _PlainLines:
 
 
 @contextmanager
-def showing_study_progress() -> Iterator[Callable[[StudyProgress], None]]:
+def showing_study_progress() -> "Iterator[Callable[[StudyProgress], None]]":
     """Show a study's progress: a line for each finished run, and on a terminal a bar below."""
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     if not console.is_terminal or console.is_dumb_terminal:
@@ -122,7 +131,7 @@ def showing_study_progress() -> Iterator[Callable[[StudyProgress], None]]:
     )
     tasks = {}
 
-    def show(progress: StudyProgress) -> None:
+    def show(progress: "StudyProgress") -> None:
         if progress.title not in tasks:
             tasks[progress.title] = bar.add_task(escape(progress.title), total=1.0, done="")
         if progress.newest is not None:
@@ -138,12 +147,12 @@ def showing_study_progress() -> Iterator[Callable[[StudyProgress], None]]:
         yield show
 
 
-def _print_newest(progress: StudyProgress) -> None:
+def _print_newest(progress: "StudyProgress") -> None:
     if progress.newest is not None:
         print_note(_describe_newest(progress))
 
 
-def _describe_newest(progress: StudyProgress) -> str:
+def _describe_newest(progress: "StudyProgress") -> str:
     assert progress.newest is not None
     assert progress.newest_accuracy is not None
     left = ""
@@ -158,3 +167,21 @@ def _describe_newest(progress: StudyProgress) -> str:
 
 def _describe_seconds(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+@contextmanager
+def showing_file_progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar of the files that have been read, on a terminal only."""
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("files"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal or console.is_dumb_terminal,
+    )
+    with bar:
+        task = bar.add_task(escape(title), total=None)
+        yield lambda num_done, num_files: bar.update(task, completed=num_done, total=num_files)

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tenfold.cli import STANDARD_INPUT
 from tenfold.cli.output import Flag, print_note
 from tenfold.cli.read_output import (
     CSV_COLUMNS,
@@ -24,12 +23,13 @@ from tenfold.cli.read_output import (
     open_output,
 )
 from tenfold.cli.reading_on_ray import read_on_ray
+from tenfold.cli.tokens import STANDARD_INPUT
 from tenfold.errors import ImageError, ReadingError
 
 if TYPE_CHECKING:
     from tenfold.reading.bulk import File
 
-# What a file may be that only this process can open, and once.
+# Files that only this process can open, and only once.
 OWN_FILES = ("/dev/stdin", "/dev/fd/", "/proc/")
 
 
@@ -48,15 +48,14 @@ def read(
 ) -> int:
     """Read handwritten digits from images: photos, scans, drawings.
 
-    Prints for each file what is written on it, or why that is not certain. Only digits are read:
-    points, commas and signs are left out. The exit code is 1 if a file was no image that can be
-    read.
+    Prints for each file the digits on it, or why they are uncertain. Only digits are read: points,
+    commas and signs are left out. The exit code is 1 if a file could not be read as an image.
 
     Parameters
     ----------
     files
-        Images, folders of images, or - for one image on standard input. In folders, links to files
-        are read and links to other folders are not followed.
+        Images, folders of images, or - for an image on standard input. In folders, links to files
+        are read, and links to other folders are skipped.
     single
         Read each image as one digit.
     json
@@ -64,18 +63,18 @@ def read(
     csv
         Print CSV, one row for each file.
     out
-        Write JSON lines or CSV to this file. Files that it names already are skipped, so a call
-        that was stopped can be repeated. Its settings are kept in NAME.settings.json.
+        Write JSON Lines or CSV to this file. Files that it already contains are skipped, so that a
+        stopped call can be continued. Its settings are kept in NAME.settings.json.
     annotate
         A folder for copies of the images with boxes, digits and confidences.
     stages
-        With --single: a folder for pictures of each stage of reading.
+        With --single: a folder for pictures of the stages of reading.
     model
         A digit model that `tenfold export` wrote; by default the bundled one.
     lines
         A line model of the recipe `lines`; by default the bundled one.
     on
-        Read a folder on a Ray cluster and write Parquet files to a second folder, named after it.
+        Read a folder on a Ray cluster, and write Parquet files to the folder that is named second.
         The same command again continues. Ray comes with the extra `cluster`.
     address
         With --on ray: HOST:PORT of the cluster; by default Ray is started on this machine.
@@ -97,17 +96,17 @@ def read(
             json=json,
         )
     if not files:
-        raise ReadingError("no images or folders to read were given; try: tenfold read a.png")
+        raise ReadingError("no images or folders were given; try: tenfold read photo.jpg")
     if json and csv:
         raise ReadingError("--json cannot be combined with --csv")
     if out is not None and not (json or csv):
-        raise ReadingError("--out: expected --json or --csv with it, found neither")
+        raise ReadingError("--out needs --json or --csv")
     if stages is not None and not single:
         raise ReadingError("--stages needs --single, as it shows how one digit is read")
     paths = {"out": out, "annotate": annotate, "stages": stages, "model": model, "lines": lines}
     for name, path in paths.items():
         if path == Path(STANDARD_INPUT):
-            raise ReadingError(f"--{name}: - is standard input, and a path is needed")
+            raise ReadingError(f"--{name} needs a path, and - is standard input")
     outputs = [path for path in (out, annotate, stages) if path is not None]
     if out is not None:
         outputs.append(find_settings(out))
@@ -118,7 +117,9 @@ def read(
     skipped: Counter[str] = Counter()
 
     def skip(path: Path) -> None:
-        skipped["link" if _leads_to_a_folder(path) else "file"] += 1
+        skipped[
+            "links to folders" if _is_link_to_folder(path) else "files that are not images"
+        ] += 1
 
     format_reading = format_json if json else format_csv if csv else format_text
     pictures = Pictures(annotate, stages, model)
@@ -136,28 +137,26 @@ def read(
             write(format_csv_row(CSV_COLUMNS))
         first = next(inputs, None)
         if num_done and first is None:
-            print_note(f"{out} has all of these files already; delete it to read them again")
+            print_note(f"{out} already contains all of these files; delete it to read them again")
         elif num_done:
-            print_note(f"{out} has {num_done} files already, which are skipped")
+            print_note(f"skipping {num_done} files that {out} already contains")
         if first is not None:
             pictures.make_folders()
             inputs = itertools.chain([first], inputs)
-        taken: deque[tuple[str, Stamp | None]] = deque()
+        submitted: deque[tuple[str, Stamp | None]] = deque()
 
-        def take() -> "Iterator[File]":
+        def submit() -> "Iterator[File]":
             for name, file in inputs:
-                taken.append((name, pictures.stamp(file)))
+                submitted.append((name, pictures.stamp(file)))
                 yield file
 
-        for file, reading in read_files(take(), model=model, lines=lines, single=single):
-            name, stamp = taken.popleft()
+        for file, reading in read_files(submit(), model=model, lines=lines, single=single):
+            name, stamp = submitted.popleft()
             write(format_reading(name, reading))
             num_errors += reading.status == "error"
             num_errors += not pictures.write(name, file, reading, stamp)
-    for kind, why in (("file", "as no images"), ("link", "as they lead to other folders")):
-        if count := skipped[kind]:
-            noun = kind if count == 1 else f"{kind}s"
-            print_note(f"left out of folders, {why}: {count} {noun}")
+    for kind, count in sorted(skipped.items()):
+        print_note(f"skipped {kind}: {count}")
     return 1 if num_errors else 0
 
 
@@ -169,7 +168,7 @@ def _print(text: str) -> None:
 def _skip_done(
     inputs: "Iterator[tuple[str, File]]", output: OutputFile
 ) -> "Iterator[tuple[str, File]]":
-    """The inputs that the output does not name; what comes through a pipe may be another image."""
+    """The inputs that the output does not contain. Standard input and pipes are always read."""
     for name, file in inputs:
         if isinstance(file, bytes) or not output.has(name):
             yield name, file
@@ -178,7 +177,7 @@ def _skip_done(
 def _check_folders(
     arguments: tuple[str, ...], outputs: list[Path], picture_folders: list[Path]
 ) -> None:
-    """Raise ReadingError for a folder without images, or one that pictures are written to."""
+    """Raise ReadingError for a folder without images, or one that pictures would be written to."""
     from tenfold.reading.bulk import list_files
 
     taken = {os.path.realpath(folder) for folder in picture_folders}
@@ -192,28 +191,28 @@ def _check_folders(
             continue
         skipped: list[Path] = []
         list(list_files([path], leave_out=outputs, skip=skipped.append))
-        found = "the folder has no images"
+        message = f"{argument}: the folder has no images"
         if skipped:
-            found += f", only {len(skipped)} other file{'s' * (len(skipped) != 1)}"
-        if any(map(_leads_to_a_folder, skipped)):
-            found += "; a link to a folder is followed only if it is named itself"
-        raise ReadingError(f"{argument}: {found}")
+            message += f", only {len(skipped)} other file{'s' * (len(skipped) != 1)}"
+        if any(map(_is_link_to_folder, skipped)):
+            message += "; a link to a folder is followed only if it is named itself"
+        raise ReadingError(message)
 
 
-def _leads_to_a_folder(path: Path) -> bool:
+def _is_link_to_folder(path: Path) -> bool:
     return path.is_symlink() and path.is_dir()
 
 
 def _list_inputs(
     arguments: tuple[str, ...], outputs: list[Path], skip: Callable[[Path], object]
 ) -> "Iterator[tuple[str, File]]":
-    """The name and the file of each input, in order."""
+    """The name and the file of each input, in the order of the arguments."""
     from tenfold.reading.bulk import list_files
     from tenfold.reading.decoding import read_bytes
 
     for argument in arguments:
         if argument == STANDARD_INPUT:
-            if sys.stdin is None:  # as it is where a shell closed it
+            if sys.stdin is None:  # closed by a shell, with <&-
                 raise ReadingError("-: standard input is closed")
             yield "-", read_bytes(sys.stdin.buffer)
         elif _is_read_once(argument):
@@ -224,7 +223,7 @@ def _list_inputs(
 
 
 def _is_read_once(argument: str) -> bool:
-    """Whether it is a pipe, a device, or a file that no other process finds under this name."""
+    """Whether it is a pipe, a device, or a path that means another file in other processes."""
     try:
         path = Path(argument)
         is_special = path.exists() and not (path.is_file() or path.is_dir())
@@ -234,7 +233,7 @@ def _is_read_once(argument: str) -> bool:
 
 
 def _read_if_possible(path: Path) -> "File":
-    """The bytes of a file; if they cannot be read the path, of which reading says so."""
+    """The content of a file, or its path if that fails, so that its reading has the error."""
     from tenfold.reading.decoding import read_bytes
 
     try:

@@ -1,4 +1,4 @@
-"""What `tenfold read` writes: lines of text, JSON or CSV, a file of them, and pictures."""
+"""The output of `tenfold read`: lines of text, JSON or CSV, to a file or not, and pictures."""
 
 import csv
 import hashlib
@@ -24,12 +24,12 @@ START_ANEW = "delete it, or name another file with --out"
 
 
 def format_json(name: str, reading: "Reading") -> str:
-    """A line with a JSON object."""
+    """One line of JSON."""
     return json.dumps({"file": name, **reading.to_json()}) + "\n"
 
 
 def format_csv(name: str, reading: "Reading") -> str:
-    """A line of CSV."""
+    """One line of CSV."""
     least = min((digit.confidence for digit in reading.digits), default=None)
     confidence = "" if least is None else f"{least:.4f}"
     text = reading.text.replace("\n", " ")
@@ -37,28 +37,28 @@ def format_csv(name: str, reading: "Reading") -> str:
 
 
 def format_csv_row(values: tuple[str, ...]) -> str:
-    """A line of CSV: it may be shown on a terminal, too, so its cells are escaped as text is."""
+    """One line of CSV. Its cells are escaped, as they may be printed to a terminal."""
     row = io.StringIO()
     csv.writer(row, lineterminator="\n").writerow(map(escape, values))
     return row.getvalue()
 
 
 def format_text(name: str, reading: "Reading") -> str:
-    """A line for people, and one more for each line of digits if there are several."""
+    """One line of text, and if there are several lines of digits, one more for each."""
     status = str(reading.status).replace("_", " ")
     name, message = escape(name), escape(reading.message or "")
     note = f"({status}: {message})"
     if reading.status == "read":
         note = f"({message})" if message else ""
     lines = reading.text.split("\n")
-    if len(lines) > 1:  # a sheet of digits looks like one
+    if len(lines) > 1:
         return f"{name}: {note}".rstrip() + "\n" + "".join(f"  {line}\n" for line in lines)
     return " ".join(part for part in (f"{name}:", lines[0], note) if part) + "\n"
 
 
 @dataclass
 class OutputFile:
-    """A file of readings: the files that it names already, and how many of them are errors."""
+    """A file of readings, with the names of the files in it and how many of them are errors."""
 
     path: Path
     stream: BinaryIO
@@ -67,13 +67,13 @@ class OutputFile:
     num_errors: int
 
     def write(self, text: str) -> None:
-        """Add a line at once. Raises ReadingError if the disk is full."""
+        """Append a line and flush it. Raises ReadingError if that fails."""
         with _writing(self.path):
             self.stream.write(text.encode(errors="surrogateescape"))
             self.stream.flush()
 
     def has(self, name: str) -> bool:
-        """Whether a reading of that file is there."""
+        """Whether it contains the reading of a file."""
         return (escape(name) if self.is_csv else name) in self.names
 
 
@@ -81,12 +81,12 @@ class OutputFile:
 def open_output(
     path: Path, *, is_csv: bool, single: bool, model: Path | None, lines: Path | None
 ) -> Iterator[OutputFile]:
-    """Open a file for readings, with those that an earlier call of the same settings wrote.
+    """Open a new file for readings, or one that an earlier call with the same settings wrote.
 
-    The settings are kept beside it, in NAME.settings.json. A last line that is not complete is
-    removed: the call that wrote it was killed.
+    The settings are kept beside it, in NAME.settings.json. An incomplete last line, which a killed
+    call leaves, is removed.
 
-    Raises ReadingError if the file cannot be written, was made with other settings, or is damaged.
+    Raises ReadingError if the file cannot be written, has other settings, or is damaged.
     """
     from tenfold.reading.digit_classifier import BUNDLED_MODEL
     from tenfold.reading.line_reader import BUNDLED_LINES
@@ -109,17 +109,17 @@ def open_output(
             output.write(format_csv_row(CSV_COLUMNS))
         yield output
     finally:
-        with _writing(path):  # what is left in the buffer
+        with _writing(path):  # closing flushes the buffer
             stream.close()
 
 
 def find_settings(path: Path) -> Path:
-    """Where the settings of an output lie."""
+    """The path of an output's settings."""
     return path.with_name(f"{path.name}.settings.json")
 
 
 def _check_settings(path: Path, settings: dict[str, Any]) -> None:
-    """Write the settings of a new file; raise ReadingError if those of an older one are others."""
+    """Write the settings of an empty file; raise ReadingError if another file has other ones."""
     beside = find_settings(path)
     if not path.stat().st_size:
         replace_file(beside, (json.dumps(settings, indent=1) + "\n").encode())
@@ -128,17 +128,16 @@ def _check_settings(path: Path, settings: dict[str, Any]) -> None:
         earlier = dict(parse_json(beside.read_bytes()))
     except (OSError, ValueError, TypeError) as error:
         raise ReadingError(
-            f"{path}: this file has no {beside.name} beside it that says how it was made; "
-            f"{START_ANEW}"
+            f"{path}: the settings it was written with are not in {beside.name}; {START_ANEW}"
         ) from error
     differing = [f"--{key}" for key, value in settings.items() if earlier.get(key) != value]
     if differing:
         differences = ", ".join(differing).replace("--format", "--csv or --json")
-        raise ReadingError(f"{path}: this file was made with another {differences}; {START_ANEW}")
+        raise ReadingError(f"{path}: was written with another {differences}; {START_ANEW}")
 
 
 def _find_readings(path: Path, stream: BinaryIO, *, is_csv: bool) -> OutputFile:
-    """The file with what it has, its stream at the end of its last complete line."""
+    """Read what the file contains, and cut it off after the last complete line."""
     output = OutputFile(path, stream, is_csv, set(), 0)
     end = 0
     for number, line in enumerate(stream, 1):
@@ -165,27 +164,27 @@ def _find_readings(path: Path, stream: BinaryIO, *, is_csv: bool) -> OutputFile:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Make what the system says of a path a mistake that the user can mend."""
+    """Turn an error about a path into a ReadingError."""
     try:
         yield
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or "the system does not say why"
+        reason = getattr(error, "strerror", None) or str(error) or "unknown error"
         raise ReadingError(f"cannot write {path}: {reason[0].lower()}{reason[1:]}") from error
 
 
-Stamp = tuple[int, int, int]  # what changes when a file does
+Stamp = tuple[int, int, int]  # inode, size and time of modification
 
 
 class Pictures:
-    """The pictures that --annotate and --stages ask for, each under a name of its own."""
+    """Writes the pictures of --annotate and --stages."""
 
     def __init__(self, annotated: Path | None, stages: Path | None, model: Path | None) -> None:
         self.annotated, self.stages, self.model = annotated, stages, model
 
     def make_folders(self) -> None:
-        """Make the folders, so that what is wrong with them is known before anything is read.
+        """Make the folders before anything is read, so that errors come early.
 
-        New ones are marked, so that later calls do not read the pictures as images.
+        New ones get a mark, so that later calls do not read the pictures as images.
         """
         from tenfold.reading.bulk import PICTURES_MARK
 
@@ -196,7 +195,7 @@ class Pictures:
                     (folder / PICTURES_MARK).touch()
 
     def stamp(self, file: "File") -> Stamp | None:
-        """What tells whether a file is still the one that was read, if a picture needs it again."""
+        """The stamp of a file that a picture needs again, to notice if it changes meanwhile."""
         if isinstance(file, bytes) or (self.annotated is None and self.stages is None):
             return None
         try:
@@ -206,7 +205,7 @@ class Pictures:
         return state.st_ino, state.st_size, state.st_mtime_ns
 
     def write(self, name: str, file: "File", reading: "Reading", stamp: Stamp | None) -> bool:
-        """Write an image's pictures; False, and a line on stderr, if it cannot be read again."""
+        """Write an image's pictures. If it cannot be read again, print a note and return False."""
         if (self.annotated is None and self.stages is None) or reading.status == "error":
             return True
         from tenfold.reading.annotate import annotate, draw_stages
@@ -216,7 +215,7 @@ class Pictures:
         try:
             decoded = decode(read_bytes(file) if isinstance(file, Path) else file)
             if self.stamp(file) != stamp:
-                raise ImageError("the file was changed after it was read")
+                raise ImageError("the file changed after it was read")
         except ImageError as error:
             print_note(f"{name}: no picture: {error}")
             return False
@@ -236,7 +235,7 @@ class Pictures:
 
 
 def _find_free(folder: Path, stem: str, suffix: str) -> Path:
-    """A path that nothing has yet: two inputs of one name get two outputs."""
+    """A path that does not exist, numbered if an earlier input has the same name."""
     path, number = folder / f"{stem}{suffix}", 2
     while path.exists():
         path, number = folder / f"{stem}-{number}{suffix}", number + 1

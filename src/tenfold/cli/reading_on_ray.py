@@ -16,24 +16,34 @@ def read_on_ray(
     lines: Path | None,
     json: bool,
 ) -> int:
-    """Read the first of two folders into the other; 1 if an image could not be read."""
+    """Read the first folder into the second; return 1 if an image could not be read."""
+    from tenfold.cli.progress import showing_file_progress
     from tenfold.cluster.connecting import check_cluster_flags
     from tenfold.cluster.reading import read_folder
 
     check_cluster_flags(on, address=address)
     if len(paths) != 2:
         raise ReadingError(
-            "--on ray needs a folder of images and one for the readings: tenfold read --on ray "
-            "scans/ readings/"
+            "--on ray needs a folder of images and a folder for the readings: "
+            "tenfold read --on ray scans/ readings/"
         )
     images, out = map(Path, paths)
     try:
-        done = read_folder(images, out, single=single, model=model, lines=lines, address=address)
+        with showing_file_progress(str(images)) as show:
+            done = read_folder(
+                images,
+                out,
+                single=single,
+                model=model,
+                lines=lines,
+                address=address,
+                on_progress=show,
+            )
     except KeyboardInterrupt as error:
-        error.add_note(f"the same command goes on in {out}")
+        error.add_note(f"run the same command again to continue in {out}")
         raise
     if done.num_before == sum(done.counts.values()):
-        print_note(f"{out} is complete already; delete it to read everything again")
+        print_note(f"{out} already has all images; delete it to read them again")
     if json:
         print_json(
             {
@@ -48,6 +58,6 @@ def read_on_ray(
             ("readings", out),
             *((status.replace("_", " "), f"{count:,}") for status, count in done.counts.items()),
             ("read by earlier calls", f"{done.num_before:,}"),
-            ("left out, as no images", f"{done.num_left_out:,}"),
+            ("not images, skipped", f"{done.num_left_out:,}"),
         )
     return 1 if done.counts["error"] else 0

@@ -13,13 +13,13 @@ RECIPE_FLAGS = Group("Changes to the recipe", sort_key=1)
 
 
 def describe_range(allowed: Field) -> str:
-    """The values that a field takes, as a sentence; a choice's words stay in lower case."""
+    """The allowed values of a field as a sentence."""
     text = f"{allowed}."
     return f"One of: {text}" if allowed.kind is str else text[0].upper() + text[1:]
 
 
 def _build_changes() -> Any:  # noqa: ANN401 - a dataclass made from the recipe's own fields
-    """A dataclass with every field of a recipe, None where the recipe's own value stays."""
+    """A dataclass with every field of a recipe; None means the recipe's own value."""
     fields = []
     for name, field in list_fields().items():
         allowed = get_allowed(field)
@@ -32,10 +32,10 @@ def _build_changes() -> Any:  # noqa: ANN401 - a dataclass made from the recipe'
             negative=None if field.type is bool else (),
             converter=parse_whole_numbers if is_whole else None,
         )
-        kind: Any = Optional[field.type]  # noqa: UP045 - its type is known only when this runs
+        kind: Any = Optional[field.type]  # noqa: UP045 - the type is a value here
         fields.append((name, Annotated[kind, parameter], dataclasses.field(default=None)))
     changes = dataclasses.make_dataclass("Changes", fields, kw_only=True)
-    changes.__module__ = __name__  # else it is "types", and the parser takes it for Python's own
+    changes.__module__ = __name__  # otherwise "types", whose classes the parser does not unpack
     return changes
 
 

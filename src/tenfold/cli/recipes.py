@@ -6,13 +6,8 @@ import numpy as np
 
 from tenfold.cli.output import AsJson, Flag, print_json, print_note, print_rows, print_table
 from tenfold.errors import RecipeError
-from tenfold.recipes.catalogue import (
-    RECIPES,
-    find_recipe,
-)
-from tenfold.recipes.recipe import (
-    Recipe,
-)
+from tenfold.recipes.catalogue import RECIPES, find_recipe
+from tenfold.recipes.recipe import Recipe
 from tenfold.system.files import write_file
 
 NUM_SHOWN_EPOCHS = 11
@@ -33,7 +28,7 @@ def recipes(
     recipe
         The name of a recipe.
     show
-        Draw a sheet of digits as the recipe's augmentation alters them.
+        Draw a sheet of digits with the recipe's augmentation.
     out
         The PNG file of the sheet; by default RECIPE-augmented.png.
     json
@@ -70,7 +65,7 @@ def _list(*, json: bool) -> None:
         print_json([recipe.to_json() for recipe in RECIPES.values()])
         return
     print_table(
-        ["recipe", "model", "parameters", "what it is"],
+        ["recipe", "model", "parameters", "description"],
         [
             [
                 recipe.name,
@@ -84,9 +79,9 @@ def _list(*, json: bool) -> None:
 
 
 def draw_augmented_sheet(recipe: Recipe, seed: int = 0, flag: str = "--show") -> bytes:
-    """A PNG of the first MNIST image of each digit, unaltered and as in the first epochs.
+    """A PNG of the first MNIST image of each digit, original and as in the first epochs.
 
-    Raises RecipeError, which names the flag, for a recipe without augmentation.
+    Raises RecipeError, which names the flag, if the recipe has no augmentation.
     """
     if recipe.augmentation.is_none:
         raise RecipeError(f"{flag}: the recipe {recipe.name} has no augmentation to show")
@@ -109,9 +104,9 @@ def draw_augmented_sheet(recipe: Recipe, seed: int = 0, flag: str = "--show") ->
         columns.append(augmentation.apply(images, draws[torch.tensor(first_of_digit)]))
     return draw_rows(
         (255 * torch.stack(columns, 1)).round().byte().numpy(),
-        title=f"Digits as {recipe.name} alters them",
+        title=f"Digits with the augmentation of {recipe.name}",
         subtitle=(
-            f"left: as they are; then epochs 1 to {len(columns) - 1} with seed {seed}; "
+            f"left: the originals; then epochs 1 to {len(columns) - 1} with seed {seed}; "
             + recipe.augmentation.describe()
         ),
     )

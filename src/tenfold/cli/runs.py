@@ -13,14 +13,14 @@ DEFAULT_FOLDER = Path("runs")
 def runs(*folders: Path, json: AsJson = False) -> None:
     """List runs and studies: recipe, data, seed, accuracy, training time and state.
 
-    The latest come first. Accuracies of hold-out runs are marked as validation accuracy. A stopped
-    run continues with `tenfold train --resume`, a stopped study with the same command again.
+    The latest come first. The accuracy of a hold-out run is marked as validation. `tenfold train
+    --resume` continues a stopped run, the same `tenfold study` a stopped study.
 
     Parameters
     ----------
     folders
-        Folders of runs and studies, or single runs and studies; by default runs. The folder `runs`
-        of a study has the study's own runs.
+        Folders of runs and studies, or single runs and studies; by default runs. The runs of a
+        study are in its folder `runs`.
     json
         Print JSON.
     """

@@ -27,11 +27,11 @@ def serve(
     Parameters
     ----------
     host
-        The address to listen on. An address that the network can reach needs --allow-host.
+        The address to listen on. One that the network can reach needs --allow-host.
     port
-        The port to listen on; 0 takes any free one.
+        The port to listen on; 0 takes a free one.
     allow_host
-        A host name that clients may use, without a port; can be given several times.
+        A host name that clients may use, without a port; can be repeated.
     token_file
         A file with a token. Clients must send it as "Authorization: Bearer TOKEN".
     runs
@@ -41,9 +41,9 @@ def serve(
     lines
         A line model of the recipe `lines`; by default the bundled one.
     queue
-        Images that may wait or be read at once; further requests get status 503.
+        Maximum number of images that wait or are read; further requests get status 503.
     receive_seconds
-        Seconds that a request may take to arrive.
+        Seconds after which a request that has not arrived is given up.
     send_seconds
         Seconds after which a client that does not receive its answer is disconnected.
     """

@@ -38,16 +38,16 @@ def study(
     recipe
         The name of a recipe; `tenfold recipes` lists them.
     seeds
-        The number of seeds.
+        Number of seeds.
     first_seed
-        The first seed; the others follow it.
+        First seed; the others follow it.
     threads
-        CPU threads of each run, by default 2, as with `tenfold train`.
+        CPU threads of each run; by default 2, as in `tenfold train`.
     jobs
-        Runs at a time; by default the number of cores divided by --threads.
+        Number of runs at a time; by default the number of cores divided by --threads.
     alone
-        Runs that are trained one at a time, to measure the training time; by default 3, on a
-        cluster 0.
+        Number of runs that are trained one at a time to measure the training time; by default 3, on
+        a cluster 0.
     holdout
         Train on five sixths of the training images and evaluate on the rest, not on the test
         images. Use it to choose between recipes.
@@ -55,13 +55,13 @@ def study(
         A folder of IDX files, or of images in train/0 ... train/9 and test/0 ... test/9; by
         default the embedded MNIST.
     out
-        The folder of the study; by default studies/RECIPE. Its seeds are not trained again.
+        The folder of the study; by default studies/RECIPE. Seeds that it has are not trained again.
     by_epoch
-        Measure the accuracy after each epoch, too.
+        Also measure the accuracy after each epoch.
     longer
-        Study twice the epochs, too; by default only for the unchanged recipe classic.
+        Also study twice as many epochs; by default only for the unchanged recipe classic.
     on
-        Train on a Ray cluster; the extra `cluster` brings Ray.
+        Train on a Ray cluster. Ray comes with the extra `cluster`.
     address
         With --on ray: HOST:PORT of the cluster; by default Ray is started on this machine.
     json
@@ -98,5 +98,5 @@ def study(
     )
 
 
-# A class made at run time cannot be written as an annotation; the parser reads it from here.
+# Changes is built at run time, so it cannot be written in the signature.
 study.__annotations__["changes"] = Annotated[Changes, Parameter(name="*")]

@@ -43,7 +43,7 @@ def train(
     Parameters
     ----------
     recipe
-        The name of a recipe, by default classic; `tenfold recipes` lists them.
+        The name of a recipe; by default classic. `tenfold recipes` lists them.
     seed
         The random seed of the initial weights and of the order of the images; by default 0.
     holdout
@@ -55,18 +55,17 @@ def train(
     out
         The folder of the run, new or empty; by default a new one in runs.
     threads
-        CPU threads, by default 2. On some machines the last bits of the weights depend on their
-        number.
+        CPU threads; by default 2. On some machines the last bits of the weights depend on them.
     device
-        Where to train; by default auto, which is a GPU if there is one, otherwise the CPU.
+        Where to train; by default auto, which takes a GPU if there is one.
     by_epoch
-        Measure the accuracy after each epoch, too.
+        Also measure the accuracy after each epoch.
     checkpoint_every
-        Epochs between checkpoints, by default 1; 0 writes one after the last epoch only.
+        Epochs between checkpoints; by default 1. With 0 there is one after the last epoch only.
     resume
-        The folder of a stopped run to continue, with the recipe, seed and data that it has.
+        The folder of a stopped run to continue. It keeps its recipe, seed and data.
     tensorboard
-        Write event files for TensorBoard to the folder tensorboard of the run.
+        Write event files for TensorBoard to the run's folder tensorboard.
     json
         Print JSON.
     """
@@ -124,7 +123,7 @@ def train(
                 **wanted,
             )
     if is_complete:
-        print_note(f"{run.path} was complete already; nothing was trained")
+        print_note(f"{run.path} was already complete; nothing was trained")
     evaluation = run.evaluation
     for one in evaluation.findings:
         if one.name in WARNINGS:
@@ -154,9 +153,9 @@ def train(
             "report",
             run.report if run.config.report else "not written; `tenfold evaluate` writes it",
         ),
-        ("next", f"{build_train_command(another)}    (how much is the seed's luck?)"),
+        ("next", f"{build_train_command(another)}    (how much depends on the seed?)"),
     )
 
 
-# A class made at run time cannot be written as an annotation; the parser reads it from here.
+# Changes is built at run time, so it cannot be written in the signature.
 train.__annotations__["changes"] = Annotated[Changes, Parameter(name="*")]

@@ -1,7 +1,4 @@
-"""A Ray to work on: one of this machine alone, or a cluster that runs already.
-
-In: nothing, or the address of a cluster. Out: how many cores it has, while it is connected.
-"""
+"""Connecting to Ray: a local one started for the call, or a running cluster."""
 
 import importlib.util
 import ipaddress
@@ -16,17 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tenfold.errors import ClusterError, MissingExtraError, TenfoldError, describe_install
+from tenfold.errors import ClusterError, MissingExtraError, describe_install
 from tenfold.system.machine import count_cores
 
-CLUSTER_PACKAGES = ("ray", "pyarrow", "pandas")
-SECONDS_TO_ANSWER = 5.0
-STORE_BYTES = 256 * 1024**2  # little goes through Ray; by default it takes a third of the memory
+CLUSTER_PACKAGES = ("ray", "pyarrow")
+SECONDS_TO_CONNECT = 5.0
+STORE_BYTES = 256 * 1024**2  # little goes through Ray; its default is 30 % of the memory
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """The cores of all machines together, and of the largest one."""
+    """The cores of all machines together, and of the largest machine."""
 
     num_cores: int
     num_cores_of_one: int
@@ -52,11 +49,11 @@ def check_cluster_flags(on: str | None, *, address: str | None) -> None:
 
 @contextmanager
 def connecting(address: str | None = None, *, num_cores: int | None = None) -> Iterator[Cluster]:
-    """Start a Ray on this machine, or join the cluster at `address`, HOST:PORT, until the end.
+    """Start a local Ray, or join the cluster at `address`, HOST:PORT, for the time of the context.
 
     A cluster is joined from one of its machines, with the token that Ray finds in the environment.
-    A connection that this process has already is used, and stays open. `num_cores` is for a Ray on
-    this machine, by default all cores that the process may use.
+    If this process is connected already, that connection is used and stays open. `num_cores` is for
+    a local Ray; by default it gets all cores that the process may use.
 
     Raises ClusterError if Ray cannot be started or joined, or if this process is connected to
     another Ray; MissingExtraError without Ray.
@@ -96,48 +93,43 @@ def connecting(address: str | None = None, *, num_cores: int | None = None) -> I
 
 
 def _set_environment(*, is_local: bool) -> None:
-    """Set what Ray reads once, when it is imported; there is no other way to tell it."""
+    """Set the environment variables that Ray reads once, when it is imported."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if is_local:
-        # Despite its name this decides on any system: without clusters, Ray listens on loopback.
+        # Despite its name it has an effect on every system: Ray listens on loopback only.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        # Other users of this machine reach loopback, too. Without a token in the environment Ray
-        # writes one into the home folder.
+        # Other users of this machine can reach loopback. Without a token in the environment, Ray
+        # writes one to the home folder.
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def _check_address(address: str) -> None:
-    """Raise ClusterError if nothing listens there: Ray would wait many minutes for it."""
+    """Raise ClusterError if nothing listens there; Ray itself would retry for minutes."""
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdecimal() or int(port) >= 2**16:
         raise ClusterError(
             f"--address must be HOST:PORT, as `ray start --head` prints it, not {address}"
         )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER).close()
+        socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_CONNECT).close()
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ClusterError(
-            f"--address {address}: no Ray cluster answers there: {reason}. `ray status` on its "
-            "head node says whether it runs"
+            f"--address {address}: no Ray cluster answers: {reason}; check it with `ray status` "
+            "on its head node"
         ) from error
 
 
 def _start(address: str | None, num_cores: int | None) -> Any:  # noqa: ANN401 - Ray's context
     import ray
 
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if address is None:
+        options |= {"num_cpus": num_cores or count_cores(), "include_dashboard": False}
+        options["object_store_memory"] = STORE_BYTES
     try:
-        if address is not None:
-            return ray.init(address, **quiet)
-        return ray.init(
-            "local",
-            num_cpus=num_cores or count_cores(),
-            object_store_memory=STORE_BYTES,
-            include_dashboard=False,
-            **quiet,
-        )
+        return ray.init(address or "local", **options)
     except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
         what = "start Ray on this machine" if address is None else f"join the Ray at {address}"
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -151,26 +143,3 @@ def _count_cores() -> Cluster:
     if not any(cores):
         raise ClusterError("the Ray cluster has no cores to work on")
     return Cluster(num_cores=sum(cores), num_cores_of_one=max(cores))
-
-
-@contextmanager
-def translating_ray_errors() -> Iterator[None]:
-    """Raise a worker's TenfoldError as it is, and a ClusterError of one line for a dead worker."""
-    import ray
-
-    try:
-        yield
-    except ray.exceptions.RayError as error:
-        cause = getattr(error, "cause", None) or error.__cause__
-        while cause is not None and not isinstance(cause, TenfoldError | OSError):
-            cause = getattr(cause, "cause", None) or cause.__cause__
-        if isinstance(cause, TenfoldError):
-            raise cause from None
-        if isinstance(cause, OSError):
-            raise ClusterError(f"a worker failed: {' '.join(str(cause).split())}") from error
-        if isinstance(error, ray.exceptions.RayTaskError):
-            raise  # a bug, with the worker's traceback
-        raise ClusterError(
-            f"workers died again and again, probably out of memory ({type(error).__name__}); the "
-            "same command continues where this one stopped"
-        ) from error

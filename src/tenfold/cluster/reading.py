@@ -1,70 +1,52 @@
-"""A folder of images to a folder of Parquet files, read on a Ray cluster.
+"""Reading a folder of images into a folder of Parquet files on a Ray cluster.
 
-In: a folder of images. Out: Parquet files with a row for each image, and how many were read.
-
-Ray Data hands out blocks of file names; a task reads the images of a block and writes one Parquet
-file. Both folders must be there, under the same names, on every machine of the cluster.
+Each task reads a block of images and writes one Parquet file. Both folders must exist, under the
+same names, on every machine of the cluster.
 """
 
 import functools
 import hashlib
 import json
-import logging
 import math
 import os
+import secrets
 import socket
-import sys
-import warnings
 from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tenfold
-from tenfold.cluster.connecting import (
-    connecting,
-    require_cluster_extra,
-    translating_ray_errors,
-)
+from tenfold.cluster.connecting import connecting, require_cluster_extra
+from tenfold.cluster.tasks import run_tasks, translating_ray_errors
 from tenfold.errors import ClusterError, ReadingError
 from tenfold.reading.bulk import list_files
-from tenfold.reading.digit_classifier import BUNDLED_MODEL, load_classifier
-from tenfold.reading.line_reader import BUNDLED_LINES, load_line_reader
+from tenfold.reading.digit_classifier import BUNDLED_MODEL
+from tenfold.reading.line_reader import BUNDLED_LINES
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Status
-from tenfold.system.locks import (
-    locking,
-)
+from tenfold.system.files import replace_file
+from tenfold.system.locks import locking
 
 MAX_BLOCK_FILES = 1000
-BLOCKS_PER_CORE = 4  # at least, where there are enough files, so that no core idles at the end
-MAX_RETRIES = 3  # of a block whose worker died; Ray Data itself would never give up
-MAX_ERRORED_BLOCKS = 10
-OPTIONS = b"tenfold"  # the key in the metadata of the Parquet files
-ROWS_AT_A_TIME = 100_000
+BLOCKS_PER_CORE = 4  # at least, if there are enough files, so that no core idles at the end
+MAX_RETRIES = 3  # of a block whose worker died
+MAX_FAILED_BLOCKS = 10
+OPTIONS = b"tenfold"  # the key of the options in the metadata of the Parquet files
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderReadings:
-    """The number of images by status, and how many of them an earlier call had read.
+    """How many images have each status, and how many of them earlier calls had read.
 
-    `num_left_out` files of the folder have the name of another kind of file.
+    `num_left_out` counts the files whose names are not those of images.
     """
 
     counts: dict[str, int]
     num_before: int
     num_left_out: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What a worker has to know; `options` decide the answers and go to the files' metadata."""
-
-    images: Path
-    single: bool
-    model: Path
-    lines: Path
-    options: bytes
 
 
 def read_folder(
@@ -75,42 +57,48 @@ def read_folder(
     model: Path | None = None,
     lines: Path | None = None,
     address: str | None = None,
+    on_progress: Callable[[int, int], object] = lambda num_done, num_files: None,
 ) -> FolderReadings:
-    """Read the images of a folder on a cluster, into Parquet files in `out`.
+    """Read the images of a folder on a cluster into Parquet files in `out`.
 
-    `single`, `model` and `lines` are as in `tenfold read`; `address` is as in `connecting`. The
-    columns are `build_schema`'s. An image that cannot be read is a row with status error. Images
-    that `out` has are not read again, so the same call continues one that was stopped.
+    `single`, `model` and `lines` are as in `tenfold read`, `address` is as in `connecting`, and the
+    columns are those of `build_schema`. An image that cannot be read is a row with status error.
+    Images that `out` has are skipped, so the same call continues one that was stopped.
+    `on_progress` is called after each block.
 
-    Raises ReadingError for folders that cannot be used, that another call writes to, or that were
-    written with other options; ModelError for a model that cannot be used; ClusterError for a
-    cluster that cannot, or for images whose workers died; MissingExtraError without Ray.
+    Raises ReadingError if a folder cannot be used, if another call writes to `out`, or if `out` was
+    written with other options; ModelError if a model cannot be used; ClusterError if the cluster
+    cannot be used or workers died; MissingExtraError without Ray.
     """
     require_cluster_extra()
     images, out = images.resolve(), out.resolve()
     if images == out:
-        raise ReadingError(f"{out}: the readings need another folder than the images")
+        raise ReadingError(f"{out}: the readings must go to another folder than the images")
     left_out: list[Path] = []
-    paths = [str(path) for path in list_files([images], leave_out=[out], skip=left_out.append)]
+    paths = list(map(str, list_files([images], leave_out=[out], skip=left_out.append)))
     if not paths or not images.is_dir():
-        raise ReadingError(f"{images}: there is no folder with images")
-    task = _build_task(images, single, model or BUNDLED_MODEL, lines or BUNDLED_LINES)
+        raise ReadingError(f"{images}: not a folder with images")
+    models = ((model or BUNDLED_MODEL).resolve(), (lines or BUNDLED_LINES).resolve())
+    Reader(models[0], lines=models[1])  # raises ModelError here, not on a worker
+    checksums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in models]
+    options = json.dumps([tenfold.__version__, single, *checksums]).encode()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ReadingError(f"cannot write {out}: {error.strerror}") from error
-    with locking(out, ReadingError(f"{out}: another call is writing there; wait for its end")):
-        before = done = _load_statuses(out, task.options)
+    with locking(out, ReadingError(f"{out}: another call is writing there; wait until it ends")):
+        before = done = _load_statuses(out, options)
         missing = [path for path in paths if _name_row(path, images) not in before]
         if missing:
             with connecting(address) as cluster, translating_ray_errors():
-                _read_on_ray(task, missing, out, cluster.num_cores)
-            done = _load_statuses(out, task.options)
+                common = (images, single, *models, options)
+                _read_blocks(missing, out, common, cluster.num_cores, on_progress)
+            done = _load_statuses(out, options)
     unread = [name for path in missing if (name := _name_row(path, images)) not in done]
     if unread:
         raise ClusterError(
-            f"{out} lacks {len(unread):,} images, first {unread[0]}: their workers died or failed, "
-            "as Ray reported, or do not share this folder. The same command tries again"
+            f"{out} lacks {len(unread):,} images, the first is {unread[0]}: workers died while "
+            "reading them, or do not share this folder; run the same command again to retry"
         )
     counts = Counter(done.values())
     return FolderReadings(
@@ -120,52 +108,30 @@ def read_folder(
     )
 
 
-def _build_task(images: Path, single: bool, model: Path, lines: Path) -> Task:
-    """Raises ModelError for a network that cannot be used."""
-    load_classifier(model)
-    load_line_reader(lines)
-    options = {
-        "version": tenfold.__version__,
-        "single": single,
-        "model": hashlib.sha256(model.read_bytes()).hexdigest(),
-        "lines": hashlib.sha256(lines.read_bytes()).hexdigest(),
-    }
-    return Task(
-        images=images,
-        single=single,
-        model=model.resolve(),
-        lines=lines.resolve(),
-        options=json.dumps(options).encode(),
-    )
-
-
 def build_schema(options: bytes) -> Any:  # noqa: ANN401 - pyarrow's
     """The columns of the Parquet files: the fields of `tenfold read --json`.
 
-    `file` is the path from the folder of images; bytes that are not UTF-8 are escaped. `options`,
-    by which the readings were made, stand in the metadata.
+    `file` is the path relative to the folder of images; bytes that are not UTF-8 are escaped. The
+    metadata has the options.
     """
     import pyarrow as pa
 
-    digit = pa.struct(
-        [
-            pa.field("digit", pa.int8(), nullable=False),
-            pa.field("confidence", pa.float64(), nullable=False),
-            pa.field("box", pa.list_(pa.int32()), nullable=False),
-            pa.field("line", pa.int32(), nullable=False),
-            pa.field("is_sure", pa.bool_(), nullable=False),
-        ]
-    )
-    return pa.schema(
-        [
-            pa.field("file", pa.string(), nullable=False),
-            pa.field("status", pa.string(), nullable=False),
-            pa.field("text", pa.string(), nullable=False),
-            pa.field("digits", pa.list_(digit), nullable=False),
-            pa.field("message", pa.string()),
-        ],
-        {OPTIONS: options},
-    )
+    required = functools.partial(pa.field, nullable=False)
+    digit = [
+        required("digit", pa.int8()),
+        required("confidence", pa.float64()),
+        required("box", pa.list_(pa.int32())),
+        required("line", pa.int32()),
+        required("is_sure", pa.bool_()),
+    ]
+    columns = [
+        required("file", pa.string()),
+        required("status", pa.string()),
+        required("text", pa.string()),
+        required("digits", pa.list_(pa.struct(digit))),
+        pa.field("message", pa.string()),
+    ]
+    return pa.schema(columns, {OPTIONS: options})
 
 
 def _name_row(path: str, images: Path) -> str:
@@ -174,10 +140,7 @@ def _name_row(path: str, images: Path) -> str:
 
 
 def _load_statuses(out: Path, options: bytes) -> dict[str, str]:
-    """The status of each image that is read, by its name in the Parquet files.
-
-    Raises ReadingError for a file that is no such Parquet file, or was made with other options.
-    """
+    """The status of each image that has been read, by the name in its row."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -186,66 +149,84 @@ def _load_statuses(out: Path, options: bytes) -> dict[str, str]:
         try:
             with pq.ParquetFile(path) as file:
                 metadata = file.schema_arrow.metadata or {}
-                for batch in file.iter_batches(ROWS_AT_A_TIME, columns=["file", "status"]):
-                    statuses.update(zip(*(column.to_pylist() for column in batch), strict=True))
-        except (OSError, pa.ArrowException, ValueError) as error:
+                if metadata.get(OPTIONS) != options:
+                    raise ReadingError(
+                        f"{path}: was written with other options, models, or another version; use "
+                        "another folder"
+                    )
+                rows = file.read(["file", "status"])
+        except (OSError, pa.ArrowException) as error:
             raise ReadingError(
-                f"{path}: cannot be read as Parquet, perhaps because its writer was killed: "
-                f"{' '.join(str(error).split())}. Delete it, and its images are read again"
+                f"{path}: cannot be read as Parquet: {' '.join(str(error).split())}; delete it to "
+                "read its images again"
             ) from error
-        if metadata.get(OPTIONS) != options:
-            raise ReadingError(
-                f"{path}: was written with other options, models, or another version; use another "
-                "folder"
-            )
+        statuses |= zip(rows["file"].to_pylist(), rows["status"].to_pylist(), strict=True)
     return statuses
 
 
-def _read_on_ray(task: Task, paths: list[str], out: Path, num_cores: int) -> None:
+def _read_blocks(
+    paths: list[str],
+    out: Path,
+    common: tuple[Path, bool, Path, Path, bytes],
+    num_cores: int,
+    on_progress: Callable[[int, int], object],
+) -> None:
+    import ray
+
+    size = min(MAX_BLOCK_FILES, math.ceil(len(paths) / (BLOCKS_PER_CORE * num_cores)))
+    call = secrets.token_hex(4)  # files of several calls lie in one folder
+    read_block = ray.remote(_read_block).options(
+        num_cpus=1, max_retries=MAX_RETRIES, name="tenfold read"
+    )
+
+    def submit(start: int) -> object:
+        file = out / f"{call}-{start // size:07}.parquet"
+        return read_block.remote(paths[start : start + size], file, *common)
+
+    num_done = num_failed = 0
+    starts = range(0, len(paths), size)
+    # Twice as many as cores, so that a worker has its next block at once.
+    with closing(run_tasks(submit, starts, max_running=2 * num_cores)) as tasks:
+        for finished in filter(None, tasks):
+            start, reference = finished
+            try:
+                ray.get(reference)
+            except ray.exceptions.RayError as error:
+                num_failed += 1
+                if isinstance(error, ray.exceptions.RayTaskError) or num_failed > MAX_FAILED_BLOCKS:
+                    raise
+            num_done += len(paths[start : start + size])
+            on_progress(num_done, len(paths))
+
+
+def _read_block(
+    paths: list[str],
+    file: Path,
+    images: Path,
+    single: bool,
+    model: Path,
+    lines: Path,
+    options: bytes,
+) -> None:
+    """Read the images of a block on a worker. Its file is complete or absent."""
     import pyarrow as pa
-    import ray.data
+    import pyarrow.parquet as pq
 
-    context = ray.data.DataContext.get_current()
-    context.max_errored_blocks = MAX_ERRORED_BLOCKS
-    context.enable_progress_bars = sys.stdout is not None and sys.stdout.isatty()
-    context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    least = min(len(paths), BLOCKS_PER_CORE * num_cores)
-    # Names need not be text, so they go as bytes.
-    table = pa.table({"path": pa.array(map(os.fsencode, paths), pa.binary())})
-    num_blocks = max(least, math.ceil(len(paths) / MAX_BLOCK_FILES))
-    with warnings.catch_warnings():
-        # Ray wants no `max_retries` here from 2.64 on, and has nothing in its place.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        rows = ray.data.from_arrow(table, override_num_blocks=num_blocks).map_batches(
-            lambda block: _read_block(block, task),
-            batch_size=None,  # a block
-            batch_format="pyarrow",
-            num_cpus=1,
-            max_retries=MAX_RETRIES,
-        )
-    rows.write_parquet(str(out), schema=build_schema(task.options))
-
-
-def _read_block(block: Any, task: Task) -> Any:  # noqa: ANN401 - pyarrow's tables
-    """Read the images of a block of paths, on a worker; a row for each."""
-    import pyarrow as pa
-
-    if not task.images.is_dir():  # else each image would become an error
-        raise ClusterError(f"{task.images} is missing on {socket.gethostname()}")
-    paths = list(map(os.fsdecode, block.column("path").to_pylist()))
-    reader = _load_reader(task.model, task.lines)
-    readings = reader.read_many(map(Path, paths), single=task.single)
+    if not images.is_dir():  # otherwise each image would become an error
+        raise ClusterError(f"{images} is missing on {socket.gethostname()}")
+    readings = _load_reader(model, lines).read_many(map(Path, paths), single=single)
     rows = [
-        {"file": _name_row(path, task.images), **reading.to_json()}
+        {"file": _name_row(path, images), **reading.to_json()}
         for path, reading in zip(paths, readings, strict=True)
     ]
-    return pa.Table.from_pylist(rows, schema=build_schema(task.options))
+    written = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows, schema=build_schema(options)), written)
+    replace_file(file, written.getvalue().to_pybytes())
 
 
 @functools.cache
 def _load_reader(model: Path, lines: Path) -> Reader:
-    """The reader of this worker, kept for its next blocks."""
+    """The reader of this worker, which is kept for its next blocks."""
     import cv2
 
     cv2.setNumThreads(1)
