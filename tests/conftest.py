@@ -44,7 +44,7 @@ LONGEST_FILES = (
     "cluster/test_connecting.py",
     "cluster/test_studies.py",
     "cluster/test_reading.py",
-    "workflow/test_workflow.py",
+    "workflow/test_train.py",
     "end_to_end/test_readme.py",
     "test_examples.py",
     "workflow/test_study.py",
@@ -132,8 +132,7 @@ def few_of_mnist(
             return load_part(folder, part)
         return few if part == "train" else test_images
 
-    for module in ("completing", "studying"):
-        monkeypatch.setattr(f"tenfold.{module}.load_part", load_few)
+    monkeypatch.setattr("tenfold.workflow.images.load_part", load_few)
 
 
 @pytest.fixture
@@ -147,13 +146,7 @@ def few_readings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs get no figures and no report, which takes longer than training small ones."""
-    from tenfold.workflow.completing import write_evaluation
-
-    def write(*arguments: Any, **flags: Any) -> None:
-        write_evaluation(*arguments, **flags | {"report": False})
-
-    for module in ("completing", "workflow"):
-        monkeypatch.setattr(f"tenfold.{module}.write_evaluation", write)
+    monkeypatch.setattr("tenfold.reports.run_files.write_run_report", lambda *_: None)
 
 
 @pytest.fixture

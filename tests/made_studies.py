@@ -46,7 +46,6 @@ def build_evaluation(
     return Evaluation(
         part="test",
         is_mnist=True,
-        num_members=1,
         **vars(measure_accuracy(predicted_N == labels_N)),
         corrected=None,
         confusions=tuple(map(tuple, confusions_KK.tolist())),

@@ -21,7 +21,7 @@ from tenfold.recipes.recipe import (
     list_fields,
 )
 from tenfold.reports.run_report import write_command
-from tenfold.runs.run import RunConfig
+from tenfold.runs.config import RunConfig
 
 CLASSIC = RECIPES["classic"]
 CONVOLUTIONAL = Recipe(name="convolutional", summary="a test", model=ConvolutionalConfig())

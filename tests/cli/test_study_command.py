@@ -22,9 +22,9 @@ from tenfold.errors import RecipeError
 from tenfold.recipes.catalogue import (
     RECIPES,
 )
-from tenfold.runs.run import DrawingProgress, StageProgress
+from tenfold.runs.progress import DrawingProgress, StageProgress
 from tenfold.studies.study import write_study
-from tenfold.workflow.study import StudyProgress
+from tenfold.workflow.study_progress import StudyProgress
 
 TINY = ["--epochs", "2", "--hidden-sizes", "16"]
 ALTERED = RECIPES["classic"].replace(rotation_degrees=15.0, shift_px=2.0)
@@ -299,7 +299,7 @@ def test_recipes_as_json_name_the_sheet_on_stderr(
         ),
         (
             "compare synthetic --out synthetic",
-            "synthetic: expected another folder than a study's, whose report is there",
+            "synthetic: has the report of a study; use another folder",
         ),
         ("compare synthetic --average 2", "synthetic: cannot average 2 runs; the study has 1"),
         ("compare synthetic --average 0", "--average: expected a whole number from 1 to 10000"),
@@ -309,7 +309,7 @@ def test_recipes_as_json_name_the_sheet_on_stderr(
         ("compare synthetic --average 1", "data: expected a folder with MNIST's IDX files"),
         (
             "compare cut",
-            "cut: expected a study of 10000 evaluated images, found one of 4",
+            "cut: the study evaluated 4 images, but the data have 10000",
         ),
     ],
 )

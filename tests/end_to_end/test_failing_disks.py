@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import tenfold
-from tenfold.runs.run import CHECKPOINT, LOSSES
+from tenfold.runs.folder import CHECKPOINT
+from tenfold.runs.losses import LOSSES
 
 FAILING_CALLS = Path(__file__).with_name("failing_calls.py")
 ENVIRONMENT = {

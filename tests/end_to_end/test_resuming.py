@@ -20,17 +20,10 @@ import tenfold
 from tenfold.cli import main
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import DataError, RunError
+from tenfold.runs.folder import CHECKPOINT, CONFIG, STATE, lock_run
 from tenfold.runs.listing import find_state
-from tenfold.runs.run import (
-    CHECKPOINT,
-    CONFIG,
-    LOSSES,
-    STATE,
-    DrawingProgress,
-    StageProgress,
-    TrainingProgress,
-    locking_run,
-)
+from tenfold.runs.losses import LOSSES
+from tenfold.runs.progress import DrawingProgress, StageProgress, TrainingProgress
 from tenfold.system.files import replace_file
 from tenfold.training.checkpoint import load_checkpoint, read_checkpoint
 from tenfold.training.devices import choose_device
@@ -139,7 +132,7 @@ def stopped(small_data: Path, tmp_path: Path) -> Path:
 
 
 def check_same(run: tenfold.Run, whole: tenfold.Run) -> None:
-    assert run.state["weights_sha256"] == whole.state["weights_sha256"]
+    assert run.training.weights_sha256 == whole.training.weights_sha256
     assert (run.path / LOSSES).read_bytes() == (whole.path / LOSSES).read_bytes()
     assert run.accuracy == whole.accuracy
     accuracies = [one.evaluation.training.epoch_accuracies for one in (run, whole)]
@@ -155,7 +148,7 @@ def test_a_stopped_run_goes_on_after_the_step_that_was_its_last(
     run = tenfold.resume(stopped, on_progress=steps.append)
     check_same(run, whole)
     assert caplog.messages == []
-    assert "resumed_with" not in run.state["training"]
+    assert run.training.resumed_with == ()
     assert (steps[0].epoch, steps[0].step) == (2, 26)
     assert run.evaluation.training.other_cores is None
 
@@ -168,7 +161,7 @@ def test_ctrl_c_is_told_with_the_command_that_goes_on(
         tenfold.train("classic", **asked, **SHORT)
     assert raised.value.__notes__ == [
         f"the unfinished run stays in {tmp_path}/a b: "
-        f"`tenfold train --resume '{tmp_path}/a b'` goes on with it"
+        f"`tenfold train --resume '{tmp_path}/a b'` continues it"
     ]
     assert count_saved_steps(tmp_path / "a b") == 2
     check_same(tenfold.resume(tmp_path / "a b"), whole)
@@ -195,12 +188,12 @@ def test_a_run_that_is_killed_again_keeps_what_it_was_resumed_with(
         tenfold.resume(stopped, threads=threads, on_progress=stop_at(40))
     assert raised.value.__notes__ == [
         f"the unfinished run stays in {stopped}: "
-        f"`tenfold train --resume {stopped} --threads {threads}` goes on with it"
+        f"`tenfold train --resume {stopped} --threads {threads}` continues it"
     ]
     assert count_saved_steps(stopped) == 41
     run = tenfold.resume(stopped)  # with the threads that it began with
     told = [f"threads {threads} instead of {threads - 1}"]
-    assert run.state["training"]["resumed_with"] == told
+    assert run.training.resumed_with == tuple(told)
     assert [len(epoch) for epoch in run.read_losses()] == [24] * 3
 
 
@@ -244,9 +237,9 @@ def test_a_run_that_another_program_has_completed_meanwhile_stays_as_it_is(
     def lock_late(path: Path) -> Any:
         monkeypatch.undo()
         check_same(tenfold.resume(path), whole)
-        return locking_run(path)
+        return lock_run(path)
 
-    monkeypatch.setattr("tenfold.workflow.workflow.locking_run", lock_late)
+    monkeypatch.setattr("tenfold.workflow.train.lock_run", lock_late)
     steps: list[Any] = []
     check_same(tenfold.resume(stopped, on_progress=steps.append), whole)
     assert steps == []
@@ -283,7 +276,7 @@ def test_a_run_stopped_while_it_is_evaluated_is_not_trained_again(
     steps: list[Any] = []
     run = tenfold.resume(out, on_progress=steps.append)
     assert steps == [StageProgress(stage="evaluating")]
-    assert run.state["weights_sha256"] == whole.state["weights_sha256"]
+    assert run.training.weights_sha256 == whole.training.weights_sha256
     assert not (out / CHECKPOINT).exists()
 
 
@@ -307,7 +300,7 @@ def test_drawing_counts_once_in_the_seconds(
     stop_at_epoch = 0
     run = tenfold.resume(tmp_path / "run", on_progress=take_an_hour)
     assert hours[0] == 2 * drawn > 0
-    assert drawn <= run.state["training"]["seconds"] / 3600 < 2 * drawn
+    assert drawn <= run.training.seconds / 3600 < 2 * drawn
 
 
 def test_a_run_stopped_after_its_last_step_is_only_evaluated(
@@ -336,7 +329,7 @@ def test_a_complete_run_is_returned_as_it_is(whole: tenfold.Run) -> None:
     for name in (CHECKPOINT, ".state.json.123.tmp"):  # as of one killed just before its end
         (whole.path / name).write_text("left")
     again = tenfold.resume(whole.path)
-    assert again.state == whole.state
+    assert again.training == whole.training
     assert (whole.path / STATE).stat().st_mtime_ns == before
     assert not [*whole.path.glob(".*"), *whole.path.glob(CHECKPOINT)]
 
@@ -404,7 +397,7 @@ def refusal(call: Callable[[], object]) -> str:
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         assert refusal(lambda folder=folder: tenfold.resume(folder)) == (  # type: ignore[misc]
-            f"{folder}: expected a run folder with config.json, found none"
+            f"{folder}: not a run folder: it has no config.json"
         )
 
 
@@ -457,8 +450,8 @@ def test_a_config_that_was_edited_is_refused(stopped: Path) -> None:
     (stopped / CONFIG).write_text(text.replace('"seed": 0', '"seed": 1'))
     message = refusal(lambda: tenfold.resume(stopped))
     assert re.fullmatch(
-        rf"{stopped}/config.json: expected the config that training wrote \(SHA-256 \w{{64}}\), "
-        r"found \w{64}",
+        rf"{stopped}/config.json: changed after training wrote it: its SHA-256 is \w{{64}}, "
+        r"not \w{64}",
         message,
     )
 
@@ -486,10 +479,10 @@ def test_other_machines_and_versions_are_told(
     stopped: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(
-        "tenfold.workflow.workflow.describe_machine",
+        "tenfold.workflow.arguments.describe_machine",
         lambda: {"cpu": "another", "cores": 64, "system": "x"},
     )
-    monkeypatch.setattr("tenfold.workflow.workflow.list_versions", lambda: {"torch": "3.0"})
+    monkeypatch.setattr("tenfold.workflow.arguments.list_versions", lambda: {"torch": "3.0"})
     run = tenfold.resume(stopped)
     [message] = caplog.messages
     for part in ("cpu another instead of ", "system x instead of ", "torch 3.0 instead of 2."):
@@ -497,7 +490,7 @@ def test_other_machines_and_versions_are_told(
     assert "python none instead of 3." in message
     assert "cores" not in message
     assert "matplotlib" not in message
-    assert "; ".join(run.state["training"]["resumed_with"]) in message
+    assert "; ".join(run.training.resumed_with) in message
 
 
 def test_other_data_are_refused(
@@ -506,7 +499,7 @@ def test_other_data_are_refused(
     with pytest.raises(DataError) as raised:
         tenfold.resume(stopped, data=make_other_data(small_data, tmp_path / "data"))
     assert str(raised.value) == (
-        f"{tmp_path / 'data'}: expected the data of the run in {stopped}, found others. If the "
+        f"{tmp_path / 'data'}: not the data of the run in {stopped}: the checksums differ. If the "
         "run's data have moved, say where they are with --data."
     )
 
@@ -528,7 +521,7 @@ def test_data_that_have_moved_are_asked_for(
         tenfold.resume(out, data=tmp_path / "moved again", on_progress=stop_at(40))
     assert stopped_again.value.__notes__ == [
         f"the unfinished run stays in {out}: `tenfold train --resume {out} --data "
-        f"'{tmp_path}/moved again'` goes on with it"
+        f"'{tmp_path}/moved again'` continues it"
     ]
 
 
@@ -553,8 +546,7 @@ def test_a_run_that_is_going_on_is_left_alone(small_data: Path, tmp_path: Path) 
             wait_for(lambda: (out / CHECKPOINT).exists())
             assert find_state(out) == "running"
             assert refusal(lambda: tenfold.resume(out)) == (
-                f"{out}: expected a run that nothing else trains, found that another program is at "
-                "it"
+                f"{out}: the run is locked: another process is training it"
             )
             process.send_signal(signal.SIGTERM)  # saved as by Ctrl-C, and ended by the signal
             process.communicate(timeout=60)

@@ -84,7 +84,7 @@ def test_a_study_that_was_killed_is_continued_by_the_same_call(
 ) -> None:
     out = tmp_path / "study"
     with starting_study(small_data, out) as process:
-        with pytest.raises(StudyError, match=f"^{re.escape(str(out))}: expected a study that noth"):
+        with pytest.raises(StudyError, match=f"^{re.escape(str(out))}: the study is locked"):
             tenfold.study("classic", data=small_data, out=out, **SLOW)
         process.kill()  # it alone: the processes that it began must see that it is gone
         process.wait()

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from tenfold.reading.probabilities import log_softmax, softmax
 
 LOGITS_NK = np.array([[1.0, 2.0, 4.0], [1000.0, 0.0, -1000.0], [0.0, 0.0, 0.0]])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenfold.errors import RecipeError
-from tenfold.recipes import recipe as recipes
+from tenfold.recipes import catalogue as recipes
 from tenfold.recipes.catalogue import (
     RECIPES,
     find_changes,

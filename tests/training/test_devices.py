@@ -53,4 +53,4 @@ def test_a_gpu_gives_the_same_weights_again(small_data: Path, tmp_path: Path) ->
         tenfold.train(recipe, data=small_data, out=tmp_path / str(i), device="cuda", report=False)
         for i in range(2)
     )
-    assert first.state["weights_sha256"] == second.state["weights_sha256"]
+    assert first.training.weights_sha256 == second.training.weights_sha256

@@ -9,9 +9,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from tenfold.cli.output import print_note
-from tenfold.runs.run import DrawingProgress, OnProgress, StageProgress, TrainingProgress
+from tenfold.runs.progress import DrawingProgress, OnProgress, StageProgress, TrainingProgress
 from tenfold.system.escaping import escape
-from tenfold.workflow.study import StudyProgress
+from tenfold.workflow.study_progress import StudyProgress
 
 SECONDS_BETWEEN_LINES = 2.0
 SECONDS_BETWEEN_DRAWING_LINES = 20.0

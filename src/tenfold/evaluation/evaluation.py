@@ -16,8 +16,8 @@ from tenfold.evaluation.metrics import (
     measure_epochs,
 )
 from tenfold.models.predict import Predictions
+from tenfold.runs.config import RunConfig
 from tenfold.runs.results import Evaluation, Training
-from tenfold.runs.run import RunConfig
 
 
 def build_evaluation(

@@ -64,7 +64,7 @@ def build_page(
 ) -> str:
     """The whole page; `numbers` are name, value and note, `sources` says what it was made from."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tenfold.evaluation", ""),
+        loader=jinja2.PackageLoader("tenfold.reports", ""),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )

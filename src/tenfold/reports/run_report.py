@@ -12,8 +12,8 @@ from tenfold.recipes.catalogue import (
 )
 from tenfold.reports.describe import list_change_flags, list_data, list_recipe
 from tenfold.reports.page import PageFigure, build_page
+from tenfold.runs.config import DEFAULT_THREADS, RunConfig
 from tenfold.runs.results import Evaluation, Training
-from tenfold.runs.run import DEFAULT_THREADS, RunConfig
 
 
 def write_command(config: RunConfig) -> str:

@@ -12,8 +12,8 @@ from tenfold.recipes.catalogue import (
 )
 from tenfold.reports.describe import list_change_flags, list_data, list_recipe
 from tenfold.reports.page import PageFigure, PageTable, build_page
+from tenfold.runs.config import DEFAULT_THREADS
 from tenfold.runs.results import Finding
-from tenfold.runs.run import DEFAULT_THREADS
 from tenfold.studies.comparison import SMALLEST_P_VALUE, ComparedPair, Comparison, Significance
 from tenfold.studies.study import Study, is_longer_claimed
 from tenfold.studies.summary import Estimate, Summary

@@ -105,7 +105,6 @@ class Evaluation:
 
     part: Literal["test", "validation"]
     is_mnist: bool
-    num_members: int
     num_images: int
     num_correct: int
     accuracy: float
