@@ -115,13 +115,12 @@ def test_the_file_is_one_for_reading(exported: Exported) -> None:
 @pytest.mark.parametrize(
     ("recipe", "changes", "message"),
     [
-        (LINES, {"scenes": 0}, "--scenes: expected at least 1, for lines are drawn, found 0"),
-        (LINES, {"shift_px": 1.0}, "augmentation: expected none of lines, which are drawn varied"),
+        (LINES, {"scenes": 0}, "--scenes: expected at least 1 for a model of lines, found 0"),
+        (LINES, {"shift_px": 1.0}, "augmentation: not possible for lines"),
         (
             CLASSIC,
             {"scenes": 5},
-            "--scenes: expected 0, for this model has no answer for what is no digit (--rejects), "
-            "found 5",
+            "--scenes: expected 0 for a model without --rejects, found 5",
         ),
     ],
 )

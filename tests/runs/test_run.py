@@ -322,9 +322,9 @@ def test_a_missing_evaluation_is_refused(tmp_path: Path) -> None:
     [
         (
             {"recipe": {"name": "x"}},
-            "expected a recipe of this version of Tenfold: augmentation: expect",
+            "not a recipe of this version of Tenfold: augmentation: expect",
         ),
-        ({"recipe": 3}, "expected a recipe of this version of Tenfold: expected an object, f"),
+        ({"recipe": 3}, "not a recipe of this version of Tenfold: expected an object, f"),
         ({"recipe": {**RECIPES["classic"].to_json(), "epochs": 0}}, "--epochs: expected"),
         ({"checksums": {"train": ["a"]}}, "checksums.train: expected an array of 2, found ['a']"),
         ({"checksums": 3}, "checksums: expected an object, found 3"),

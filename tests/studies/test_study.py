@@ -148,7 +148,7 @@ OF_RUN = f"{OF_ANOTHER_VERSION}runs[0]."
         (
             ["config", "recipe", "depth"],
             3,
-            f"{OF_ANOTHER_VERSION}expected a recipe of this version",
+            f"{OF_ANOTHER_VERSION}not a recipe of this version",
         ),
         (
             ["config", "checksums"],
