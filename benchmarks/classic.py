@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.data.mnist import LabelledImages, load_part
-from tenfold.runs.run import DEFAULT_THREADS
+from tenfold.runs.config import DEFAULT_THREADS
 
 BATCH_SIZE = 100
 LEARNING_RATE = 0.001

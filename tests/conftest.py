@@ -41,7 +41,7 @@ LONGEST_FILES = (
     "cluster/test_connecting.py",
     "cluster/test_studies.py",
     "cluster/test_reading.py",
-    "workflow/test_workflow.py",
+    "workflow/test_train.py",
     "end_to_end/test_readme.py",
     "test_examples.py",
     "workflow/test_study.py",
@@ -129,8 +129,7 @@ def few_of_mnist(
             return load_part(folder, part)
         return few if part == "train" else test_images
 
-    monkeypatch.setattr("tenfold.workflow.completing.load_part", load_few)
-    monkeypatch.setattr("tenfold.workflow.study.load_part", load_few)
+    monkeypatch.setattr("tenfold.workflow.images.load_part", load_few)
 
 
 @pytest.fixture
@@ -144,13 +143,7 @@ def few_readings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip figures and reports, which take longer than training a small run."""
-    from tenfold.workflow.completing import write_evaluation
-
-    def write(*arguments: Any, **flags: Any) -> None:
-        write_evaluation(*arguments, **flags | {"report": False})
-
-    monkeypatch.setattr("tenfold.workflow.completing.write_evaluation", write)
-    monkeypatch.setattr("tenfold.workflow.workflow.write_evaluation", write)
+    monkeypatch.setattr("tenfold.reports.run_files.write_run_report", lambda *_: None)
 
 
 @pytest.fixture

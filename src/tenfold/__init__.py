@@ -4,7 +4,7 @@
     run = tenfold.train("classic", seed=0)
     run.accuracy, run.figures, run.report
 
-Names are imported when they are first used, so that `import tenfold` costs nothing.
+Each name is imported when it is first used, so `import tenfold` is fast.
 """
 
 import os
@@ -12,9 +12,9 @@ from importlib import import_module
 
 from tenfold._version import __version__ as __version__
 
-TYPE_CHECKING = False  # as type checkers know it; importing it would take longer than all the rest
-# ONNX Runtime from 1.29 on keeps an identity of this machine in the home folder and tells its
-# makers of its use over the network. It only listens before it is imported, whoever does that.
+TYPE_CHECKING = False  # importing it from typing would take longer than all the rest
+# ONNX Runtime from 1.29 on stores an identifier of this machine in the home folder and sends usage
+# data over the network. It reads this variable when it is imported, so it is set here.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
@@ -23,41 +23,39 @@ if TYPE_CHECKING:
     from tenfold.reading.reader import Reader as Reader
     from tenfold.reading.result import Reading as Reading
     from tenfold.reading.result import Status as Status
-    from tenfold.recipes.catalogue import (
-        RECIPES as RECIPES,
-    )
+    from tenfold.recipes.catalogue import RECIPES as RECIPES
     from tenfold.recipes.recipe import Recipe as Recipe
-    from tenfold.runs.run import Run as Run
-    from tenfold.runs.run import load_run as load_run
+    from tenfold.runs.folder import Run as Run
+    from tenfold.runs.folder import load_run as load_run
     from tenfold.studies.study import Study as Study
     from tenfold.studies.study import load_study as load_study
-    from tenfold.workflow.study import average_study as average_study
-    from tenfold.workflow.study import compare as compare
+    from tenfold.workflow.compare import average_study as average_study
+    from tenfold.workflow.compare import compare as compare
+    from tenfold.workflow.evaluate import evaluate as evaluate
+    from tenfold.workflow.export import export_run as export_run
     from tenfold.workflow.study import study as study
-    from tenfold.workflow.workflow import evaluate as evaluate
-    from tenfold.workflow.workflow import export_run as export_run
-    from tenfold.workflow.workflow import resume as resume
-    from tenfold.workflow.workflow import train as train
+    from tenfold.workflow.train import resume as resume
+    from tenfold.workflow.train import train as train
 
 _HOMES = {
     "RECIPES": "tenfold.recipes.catalogue",
     "Reader": "tenfold.reading.reader",
     "Reading": "tenfold.reading.result",
     "Recipe": "tenfold.recipes.recipe",
-    "Run": "tenfold.runs.run",
+    "Run": "tenfold.runs.folder",
     "Status": "tenfold.reading.result",
     "Study": "tenfold.studies.study",
     "TenfoldError": "tenfold.errors",
-    "average_study": "tenfold.workflow.study",
-    "compare": "tenfold.workflow.study",
-    "evaluate": "tenfold.workflow.workflow",
-    "export_run": "tenfold.workflow.workflow",
+    "average_study": "tenfold.workflow.compare",
+    "compare": "tenfold.workflow.compare",
+    "evaluate": "tenfold.workflow.evaluate",
+    "export_run": "tenfold.workflow.export",
     "load_mnist": "tenfold.data.mnist",
-    "load_run": "tenfold.runs.run",
+    "load_run": "tenfold.runs.folder",
     "load_study": "tenfold.studies.study",
-    "resume": "tenfold.workflow.workflow",
+    "resume": "tenfold.workflow.train",
     "study": "tenfold.workflow.study",
-    "train": "tenfold.workflow.workflow",
+    "train": "tenfold.workflow.train",
 }
 __all__ = [
     "RECIPES",

@@ -157,14 +157,14 @@ def test_data_as_json(small_data: Path, capsys: pytest.CaptureFixture[str]) -> N
         ("train --data .", "neither train-images-idx3-ubyte (or train-images-idx3-ubyte.gz) nor"),
         (f"train --epochs 1{400 * '0'}", "--epochs: expected a whole number from 1 to 10000"),
         (f"train --data {300 * 'x'}", ": File name too long"),
-        (f"evaluate {300 * 'x'}", "expected a run folder with config.json, found none"),
+        (f"evaluate {300 * 'x'}", "not a run folder: it has no config.json"),
         ("train --epoch 3", "Unknown option: --epoch."),
         ("train classic 5", "too many arguments: 5; usage: tenfold train [RECIPE] [OPTIONS]"),
         ("export a b c", "too many arguments: c; usage: tenfold export RUN [OUT] [OPTIONS]"),
         ("export a .", ". is a folder, and the second argument is the file to write"),
         ("train --resume a b", "--resume takes one run, but 2 were given: a, b"),
         ("evaluate", 'Command "evaluate" parameter RUNS requires an argument.'),
-        ("evaluate nowhere", "nowhere: expected a run folder with config.json, found none"),
+        ("evaluate nowhere", "nowhere: not a run folder: it has no config.json"),
         ("data --data nowhere", "nowhere: no such folder"),
         ("trian", 'Unknown command "trian"'),
     ],
@@ -427,7 +427,7 @@ def test_ctrl_c_exits_130_and_leaves_the_run_unfinished(tmp_path: Path) -> None:
     assert command.returncode == 130
     assert errors.splitlines()[-1] == (
         f"tenfold: interrupted; the unfinished run stays in {out}: "
-        f"`tenfold train --resume {out}` goes on with it"
+        f"`tenfold train --resume {out}` continues it"
     )
     assert "Traceback" not in errors
     assert json.loads((out / "state.json").read_text())["state"] == "running"
@@ -490,7 +490,7 @@ def test_a_full_disk_is_one_clear_line(small_data: Path, tmp_path: Path) -> None
     assert line == (
         f"tenfold: {disk}/run/checkpoint.safetensors: no space left on the disk; free some, or use "
         f"another disk; the unfinished run stays in {disk}/run: "
-        f"`tenfold train --resume {disk}/run` goes on with it"
+        f"`tenfold train --resume {disk}/run` continues it"
     )
     assert "Traceback" not in done.stderr
 

@@ -92,9 +92,9 @@ def test_read_takes_the_exported_file(
     ("arguments", "message"),
     [
         ("", 'Command "export" parameter RUN requires an argument.'),
-        ("nowhere", "nowhere: expected a run folder with config.json, found none"),
-        ("RUN --calibration nowhere", "nowhere: expected a run folder with config.json, found no"),
-        ("RUN --calibration RUN", "expected a hold-out run for the calibration, found another"),
+        ("nowhere", "nowhere: not a run folder: it has no config.json"),
+        ("RUN --calibration nowhere", "nowhere: not a run folder: it has no config.json"),
+        ("RUN --calibration RUN", "the run has no calibration; use a hold-out run"),
         ("RUN --data nowhere", "nowhere: no such folder"),
         ("RUN here there", "too many arguments: there; usage: tenfold export RUN [OUT] [OPTIONS]"),
         ("RUN --out here", "Unknown option: --out."),

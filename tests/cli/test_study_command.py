@@ -20,9 +20,12 @@ from tenfold.cli.recipes import draw_augmented_sheet
 from tenfold.data.mnist import load_part
 from tenfold.errors import RecipeError
 from tenfold.recipes.catalogue import RECIPES
-from tenfold.runs.run import DrawingProgress, StageProgress
+from tenfold.runs.progress import (
+    DrawingProgress,
+    StageProgress,
+)
 from tenfold.studies.study import write_study
-from tenfold.workflow.study import StudyProgress
+from tenfold.workflow.study_progress import StudyProgress
 
 TINY = ["--epochs", "2", "--hidden-sizes", "16"]
 ALTERED = RECIPES["classic"].replace(rotation_degrees=15.0, shift_px=2.0)
@@ -297,7 +300,7 @@ def test_recipes_as_json_prints_the_sheet_to_stderr(
         ("recipes classic --out sheet.png", "--out: the recipe classic has no augmentation"),
         (
             "compare synthetic --out synthetic",
-            "synthetic: expected another folder than a study's, whose report is there",
+            "synthetic: has the report of a study; use another folder",
         ),
         ("compare synthetic --average 2", "synthetic: cannot average 2 runs; the study has 1"),
         ("compare synthetic --average 0", "--average: expected a whole number from 1 to 10000"),
@@ -305,7 +308,7 @@ def test_recipes_as_json_prints_the_sheet_to_stderr(
         ("compare synthetic --average 1 --out page", "--average takes one study, and no --out"),
         ("compare empty --average 1", "empty: the study has no runs yet"),
         ("compare synthetic --average 1", "data: no such folder; --data takes a folder"),
-        ("compare cut", "cut: expected a study of 10000 evaluated images, found one of 4"),
+        ("compare cut", "cut: the study evaluated 4 images, but the data have 10000"),
     ],
 )
 def test_errors_are_one_line_and_exit_with_2(

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from cluster.workers import NUM_SLOW_SEEDS, list_workers, needs_cluster_extra, wait_until
-from tenfold.runs.run import load_run
+from tenfold.runs.folder import load_run
 from tenfold.studies.study import load_study
 
 pytestmark = [needs_cluster_extra, pytest.mark.heavy]

@@ -18,9 +18,9 @@ from cluster.workers import list_workers, needs_cluster_extra, wait_until
 from tenfold.cluster.connecting import Cluster
 from tenfold.cluster.studies import run_seeds_on_ray
 from tenfold.errors import RunError, StudyError
-from tenfold.runs.run import load_run
+from tenfold.runs.folder import load_run
 from tenfold.studies.study import load_study
-from tenfold.workflow.study import StudyProgress
+from tenfold.workflow.study_progress import StudyProgress
 
 pytestmark = needs_cluster_extra
 TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2}

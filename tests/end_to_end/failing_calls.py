@@ -35,9 +35,10 @@ import tenfold.reports.figures.images
 import tenfold.reports.figures.loss
 import tenfold.reports.run_report
 import tenfold.training.trainer
-import tenfold.workflow.workflow
+import tenfold.workflow.train
 from tenfold.cli import EXIT_MISTAKE, main
-from tenfold.runs.run import CONFIG, LOSSES, REPORT
+from tenfold.runs.folder import CONFIG, REPORT
+from tenfold.runs.losses import LOSSES
 
 CALLS = ("write", "fsync", "rename", "openat", "mkdir", "unlink")
 ERRORS = {
@@ -97,8 +98,8 @@ def train(data: str, out: Path, report: bool) -> tuple[int, str]:
     """The exit code and stderr of `tenfold train`."""
     sizes = ("--hidden-sizes", "8", "--epochs", "2", "--batch-size", "600", "--threads", "1")
     errors = io.StringIO()
-    tenfold.workflow.workflow.train = partial(
-        tenfold.workflow.workflow.train, report=report
+    tenfold.workflow.train.train = partial(
+        tenfold.workflow.train.train, report=report
     )  # as a study's runs
     with redirect_stdout(io.StringIO()), redirect_stderr(errors):
         try:
@@ -112,7 +113,7 @@ def train(data: str, out: Path, report: bool) -> tuple[int, str]:
 def describe(run: tenfold.Run) -> tuple[str, str]:
     """The hash of a complete run's weights, and its losses."""
     assert not [*run.path.glob(".*")], [*run.path.iterdir()]
-    return run.state["weights_sha256"], (run.path / LOSSES).read_text()
+    return run.training.weights_sha256, (run.path / LOSSES).read_text()
 
 
 def list_calls(data: str, out: Path, report: bool) -> list[tuple[str, int]]:

@@ -9,7 +9,16 @@ import pytest
 
 import tenfold
 from tenfold.errors import RunError
-from tenfold.runs.run import CHECKPOINT, LOSSES, StageProgress, TrainingProgress
+from tenfold.runs.folder import (
+    CHECKPOINT,
+)
+from tenfold.runs.losses import (
+    LOSSES,
+)
+from tenfold.runs.progress import (
+    StageProgress,
+    TrainingProgress,
+)
 from tenfold.training.checkpoint import load_checkpoint, read_checkpoint
 
 SHORT: dict[str, Any] = {

@@ -20,7 +20,7 @@ from pathlib import Path
 import tenfold
 import tenfold.training.trainer
 import tenfold.workflow.calibrate
-from tenfold.runs.run import CHECKPOINT, CONFIG, EVALUATION, REPORT, STATE, is_unfinished
+from tenfold.runs.folder import CHECKPOINT, CONFIG, EVALUATION, REPORT, STATE, is_unfinished
 
 RECIPE = tenfold.RECIPES["classic"].replace(hidden_sizes=(40,), epochs=4, batch_size=10)
 IS_WHOLE = "--whole" in sys.argv
@@ -92,7 +92,7 @@ def describe(out: Path) -> tuple[str, dict[str, bytes]]:
         for path in out.rglob("*")
         if path.is_file() and path.name not in (CONFIG, STATE, EVALUATION, REPORT)
     }
-    return run.state["weights_sha256"], files
+    return run.training.weights_sha256, files
 
 
 if __name__ == "__main__":

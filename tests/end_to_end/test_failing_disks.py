@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import tenfold
-from tenfold.runs.run import CHECKPOINT, LOSSES
+from tenfold.runs.folder import CHECKPOINT
+from tenfold.runs.losses import LOSSES
 
 FAILING_CALLS = Path(__file__).with_name("failing_calls.py")
 ENVIRONMENT = {

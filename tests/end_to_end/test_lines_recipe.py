@@ -20,7 +20,7 @@ from tenfold.synthetic import text_lines as writing
 from tenfold.system.json_types import to_json
 from tenfold.training.weights import load_weights
 from tenfold.workflow import calibrate as calibration
-from tenfold.workflow.workflow import Exported, export_run
+from tenfold.workflow.export import Exported, export_run
 
 SMALL = LINES.replace(channels=(4, 6, 8, 10, 12), scenes=120, epochs=2, batch_size=20)
 
@@ -67,7 +67,7 @@ def test_a_hold_out_run_has_the_same_weights_and_calibration(
     run: tenfold.Run, small_data: Path, tmp_path: Path
 ) -> None:
     held_out = train(small_data, tmp_path / "held-out", holdout=True)
-    assert held_out.state["weights_sha256"] == run.state["weights_sha256"]
+    assert held_out.training.weights_sha256 == run.training.weights_sha256
     assert held_out.calibration == run.calibration
     assert held_out.evaluation.part == "validation"
 

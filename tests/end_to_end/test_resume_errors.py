@@ -16,8 +16,14 @@ from end_to_end.interrupting import catch_error, interrupt_at, train_and_interru
 from processes import wait_until
 from tenfold.cli import main
 from tenfold.errors import DataError
+from tenfold.runs.folder import (
+    CHECKPOINT,
+    CONFIG,
+)
 from tenfold.runs.listing import find_state
-from tenfold.runs.run import CHECKPOINT, CONFIG, LOSSES
+from tenfold.runs.losses import (
+    LOSSES,
+)
 
 pytestmark = pytest.mark.usefixtures("progress_at_every_step")
 

@@ -23,14 +23,18 @@ from end_to_end.interrupting import (
     interrupt_at,
     train_and_interrupt,
 )
-from tenfold.runs.run import (
+from tenfold.runs.folder import (
     CHECKPOINT,
-    LOSSES,
     STATE,
+    lock_run,
+)
+from tenfold.runs.losses import (
+    LOSSES,
+)
+from tenfold.runs.progress import (
     DrawingProgress,
     StageProgress,
     TrainingProgress,
-    locking_run,
 )
 from tenfold.system.files import replace_file
 from tenfold.training.devices import choose_device
@@ -177,9 +181,9 @@ def test_a_run_that_another_process_has_just_completed_is_returned_unchanged(
     def lock_late(path: Path) -> Any:
         monkeypatch.undo()
         check_same_bits(tenfold.resume(path), whole)
-        return locking_run(path)
+        return lock_run(path)
 
-    monkeypatch.setattr("tenfold.workflow.workflow.locking_run", lock_late)
+    monkeypatch.setattr("tenfold.workflow.train.lock_run", lock_late)
     steps: list[Any] = []
     check_same_bits(tenfold.resume(stopped, on_progress=steps.append), whole)
     assert steps == []

@@ -41,7 +41,7 @@ CONVOLUTIONAL = Recipe(
     leave_out_mislabelled=True,
     precision="bfloat16",
 )
-NAN, INFINITY = float("nan"), float("inf")
+NAN = float("nan")
 
 
 def refusal(recipe: Recipe = CLASSIC, **changes: Any) -> str:
@@ -67,7 +67,7 @@ def test_classic_is_the_brief() -> None:
     assert CLASSIC.precision == "float32"
 
 
-# Every field: whoever changes one has other studies to make.
+# Every field, because a change of any of them needs new studies.
 MODERATE = {
     "rotation_degrees": 12.0,
     "shift_px": 1.5,
@@ -124,18 +124,18 @@ CLASSIC_AUGMENTED = {
         ("strong", STRONG),
     ],
 )
-def test_a_named_recipe_is_what_was_studied(name: str, fields: dict[str, Any]) -> None:
+def test_a_named_recipe_has_the_studied_values(name: str, fields: dict[str, Any]) -> None:
     assert RECIPES[name].flatten() == fields
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_named_recipe_is_in_order(name: str) -> None:
+def test_a_named_recipe_is_valid_and_small(name: str) -> None:
     recipe = RECIPES[name]
     assert recipe.name == name
     assert recipe.summary
     assert find_changes(recipe) == {}
     assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
-    # What a model may cost that is to run on any machine.
+    # Small enough to run on any machine.
     assert recipe.model.count_parameters() <= 1_000_000
     assert recipe.model.count_multiply_adds() <= 25_000_000
 
@@ -147,11 +147,7 @@ def test_recipes_cannot_be_changed_in_place() -> None:
         RECIPES["mine"] = CLASSIC  # type: ignore[index]
 
 
-def test_a_recipe_is_found_by_name() -> None:
-    assert find_recipe("classic") is CLASSIC
-
-
-def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
+def test_an_unknown_recipe_lists_the_known_ones() -> None:
     with pytest.raises(RecipeError) as raised:
         find_recipe("clasic")
     message = str(raised.value)
@@ -171,7 +167,7 @@ def test_the_nearest_name_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Mine", "../up", "of my own", "-x"])
-def test_a_name_must_do_for_a_folder(name: str) -> None:
+def test_a_name_must_be_usable_as_a_folder_name(name: str) -> None:
     with pytest.raises(RecipeError, match="name: expected lower-case letters, digits and dashes"):
         Recipe(name=name, summary="")
 
@@ -179,7 +175,7 @@ def test_a_name_must_do_for_a_folder(name: str) -> None:
 # --- fields
 
 
-def test_every_field_that_can_be_changed_has_a_help() -> None:
+def test_every_field_has_help_and_a_valid_default() -> None:
     for field in list_fields().values():
         allowed = get_allowed(field)
         assert allowed is not None
@@ -187,14 +183,14 @@ def test_every_field_that_can_be_changed_has_a_help() -> None:
         assert allowed.accepts(field.default)
 
 
-def test_everything_in_a_recipe_but_its_name_can_be_changed() -> None:
+def test_every_field_except_the_name_can_be_changed() -> None:
     for holder in (OptimizerConfig, AugmentationConfig, *MODEL_KINDS.values()):
         assert {field.name for field in dataclasses.fields(holder)} <= set(list_fields())
     own = {field.name for field in dataclasses.fields(Recipe)}
     assert own - set(list_fields()) == {"name", "summary", "model", "augmentation"}
 
 
-def test_the_names_of_fields_do_not_say_which_part_they_are_of() -> None:
+def test_field_names_are_unique_across_parts() -> None:
     # A flag would set two fields at once if two parts of a recipe had one of that name.
     for recipe in (CLASSIC, CONVOLUTIONAL):
         holders = [recipe, *(getattr(recipe, part) for part in PARTS)]
@@ -207,7 +203,7 @@ def test_the_names_of_fields_do_not_say_which_part_they_are_of() -> None:
         assert sorted(names) == sorted(list_fields(recipe)) == sorted(recipe.flatten())
 
 
-def test_fields_of_any_recipe_are_those_of_all_models() -> None:
+def test_list_fields_covers_all_models() -> None:
     any_recipes = set(list_fields())
     assert any_recipes == set(list_fields(CLASSIC)) | set(list_fields(CONVOLUTIONAL))
     assert set(list_fields(CLASSIC)) - set(list_fields(CONVOLUTIONAL)) == {"hidden_sizes"}
@@ -225,7 +221,7 @@ def test_fields_of_any_recipe_are_those_of_all_models() -> None:
         ("leave_out_mislabelled", (True, False)),
     ],
 )
-def test_the_ends_of_a_range_are_taken(field: str, good: tuple[Any, ...]) -> None:
+def test_limits_of_a_range_are_accepted(field: str, good: tuple[Any, ...]) -> None:
     for value in good:
         changed = CLASSIC.replace(**{field: value})
         expected = tuple(value) if isinstance(value, list) else value
@@ -233,33 +229,21 @@ def test_the_ends_of_a_range_are_taken(field: str, good: tuple[Any, ...]) -> Non
         assert changed.flatten() == {**CLASSIC.flatten(), field: expected}
 
 
-@pytest.mark.parametrize("value", [0, 10.001, 9e-8, -0.1, NAN, INFINITY, True, "0.1", None])
-def test_a_bad_learning_rate_is_refused(value: object) -> None:
-    assert refusal(learning_rate=value) == (
-        f"--learning-rate: expected from 1e-07 to 10, found {value}"
-    )
-
-
-@pytest.mark.parametrize("value", [0, -1, 60_001, 100.0, 1e3, NAN, True, "100", None, [1]])
-def test_a_bad_batch_size_is_refused(value: object) -> None:
-    assert refusal(batch_size=value) == (
-        f"--batch-size: expected a whole number from 1 to 60000, found {value}"
-    )
-
-
-@pytest.mark.parametrize(
-    "value",
-    [(), (0,), (10_001,), (5,) * 9, (5, 0), (5.0,), (True,), ("5",), 5, "500", None, (NAN,)],
-)
-def test_bad_hidden_sizes_are_refused(value: object) -> None:
-    assert refusal(hidden_sizes=value) == (
-        f"--hidden-sizes: expected 1 to 8 whole numbers, each from 1 to 10000, found {value}"
-    )
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"learning_rate": 10.001}, "--learning-rate: expected from 1e-07 to 10, found 10.001"),
+        ({"learning_rate": NAN}, "--learning-rate: expected from 1e-07 to 10, found nan"),
+        ({"batch_size": 0}, "--batch-size: expected a whole number from 1 to 60000, found 0"),
+        (
+            {"hidden_sizes": (5,) * 9},
+            "--hidden-sizes: expected 1 to 8 whole numbers, each from 1 to 10000, found "
+            f"{(5,) * 9}",
+        ),
+        (
+            {"channels": (4, 8)},
+            "--channels: no such field of a recipe with this model; there are: ",
+        ),
         ({"optimizer": "adamw"}, "--optimizer: expected adam or sgd, found adamw"),
         ({"schedule": "cosine"}, "--schedule: expected constant or one-cycle, found cosine"),
         ({"precision": "bf16"}, "--precision: expected float32 or bfloat16, found bf16"),
@@ -271,19 +255,19 @@ def test_bad_hidden_sizes_are_refused(value: object) -> None:
         ({"clean_share": 1.1}, "--clean-share: expected from 0 to 1, found 1.1"),
         (
             {"precision": "bfloat16"},
-            "--precision: expected float32, for a perceptron has no convolutions, found bfloat16",
+            "--precision: expected float32 for a perceptron, found bfloat16",
         ),
     ],
 )
-def test_other_bad_values_are_refused(changes: dict[str, Any], message: str) -> None:
-    assert refusal(**changes) == message
+def test_invalid_values_are_refused(changes: dict[str, Any], message: str) -> None:
+    assert refusal(**changes).startswith(message)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"channels": [4, 8, 16]}, "--depths: expected as many as --channels, 3, found 2"),
-        ({"depths": [1]}, "--depths: expected as many as --channels, 2, found 1"),
+        ({"channels": [4, 8, 16]}, "--depths: expected as many values as --channels, 3, found 2"),
+        ({"depths": [1]}, "--depths: expected as many values as --channels, 2, found 1"),
         ({"first_kernel_px": 4}, "--first-kernel-px: expected an odd number, found 4"),
         (
             {"first_kernel_px": 9},
@@ -295,38 +279,25 @@ def test_other_bad_values_are_refused(changes: dict[str, Any], message: str) -> 
         ),
     ],
 )
-def test_convolutions_that_cannot_be_are_refused(changes: dict[str, Any], message: str) -> None:
+def test_invalid_convolutions_are_refused(changes: dict[str, Any], message: str) -> None:
     assert refusal(CONVOLUTIONAL, **changes) == message
-
-
-def test_stages_change_together() -> None:
-    changed = CONVOLUTIONAL.replace(channels=[4, 8, 16], depths=[1, 1, 3])
-    assert changed.model == ConvolutionalConfig(channels=(4, 8, 16), depths=(1, 1, 3))
 
 
 @pytest.mark.parametrize("recipe", [CLASSIC, CONVOLUTIONAL], ids=["classic", "convolutional"])
 @pytest.mark.parametrize("field", ["epoch", "name", "summary", "model", "learning-rate"])
-def test_replace_refuses_fields_that_cannot_be_changed(field: str, recipe: Recipe) -> None:
+def test_replace_refuses_unknown_fields(field: str, recipe: Recipe) -> None:
     known = ", ".join(map(flag_name, list_fields(recipe)))
     assert refusal(recipe, **{field: 3}) == (
         f"{flag_name(field)}: no such field of a recipe with this model; there are: {known}"
     )
 
 
-def test_replace_refuses_the_fields_of_another_model() -> None:
-    assert refusal(CLASSIC, channels=(4, 8)).startswith(
-        "--channels: no such field of a recipe with this model; there are: --batch-size, "
-    )
-    assert refusal(CONVOLUTIONAL, hidden_sizes=(5,)).startswith(
-        "--hidden-sizes: no such field of a recipe with this model; there are: --batch-size, "
-    )
-
-
-def test_replace_reaches_every_part_and_leaves_the_original_as_it_was() -> None:
+def test_replace_changes_every_part_but_not_the_original() -> None:
     before = CLASSIC.flatten()
     changed = CLASSIC.replace(
         epochs=7, hidden_sizes=[30], learning_rate=0.5, momentum=0.5, optimizer="sgd", scale=0.25
     )
+    assert CLASSIC.replace() == CLASSIC
     assert changed == Recipe(
         name="classic",
         summary=CLASSIC.summary,
@@ -338,11 +309,7 @@ def test_replace_reaches_every_part_and_leaves_the_original_as_it_was() -> None:
     assert CLASSIC.flatten() == before
 
 
-def test_replace_by_nothing_is_the_same() -> None:
-    assert CLASSIC.replace() == CLASSIC
-
-
-def test_changes_are_those_to_the_recipe_of_that_name() -> None:
+def test_find_changes_compares_with_the_named_recipe() -> None:
     changed = CLASSIC.replace(epochs=7, hidden_sizes=(30,), batch_size=100, optimizer="sgd")
     assert find_changes(changed) == {"epochs": 7, "hidden_sizes": (30,), "optimizer": "sgd"}
     assert find_changes(CONVOLUTIONAL) == {}
@@ -369,13 +336,13 @@ def test_numpy_numbers_become_python_numbers() -> None:
     leave_out_mislabelled=st.booleans(),
     hidden_sizes=st.lists(st.integers(1, 3_000), min_size=1, max_size=8),
 )
-def test_json_brings_the_same_recipe_back(**fields: Any) -> None:
+def test_recipes_survive_json(**fields: Any) -> None:
     recipe = CLASSIC.replace(**fields)
     assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
 
 @pytest.mark.parametrize("recipe", [CLASSIC, CONVOLUTIONAL], ids=["classic", "convolutional"])
-def test_json_is_plain(recipe: Recipe) -> None:
+def test_json_has_all_fields(recipe: Recipe) -> None:
     values = json.loads(json.dumps(recipe.to_json()))
     assert (values["name"], values["summary"]) == (recipe.name, recipe.summary)
     assert (values["epochs"], values["precision"]) == (recipe.epochs, recipe.precision)
@@ -409,11 +376,12 @@ def test_json_is_plain(recipe: Recipe) -> None:
         ({"model": "perceptron"}, "model: expected an object, found 'perceptron'"),
         ({"optimizer": {"nesterov": True}}, "unexpected keyword argument 'nesterov'"),
         ({"optimizer": "adam"}, "optimizer: expected an object, found 'adam'"),
+        ({"optimizer": None}, "optimizer: expected an object, found None"),
         ({"augmentation": None}, "augmentation: expected an object, found None"),
     ],
 )
-def test_json_of_another_version_is_refused(changed: dict[str, Any], reason: str) -> None:
-    expected = "^expected a recipe of this version of Tenfold: .*" + re.escape(reason)
+def test_invalid_json_is_refused(changed: dict[str, Any], reason: str) -> None:
+    expected = "^not a recipe of this version of Tenfold: .*" + re.escape(reason)
     with pytest.raises(RecipeError, match=expected):
         Recipe.from_json({**CLASSIC.to_json(), **changed})
 
@@ -424,18 +392,18 @@ def test_json_of_another_version_is_refused(changed: dict[str, Any], reason: str
         (
             "classic",
             {"hidden_sizes": (10_000,) * 8},
-            "--hidden-sizes: expected a model of at most 100 million parameters, found 10000 10000 "
-            "10000 10000 10000 10000 10000 10000, which make 708 million",
+            "--hidden-sizes: 10000 10000 10000 10000 10000 10000 10000 10000 makes a model of 708 "
+            "million parameters; at most 100 million are allowed",
         ),
         (
             "strong",
             {"channels": (1024,) * 4, "depths": (8,) * 4},
-            "--channels: expected a model of at most 100 million parameters, found 1024 1024 1024 "
-            "1024, which make 293 million",
+            "--channels: 1024 1024 1024 1024 makes a model of 293 million parameters; at most 100 "
+            "million are allowed",
         ),
     ],
 )
-def test_a_recipe_of_too_many_parameters_is_refused(
+def test_a_model_with_too_many_parameters_is_refused(
     recipe: str, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(RecipeError) as raised:
@@ -443,29 +411,17 @@ def test_a_recipe_of_too_many_parameters_is_refused(
     assert str(raised.value) == message
 
 
-def test_large_recipes_are_welcome() -> None:
+def test_large_models_are_accepted() -> None:
     CLASSIC.replace(hidden_sizes=(5_000,) * 4)
     RECIPES["lines"].replace(channels=(1024,) * 5)
 
 
-def test_a_recipe_of_an_earlier_version_is_read_if_it_has_one_member() -> None:
+def test_members_of_version_0_1_must_be_1() -> None:
     values = CLASSIC.to_json()
     assert "members" not in values
     assert Recipe.from_json(values | {"members": 1}) == CLASSIC
     with pytest.raises(RecipeError, match=r"several members .* `tenfold compare STUDY --aver"):
         Recipe.from_json(values | {"members": 5})
-
-
-@pytest.mark.parametrize("missing", ["model", "optimizer", "augmentation"])
-def test_json_without_a_part_is_refused(missing: str) -> None:
-    values = CLASSIC.to_json()
-    del values[missing]
-    with pytest.raises(RecipeError) as raised:
-        Recipe.from_json(values)
-    expected = (
-        f"expected a recipe of this version of Tenfold: {missing}: expected a value, found none"
-    )
-    assert str(raised.value) == expected
 
 
 @pytest.mark.parametrize(
@@ -478,8 +434,8 @@ def test_json_without_a_part_is_refused(missing: str) -> None:
         ),
         (
             {"model": {"kind": "perceptron", "hidden_sizes": [9000, 9000, 9000]}},
-            "--hidden-sizes: expected a model of at most 100 million parameters, found 9000 9000 "
-            "9000, which make 169 million",
+            "--hidden-sizes: 9000 9000 9000 makes a model of 169 million parameters; at most 100 "
+            "million are allowed",
         ),
         ({"augmentation": {"shear": 2}}, "--shear: expected from 0 to 1, found 2"),
     ],
@@ -498,7 +454,7 @@ def test_models_describe_their_layers() -> None:
     assert ConvolutionalConfig(channels=(4, 8), depths=(1, 2)).describe() == "conv 1x4 2x8"
 
 
-def test_costs_are_counted() -> None:
+def test_parameters_and_multiply_adds_are_counted() -> None:
     # 784 x 7 + 7 x 10, and a bias for each output.
     perceptron = PerceptronConfig(hidden_sizes=(7,))
     assert perceptron.count_multiply_adds() == 5558
@@ -510,7 +466,7 @@ def test_costs_are_counted() -> None:
     assert convolutional.count_parameters() == 100 + 288 + 24 + 170
 
 
-def test_convolutions_are_listed_from_the_image_on() -> None:
+def test_convolutions_are_listed_in_order() -> None:
     config = ConvolutionalConfig(channels=(4, 6, 8), depths=(2, 1, 1), first_kernel_px=7)
     listed = [
         (one.num_inputs, one.num_outputs, one.kernel_px, one.size_px, one.is_pooled)
@@ -520,13 +476,9 @@ def test_convolutions_are_listed_from_the_image_on() -> None:
         (1, 4, 7, 28, False),
         (4, 4, 3, 28, True),
         (4, 6, 3, 14, True),
-        (6, 8, 3, 7, False),  # what comes after is the mean and the maximum of all that is left
+        (6, 8, 3, 7, False),  # followed by the mean and the maximum of each channel
     ]
     assert all(isinstance(one, Convolution) for one in config.list_convolutions())
-
-
-def test_a_model_is_described_in_one_line() -> None:
-    assert CONVOLUTIONAL.model.describe() == "conv 1x4 2x8"
 
 
 # --- the learning rate over time
@@ -537,11 +489,11 @@ def list_scales(num_steps: int, **fields: Any) -> list[float]:
     return [config.scale_at(step, num_steps) for step in range(num_steps)]
 
 
-def test_a_constant_learning_rate_stays() -> None:
+def test_a_constant_schedule_is_constant() -> None:
     assert list_scales(7, warmup=0.5) == [1.0] * 7
 
 
-def test_one_cycle_rises_and_falls_in_straight_lines() -> None:
+def test_one_cycle_rises_and_falls_linearly() -> None:
     scales = list_scales(10, schedule="one-cycle", warmup=0.4)
     # Up by quarters in the first 4 steps, then from the peak down by sixths, to 0 at step 10.
     up, down = [1, 2, 3, 4], [6, 5, 4, 3, 2, 1]
@@ -554,7 +506,7 @@ def test_one_cycle_without_warmup_falls_from_its_first_step() -> None:
 
 
 @given(num_steps=st.integers(1, 500), warmup=st.floats(0, 0.9))
-def test_one_cycle_has_one_peak_and_small_ends(num_steps: int, warmup: float) -> None:
+def test_one_cycle_has_one_peak(num_steps: int, warmup: float) -> None:
     scales = list_scales(num_steps, schedule="one-cycle", warmup=warmup)
     rising = round(warmup * num_steps)
     peak = int(np.argmax(scales))
@@ -582,12 +534,12 @@ def test_one_cycle_has_one_peak_and_small_ends(num_steps: int, warmup: float) ->
         ({"stroke": 0.5, "rotation_degrees": 9}, "rotation ±9°, stroke ±0.5 px"),
     ],
 )
-def test_any_strength_of_augmentation_is_some(strength: dict[str, float], described: str) -> None:
+def test_augmentation_is_described(strength: dict[str, float], described: str) -> None:
     config = CLASSIC.replace(**strength).augmentation
     assert not config.is_none
     assert config.describe() == described
 
 
-def test_how_pixels_are_read_alters_nothing_by_itself() -> None:
+def test_interpolation_alone_is_no_augmentation() -> None:
     assert AugmentationConfig().is_none
     assert AugmentationConfig(interpolation="bicubic").is_none

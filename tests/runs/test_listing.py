@@ -126,7 +126,7 @@ def test_where_no_lock_can_be_seen_a_run_with_new_losses_is_running(
     state = json.loads((here / "state.json").read_text())
     (elsewhere / "state.json").write_text(json.dumps(state | {"host": "of another name"}))
     assert [find_state(path) for path in (here, elsewhere)] == ["stopped", "running"]
-    monkeypatch.setattr("tenfold.system.files.fcntl", None)  # a system without locks
+    monkeypatch.setattr("tenfold.system.locks.fcntl", None)  # a system without locks
     assert [find_state(path) for path in (here, elsewhere)] == ["running", "running"]
     for path in (here, elsewhere):
         os.utime(path / "losses.jsonl", (0, 0))

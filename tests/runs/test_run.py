@@ -20,24 +20,24 @@ from tenfold.errors import RunError
 from tenfold.recipes.catalogue import (
     RECIPES,
 )
-from tenfold.runs.listing import find_state
-from tenfold.runs.run import (
+from tenfold.runs.config import RunConfig
+from tenfold.runs.folder import (
     CALIBRATION,
     CONFIG,
     EVALUATION,
     FIGURES,
-    LOSSES,
     STATE,
     WEIGHTS,
     Run,
-    RunConfig,
-    append_losses,
+    RunningState,
+    build_resume_command,
     create_run_folder,
     load_config,
     load_run,
-    read_losses,
-    write_resume_command,
 )
+from tenfold.runs.listing import find_state
+from tenfold.runs.losses import LOSSES, append_losses, read_losses
+from tenfold.runs.results import Training
 from tenfold.system.files import hash_file, write_file, write_json
 from tenfold.system.json_types import from_json, to_json
 
@@ -136,7 +136,7 @@ def test_a_folder_named_by_the_user_is_made_with_its_parents(tmp_path: Path) -> 
 def test_a_folder_with_files_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("work")
     assert refusal(lambda: create_run_folder(tmp_path, "classic", 0)) == (
-        f"{tmp_path}: expected a new or empty folder, found files in it"
+        f"{tmp_path}: the folder is not empty; use a new or empty one"
     )
     assert list_names(tmp_path) == ["precious"]
 
@@ -160,7 +160,7 @@ def test_a_finished_run_is_loaded(tmp_path: Path) -> None:
     run = load_run(write_run(tmp_path))
     assert run.path == tmp_path
     assert run.config == CONFIG_OF_A_RUN
-    assert run.state["state"] == "complete"
+    assert run.training.seconds == 3.0
     assert run.accuracy == 0.975
     assert run.weights_path == tmp_path / "model.safetensors"
     assert run.report == tmp_path / "report.html"
@@ -232,15 +232,15 @@ def test_a_fingerprint_has_no_cores_kernel_and_figures() -> None:
 def test_a_field_that_configs_no_longer_have_is_passed_over(tmp_path: Path) -> None:
     values = to_json(CONFIG_OF_A_RUN) | {"processes": 1, "members_from": None}
     write_json(tmp_path / CONFIG, values)
-    assert load_config(tmp_path, {}) == CONFIG_OF_A_RUN
+    assert load_config(tmp_path, RunningState(state="running")) == CONFIG_OF_A_RUN
     write_json(tmp_path / CONFIG, values | {"other": 1})
     with pytest.raises(RunError, match="other: no such field"):
-        load_config(tmp_path, {})
+        load_config(tmp_path, RunningState(state="running"))
 
 
 def test_the_command_that_resumes_is_as_a_shell_takes_it() -> None:
-    assert write_resume_command(Path("runs/a b")) == "tenfold train --resume 'runs/a b'"
-    assert write_resume_command(Path("a"), data=Path("d d"), threads=None, device="cpu") == (
+    assert build_resume_command(Path("runs/a b")) == "tenfold train --resume 'runs/a b'"
+    assert build_resume_command(Path("a"), data=Path("d d"), threads=None, device="cpu") == (
         "tenfold train --resume a --data 'd d' --device cpu"
     )
 
@@ -253,15 +253,14 @@ def refused_run(folder: Path) -> str:
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
-        assert refused_run(folder) == ": expected a run folder with config.json, found none"
+        assert refused_run(folder) == ": not a run folder: it has no config.json"
 
 
 def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
     write_json(write_run(tmp_path) / STATE, {"state": "running"})
     assert refused_run(tmp_path) == (
-        ": expected a finished run, found one that is 'running': "
-        f"it was interrupted or is still going on. `tenfold train --resume {tmp_path}` goes on "
-        "with it."
+        ": the run is not finished: it was interrupted or is still being trained. "
+        f"`tenfold train --resume {tmp_path}` continues it."
     )
 
 
@@ -271,7 +270,7 @@ def test_a_run_without_state_is_refused(tmp_path: Path) -> None:
     for name in (LOSSES, WEIGHTS, EVALUATION):
         (tmp_path / name).unlink(missing_ok=True)
     shutil.rmtree(tmp_path / "figures")
-    assert "found one that is 'running'" in refused_run(tmp_path)  # it has just begun
+    assert "the run is not finished" in refused_run(tmp_path)  # it has just begun
 
 
 def test_changed_weights_are_refused(tmp_path: Path) -> None:
@@ -279,8 +278,8 @@ def test_changed_weights_are_refused(tmp_path: Path) -> None:
     expected = hashlib.sha256(WEIGHTS_OF_A_RUN).hexdigest()
     found = hashlib.sha256(b"other weights").hexdigest()
     assert refused_run(tmp_path) == (
-        "/model.safetensors: expected the weights that training wrote "
-        f"(SHA-256 {expected}), found {found}"
+        "/model.safetensors: changed after training wrote it: "
+        f"its SHA-256 is {found}, not {expected}"
     )
 
 
@@ -321,9 +320,9 @@ def test_a_missing_evaluation_is_refused(tmp_path: Path) -> None:
     [
         (
             {"recipe": {"name": "x"}},
-            "expected a recipe of this version of Tenfold: augmentation: expect",
+            "not a recipe of this version of Tenfold: augmentation: expect",
         ),
-        ({"recipe": 3}, "expected a recipe of this version of Tenfold: expected an object, f"),
+        ({"recipe": 3}, "not a recipe of this version of Tenfold: expected an object, f"),
         ({"recipe": {**RECIPES["classic"].to_json(), "epochs": 0}}, "--epochs: expected"),
         ({"checksums": {"train": ["a"]}}, "checksums.train: expected an array of 2, found ['a']"),
         ({"checksums": 3}, "checksums: expected an object, found 3"),
@@ -355,7 +354,7 @@ def test_the_config_of_another_version_is_refused(
     write_run(tmp_path)
     write_json(tmp_path / CONFIG, {**to_json(CONFIG_OF_A_RUN), **changed})
     assert refused_run(tmp_path).startswith(
-        f"/config.json: expected the config of a run of this version of Tenfold: {reason}"
+        f"/config.json: not valid in this version of Tenfold: {reason}"
     )
 
 
@@ -390,7 +389,7 @@ def test_the_state_of_another_version_is_refused(
     state = json.loads((write_run(tmp_path) / STATE).read_text())
     write_json(tmp_path / STATE, {**state, **changed})
     assert refused_run(tmp_path).startswith(
-        f"/state.json: expected the state of a run of this version of Tenfold: {reason}"
+        f"/state.json: not valid in this version of Tenfold: {reason}"
     )
     assert find_state(tmp_path) == "unreadable"
 
@@ -417,8 +416,7 @@ def test_the_evaluation_of_another_version_is_refused(
     write_json(write_run(tmp_path) / EVALUATION, {**EVALUATION_OF_A_RUN, **changed})
     run = load_run(tmp_path)
     assert refusal(lambda: run.evaluation) == (
-        f"{tmp_path / EVALUATION}: expected the evaluation of a run of this version of Tenfold: "
-        f"{reason}"
+        f"{tmp_path / EVALUATION}: not valid in this version of Tenfold: {reason}"
     )
 
 
@@ -442,8 +440,7 @@ def test_the_calibration_of_another_version_is_refused(
     run = load_run(write_run(tmp_path))
     (tmp_path / CALIBRATION).write_text(json.dumps(found))
     assert refusal(lambda: run.calibration) == (
-        f"{tmp_path / CALIBRATION}: expected the calibration of a run of this version of Tenfold: "
-        f"{reason}"
+        f"{tmp_path / CALIBRATION}: not valid in this version of Tenfold: {reason}"
     )
 
 
@@ -476,7 +473,7 @@ def test_whatever_a_run_is_for_it_is_checked_when_it_is_read(
     assert (code, printed.out) == (2, "")
     assert printed.err.count("\n") == 1
     if "device" not in changed or verb != "train --resume":
-        assert f"{file}: expected the " in printed.err
+        assert f"{file}: not valid in" in printed.err
         assert f": {next(iter(changed))}" in printed.err or "recipe" in changed
 
 
@@ -510,7 +507,9 @@ def test_losses_come_back_to_the_last_bit(
         for first in range(0, len(losses), piece):
             append_losses(folder, epoch, first, losses[first : first + piece])
     assert read_losses(folder) == epochs
-    assert Run(folder, CONFIG_OF_A_RUN, {}).read_losses() == epochs
+    assert (
+        Run(folder, CONFIG_OF_A_RUN, from_json(Training, TRAINING_OF_A_RUN)).read_losses() == epochs
+    )
 
 
 def test_losses_are_lines_of_json_readable_while_they_grow(tmp_path: Path) -> None:
@@ -538,13 +537,13 @@ def test_losses_are_lines_of_json_readable_while_they_grow(tmp_path: Path) -> No
 def test_broken_losses_are_refused(line: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / LOSSES).write_text(f'{{"epoch": 0, "batch": 0, "loss": 1.0}}\n{line}\n')
     assert refusal(lambda: read_losses(tmp_path)).startswith(
-        f"{tmp_path / LOSSES}: expected the losses of a run, found: {reason}"
+        f"{tmp_path / LOSSES}: cannot read the losses of the run: {reason}"
     )
 
 
 def test_missing_losses_are_refused(tmp_path: Path) -> None:
     assert refusal(lambda: read_losses(tmp_path)).startswith(
-        f"{tmp_path / LOSSES}: expected the losses of a run, found: [Errno 2] No such file"
+        f"{tmp_path / LOSSES}: cannot read the losses of the run: [Errno 2] No such file"
     )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tenfold.errors import RunError
-from tenfold.runs.run import LOSSES, append_losses, create_run_folder
+from tenfold.runs.folder import create_run_folder
+from tenfold.runs.losses import LOSSES, append_losses
 from tenfold.system.files import (
     reporting_disk_errors,
     write_file,
@@ -263,7 +264,7 @@ def test_where_there_are_no_locks_nobody_knows_who_holds_a_folder(
     monkeypatch.setattr("fcntl.flock", fail)  # a file system without
     with locking(tmp_path, RunError("busy")):
         assert is_locked(tmp_path) is None
-    monkeypatch.setattr("tenfold.system.files.fcntl", None)  # a system without
+    monkeypatch.setattr("tenfold.system.locks.fcntl", None)  # a system without
     with locking(tmp_path, RunError("busy")):
         assert is_locked(tmp_path) is None
 

@@ -56,4 +56,4 @@ def test_training_on_a_gpu_is_reproducible(small_data: Path, tmp_path: Path) -> 
         tenfold.train(recipe, data=small_data, out=tmp_path / str(i), device="cuda", report=False)
         for i in range(2)
     )
-    assert first.state["weights_sha256"] == second.state["weights_sha256"]
+    assert first.training.weights_sha256 == second.training.weights_sha256

@@ -31,7 +31,7 @@ from tenfold.workflow.calibrate import (
     fit_temperature,
     measure_calibration_error,
 )
-from tenfold.workflow.workflow import export_run
+from tenfold.workflow.export import export_run
 
 Logits = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -127,7 +127,7 @@ def test_true_probabilities_have_no_calibration_error_and_inflated_ones_have() -
     logits_NK, labels_N = draw_logits(10, 50_000)
 
     def measure(temperature: float) -> float:
-        probabilities_NK = softmax(logits_NK, temperature)
+        probabilities_NK = softmax(logits_NK.astype(np.float64), temperature)
         is_right_N = probabilities_NK.argmax(axis=1) == labels_N
         return measure_calibration_error(probabilities_NK.max(axis=1), is_right_N)
 
@@ -220,7 +220,7 @@ def test_a_run_that_is_held_out_is_calibrated(trained: Trained) -> None:
         ("calibration_error", found.temperature),
         ("calibration_error_before", 1.0),
     ):
-        probabilities_NK = softmax(logits_NK, temperature)
+        probabilities_NK = softmax(logits_NK.astype(np.float64), temperature)
         is_right_N = probabilities_NK.argmax(axis=1) == labels_N
         expected = measure_calibration_error(probabilities_NK.max(axis=1), is_right_N)
         assert getattr(found, name) == pytest.approx(expected, abs=1e-12)

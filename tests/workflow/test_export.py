@@ -27,7 +27,7 @@ from tenfold.recipes.recipe import Recipe
 from tenfold.system.json_types import to_json
 from tenfold.training.weights import load_weights
 from tenfold.workflow import calibrate as calibrating
-from tenfold.workflow.workflow import Exported, export_run
+from tenfold.workflow.export import Exported, export_run
 
 PERCEPTRON = Recipe(
     name="perceptron",
@@ -193,7 +193,7 @@ def test_a_file_says_where_it_is_from(name: str, kinds: dict[str, Kind]) -> None
     assert card["seed"] == 1
     assert card["holdout"] == (name == "scenes")
     assert card["checksums"] == {part: [*pair] for part, pair in run.config.checksums.items()}
-    assert card["weights_sha256"] == run.state["weights_sha256"]
+    assert card["weights_sha256"] == run.training.weights_sha256
     assert card["num_parameters"] == RECIPES[name].model.count_parameters()
     assert card["accuracy"] == run.accuracy
     assert card["part"] == ("validation" if name == "scenes" else "test")
@@ -286,9 +286,7 @@ def test_a_calibration_of_a_run_that_was_not_held_out_is_refused(
     run = kinds["perceptron"].run
     with pytest.raises(RunError) as raised:
         export_run(run, tmp_path / "model.onnx", calibration=run)
-    assert str(raised.value) == (
-        f"{run.path}: expected a hold-out run for the calibration, found another"
-    )
+    assert str(raised.value) == (f"{run.path}: the run has no calibration; use a hold-out run")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -300,8 +298,8 @@ def test_a_calibration_of_another_recipe_is_refused(
         with pytest.raises(RunError) as raised:
             export_run(run, tmp_path / "model.onnx", calibration=held_out)
         assert str(raised.value) == (
-            f"{held_out.path}: expected a hold-out run of the recipe of {run.path}, found one of "
-            "another recipe: perceptron"
+            f"{held_out.path}: its calibration does not fit {run.path}: the recipe, perceptron, "
+            "is another one"
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -343,9 +341,7 @@ def test_a_calibration_on_other_data_is_refused(
         threads=1,
         report=False,
     )
-    with pytest.raises(
-        RunError, match=r"expected a hold-out run of the data of .*, found one of others"
-    ):
+    with pytest.raises(RunError, match=r"does not fit .*: the training data differ"):
         export_run(kinds["perceptron"].run, tmp_path / "model.onnx", calibration=run)
 
 
@@ -356,8 +352,8 @@ def test_what_is_no_finished_run_is_told(
     empty.mkdir()
     (unfinished / "state.json").write_text('{"state": "running"}')
     for path, message in (
-        (empty, "expected a run folder with config.json, found none"),
-        (unfinished, "expected a finished run, found one that is 'running'"),
+        (empty, "not a run folder: it has no config.json"),
+        (unfinished, "the run is not finished"),
     ):
         message = f"{re.escape(str(path))}: {message}"
         with pytest.raises(RunError, match=message):
@@ -369,7 +365,7 @@ def test_what_is_no_finished_run_is_told(
 def test_weights_that_were_exchanged_are_told(kinds: dict[str, Kind], tmp_path: Path) -> None:
     run = copy_run(kinds["convolutional"].run, tmp_path / "run")
     shutil.copy(kinds["perceptron"].run.weights_path, run / "model.safetensors")
-    with pytest.raises(RunError, match="expected the weights that training wrote"):
+    with pytest.raises(RunError, match=r"model\.safetensors: changed after training"):
         export_run(run)
 
 
@@ -386,7 +382,7 @@ def test_data_that_have_moved_can_be_named(
     assert raised.value.__notes__ == ["if the data have moved, say where they are with --data"]
     assert export_run(run, data=moved).path == run.path / "model.onnx"
     (moved / "t10k-labels-idx1-ubyte").write_bytes(dump_idx(test_images.labels_N[1:501]))
-    with pytest.raises(DataError, match=r"expected the test labels of the run .* found others"):
+    with pytest.raises(DataError, match=r"not the test labels of the run"):
         export_run(run, data=moved)
 
 
@@ -399,7 +395,7 @@ def test_a_file_that_would_answer_otherwise_is_not_written(
         "tenfold.models.onnx.compute_logits",
         lambda _, images_NHW: np.eye(10)[np.zeros(len(images_NHW), int)],
     )
-    with pytest.raises(RunError, match=r"whose probabilities are the run's within 0\.0001, found"):
+    with pytest.raises(RunError, match=r"differ by 0\.9.*; at most 0\.0001 is allowed"):
         export_run(run, out)
     assert not out.exists()
 

@@ -29,7 +29,8 @@ from tenfold.data.mnist import LabelledImages, load_part
 from tenfold.errors import DataError, RecipeError, RunError, StudyError
 from tenfold.models.build import build_model
 from tenfold.reports.study_report import build_study_command
-from tenfold.runs.run import DEFAULT_THREADS, RunConfig, load_config, locking_run, read_state
+from tenfold.runs.config import DEFAULT_THREADS, RunConfig
+from tenfold.runs.folder import load_config, lock_run, read_state
 from tenfold.studies.study import load_study, write_study
 from tenfold.system.files import (
     hash_file,
@@ -40,7 +41,9 @@ from tenfold.system.locks import (
 )
 from tenfold.training.threads import setting_threads
 from tenfold.training.weights import load_weights
-from tenfold.workflow.study import SeedTraining, StudyProgress, _train_on_cluster
+from tenfold.workflow.seed_trainer import SeedTrainer
+from tenfold.workflow.study import _train_on_cluster
+from tenfold.workflow.study_progress import StudyProgress
 
 TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2}
 Calls = list[tuple[list[int], int]]
@@ -148,7 +151,7 @@ def test_measuring_by_epoch_changes_no_weights(
     run = tenfold.train(
         "classic", data=small_data, out=tmp_path, threads=threads, report=False, **TINY
     )
-    assert run.state["weights_sha256"] == study.runs[0].weights_sha256
+    assert run.training.weights_sha256 == study.runs[0].weights_sha256
     assert run.evaluation.training.epoch_accuracies == ()
 
 
@@ -364,9 +367,9 @@ def test_a_seed_has_the_same_weights_wherever_it_is_trained(
     for seed in range(3):
         with setting_threads(1 + seed % 3):
             run = tenfold.train("classic", seed=seed, out=tmp_path / str(seed), **asked)
-        weights.append(run.state["weights_sha256"])
+        weights.append(run.training.weights_sha256)
     with_one = tenfold.train("classic", seed=0, threads=1, out=tmp_path / "one", **asked)
-    assert with_one.state["weights_sha256"] != weights[0]
+    assert with_one.training.weights_sha256 != weights[0]
     for cores, jobs, alone, counts in ((1, None, 0, [3]), (8, 2, 1, [3]), (4, None, 2, [2, 3])):
         monkeypatch.setattr("tenfold.workflow.study.count_cores", lambda cores=cores: cores)
         out = tmp_path / f"study {cores}"
@@ -380,9 +383,9 @@ def test_a_seed_has_the_same_weights_wherever_it_is_trained(
 # As `python -m tenfold`, but that a run gets no report, which takes longer than all the rest.
 CALL_WITHOUT_REPORT = """
 import functools, sys
-from tenfold.workflow import workflow
+from tenfold.workflow import train
 from tenfold.cli import main
-workflow.train = functools.partial(workflow.train, report=False)
+train.train = functools.partial(train.train, report=False)
 sys.exit(main())
 """
 
@@ -409,7 +412,7 @@ def test_the_command_line_gives_the_weights_that_python_gives(
     run = tenfold.train(
         "classic", epochs=1, hidden_sizes=(16,), data=small_data, out=tmp_path / "b", report=False
     )
-    assert json.loads(done.stdout)["weights_sha256"] == run.state["weights_sha256"]
+    assert json.loads(done.stdout)["weights_sha256"] == run.training.weights_sha256
 
 
 @pytest.mark.parametrize(
@@ -426,8 +429,8 @@ def test_another_study_in_the_folder_is_refused(
 ) -> None:
     before = (copy / "study.json").read_bytes()
     message = (
-        f"{copy}: expected a study of the same recipe and data to continue, found one of classic "
-        f"that differs in {differing}. Use --out for another folder."
+        f"{copy}: cannot continue the study of classic in this folder, which differs in "
+        f"{differing}. Use --out for another folder."
     )
     with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
         tenfold.study(data=small_data, out=copy, **{**TINY, **changed})
@@ -471,7 +474,7 @@ def test_other_data_in_the_folder_are_refused(
 ) -> None:
     other = shutil.copytree(small_data, tmp_path / "data")
     (other / "t10k-labels-idx1-ubyte").write_bytes(dump_idx(test_images.labels_N[1:501]))
-    with pytest.raises(StudyError, match=r"found one of classic that differs in data\."):
+    with pytest.raises(StudyError, match=r"which differs in data\."):
         tenfold.study("classic", data=other, out=copy, **TINY)
     assert calls == []
 
@@ -579,7 +582,7 @@ def test_whoever_finishes_a_seed_leaves_what_a_study_can_take(
     for seed in (3, 4):
         leave_stopped(small_data, copy / f"runs/{seed}", seed=seed, by_epoch=is_watched)
     for flags, report in (
-        ([], "not written; `tenfold evaluate` writes it"),
+        ([], "`tenfold evaluate` writes it"),
         (["--json"], '"report": null'),
     ):
         assert main(["train", "--resume", str(copy / "runs/3"), *flags]) == 0
@@ -610,9 +613,9 @@ def test_a_seed_that_another_program_trains_is_left_alone(
     run = copy / "runs/3"
     leave_stopped(small_data, run)
     before = {name: (run / name).stat() for name in list_files(run)}
-    message = f"{run}: expected a run that nothing else trains, found that another program is at it"
+    message = f"{run}: the run is locked: another process is training it"
     for _ in range(2):  # with a checkpoint, and before there is one
-        with locking_run(run), pytest.raises(RunError, match=f"^{re.escape(message)}$"):
+        with lock_run(run), pytest.raises(RunError, match=f"^{re.escape(message)}$"):
             tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY)
         assert {name: (run / name).stat() for name in list_files(run)} == before
         (run / "checkpoint.safetensors").unlink(missing_ok=True)
@@ -658,7 +661,7 @@ def leave_resumed_with_other_threads(small_data: Path, run: Path) -> None:
 
 def leave_of_another_torch(small_data: Path, run: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tenfold.workflow.workflow.list_versions", lambda: {"torch": "1.0"})
+        patch.setattr("tenfold.workflow.arguments.list_versions", lambda: {"torch": "1.0"})
         leave_stopped(small_data, run)
 
 
@@ -709,7 +712,7 @@ def test_a_stopped_run_whose_config_was_edited_is_not_thrown_away(
     with (run / "config.json").open("a") as file:
         file.write("\n")
     before = list_files(copy)
-    with pytest.raises(RunError, match="expected the config that training wrote") as raised:
+    with pytest.raises(RunError, match=r"config\.json: changed after training") as raised:
         tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY)
     assert raised.value.__notes__ == [f"if {run} is not needed, move it away"]
     assert list_files(copy) == before
@@ -726,7 +729,7 @@ def test_on_a_cluster_a_stopped_run_stays_until_another_takes_its_place(
     run = copy / "runs/3"
     leave_stopped(small_data, run)
     before = list_files(run)
-    training = SeedTraining(
+    training = SeedTrainer(
         path=copy,
         config=study.config,
         threads=DEFAULT_THREADS,
@@ -756,10 +759,10 @@ def test_on_a_cluster_a_stopped_run_stays_until_another_takes_its_place(
     assert landed_run.seed == 3
     assert tenfold.load_run(run).config.seed == 3
     assert {path.name for path in (copy / "runs").iterdir()} == {"0", "1", "2", "3"}
-    message = "expected a run that nothing else trains, found that another program is at it"
+    message = "the run is locked: another process is training it"
     shutil.rmtree(run)
     leave_stopped(small_data, run)
-    with locking_run(run), pytest.raises(RunError, match=message):
+    with lock_run(run), pytest.raises(RunError, match=message):
         next(_train_on_cluster(training, [3], 1, num_cores=1))
 
 
@@ -768,7 +771,7 @@ def test_a_run_of_another_recipe_is_not_taken(small_data: Path, copy: Path, call
     shutil.rmtree(copy / "runs/1")
     other = TINY | {"epochs": 1}
     tenfold.train("classic", seed=1, data=small_data, out=copy / "runs/1", report=False, **other)
-    with pytest.raises(StudyError, match="runs/1: expected the run of this study with seed 1"):
+    with pytest.raises(StudyError, match="runs/1: the finished run there is not seed 1"):
         tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
     assert tenfold.load_run(copy / "runs/1").config.recipe.epochs == 1  # it is not thrown away
 
@@ -777,7 +780,7 @@ def test_a_run_of_another_seed_is_not_taken(small_data: Path, copy: Path, calls:
     forget(copy, 1)
     shutil.rmtree(copy / "runs/1")
     shutil.copytree(copy / "runs/0", copy / "runs/1")
-    with pytest.raises(StudyError, match="runs/1: expected the run of this study with seed 1"):
+    with pytest.raises(StudyError, match="runs/1: the finished run there is not seed 1"):
         tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
 
 
@@ -791,8 +794,8 @@ def test_a_run_of_other_data_is_not_taken(
     tenfold.train("classic", seed=1, data=other, out=copy / "runs/1", report=False, **TINY)
     before = list_files(copy)
     message = (
-        f"{copy}/runs/1: expected the run of this study with seed 1, found a finished one of "
-        "another recipe, seed, data or number of threads. Move it away."
+        f"{copy}/runs/1: the finished run there is not seed 1 of this study: the recipe, seed, "
+        "data or threads differ. Move it away."
     )
     with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
         tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
@@ -803,8 +806,8 @@ def test_a_run_of_other_data_is_not_taken(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("config.json", "config.json: expected the config that training wrote (SHA-256 "),
-        ("model.safetensors", "model.safetensors: expected the weights that training wrote (SHA"),
+        ("config.json", "config.json: changed after training wrote it: its SHA-256 is "),
+        ("model.safetensors", "model.safetensors: changed after training wrote it: its SHA"),
     ],
 )
 def test_an_altered_run_is_refused_and_stays(
@@ -839,8 +842,8 @@ def test_a_folder_is_for_one_study_at_a_time(
 ) -> None:
     before = (copy / "study.json").read_bytes()
     message = (
-        f"{copy}: expected a study that nothing else continues, found that another program is at "
-        "it. Wait for its end, or use --out for another folder."
+        f"{copy}: the study is locked: another process is training it. Wait until it ends, or use "
+        "--out for another folder."
     )
     with (
         locking(copy, StudyError("busy")),
@@ -964,7 +967,7 @@ def test_a_comparison_does_not_take_the_place_of_a_studys_report(
     study: tenfold.Study, copy: Path
 ) -> None:
     before = {name: (copy / name).read_bytes() for name in list_files(copy)}
-    message = f"{copy}: expected another folder than a study's, whose report is there"
+    message = f"{copy}: has the report of a study; use another folder"
     with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
         tenfold.compare([study, copy], out=copy)
     assert {name: (copy / name).read_bytes() for name in list_files(copy)} == before
@@ -976,7 +979,7 @@ def test_a_study_of_another_number_of_images_is_not_compared(
     known = json.loads((copy / "study.json").read_text())
     known["config"]["num_evaluated"] = 600
     (copy / "study.json").write_text(json.dumps(known))
-    message = f"{copy}: expected a study of 500 evaluated images, found one of 600"
+    message = f"{copy}: the study evaluated 600 images, but the data have 500"
     with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
         tenfold.compare([study, copy])
 
@@ -1003,7 +1006,7 @@ def test_comparing_looks_where_the_data_lie_now(
 def test_comparing_needs_studies_of_the_same_images(
     study: tenfold.Study, small_data: Path, tmp_path: Path, calls: Calls
 ) -> None:
-    with pytest.raises(StudyError, match=r"^expected the folders of studies, found none$"):
+    with pytest.raises(StudyError, match=r"^no studies to compare$"):
         tenfold.compare([])
     with pytest.raises(StudyError, match=r"study\.json: cannot read the study: No"):
         tenfold.compare([study, tmp_path / "nowhere"])
@@ -1036,7 +1039,7 @@ def test_data_that_have_moved_are_read_where_they_lie_now(
 
 def test_a_run_of_other_images_is_not_taken(small_data: Path, copy: Path, calls: Calls) -> None:
     (copy / "study.json").unlink()
-    with pytest.raises(StudyError, match="found a finished one of another recipe, seed, data"):
+    with pytest.raises(StudyError, match="not seed 0 of this study: the recipe, seed, data"):
         tenfold.study("classic", seeds=1, holdout=True, data=small_data, out=copy, **TINY)
     assert not tenfold.load_run(copy / "runs/0").config.holdout
 
@@ -1051,7 +1054,7 @@ def test_other_labels_are_told_by_their_own_checksums(
 ) -> None:
     other = shutil.copytree(small_data, tmp_path / "other")
     (other / "t10k-labels-idx1-ubyte").write_bytes(dump_idx(test_images.labels_N[1:501]))
-    with pytest.raises(DataError, match="found others") as raised:
+    with pytest.raises(DataError, match="not the test labels") as raised:
         tenfold.compare([study], data=other)
     expected, found = re.findall(r"\b[0-9a-f]{64}\b", str(raised.value))
     assert expected != found
@@ -1114,7 +1117,7 @@ def test_an_average_needs_the_runs_weights(
     with pytest.raises(StudyError, match=r"runs/1/model.safetensors: these are not the weights"):
         tenfold.average_study(copy)
     (copy / "runs/1/state.json").write_text('{"state": "running"}')
-    with pytest.raises(RunError, match="runs/1: expected a finished run"):
+    with pytest.raises(RunError, match="runs/1: the run is not finished"):
         tenfold.average_study(copy)
 
 
@@ -1123,7 +1126,7 @@ def test_files_of_another_making_stay_where_they_are(
 ) -> None:
     (tmp_path / "runs/0").mkdir(parents=True)
     (tmp_path / "runs/0/thesis.tex").touch()
-    message = "runs/0: expected a run folder with config.json, found none"
+    message = "runs/0: not a run folder: it has no config.json"
     with pytest.raises(RunError, match=message) as raised:
         tenfold.study("classic", seeds=1, data=small_data, out=tmp_path, **TINY)
     assert raised.value.__notes__ == [f"if {tmp_path}/runs/0 is not needed, move it away"]

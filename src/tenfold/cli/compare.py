@@ -15,7 +15,7 @@ from tenfold.cli.output import (
 from tenfold.errors import StudyError
 
 if TYPE_CHECKING:
-    from tenfold.workflow.study import StudyAverage
+    from tenfold.workflow.compare import StudyAverage
 
 
 def compare(
@@ -45,7 +45,7 @@ def compare(
         Print JSON.
     """
     from tenfold.runs.listing import describe
-    from tenfold.workflow import study as studying
+    from tenfold.workflow import compare as comparing
 
     for folder in studies:
         listed = describe(folder)
@@ -54,9 +54,9 @@ def compare(
     if average is not None:
         if len(studies) != 1 or out is not None:
             raise StudyError("--average takes one study, and no --out")
-        _print_average(studying.average_study(studies[0], num_runs=average, data=data), json)
+        _print_average(comparing.average_study(studies[0], num_runs=average, data=data), json)
         return
-    comparison = studying.compare(studies, data=data, out=out)
+    comparison = comparing.compare(studies, data=data, out=out)
     if json:
         print_json(comparison)
         return

@@ -34,7 +34,7 @@ def data(
     """
     parts = {part: load_part(folder, part) for part in PARTS}
     if sheet is not None:
-        from tenfold.workflow.workflow import require_train_extra
+        from tenfold.workflow.arguments import require_train_extra
 
         require_train_extra()
         from tenfold.reports.figures.images import draw_contact_sheet

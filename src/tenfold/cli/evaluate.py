@@ -17,11 +17,11 @@ def evaluate(runs: list[Path], /, *, data: Path | None = None, json: AsJson = Fa
     json
         Print JSON: the evaluation, or for several runs a list.
     """
-    from tenfold.workflow import workflow
+    from tenfold.workflow import evaluate as evaluation
 
     evaluations = []
     for number, run in enumerate(runs):
-        evaluated = workflow.evaluate(run, data=data)
+        evaluated = evaluation.evaluate(run, data=data)
         evaluations.append(evaluated.evaluation)
         if json:
             continue

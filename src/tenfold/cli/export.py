@@ -38,12 +38,13 @@ def export(
         )
 
     from tenfold.recipes.configs import SequenceConfig
-    from tenfold.runs.run import load_run
-    from tenfold.workflow import workflow
+    from tenfold.runs.folder import load_run
+    from tenfold.workflow.arguments import require_train_extra
+    from tenfold.workflow.export import export_run
 
-    workflow.require_train_extra()
+    require_train_extra()
     loaded = load_run(run)
-    exported = workflow.export_run(loaded, out, calibration=calibration, data=data)
+    exported = export_run(loaded, out, calibration=calibration, data=data)
     if json:
         print_json({**asdict(exported), "path": str(exported.path)})
         return

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -16,11 +15,9 @@ from rich.progress import (
 from rich.text import Text
 
 from tenfold.cli.output import print_note
-from tenfold.runs.run import DrawingProgress, OnProgress, StageProgress, TrainingProgress
+from tenfold.runs.progress import DrawingProgress, OnProgress, StageProgress, TrainingProgress
 from tenfold.system.escaping import escape
-
-if TYPE_CHECKING:
-    from tenfold.workflow.study import StudyProgress
+from tenfold.workflow.study_progress import StudyProgress
 
 SECONDS_BETWEEN_LINES = 2.0
 SECONDS_BETWEEN_DRAWING_LINES = 20.0

@@ -85,7 +85,7 @@ def draw_augmented_sheet(recipe: Recipe, seed: int = 0, flag: str = "--show") ->
     """
     if recipe.augmentation.is_none:
         raise RecipeError(f"{flag}: the recipe {recipe.name} has no augmentation to show")
-    from tenfold.workflow.workflow import require_train_extra
+    from tenfold.workflow.arguments import require_train_extra
 
     require_train_extra()
     import torch

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tenfold.cli.output import AsJson, print_json, print_table, print_text
 from tenfold.recipes.catalogue import format_changes
-from tenfold.runs.listing import Listed, list_folder
+from tenfold.runs.listing import RunEntry, list_folder
 
 DEFAULT_FOLDER = Path("runs")
 
@@ -43,7 +43,7 @@ def runs(*folders: Path, json: AsJson = False) -> None:
     )
 
 
-def _describe(one: Listed) -> list[str]:
+def _describe(one: RunEntry) -> list[str]:
     state: str = one.state
     if one.kind == "run" and state == "stopped":
         state += ", can be resumed" if one.has_checkpoint else " before a checkpoint"

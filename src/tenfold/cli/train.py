@@ -13,7 +13,8 @@ from tenfold.errors import RunError
 from tenfold.evaluation.findings import WARNINGS
 from tenfold.evaluation.text import format_interval
 from tenfold.recipes.fields import flag_name
-from tenfold.runs.run import COMPLETE, read_state
+from tenfold.runs.config import SEEDS
+from tenfold.runs.folder import CompleteState, read_state
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -69,7 +70,7 @@ def train(
     json
         Print JSON.
     """
-    from tenfold.workflow import workflow
+    from tenfold.workflow import train as training
 
     wanted = list_changes(changes)
     stopped = None
@@ -99,8 +100,8 @@ def train(
                 raise RunError(
                     f"{', '.join(found)} cannot be combined with --resume; the run keeps its own"
                 )
-            is_complete = read_state(stopped)["state"] == COMPLETE
-            run = workflow.resume(
+            is_complete = isinstance(read_state(stopped), CompleteState)
+            run = training.resume(
                 stopped,
                 data=data,
                 threads=threads,
@@ -108,7 +109,7 @@ def train(
                 on_progress=show,
             )
         else:
-            run = workflow.train(
+            run = training.train(
                 recipe or "classic",
                 seed=0 if seed is None else seed,
                 holdout=holdout,
@@ -137,13 +138,13 @@ def train(
                 "accuracy_interval": evaluation.accuracy_interval,
                 "part": evaluation.part,
                 "training_seconds": evaluation.training.seconds,
-                "weights_sha256": run.state["weights_sha256"],
+                "weights_sha256": run.training.weights_sha256,
             }
         )
         return
     from tenfold.reports.run_report import build_train_command
 
-    another = dataclasses.replace(run.config, seed=(run.config.seed + 1) % (workflow.MAX_SEED + 1))
+    another = dataclasses.replace(run.config, seed=(run.config.seed + 1) % len(SEEDS))
     answers = {one.name: one.answer for one in evaluation.findings}
     print_rows(
         ("accuracy", evaluation.headline),

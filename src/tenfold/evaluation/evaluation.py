@@ -14,8 +14,8 @@ from tenfold.evaluation.metrics import (
 )
 from tenfold.evaluation.text import PART_NAMES, format_percent
 from tenfold.models.predict import Predictions
+from tenfold.runs.config import RunConfig
 from tenfold.runs.results import Evaluation, Training
-from tenfold.runs.run import RunConfig
 
 
 def build_evaluation(

@@ -1,4 +1,4 @@
-"""The recipes that have names."""
+"""The named recipes."""
 
 import difflib
 from collections.abc import Mapping
@@ -97,7 +97,7 @@ def find_recipe(name: str) -> Recipe:
 
 
 def find_changes(recipe: Recipe) -> dict[str, Any]:
-    """The fields in which a recipe differs from the one that it is named after."""
+    """The fields in which a recipe differs from the one with its name."""
     original = RECIPES.get(recipe.name)
     if original is None:
         return {}
@@ -106,12 +106,12 @@ def find_changes(recipe: Recipe) -> dict[str, Any]:
 
 
 def build_display_name(recipe: Recipe) -> str:
-    """The name, and what was changed: "classic (epochs=10, hidden_sizes=40-20)"."""
+    """The name and the changed fields: "classic (epochs=10, hidden_sizes=40-20)"."""
     return recipe.name + format_changes(find_changes(recipe))
 
 
 def format_changes(changes: Mapping[str, Any]) -> str:
-    """Changed fields to follow a recipe's name: " (epochs=10, hidden_sizes=40-20)", or nothing."""
+    """Changed fields as a suffix: " (epochs=10, hidden_sizes=40-20)"; empty if there are none."""
     values = {
         name: "-".join(map(str, value)) if isinstance(value, tuple) else value
         for name, value in changes.items()

@@ -1,7 +1,4 @@
-"""The parts of a recipe as plain data: models, optimizer with its schedule, augmentation.
-
-Frozen dataclasses whose fields carry their help and their range (`fields.py`). No torch.
-"""
+"""The parts of a recipe: models, optimizer with its schedule, augmentation. No torch."""
 
 import itertools
 from collections.abc import Mapping
@@ -11,13 +8,13 @@ from typing import ClassVar
 
 from tenfold.digits import IMAGE_SIZE_PX, NUM_CLASSES
 from tenfold.errors import RecipeError
-from tenfold.recipes.fields import check_fields, choice, flag_name, number, several, switch
+from tenfold.recipes.fields import boolean, check_fields, choice, flag_name, integers, number
 
 NUM_INPUTS = IMAGE_SIZE_PX**2
-# Of a recipe: 400 MB of weights, and in training four times that. The largest that Tenfold brings
-# has 1.5 million; no classifier of small grey images gains by more.
+# 400 MB of weights, and four times that in training. The largest named recipe has 1.5 million;
+# classifiers of small grey images do not gain from more.
 MAX_PARAMETERS = 100_000_000
-NO_LABEL = 255  # fills up the labels of a line that has fewer digits than others
+NO_LABEL = 255  # pads the labels of shorter lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +23,7 @@ class PerceptronConfig:
 
     kind: ClassVar[str] = "perceptron"
 
-    hidden_sizes: tuple[int, ...] = several(
+    hidden_sizes: tuple[int, ...] = integers(
         (500, 125), low=1, high=10_000, fewest=1, most=8, help="Neurons in each hidden layer."
     )
 
@@ -43,7 +40,7 @@ class PerceptronConfig:
         return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(self._sizes()))
 
     def count_multiply_adds(self) -> int:
-        """Multiplications, each with an addition, that classifying one image takes."""
+        """The multiply-adds for one image."""
         return sum(inputs * outputs for inputs, outputs in itertools.pairwise(self._sizes()))
 
     def _sizes(self) -> tuple[int, ...]:
@@ -52,31 +49,31 @@ class PerceptronConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ConvolutionalConfig:
-    """A convolutional network: stages of 3x3 convolutions, each stage at half the size.
+    """A convolutional network: stages of 3x3 convolutions, each at half the size of the last.
 
-    Every convolution is followed by batch normalisation and ReLU; the last one of a stage is pooled
-    2x2 before them. At the end the mean and the maximum of each channel go to one linear layer.
+    Every convolution is followed by batch normalisation and ReLU, with 2x2 max pooling before them
+    at the end of a stage. The mean and the maximum of each channel go to one linear layer.
     """
 
     kind: ClassVar[str] = "convolutional"
 
-    channels: tuple[int, ...] = several(
+    channels: tuple[int, ...] = integers(
         (32, 64, 128), low=1, high=1024, fewest=1, most=4, help="Channels in each stage."
     )
-    depths: tuple[int, ...] = several(
+    depths: tuple[int, ...] = integers(
         (1, 2, 2), low=1, high=8, fewest=1, most=4, help="Convolutions in each stage."
     )
     first_kernel_px: int = number(
-        5, low=1, high=7, help="Width of the first convolution's kernel, an odd number."
+        5, low=1, high=7, help="Kernel size of the first convolution, an odd number."
     )
-    rejects: bool = switch(False, help="One answer more than the ten digits: that it is none.")
+    rejects: bool = boolean(False, help="Add a class for images that show no digit.")
 
     def __post_init__(self) -> None:
         check_fields(self)
         if len(self.depths) != len(self.channels):
             raise RecipeError(
-                f"--depths: expected as many as --channels, {len(self.channels)}, "
-                f"found {len(self.depths)}"
+                f"--depths: expected as many values as --channels, {len(self.channels)}, found "
+                f"{len(self.depths)}"
             )
         if self.first_kernel_px % 2 == 0:
             raise RecipeError(
@@ -86,11 +83,11 @@ class ConvolutionalConfig:
 
     @property
     def num_answers(self) -> int:
-        """How many logits the network has."""
+        """The number of logits."""
         return NUM_CLASSES + self.rejects
 
     def list_convolutions(self) -> list["Convolution"]:
-        """Every convolution, from the image on."""
+        """All convolutions, in order."""
         convolutions: list[Convolution] = []
         inputs, size = 1, IMAGE_SIZE_PX
         for stage, (outputs, depth) in enumerate(zip(self.channels, self.depths, strict=True)):
@@ -114,14 +111,14 @@ class ConvolutionalConfig:
         return "conv " + " ".join(f"{depth}x{channels}" for depth, channels in stages)
 
     def count_parameters(self) -> int:
-        """Weights, biases, and the factor and offset of each normalised channel."""
+        """Weights, biases, and the scale and shift of batch normalisation."""
         return (2 * self.channels[-1] + 1) * self.num_answers + sum(
             (one.num_inputs * one.kernel_px**2 + 2) * one.num_outputs
             for one in self.list_convolutions()
         )
 
     def count_multiply_adds(self) -> int:
-        """Multiplications, each with an addition, that classifying one image takes."""
+        """The multiply-adds for one image."""
         return 2 * self.channels[-1] * self.num_answers + sum(
             one.num_inputs * one.num_outputs * one.kernel_px**2 * one.size_px**2
             for one in self.list_convolutions()
@@ -130,7 +127,7 @@ class ConvolutionalConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution:
-    """One convolution of a network; `size_px` is the width of the images that it works on."""
+    """One convolution of a network; `size_px` is the width of its input."""
 
     num_inputs: int
     num_outputs: int
@@ -141,17 +138,17 @@ class Convolution:
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceConfig:
-    """A network that reads a line of digits from left to right: convolutions over a strip.
+    """A convolutional network for line images of digits, trained with CTC.
 
-    The first two stages are pooled 2x2, the next two in height alone: two of 32 rows are left and
-    one of four columns. The fifth stage takes the two rows together and looks along the columns.
-    Each convolution is followed by batch normalisation and ReLU.
+    The first two stages are pooled 2x2, the next two in height only, which leaves 2 of 32 rows and
+    one of four columns. The fifth stage merges the two rows and convolves along the columns. Each
+    convolution is followed by batch normalisation and ReLU.
     """
 
     kind: ClassVar[str] = "sequence"
     rejects: ClassVar[bool] = True
 
-    channels: tuple[int, ...] = several(
+    channels: tuple[int, ...] = integers(
         (16, 32, 64, 96, 160), low=1, high=1024, fewest=5, most=5, help="Channels in each stage."
     )
 
@@ -159,7 +156,7 @@ class SequenceConfig:
         check_fields(self)
 
     def list_convolutions(self) -> list["LineConvolution"]:
-        """Every convolution, from the strip on."""
+        """All convolutions, in order."""
         first, second, third, fourth, last = self.channels
         shapes: tuple[tuple[int, tuple[int, int], tuple[int, int] | None], ...] = (
             (first, (3, 3), (2, 2)),
@@ -184,14 +181,14 @@ class SequenceConfig:
         return "line conv " + " ".join(map(str, self.channels))
 
     def count_parameters(self) -> int:
-        """Weights, biases, and the factor and offset of each normalised channel."""
+        """Weights, biases, and the scale and shift of batch normalisation."""
         return (self.channels[-1] + 1) * (NUM_CLASSES + 1) + sum(
             (one.num_inputs * one.kernel[0] * one.kernel[1] + 2) * one.num_outputs
             for one in self.list_convolutions()
         )
 
     def count_multiply_adds(self) -> int:
-        """Multiplications, each with an addition, that a strip of one digit takes, 32x40 pixels."""
+        """The multiply-adds for a line image of one digit, 32x40 pixels."""
         rows, columns, total = 32, 40, 0
         for one in self.list_convolutions():
             rows -= one.kernel[0] % 2 == 0
@@ -204,7 +201,7 @@ class SequenceConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LineConvolution:
-    """One convolution of a network that reads lines: kernel and pooling in rows and columns."""
+    """One convolution of a line network; kernel and pooling are (rows, columns)."""
 
     num_inputs: int
     num_outputs: int
@@ -216,48 +213,45 @@ ModelConfig = PerceptronConfig | ConvolutionalConfig | SequenceConfig
 
 
 def _check_parameters(config: PerceptronConfig | ConvolutionalConfig, field_name: str) -> None:
-    """Raise RecipeError for a model that memory may have no room for, naming what makes it so."""
+    """Raise RecipeError for a model that may not fit into memory, naming the field."""
     count = config.count_parameters()
     if count > MAX_PARAMETERS:
         sizes = " ".join(map(str, getattr(config, field_name)))
         raise RecipeError(
-            f"{flag_name(field_name)}: expected a model of at most {MAX_PARAMETERS / 1e6:.0f} "
-            f"million parameters, found {sizes}, which make {count / 1e6:.0f} million"
+            f"{flag_name(field_name)}: {sizes} makes a model of {count / 1e6:.0f} million "
+            f"parameters; at most {MAX_PARAMETERS / 1e6:.0f} million are allowed"
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """How the weights follow their gradients, and how far at which time."""
+    """The optimizer and its learning-rate schedule."""
 
-    optimizer: str = choice("adam", "sgd", help="The rule by which weights follow gradients.")
+    optimizer: str = choice("adam", "sgd", help="The optimizer.")
     learning_rate: float = number(
-        0.001, low=1e-7, high=10.0, help="The optimizer's step size, at its peak."
+        0.001, low=1e-7, high=10.0, help="The learning rate, with a schedule its peak."
     )
-    momentum: float = number(
-        0.9, low=0.0, high=0.9999, help="How much of the last step SGD keeps (Nesterov's way)."
-    )
+    momentum: float = number(0.9, low=0.0, high=0.9999, help="Nesterov momentum of SGD.")
     weight_decay: float = number(
         0.0,
         low=0.0,
         high=1.0,
-        help="How much weights shrink: a share of each step's learning rate with Adam (AdamW), "
-        "an addition to the gradient with SGD.",
+        help="Weight decay: decoupled with Adam (AdamW), added to the gradient with SGD.",
     )
     schedule: str = choice(
         "constant",
         "one-cycle",
-        help="The learning rate over time: as it is, or up from 0 to its peak and down to 0.",
+        help="The learning-rate schedule: constant, or linearly up to the peak and down to 0.",
     )
     warmup: float = number(
-        0.1, low=0.0, high=0.9, help="The share of a cycle in which the learning rate rises."
+        0.1, low=0.0, high=0.9, help="The share of one cycle in which the learning rate rises."
     )
 
     def __post_init__(self) -> None:
         check_fields(self)
 
     def scale_at(self, step: int, num_steps: int) -> float:
-        """The share of the learning rate that a step (from 0) of so many uses."""
+        """The factor of the learning rate at a step, counted from 0."""
         if self.schedule == "constant":
             return 1.0
         num_rising = round(self.warmup * num_steps)
@@ -268,31 +262,27 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """How much training images are altered at random; nothing by default."""
+    """Random augmentation of training images; none by default."""
 
     rotation_degrees: float = number(
-        0.0, low=0.0, high=180.0, help="Images are turned by up to this, either way."
+        0.0, low=0.0, high=180.0, help="The largest rotation, in either direction."
     )
-    shift_px: float = number(
-        0.0, low=0.0, high=14.0, help="Images are moved by up to this along each axis."
-    )
+    shift_px: float = number(0.0, low=0.0, high=14.0, help="The largest shift along each axis.")
     scale: float = number(
-        0.0, low=0.0, high=1.0, help="Width and height change by factors of up to e^this."
+        0.0, low=0.0, high=1.0, help="Width and height are scaled by e^-x to e^x."
     )
-    shear: float = number(
-        0.0, low=0.0, high=1.0, help="Rows are moved by up to this times their height."
-    )
+    shear: float = number(0.0, low=0.0, high=1.0, help="The largest horizontal shear.")
     elastic_px: float = number(
-        0.0, low=0.0, high=10.0, help="Standard deviation of a smooth random displacement."
+        0.0, low=0.0, high=10.0, help="Standard deviation of the elastic distortion."
     )
     stroke: float = number(
-        0.0, low=0.0, high=1.0, help="Strokes grow or shrink by up to this share of a pixel."
+        0.0, low=0.0, high=1.0, help="The largest change of stroke width, in pixels."
     )
 
     interpolation: str = choice(
         "bilinear",
         "bicubic",
-        help="How pixels are read between pixels: smoothly, or as sharp as they are.",
+        help="The interpolation of altered images; bicubic keeps them sharper.",
     )
 
     def __post_init__(self) -> None:
@@ -300,11 +290,11 @@ class AugmentationConfig:
 
     @property
     def is_none(self) -> bool:
-        """Whether images stay as they are."""
+        """Whether images are not augmented."""
         return not self.describe()
 
     def describe(self) -> str:
-        """What is altered and how much, in one line; empty if nothing is."""
+        """The augmentation in one line; empty if there is none."""
         parts = (
             (self.rotation_degrees, "rotation ±{:g}°"),
             (self.shift_px, "shift ±{:g} px"),

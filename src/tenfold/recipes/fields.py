@@ -1,7 +1,7 @@
 """The fields of a config: type, range or choices, help, and the check of a value.
 
-A config is a frozen dataclass whose fields are made by `number`, `several`, `choice` or `switch`.
-Command-line flags, checks and error messages come from these fields and from nothing else.
+A config is a frozen dataclass whose fields are made by `number`, `integers`, `choice` or `boolean`.
+Command-line flags, checks and error messages all come from these fields.
 """
 
 import dataclasses
@@ -15,11 +15,11 @@ from tenfold.errors import RecipeError
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """What a field accepts; its text says so in words.
+    """What a field accepts; `str` describes it for an error message.
 
-    `kind` is the type of a value, or of each item of a tuple. Numbers lie from `low` to `high`,
-    both included; other values are one of `choices`. `sizes` are the allowed numbers of items of a
-    tuple, empty for a single value. `help` is one sentence.
+    `kind` is the type of the value, or of each item of a tuple. Numbers are from `low` to `high`,
+    inclusive; other values are one of `choices`. `sizes` are the allowed lengths of a tuple, empty
+    for a single value. `help` is one sentence.
     """
 
     help: str
@@ -54,36 +54,30 @@ class Field:
         return is_number and not isinstance(value, bool) and bool(self.low <= value <= self.high)
 
     def to_plain(self, value: Any) -> Any:  # noqa: ANN401 - of the field's type
-        """The value in Python's own types, as NumPy's cannot be written as JSON."""
+        """The value with Python types in place of NumPy types, for JSON."""
         return tuple(map(self.kind, value)) if self.sizes else self.kind(value)
 
 
 def number(default: float, *, low: float, high: float, help: str) -> Any:  # noqa: ANN401
-    """A field for a number; for a whole number if its default is one."""
+    """A field for a number, an integer if its default is one."""
     return _make(default, Field(kind=type(default), low=low, high=high, help=help))
 
 
-def several(
-    default: tuple[int, ...],
-    *,
-    low: int,
-    high: int,
-    fewest: int,
-    most: int,
-    help: str,
-) -> Any:  # noqa: ANN401 - as dataclasses.field has it
-    """A field for a tuple of `fewest` to `most` whole numbers."""
+def integers(
+    default: tuple[int, ...], *, low: int, high: int, fewest: int, most: int, help: str
+) -> Any:  # noqa: ANN401 - as dataclasses.field
+    """A field for a tuple of `fewest` to `most` integers."""
     sizes = range(fewest, most + 1)
     return _make(default, Field(kind=int, low=low, high=high, sizes=sizes, help=help))
 
 
 def choice(default: str, *others: str, help: str) -> Any:  # noqa: ANN401
-    """A field for one of several words."""
+    """A field for one of some strings."""
     return _make(default, Field(kind=str, choices=(default, *others), help=help))
 
 
-def switch(default: bool, *, help: str) -> Any:  # noqa: ANN401
-    """A field that is on or off."""
+def boolean(default: bool, *, help: str) -> Any:  # noqa: ANN401
+    """A field that is true or false."""
     return _make(default, Field(kind=bool, choices=(True, False), help=help))
 
 
@@ -92,12 +86,12 @@ def _make(default: object, field: Field) -> Any:  # noqa: ANN401
 
 
 def get_allowed(field: dataclasses.Field[Any]) -> Field | None:
-    """What a field of a dataclass accepts; None if it was not made by this module."""
+    """What a dataclass field accepts; None if this module did not make it."""
     return field.metadata.get("allowed")
 
 
 def check_fields(config: Any) -> None:  # noqa: ANN401 - any config
-    """Raise RecipeError for the first field whose value is of the wrong type or out of range."""
+    """Raise RecipeError for the first field with a value of a wrong type or out of range."""
     for field in dataclasses.fields(config):
         allowed, value = get_allowed(field), getattr(config, field.name)
         if allowed is None:
@@ -108,7 +102,7 @@ def check_fields(config: Any) -> None:  # noqa: ANN401 - any config
 
 
 def describe_bad_value(field_name: str, value: object, allowed: Field) -> str:
-    """The error message for a value that a field does not accept: flag, range and value."""
+    """The error message for a value that a field does not accept."""
     return f"{flag_name(field_name)}: expected {allowed}, found {value}"
 
 

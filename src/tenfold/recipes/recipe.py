@@ -1,8 +1,4 @@
-"""Recipes: everything that decides a training run but the random seed, as plain data.
-
-Each recipe is made of frozen dataclasses whose fields carry their help and their range
-(`fields.py`). No torch.
-"""
+"""Recipes: everything that decides a training run, except the random seed. No torch."""
 
 import dataclasses
 import re
@@ -19,15 +15,15 @@ from tenfold.recipes.configs import (
     PerceptronConfig,
     SequenceConfig,
 )
-from tenfold.recipes.fields import check_fields, choice, flag_name, get_allowed, number, switch
+from tenfold.recipes.fields import boolean, check_fields, choice, flag_name, get_allowed, number
 from tenfold.system.json_types import check_keys
 
-NAME_PATTERN = "[a-z0-9][a-z0-9-]*"  # it becomes part of a folder's name
+NAME_PATTERN = "[a-z0-9][a-z0-9-]*"  # part of the name of a folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides a training run but the random seed.
+    """Everything that decides a training run, except the random seed.
 
     Raises RecipeError if a field has a value outside its range.
     """
@@ -37,33 +33,33 @@ class Recipe:
     model: ModelConfig = PerceptronConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
-    batch_size: int = number(100, low=1, high=60_000, help="Images in each optimizer step.")
+    batch_size: int = number(100, low=1, high=60_000, help="Images for each optimizer step.")
     epochs: int = number(5, low=1, high=10_000, help="Passes over the training images.")
     clean_share: float = number(
         0.0,
         low=0.0,
         high=1.0,
-        help="The share of epochs, the last, in which images stay as they are.",
+        help="The share of epochs, at the end, without augmentation.",
     )
     scenes: int = number(
         0,
         low=0,
         high=10_000_000,
-        help="Training images that are drawn first: digits on paper, photographed, and brought "
-        "back by the reader's own pipeline. 0: MNIST's own images.",
+        help="Synthetic training images to generate: digits on photographed paper, normalised as "
+        "in reading. 0 trains on MNIST's own images.",
     )
-    calibrates: bool = switch(
+    calibrates: bool = boolean(
         False,
-        help="Never train on the hold-out's images: temperature and thresholds are found on them.",
+        help="Keep the hold-out images for calibration and do not train on them.",
     )
-    leave_out_mislabelled: bool = switch(
-        False, help="Train without the MNIST images whose labels are known to be wrong."
+    leave_out_mislabelled: bool = boolean(
+        False, help="Leave out the MNIST images whose labels are known to be wrong."
     )
     precision: str = choice(
         "float32",
         "bfloat16",
-        help="In what convolutions multiply, where the processor can; sums and weights are always "
-        "float32.",
+        help="The precision of products in convolutions, if the processor supports it; sums and "
+        "weights are always float32.",
     )
 
     def __post_init__(self) -> None:
@@ -74,22 +70,20 @@ class Recipe:
         check_fields(self)
         if self.scenes and not getattr(self.model, "rejects", False):
             raise RecipeError(
-                "--scenes: expected 0, for this model has no answer for what is no digit "
-                f"(--rejects), found {self.scenes}"
+                f"--scenes: expected 0 for a model without --rejects, found {self.scenes}"
             )
         if isinstance(self.model, SequenceConfig):
             if not self.scenes:
-                raise RecipeError("--scenes: expected at least 1, for lines are drawn, found 0")
+                raise RecipeError("--scenes: expected at least 1 for a model of lines, found 0")
             if not self.augmentation.is_none:
-                raise RecipeError("augmentation: expected none of lines, which are drawn varied")
+                raise RecipeError("augmentation: not possible for lines; they are generated varied")
         if self.precision != "float32" and isinstance(self.model, PerceptronConfig):
             raise RecipeError(
-                "--precision: expected float32, for a perceptron has no convolutions, "
-                f"found {self.precision}"
+                f"--precision: expected float32 for a perceptron, found {self.precision}"
             )
 
     def count_clean_epochs(self) -> int:
-        """The last epochs, in which images are not altered."""
+        """The number of epochs, at the end, without augmentation."""
         return round(self.clean_share * self.epochs)
 
     def to_json(self) -> dict[str, Any]:
@@ -99,7 +93,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Recipe":
-        """The recipe that `to_json` wrote. Raises RecipeError for fields it does not know."""
+        """The recipe that `to_json` wrote. Raises RecipeError for unknown fields."""
         try:
             values = dict(check_keys(values, "", ["model", "optimizer", "augmentation"]))
             if values.pop("members", 1) != 1:  # a field of version 0.1
@@ -118,12 +112,12 @@ class Recipe:
             }
             return cls(**{**values, **parts})
         except (TypeError, KeyError, ValueError, AttributeError) as error:
-            raise RecipeError(f"expected a recipe of this version of Tenfold: {error}") from error
+            raise RecipeError(f"not a recipe of this version of Tenfold: {error}") from error
 
     def replace(self, **changes: Any) -> "Recipe":  # noqa: ANN401 - checked against the fields
-        """This recipe with some fields changed, those of its parts included.
+        """This recipe with some fields changed, including those of its parts.
 
-        Raises RecipeError for a field that the recipe does not have or a value out of range.
+        Raises RecipeError for an unknown field or a value out of range.
         """
         known = list_fields(self)
         for name in changes:
@@ -145,7 +139,7 @@ class Recipe:
         return dataclasses.replace(self, **changes, **parts)
 
     def flatten(self) -> dict[str, Any]:
-        """Every field that can be changed with its value, those of the parts included."""
+        """The values of all fields that can be changed, including those of the parts."""
         holders = (self, *(getattr(self, part) for part in PARTS))
         return {
             field.name: getattr(holder, field.name)
@@ -163,8 +157,8 @@ def _from_list(value: Any) -> Any:  # noqa: ANN401 - JSON and callers may have l
 
 
 def list_fields(recipe: Recipe | None = None) -> dict[str, dataclasses.Field[Any]]:
-    """Every field that can be changed by a flag, by name: of a recipe, or of any recipe."""
-    # Of a name that several kinds of models have, the first kind's field stands.
+    """The fields that can be changed by a flag, by name, of one recipe or of all."""
+    # If several kinds of models have a field, the first one counts.
     models: list[Any] = [*MODEL_KINDS.values()][::-1] if recipe is None else [recipe.model]
     return {
         field.name: field

@@ -1,7 +1,6 @@
 """The runs and studies in a folder: recipe, data, seed, accuracy, state. No torch.
 
-Input: a folder, and a function that finds a file in a folder. Output: one entry for each run and
-study. Nothing is verified or changed, and a damaged file makes an entry unreadable, not the list.
+Nothing is verified or changed. A damaged file makes an entry unreadable, not the whole list.
 """
 
 import os
@@ -16,23 +15,19 @@ from typing import Any, Literal
 from tenfold.errors import RecipeError, RunError
 from tenfold.recipes.catalogue import find_changes
 from tenfold.recipes.recipe import Recipe
-from tenfold.runs.run import (
+from tenfold.runs.folder import (
     CHECKPOINT,
-    COMPLETE,
     CONFIG,
     EVALUATION,
-    LOSSES,
-    RUNNING,
     STATE,
-    fit_state,
-    has_just_begun,
+    CompleteState,
+    RunningState,
+    has_only_config,
+    parse_state,
 )
-from tenfold.system.files import (
-    parse_json,
-)
-from tenfold.system.locks import (
-    is_locked,
-)
+from tenfold.runs.losses import LOSSES
+from tenfold.system.files import parse_json
+from tenfold.system.locks import is_locked
 
 STUDY, SUMMARY, STUDY_RUNS = "study.json", "summary.json", "runs"
 MAX_JSON_BYTES = 64 * 1024**2
@@ -44,15 +39,15 @@ Find = Callable[[Path, str], Path | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listed:
-    """A run or a study.
+class RunEntry:
+    """A run or a study in a list.
 
     `changes` are the fields in which the recipe differs from the one of its name. `data` is
-    "MNIST" or the name of the data folder. With `holdout`, `accuracy` is of the validation images,
+    "MNIST" or the name of the data folder. `accuracy` is of the validation images with `holdout`,
     otherwise of the test images; it is a share from 0 to 1, for a study the mean of its runs.
 
-    The state is "running" while a process trains it and "stopped" if it can be continued. A study
-    that came without its runs is complete.
+    The state is "running" while a process trains it and "stopped" if it can be continued. A
+    study.json that was shared without its runs is complete.
     """
 
     path: Path
@@ -79,10 +74,10 @@ def find_file(folder: Path, name: str) -> Path | None:
     return path if os.path.isfile(path) else None  # noqa: PTH113 - Path.is_file may raise
 
 
-def list_folder(folder: Path) -> list[Listed]:
-    """The runs and studies in a folder, or the folder's own entry if it is a run or study itself.
+def list_folder(folder: Path) -> list[RunEntry]:
+    """The runs and studies in a folder, or its own entry if it is a run or study itself.
 
-    They are sorted as `list_inside` does. Raises RunError if the folder cannot be read.
+    The order is that of `list_inside`. Raises RunError if the folder cannot be read.
     """
     own = describe(folder)
     try:
@@ -91,8 +86,8 @@ def list_folder(folder: Path) -> list[Listed]:
         raise RunError(f"cannot list the runs in {folder}: {error.strerror or error}") from error
 
 
-def list_inside(folder: Path, find: Find = find_file, most: int | None = None) -> list[Listed]:
-    """The runs and studies in a folder: the last changed first, then by name.
+def list_inside(folder: Path, find: Find = find_file, most: int | None = None) -> list[RunEntry]:
+    """The runs and studies in a folder, the last changed first.
 
     Only the first `most` entries of the folder are read. Raises OSError if it cannot be listed.
     """
@@ -101,7 +96,7 @@ def list_inside(folder: Path, find: Find = find_file, most: int | None = None) -
     return [one for path in paths[:most] if (one := describe(path, find))]
 
 
-def describe(path: Path, find: Find = find_file) -> Listed | None:
+def describe(path: Path, find: Find = find_file) -> RunEntry | None:
     """The entry of a folder; None if it holds neither a run nor a study."""
     if (study := find(path, STUDY)) is not None:
         return _describe_study(path, read_object(study) or {}, find)
@@ -109,7 +104,7 @@ def describe(path: Path, find: Find = find_file) -> Listed | None:
     if config is None:
         return None
     evaluation = read_object(find(path, EVALUATION))
-    return Listed(
+    return RunEntry(
         path=path,
         kind="run",
         **_describe_config(config),
@@ -123,24 +118,24 @@ def describe(path: Path, find: Find = find_file) -> Listed | None:
 
 
 def find_state(path: Path, find: Find = find_file) -> State:
-    """Whether a run is complete, is being trained, or was stopped.
+    """Whether a run is complete, being trained, stopped or unreadable.
 
-    On the machine that trains it, the lock of its folder tells; elsewhere, the age of its losses.
+    On the machine that trains it, the lock of its folder decides; elsewhere the age of its losses.
     """
     file = find(path, STATE)
-    state = read_object(file) or {}
     try:
-        if file is None and has_just_begun(path):
-            state = {"state": RUNNING}
-        state = fit_state(state)
-        if state["state"] == COMPLETE:
+        if file is None and has_only_config(path):
+            state: RunningState | CompleteState = RunningState(state="running")
+        else:
+            state = parse_state(read_object(file) or {})
+        if isinstance(state, CompleteState):
             return "complete"
         is_held = is_locked(path)
-        if not is_held and (is_held is None or state.get("host") != platform.node()):
+        if not is_held and (is_held is None or state.host != platform.node()):
             changed = (find(path, LOSSES) or path).stat().st_mtime
             is_held = time.time() - changed < QUIET_SECONDS
     except (OSError, ValueError):
-        return "unreadable"  # just removed, or of another version
+        return "unreadable"  # just removed, or another version's file
     return "running" if is_held else "stopped"
 
 
@@ -152,7 +147,7 @@ def _find_time(path: Path) -> float:
     return 0.0
 
 
-def _describe_study(path: Path, study: dict[str, Any], find: Find) -> Listed:
+def _describe_study(path: Path, study: dict[str, Any], find: Find) -> RunEntry:
     runs: Any = study.get("runs")
     config: Any = study.get("config")
     is_readable = isinstance(runs, list) and isinstance(config, dict)
@@ -160,12 +155,12 @@ def _describe_study(path: Path, study: dict[str, Any], find: Find) -> Listed:
         mistakes = sum(len(run["mistakes"]) for run in runs)
         accuracy = 1 - mistakes / len(runs) / _get(config, int, "num_evaluated")
     except (KeyError, TypeError, ZeroDivisionError):
-        accuracy = None  # it has no runs yet, or is of another version
+        accuracy = None  # no runs yet, or another version's file
     state: State = "unreadable"
     if is_readable:
         is_complete = _is_complete(path, runs, find)
         state = "running" if is_locked(path) else "complete" if is_complete else "stopped"
-    return Listed(
+    return RunEntry(
         path=path,
         kind="study",
         **_describe_config(config),
@@ -179,9 +174,9 @@ def _describe_study(path: Path, study: dict[str, Any], find: Find) -> Listed:
 
 
 def _is_complete(path: Path, runs: list[Any], find: Find) -> bool:
-    """Whether all seeds of a study are trained: the summary, which is written last, has them.
+    """Whether the summary, which is written last, has all seeds of a study.
 
-    A study.json that was shared without runs has no summary and is complete.
+    A study.json that was shared without its runs has no summary and is complete.
     """
     if runs and not os.path.isdir(path / STUDY_RUNS):  # noqa: PTH112 - Path.is_dir may raise
         return True
@@ -191,13 +186,13 @@ def _is_complete(path: Path, runs: list[Any], find: Find) -> bool:
 
 
 def _describe_config(config: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-    """The fields of an entry that say what was trained, of the config of a run or study."""
+    """The fields of an entry that come from the config of a run or study."""
     folder = _get(config, str, "data_folder")
     is_embedded = isinstance(config, dict) and config.get("data_folder", "") is None
     try:
         changes = find_changes(Recipe.from_json(config["recipe"]))
     except (RecipeError, TypeError, KeyError):
-        changes = {}  # of another version
+        changes = {}  # another version's recipe
     return {
         "recipe": _get(config, str, "recipe", "name"),
         "changes": changes,
@@ -218,7 +213,7 @@ def read_object(path: Path | None) -> dict[str, Any] | None:
 
 
 def _get(values: Any, kind: type, *keys: str) -> Any:  # noqa: ANN401 - any JSON
-    """The value under nested keys; None if it has another type or cannot be written as JSON."""
+    """The value under nested keys; None if it has another type or is not valid in JSON."""
     for key in keys:
         values = values.get(key) if isinstance(values, dict) else None
     if type(values) not in ((int, float) if kind is float else (kind,)):

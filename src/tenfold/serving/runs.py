@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from tenfold.runs.folder import REPORT
 from tenfold.runs.listing import State, find_state, list_inside
-from tenfold.runs.run import LOSSES, REPORT
+from tenfold.runs.losses import LOSSES
 from tenfold.serving.problems import BUSY, NOT_FOUND, Problem
 from tenfold.serving.schemas import ShownRun
 

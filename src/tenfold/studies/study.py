@@ -22,7 +22,8 @@ from tenfold.digits import NUM_CLASSES
 from tenfold.errors import RecipeError, StudyError
 from tenfold.recipes.catalogue import build_display_name, find_changes
 from tenfold.recipes.recipe import Recipe
-from tenfold.runs.run import SEEDS, THREADS, Run
+from tenfold.runs.config import SEEDS, THREADS
+from tenfold.runs.folder import Run
 from tenfold.studies.summary import Summary
 from tenfold.system.files import parse_json, write_file
 from tenfold.system.json_types import check_keys, from_json, to_json

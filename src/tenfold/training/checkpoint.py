@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from tenfold.errors import RunError
-from tenfold.runs.run import CHECKPOINT, CONFIG
+from tenfold.runs.folder import CHECKPOINT, CONFIG
 from tenfold.system.files import hash_file, parse_json
 
 FORMAT = 2

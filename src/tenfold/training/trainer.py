@@ -12,16 +12,10 @@ from torch import Tensor, nn
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import DivergedError
-from tenfold.runs.run import (
-    CHECKPOINT,
-    CONFIG,
-    LOSSES,
-    OnProgress,
-    RunConfig,
-    TrainingProgress,
-    append_losses,
-    format_losses,
-)
+from tenfold.runs.config import RunConfig
+from tenfold.runs.folder import CHECKPOINT, CONFIG
+from tenfold.runs.losses import LOSSES, append_losses, format_losses
+from tenfold.runs.progress import OnProgress, TrainingProgress
 from tenfold.system.files import (
     flush_file,
     hash_file,

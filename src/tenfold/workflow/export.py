@@ -1,28 +1,38 @@
-"""The metadata of an exported model: labels, calibration, and a card that says where it is from."""
+"""`tenfold.export_run`: a run's model as one ONNX file, with its metadata.
+
+Torch is imported when a call needs it.
+"""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tenfold._version import __version__
-from tenfold.models.onnx import OPSET, list_labels
+from tenfold.errors import RunError
 from tenfold.recipes.recipe import Recipe
+from tenfold.runs.folder import Run, load_run
 from tenfold.runs.results import Calibration
-from tenfold.runs.run import Run
+from tenfold.system.files import write_file
 from tenfold.system.json_types import to_json
+from tenfold.workflow.arguments import get_run_path, require_train_extra
+from tenfold.workflow.evaluate import load_model
+from tenfold.workflow.images import reload_evaluated
 
 
-def build_metadata(run: Run, calibration: Calibration | None) -> dict[str, Any]:
-    """What the file says beside the graph: labels, calibration, card."""
-    return {
-        "labels": list_labels(run.config.recipe),
-        "calibration": to_json(calibration),
-        "card": to_json(build_card(run, calibration)),
-    }
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """The file, how many images it was compared on, and how much probabilities differed at most."""
+
+    path: Path
+    num_bytes: int
+    num_compared: int
+    largest_difference: float
+    is_calibrated: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """The model card in a model file: where the model is from and what was measured."""
+    """The model card in a model file: where the model comes from and what was measured."""
 
     tenfold: str
     recipe: Recipe
@@ -41,10 +51,74 @@ class Card:
     opset: int
 
 
-def build_card(run: Run, calibration: Calibration | None) -> Card:
-    """The model card of a run's model."""
+def export_run(
+    run: str | Path | Run,
+    out: str | Path | None = None,
+    *,
+    calibration: str | Path | Run | None = None,
+    data: str | Path | None = None,
+) -> Exported:
+    """Write a run's model as one ONNX file, by default `model.onnx` in the run's folder.
+
+    The file gets the run's own calibration, if it has one, or that of `calibration`, a hold-out run
+    of the same recipe; otherwise it says that it is not calibrated. `data` is the folder of the
+    run's data, if they have moved: the probabilities of file and model are compared on the images
+    that the run was evaluated on.
+
+    Raises RunError if a folder holds no finished run, the two runs do not match, or the file and
+    the model disagree; DataError if the data cannot be read.
+    """
+    require_train_extra()
+    run = load_run(get_run_path(run))
+    found = _find_calibration(run, calibration)
+    evaluated = reload_evaluated(run.config, f"the run {run.path}", data)
+
+    from tenfold.models.onnx import MAX_DIFFERENCE, dump_onnx, measure_difference
+
+    model = load_model(run.config.recipe, run.config.seed, run.weights_path)
+    exported = dump_onnx(model, build_metadata(run, found))
+    path = run.path / "model.onnx" if out is None else Path(out)
+    difference = measure_difference(model, exported, evaluated.images_NHW, str(path))
+    if difference > MAX_DIFFERENCE:
+        raise RunError(
+            f"{run.path}: the exported model's probabilities differ by {difference:g} from the "
+            f"run's; at most {MAX_DIFFERENCE:g} is allowed"
+        )
+    write_file(path, exported)
+    return Exported(
+        path=path,
+        num_bytes=len(exported),
+        num_compared=len(evaluated),
+        largest_difference=difference,
+        is_calibrated=found is not None,
+    )
+
+
+def _find_calibration(run: Run, calibration: str | Path | Run | None) -> Calibration | None:
+    """The calibration of a matching hold-out run, by default the run's own."""
+    if calibration is None:
+        return run.calibration if run.is_calibrated else None
+    other = load_run(get_run_path(calibration))
+    if not other.is_calibrated:
+        raise RunError(f"{other.path}: the run has no calibration; use a hold-out run")
+    if other.config.recipe != run.config.recipe:
+        raise RunError(
+            f"{other.path}: its calibration does not fit {run.path}: the recipe, "
+            f"{other.config.recipe.name}, is another one"
+        )
+    if other.config.checksums["train"] != run.config.checksums["train"]:
+        raise RunError(
+            f"{other.path}: its calibration does not fit {run.path}: the training data differ"
+        )
+    return other.calibration
+
+
+def build_metadata(run: Run, calibration: Calibration | None) -> dict[str, Any]:
+    """The metadata of the file: labels, calibration, card."""
+    from tenfold.models.onnx import OPSET, list_labels
+
     config, evaluation, training = run.config, run.evaluation, run.training
-    return Card(
+    card = Card(
         tenfold=__version__,
         recipe=config.recipe,
         seed=config.seed,
@@ -61,3 +135,8 @@ def build_card(run: Run, calibration: Calibration | None) -> Card:
         calibration=calibration or "none: this model's probabilities are as training left them",
         opset=OPSET,
     )
+    return {
+        "labels": list_labels(config.recipe),
+        "calibration": to_json(calibration),
+        "card": to_json(card),
+    }

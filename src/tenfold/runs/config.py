@@ -1,0 +1,63 @@
+"""What a run was asked to do, and on what machine: the content of config.json. No torch."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tenfold.recipes.recipe import Recipe
+
+SEEDS, THREADS = range(2**32), range(1, 1025)
+EPOCHS = range(10_001)  # of a recipe, at most
+# The same on every machine, because a weight's last bits may depend on it (training/threads.py).
+# Two threads take 0.57 of the time of one; the small networks here gain nothing from more.
+DEFAULT_THREADS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What a run was asked to do, and on what machine: the content of config.json.
+
+    `data_folder` is None for the embedded MNIST. `checksums` are the SHA-256 of the unpacked data
+    files, images first, for each part: "train", and "test" unless it is a hold-out run.
+
+    The last four fields do not affect the weights: epochs between checkpoints (0 writes only the
+    last one), accuracy after each epoch, figures and report, TensorBoard event files.
+    """
+
+    recipe: Recipe
+    seed: Annotated[int, SEEDS]
+    holdout: bool
+    data_folder: str | None
+    checksums: dict[str, tuple[str, str]]
+    threads: Annotated[int, THREADS]
+    device: str
+    versions: dict[str, str]
+    machine: Annotated[dict[str, str | int], {"cpu", "cores", "system"}]
+    started: str
+    checkpoint_every: Annotated[int, EPOCHS] = 1
+    by_epoch: bool = False
+    report: bool = True
+    tensorboard: bool = False
+
+    @property
+    def fingerprint(self) -> dict[str, str | int]:
+        """Everything about the machine that may change the last bits of the weights.
+
+        The number of cores, the kernel release and the version of Matplotlib do not.
+        """
+        values = {
+            "threads": self.threads,
+            "device": self.device,
+            **self.machine,
+            "system": str(self.machine["system"]).partition("-")[0],
+            **self.versions,
+        }
+        return {name: one for name, one in values.items() if name not in ("cores", "matplotlib")}
+
+    def describe_changes(self, now: "RunConfig") -> list[str]:
+        """The differences of another config's fingerprint, such as "threads 1 instead of 2"."""
+        mine, others = self.fingerprint, now.fingerprint
+        return [
+            f"{name} {others.get(name, 'none')} instead of {mine.get(name, 'none')}"
+            for name in {**mine, **others}
+            if mine.get(name) != others.get(name)
+        ]

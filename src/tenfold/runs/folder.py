@@ -1,0 +1,317 @@
+"""The run folder: its files, written atomically and checked when they are read. No torch.
+
+config.json         what was asked for: recipe, seed, data, versions, machine
+losses.jsonl        one line for each optimizer step, readable while it grows
+model.safetensors   the weights
+evaluation.json     every number in figures, findings and report
+calibration.json    of a hold-out run: temperature and thresholds for an exported model
+figures/            loss_per_batch.png, confusion_matrix.png, misclassified.png
+report.html         one file that opens offline
+checkpoint.safetensors   during training: everything needed to resume
+state.json          running, then complete: written last
+"""
+
+import base64
+import datetime
+import html
+import os
+import platform
+import shlex
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from tenfold.errors import RecipeError, RunError
+from tenfold.recipes.fields import flag_name
+from tenfold.runs.config import RunConfig
+from tenfold.runs.losses import read_losses
+from tenfold.runs.results import Calibration, Evaluation, Training
+from tenfold.system.files import (
+    flush_folder,
+    hash_file,
+    make_folder,
+    read_json,
+    reporting_disk_errors,
+    write_json,
+)
+from tenfold.system.json_types import OPTIONAL, Value, check_keys, from_json
+from tenfold.system.locks import locking
+
+CONFIG, STATE, WEIGHTS = "config.json", "state.json", "model.safetensors"
+EVALUATION, REPORT, CALIBRATION = "evaluation.json", "report.html", "calibration.json"
+CHECKPOINT = "checkpoint.safetensors"
+FIGURES = {
+    "loss_per_batch": "figures/loss_per_batch.png",
+    "confusion_matrix": "figures/confusion_matrix.png",
+    "misclassified": "figures/misclassified.png",
+}
+FORMER_FIELDS = {"processes", "members_from", "num_members"}  # of version 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningState:
+    """The content of state.json while a run is trained."""
+
+    state: Literal["running"]
+    host: str | None = field(default=None, metadata=OPTIONAL)
+    config_sha256: str | None = field(default=None, metadata=OPTIONAL)
+    resumed_with: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompleteState:
+    """The content of state.json once a run is complete."""
+
+    state: Literal["complete"]
+    config_sha256: str
+    weights_sha256: str
+    training: Training
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run; a notebook shows its headline and figures.
+
+    `path` is its folder. `training` says how training went: seconds, images a second, parameters.
+    """
+
+    path: Path
+    config: RunConfig
+    training: Training
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """Every number in figures, findings and report. Raises RunError if it cannot be read."""
+        return _load(self.path / EVALUATION, Evaluation)
+
+    @property
+    def accuracy(self) -> float:
+        """The share of test (or held-out validation) images classified as labelled, 0 to 1."""
+        return self.evaluation.accuracy
+
+    @property
+    def figures(self) -> dict[str, Path]:
+        """The paths of the figures, PNG files, by name."""
+        return {name: self.path / file for name, file in FIGURES.items()}
+
+    @property
+    def report(self) -> Path:
+        """The path of the report, one HTML file."""
+        return self.path / REPORT
+
+    @property
+    def weights_path(self) -> Path:
+        """The path of the weights, in the safetensors format."""
+        return self.path / WEIGHTS
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the run kept images aside to calibrate on, as a hold-out run does."""
+        return self.config.holdout or self.config.recipe.calibrates
+
+    @property
+    def calibration(self) -> Calibration:
+        """The temperature and thresholds fitted on the images that were kept aside.
+
+        Raises RunError if the run is not calibrated or the file cannot be read.
+        """
+        return _load(self.path / CALIBRATION, Calibration)
+
+    def read_losses(self) -> list[list[float]]:
+        """The training loss of every batch, a list for each epoch."""
+        return read_losses(self.path)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path}: {self.evaluation.headline}>"
+
+    def _repr_html_(self) -> str:
+        figures = "".join(
+            f'<img alt="{name}" style="max-width: min(100%, 46em); display: block" '
+            f'src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
+            for name, path in self.figures.items()
+            if path.exists()  # a study's runs have no figures until they are evaluated again
+        )
+        headline = html.escape(self.evaluation.headline)
+        return f"<p><strong>{headline}</strong><br>{html.escape(str(self.report))}</p>{figures}"
+
+
+def load_run(path: str | Path) -> Run:
+    """Open the folder of a finished run.
+
+    Raises RunError if it is not a run folder, the run is not finished, or its weights have changed.
+    """
+    path = Path(path)
+    state = read_state(path)
+    config = load_config(path, state)
+    if isinstance(state, RunningState):
+        raise RunError(
+            f"{path}: the run is not finished: it was interrupted or is still being trained. "
+            f"`{build_resume_command(path)}` continues it."
+        )
+    _check_hash(path / WEIGHTS, state.weights_sha256)
+    return Run(path, config, state.training)
+
+
+def read_state(path: Path) -> RunningState | CompleteState:
+    """The state of the run in a folder. Raises RunError if there is no run or it is unreadable."""
+    if not os.path.isfile(path / CONFIG):  # noqa: PTH113 - Path.is_file may raise
+        raise RunError(f"{path}: not a run folder: it has no {CONFIG}")
+    if has_only_config(path):
+        return RunningState(state="running")
+    values = read_json(path / STATE)
+    with _naming(path / STATE):
+        return parse_state(values)
+
+
+def has_only_config(path: Path) -> bool:
+    """Whether a run stopped between writing its first two files, config.json and state.json."""
+    return [file.name for file in path.iterdir() if file.name[0] != "."] == [CONFIG]
+
+
+def parse_state(values: dict[str, Any]) -> RunningState | CompleteState:
+    """The state in the values of state.json. Raises ValueError if they are not valid."""
+    if values.get("state") == "complete":
+        return from_json(CompleteState, values)
+    return from_json(RunningState, values)
+
+
+def _load(path: Path, kind: type[Value]) -> Value:
+    values = _read_json(path)
+    with _naming(path):
+        return from_json(kind, values)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return {name: value for name, value in read_json(path).items() if name not in FORMER_FIELDS}
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file in the error if its values are not valid."""
+    try:
+        yield
+    except (ValueError, RecipeError) as error:
+        raise RunError(f"{path}: not valid in this version of Tenfold: {error}") from error
+
+
+def load_config(path: Path, state: RunningState | CompleteState) -> RunConfig:
+    """The config of a run with that state. Raises RunError if it is invalid or has changed."""
+    values = _read_json(path / CONFIG)
+    with _naming(path / CONFIG):
+        config = from_json(RunConfig, values)
+        parts = ["train"] if config.holdout else ["train", "test"]
+        check_keys(config.checksums, "checksums", parts)
+    if state.config_sha256 is not None:
+        _check_hash(path / CONFIG, state.config_sha256)
+    return config
+
+
+def _check_hash(path: Path, expected: str) -> None:
+    found = hash_file(path)
+    if found != expected:
+        raise RunError(
+            f"{path}: changed after training wrote it: its SHA-256 is {found}, not {expected}"
+        )
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a folder holds an unfinished run, or is empty as at the very start of one."""
+    if _is_empty(path):
+        return True
+    try:
+        return isinstance(read_state(path), RunningState)
+    except RunError:
+        return False
+
+
+def lock_run(path: Path) -> AbstractContextManager[None]:
+    """Lock a run's folder for this process. Raises RunError if another one has locked it."""
+    return locking(path, RunError(f"{path}: the run is locked: another process is training it"))
+
+
+def build_resume_command(path: Path, **flags: object) -> str:
+    """The command that resumes a stopped run; flags without a value are left out."""
+    words = ["tenfold", "train", "--resume", str(path)]
+    for name, value in flags.items():
+        words += [] if value is None else [flag_name(name), str(value)]
+    return shlex.join(words)
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a folder is empty except for temporary files of an interrupted write."""
+    return path.is_dir() and all(file.name[0] == "." for file in path.iterdir())
+
+
+def create_run_folder(out: Path | None, recipe_name: str, seed: int) -> Path:
+    """Make a new folder for a run: `out`, or the first free name in ./runs.
+
+    Raises RunError if `out` is not empty or the folder cannot be made.
+    """
+    if out is not None:
+        with reporting_disk_errors(out):
+            _make_folder(out)
+            if not _is_empty(out):
+                raise RunError(f"{out}: the folder is not empty; use a new or empty one")
+        return out
+    name = f"{datetime.date.today().isoformat()}-{recipe_name}-{seed}"
+    number = 1
+    while True:
+        path = Path("runs") / (name if number == 1 else f"{name}-{number}")
+        with reporting_disk_errors(path):
+            _make_folder(path.parent)
+            try:
+                path.mkdir()
+            except FileExistsError:
+                number += 1
+                continue
+            flush_folder(path.parent)
+        return path
+
+
+def _make_folder(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path}: is a file, not a folder")
+    make_folder(path)
+
+
+def write_running_state(path: Path, resumed_with: tuple[str, ...] = ()) -> None:
+    """Mark a run as being trained on this machine; `resumed_with` says what differs since then."""
+    state = RunningState(
+        state="running",
+        host=platform.node(),
+        config_sha256=hash_file(path / CONFIG),
+        resumed_with=resumed_with,
+    )
+    write_json(path / STATE, state)
+
+
+def write_complete_state(path: Path, training: Training) -> None:
+    """Mark a run as complete."""
+    state = CompleteState(
+        state="complete",
+        config_sha256=hash_file(path / CONFIG),
+        weights_sha256=training.weights_sha256,
+        training=training,
+    )
+    write_json(path / STATE, state)
+
+
+def remove_temporary_files(path: Path) -> None:
+    """Remove the temporary files of interrupted writes from a run's folder."""
+    with reporting_disk_errors(path):
+        for leftover in _find_temporary_files(path):
+            leftover.unlink(missing_ok=True)
+
+
+def clean_up_complete_run(path: Path) -> None:
+    """Remove the checkpoint and temporary files; those that cannot be removed do no harm."""
+    with suppress(OSError):
+        for leftover in (path / CHECKPOINT, *_find_temporary_files(path)):
+            leftover.unlink(missing_ok=True)
+
+
+def _find_temporary_files(path: Path) -> list[Path]:
+    return [*path.glob(".*.tmp"), *path.glob("figures/.*.tmp")]

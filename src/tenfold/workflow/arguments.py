@@ -1,0 +1,65 @@
+"""Checks of the arguments that several calls share."""
+
+import datetime
+import importlib.util
+import numbers
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tenfold.errors import MissingExtraError, RecipeError, describe_install
+from tenfold.recipes.catalogue import find_recipe
+from tenfold.recipes.recipe import Recipe
+from tenfold.runs.folder import Run
+from tenfold.system.machine import describe_machine, list_versions
+from tenfold.training.threads import check_environment
+
+TRAIN_PACKAGES = ("torch", "safetensors", "matplotlib", "jinja2", "scipy", "onnx", "onnxscript")
+
+
+def require_train_extra() -> None:
+    """Raise MissingExtraError if the packages for training are not installed."""
+    missing = [name for name in TRAIN_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"the extra 'train' is not installed ({', '.join(missing)} missing): "
+            f"{describe_install('train')} (see the README for PyTorch's CPU build)"
+        )
+
+
+def check_integer(flag: str, value: object, allowed: range) -> int:
+    """The value as an int. Raises RecipeError if it is not an integer in the range."""
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_integer or int(value) not in allowed:  # type: ignore[call-overload]
+        raise RecipeError(
+            f"{flag}: expected a whole number from {allowed[0]} to {allowed[-1]}, found {value}"
+        )
+    return int(value)  # type: ignore[call-overload,no-any-return]
+
+
+def choose_recipe(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """A recipe, by name or as it is, with some fields changed."""
+    return (find_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**changes)
+
+
+def get_run_path(run: str | Path | Run) -> Path:
+    """The folder of a run that was given by its path or as an object."""
+    return run.path if isinstance(run, Run) else Path(run)
+
+
+def describe_environment(threads: int, device: str) -> dict[str, Any]:
+    """The fields of a RunConfig that describe this machine: device, versions, time and so on.
+
+    Raises RunError for threads or a device that cannot be used here.
+    """
+    from tenfold.training.devices import choose_device, describe_device
+
+    check_environment(threads)
+    chosen = choose_device(device)
+    return {
+        "threads": threads,
+        "device": chosen.type,
+        "versions": list_versions(),
+        "machine": describe_machine() | describe_device(chosen),
+        "started": datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds"),
+    }

@@ -1,0 +1,144 @@
+"""`tenfold.compare` and `tenfold.average_study`.
+
+Torch, SciPy and Matplotlib are imported when a call needs them.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tenfold.errors import StudyError
+from tenfold.runs.folder import load_run
+from tenfold.studies.study import RUNS, STUDY, Study, StudyRun, load_study
+from tenfold.training.threads import setting_threads
+from tenfold.workflow.arguments import check_integer, require_train_extra
+from tenfold.workflow.evaluate import load_model
+from tenfold.workflow.images import reload_evaluated
+
+if TYPE_CHECKING:
+    from tenfold.studies.comparison import Comparison
+
+
+def compare(
+    studies: str | Path | Study | Sequence[str | Path | Study],
+    *,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+) -> "Comparison":
+    """Compare studies of the same images, the first with each of the others.
+
+    Returns a summary of each study, and for each pair the difference with two tests and the images
+    that one study misclassifies and the other does not. `data` is the folder of the studies' data,
+    if they have moved. With `out`, comparison.json, figures and a report are written there.
+
+    Raises StudyError for a folder without a study and for studies of different images, DataError
+    for data that cannot be read or are not the studies'.
+    """
+    require_train_extra()
+    if isinstance(studies, str | Path | Study):
+        studies = [studies]
+    if out is not None and os.path.exists(Path(out) / STUDY):  # noqa: PTH110 - Path.exists may raise
+        raise StudyError(f"{out}: has the report of a study; use another folder")
+    from tenfold.studies.comparison import check_comparable
+    from tenfold.studies.comparison import compare as compare_studies
+
+    opened = [one if isinstance(one, Study) else load_study(Path(one)) for one in studies]
+    if not opened:
+        raise StudyError("no studies to compare")
+    check_comparable(opened)
+    first = opened[0]
+    evaluated = reload_evaluated(first.config, f"the study {first.path}", data)
+    for one in opened:
+        if one.config.num_evaluated != len(evaluated):
+            raise StudyError(
+                f"{one.path}: the study evaluated {one.config.num_evaluated} images, but the data "
+                f"have {len(evaluated)}"
+            )
+    comparison = compare_studies(opened, evaluated.labels_N, is_mnist=first.is_mnist)
+    if out is not None:
+        from tenfold.reports.study_files import write_comparison_report
+
+        write_comparison_report(Path(out), opened, comparison, evaluated, data)
+    return comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyAverage:
+    """The accuracy of the averaged probabilities of some runs, and of the single runs.
+
+    `seeds` are those of the runs. Accuracies are shares, `mean_` those of single runs on average.
+    The corrected ones are on the corrected labels of MNIST's test images; None for other images.
+    """
+
+    part: str
+    num_images: int
+    seeds: tuple[int, ...]
+    accuracy: float
+    mean_accuracy: float
+    corrected_accuracy: float | None
+    mean_corrected_accuracy: float | None
+
+
+def average_study(
+    study: str | Path | Study, *, num_runs: int | None = None, data: str | Path | None = None
+) -> StudyAverage:
+    """Average the probabilities of a study's runs over the images that it was evaluated on.
+
+    The first `num_runs` runs by seed are averaged, by default all; their weights are read from
+    runs/SEED in the study's folder. `data` is the folder of the study's data, if they have moved.
+
+    Raises StudyError if the study has fewer runs or their weights are missing, DataError for data
+    that cannot be read or are not the study's.
+    """
+    require_train_extra()
+    opened = study if isinstance(study, Study) else load_study(Path(study))
+    if not opened.runs:
+        raise StudyError(f"{opened.path}: the study has no runs yet")
+    num = len(opened.runs)
+    if num_runs is not None and check_integer("--average", num_runs, range(1, 10_001)) > num:
+        raise StudyError(f"{opened.path}: cannot average {num_runs} runs; the study has {num}")
+    runs, config = opened.runs[:num_runs], opened.config
+    evaluated = reload_evaluated(config, f"the study {opened.path}", data)
+    from tenfold.evaluation.metrics import measure_corrected
+    from tenfold.models.predict import compute_probabilities
+
+    probabilities_RNK = []
+    for run in runs:
+        model = load_model(config.recipe, run.seed, _find_weights(opened, run))
+        with setting_threads(run.threads):
+            probabilities_RNK.append(compute_probabilities(model, evaluated.images_NHW))
+    average_NK = np.mean(probabilities_RNK, axis=0)
+    answers = [one_NK.argmax(1) for one_NK in (average_NK, *probabilities_RNK)]
+    labels_N = evaluated.labels_N
+    shares = [float((answer_N == labels_N).mean()) for answer_N in answers]
+    corrected: list[float | None] = [None, None]
+    if opened.is_mnist and not config.holdout:
+        of_each = [measure_corrected(labels_N, answer_N).accuracy for answer_N in answers]
+        corrected = [of_each[0], sum(of_each[1:]) / len(runs)]
+    return StudyAverage(
+        part=config.part,
+        num_images=len(evaluated),
+        seeds=tuple(run.seed for run in runs),
+        accuracy=shares[0],
+        mean_accuracy=sum(shares[1:]) / len(runs),
+        corrected_accuracy=corrected[0],
+        mean_corrected_accuracy=corrected[1],
+    )
+
+
+def _find_weights(study: Study, run: StudyRun) -> Path:
+    """The weights of one of a study's runs. Raises StudyError if they are missing."""
+    folder = study.path / RUNS / str(run.seed)
+    if not folder.is_dir():
+        raise StudyError(
+            f"{folder}: no such run; a study.json alone has no weights. Use the folder that the "
+            "study was trained in."
+        )
+    found = load_run(folder)
+    if found.training.weights_sha256 != run.weights_sha256:
+        raise StudyError(f"{found.weights_path}: these are not the weights of the run in {STUDY}")
+    return found.weights_path

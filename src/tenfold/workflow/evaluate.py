@@ -1,0 +1,81 @@
+"""`tenfold.evaluate`, and the evaluation of a run that has just been trained.
+
+Torch and Matplotlib are imported when a call needs them.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tenfold.data.mnist import LabelledImages
+from tenfold.recipes.recipe import Recipe
+from tenfold.runs.config import RunConfig
+from tenfold.runs.folder import CALIBRATION, EVALUATION, Run, load_run
+from tenfold.runs.losses import read_losses
+from tenfold.runs.results import Training
+from tenfold.system.files import write_json
+from tenfold.training.threads import setting_threads
+from tenfold.workflow.arguments import get_run_path, require_train_extra
+from tenfold.workflow.images import reload_evaluated, reload_run_images
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
+    """Evaluate a finished run again and replace its evaluation, figures, report and calibration.
+
+    The calibration, if the run has one, is measured again because it depends on how images are
+    read. `data` is the folder of the run's data, if they have moved; their checksums must match.
+
+    Raises RunError if the folder holds no finished run, DataError if the data cannot be read or are
+    not the run's.
+    """
+    require_train_extra()
+    run = load_run(get_run_path(run))
+    config, validation = run.config, None
+    if run.is_calibrated:
+        images = reload_run_images(config, run.path, data)
+        evaluated, validation = images.evaluated, images.validation
+    else:
+        evaluated = reload_evaluated(config, f"the run {run.path}", data)
+    model = load_model(config.recipe, config.seed, run.weights_path)
+    with setting_threads(config.threads):
+        write_evaluation(run.path, config, model, evaluated, run.training)
+        if validation is not None:
+            from tenfold.workflow.calibrate import calibrate
+
+            calibration = calibrate(model, config.recipe, validation, config.seed)
+            write_json(run.path / CALIBRATION, calibration)
+    return load_run(run.path)
+
+
+def load_model(recipe: Recipe, seed: int, weights_path: Path) -> "nn.Module":
+    """The model of a recipe with the weights of a run. Raises RunError if they do not fit."""
+    from tenfold.models.build import build_model
+    from tenfold.training.weights import load_weights
+
+    model = build_model(recipe.model, seed)
+    load_weights(model, weights_path)
+    return model
+
+
+def write_evaluation(
+    path: Path,
+    config: RunConfig,
+    model: "nn.Module",
+    evaluated: LabelledImages,
+    training: Training,
+    *,
+    report: bool = True,
+) -> None:
+    """Evaluate the model of a run; write evaluation.json and, with `report`, figures and report."""
+    from tenfold.evaluation.evaluation import build_evaluation
+    from tenfold.models.predict import predict
+
+    predictions, losses = predict(model, evaluated.images_NHW), read_losses(path)
+    evaluation = build_evaluation(config, evaluated, predictions, losses, training)
+    write_json(path / EVALUATION, evaluation)
+    if report:
+        from tenfold.reports.run_files import write_run_report
+
+        write_run_report(path, config, evaluation, evaluated, losses)

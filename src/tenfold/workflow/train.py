@@ -1,0 +1,306 @@
+"""`tenfold.train` and `tenfold.resume`.
+
+Torch is imported when a call needs it.
+"""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenfold.data.mnist import LabelledImages
+from tenfold.errors import DivergedError, ResumeError, RunError
+from tenfold.recipes.recipe import Recipe
+from tenfold.runs.config import DEFAULT_THREADS, EPOCHS, SEEDS, THREADS, RunConfig
+from tenfold.runs.folder import (
+    CALIBRATION,
+    CONFIG,
+    WEIGHTS,
+    CompleteState,
+    Run,
+    build_resume_command,
+    clean_up_complete_run,
+    create_run_folder,
+    load_config,
+    load_run,
+    lock_run,
+    read_state,
+    remove_temporary_files,
+    write_complete_state,
+    write_running_state,
+)
+from tenfold.runs.progress import OnProgress, StageProgress
+from tenfold.runs.results import Training
+from tenfold.system.escaping import escape
+from tenfold.system.files import hash_file, write_file, write_json
+from tenfold.system.machine import CpuLoadMonitor
+from tenfold.training.threads import limit_spinning, setting_threads
+from tenfold.workflow.arguments import (
+    check_integer,
+    choose_recipe,
+    describe_environment,
+    get_run_path,
+    require_train_extra,
+)
+from tenfold.workflow.evaluate import write_evaluation
+from tenfold.workflow.images import (
+    RunImages,
+    generate_images,
+    load_run_images,
+    reload_run_images,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tenfold.training.checkpoint import Checkpoint
+
+logger = logging.getLogger("tenfold")  # written to stderr unless a program configures it
+
+
+def train(
+    recipe: str | Recipe = "classic",
+    *,
+    seed: int = 0,
+    holdout: bool = False,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    checkpoint_every: int = 1,
+    by_epoch: bool = False,
+    report: bool = True,
+    tensorboard: bool = False,
+    on_progress: OnProgress | None = None,
+    **changes: Any,  # noqa: ANN401 - checked against the recipe's fields
+) -> Run:
+    """Train a recipe, evaluate it, and return the run, which is stored as a folder.
+
+    `recipe` is a name or a Recipe; `changes` are fields of it to change, such as epochs=10.
+    `holdout` trains on the first five sixths of the training images and evaluates on the rest; the
+    test images are not opened. `data` is a folder of IDX files or of image folders, by default the
+    embedded MNIST. `out` is the run's folder, by default a new one in ./runs. `threads` is the
+    number of CPU threads, by default 2 on every machine, because on some machines the last bits of
+    the weights depend on it. `device` is "cpu", "cuda" or "auto", which takes a GPU if there is
+    one. A checkpoint is written every `checkpoint_every` epochs (0: never) and after the last one;
+    `resume` continues from it. `by_epoch` also measures the accuracy after every epoch. Without
+    `report` no figures and no report are written; `evaluate` can do that later. `tensorboard`
+    writes event files to the folder tensorboard of the run.
+
+    Raises RecipeError, DataError or RunError for arguments that cannot be used. A run that fails or
+    is interrupted stays in its folder as unfinished; Ctrl-C writes a checkpoint first.
+    """
+    require_train_extra()
+    limit_spinning()
+    recipe = choose_recipe(recipe, changes)
+    seed = check_integer("--seed", seed, SEEDS)
+    threads = check_integer("--threads", DEFAULT_THREADS if threads is None else threads, THREADS)
+    checkpoint_every = check_integer("--checkpoint-every", checkpoint_every, EPOCHS)
+    _check_tensorboard(tensorboard)
+    images = load_run_images(recipe, data, holdout=holdout)
+    config = RunConfig(
+        recipe=recipe,
+        seed=seed,
+        holdout=holdout,
+        data_folder=None if data is None else str(Path(data).resolve()),
+        checksums=images.checksums,
+        checkpoint_every=checkpoint_every,
+        by_epoch=by_epoch,
+        report=report,
+        tensorboard=tensorboard,
+        **describe_environment(threads, device),
+    )
+    path = create_run_folder(None if out is None else Path(out), recipe.name, seed)
+    with lock_run(path):
+        remove_temporary_files(path)
+        write_json(path / CONFIG, config)
+        write_running_state(path)
+        with _add_resume_hint(path):
+            return _complete_run(path, config, images, on_progress)
+
+
+def resume(
+    run: str | Path | Run,
+    *,
+    data: str | Path | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> Run:
+    """Continue a run that was stopped or killed, and return it when it is complete.
+
+    The run continues from its last checkpoint, or starts again if there is none, as it was asked
+    for. Its weights are the same as without the stop if the machine, the threads, the device and
+    the versions are the same. Otherwise their last bits may differ: a warning is logged, and the
+    run's state and report say so. A complete run is returned unchanged. `data` is the folder of the
+    run's data, if they have moved; `threads` and `device` are by default the run's own.
+
+    Raises RunError if there is no run or another process is training it, ResumeError (a RunError)
+    if its checkpoint is damaged or another run's, DataError if the data are not the run's.
+    """
+    require_train_extra()
+    limit_spinning()
+    if threads is not None:
+        threads = check_integer("--threads", threads, THREADS)
+    path = get_run_path(run)
+    read_state(path)  # a folder that is not a run cannot be locked
+    with lock_run(path):
+        state = read_state(path)
+        if isinstance(state, CompleteState):
+            complete = load_run(path)
+            clean_up_complete_run(path)
+            return complete
+        remove_temporary_files(path)
+        checkpoint = _load_checkpoint(path)
+        config = load_config(path, state)
+        _check_tensorboard(config.tensorboard)
+        here = dataclasses.replace(
+            config, **describe_environment(threads or config.threads, device or config.device)
+        )
+        images = reload_run_images(config, path, data)
+        changes = config.describe_changes(here)
+        if changes:
+            logger.warning(
+                "tenfold: %s: resumed with %s; the weights may differ in their last bits",
+                escape(str(path)),
+                escape("; ".join(changes)),
+            )
+        resumed_with = tuple(dict.fromkeys([*state.resumed_with, *changes]))
+        write_running_state(path, resumed_with)
+        with _add_resume_hint(path, data=data, threads=threads, device=device):
+            return _complete_run(
+                path,
+                config,
+                images,
+                on_progress,
+                here=here,
+                checkpoint=checkpoint,
+                resumed_with=resumed_with,
+            )
+
+
+def _load_checkpoint(path: Path) -> "Checkpoint | None":
+    """The checkpoint of a run, if there is one. Raises ResumeError if it is damaged."""
+    from tenfold.training.checkpoint import load_checkpoint, read_checkpoint
+
+    saved = read_checkpoint(path)
+    try:
+        return None if saved is None else load_checkpoint(saved, path)
+    except RunError as error:
+        raise ResumeError(str(error)) from error
+
+
+@contextmanager
+def _add_resume_hint(path: Path, **flags: object) -> Iterator[None]:
+    """Add the command that resumes a run to any error or interrupt that stops it."""
+    try:
+        yield
+    except BaseException as error:
+        note = f"the unfinished run stays in {path}"
+        if not isinstance(error, DivergedError):
+            note += f": `{build_resume_command(path, **flags)}` continues it"
+        error.add_note(note)
+        raise
+
+
+def _check_tensorboard(is_wanted: bool) -> None:
+    """Raise MissingExtraError if event files are wanted and cannot be written."""
+    if is_wanted:
+        from tenfold.training.tensorboard import find_writer
+
+        find_writer()
+
+
+def _complete_run(
+    path: Path,
+    config: RunConfig,
+    images: RunImages,
+    on_progress: OnProgress | None,
+    *,
+    here: RunConfig | None = None,
+    checkpoint: "Checkpoint | None" = None,
+    resumed_with: tuple[str, ...] = (),
+) -> Run:
+    """Train the rest of a run, evaluate and calibrate it, and write its state last.
+
+    `here` has the threads and the device of this process if they are not those of the config.
+    """
+    from tenfold.workflow.calibrate import calibrate
+
+    on_progress = on_progress or (lambda _: None)
+    here = here or config
+    with setting_threads(here.threads):
+        model, training = _train_model(
+            path, config, images, on_progress, device=here.device, checkpoint=checkpoint
+        )
+        training = dataclasses.replace(training, resumed_with=resumed_with)
+        on_progress(StageProgress(stage="evaluating"))
+        write_evaluation(path, config, model, images.evaluated, training, report=config.report)
+        if images.validation is not None:
+            on_progress(StageProgress(stage="calibrating"))
+            calibration = calibrate(model, config.recipe, images.validation, config.seed)
+            write_json(path / CALIBRATION, calibration)
+        write_complete_state(path, training)
+    clean_up_complete_run(path)
+    return Run(path, config, training)
+
+
+def _train_model(
+    path: Path,
+    config: RunConfig,
+    images: RunImages,
+    on_progress: OnProgress,
+    *,
+    device: str,
+    checkpoint: "Checkpoint | None",
+) -> tuple["nn.Module", Training]:
+    """Train a model and write its losses and weights to the run's folder."""
+    from tenfold.models.build import build_model
+    from tenfold.training.trainer import Trainer
+    from tenfold.training.weights import dump_weights
+
+    recipe, training_images = config.recipe, images.training
+    monitor, start = CpuLoadMonitor(), time.perf_counter()
+    if recipe.scenes:
+        training_images = generate_images(training_images, recipe, config.seed, on_progress)
+        if checkpoint is not None:
+            start = time.perf_counter()  # the checkpoint's seconds include the first generation
+    model = build_model(recipe.model, config.seed).to(device)
+    trainer = Trainer(
+        path,
+        config,
+        model,
+        training_images,
+        start=start,
+        checkpoint=checkpoint,
+        measure_accuracy=_build_measure(model, images.evaluated) if config.by_epoch else None,
+        on_progress=on_progress,
+    )
+    trained = trainer.train()
+    # The load from other programs while an earlier process trained is unknown.
+    other_cores = monitor.measure_cores() if checkpoint is None else None
+    model.to("cpu")
+    write_file(path / WEIGHTS, dump_weights(model, recipe, config.seed))
+    return model, Training(
+        seconds=trained.seconds,
+        other_cores=other_cores,
+        num_images=len(training_images),
+        images_per_second=len(training_images) * len(trained.losses) / trained.seconds,
+        num_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        weights_sha256=hash_file(path / WEIGHTS),
+        epoch_accuracies=tuple(trained.accuracies if config.by_epoch else ()),
+    )
+
+
+def _build_measure(model: "nn.Module", evaluated: LabelledImages) -> Callable[[], float]:
+    """A function that measures the model's current accuracy."""
+    from tenfold.models.predict import predict
+
+    def measure_accuracy() -> float:
+        predicted_N = predict(model, evaluated.images_NHW).labels_N
+        return float((predicted_N == evaluated.labels_N).mean())
+
+    return measure_accuracy
