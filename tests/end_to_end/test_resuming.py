@@ -219,11 +219,13 @@ def test_a_run_interrupted_after_training_is_only_evaluated(
 
 
 def test_the_time_to_generate_images_counts_once(
-    small_data: Path, tmp_path: Path, few_readings: None, monkeypatch: pytest.MonkeyPatch
+    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, hours, stop_at_epoch = time.perf_counter, [0], 1
     monkeypatch.setattr(time, "perf_counter", lambda: clock() + 3600 * hours[0])
-    recipe = tenfold.RECIPES["reader"].replace(channels=(4, 8, 8), scenes=60, epochs=2)
+    recipe = tenfold.RECIPES["reader"].replace(
+        channels=(4, 8, 8), scenes=60, epochs=2, calibrates=False
+    )
 
     def take_an_hour(progress: Any) -> None:
         if isinstance(progress, DrawingProgress):
