@@ -45,6 +45,7 @@ LONGEST_FILES = (
     "end_to_end/test_readme.py",
     "test_examples.py",
     "workflow/test_study.py",
+    "workflow/test_seed_trainer.py",
     "end_to_end/test_stopped_studies.py",
     "end_to_end/test_lines_recipe.py",
     "workflow/test_export.py",

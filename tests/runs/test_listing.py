@@ -103,7 +103,7 @@ def test_data_and_hold_out_are_listed(shelf: Path, tmp_path: Path) -> None:
     assert (one.recipe, one.changes) == ("x", {})
 
 
-def test_the_latest_comes_first(shelf: Path) -> None:
+def test_the_last_changed_is_listed_first(shelf: Path) -> None:
     for number, name in enumerate(("study/study.json", "begun/state.json", "done/state.json")):
         os.utime(shelf / name, (1e10 + number, 1e10 + number))
     names = [one.path.name for one in list_folder(shelf)]
@@ -116,7 +116,7 @@ def test_a_run_that_is_trained_is_running(shelf: Path) -> None:
         assert find_state(shelf / "saved") == "running"
 
 
-def test_where_no_lock_can_be_seen_a_run_with_new_losses_is_running(
+def test_without_locks_a_run_with_new_losses_is_running(
     shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
@@ -143,7 +143,7 @@ def test_a_run_that_has_just_begun_has_no_state(shelf: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"state": 1}', '{"state": "complete"}', "{" * 100_000])
-def test_what_cannot_be_read_is_told(text: str, shelf: Path, tmp_path: Path) -> None:
+def test_invalid_files_are_listed_as_unreadable(text: str, shelf: Path, tmp_path: Path) -> None:
     shutil.copytree(shelf / "done", tmp_path / "run")
     (tmp_path / "run" / "state.json").write_text(text)
     (tmp_path / "study").mkdir()
@@ -151,7 +151,7 @@ def test_what_cannot_be_read_is_told(text: str, shelf: Path, tmp_path: Path) -> 
     assert [one.state for one in list_folder(tmp_path)] == ["unreadable"] * 2
 
 
-def test_a_state_that_is_gone_cannot_be_read(shelf: Path, tmp_path: Path) -> None:
+def test_a_run_without_its_state_is_unreadable(shelf: Path, tmp_path: Path) -> None:
     """`tenfold train --resume` refuses such a folder."""
     shutil.copytree(shelf / "saved", tmp_path / "run")
     (tmp_path / "run" / "state.json").unlink()
@@ -226,7 +226,7 @@ def test_on_a_narrow_terminal_nothing_is_cropped(
     assert "hidden_sizes=16)" in words
 
 
-def test_a_name_is_shown_as_it_is_and_obeyed_by_no_terminal(
+def test_names_are_escaped_for_the_terminal(
     shelf: Path,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,

@@ -24,8 +24,8 @@ from tenfold.synthetic.generate import DigitSource, generate_images
 from tenfold.training.weights import load_weights
 from tenfold.workflow import calibrate as calibration
 from tenfold.workflow.calibrate import (
-    MOST_CALLED_NONE,
-    MOST_TURNED_AWAY,
+    MAX_NOT_DIGIT_SHARE,
+    MAX_REJECTED_SHARE,
     calibrate,
     choose_threshold,
     fit_temperature,
@@ -93,7 +93,7 @@ def test_the_temperature_does_not_depend_on_what_all_logits_have_in_common(shift
     assert found == pytest.approx(fit_temperature(logits_NK, labels_N), rel=1e-3)
 
 
-def test_logits_that_are_always_right_get_sharper_and_wrong_ones_as_soft_as_can_be() -> None:
+def test_right_logits_get_sharper_and_wrong_ones_softer() -> None:
     labels_N = np.arange(1000) % 10
     right_NK = 5.0 * np.eye(10)[labels_N]
     assert 0.05 <= fit_temperature(right_NK, labels_N) < 0.5
@@ -136,7 +136,7 @@ def test_true_probabilities_have_no_calibration_error_and_inflated_ones_have() -
     assert measure(2.5) > 0.1
 
 
-def test_confidence_of_one_and_of_nought() -> None:
+def test_calibration_error_of_confidences_0_and_1() -> None:
     ones, noughts = np.ones(4), np.zeros(4)
     assert measure_calibration_error(ones, np.array([True] * 4)) == 0
     assert measure_calibration_error(ones, np.array([True, True, False, False])) == 0.5
@@ -153,7 +153,7 @@ def test_the_threshold_is_the_lowest_at_which_enough_is_right() -> None:
     assert is_right_N[confidences_N >= lower].mean() < 0.98
 
 
-def test_a_threshold_counts_all_that_is_equally_sure() -> None:
+def test_the_threshold_counts_all_equal_confidences() -> None:
     confidences_N = np.repeat([0.95, 0.9, 0.9], [200, 100, 50])
     assert choose_threshold(confidences_N, np.arange(350) < 300, 0.995) == pytest.approx(0.95)
 
@@ -226,7 +226,7 @@ def test_a_run_that_is_held_out_is_calibrated(trained: Trained) -> None:
         assert getattr(found, name) == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_model_that_is_three_times_as_sure_is_cooled_three_times_as_much(
+def test_temperature_scales_with_the_logits(
     trained: Trained,
 ) -> None:
     before = trained.run.calibration
@@ -240,9 +240,7 @@ def test_a_model_that_is_three_times_as_sure_is_cooled_three_times_as_much(
         assert getattr(after, name) == pytest.approx(getattr(before, name), abs=0.01)
 
 
-def test_what_is_turned_away_is_what_an_exported_file_does_not_read(
-    trained: Trained, tmp_path: Path
-) -> None:
+def test_the_rejected_share_is_that_of_the_exported_file(trained: Trained, tmp_path: Path) -> None:
     found = trained.run.calibration
     exported = export_run(trained.run, tmp_path / "model.onnx")
     reader = Reader(exported.path)
@@ -254,11 +252,11 @@ def test_what_is_turned_away_is_what_an_exported_file_does_not_read(
         confidence = reading.digits[0].confidence if is_one else 0.0
         num_turned_away += confidence < found.read
     assert found.turned_away == num_turned_away / len(trained.validation)
-    assert found.turned_away <= MOST_TURNED_AWAY + 1 / len(trained.validation)
+    assert found.turned_away <= MAX_REJECTED_SHARE + 1 / len(trained.validation)
 
 
 @pytest.mark.parametrize("trained", ["eleven"], indirect=True)
-def test_few_clean_digits_are_called_none(trained: Trained) -> None:
+def test_few_clean_digits_are_classified_as_not_a_digit(trained: Trained) -> None:
     """Also by a model that takes many for none."""
     logits_NK = compute_logits(trained.model, trained.validation.images_NHW)
     with torch.no_grad():
@@ -268,7 +266,7 @@ def test_few_clean_digits_are_called_none(trained: Trained) -> None:
     none_N = softmax(logits_NK, found.temperature)[:, 10]
     assert np.median(none_N) > 0.1
     # Of 200 images not even one may be called none: the threshold is next to the most certain.
-    assert MOST_CALLED_NONE * len(none_N) < 1
+    assert MAX_NOT_DIGIT_SHARE * len(none_N) < 1
     second, most = np.sort(none_N)[-2:]
     assert 0.5 < (second + most) / 2 < found.not_digit <= most
 

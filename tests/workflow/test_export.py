@@ -159,7 +159,7 @@ def test_a_file_takes_bytes_and_gives_logits(name: str, kinds: dict[str, Kind]) 
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_file_answers_as_the_run_does(
+def test_a_file_gives_the_probabilities_of_the_run(
     name: str, kinds: dict[str, Kind], training: LabelledImages
 ) -> None:
     kind = kinds[name]
@@ -183,7 +183,7 @@ def test_a_file_was_compared_on_all_that_the_run_was_evaluated_on(
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_file_says_where_it_is_from(name: str, kinds: dict[str, Kind]) -> None:
+def test_the_metadata_describe_the_run(name: str, kinds: dict[str, Kind]) -> None:
     run, metadata = kinds[name].run, kinds[name].metadata
     assert set(metadata) == {"format", "labels", "calibration", "card"}
     assert metadata["format"] == 1
@@ -267,7 +267,7 @@ def test_a_run_is_calibrated_by_another_of_its_recipe(
 
 
 @pytest.mark.parametrize("out", [None, "mine.onnx"])
-def test_a_file_that_cannot_be_used_is_named(
+def test_an_invalid_export_names_the_file(
     out: str | None, kinds: dict[str, Kind], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -304,7 +304,7 @@ def test_a_calibration_of_another_recipe_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_calibration_that_is_missing_is_told(
+def test_a_missing_calibration_is_reported(
     kinds: dict[str, Kind], held_out: tenfold.Run, tmp_path: Path
 ) -> None:
     old = copy_run(held_out, tmp_path / "old")
@@ -314,7 +314,7 @@ def test_a_calibration_that_is_missing_is_told(
             export_run(run, tmp_path / "model.onnx", calibration=None if run == old else old)
 
 
-def test_a_calibration_that_lacks_a_number_is_told(held_out: tenfold.Run, tmp_path: Path) -> None:
+def test_an_incomplete_calibration_is_reported(held_out: tenfold.Run, tmp_path: Path) -> None:
     run = copy_run(held_out, tmp_path / "run")
     (run / "calibration.json").write_text('{"read": 0.5, "not_digit": 0.5}')
     message = r"calibration\.json: .* temperature: expected a value, found none"
@@ -345,7 +345,7 @@ def test_a_calibration_on_other_data_is_refused(
         export_run(kinds["perceptron"].run, tmp_path / "model.onnx", calibration=run)
 
 
-def test_what_is_no_finished_run_is_told(
+def test_only_finished_runs_are_exported(
     kinds: dict[str, Kind], held_out: tenfold.Run, tmp_path: Path
 ) -> None:
     empty, unfinished = tmp_path / "empty", copy_run(held_out, tmp_path / "unfinished")
@@ -362,7 +362,7 @@ def test_what_is_no_finished_run_is_told(
             export_run(kinds["perceptron"].run, tmp_path / "out.onnx", calibration=path)
 
 
-def test_weights_that_were_exchanged_are_told(kinds: dict[str, Kind], tmp_path: Path) -> None:
+def test_exchanged_weights_are_refused(kinds: dict[str, Kind], tmp_path: Path) -> None:
     run = copy_run(kinds["convolutional"].run, tmp_path / "run")
     shutil.copy(kinds["perceptron"].run.weights_path, run / "model.safetensors")
     with pytest.raises(RunError, match=r"model\.safetensors: changed after training"):
@@ -386,7 +386,7 @@ def test_data_that_have_moved_can_be_named(
         export_run(run, data=moved)
 
 
-def test_a_file_that_would_answer_otherwise_is_not_written(
+def test_a_file_with_other_probabilities_is_not_written(
     kinds: dict[str, Kind], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The two have never been seen to differ: the run's answers are replaced.
@@ -413,7 +413,7 @@ def test_a_file_replaces_an_older_one_and_the_run_stays_whole(
     assert tenfold.load_run(path).accuracy == kinds["convolutional"].run.accuracy
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(kinds: dict[str, Kind], tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(kinds: dict[str, Kind], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(RunError, match=r"file/model\.onnx: cannot be written: "):
         export_run(kinds["perceptron"].run, tmp_path / "file" / "model.onnx")

@@ -11,103 +11,35 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import tenfold
 import tenfold.workflow.study
 from forcing import depending_on_threads
-from tenfold.cli import main
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
-from tenfold.errors import DataError, RecipeError, RunError, StudyError
-from tenfold.models.build import build_model
+from tenfold.errors import RecipeError, RunError, StudyError
 from tenfold.reports.study_report import build_study_command
-from tenfold.runs.config import DEFAULT_THREADS, RunConfig
-from tenfold.runs.folder import load_config, lock_run, read_state
-from tenfold.studies.study import load_study, write_study
+from tenfold.runs.config import DEFAULT_THREADS
+from tenfold.studies.study import load_study
 from tenfold.system.files import (
     hash_file,
 )
-from tenfold.system.json_types import to_json
 from tenfold.system.locks import (
     locking,
 )
 from tenfold.training.threads import setting_threads
-from tenfold.training.weights import load_weights
-from tenfold.workflow.seed_trainer import SeedTrainer
-from tenfold.workflow.study import _train_on_cluster
 from tenfold.workflow.study_progress import StudyProgress
-
-TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2}
-Calls = list[tuple[list[int], int]]
+from tiny_studies import TINY, Calls, list_files, run_here
 
 
-def run_here(calls: Calls) -> Callable[..., Iterator[Any]]:
-    """What takes the place of `run_seeds`: it trains in this process, and notes seeds and jobs."""
-
-    def run_seeds(
-        train_seed: Callable[[int], Any], seeds: Sequence[int], num_jobs: int
-    ) -> Iterator[Any]:
-        if seeds:
-            calls.append((list(seeds), num_jobs))
-        for seed in seeds:
-            yield None
-            yield train_seed(seed)
-
-    return run_seeds
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch, few_readings: None) -> Calls:
-    """Studies train in this process and make no report; what they train is listed here."""
-    noted: Calls = []
-    monkeypatch.setattr("tenfold.workflow.study.run_seeds", run_here(noted))
-    monkeypatch.setattr("tenfold.reports.study_files.write_study_report", lambda *_: None)
-    return noted
-
-
-@pytest.fixture(scope="module")
-def progress() -> list[StudyProgress]:
-    """What the study below tells while it goes on."""
-    return []
-
-
-@pytest.fixture(scope="module")
-def study(
-    small_data: Path, tmp_path_factory: pytest.TempPathFactory, progress: list[StudyProgress]
-) -> tenfold.Study:
-    """Three seeds, and the same with twice the epochs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tenfold.workflow.study.run_seeds", run_here([]))
-        return tenfold.study(
-            "classic",
-            seeds=3,
-            data=small_data,
-            out=tmp_path_factory.mktemp("study"),
-            longer=True,
-            on_progress=progress.append,
-            **TINY,
-        )
-
-
-@pytest.fixture
-def copy(study: tenfold.Study, tmp_path: Path) -> Path:
-    """A copy of the study's folder, to go on with."""
-    return shutil.copytree(study.path, tmp_path / "copy", ignore=lambda *_: ["longer"])
-
-
-def list_files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-
-
-def test_a_study_folder_holds_what_it_should(study: tenfold.Study) -> None:
+def test_a_study_folder_has_these_files(study: tenfold.Study) -> None:
     of_a_run = {"config.json", "evaluation.json", "losses.jsonl", "model.safetensors", "state.json"}
     assert list_files(study.path) == {
         "study.json",
@@ -200,7 +132,7 @@ def test_the_report_stands_alone_and_shows_the_numbers(study: tenfold.Study) -> 
     ) in text
 
 
-def test_progress_tells_how_far_the_study_is(
+def test_progress_counts_seeds_and_share(
     study: tenfold.Study, progress: list[StudyProgress]
 ) -> None:
     assert [one.title for one in progress] == ["classic"] * 6 + ["classic, 4 epochs"] * 6
@@ -214,9 +146,7 @@ def test_progress_tells_how_far_the_study_is(
     assert progress[1].newest_accuracy == pytest.approx(study.accuracies[0])
 
 
-def test_runs_that_are_going_on_count_as_far_as_they_are(
-    small_data: Path, copy: Path, calls: Calls
-) -> None:
+def test_progress_includes_unfinished_runs(small_data: Path, copy: Path, calls: Calls) -> None:
     # As two processes leave it: of seed 3 one of 24 steps is told, of seed 4 all but one.
     for seed, (epoch, batch) in ((3, (0, 0)), (4, (1, 10))):
         (copy / f"runs/{seed}").mkdir()
@@ -274,7 +204,7 @@ def test_seeds_before_the_first_come_first(small_data: Path, tmp_path: Path, cal
         ([1.0, 1.0, 1.0], 0, [([3, 4, 5], 2)]),
     ],
 )
-def test_as_many_runs_as_asked_for_have_the_machine_to_themselves(
+def test_the_number_of_timed_runs_is_as_asked_for(
     other_cores: list[float | None],
     alone: int,
     expected: Calls,
@@ -290,7 +220,7 @@ def test_as_many_runs_as_asked_for_have_the_machine_to_themselves(
     assert calls == expected
 
 
-def test_only_runs_with_the_studys_threads_count_as_alone(
+def test_only_runs_with_the_same_threads_count_as_timed(
     small_data: Path, copy: Path, calls: Calls
 ) -> None:
     known = json.loads((copy / "study.json").read_text())
@@ -305,7 +235,7 @@ def test_only_runs_with_the_studys_threads_count_as_alone(
     assert done.config.threads is None  # which says that they differ
 
 
-def test_the_longer_study_trains_nobody_alone(
+def test_the_longer_study_trains_no_run_alone(
     small_data: Path, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tenfold.workflow.study.count_cores", lambda: 4)
@@ -314,7 +244,7 @@ def test_the_longer_study_trains_nobody_alone(
     assert done.longer is not None
 
 
-def test_as_many_runs_go_on_at_a_time_as_have_cores_for_their_threads(
+def test_jobs_default_to_cores_divided_by_threads(
     small_data: Path, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tenfold.workflow.study.count_cores", lambda: 4)
@@ -338,16 +268,6 @@ def test_a_study_of_other_threads_is_not_continued(
     assert calls == []
 
 
-def test_a_run_that_went_on_with_other_threads_is_not_the_studys(
-    small_data: Path, copy: Path, calls: Calls
-) -> None:
-    leave_stopped(small_data, copy / "runs/3")
-    tenfold.resume(copy / "runs/3", threads=1)
-    message = f"{copy}/runs/3: the run was resumed with threads 1 instead of 2, so its weights"
-    with pytest.raises(StudyError, match=f"^{re.escape(message)}"):
-        tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY)
-
-
 # --- where the last bits of a step depend on threads, as on some processors
 
 
@@ -358,7 +278,7 @@ def _bits_that_depend_on_threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_bits_that_depend_on_threads")
-def test_a_seed_has_the_same_weights_wherever_it_is_trained(
+def test_a_seed_has_the_same_weights_in_train_and_study(
     small_data: Path, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By train, whatever PyTorch was set to; alone or with others; in one call or in two."""
@@ -458,7 +378,7 @@ def test_a_study_that_has_no_runs_yet_may_become_another(
     assert load_study(tmp_path) == done
 
 
-def test_whoever_stops_a_study_is_told_how_it_goes_on(
+def test_an_interrupt_says_how_to_continue_the_study(
     small_data: Path, tmp_path: Path, calls: Calls
 ) -> None:
     def stop(_: StudyProgress) -> None:
@@ -512,332 +432,7 @@ def test_study_json_alone_is_continued_and_compared(
     assert [path.name for path in (alone / "runs").iterdir()] == ["3"]
 
 
-def forget(folder: Path, seed: int) -> None:
-    """Take a run out of study.json, as a study leaves it that was killed before it wrote that."""
-    known = load_study(folder)
-    kept = tuple(run for run in known.runs if run.seed != seed)
-    write_study(tenfold.Study(folder, known.config, kept))
-
-
-def test_a_finished_run_that_was_not_listed_is_taken_as_it_is(
-    study: tenfold.Study, small_data: Path, copy: Path, calls: Calls
-) -> None:
-    forget(copy, 1)
-    changed = (copy / "runs/1/state.json").stat().st_mtime_ns
-    done = tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
-    assert calls == [([1], 1)]
-    assert done.runs == study.runs
-    assert (copy / "runs/1/state.json").stat().st_mtime_ns == changed
-
-
-def test_an_unfinished_run_is_trained_anew(
-    study: tenfold.Study, small_data: Path, copy: Path, calls: Calls
-) -> None:
-    forget(copy, 1)
-    (copy / "runs/1/state.json").write_text('{"state": "running"}')
-    (copy / "runs/1/model.safetensors").unlink()
-    threads = study.runs[1].threads
-    done = tenfold.study("classic", seeds=3, data=small_data, out=copy, jobs=1, **TINY)
-    assert done.runs[1].threads == threads
-    assert done.runs[1].weights_sha256 == study.runs[1].weights_sha256
-    assert done.runs[1].mistakes == study.runs[1].mistakes
-    assert tenfold.load_run(copy / "runs/1").accuracy == pytest.approx(study.accuracies[1])
-
-
-# --- seeds that were stopped
-
-
-def leave_stopped(small_data: Path, out: Path, **changes: Any) -> RunConfig:
-    """A run in `out` that was stopped after the first of its two epochs, as a study leaves it."""
-
-    def stop(_: object) -> None:
-        raise KeyboardInterrupt
-
-    asked: dict[str, Any] = {"seed": 3, "by_epoch": True, **TINY}
-    with pytest.raises(KeyboardInterrupt):
-        tenfold.train(data=small_data, out=out, report=False, on_progress=stop, **asked | changes)
-    return load_config(out, read_state(out))
-
-
-def test_a_seed_goes_on_from_its_checkpoint(small_data: Path, copy: Path, calls: Calls) -> None:
-    began = leave_stopped(small_data, copy / "runs/3")
-    (copy / "runs/3/config.json").touch()
-    written = (copy / "runs/3/config.json").stat().st_mtime_ns
-    done = tenfold.study("classic", seeds=4, data=small_data, out=copy, alone=0, **TINY)
-    assert calls == [([3], 1)]
-    assert done.runs[3].started == began.started
-    assert (copy / "runs/3/config.json").stat().st_mtime_ns == written
-    assert len(done.runs[3].epoch_accuracies) == 2
-
-
-@pytest.mark.parametrize("is_watched", [True, False])
-def test_whoever_finishes_a_seed_leaves_what_a_study_can_take(
-    is_watched: bool,
-    small_data: Path,
-    copy: Path,
-    calls: Calls,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """`tenfold train --resume`, or a study with or without accuracies by epoch."""
-    for seed in (3, 4):
-        leave_stopped(small_data, copy / f"runs/{seed}", seed=seed, by_epoch=is_watched)
-    for flags, report in (
-        ([], "`tenfold evaluate` writes it"),
-        (["--json"], '"report": null'),
-    ):
-        assert main(["train", "--resume", str(copy / "runs/3"), *flags]) == 0
-        assert report in capsys.readouterr().out
-    asked: dict[str, Any] = {"data": small_data, "out": copy, "by_epoch": not is_watched, **TINY}
-    done = tenfold.study("classic", seeds=5, **asked)
-    assert [len(run.epoch_accuracies) for run in done.runs[3:]] == 2 * [2 * is_watched]
-    assert load_study(copy) == done
-    assert tenfold.study("classic", seeds=5, **asked) == done
-
-
-def test_accuracies_of_some_epochs_are_none(
-    study: tenfold.Study, small_data: Path, copy: Path, calls: Calls
-) -> None:
-    """Runs that were resumed with other wishes than they began with had such, once."""
-    forget(copy, 1)
-    evaluation = json.loads((copy / "runs/1/evaluation.json").read_text())
-    evaluation["training"]["epoch_accuracies"].pop()
-    (copy / "runs/1/evaluation.json").write_text(json.dumps(evaluation))
-    done = tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
-    assert done.runs[1].epoch_accuracies == ()
-    assert load_study(copy).runs == done.runs
-
-
-def test_a_seed_that_another_program_trains_is_left_alone(
-    small_data: Path, copy: Path, calls: Calls
-) -> None:
-    run = copy / "runs/3"
-    leave_stopped(small_data, run)
-    before = {name: (run / name).stat() for name in list_files(run)}
-    message = f"{run}: the run is locked: another process is training it"
-    for _ in range(2):  # with a checkpoint, and before there is one
-        with lock_run(run), pytest.raises(RunError, match=f"^{re.escape(message)}$"):
-            tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY)
-        assert {name: (run / name).stat() for name in list_files(run)} == before
-        (run / "checkpoint.safetensors").unlink(missing_ok=True)
-        before.pop("checkpoint.safetensors", None)
-
-
-def test_a_checkpoint_that_cannot_be_read_is_not_thrown_away(
-    small_data: Path, copy: Path, calls: Calls
-) -> None:
-    run = copy / "runs/3"
-    leave_stopped(small_data, run)
-    saved = (run / "checkpoint.safetensors").rename(copy / "saved")
-    (run / "checkpoint.safetensors").mkdir()  # which reading fails on, as on a disk that does
-    with pytest.raises(RunError, match=r"checkpoint\.safetensors: cannot be read: Is a directory"):
-        tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY)
-    (run / "checkpoint.safetensors").rmdir()
-    saved.rename(run / "checkpoint.safetensors")
-    assert len(tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY).runs) == 4
-
-
-def leave_damaged(small_data: Path, run: Path) -> None:
-    leave_stopped(small_data, run)
-    (run / "checkpoint.safetensors").write_bytes(b"damaged")
-
-
-def leave_of_another_recipe(small_data: Path, run: Path) -> None:
-    leave_stopped(small_data, run, epochs=3)
-
-
-def leave_with_other_threads(small_data: Path, run: Path) -> None:
-    leave_stopped(small_data, run, threads=1)
-
-
-def leave_resumed_with_other_threads(small_data: Path, run: Path) -> None:
-    leave_stopped(small_data, run)
-
-    def stop(_: object) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        tenfold.resume(run, threads=1, on_progress=stop)
-
-
-def leave_of_another_torch(small_data: Path, run: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tenfold.workflow.arguments.list_versions", lambda: {"torch": "1.0"})
-        leave_stopped(small_data, run)
-
-
-@pytest.mark.parametrize(
-    ("leave", "reason"),
-    [
-        (leave_damaged, "/checkpoint.safetensors: the checkpoint is damaged: .*"),
-        (
-            leave_of_another_recipe,
-            ": the run has another recipe, data or number of threads",
-        ),
-        (
-            leave_with_other_threads,
-            ": the run has another recipe, data or number of threads",
-        ),
-        (
-            leave_resumed_with_other_threads,
-            ": the run would be resumed with threads 1 instead of 2",
-        ),
-        (
-            leave_of_another_torch,
-            ": the run would be resumed with torch .* instead of 1.0; .*",
-        ),
-    ],
-)
-def test_a_seed_that_cannot_go_on_begins_anew_and_says_why(
-    leave: Callable[[Path, Path], None],
-    reason: str,
-    small_data: Path,
-    copy: Path,
-    calls: Calls,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    run = copy / "runs/3"
-    leave(small_data, run)
-    done = tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY)
-    assert done.runs[3].seed == 3
-    said = caplog.messages[-1]
-    assert re.fullmatch(f"tenfold: {re.escape(str(run))}{reason}; seed 3 begins anew", said)
-    assert not list((copy / "runs").glob(".*"))
-
-
-def test_a_stopped_run_whose_config_was_edited_is_not_thrown_away(
-    small_data: Path, copy: Path, calls: Calls
-) -> None:
-    run = copy / "runs/3"
-    leave_stopped(small_data, run)
-    with (run / "config.json").open("a") as file:
-        file.write("\n")
-    before = list_files(copy)
-    with pytest.raises(RunError, match=r"config\.json: changed after training") as raised:
-        tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY)
-    assert raised.value.__notes__ == [f"if {run} is not needed, move it away"]
-    assert list_files(copy) == before
-
-
-def test_on_a_cluster_a_stopped_run_stays_until_another_takes_its_place(
-    study: tenfold.Study,
-    small_data: Path,
-    copy: Path,
-    calls: Calls,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    run = copy / "runs/3"
-    leave_stopped(small_data, run)
-    before = list_files(run)
-    training = SeedTrainer(
-        path=copy,
-        config=study.config,
-        threads=DEFAULT_THREADS,
-        by_epoch=True,
-    )
-
-    def run_here(
-        train_into: Callable[[Path, int], object], seeds: Sequence[int], *_: int, **__: object
-    ) -> Iterator[tuple[int, dict[str, bytes]] | None]:
-        """As `run_seeds_on_ray`, without Ray."""
-        for seed in seeds:
-            yield None
-            out = tmp_path / str(seed)
-            train_into(out, seed)
-            yield seed, {path.name: path.read_bytes() for path in out.iterdir()}
-
-    (copy / "runs/.3.tmp").mkdir()  # as a call that was killed leaves it
-    monkeypatch.setattr("tenfold.cluster.studies.run_seeds_on_ray", run_here)
-    landed = _train_on_cluster(training, [0, 3], 1, num_cores=1)
-    taken = next(landed)
-    assert taken is not None
-    assert taken.weights_sha256 == study.runs[0].weights_sha256
-    assert next(landed) is None
-    assert list_files(run) == before
-    landed_run = next(landed)
-    assert landed_run is not None
-    assert landed_run.seed == 3
-    assert tenfold.load_run(run).config.seed == 3
-    assert {path.name for path in (copy / "runs").iterdir()} == {"0", "1", "2", "3"}
-    message = "the run is locked: another process is training it"
-    shutil.rmtree(run)
-    leave_stopped(small_data, run)
-    with lock_run(run), pytest.raises(RunError, match=message):
-        next(_train_on_cluster(training, [3], 1, num_cores=1))
-
-
-def test_a_run_of_another_recipe_is_not_taken(small_data: Path, copy: Path, calls: Calls) -> None:
-    forget(copy, 1)
-    shutil.rmtree(copy / "runs/1")
-    other = TINY | {"epochs": 1}
-    tenfold.train("classic", seed=1, data=small_data, out=copy / "runs/1", report=False, **other)
-    with pytest.raises(StudyError, match="runs/1: the finished run there is not seed 1"):
-        tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
-    assert tenfold.load_run(copy / "runs/1").config.recipe.epochs == 1  # it is not thrown away
-
-
-def test_a_run_of_another_seed_is_not_taken(small_data: Path, copy: Path, calls: Calls) -> None:
-    forget(copy, 1)
-    shutil.rmtree(copy / "runs/1")
-    shutil.copytree(copy / "runs/0", copy / "runs/1")
-    with pytest.raises(StudyError, match="runs/1: the finished run there is not seed 1"):
-        tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
-
-
-def test_a_run_of_other_data_is_not_taken(
-    small_data: Path, copy: Path, calls: Calls, test_images: LabelledImages, tmp_path: Path
-) -> None:
-    other = shutil.copytree(small_data, tmp_path / "data")
-    (other / "t10k-labels-idx1-ubyte").write_bytes(dump_idx(test_images.labels_N[1:501]))
-    forget(copy, 1)
-    shutil.rmtree(copy / "runs/1")
-    tenfold.train("classic", seed=1, data=other, out=copy / "runs/1", report=False, **TINY)
-    before = list_files(copy)
-    message = (
-        f"{copy}/runs/1: the finished run there is not seed 1 of this study: the recipe, seed, "
-        "data or threads differ. Move it away."
-    )
-    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
-        tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
-    assert list_files(copy) == before
-    assert [run.seed for run in load_study(copy).runs] == [0, 2]
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("config.json", "config.json: changed after training wrote it: its SHA-256 is "),
-        ("model.safetensors", "model.safetensors: changed after training wrote it: its SHA"),
-    ],
-)
-def test_an_altered_run_is_refused_and_stays(
-    name: str, message: str, small_data: Path, copy: Path, calls: Calls
-) -> None:
-    forget(copy, 1)
-    with (copy / "runs/1" / name).open("ab") as file:
-        file.write(b"\n")
-    before = {path: (copy / path).read_bytes() for path in list_files(copy)}
-    with pytest.raises(RunError, match=f"^{re.escape(f'{copy}/runs/1/{message}')}") as raised:
-        tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
-    assert raised.value.__notes__ == [f"if {copy}/runs/1 is not needed, move it away"]
-    assert {path: (copy / path).read_bytes() for path in list_files(copy)} == before
-
-
-@pytest.mark.parametrize("state", [None, "", "[]", '{"state": "stopped"}', '"running"'])
-def test_only_a_run_that_says_so_is_trained_anew(
-    state: str | None, small_data: Path, copy: Path, calls: Calls
-) -> None:
-    forget(copy, 1)
-    (copy / "runs/1/state.json").unlink()
-    if state is not None:
-        (copy / "runs/1/state.json").write_text(state)
-    before = list_files(copy)
-    with pytest.raises(RunError, match="runs/1"):
-        tenfold.study("classic", seeds=3, data=small_data, out=copy, **TINY)
-    assert list_files(copy) == before
-
-
-def test_a_folder_is_for_one_study_at_a_time(
+def test_a_locked_study_is_refused(
     study: tenfold.Study, small_data: Path, copy: Path, calls: Calls
 ) -> None:
     before = (copy / "study.json").read_bytes()
@@ -860,7 +455,7 @@ def test_a_folder_is_for_one_study_at_a_time(
         assert len(done.runs) == seeds
 
 
-def test_what_a_folder_is_called_and_what_is_studied_longer_by_itself(
+def test_default_folder_and_default_of_longer(
     small_data: Path, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -931,104 +526,6 @@ def test_a_folder_that_cannot_be_made_is_named(small_data: Path, tmp_path: Path)
         tenfold.study("classic", data=small_data, out=tmp_path / "file", **TINY)
 
 
-def test_comparing_counts_and_writes_a_page(
-    study: tenfold.Study, small_data: Path, tmp_path: Path
-) -> None:
-    assert study.longer is not None
-    comparison = tenfold.compare([study, str(study.path / "longer")], out=tmp_path / "new/page")
-    [pair] = comparison.differences
-    assert pair.difference.difference == pytest.approx(
-        study.longer.accuracies.mean() - study.accuracies.mean()
-    )
-    assert comparison.studies[1].summary.accuracies == tuple(study.longer.accuracies)
-    page = tmp_path / "new/page"
-    assert list_files(page) == {
-        "comparison.json",
-        "report.html",
-        "figures/mended_2.png",
-        "figures/not_mended_2.png",
-        "figures/new_2.png",
-    }
-    assert json.loads((page / "comparison.json").read_text()) == to_json(comparison)
-    text = (page / "report.html").read_text()
-    assert text.count("<figure") == 3
-    assert f"is {100 * pair.difference.difference:.3f} points above" in text
-    assert f"tenfold compare {study.path} {study.path}/longer --out {page}" in text
-
-
-def test_a_single_study_needs_no_list(study: tenfold.Study) -> None:
-    for one in (study, study.path, str(study.path)):
-        comparison = tenfold.compare(one)
-        assert [one.path for one in comparison.studies] == [str(study.path)]
-        assert comparison.differences == ()
-
-
-def test_a_comparison_does_not_take_the_place_of_a_studys_report(
-    study: tenfold.Study, copy: Path
-) -> None:
-    before = {name: (copy / name).read_bytes() for name in list_files(copy)}
-    message = f"{copy}: has the report of a study; use another folder"
-    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
-        tenfold.compare([study, copy], out=copy)
-    assert {name: (copy / name).read_bytes() for name in list_files(copy)} == before
-
-
-def test_a_study_of_another_number_of_images_is_not_compared(
-    study: tenfold.Study, copy: Path
-) -> None:
-    known = json.loads((copy / "study.json").read_text())
-    known["config"]["num_evaluated"] = 600
-    (copy / "study.json").write_text(json.dumps(known))
-    message = f"{copy}: the study evaluated 600 images, but the data have 500"
-    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
-        tenfold.compare([study, copy])
-
-
-def test_comparing_looks_where_the_data_lie_now(
-    study: tenfold.Study, small_data: Path, test_images: LabelledImages, tmp_path: Path
-) -> None:
-    moved = shutil.copytree(small_data, tmp_path / "moved")
-    here = tenfold.compare([study], data=moved)
-    assert here.studies[0].summary.accuracies == tuple(study.accuracies)
-    assert here.differences == ()
-    images = moved / "t10k-images-idx3-ubyte"
-    images.write_bytes(dump_idx(test_images.images_NHW[1:501]))
-    with pytest.raises(
-        DataError,
-        match=rf"moved: not the test images of the study {study.path}: their SHA-256 is ",
-    ):
-        tenfold.compare([study], data=moved)
-    images.unlink()
-    with pytest.raises(DataError, match="moved: there is neither t10k-images-idx3-ubyte"):
-        tenfold.compare([study], data=moved)
-
-
-def test_comparing_needs_studies_of_the_same_images(
-    study: tenfold.Study, small_data: Path, tmp_path: Path, calls: Calls
-) -> None:
-    with pytest.raises(StudyError, match=r"^no studies to compare$"):
-        tenfold.compare([])
-    with pytest.raises(StudyError, match=r"study\.json: cannot read the study: No"):
-        tenfold.compare([study, tmp_path / "nowhere"])
-    held_out = tenfold.study(
-        "classic", seeds=1, holdout=True, data=small_data, out=tmp_path / "h", **TINY
-    )
-    message = (
-        f"{held_out.path}: evaluated on other images (validation) than {study.path} (test); "
-        "only studies of the same images can be compared"
-    )
-    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
-        tenfold.compare([study, held_out])
-
-
-def test_a_run_that_was_killed_before_its_first_file_is_trained(
-    small_data: Path, tmp_path: Path, calls: Calls
-) -> None:
-    (tmp_path / "runs/0").mkdir(parents=True)
-    (tmp_path / "runs/0/.state.json.12.tmp").touch()
-    assert len(tenfold.study("classic", seeds=1, data=small_data, out=tmp_path, **TINY).runs) == 1
-
-
 def test_data_that_have_moved_are_read_where_they_lie_now(
     small_data: Path, copy: Path, tmp_path: Path, calls: Calls
 ) -> None:
@@ -1037,97 +534,6 @@ def test_data_that_have_moved_are_read_where_they_lie_now(
     assert len(tenfold.study("classic", seeds=4, data=small_data, out=copy, **TINY).runs) == 4
 
 
-def test_a_run_of_other_images_is_not_taken(small_data: Path, copy: Path, calls: Calls) -> None:
-    (copy / "study.json").unlink()
-    with pytest.raises(StudyError, match="not seed 0 of this study: the recipe, seed, data"):
-        tenfold.study("classic", seeds=1, holdout=True, data=small_data, out=copy, **TINY)
-    assert not tenfold.load_run(copy / "runs/0").config.holdout
-
-
-def test_a_name_that_is_too_long_is_a_mistake(small_data: Path, tmp_path: Path) -> None:
+def test_a_too_long_folder_name_is_reported(small_data: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="File name too long"):
         tenfold.study("classic", data=small_data, out=tmp_path / (300 * "x"), **TINY)
-
-
-def test_other_labels_are_told_by_their_own_checksums(
-    study: tenfold.Study, small_data: Path, test_images: LabelledImages, tmp_path: Path
-) -> None:
-    other = shutil.copytree(small_data, tmp_path / "other")
-    (other / "t10k-labels-idx1-ubyte").write_bytes(dump_idx(test_images.labels_N[1:501]))
-    with pytest.raises(DataError, match="not the test labels") as raised:
-        tenfold.compare([study], data=other)
-    expected, found = re.findall(r"\b[0-9a-f]{64}\b", str(raised.value))
-    assert expected != found
-
-
-def test_an_average_is_that_of_the_runs_probabilities(
-    study: tenfold.Study, small_data: Path
-) -> None:
-    test = load_part(small_data, "test")
-    probabilities = []
-    for seed in (0, 1):
-        model = build_model(study.config.recipe.model, seed)
-        load_weights(model, study.path / f"runs/{seed}/model.safetensors")
-        with torch.inference_mode():
-            logits = model.eval()(torch.tensor(test.images_NHW) / 255)
-        probabilities.append(logits.softmax(1).numpy())
-    expected = (np.mean(probabilities, 0).argmax(1) == test.labels_N).mean()
-    found = tenfold.average_study(study, num_runs=2)
-    assert found.seeds == (0, 1)
-    assert found.accuracy == pytest.approx(expected, abs=0.002)
-    assert found.mean_accuracy == pytest.approx(study.accuracies[:2].mean(), abs=0.002)
-    assert (found.part, found.num_images) == ("test", 500)
-    assert found.corrected_accuracy is None  # these are not all of MNIST
-    everything = tenfold.average_study(study.path)
-    assert everything.seeds == (0, 1, 2)
-    assert everything.mean_accuracy == pytest.approx(study.accuracies.mean(), abs=0.002)
-    one = tenfold.average_study(study, num_runs=1)
-    assert one.accuracy == one.mean_accuracy
-
-
-def test_an_average_on_mnist_also_counts_on_corrected_labels(
-    few_of_mnist: None, calls: Calls, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tenfold.study("classic", seeds=2, out=tmp_path, longer=False, **TINY)
-    command = ["compare", str(tmp_path), "--average", "2"]
-    assert main([*command, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found == json.loads(json.dumps(vars(tenfold.average_study(tmp_path))))
-    assert found["accuracy"] > found["mean_accuracy"]  # of two runs that are far from the end
-    assert found["corrected_accuracy"] != found["accuracy"]
-    assert found["mean_corrected_accuracy"] != found["mean_accuracy"]
-    assert main(command) == 0
-    shown = capsys.readouterr().out
-    assert "2 runs, 10,000 test images" in shown
-    for name in ("accuracy", "corrected_accuracy"):
-        assert (
-            f"{100 * found[name]:.2f} %, single runs {100 * found[f'mean_{name}']:.2f} %" in shown
-        )
-
-
-def test_an_average_needs_the_runs_weights(
-    study: tenfold.Study, copy: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "alone").mkdir()
-    shutil.copy(study.path / "study.json", tmp_path / "alone")
-    with pytest.raises(StudyError, match=r"alone/runs/0: no such run; a study\.json alone has no"):
-        tenfold.average_study(tmp_path / "alone")
-    shutil.rmtree(copy / "runs/1")
-    shutil.copytree(copy / "runs/0", copy / "runs/1")
-    with pytest.raises(StudyError, match=r"runs/1/model.safetensors: these are not the weights"):
-        tenfold.average_study(copy)
-    (copy / "runs/1/state.json").write_text('{"state": "running"}')
-    with pytest.raises(RunError, match="runs/1: the run is not finished"):
-        tenfold.average_study(copy)
-
-
-def test_files_of_another_making_stay_where_they_are(
-    small_data: Path, tmp_path: Path, calls: Calls
-) -> None:
-    (tmp_path / "runs/0").mkdir(parents=True)
-    (tmp_path / "runs/0/thesis.tex").touch()
-    message = "runs/0: not a run folder: it has no config.json"
-    with pytest.raises(RunError, match=message) as raised:
-        tenfold.study("classic", seeds=1, data=small_data, out=tmp_path, **TINY)
-    assert raised.value.__notes__ == [f"if {tmp_path}/runs/0 is not needed, move it away"]
-    assert (tmp_path / "runs/0/thesis.tex").exists()

@@ -1,16 +1,16 @@
-"""What a finished run measured: the contents of evaluation.json and calibration.json. No torch."""
+"""The results of a run: the contents of evaluation.json and calibration.json. No torch."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tenfold.system.json_types import OPTIONAL
 
-Interval = tuple[float, float]  # its lower and upper end
+Interval = tuple[float, float]  # lower and upper end
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """How many of some images are classified as labelled, as a share too with its 95 % interval."""
+    """How many images are classified as labelled, and the share with its 95 % interval."""
 
     num_images: int
     num_correct: int
@@ -22,8 +22,8 @@ class Accuracy:
 class CorrectedAccuracy(Accuracy):
     """The accuracy on MNIST's test labels as corrected by vote.
 
-    Beside it the indices of misclassified images whose labels are contested, and of those among
-    them that were given the corrected label.
+    `contested_among_misclassified` are the indices of misclassified images with contested labels,
+    `given_the_corrected_label` those of them that got the corrected label.
     """
 
     contested_among_misclassified: tuple[int, ...]
@@ -32,7 +32,7 @@ class CorrectedAccuracy(Accuracy):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassErrors:
-    """The errors of one class; `taken_for` counts the labels given in their place."""
+    """The errors of one class; `taken_for` counts the wrong predictions by label."""
 
     label: int
     num_images: int
@@ -44,7 +44,7 @@ class ClassErrors:
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """A misclassified image: its index, the label it has, and the label it was given."""
+    """A misclassified image: its index, its label and the predicted label."""
 
     index: int
     label: int
@@ -54,7 +54,7 @@ class Mistake:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochLoss:
-    """The training loss of an epoch (from 1): its mean, and the deviation of its batches."""
+    """The training loss of an epoch (from 1): mean and standard deviation over its batches."""
 
     epoch: int
     num_batches: int
@@ -67,7 +67,7 @@ class Training:
     """How training went.
 
     `other_cores` is how many cores other programs used meanwhile, None if unknown.
-    `epoch_accuracies` are shares, where they were measured; `resumed_with` says what differed when
+    `epoch_accuracies` are shares, empty if not measured; `resumed_with` says what had changed when
     the run was resumed.
     """
 
@@ -83,9 +83,9 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One question, its answer in a word or two, and the sentence that supports it.
+    """One question, its short answer, and the sentence that supports it.
 
-    `numbers` are those in the sentence that are nowhere else in the results.
+    `numbers` are the numbers in the sentence that the other results lack.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Finding:
 class Evaluation:
     """Every number that a run's figures, findings and report show.
 
-    `confusions` has a row for each label and a column for each label given. `corrected` is None
+    `confusions` has a row for each label and a column for each predicted label. `corrected` is None
     for images other than MNIST's test images. `misclassified` lists the most confident first.
     """
 
@@ -121,12 +121,12 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """The temperature and thresholds of a model, and what they cost.
+    """The temperature and thresholds of a model, and their effect.
 
-    `read` is the probability from which an answer counts, `not_digit` that from which an image
-    shows no digit. Of a network of single digits: the share of clean digits that is rejected
-    (`turned_away`), and the calibration error with and without the temperature. Of one that reads
-    lines: how many lines were drawn, and the shares that are right and that are read.
+    An answer counts from the probability `read` on; an image shows no digit from `not_digit` on.
+    For a network of single digits, `turned_away` is the share of clean digits that is rejected; the
+    calibration error is given with and without the temperature. For a network of lines, `lines` is
+    the number of synthetic lines, with the shares that are right and that are read.
     """
 
     temperature: float

@@ -1,10 +1,9 @@
 """Temperature scaling and thresholds, fitted on images that a model was not trained on.
 
-In: a model and the validation images. Out: a temperature that makes its probabilities match its
-accuracy, the thresholds from which an answer counts, and what they cost. An exported model carries
-them.
+The temperature makes a model's probabilities match its accuracy; an answer counts from a threshold
+on. Both go into an exported model.
 
-Array names carry their axes: N images, K answers.
+Array names carry their axes: N images, K classes.
 """
 
 from typing import Any
@@ -26,30 +25,30 @@ Logits = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 NUM_BINS = 15  # as is usual since Guo et al. 2017
 NUM_SCENES = 20_000
-# So many clean images go the whole way from pixels, which takes some milliseconds each; fewer for a
-# hold-out run of a recipe that is not made for reading, whose training may take seconds.
+# Clean images that are read from pixels, some milliseconds each; fewer for a hold-out run of a
+# recipe that is not for reading, whose training may take seconds.
 MOST_READ, MOST_READ_OF_OTHERS = 10_000, 2_000
-# The trade-off: at most this share of digits in MNIST's own form is rejected, so that as few as
-# possible of other things, and of wrong answers, are read.
-MOST_TURNED_AWAY = 0.01
-# Of clean digits, how many may be called no digits at all.
-MOST_CALLED_NONE = 0.0005
-# Of drawn lines that this network alone would read, so large a share is right as a whole. Reading
-# asks more: that the line's glyphs, one by one, say the same.
+# At most this share of clean digits is rejected. A larger share would read fewer wrong answers and
+# fewer images of other things.
+MAX_REJECTED_SHARE = 0.01
+# At most this share of clean digits may be classified as not a digit.
+MAX_NOT_DIGIT_SHARE = 0.0005
+# The share of synthetic lines that are right as a whole, of those that this network alone would
+# read. Reading also requires that the line's glyphs, one by one, agree.
 LINES_RIGHT_IF_READ = 0.94
 NUM_LINES, NUM_LINES_FOR_TEMPERATURE = 4000, 800
-WORST_EVIDENCE = -50.0  # what one line that cannot be spelled adds to the loss, at most
-SCENES_SEED_OFFSET = 1_000_000  # validation scenes are not drawn as those of any training run
+WORST_EVIDENCE = -50.0  # bounds what one line adds to the loss
+SCENES_SEED_OFFSET = 1_000_000  # no training run uses these seeds
 
 
 def calibrate(
     model: nn.Module, recipe: Recipe, validation: LabelledImages, seed: int
 ) -> Calibration:
-    """Temperature, thresholds and what they cost.
+    """Fit temperature and thresholds, and measure what they reject and the calibration error.
 
     The temperature minimises the cross-entropy (Guo et al. 2017, "On calibration of modern neural
-    networks") of clean validation images and, for a recipe with scenes, NUM_SCENES made of them.
-    What they cost is measured on the images that they were found on.
+    networks") on clean validation images and, for a recipe with synthetic images, NUM_SCENES made
+    of them. The rejected share and the error are measured on the same images.
     """
     if isinstance(model, LineNetwork):
         return calibrate_lines(model, validation, seed)
@@ -68,11 +67,11 @@ def calibrate(
     everything = softmax(logits_NK.astype(np.float64), temperature)
     not_digit = 1.0
     if everything.shape[1] > NUM_CLASSES:
-        not_digit = float(np.quantile(clean[:, NUM_CLASSES], 1 - MOST_CALLED_NONE))
+        not_digit = float(np.quantile(clean[:, NUM_CLASSES], 1 - MAX_NOT_DIGIT_SHARE))
         not_digit = max(not_digit, 0.5)
     without_threshold = Calibration(temperature=temperature, read=0.0, not_digit=not_digit)
     confidences_N = read_confidences(model, recipe, without_threshold, validation)
-    read = float(np.quantile(confidences_N, MOST_TURNED_AWAY))
+    read = float(np.quantile(confidences_N, MAX_REJECTED_SHARE))
     is_right_N = clean.argmax(axis=1) == validation.labels_N
     return Calibration(
         temperature=temperature,
@@ -87,9 +86,9 @@ def calibrate(
 
 
 def calibrate_lines(model: LineNetwork, validation: LabelledImages, seed: int) -> Calibration:
-    """Temperature, threshold and accuracy on drawn lines of validation digits.
+    """Fit temperature and threshold on synthetic lines of validation digits.
 
-    The temperature minimises the cross-entropy of what is written; from the threshold on
+    The temperature minimises the cross-entropy of the labels; above the threshold,
     LINES_RIGHT_IF_READ of the lines are read right.
     """
     from scipy.optimize import minimize_scalar
@@ -133,7 +132,7 @@ def calibrate_lines(model: LineNetwork, validation: LabelledImages, seed: int) -
 
 
 def fit_temperature(logits_NK: Logits, labels_N: Labels) -> float:
-    """The temperature by which logits are divided that minimises the cross-entropy."""
+    """The temperature that minimises the cross-entropy of the logits divided by it."""
     from scipy.optimize import minimize_scalar
 
     def measure_loss(log_temperature: float) -> float:
@@ -149,9 +148,9 @@ def fit_temperature(logits_NK: Logits, labels_N: Labels) -> float:
 def read_confidences(
     model: nn.Module, recipe: Recipe, calibration: Calibration, validation: LabelledImages
 ) -> npt.NDArray[np.float64]:
-    """The confidence of reading for each clean image, 0 where it does not find one digit.
+    """The confidence of reading each clean image, 0 if it does not find exactly one digit.
 
-    The images go through the whole pipeline from pixels, as users' images do.
+    The images go through the whole reading pipeline, as users' images do.
     """
     from tenfold.models.onnx import dump_onnx, list_labels
     from tenfold.reading.decoding import decode_array
@@ -169,11 +168,11 @@ def read_confidences(
 def choose_threshold(
     confidences_N: npt.NDArray[np.floating[Any]], is_right_N: npt.NDArray[np.bool_], wanted: float
 ) -> float:
-    """The lowest threshold from which the wanted share of answers is right, 1 if there is none."""
+    """The lowest threshold above which the wanted share of answers is right; 1 if there is none."""
     order = np.argsort(-confidences_N, kind="stable")
     ordered_N = confidences_N[order]
     right_N = np.cumsum(is_right_N[order]) / np.arange(1, len(order) + 1)
-    # Of answers that are equally sure, all are counted.
+    # Answers of equal confidence are counted together.
     is_last_N = np.append(ordered_N[1:] != ordered_N[:-1], True)
     good = np.flatnonzero(is_last_N & (right_N >= wanted))
     return float(ordered_N[good[-1]]) if len(good) else 1.0
@@ -184,7 +183,7 @@ def measure_calibration_error(
 ) -> float:
     """The expected calibration error: the mean gap between confidence and accuracy.
 
-    Over NUM_BINS bins of equal width, weighted by their numbers of images (Naeini et al. 2015).
+    Over NUM_BINS bins of equal width, weighted by their number of images (Naeini et al. 2015).
     """
     bins_N = np.minimum((confidences_N * NUM_BINS).astype(int), NUM_BINS - 1)
     gaps = np.bincount(bins_N, weights=confidences_N - is_right_N, minlength=NUM_BINS)

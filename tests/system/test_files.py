@@ -17,10 +17,6 @@ from tenfold.system.files import (
     write_file,
     write_json,
 )
-from tenfold.system.locks import (
-    is_locked,
-    locking,
-)
 
 
 def refusal(call: Callable[[], object]) -> str:
@@ -35,7 +31,7 @@ def list_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_is_written_whole_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_file_is_written_without_temporary_files(tmp_path: Path) -> None:
     path = tmp_path / "figures" / "a.png"  # its folder is made
     write_file(path, b"\0\xff")
     assert path.read_bytes() == b"\0\xff"
@@ -51,7 +47,7 @@ def test_json_is_written_for_any_reader(tmp_path: Path) -> None:
     assert text.endswith("}\n")
 
 
-def test_numbers_that_json_lacks_are_never_written(tmp_path: Path) -> None:
+def test_nan_is_not_written_as_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"a": float("nan")})
     assert list_names(tmp_path) == []
@@ -137,7 +133,7 @@ def test_losses_that_find_no_space_are_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_every_kind_of_full_is_told_as_such(number: int) -> None:
+def test_every_kind_of_full_disk_is_reported_as_full(number: int) -> None:
     def fail() -> None:
         with reporting_disk_errors(Path("a")):
             raise OSError(number, os.strerror(number))
@@ -145,7 +141,7 @@ def test_every_kind_of_full_is_told_as_such(number: int) -> None:
     assert refusal(fail) == f"a: {NO_SPACE}"
 
 
-def test_other_errors_of_the_disk_are_told_in_its_words() -> None:
+def test_other_disk_errors_are_reported_as_they_are() -> None:
     def fail() -> None:
         with reporting_disk_errors(Path("a")):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
@@ -209,71 +205,6 @@ def test_a_folder_that_cannot_be_flushed_is_reported(
     assert found == f"{out}: cannot be written: Input/output error"
 
 
-LOOKER = """
-import pathlib, sys
-from tenfold.system.locks import (is_locked,)
-print("looking", flush=True)
-while True:
-    is_locked(pathlib.Path(sys.argv[1]))
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="where there are locks")
-def test_whoever_only_looks_keeps_nobody_from_starting(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", LOOKER, str(tmp_path)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as looker:
-        try:
-            assert looker.stdout is not None
-            looker.stdout.readline()
-            for _ in range(3000):
-                with locking(tmp_path, RunError("busy")):
-                    pass
-                assert not is_locked(tmp_path)  # another who looks does not hold it
-        finally:
-            looker.kill()
-    with locking(tmp_path, RunError("busy")):
-        assert is_locked(tmp_path)
-        assert refusal(lambda: hold(tmp_path)) == "busy"
-
-
-@pytest.mark.skipif(os.name != "posix", reason="where there are locks")
-def test_several_may_look_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[bool | None] = []
-    close = os.close
-
-    def look_and_close(descriptor: int) -> None:
-        monkeypatch.undo()
-        found.append(is_locked(tmp_path))  # while the first still looks
-        close(descriptor)
-
-    monkeypatch.setattr(os, "close", look_and_close)
-    found.append(is_locked(tmp_path))
-    assert found == [False, False]
-
-
-@pytest.mark.skipif(os.name != "posix", reason="where there are locks")
-def test_where_there_are_no_locks_nobody_knows_who_holds_a_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: int) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    assert is_locked(tmp_path) is False
-    assert is_locked(tmp_path / "nowhere") is None
-    monkeypatch.setattr("fcntl.flock", fail)  # a file system without
-    with locking(tmp_path, RunError("busy")):
-        assert is_locked(tmp_path) is None
-    monkeypatch.setattr("tenfold.system.locks.fcntl", None)  # a system without
-    with locking(tmp_path, RunError("busy")):
-        assert is_locked(tmp_path) is None
-
-
-def hold(folder: Path) -> None:
-    with locking(folder, RunError("busy")):
-        pass
-
-
-def test_errors_that_are_not_the_disks_pass() -> None:
+def test_errors_that_are_not_from_the_disk_pass() -> None:
     with pytest.raises(ZeroDivisionError), reporting_disk_errors(Path("a")):
         raise ZeroDivisionError

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import tenfold
 from made_studies import build_evaluation
@@ -28,7 +26,6 @@ from tenfold.runs.folder import (
     FIGURES,
     STATE,
     WEIGHTS,
-    Run,
     RunningState,
     build_resume_command,
     create_run_folder,
@@ -36,8 +33,7 @@ from tenfold.runs.folder import (
     load_run,
 )
 from tenfold.runs.listing import find_state
-from tenfold.runs.losses import LOSSES, append_losses, read_losses
-from tenfold.runs.results import Training
+from tenfold.runs.losses import LOSSES
 from tenfold.system.files import hash_file, write_file, write_json
 from tenfold.system.json_types import from_json, to_json
 
@@ -101,7 +97,7 @@ def list_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_folder_is_named_after_date_recipe_and_seed(
+def test_a_new_folder_is_named_after_date_recipe_and_seed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -188,7 +184,7 @@ def test_a_notebook_shows_a_run_without_figures_too(tmp_path: Path) -> None:
 OF_TRAINING = {"train": ("a", "b")}
 
 
-def test_a_config_comes_back_from_json() -> None:
+def test_configs_survive_json() -> None:
     for config in (
         CONFIG_OF_A_RUN,
         dataclasses.replace(
@@ -198,7 +194,7 @@ def test_a_config_comes_back_from_json() -> None:
         assert from_json(RunConfig, json.loads(json.dumps(to_json(config)))) == config
 
 
-def test_the_config_of_a_run_from_before_it_had_its_wishes_is_loaded() -> None:
+def test_a_config_without_the_optional_fields_is_loaded() -> None:
     values = to_json(CONFIG_OF_A_RUN)
     wishes = {"by_epoch", "report", "tensorboard", "checkpoint_every"}
     assert from_json(RunConfig, {k: v for k, v in values.items() if k not in wishes}) == (
@@ -206,7 +202,7 @@ def test_the_config_of_a_run_from_before_it_had_its_wishes_is_loaded() -> None:
     )
 
 
-def test_a_fingerprint_has_no_cores_kernel_and_figures() -> None:
+def test_the_fingerprint_ignores_cores_kernel_and_matplotlib() -> None:
     system = "Linux-6.1.0-x86_64-with-glibc2.36"
     machine: dict[str, str | int] = {"cpu": "a", "gpu": "b", "cores": 2, "system": system}
     versions = {"torch": "2.6", "python": "3.11.7", "matplotlib": "3.9"}
@@ -229,7 +225,7 @@ def test_a_fingerprint_has_no_cores_kernel_and_figures() -> None:
     ]
 
 
-def test_a_field_that_configs_no_longer_have_is_passed_over(tmp_path: Path) -> None:
+def test_fields_of_version_0_1_are_ignored(tmp_path: Path) -> None:
     values = to_json(CONFIG_OF_A_RUN) | {"processes": 1, "members_from": None}
     write_json(tmp_path / CONFIG, values)
     assert load_config(tmp_path, RunningState(state="running")) == CONFIG_OF_A_RUN
@@ -238,7 +234,7 @@ def test_a_field_that_configs_no_longer_have_is_passed_over(tmp_path: Path) -> N
         load_config(tmp_path, RunningState(state="running"))
 
 
-def test_the_command_that_resumes_is_as_a_shell_takes_it() -> None:
+def test_the_resume_command_is_quoted_for_a_shell() -> None:
     assert build_resume_command(Path("runs/a b")) == "tenfold train --resume 'runs/a b'"
     assert build_resume_command(Path("a"), data=Path("d d"), threads=None, device="cpu") == (
         "tenfold train --resume a --data 'd d' --device cpu"
@@ -251,7 +247,7 @@ def refused_run(folder: Path) -> str:
     return message.removeprefix(str(folder))
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         assert refused_run(folder) == ": not a run folder: it has no config.json"
 
@@ -348,9 +344,7 @@ def test_a_missing_evaluation_is_refused(tmp_path: Path) -> None:
         ({"started": 3}, "started: expected text, found 3"),
     ],
 )
-def test_the_config_of_another_version_is_refused(
-    changed: dict[str, Any], reason: str, tmp_path: Path
-) -> None:
+def test_an_invalid_config_is_refused(changed: dict[str, Any], reason: str, tmp_path: Path) -> None:
     write_run(tmp_path)
     write_json(tmp_path / CONFIG, {**to_json(CONFIG_OF_A_RUN), **changed})
     assert refused_run(tmp_path).startswith(
@@ -383,9 +377,7 @@ def test_the_config_of_another_version_is_refused(
         ),
     ],
 )
-def test_the_state_of_another_version_is_refused(
-    changed: dict[str, Any], reason: str, tmp_path: Path
-) -> None:
+def test_an_invalid_state_is_refused(changed: dict[str, Any], reason: str, tmp_path: Path) -> None:
     state = json.loads((write_run(tmp_path) / STATE).read_text())
     write_json(tmp_path / STATE, {**state, **changed})
     assert refused_run(tmp_path).startswith(
@@ -410,7 +402,7 @@ def test_the_state_of_another_version_is_refused(
         ({"findings": [{"name": 3}]}, "findings[0].answer: expected a value, found none"),
     ],
 )
-def test_the_evaluation_of_another_version_is_refused(
+def test_an_invalid_evaluation_is_refused(
     changed: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     write_json(write_run(tmp_path) / EVALUATION, {**EVALUATION_OF_A_RUN, **changed})
@@ -434,7 +426,7 @@ def test_the_evaluation_of_another_version_is_refused(
         ),
     ],
 )
-def test_the_calibration_of_another_version_is_refused(
+def test_an_invalid_calibration_is_refused(
     found: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     run = load_run(write_run(tmp_path))
@@ -456,7 +448,7 @@ def test_the_calibration_of_another_version_is_refused(
         (STATE, {"training": None}),
     ],
 )
-def test_whatever_a_run_is_for_it_is_checked_when_it_is_read(
+def test_every_command_checks_the_files_of_a_run(
     verb: str,
     file: str,
     changed: dict[str, Any],
@@ -484,70 +476,3 @@ def test_a_run_is_opened_by_its_name_as_text(
     run = tenfold.load_run(tmp_path.name)
     assert run.path == Path(tmp_path.name)
     assert run == tenfold.load_run(Path(tmp_path.name))
-
-
-def test_a_config_without_a_seed_is_refused(tmp_path: Path) -> None:
-    values = to_json(CONFIG_OF_A_RUN)
-    del values["seed"]
-    write_json(write_run(tmp_path) / CONFIG, values)
-    assert "seed: expected a value, found none" in refused_run(tmp_path)
-
-
-@given(
-    epochs=st.lists(
-        st.lists(st.floats(0, 1e9, width=32), min_size=1, max_size=20), min_size=1, max_size=4
-    ),
-    piece=st.integers(1, 7),
-)
-def test_losses_come_back_to_the_last_bit(
-    epochs: list[list[float]], piece: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("run")
-    for epoch, losses in enumerate(epochs):
-        for first in range(0, len(losses), piece):
-            append_losses(folder, epoch, first, losses[first : first + piece])
-    assert read_losses(folder) == epochs
-    assert (
-        Run(folder, CONFIG_OF_A_RUN, from_json(Training, TRAINING_OF_A_RUN)).read_losses() == epochs
-    )
-
-
-def test_losses_are_lines_of_json_readable_while_they_grow(tmp_path: Path) -> None:
-    append_losses(tmp_path, 1, 4, [0.5, 0.25])
-    lines = (tmp_path / LOSSES).read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [
-        {"epoch": 1, "batch": 4, "loss": 0.5},
-        {"epoch": 1, "batch": 5, "loss": 0.25},
-    ]
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("{", "Expecting property name"),
-        ('{"epoch": 0, "batch": 0}', "'loss'"),
-        ('{"epoch": 0, "batch": 0, "loss": "much"}', "could not convert string to float"),
-        ('{"epoch": 2, "batch": 0, "loss": 1.0}', "list index out of range"),
-        ('{"epoch": 0.5, "batch": 0, "loss": 1.0}', "list indices must be integers"),
-        ("7", "'int' object is not subscriptable"),
-        (20_000 * "[", "nested too deeply"),
-        ('{"epoch": 0, "batch": 0, "loss": 1' + 400 * "0" + "}", "int too large to convert"),
-    ],
-)
-def test_broken_losses_are_refused(line: str, reason: str, tmp_path: Path) -> None:
-    (tmp_path / LOSSES).write_text(f'{{"epoch": 0, "batch": 0, "loss": 1.0}}\n{line}\n')
-    assert refusal(lambda: read_losses(tmp_path)).startswith(
-        f"{tmp_path / LOSSES}: cannot read the losses of the run: {reason}"
-    )
-
-
-def test_missing_losses_are_refused(tmp_path: Path) -> None:
-    assert refusal(lambda: read_losses(tmp_path)).startswith(
-        f"{tmp_path / LOSSES}: cannot read the losses of the run: [Errno 2] No such file"
-    )
-
-
-def test_the_hash_of_a_missing_file_is_refused(tmp_path: Path) -> None:
-    assert refusal(lambda: hash_file(tmp_path / "a")) == (
-        f"{tmp_path / 'a'}: cannot be read: No such file or directory"
-    )

@@ -1,0 +1,84 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import tenfold
+from tenfold.data.idx import dump_idx
+from tenfold.data.mnist import LabelledImages
+from tenfold.errors import DataError, RunError
+from tenfold.recipes.configs import (
+    AugmentationConfig,
+    ConvolutionalConfig,
+    OptimizerConfig,
+)
+from tenfold.recipes.recipe import Recipe
+
+CONVOLUTIONAL = Recipe(
+    name="small",
+    summary="a small network with all that a recipe can have",
+    model=ConvolutionalConfig(channels=(4, 8), depths=(1, 1)),
+    optimizer=OptimizerConfig(optimizer="sgd", learning_rate=0.01, schedule="one-cycle"),
+    augmentation=AugmentationConfig(rotation_degrees=10, shift_px=1, elastic_px=0.5, stroke=0.3),
+    batch_size=10,
+    epochs=1,
+)
+
+
+def test_evaluating_with_other_data_is_refused(
+    small_data: Path, tmp_path: Path, test_images: LabelledImages, no_report: None
+) -> None:
+    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1, report=False)
+    moved = tmp_path / "moved"
+    shutil.copytree(small_data, moved)
+    assert tenfold.evaluate(run.path, data=moved).accuracy == run.accuracy
+    (moved / "t10k-labels-idx1-ubyte").write_bytes(dump_idx(test_images.labels_N[1:501]))
+    with pytest.raises(
+        DataError, match=r"moved: not the test labels of the run .*SHA-256 is \w{64}, not \w{64}$"
+    ):
+        tenfold.evaluate(run.path, data=moved)
+
+
+def test_evaluating_with_missing_data_names_the_file(small_data: Path, tmp_path: Path) -> None:
+    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1, report=False)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(DataError, match="neither t10k-images-idx3-ubyte"):
+        tenfold.evaluate(run.path, data=empty)
+
+
+def test_a_config_that_was_edited_is_refused(small_data: Path, tmp_path: Path) -> None:
+    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1, report=False)
+    config = json.loads((run.path / "config.json").read_text())
+    config["holdout"] = True
+    (run.path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RunError, match=r"config\.json: changed after training"):
+        tenfold.evaluate(run.path)
+
+
+def test_moved_data_are_reported_with_a_hint(small_data: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(small_data, tmp_path / "data")
+    run = tenfold.train("classic", data=moved, out=tmp_path / "run", epochs=1, report=False)
+    shutil.rmtree(moved)
+    with pytest.raises(DataError, match="no such folder") as raised:
+        tenfold.evaluate(run.path)
+    assert raised.value.__notes__ == ["if the data have moved, say where they are with --data"]
+
+
+def test_a_convolutional_run_is_evaluated_again_with_figures_and_report(
+    small_data: Path, tmp_path: Path
+) -> None:
+    run = tenfold.train(CONVOLUTIONAL, data=small_data, out=tmp_path / "run", report=False)
+    before = (run.path / "evaluation.json").read_bytes()
+    assert not run.report.exists()
+    assert not (run.path / "figures").exists()
+    assert f"{100 * run.accuracy:.2f} %" in run._repr_html_()
+    assert "<img" not in run._repr_html_()
+    evaluated = tenfold.evaluate(run)
+    assert (run.path / "evaluation.json").read_bytes() == before
+    assert all(path.is_file() for path in evaluated.figures.values())
+    assert evaluated._repr_html_().count("<img") == 3
+    page = evaluated.report.read_text()
+    assert "conv 1x4 1x8" in page
+    assert "SGD, momentum 0.9, learning rate 0.01 at the peak of one cycle" in page
