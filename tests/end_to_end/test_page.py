@@ -510,7 +510,7 @@ def declines_the_token(browser: Browser, served: Served) -> None:
     dialog = page.locator("#token-dialog")
     expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.locator("#note")).to_have_text("This server wants a token.")
+    expect(page.locator("#note")).to_have_text("This server needs a token.")
     with page.expect_response("**/v1/runs"):  # the next question does not ask the person again
         page.clock.run_for(6000)
     page.clock.resume()
@@ -522,5 +522,5 @@ def declines_the_token(browser: Browser, served: Served) -> None:
     page.get_by_role("button", name="Give the token").click()
     page.locator("#token").fill(TOKEN)
     page.keyboard.press("Enter")
-    expect(page.locator("#note")).to_contain_text("There are none yet")
+    expect(page.locator("#note")).to_contain_text("There are no runs yet")
     context.close()

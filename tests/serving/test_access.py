@@ -72,7 +72,7 @@ def list_hostile() -> list[list[tuple[str, str]]]:
     return [*found, [], [("origin", "http://localhost:8000")]]
 
 
-def test_hostile_requests_are_refused() -> None:
+def test_cross_site_and_rebound_requests_are_refused() -> None:
     hostile = list_hostile()
     assert len(hostile) >= 500
     for number, headers in enumerate(hostile):
@@ -85,7 +85,7 @@ def test_hostile_requests_are_refused() -> None:
 @pytest.mark.parametrize("host", GOOD_HOSTS)
 @pytest.mark.parametrize("site", ["same-origin", "none", None])
 @pytest.mark.parametrize("scheme", ["http", "https", None])
-def test_ones_own_requests_are_answered(host: str, site: str | None, scheme: str | None) -> None:
+def test_same_origin_requests_are_answered(host: str, site: str | None, scheme: str | None) -> None:
     headers = [("host", host.upper())]
     headers += [("sec-fetch-site", site)] if site else []
     headers += [("origin", f"{scheme}://{host}")] if scheme else []
@@ -96,7 +96,7 @@ LINK = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_a_link_of_another_site_leads_to_the_pages_only(site: str) -> None:
+def test_other_sites_can_link_only_to_the_pages(site: str) -> None:
     hosts = [("host", "localhost:8000"), ("sec-fetch-site", site)]
     for path, method in itertools.product(("/", "/runs", "/docs", "/docs/"), ("GET", "HEAD")):
         assert ask([*hosts, *LINK], method=method, path=path)[0] == 200
@@ -122,7 +122,7 @@ def test_a_link_of_another_site_leads_to_the_pages_only(site: str) -> None:
     assert ask([("host", "evil.example"), ("sec-fetch-site", site), *LINK], path="/")[0] == 421
 
 
-def test_servers_on_one_host_have_cookies_of_their_own() -> None:
+def test_servers_on_one_host_have_different_cookies() -> None:
     names = set()
     for port in (8000, 8001):
         guard = Guard(accept, ServingConfig(token="0123456789abcdef", port=port))
@@ -130,7 +130,7 @@ def test_servers_on_one_host_have_cookies_of_their_own() -> None:
     assert len(names) == 2
 
 
-def test_a_token_is_needed_for_all_but_the_page_and_probes() -> None:
+def test_everything_but_the_page_and_probes_needs_the_token() -> None:
     token = "0123456789abcdef"
     host = ("host", "localhost")
     for path in ("/", "/docs", "/docs/", "/page/main.js", "/health/live", "/health/ready"):

@@ -33,7 +33,7 @@ HEAD = "POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n
 TOKEN = "a-token-of-a-test-0123456789"
 
 
-def test_a_reading_is_what_the_command_prints(
+def test_a_reading_equals_the_output_of_the_command(
     client: httpx.Client, pngs: list[bytes], tmp_path: Path
 ) -> None:
     for number, data in enumerate(pngs[:20]):
@@ -49,7 +49,7 @@ def test_a_reading_is_what_the_command_prints(
 
 
 @pytest.mark.parametrize("single", [False, True])
-def test_a_large_image_is_read_by_a_worker_as_here(
+def test_a_large_image_gets_the_same_reading_as_without_a_server(
     client: httpx.Client, test_images: LabelledImages, single: bool
 ) -> None:
     large = cv2.resize(255 - test_images.images_NHW[0], (900, 900))
@@ -60,9 +60,7 @@ def test_a_large_image_is_read_by_a_worker_as_here(
     assert 'tenfold_reading_seconds_count{size="large"}' in client.get("/metrics").text
 
 
-def test_stages_show_the_way_and_what_the_network_saw(
-    client: httpx.Client, pngs: list[bytes]
-) -> None:
+def test_stages_have_pictures_and_probabilities(client: httpx.Client, pngs: list[bytes]) -> None:
     answer = client.post("/v1/read?stages=true&single=true", content=pngs[0], headers=PNG).json()
     assert [stage["name"] for stage in answer["stages"]] == [
         *("decoded", "bright-ink", "without-paper", "cut", "boxed", "centred", "network")
@@ -76,7 +74,7 @@ def test_stages_show_the_way_and_what_the_network_saw(
         assert Image.open(io.BytesIO(base64.b64decode(text))).size == (28, 28)
 
 
-def test_what_is_no_image_is_a_problem_that_says_so(client: httpx.Client) -> None:
+def test_a_body_that_is_not_an_image_is_a_problem(client: httpx.Client) -> None:
     answer = client.post("/v1/read", content=b"no image", headers=PNG)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
@@ -100,7 +98,7 @@ def test_what_is_no_image_is_a_problem_that_says_so(client: httpx.Client) -> Non
         ("/page/%2e%2e/app.py", "GET", {}, 404, "not-found"),
     ],
 )
-def test_mistakes_are_problems(
+def test_invalid_requests_are_problems(
     client: httpx.Client,
     path: str,
     method: str,
@@ -122,14 +120,12 @@ def test_mistakes_are_problems(
         ("/v1/runs/none/losses?first=-1", "first: expected 0 or more, found '-1'"),
     ],
 )
-def test_what_was_asked_wrongly_is_told(client: httpx.Client, path: str, detail: str) -> None:
+def test_an_invalid_query_is_described(client: httpx.Client, path: str, detail: str) -> None:
     method = "POST" if "read" in path else "GET"
     assert client.request(method, path, headers=PNG, content=b"x").json()["detail"] == detail
 
 
-def test_every_answer_has_the_headers_of_a_careful_server(
-    client: httpx.Client, pngs: list[bytes]
-) -> None:
+def test_every_answer_has_the_security_headers(client: httpx.Client, pngs: list[bytes]) -> None:
     answers = [client.get(path) for path in ("/", "/page/main.js", "/nothing", "/health/live")]
     answers.append(client.post("/v1/read", content=pngs[0], headers=PNG))
     for answer in answers:
@@ -141,7 +137,9 @@ def test_every_answer_has_the_headers_of_a_careful_server(
         assert "server" not in answer.headers
 
 
-def test_bytes_are_counted_as_they_come(served: Served, client: httpx.Client) -> None:
+def test_the_size_of_a_body_is_checked_while_it_arrives(
+    served: Served, client: httpx.Client
+) -> None:
     limit = 16 * 1024**2
 
     def send_in_chunks() -> Any:
@@ -155,7 +153,7 @@ def test_bytes_are_counted_as_they_come(served: Served, client: httpx.Client) ->
     assert find_code(send_raw(served.port, head.encode())) == "too-large"
 
 
-def test_a_length_that_lies_harms_nobody(
+def test_a_wrong_content_length_does_no_harm(
     served: Served, client: httpx.Client, pngs: list[bytes]
 ) -> None:
     short = f"{HEAD}Content-Length: 10\r\n\r\n".encode() + pngs[0]
@@ -168,7 +166,7 @@ def test_a_length_that_lies_harms_nobody(
     assert client.post("/v1/read", content=pngs[0], headers=PNG).json()["text"] == "7"
 
 
-def test_a_server_says_what_it_is(client: httpx.Client) -> None:
+def test_a_server_describes_its_models_and_health(client: httpx.Client) -> None:
     assert client.get("/health/live").json() == {"status": "live"}
     assert client.get("/health/ready").json() == {"status": "ready"}
     models = client.get("/v1/model").json()
@@ -188,7 +186,7 @@ def test_a_server_says_what_it_is(client: httpx.Client) -> None:
     assert "securitySchemes" not in described["components"]
 
 
-def test_many_at_once_get_their_own_answers(
+def test_concurrent_requests_get_their_own_answers(
     served: Served, pngs: list[bytes], test_images: LabelledImages
 ) -> None:
     """With the digits and the status of each alone, and confidences that hardly differ."""
@@ -221,7 +219,7 @@ def test_many_at_once_get_their_own_answers(
     assert together > counts['tenfold_batch_requests_bucket{le="1.0"}']
 
 
-def test_more_than_it_takes_on_is_refused_at_once(pngs: list[bytes]) -> None:
+def test_requests_beyond_the_queue_are_refused_at_once(pngs: list[bytes]) -> None:
     with serving("--queue", "1") as one:
         codes: list[int] = []
 
@@ -244,7 +242,7 @@ def test_more_than_it_takes_on_is_refused_at_once(pngs: list[bytes]) -> None:
         assert refused in httpx.get(f"{one.address}/metrics").text
 
 
-def test_a_token_is_asked_for_where_there_is_one(pngs: list[bytes], tmp_path: Path) -> None:
+def test_a_server_with_a_token_requires_it(pngs: list[bytes], tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN + "\n")
     right = {"authorization": f"Bearer {TOKEN}"}
     with (
@@ -275,7 +273,7 @@ def test_a_token_is_asked_for_where_there_is_one(pngs: list[bytes], tmp_path: Pa
         assert client.get("/v1/runs").json()["needs_token"]
 
 
-def test_a_fault_of_the_server_is_a_problem_too() -> None:
+def test_an_internal_error_is_a_problem() -> None:
     """A real application, of which a part is taken."""
     app = App(ServingConfig())
     del app.service.classifier
@@ -296,7 +294,7 @@ def test_a_fault_of_the_server_is_a_problem_too() -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/runs", "/docs", "/page/main.js", "/health/live", "/health/ready", "/v1/model"]
 )
-def test_head_is_answered_where_get_is(client: httpx.Client, path: str) -> None:
+def test_head_is_answered_like_get(client: httpx.Client, path: str) -> None:
     got, asked = client.get(path), client.head(path)
     assert asked.status_code == 200
     assert asked.content == b""
@@ -304,12 +302,12 @@ def test_head_is_answered_where_get_is(client: httpx.Client, path: str) -> None:
         assert asked.headers[name] == got.headers[name]
 
 
-def test_head_of_what_takes_none_is_refused(client: httpx.Client) -> None:
+def test_head_is_refused_where_only_post_is_allowed(client: httpx.Client) -> None:
     assert client.head("/v1/read").status_code == 405
     assert client.head("/nothing").status_code == 404
 
 
-def test_an_image_whose_client_has_left_is_not_read() -> None:
+def test_the_image_of_a_disconnected_client_is_not_read() -> None:
     with (
         serving() as one,
         httpx.Client(base_url=one.address, timeout=60) as client,
@@ -356,14 +354,14 @@ def two_digits(test_images: LabelledImages) -> npt.NDArray[np.uint8]:
     return 255 - np.concatenate(list(test_images.images_NHW[:2]), axis=1)
 
 
-def test_damaged_images_are_read_or_told(
+def test_damaged_images_are_read_or_are_problems(
     client: httpx.Client, two_digits: npt.NDArray[np.uint8]
 ) -> None:
     send_mutated(client, two_digits, 12)
 
 
 @pytest.mark.heavy
-def test_thousands_of_damaged_images_are_read_or_told(
+def test_thousands_of_damaged_images_are_read_or_are_problems(
     client: httpx.Client, two_digits: npt.NDArray[np.uint8]
 ) -> None:
     send_mutated(client, two_digits, 210)

@@ -81,7 +81,7 @@ def list_statuses(received: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("path", [b"/v1/read", b"/nothing"])
-def test_a_connection_whose_body_comes_after_the_answer_is_ended_in_time(
+def test_a_connection_whose_body_follows_the_answer_is_closed_in_time(
     full: Running, path: bytes
 ) -> None:
     with full.connect() as connection:
@@ -100,7 +100,7 @@ def test_a_connection_whose_body_comes_after_the_answer_is_ended_in_time(
     assert time.monotonic() - started < 15
 
 
-def test_who_stalls_in_a_body_that_nobody_wants_gets_one_answer(full: Running) -> None:
+def test_a_stalled_body_of_a_refused_request_gets_one_answer(full: Running) -> None:
     with full.connect() as connection:
         connection.sendall(HEAD + b"Content-Length: 300\r\n\r\n")
         received = connection.recv(65536)
@@ -113,7 +113,7 @@ def test_who_stalls_in_a_body_that_nobody_wants_gets_one_answer(full: Running) -
     assert list_statuses(received) == [503]
 
 
-def test_a_connection_of_http_1_0_ends_with_its_answer(full: Running) -> None:
+def test_a_connection_of_http_1_0_closes_after_its_answer(full: Running) -> None:
     old = IMAGE.replace(b"HTTP/1.1", b"HTTP/1.0").replace(
         b"Host", b"Connection: keep-alive\r\nHost"
     )
@@ -125,13 +125,13 @@ def test_a_connection_of_http_1_0_ends_with_its_answer(full: Running) -> None:
 
 
 @pytest.mark.parametrize("header", [b"Expect: 100-continue\r\n", b"Connection: close\r\n"])
-def test_who_asks_before_sending_is_not_asked_to_send(full: Running, header: bytes) -> None:
+def test_expect_100_continue_is_refused_at_once(full: Running, header: bytes) -> None:
     with full.connect() as connection:
         connection.sendall(HEAD + header + b"Content-Length: 300\r\n\r\n")
         assert list_statuses(connection.recv(65536)) == [503]
 
 
-def test_a_body_in_chunks_with_trailers_is_passed_over(full: Running) -> None:
+def test_a_refused_chunked_body_with_trailers_is_skipped(full: Running) -> None:
     body = b"3\r\nabc\r\n0\r\nX-Trailer: a\r\nExpect: 100-continue\r\n\r\n"
     with full.connect() as connection:
         connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body + LIVE)
@@ -139,7 +139,7 @@ def test_a_body_in_chunks_with_trailers_is_passed_over(full: Running) -> None:
 
 
 @pytest.mark.parametrize("request_", [HEAD + b"Content-Length: 0\r\n\r\n", LIVE])
-def test_who_takes_no_answers_cannot_go_on_asking(full: Running, request_: bytes) -> None:
+def test_a_client_that_reads_no_answers_is_not_read_from(full: Running, request_: bytes) -> None:
     with full.connect() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         connection.settimeout(1)
@@ -150,7 +150,9 @@ def test_who_takes_no_answers_cannot_go_on_asking(full: Running, request_: bytes
     assert num_bytes < 8_000_000
 
 
-def test_who_takes_no_answer_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_reads_no_answer_keeps_no_place_in_the_queue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with running(send_seconds=10) as one, socket.socket() as idle, socket.socket() as idle_2:
 
         async def read(*_: object, **__: object) -> bytes:
@@ -170,7 +172,7 @@ def test_who_takes_no_answer_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> 
             assert list_statuses(connection.recv(100)) == [200]
 
 
-def test_of_those_who_come_at_once_as_many_are_let_in_as_there_are_places(
+def test_concurrent_requests_are_admitted_up_to_queue_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     num_admitted = 0

@@ -46,7 +46,7 @@ def trickle(port: int, data: bytes, *, pause: float, end: float) -> bytes:
 
 
 @pytest.mark.parametrize("data", [HEAD * 3, HEAD + b"Content-Length: 5000\r\n\r\n" + b"x" * 5000])
-def test_slow_senders_are_left_while_others_are_served(hasty: Served, data: bytes) -> None:
+def test_slow_senders_time_out_while_others_are_served(hasty: Served, data: bytes) -> None:
     answers: list[bytes] = []
 
     def send() -> None:
@@ -64,7 +64,7 @@ def test_slow_senders_are_left_while_others_are_served(hasty: Served, data: byte
     assert all(find_code(answer) == "request-timeout" for answer in answers)
 
 
-def test_a_connection_goes_on_after_an_image_that_was_not_taken_on(pngs: list[bytes]) -> None:
+def test_a_connection_can_be_used_after_a_refused_image(pngs: list[bytes]) -> None:
     asking = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
     image = HEAD + b"Content-Length: 10\r\n\r\n" + b"0123456789"
     with serving("--queue", "1") as one, ThreadPoolExecutor() as pool:
@@ -114,9 +114,7 @@ def receive_answer(answers: BinaryIO) -> tuple[int, dict[str, str], bytes]:
 
 
 @pytest.mark.heavy
-def test_a_hundred_slow_senders_are_left_after_the_deadline(
-    served: Served, pngs: list[bytes]
-) -> None:
+def test_a_hundred_slow_senders_time_out(served: Served, pngs: list[bytes]) -> None:
     answers: list[bytes] = []
     body = HEAD + b"Content-Length: 5000\r\n\r\n" + b"x" * 5000
 
@@ -134,12 +132,12 @@ def test_a_hundred_slow_senders_are_left_after_the_deadline(
     assert [find_code(answer) for answer in answers] == ["request-timeout"] * MANY_SLOW
 
 
-def test_a_connection_that_says_nothing_is_ended(hasty: Served) -> None:
+def test_a_silent_connection_is_closed(hasty: Served) -> None:
     assert find_code(send_raw(hasty.port, b"")) == "request-timeout"
     assert find_code(send_raw(hasty.port, b"\r\n")) == "request-timeout"
 
 
-def test_silence_after_an_answer_is_no_request(hasty: Served) -> None:
+def test_an_idle_connection_after_an_answer_is_not_a_timeout(hasty: Served) -> None:
     """An empty line after a request begins another one, which does not come."""
     with socket.create_connection(("127.0.0.1", hasty.port), timeout=30) as connection:
         connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -158,7 +156,7 @@ def test_endless_headers_are_refused(served: Served) -> None:
     assert find_code(send_raw(served.port, endless)) == "headers-too-large"
 
 
-def test_long_headers_that_come_at_once_are_refused_and_counted(served: Served) -> None:
+def test_long_headers_in_one_packet_are_refused_and_counted(served: Served) -> None:
     long = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"a" * 70_000 + b"\r\n\r\n"
     many = b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: aaaa\r\n" * 8000 + b"\r\n"
     address = b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -183,7 +181,7 @@ def test_endless_headers_after_a_body_are_refused(served: Served, line: bytes) -
         assert num_sent < 10_000_000  # what the system keeps, beside what the server took
 
 
-def test_more_connections_than_it_can_have_are_told(pngs: list[bytes]) -> None:
+def test_connections_beyond_the_limit_are_refused(pngs: list[bytes]) -> None:
     """Where the system allows few files, a connection too many is answered all the same."""
     with serving(num_files=200) as one:
         connections = []
@@ -203,7 +201,7 @@ def test_more_connections_than_it_can_have_are_told(pngs: list[bytes]) -> None:
         assert one.said[1:] == []
 
 
-def test_a_client_that_takes_nothing_of_its_answer_is_left(tmp_path: Path) -> None:
+def test_a_client_that_reads_nothing_is_disconnected(tmp_path: Path) -> None:
     (tmp_path / "big").mkdir()
     (tmp_path / "big" / "config.json").write_text("{}")
     num_bytes = 40_000_000
@@ -233,7 +231,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_left(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("data", [b"\x16\x03\x01\x02\x00\x01", b"HELLO\r\n\r\n", b"GET\r\n\r\n"])
-def test_what_is_no_http_is_a_problem(served: Served, data: bytes) -> None:
+def test_invalid_http_is_a_problem(served: Served, data: bytes) -> None:
     answer = send_raw(served.port, data)
     assert answer.startswith(b"HTTP/1.1 400")
     assert find_code(answer) == "bad-request"

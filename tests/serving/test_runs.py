@@ -57,7 +57,9 @@ def test_the_last_changed_run_is_listed_first(client: httpx.Client, runs_folder:
     assert [one.path.name for one in list_folder(runs_folder)] == names  # as `tenfold runs` does
 
 
-def test_so_many_are_shown_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_listed_runs_is_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(4):
         os.utime(make_run(tmp_path, f"run-{number}") / "state.json", (number, number))
         (tmp_path / f"what is no run {number}").mkdir()
@@ -93,7 +95,7 @@ def test_runs_are_listed_with_their_losses_and_reports(
 @pytest.mark.parametrize(
     "name", ["..", "%2e%2e", "..%2f..", "outside", ".hidden", "a" * 300, "%00", "C:%5C", "~"]
 )
-def test_what_lies_outside_the_folder_is_not_shown(
+def test_files_outside_the_folder_are_not_shown(
     client: httpx.Client, runs_folder: Path, tmp_path: Path, name: str
 ) -> None:
     if name == "outside":
@@ -109,7 +111,7 @@ def test_what_lies_outside_the_folder_is_not_shown(
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".run", "a/run", "run/", "run/.", "/run", "r\\un"])
-def test_a_name_is_of_a_folder_in_this_one(tmp_path: Path, name: str) -> None:
+def test_a_name_must_be_of_a_folder_inside_the_folder_of_runs(tmp_path: Path, name: str) -> None:
     shelf = RunShelf(tmp_path / "shelf")
     for path in (".", "shelf", "shelf/run", "shelf/.run", "shelf/r\\un"):
         (tmp_path / path).mkdir(exist_ok=True)
@@ -132,7 +134,7 @@ def test_a_name_is_of_a_folder_in_this_one(tmp_path: Path, name: str) -> None:
         ("report.html", {"state": "running", "has_losses": True, "has_report": False}),
     ],
 )
-def test_no_file_of_a_run_is_a_link_out_of_the_folder(
+def test_links_out_of_the_folder_are_not_followed(
     client: httpx.Client,
     runs_folder: Path,
     tmp_path: Path,
@@ -156,9 +158,7 @@ def test_no_file_of_a_run_is_a_link_out_of_the_folder(
         assert answers[0].json()["state"] == found["state"]
 
 
-def test_who_is_at_a_run_or_a_study_holds_its_folder(
-    client: httpx.Client, runs_folder: Path
-) -> None:
+def test_a_locked_run_or_study_is_shown_as_running(client: httpx.Client, runs_folder: Path) -> None:
     run = make_run(runs_folder, "held", state="running")
     os.utime(run / "losses.jsonl", (0, 0))
     study = make_run(runs_folder, "held study")
@@ -195,7 +195,7 @@ HUGE = "1" + 400 * "0"  # as no floating-point number can be
         ("losses.jsonl", "[1]\n"),
     ],
 )
-def test_whatever_is_in_a_file_the_others_are_shown(
+def test_a_damaged_file_does_not_hide_other_runs(
     client: httpx.Client, runs_folder: Path, file: str, text: str
 ) -> None:
     run = make_run(runs_folder, f"rubbish {len(list(runs_folder.iterdir()))}")
@@ -215,7 +215,7 @@ def test_a_report_that_is_too_large_is_not_sent(client: httpx.Client, runs_folde
     assert client.get(f"/runs/{run.name}/report").status_code == 404
 
 
-def test_what_is_no_run_is_left_out(client: httpx.Client, runs_folder: Path) -> None:
+def test_folders_that_are_not_runs_are_skipped(client: httpx.Client, runs_folder: Path) -> None:
     for name, text in (("text", "no JSON"), ("list", "[]"), ("deep", 100_000 * "[")):
         (make_run(runs_folder, f"none {name}") / "config.json").write_text(text)
     for name in ("a folder", "a pipe"):

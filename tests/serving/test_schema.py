@@ -43,10 +43,10 @@ def check_every_address(address: str, num_requests: int) -> None:
     assert seen == ADDRESSES
 
 
-def test_every_address_does_as_described(served: Served) -> None:
+def test_every_route_conforms_to_its_schema(served: Served) -> None:
     check_every_address(served.address, FEW)
 
 
 @pytest.mark.heavy
-def test_every_address_does_as_described_at_length(served: Served) -> None:
+def test_every_route_conforms_to_its_schema_at_length(served: Served) -> None:
     check_every_address(served.address, MANY)

@@ -27,7 +27,7 @@ def test_a_size_is_found(kind: str, options: dict[str, object]) -> None:
         assert find_size(file.getvalue()[:end]) in (None, (1234, 37))
 
 
-def test_whatever_comes_has_a_size_or_none() -> None:
+def test_any_bytes_have_a_size_or_none() -> None:
     chance = random.Random(0)
     starts = (
         b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",

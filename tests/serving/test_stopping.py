@@ -85,19 +85,21 @@ def test_a_server_stops_before_supervisors_kill_it() -> None:
     assert DRAIN_SECONDS + ServingConfig().stop_seconds < 10
 
 
-def test_what_was_accepted_is_answered(pngs: list[bytes], texts: list[str]) -> None:
+def test_accepted_requests_are_answered_during_shutdown(
+    pngs: list[bytes], texts: list[str]
+) -> None:
     stop_under_load(pngs, texts, 0.1)
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("number", range(50))
-def test_what_was_accepted_is_answered_whenever(
+def test_accepted_requests_are_answered_whenever_shutdown_begins(
     pngs: list[bytes], texts: list[str], number: int
 ) -> None:
     stop_under_load(pngs, texts, 0.013 * number)
 
 
-def test_a_server_that_is_stopped_is_not_ready() -> None:
+def test_a_server_that_shuts_down_is_not_ready() -> None:
     with serving() as one, httpx.Client(base_url=one.address) as client:
         assert client.get("/health/ready").status_code == 200
         one.process.send_signal(signal.SIGTERM)
@@ -145,7 +147,7 @@ def asking(address: str, data: bytes, num: int) -> Iterator[list[tuple[int, str]
 
 
 @pytest.mark.slow
-def test_what_cannot_be_done_before_the_end_is_told(dense: bytes) -> None:
+def test_requests_that_cannot_be_finished_get_a_problem(dense: bytes) -> None:
     with serving() as one:
         # A worker that does not go on, as one that has far too much to do.
         frozen = freeze_workers(one)
@@ -157,7 +159,7 @@ def test_what_cannot_be_done_before_the_end_is_told(dense: bytes) -> None:
         assert not any(process.is_running() for process in frozen)
 
 
-def test_ctrl_c_twice_ends_it_at_once(dense: bytes) -> None:
+def test_a_second_ctrl_c_ends_the_server_at_once(dense: bytes) -> None:
     with serving() as one:
         freeze_workers(one)
         with asking(one.address, dense, 2) as answers:
@@ -170,7 +172,7 @@ def test_ctrl_c_twice_ends_it_at_once(dense: bytes) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 0.4, 1.5])
-def test_ctrl_c_while_it_starts_is_one_line(seconds: float) -> None:
+def test_ctrl_c_during_startup_is_one_line(seconds: float) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "tenfold", "serve", "--port", "0"],
         stderr=subprocess.PIPE,

@@ -69,7 +69,7 @@ def ask(
         (time.sleep, 60, WorkerTimeoutError, "^$"),
     ],
 )
-def test_what_a_worker_ends_of_is_told_and_another_goes_on(
+def test_a_worker_that_ends_is_reported_and_replaced(
     pool: WorkerPool,
     function: Callable[[Any], Any],
     argument: Any,
@@ -81,7 +81,7 @@ def test_what_a_worker_ends_of_is_told_and_another_goes_on(
     assert ask(pool, repeat, "text") == "text"
 
 
-def test_signals_that_stop_a_service_do_not_stop_its_workers(pool: WorkerPool) -> None:
+def test_workers_ignore_the_signals_that_stop_a_service(pool: WorkerPool) -> None:
     before = ask(pool, eval, "__import__('os').getpid()")
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(before, number)
@@ -89,7 +89,7 @@ def test_signals_that_stop_a_service_do_not_stop_its_workers(pool: WorkerPool) -
     assert ask(pool, eval, "__import__('os').getpid()") == before
 
 
-def test_who_left_is_not_asked(pool: WorkerPool) -> None:
+def test_cancelled_requests_are_not_sent_to_a_worker(pool: WorkerPool) -> None:
     async def leave() -> object:
         first = asyncio.ensure_future(pool.ask(time.sleep, 0.5, 30))
         second = asyncio.ensure_future(pool.ask(end_with_code, 1, 30))
@@ -103,11 +103,13 @@ def test_who_left_is_not_asked(pool: WorkerPool) -> None:
     assert ask(pool, eval, "__import__('os').getpid()") == before
 
 
-def test_a_worker_that_cannot_be_started_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_worker_that_cannot_be_started_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
     one = WorkerPool(1, end_with_code, 7, lambda: None)
     one.start()
     try:
-        with pytest.raises(ServingError, match="one cannot be started: it ended with exit code 7"):
+        with pytest.raises(
+            ServingError, match="cannot start 1 worker processes: it ended with exit code 7"
+        ):
             one.wait()
         assert one.is_failing
         assert not one.is_working
@@ -116,7 +118,7 @@ def test_a_worker_that_cannot_be_started_is_told(capfd: pytest.CaptureFixture[st
     assert capfd.readouterr().err == ""
 
 
-def test_workers_that_are_gone_leave_nothing_open(pool: WorkerPool) -> None:
+def test_ended_workers_leave_no_open_files(pool: WorkerPool) -> None:
     process = int(ask(pool, eval, "__import__('os').getpid()"))
     for _ in range(3):
         os.kill(process, signal.SIGKILL)
@@ -132,7 +134,7 @@ def test_workers_that_are_gone_leave_nothing_open(pool: WorkerPool) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 0.2])
-def test_a_loop_that_ends_while_a_worker_is_at_work_loses_none(
+def test_an_event_loop_that_ends_during_work_loses_no_worker(
     pool: WorkerPool, seconds: float
 ) -> None:
     async def leave() -> None:
