@@ -72,7 +72,7 @@ def list_hostile() -> list[list[tuple[str, str]]]:
     return [*found, [], [("origin", "http://localhost:8000")]]
 
 
-def test_hostile_requests_are_refused() -> None:
+def test_cross_site_and_rebound_requests_are_refused() -> None:
     hostile = list_hostile()
     assert len(hostile) >= 500
     for number, headers in enumerate(hostile):

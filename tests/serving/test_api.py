@@ -297,7 +297,7 @@ def test_an_internal_error_gets_problem_details_without_its_cause() -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/runs", "/docs", "/page/main.js", "/health/live", "/health/ready", "/v1/model"]
 )
-def test_head_is_answered_where_get_is(client: httpx.Client, path: str) -> None:
+def test_head_is_answered_like_get(client: httpx.Client, path: str) -> None:
     got, asked = client.get(path), client.head(path)
     assert asked.status_code == 200
     assert asked.content == b""

@@ -48,7 +48,7 @@ def test_a_worker_over_its_time_limit_is_replaced(test_images: LabelledImages) -
     data = to_png(cv2.resize(255 - test_images.images_NHW[0], (2000, 2000)))
     one = ReadingService(ServingConfig(worker_seconds=0.001), Metrics())
     with one.running():
-        with pytest.raises(Problem, match=r"expected at most 0\.001 seconds of work, found more"):
+        with pytest.raises(Problem, match=r"longer than 0\.001 seconds"):
             ask(one, data)
         assert ask(one, to_png(test_images.images_NHW[0]))["text"] == "7"
         wait_for(lambda: b"tenfold_replaced_workers_total 1.0" in one.metrics.dump())
@@ -112,7 +112,7 @@ def test_the_time_that_an_image_waits_is_limited(test_images: LabelledImages) ->
             psutil.Process(pid).suspend()
         started = time.monotonic()
         for stages in (False, True):
-            with pytest.raises(Problem, match="expected") as caught:
+            with pytest.raises(Problem, match=r"no answer within|took longer than") as caught:
                 ask(one, to_png(test_images.images_NHW[0]), stages=stages)
             assert caught.value.kind.code in ("busy", "too-costly")
         assert caught.value.kind.code == "busy"
@@ -134,7 +134,7 @@ def test_an_image_that_kills_its_worker_is_retried_once(
     one = ReadingService(ServingConfig(worker_seconds=60), Metrics())
     one._large._prepare = prepare_to_end_soon
     with one.running():
-        with pytest.raises(Problem, match="ended twice while it read the image, with") as caught:
+        with pytest.raises(Problem, match="died twice while reading the image, with") as caught:
             ask(one, to_png(draw_dense_page()), stages=True)
         assert (caught.value.kind.status, caught.value.kind.code) == (500, "worker-died")
         assert ask(one, to_png(test_images.images_NHW[0]))["text"] == "7"

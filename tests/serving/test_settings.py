@@ -21,15 +21,15 @@ Capture = pytest.CaptureFixture[str]
     ("arguments", "message"),
     [
         (["--host", "0.0.0.0"], "--host 0.0.0.0: others on the network could use this server"),
-        (["--port", "70000"], "--port: expected 0 to 65535, found 70000"),
-        (["--allow-host", "a:80"], "--allow-host: expected a name or address without a port"),
-        (["--runs", "nowhere"], "--runs nowhere: expected a folder of runs, found none"),
+        (["--port", "70000"], "--port must be from 0 to 65535, not 70000"),
+        (["--allow-host", "a:80"], "--allow-host must be a name or address without a port"),
+        (["--runs", "nowhere"], "--runs nowhere: no such folder"),
         (["--model", "nowhere.onnx"], "nowhere.onnx: cannot read the model: No such file"),
-        (["--token-file", "nowhere"], "--token-file nowhere: expected a token, found: No such"),
-        (["--host", "192.0.2.1", "--allow-host", "a"], "expected an address to listen on"),
-        (["--queue", "0"], "--queue: expected at least 1, found 0"),
-        (["--receive-seconds", "0"], "--receive-seconds: expected more than 0, found 0"),
-        (["--send-seconds", "0"], "--send-seconds: expected more than 0, found 0"),
+        (["--token-file", "nowhere"], "--token-file nowhere: cannot be read: No such"),
+        (["--host", "192.0.2.1", "--allow-host", "a"], "cannot listen on 192.0.2.1"),
+        (["--queue", "0"], "--queue must be at least 1, not 0"),
+        (["--receive-seconds", "0"], "--receive-seconds must be greater than 0, not 0"),
+        (["--send-seconds", "0"], "--send-seconds must be greater than 0, not 0"),
     ],
 )
 def test_invalid_arguments_are_reported_in_one_line(
@@ -62,7 +62,9 @@ def test_the_supported_uvicorn_versions_match_the_package_metadata() -> None:
 @pytest.mark.parametrize("text", ["", "short", "two words of a token", "ümlautümlautümlaut"])
 def test_an_invalid_token_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(text)
-    with pytest.raises(ServingError, match=r"expected (one|a) token"):
+    with pytest.raises(
+        ServingError, match=r"--token-file .*: (the token must have|cannot be read)"
+    ):
         read_token(tmp_path / "token")
 
 
@@ -108,10 +110,12 @@ def test_another_port_is_suggested_only_if_the_port_is_in_use(capsys: Capture) -
 
 def test_a_token_file_may_be_a_pipe_but_not_endless_or_a_folder(tmp_path: Path) -> None:
     for path in ("/dev/zero", str(tmp_path)):
-        with pytest.raises(ServingError, match=r"expected (one|a) token"):
+        with pytest.raises(
+            ServingError, match=r"--token-file .*: (the token must have|cannot be read)"
+        ):
             read_token(Path(path))
     (tmp_path / "long").write_text(5000 * "t")
-    with pytest.raises(ServingError, match="expected one token of 16 to 4096 letters"):
+    with pytest.raises(ServingError, match="the token must have 16 to 4096 letters"):
         read_token(tmp_path / "long")
     os.mkfifo(tmp_path / "pipe")  # like <(pass show token) in a shell
     writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(20 * "t" + "\n",))

@@ -107,7 +107,9 @@ def test_a_worker_that_cannot_start_is_reported(capfd: pytest.CaptureFixture[str
     one = WorkerPool(1, end_with_code, 7, lambda: None)
     one.start()
     try:
-        with pytest.raises(ServingError, match="one cannot be started: it ended with exit code 7"):
+        with pytest.raises(
+            ServingError, match="cannot start 1 worker processes: it ended with exit code 7"
+        ):
             one.wait()
         assert one.is_failing
         assert not one.is_working

@@ -1,9 +1,8 @@
-"""Who may use the server: the middleware that every request passes first.
+"""Access control: the middleware that every request passes first.
 
-A hostile page in the user's browser can send requests to a server on the same machine, and a name
-that is bound to another address after the page was loaded makes them look like its own. Therefore
-only known hosts, no cross-site requests by what the browser says of them (Fetch Metadata, Origin),
-and no header that lets other sites read an answer.
+A hostile page in the user's browser can send requests to a server on the same machine, and with DNS
+rebinding they look like same-origin requests. So only known hosts are allowed, cross-site requests
+(by Fetch Metadata and Origin) are refused, and no header lets other sites read an answer.
 """
 
 import hmac
@@ -22,8 +21,8 @@ from tenfold.serving.problems import (
 from tenfold.serving.settings import ServingConfig
 
 OWN_SITE = (b"same-origin", b"none")  # none: typed into the address bar
-# The page's own addresses. Another site may have a link to them: they change nothing, show nothing
-# of anybody's, and cannot be framed.
+# The addresses of the page. Other sites may link to them: they change nothing, show no data, and
+# cannot be framed.
 PAGES = ("/", "/docs", "/runs")
 # What a page needs before it can ask for a token, and what an operator's probes ask for.
 OPEN_PATHS = (*PAGES, "/openapi.json", "/health/live", "/health/ready")
@@ -31,7 +30,7 @@ OPEN_PREFIX = "/page/"
 
 
 class Guard:
-    """Lets a request through to the application, or answers that it may not."""
+    """Passes a request to the application, or refuses it."""
 
     def __init__(self, app: ASGIApp, config: ServingConfig) -> None:
         self.app = app
@@ -65,32 +64,32 @@ class Guard:
         return found
 
     def _find_problem(self, scope: Scope) -> Problem | None:
-        """Why a request may not be answered, None if it may."""
+        """Why a request is refused, or None."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         hosts = [value.strip().lower() for name, value in headers if name == b"host"]
         if len(hosts) != 1 or _strip_port(hosts[0]) not in self.known_hosts:
             return Problem(
                 UNKNOWN_HOST,
-                "Host: expected one name that this server was given, such as localhost; others are "
-                "allowed with --allow-host",
+                "Host: must be a single name that this server knows, such as localhost; "
+                "--allow-host adds names",
             )
         path = scope["path"].rstrip("/") or "/"  # the application leads on from /docs/ to /docs
         is_followed = path in PAGES and _is_followed_link(scope)
         for name, value in headers:
             is_own = value.strip().lower() in OWN_SITE
             if name == b"sec-fetch-site" and not (is_own or is_followed):
-                return Problem(FORBIDDEN, "Sec-Fetch-Site: expected same-origin or none")
+                return Problem(FORBIDDEN, "Sec-Fetch-Site: must be same-origin or none")
             if name == b"origin" and value.strip().lower() not in (
                 b"http://" + hosts[0],
                 b"https://" + hosts[0],
             ):
-                return Problem(FORBIDDEN, "Origin: expected the server's own")
+                return Problem(FORBIDDEN, "Origin: must be the server's own")
         is_open = path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
         if self.token is None or is_open:
             return None
         if self._has_token(headers) or self._has_session(headers):
             return None
-        return Problem(UNAUTHORIZED, "Authorization: expected Bearer and the server's token")
+        return Problem(UNAUTHORIZED, "Authorization: must be Bearer and the server's token")
 
     def _has_token(self, headers: list[tuple[bytes, bytes]]) -> bool:
         assert self.token is not None
@@ -133,7 +132,7 @@ async def send_problem(problem: Problem, send: Send) -> None:
 
 
 def _is_followed_link(scope: Scope) -> bool:
-    """Whether the browser says that somebody went there by a link, in a window of its own."""
+    """Whether the browser reports a top-level navigation."""
     found = [
         value for name, value in scope["headers"] if name in (b"sec-fetch-mode", b"sec-fetch-dest")
     ]
@@ -141,6 +140,6 @@ def _is_followed_link(scope: Scope) -> bool:
 
 
 def _strip_port(host: bytes) -> bytes:
-    """A Host header's name or address; what is no port stays, and makes it unknown."""
+    """The Host header without its port. An invalid port stays, so that the host is unknown."""
     name, colon, port = host.rpartition(b":")
     return name if colon and port.isdigit() and not host.endswith(b"]") else host

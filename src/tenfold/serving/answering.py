@@ -1,4 +1,4 @@
-"""What a worker process does: it holds the networks, decodes images and reads them."""
+"""The work of a worker process, which loads the networks, decodes images and reads them."""
 
 import gc
 import io
@@ -33,7 +33,7 @@ _reader: Reader | None = None
 
 @dataclass(frozen=True)
 class Question:
-    """An image's bytes, and what is asked of them."""
+    """The bytes of an image, and the options of its request."""
 
     data: bytes
     single: bool
@@ -42,7 +42,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker has: the bytes of both models' files, and memory in MiB beside them."""
+    """The bytes of both model files, and how many MiB of memory a worker may use beside them."""
 
     model: bytes
     lines: bytes
@@ -50,7 +50,7 @@ class Setup:
 
 
 def prepare(setup: Setup) -> None:
-    """What a worker does first: load the networks, then bound its memory."""
+    """Load the networks, then limit the memory."""
     import cv2
 
     global _reader
@@ -60,14 +60,14 @@ def prepare(setup: Setup) -> None:
     classifier = Classifier(setup.model, "the model")
     _reader = Reader(classifier, lines=LineReader(setup.lines, "the model of lines"))
     _warm_up(_reader)
-    gc.freeze()  # modules and networks stay: to look through them again and again takes time
+    gc.freeze()  # modules and networks stay, so the garbage collector need not scan them
     _limit_memory(setup.mib)
 
 
 def answer_small(questions: list[Question]) -> list[Answer | None]:
-    """The answers, without stages, None for images that are not small.
+    """The answers, without stages; None for images that are not small.
 
-    What is to be classified is classified together.
+    All digit images are classified in one batch.
     """
     assert _reader is not None
     answers: list[Answer | None] = [None] * len(questions)
@@ -84,13 +84,13 @@ def answer_small(questions: list[Question]) -> list[Answer | None]:
 
 
 def answer_large(question: Question) -> Answer:
-    """The answer, however large the image."""
+    """The answer for an image of any size."""
     assert _reader is not None
     return answer(_reader, question)
 
 
 def answer(reader: Reader, question: Question) -> Answer:
-    """A reading as JSON values, as `tenfold read --json` prints it but for the file's name."""
+    """A reading as JSON values, as `tenfold read --json` prints it, without the file's name."""
     try:
         decoded = decode(question.data)
     except (ImageError, MissingExtraError) as error:
@@ -101,7 +101,7 @@ def answer(reader: Reader, question: Question) -> Answer:
 
 
 def _is_small(data: bytes) -> bool:
-    """Whether an image is decoded and read in some milliseconds, by what its header says."""
+    """Whether, by its header, an image is decoded and read in a few milliseconds."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return image.width * image.height <= MAX_SMALL_PIXELS
@@ -125,7 +125,7 @@ def _limit_memory(mib: int) -> None:
 
 
 def _warm_up(reader: Reader) -> None:
-    """Use the networks once: they are slow at first."""
+    """Run the networks once, as the first run is slow."""
     import numpy as np
 
     page = np.full((40, 60), 255, np.uint8)

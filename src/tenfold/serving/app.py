@@ -1,7 +1,4 @@
-"""The application: every address that a server answers at.
-
-In: a config. Out: an ASGI application with its reading service, guarded.
-"""
+"""The ASGI application: all routes, the reading service and access control."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -39,7 +36,7 @@ from tenfold.serving.settings import MIB, ServingConfig
 READ_PATH = "/v1/read"
 BODY = "tenfold.body"  # an image that was received, in its request's scope
 PAGE = Path(__file__).parent / "page"
-# A report is a page of its own that nobody wrote by hand: no scripts, nothing from elsewhere.
+# A report is a generated page: no scripts, nothing from other origins.
 REPORT_POLICY = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -80,19 +77,19 @@ class App:
         except asyncio.CancelledError:
             if not self.service.is_stopping:
                 raise
-            # The server ends before what is left could be done; nobody is to read a traceback.
+            # The server stops before this request was answered; that is no error to log.
             if not is_begun:
-                await send_problem(Problem(STOPPING, "the server is being stopped"), send_counted)
+                await send_problem(Problem(STOPPING, "the server is shutting down"), send_counted)
         except Exception:
             if not is_begun:
                 await send_problem(INTERNAL_PROBLEM, send_counted)
             raise
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have a request answered; an image once all of it is there and there is a place for it.
+        """Answer a request; one with an image is admitted up to the queue's size.
 
-        Where far too many come, most are refused: that is done before anything else.
-        HEAD is answered where GET is, without the body, which uvicorn leaves out.
+        Under overload most requests are refused, so that is done before anything else. HEAD is
+        answered like GET; uvicorn leaves out the body.
         """
         if (scope.get("method"), scope.get("path")) != ("POST", READ_PATH):
             if scope.get("method") == "HEAD":
@@ -109,7 +106,7 @@ class App:
                 place.enter_context(self.service.taking_place())
 
                 async def send_after(message: Message) -> None:
-                    place.close()  # nobody keeps one by not taking an answer
+                    place.close()  # a client that does not read its answer must not keep its place
                     await send(message)
 
                 await self.api({**scope, BODY: body}, receive, send_after)
@@ -124,12 +121,12 @@ class App:
     async def _receive(self, request: Request) -> bytes:
         """The body, whose bytes are counted in `num_body_bytes`. Raises Problem if it is too long.
 
-        What a request says of its length is believed only if it is too much.
+        Content-Length is used only to refuse a body that is too long.
         """
         _check_headers(request)
         limit = self.config.max_body_bytes
         too_large = Problem(
-            TOO_LARGE, f"expected at most {limit} bytes ({limit / MIB:g} MiB), found more"
+            TOO_LARGE, f"the body has more than {limit} bytes ({limit / MIB:g} MiB)"
         )
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
@@ -144,14 +141,14 @@ class App:
                     too_large.headers["connection"] = "close"
                     raise too_large
                 if self.num_body_bytes > BYTES_OF_ALL_BODIES:
-                    raise self.service.refuse("other requests' images take all memory")
+                    raise self.service.refuse("the images of other requests take all memory")
         except BaseException:
             self.num_body_bytes -= len(body)
             raise
         return bytes(body)
 
     def find_refusal(self, method: bytes, path: bytes) -> Problem | None:
-        """Why a request need not even be looked at, None if it is to be."""
+        """Why a request is refused before it is parsed, or None."""
         is_image = method == b"POST" and path.partition(b"?")[0] == READ_PATH.encode()
         if not is_image or self.service.is_stopping:
             return None
@@ -168,7 +165,7 @@ class App:
         self._num_let_in = 0
 
     def begin_to_stop(self) -> None:
-        """Say on every answer that the connection ends, and on /health/ready that this does."""
+        """Close connections with their next answer, and let /health/ready fail."""
         self.guard.is_stopping = self.service.is_stopping = True
 
     def _build_api(self) -> FastAPI:
@@ -233,9 +230,9 @@ class App:
         )
         async def ready() -> schemas.Health:
             if self.service.is_stopping:
-                raise Problem(STOPPING, "the server is being stopped")
+                raise Problem(STOPPING, "the server is shutting down")
             if not self.service.is_ready:
-                raise Problem(NOT_READY, "its workers are being started")
+                raise Problem(NOT_READY, "the workers are starting")
             return schemas.Health(status="ready")
 
         @api.get(
@@ -306,15 +303,15 @@ class App:
 
 
 NOT_STORED = {"cache-control": "no-store"}
-INTERNAL_PROBLEM = Problem(INTERNAL, "the server's log says more")
-# What the kinds of mistakes in a query mean; of others the library's own words are told.
+INTERNAL_PROBLEM = Problem(INTERNAL, "see the server's log")
+# Messages for errors in a query; others have the library's own message.
 EXPECTED = {
     "bool_parsing": "true or false",
     "int_parsing": "a whole number",
     "greater_than_equal": "0 or more",
     "less_than_equal": "a smaller number",
 }
-CLIENT_LEFT = 499  # for the counters; nginx made it known
+CLIENT_LEFT = 499  # nginx's status for a client that disconnected
 
 
 def _check_headers(request: Request) -> None:
@@ -322,11 +319,11 @@ def _check_headers(request: Request) -> None:
     if not (kind.startswith("image/") or kind == "application/octet-stream"):
         raise Problem(
             UNSUPPORTED,
-            "Content-Type: expected image/png, image/jpeg or another image, or "
-            f"application/octet-stream, found {kind[:40] or 'none'}",
+            "Content-Type must be image/png, image/jpeg or another image type, or "
+            f"application/octet-stream, not {kind[:40] or 'empty'}",
         )
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Problem(UNSUPPORTED, "Content-Encoding: expected none")
+        raise Problem(UNSUPPORTED, "Content-Encoding is not supported")
 
 
 def _serve_file(name: str) -> Callable[[], Awaitable[Response]]:
@@ -346,9 +343,9 @@ async def _answer_problem(_: Request, problem: Any) -> Response:  # noqa: ANN401
 
 async def _answer_http_exception(request: Request, error: Any) -> Response:  # noqa: ANN401
     if error.status_code == METHOD_NOT_ALLOWED.status:
-        problem = Problem(METHOD_NOT_ALLOWED, "see /docs for what there is", dict(error.headers))
+        problem = Problem(METHOD_NOT_ALLOWED, "see /docs", dict(error.headers))
     else:
-        problem = Problem(NOT_FOUND, "see /docs for what there is")
+        problem = Problem(NOT_FOUND, "see /docs")
     return await _answer_problem(request, problem)
 
 
@@ -362,7 +359,7 @@ async def _answer_invalid(request: Request, error: Any) -> Response:  # noqa: AN
 
 
 async def _answer_nobody(_: Request, error: Any) -> Response:  # noqa: ANN401
-    """For a client that left before its answer was there; nobody gets it."""
+    """A response for a client that has disconnected; it is not sent."""
     return Response(status_code=CLIENT_LEFT)
 
 
@@ -371,7 +368,7 @@ async def _answer_internal(request: Request, error: Any) -> Response:  # noqa: A
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:
-    """What the work gives. It is dropped, and ClientDisconnect raised, if the client leaves."""
+    """Await the work; cancel it and raise ClientDisconnect if the client disconnects."""
 
     async def leave() -> None:
         while (await request.receive())["type"] != "http.disconnect":

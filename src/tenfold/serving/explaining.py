@@ -1,4 +1,4 @@
-"""A reading with what led to it: its stages and what the network saw, as pictures in JSON.
+"""An explanation of a reading: its stages and what the network saw, as pictures in JSON.
 
 Array names carry their axes: H rows, W columns, P places.
 """
@@ -29,11 +29,10 @@ FROM_COLOUR, TO_COLOUR = (38, 52, 92), (255, 176, 64)  # of what hardly matters,
 
 
 def explain(decoded: Decoded, reading: Reading, reader: Reader) -> dict[str, Any]:
-    """What the answer has besides the reading: `stages`, and `seen`, of 40 digits at most.
+    """The members `stages` and `seen` of an answer, for 40 digits at most.
 
-    A stage has a name and a picture. What was seen has ten probabilities, that of no digit, the
-    digit image, and a picture of where hiding a part of it would have changed the answer most.
-    Pictures are data URLs.
+    A stage has a name and a picture. For each digit, `seen` has ten probabilities, the probability
+    of rejection, the digit image, and its occlusion map. Pictures are data URLs.
     """
     is_one = len(reading.digits) == 1
     digits = reading.digits[:MAX_DIGITS]
@@ -51,9 +50,9 @@ def explain(decoded: Decoded, reading: Reading, reader: Reader) -> dict[str, Any
 def measure_occlusion(
     image_HW: DigitImage, digit: int, classifier: Classifier, step_px: int = STEP_PX
 ) -> npt.NDArray[np.float32]:
-    """How much of a digit's probability is lost where a square hides its image, float32 [28, 28].
+    """The occlusion map: the probability lost where a square hides the digit, float32 [28, 28].
 
-    A pixel has the mean of the squares that hide it (Zeiler and Fergus 2014, "Visualizing and
+    A pixel has the mean over the squares that hide it (Zeiler and Fergus 2014, "Visualizing and
     understanding convolutional networks", section 4.2).
     """
     starts = range(1 - PATCH_PX + STEP_PX, IMAGE_SIZE_PX, step_px)
@@ -75,7 +74,7 @@ def measure_occlusion(
 
 
 def encode_picture(picture: Image.Image) -> str:
-    """A PNG file as a data URL; of a large picture a JPEG file, which is a tenth as long."""
+    """A data URL with a PNG, or for a large picture with a JPEG, which is a tenth of the size."""
     scale = MAX_SIDE_PX / max(picture.size)
     if scale < 1:
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
@@ -97,7 +96,7 @@ def _describe(one: ReadDigit, classifier: Classifier, step_px: int) -> dict[str,
 
 
 def _paint(image_HW: DigitImage, lost_HW: npt.NDArray[np.float32]) -> Image.Image:
-    """The digit image in the colours of how much each place matters."""
+    """The digit image coloured by its occlusion map."""
     share_HW1 = (lost_HW / max(float(lost_HW.max()), 1e-6))[:, :, None]
     colours_HWC = (1 - share_HW1) * np.array(FROM_COLOUR) + share_HW1 * np.array(TO_COLOUR)
     # Ink is as bright as it is; paper where it matters shows faintly.

@@ -1,4 +1,4 @@
-"""What a server counts, in Prometheus' text format."""
+"""The counters of a server, in Prometheus' text format."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -46,5 +46,5 @@ class Metrics:
         )
 
     def dump(self) -> bytes:
-        """All of them as text."""
+        """The counters as text."""
         return generate_latest(self.registry)

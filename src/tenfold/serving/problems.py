@@ -1,6 +1,7 @@
-"""Errors as RFC 9457 problem details: what went wrong, for people and for programs.
+"""Errors as problem details (RFC 9457).
 
-A problem's code is stable: programs may rely on it. Nothing of the machine, as a path, is in one.
+The codes are stable, so programs can rely on them. The texts reveal nothing of the machine, such as
+paths.
 """
 
 import json
@@ -47,7 +48,7 @@ RETRY_AFTER_SECONDS = 1
 
 @dataclass
 class Problem(Exception):  # noqa: N818 - RFC 9457's word
-    """A request's failure: its kind, a sentence on this one, headers, further members."""
+    """A failed request: its kind, a detail, headers and further members."""
 
     kind: Kind
     detail: str
@@ -67,7 +68,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         return json.dumps(details | self.members).encode()
 
     def list_headers(self) -> dict[str, str]:
-        """The response's headers; one of a while says when to come back."""
+        """The response's headers, with Retry-After for a temporary problem."""
         headers = {"content-type": CONTENT_TYPE, "cache-control": "no-store", **self.headers}
         if self.kind.status == BUSY.status:
             headers["retry-after"] = str(RETRY_AFTER_SECONDS)
@@ -76,7 +77,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         return headers
 
     def to_http(self, *, ends: bool = True) -> bytes:
-        """A whole response, for where no application answers; `ends` says that it is the last."""
+        """A whole HTTP response, sent without the application; `ends` closes the connection."""
         body = self.to_bytes()
         headers = self.list_headers() | SECURITY_HEADERS | {"content-length": str(len(body))}
         if ends:
@@ -85,7 +86,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         return f"HTTP/1.1 {self.kind.status} {self.kind.title}\r\n{lines}\r\n".encode() + body
 
 
-# On every response. The page has no inline script or style and needs nothing from elsewhere.
+# On every response. The page has no inline script or style and loads nothing from other origins.
 SECURITY_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

@@ -51,7 +51,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._start_deadline()
         if len(self.connections) > self.max_connections:
-            self._refuse(BUSY, f"expected at most {self.max_connections} connections, found more")
+            self._refuse(BUSY, f"more than {self.max_connections} connections")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End waiting."""
@@ -150,7 +150,7 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, as every problem is answered."""
-        self._refuse(BAD_REQUEST, "expected an HTTP request, found something else")
+        self._refuse(BAD_REQUEST, "not an HTTP request")
 
     def _start_deadline(self) -> None:
         if self._deadline is None:
@@ -164,7 +164,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     def _give_up(self) -> None:
         self._deadline = None
         seconds = f"{self.receive_seconds:g} seconds"
-        self._refuse(TIMEOUT, f"expected a whole request within {seconds}, found a part of one")
+        self._refuse(TIMEOUT, f"the request was not complete after {seconds}")
 
     def _refuse(self, kind: Kind, detail: str) -> None:
         """Answer with a problem, unless another answer is on its way, and end the connection."""
@@ -206,7 +206,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         return True
 
     def _refuse_headers(self) -> None:
-        detail = f"expected at most {MAX_HEADER_BYTES} bytes of headers, found more"
+        detail = f"the headers have more than {MAX_HEADER_BYTES} bytes"
         self._refuse(HEADERS_TOO_LARGE, detail)
 
     def _watch_sending(self) -> None:

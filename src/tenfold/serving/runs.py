@@ -1,6 +1,6 @@
-"""The runs and studies in a folder, to be shown: their state, losses and reports.
+"""The runs and studies of a folder: their state, losses and reports.
 
-Whatever is asked for is looked up in the folder itself; a link out of it is not followed.
+Everything is looked up in the folder itself; links out of it are not followed.
 """
 
 import json
@@ -28,12 +28,12 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, Recursion
 
 @dataclass(frozen=True)
 class RunShelf:
-    """A folder of runs and studies, or None for none."""
+    """A folder of runs and studies; None if none is shown."""
 
     folder: Path | None
 
     def list_all(self) -> list[ShownRun]:
-        """What lies in the folder, the last changed first."""
+        """The runs and studies, the last changed first."""
         if self.folder is None:
             return []
         try:
@@ -65,7 +65,7 @@ class RunShelf:
                         loss = float(json.loads(line)["loss"])
                         losses.append(loss if math.isfinite(loss) else 0.0)
         except UNREADABLE as error:
-            raise Problem(NOT_FOUND, "expected losses that can be read") from error
+            raise Problem(NOT_FOUND, "the losses cannot be read") from error
         return losses, find_state(file.parent, self._find)
 
     def open_report(self, name: str) -> tuple[int, Iterator[bytes]]:
@@ -77,13 +77,13 @@ class RunShelf:
         path = self._get(name, REPORT)
         try:
             if path.stat().st_size > MAX_REPORT_BYTES:
-                raise Problem(NOT_FOUND, f"expected a report of at most {MAX_REPORT_BYTES} bytes")
+                raise Problem(NOT_FOUND, f"the report has more than {MAX_REPORT_BYTES} bytes")
             file = path.open("rb")
         except OSError as error:
-            raise Problem(NOT_FOUND, "expected a report that can be read") from error
+            raise Problem(NOT_FOUND, "the report cannot be read") from error
         if not OPEN_REPORTS.acquire(blocking=False):
             file.close()
-            raise Problem(BUSY, f"{MAX_OPEN_REPORTS} reports are being sent; come back in a second")
+            raise Problem(BUSY, f"{MAX_OPEN_REPORTS} reports are being sent; try again in a second")
         size = os.fstat(file.fileno()).st_size
         return size, _Chunks(file, size)
 
@@ -92,11 +92,11 @@ class RunShelf:
         path = Path(name)
         found = self._find(path, file) if path.name == name else None
         if found is None:
-            raise Problem(NOT_FOUND, f"expected the name of a run or study with a {file}")
+            raise Problem(NOT_FOUND, f"no run or study of this name has a {file}")
         return found
 
     def _find(self, path: Path, file: str) -> Path | None:
-        """A file in the folder of that name; None if it is not there, or elsewhere by a link."""
+        """A file in the folder of that name; None if it is missing or a link leads elsewhere."""
         if self.folder is None or path.name[:1] in ("", ".") or "\\" in path.name:
             return None
         try:

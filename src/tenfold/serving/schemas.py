@@ -1,4 +1,4 @@
-"""What requests and answers look like, for /openapi.json."""
+"""The schemas of requests and answers, for /openapi.json."""
 
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ IMAGE_TYPES = (
 
 
 class Health(BaseModel):
-    """Whether a server runs, or takes requests."""
+    """The health of a server."""
 
     status: Literal["live", "ready"]
 
@@ -35,17 +35,17 @@ class Digit(BaseModel):
 
 
 class Stage(BaseModel):
-    """A step on the way to the answer; the picture is a data URL."""
+    """A stage of reading; the picture is a data URL."""
 
     name: str
     picture: str
 
 
 class Seen(BaseModel):
-    """What the network saw of a digit, and what it made of it."""
+    """The input and output of the network for a digit."""
 
     probabilities: list[float] = Field(min_length=10, max_length=10)
-    none: float = Field(description="The probability that it is no digit.")
+    none: float = Field(description="The probability that it is not a digit.")
     image: str = Field(description="The digit image, 28x28, a PNG file as a data URL.")
     occlusion: str = Field(
         description="Bright where hiding a part would have changed the answer most."
@@ -53,7 +53,7 @@ class Seen(BaseModel):
 
 
 class Reading(BaseModel):
-    """What is written on an image, and whether to rely on it: only if the status is read."""
+    """The digits on an image. Rely on them only if the status is read."""
 
     status: Literal["read", "uncertain", "blank", "not_digits", "error"]
     text: str
@@ -76,7 +76,7 @@ class Model(BaseModel):
 
     @classmethod
     def describe(cls, model: ModelFile) -> "Model":
-        """What a loaded model says of itself."""
+        """Describe a loaded model by its metadata."""
         return cls(
             card=model.card,
             temperature=model.calibration.temperature,
@@ -95,13 +95,13 @@ class Models(BaseModel):
 
 
 class ShownRun(BaseModel):
-    """A run or a study in the folder that is shown."""
+    """A run or a study."""
 
     name: str
     kind: Literal["run", "study"]
     recipe: str | None
     seed: int | None
-    state: State = Field(description="Stopped: nobody trains it, and it can be resumed.")
+    state: State = Field(description="Stopped: no process trains it, and it can be resumed.")
     accuracy: float | None = Field(None, description="A share from 0 to 1; of a study, its mean.")
     has_report: bool
     has_losses: bool
@@ -184,10 +184,10 @@ READ_REQUEST: dict[str, Any] = {
 
 
 def complete_description(schema: dict[str, Any], cookie: str | None) -> dict[str, Any]:
-    """The API's description with what the framework does not know of.
+    """Add to the OpenAPI description what the framework does not know.
 
-    Problems are not of the type that it takes answers to be. `cookie` is the name of the page's in
-    place of the token, None for a server that wants no token.
+    That is the content type of problems, and security schemes. `cookie` is the name of the page's
+    session cookie, or None for a server without a token.
     """
     for model in (ProblemDetails, UnreadableDetails):
         described = model.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -108,7 +108,7 @@ def open_socket(config: ServingConfig) -> socket.socket:
     except (OSError, UnicodeError, OverflowError) as error:
         listening.close()
         reason = getattr(error, "strerror", None) or str(error)
-        message = f"{config.host}:{config.port}: expected an address to listen on, found: {reason}"
+        message = f"cannot listen on {config.host}:{config.port}: {reason}"
         if getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES):
             message += ". Another port may be free: --port 8001"
         raise ServingError(message) from error

@@ -1,10 +1,9 @@
-"""Bytes of images to answers, for many who ask at once, with limits.
+"""Reading images for concurrent requests, with limits.
 
-Whatever is decoded and read, worker processes do, which are ended and replaced when they exceed
-their limits on time and memory. Small images go to workers of their own, a few together when they
-come together, whose digit images are classified together; large ones, and small ones whose stages
-are wanted, which may take seconds and hundreds of megabytes, one by one. How many images wait is
-bounded, and how long one does.
+Worker processes decode and read; one that exceeds its limits on time or memory is killed and
+replaced. Small images have their own workers and are read in batches. Large images, and those whose
+stages are requested, may take seconds and hundreds of megabytes, and are read one by one. The
+number of waiting images and their waiting time are limited.
 """
 
 import asyncio
@@ -48,7 +47,7 @@ from tenfold.system.machine import count_cores
 
 @dataclass
 class _Small:
-    """A small image that waits: for company, or, after it was in bad company, alone."""
+    """A queued small image; retried alone if its batch failed."""
 
     question: Question
     future: "asyncio.Future[Answer | None]"
@@ -58,7 +57,7 @@ class _Small:
 
 @dataclass
 class _Limit:
-    """When an image's reading ends at the latest, and what is said then."""
+    """The deadline of an image, and the problem if it passes."""
 
     timeout: asyncio.Timeout
     problem: Problem
@@ -89,14 +88,14 @@ class ReadingService:
         self._large = WorkerPool(max(1, num_cores // 2), prepare, setup, replaced)
 
     def start(self) -> None:
-        """Start the workers, in some seconds. Raises ServingError if one cannot be started."""
+        """Start the workers, which takes seconds. Raises ServingError if one cannot be started."""
         for pool in (self._small, self._large):
             pool.start()
         for pool in (self._small, self._large):
             pool.wait()
 
     def stop(self) -> None:
-        """End the workers; whatever was being read is answered by now."""
+        """Stop the workers, after all images have been answered."""
         for pool in (self._small, self._large):
             pool.stop()
 
@@ -115,9 +114,9 @@ class ReadingService:
         return self._small.is_working and self._large.is_working
 
     def find_refusal(self, num_coming: int = 0) -> Problem | None:
-        """Why no image is taken on now, which is counted: as many wait or are read as may.
+        """Why no image is admitted now, or None; a refusal is counted.
 
-        `num_coming` are on their way, and will have places.
+        `num_coming` images are still being received, and have places.
         """
         if self.num_reading + num_coming < self.config.queue:
             return None
@@ -125,7 +124,7 @@ class ReadingService:
 
     @contextmanager
     def taking_place(self) -> Iterator[None]:
-        """For as long as an image waits or is read. Raises Problem if no image is taken on now."""
+        """Hold a place in the queue for an image. Raises Problem if the queue is full."""
         problem = self.find_refusal()
         if problem is not None:
             raise problem
@@ -138,11 +137,11 @@ class ReadingService:
             self.metrics.waiting.set(self.num_reading)
 
     async def read(self, data: bytes, *, single: bool, stages: bool) -> bytes:
-        """The answer's JSON, for who has a place. Raises Problem where there is none."""
+        """The answer's JSON, for an admitted image. Raises Problem if it cannot be read."""
         if self._is_abandoned:
             raise _stopping()
         if self._small.is_failing or self._large.is_failing:
-            raise Problem(NOT_READY, "its workers cannot be started; they are tried again")
+            raise Problem(NOT_READY, "the workers cannot be started; the server keeps trying")
         started = time.perf_counter()
         found, size = await self._read_in_time(Question(data, single, stages))
         self.metrics.seconds.labels(size).observe(time.perf_counter() - started)
@@ -152,21 +151,21 @@ class ReadingService:
         return json.dumps(found).encode()
 
     def abandon(self) -> None:
-        """Answer whatever is being read that the server stops: there is no time left for it."""
+        """Answer all unfinished images that the server shuts down."""
         self._is_abandoned = True
         for limit in self._in_flight.values():
             limit.problem = _stopping()
             limit.timeout.reschedule(asyncio.get_running_loop().time())
 
     def refuse(self, why: str) -> Problem:
-        """What to raise where there is too much to do; it is counted."""
+        """Count a refusal, and return the problem to raise."""
         self.metrics.refused.inc()
-        return Problem(BUSY, f"{why}; come back in a second")
+        return Problem(BUSY, f"{why}; try again in a second")
 
     async def _read_in_time(self, question: Question) -> tuple[Answer, str]:
         """The answer, and whether the image was small or large."""
         seconds = self.config.waiting_seconds
-        late = Problem(BUSY, f"expected an answer within {seconds:g} seconds, found none")
+        late = Problem(BUSY, f"no answer within {seconds:g} seconds")
         limit = _Limit(asyncio.timeout(seconds), late)
         try:
             async with limit.timeout:
@@ -189,7 +188,7 @@ class ReadingService:
         return await future
 
     def _hand_out(self) -> None:
-        """Give what waits to workers that are free: nobody waits for others to come."""
+        """Give waiting images to free workers, without waiting for larger batches."""
         while self._num_busy < self._small.num_workers and (batch := self._take_batch()):
             self._num_busy += 1
             self.metrics.batch_requests.observe(len(batch))
@@ -241,7 +240,7 @@ class ReadingService:
         self._hand_out()
 
     def _blame(self, one: _Small, num: int, error: Exception, seconds: float) -> Exception:
-        """What to tell an image that was with others in a worker that failed, or to try again."""
+        """The problem of an image whose batch failed, or that it must be read again."""
         is_death = isinstance(error, WorkerDiedError)
         one.num_deaths += is_death
         # One of several may be to blame for all, and a process may end of what is no image's fault.
@@ -271,23 +270,23 @@ class ReadingService:
     def _explain(self, error: Exception, seconds: float) -> Problem:
         """The problem of an image whose worker failed."""
         if isinstance(error, WorkerTimeoutError):
-            return Problem(TOO_COSTLY, f"expected at most {seconds:g} seconds of work, found more")
+            return Problem(TOO_COSTLY, f"reading took longer than {seconds:g} seconds")
         if isinstance(error, MemoryError):
-            detail = f"expected at most {self.config.worker_mib} MiB of memory, found more"
+            detail = f"reading took more than {self.config.worker_mib} MiB of memory"
             return Problem(TOO_COSTLY, detail)
-        return Problem(WORKER_DIED, f"it ended twice while it read the image, with {error}")
+        return Problem(WORKER_DIED, f"the worker died twice while reading the image, with {error}")
 
 
 class _Again(Exception):  # noqa: N818 - no error: an outcome beside errors and answers
-    """An image is to be read once more, alone."""
+    """An image must be read again, alone."""
 
 
 def _stopping() -> Problem:
-    return Problem(STOPPING, "the server is being stopped")
+    return Problem(STOPPING, "the server is shutting down")
 
 
 def _may_be_small(question: Question) -> bool:
-    """Whether an image may be read in some milliseconds; the worker looks again."""
+    """Whether an image is probably small; the worker decides."""
     if question.stages or len(question.data) > MAX_SMALL_BYTES or is_heif(question.data):
         return False
     size = find_size(question.data)

@@ -1,4 +1,4 @@
-"""What a server is asked to do: where it listens, whom it answers, and its limits."""
+"""The configuration of a server: address, access and limits."""
 
 import ipaddress
 import re
@@ -15,16 +15,17 @@ SHORTEST_TOKEN, LONGEST_TOKEN = 16, 4096
 
 @dataclass(frozen=True, kw_only=True)
 class ServingConfig:
-    """Everything that decides how a server behaves.
+    """The configuration of a server.
 
-    `allow_hosts` are names by which clients may call it, beside those of the loopback interface; an
-    address that others can reach needs at least one. `queue` images at most are being read or wait
-    for it, of those no more than `large_queue` large ones; whoever comes then is asked to come back
-    later. A request must have come within `receive_seconds`, and a client must take some of its
-    answer within `send_seconds`. A worker has `small_seconds` for small images that it gets at
-    once, `worker_seconds` for a large one, and `worker_mib` of address space beside what it has
-    when it begins. From an image's last byte to its answer it takes `waiting_seconds` at most,
-    whatever happens meanwhile. Raises ServingError for values that do not fit.
+    `allow_hosts` are the names that clients may use, beside those of the loopback interface; an
+    address that others can reach needs at least one. At most `queue` images wait or are being read,
+    at most `large_queue` of them large; further requests get status 503. A request must arrive
+    within `receive_seconds`, and a client must take some of its answer within `send_seconds`. A
+    worker has `small_seconds` for a batch of small images, `worker_seconds` for a large one, and
+    `worker_mib` of address space beside what it starts with. From an image's last byte to its
+    answer take at most `waiting_seconds`.
+
+    Raises ServingError for invalid values.
     """
 
     host: str = "127.0.0.1"
@@ -47,29 +48,29 @@ class ServingConfig:
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
-            raise ServingError(f"--port: expected 0 to 65535, found {self.port}")
+            raise ServingError(f"--port must be from 0 to 65535, not {self.port}")
         if self.queue < 1:
-            raise ServingError(f"--queue: expected at least 1, found {self.queue}")
+            raise ServingError(f"--queue must be at least 1, not {self.queue}")
         for flag, seconds in (
             ("--receive-seconds", self.receive_seconds),
             ("--send-seconds", self.send_seconds),
         ):
             if not seconds > 0:
-                raise ServingError(f"{flag}: expected more than 0, found {seconds:g}")
+                raise ServingError(f"{flag} must be greater than 0, not {seconds:g}")
         for name in self.allow_hosts:
             if not HOST_PATTERN.fullmatch(name.lower()):
                 raise ServingError(
-                    f"--allow-host: expected a name or address without a port, such as "
-                    f"digits.example.org, found {name!r}"
+                    f"--allow-host must be a name or address without a port, such as "
+                    f"digits.example.org, not {name!r}"
                 )
         if not is_loopback(self.host) and not self.allow_hosts:
             raise ServingError(
-                f"--host {self.host}: others on the network could use this server. If they may, "
-                "say by which names they call it: --allow-host digits.example.org (and consider "
-                "--token-file)"
+                f"--host {self.host}: others on the network could use this server; to allow it, "
+                "give the names they use, as in --allow-host digits.example.org, and consider "
+                "--token-file"
             )
         if self.runs is not None and not self.runs.is_dir():
-            raise ServingError(f"--runs {self.runs}: expected a folder of runs, found none")
+            raise ServingError(f"--runs {self.runs}: no such folder")
 
     @property
     def known_hosts(self) -> frozenset[str]:
@@ -80,7 +81,7 @@ class ServingConfig:
 
     @property
     def address(self) -> str:
-        """Where a browser on this machine finds the page."""
+        """The URL of the page for a browser on this machine."""
         host = self.host
         if is_any(host):
             host = "::1" if ":" in host else "127.0.0.1"
@@ -88,7 +89,7 @@ class ServingConfig:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address to listen on can be reached from this machine only."""
+    """Whether only this machine can reach an address to listen on."""
     if host == "localhost":
         return True
     try:
@@ -98,7 +99,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_any(host: str) -> bool:
-    """Whether an address to listen on stands for all of this machine's."""
+    """Whether an address to listen on means all addresses of this machine."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
@@ -106,7 +107,7 @@ def is_any(host: str) -> bool:
 
 
 def _bracket(host: str) -> str:
-    """An address to listen on as an URL and a Host header have it."""
+    """An address as in a URL or a Host header."""
     try:
         host = ipaddress.ip_address(host).compressed
     except ValueError:
@@ -115,18 +116,18 @@ def _bracket(host: str) -> str:
 
 
 def read_token(path: Path) -> str:
-    """The bearer token in a file. Raises ServingError if there is none that can be used."""
+    """The bearer token in a file. Raises ServingError if it is not a valid one."""
     try:
         with path.open("rb") as file:
             token = file.read(LONGEST_TOKEN + 1).decode("ascii").strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "characters that are not ASCII"
-        raise ServingError(f"--token-file {path}: expected a token, found: {reason}") from error
+        raise ServingError(f"--token-file {path}: cannot be read: {reason}") from error
     if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN or not re.fullmatch(
         r"[A-Za-z0-9._~+/=-]+", token
     ):
         raise ServingError(
-            f"--token-file {path}: expected one token of {SHORTEST_TOKEN} to {LONGEST_TOKEN} "
-            "letters, digits and - . _ ~ + / =, found another text"
+            f"--token-file {path}: the token must have {SHORTEST_TOKEN} to {LONGEST_TOKEN} "
+            "letters, digits and - . _ ~ + / ="
         )
     return token

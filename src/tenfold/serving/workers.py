@@ -119,8 +119,7 @@ class WorkerPool:
         while self._num_ready < self.num_workers:
             if self._failure is not None:
                 raise ServingError(
-                    f"expected {self.num_workers} worker processes, found that one cannot be "
-                    f"started: {self._failure}"
+                    f"cannot start {self.num_workers} worker processes: {self._failure}"
                 )
             self._stopped.wait(0.02)
 

@@ -2,10 +2,10 @@
 
 import { describeFailure } from "./words.js";
 
-const STATUS_WORDS = { read: "read", uncertain: "uncertain", blank: "blank", not_digits: "no digits", error: "no image" };
+const STATUS_WORDS = { read: "read", uncertain: "uncertain", blank: "blank", not_digits: "not digits", error: "not an image" };
 const STAGE_WORDS = {
-  decoded: "as it came", "bright-ink": "ink made bright", "without-paper": "paper taken away",
-  cut: "cut out", boxed: "into a box of 20", centred: "centred by mass", network: "what the network sees",
+  decoded: "original", "bright-ink": "ink made bright", "without-paper": "paper removed",
+  cut: "cropped", boxed: "scaled to 20 pixels", centred: "centred by mass", network: "what the network sees",
 };
 const find = (id) => document.getElementById(id);
 
@@ -53,7 +53,7 @@ export function showAnswer(answer, frame) {
 }
 
 function describe({ status, message, digits }) {
-  if (status === "not_digits" && digits.length === 0) return "There is more on this image than digits. Cut it to the part that has them.";
+  if (status === "not_digits" && digits.length === 0) return "There is more than digits on this image. Crop it to the digits.";
   if (!message) return "";
   // The server names the digits that make a line doubtful; none of that line is sure.
   const isMore = digits.filter((digit) => !digit.is_sure).length > Number.parseInt(message, 10);
@@ -109,7 +109,7 @@ function listDigits({ seen }, shown) {
   const group = find("digits"), note = find("digits-note");
   group.hidden = shown.length < 2;
   note.hidden = group.hidden || seen.length === shown.length;
-  note.textContent = `The first ${seen.length} of ${shown.length} digits, to look at one by one:`;
+  note.textContent = `The first ${seen.length} of ${shown.length} digits, to inspect one by one:`;
   const withShares = shown.length <= MOST_WITH_SHARES;
   group.replaceChildren(...(group.hidden ? [] : seen.map((_, i) => {
     const { digit, confidence, is_sure: isSure } = shown[i];

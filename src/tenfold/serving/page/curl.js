@@ -19,13 +19,13 @@ export async function copyCurl(blob, { single }) {
     const name = `tenfold-image.${blob.type.split("/")[1]?.replace(/[^a-z0-9]/g, "") || "bin"}`;
     await navigator.clipboard.writeText(`${send}${name} '${url}'`);
     save(blob, name);
-    words.push(`The image is saved as ${name}: run the line in the folder where it lies.`);
+    words.push(`The image is saved as ${name}. Run the command in its folder.`);
   } else {
     const bytes = new Uint8Array(await blob.arrayBuffer());
     const text = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
     await navigator.clipboard.writeText(`echo '${text}' | base64 -d | ${send}- '${url}'`);
   }
-  if (isLocked) words.push("It takes the server's token from TENFOLD_TOKEN: set that first.");
+  if (isLocked) words.push("Set TENFOLD_TOKEN to the server's token first.");
   return words.join(" ");
 }
 

@@ -156,7 +156,7 @@ find("copy").addEventListener("click", async () => {
   try {
     words = await copyCurl(sent.blob, { single: single.checked });
   } catch {
-    words = "The browser does not let this page copy.";
+    words = "The browser does not allow this page to copy.";
   }
   if (mine === turn) find("copied").textContent = words;
 });

@@ -52,7 +52,7 @@ async function list() {
     find("table-card").hidden = runs.length === 0;
     const running = runs.filter((run) => run.state === "running" && run.kind === "run");
     find("note").textContent = !isShown ? "This server shows no runs. Start it with: tenfold serve --runs runs/"
-      : runs.length === 0 ? "There are none yet. Train one: tenfold train"
+      : runs.length === 0 ? "There are no runs yet. Train one: tenfold train"
         : `${runs.length} in the folder${running.length ? `; ${running[0].name} is being trained` : ""}.`;
     if (!chosen) {
       const first = running.find((run) => run.has_losses !== false);
@@ -89,7 +89,7 @@ async function follow(mine) {
       mine.isFollowed = state === "running";
     } catch (error) {
       const isMissing = error.details?.code === "not-found";
-      if (mine === chosen) find("curve-note").textContent = isMissing ? "No losses of this run are kept." : describeFailure(error);
+      if (mine === chosen) find("curve-note").textContent = isMissing ? "This run has no losses." : describeFailure(error);
       mine.isFollowed = !isMissing;
     }
     if (mine.isFollowed) await new Promise((resolve) => setTimeout(resolve, CURVE_MS));
@@ -134,7 +134,7 @@ const name = (value) => String(Number(value.toPrecision(3)));
 function draw({ losses, state }) {
   const last = losses.slice(-100);
   const mean = last.reduce((sum, value) => sum + value, 0) / Math.max(1, last.length);
-  find("curve-note").textContent = losses.length === 0 ? "No batch is done yet."
+  find("curve-note").textContent = losses.length === 0 ? "No batch has finished yet."
     : `${losses.length.toLocaleString("en")} batches, ${state}; the last ${last.length} have a mean of ${mean.toPrecision(3)}.`;
   const positive = losses.filter((value) => value > 0);
   find("curve-place").hidden = positive.length < 2;

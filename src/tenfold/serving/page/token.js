@@ -42,7 +42,7 @@ async function ask() {
 
 /** Trades a token for the cookie: what is wrong in words, null if nothing is. */
 async function giveToken(token) {
-  if (!token) return "Type the token first.";
+  if (!token) return "Enter the token first.";
   // What a token cannot have, a header cannot either.
   if (!/^[A-Za-z0-9._~+/=-]+$/.test(token)) return "A token has only letters, digits and - . _ ~ + / =. Look whether all of it was copied.";
   try {
