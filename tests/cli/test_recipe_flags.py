@@ -88,7 +88,7 @@ def test_flags_are_changes(flags: str, changes: dict[str, Any]) -> None:
 def test_the_command_of_a_changed_recipe_makes_it_again(
     recipe: Recipe, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tenfold.recipes.recipe.RECIPES", {recipe.name: recipe})
+    monkeypatch.setattr("tenfold.recipes.catalogue.RECIPES", {recipe.name: recipe})
     changed = recipe.replace(**changes)
     config = RunConfig(
         recipe=changed,

@@ -116,7 +116,11 @@ def test_the_file_is_one_for_reading(exported: Exported) -> None:
     ("recipe", "changes", "message"),
     [
         (LINES, {"scenes": 0}, "--scenes: expected at least 1 for a model of lines, found 0"),
-        (LINES, {"shift_px": 1.0}, "augmentation: not possible for lines"),
+        (
+            LINES,
+            {"shift_px": 1.0},
+            "augmentation: not possible for lines; they are generated varied",
+        ),
         (
             CLASSIC,
             {"scenes": 5},
