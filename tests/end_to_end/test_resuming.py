@@ -145,8 +145,8 @@ def test_other_machines_and_versions_are_named(
     stopped: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     machine = {"cpu": "another", "cores": 64, "system": "x"}
-    monkeypatch.setattr("tenfold.workflow.workflow.describe_machine", lambda: machine)
-    monkeypatch.setattr("tenfold.workflow.workflow.list_versions", lambda: {"torch": "3.0"})
+    monkeypatch.setattr("tenfold.workflow.arguments.describe_machine", lambda: machine)
+    monkeypatch.setattr("tenfold.workflow.arguments.list_versions", lambda: {"torch": "3.0"})
     run = tenfold.resume(stopped)
     [message] = caplog.messages
     for part in ("cpu another instead of ", "system x instead of ", "torch 3.0 instead of 2."):

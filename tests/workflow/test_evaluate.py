@@ -81,4 +81,4 @@ def test_a_convolutional_run_is_evaluated_again_with_figures_and_report(
     assert evaluated._repr_html_().count("<img") == 3
     page = evaluated.report.read_text()
     assert "conv 1x4 1x8" in page
-    assert "SGD, momentum 0.9, learning rate 0.01 at the peak of one cycle" in page
+    assert "SGD, momentum 0.9, one-cycle learning rate with a peak of 0.01" in page

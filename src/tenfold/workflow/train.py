@@ -154,8 +154,8 @@ def resume(
             clean_up_complete_run(path)
             return complete
         remove_temporary_files(path)
+        config = load_config(path, state)  # first: a changed config makes its checkpoint foreign
         checkpoint = _load_checkpoint(path)
-        config = load_config(path, state)
         _check_tensorboard(config.tensorboard)
         here = dataclasses.replace(
             config, **describe_environment(threads or config.threads, device or config.device)
