@@ -100,8 +100,8 @@ def test_comparing_needs_studies_of_the_same_images(
         "classic", seeds=1, holdout=True, data=small_data, out=tmp_path / "h", **TINY
     )
     message = (
-        f"{held_out.path}: expected a study of the same images as {study.path} (test images), "
-        "found one of other validation images"
+        f"{held_out.path}: evaluated on other images (validation) than {study.path} (test); only "
+        "studies of the same images can be compared"
     )
     with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
         tenfold.compare([study, held_out])
