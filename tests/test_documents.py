@@ -108,33 +108,33 @@ def test_numbers_in_the_table_of_recipes_are_those_of_the_studies(
 
 
 def find_results(summary: Summary) -> dict[str, tuple[str, list[str]]]:
-    """For each claim a word in its row of docs/results.md, and the texts that the row must have."""
+    """For each claim, a word of its row in docs/results.md and the texts that the row must have."""
     accuracy = summary.accuracy
     contested, longer = present(summary.contested), present(summary.longer)
-    num_seeds, [claims] = len(summary.seeds), [find_claims(summary, is_mnist=True)]
-    numbers = {one.name: one.numbers for one in claims}
+    num_seeds = len(summary.seeds)
+    numbers = {one.name: one.numbers for one in find_claims(summary, is_mnist=True)}
     [seven] = [one for one in summary.digits if one.label == 7]
     gain = longer.gain
-    low, high = (f"{100 * end:+.2f}" for end in present(gain.interval))
+    low, high = (f"{100 * end:.2f}" for end in present(gain.interval))
     ratio = contested.rate_on_contested / contested.rate_on_others
     on_contested, num_mistakes = contested.num_on_contested.mean, contested.num_mistakes.mean
     return {
         "over_97_percent": (
             "97 %",
             [
-                f"{numbers['over_97_percent']['num_over']} of {num_seeds}",
+                f"{numbers['over_97_percent']['num_over']} of {num_seeds} runs",
                 f"mean {100 * accuracy.mean:.2f} %",
                 f"deviation {100 * present(accuracy.standard_deviation):.2f}",
                 f"lowest {100 * accuracy.lowest:.2f} %",
             ],
         ),
-        "hardest_digit": ("7 is", [f"{seven.num_hardest} of {num_seeds} seeds"]),
+        "hardest_digit": ("7 is", [f"{seven.num_hardest} of {num_seeds} runs"]),
         "last_epochs": (
             "epochs",
             [
                 f"{-100 * present(summary.last_loss_change).mean:.0f} %",
                 f"{100 * longer.accuracy.mean:.2f} %",
-                f"{100 * gain.mean:+.2f} points",
+                f"{100 * gain.mean:.2f} points",
                 f"{low} to {high}",
             ],
         ),
@@ -142,7 +142,7 @@ def find_results(summary: Summary) -> dict[str, tuple[str, list[str]]]:
             "people",
             [
                 f"{on_contested:.1f} of {num_mistakes:.0f} mistakes",
-                f"{contested.num_contested} labels",
+                f"{contested.num_contested} disputed labels",
                 f"{ratio:.0f} times",
             ],
         ),
@@ -162,7 +162,7 @@ def test_claims_on_the_results_page_match_the_study(summaries: Summaries) -> Non
             assert numbers in said
         if name == "hardest_digit":
             by_label = {str(one.label): one for one in summary.digits}
-            for label, count in re.findall(r"\b(\d)(?: is)? in (\d+)", said):
+            for label, count in re.findall(r"\b(\d)(?: has it)? in (\d+)", said):
                 assert by_label[label].num_hardest == int(count)
             for label, rate in re.findall(r"\b(\d) \((\d\.\d\d) %\)", said):
                 assert f"{100 * by_label[label].error_rate.mean:.2f}" == rate

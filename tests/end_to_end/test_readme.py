@@ -1,6 +1,6 @@
-"""The commands and the Python of the README and of the pages for users, run as they stand there.
+"""The commands and the Python code of the README and of the pages for users, run as written.
 
-The block that trains a run makes the run that tests/workflow/test_workflow.py looks at.
+The block that trains a run is executed by tests/workflow/test_train.py.
 """
 
 import json
@@ -35,6 +35,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def find_run(path: str) -> str:
+    """The run that an earlier command made, for a path with DATE in place of its date."""
+    [run] = Path().glob(path.replace("DATE", "*"))
+    return str(run)
+
+
 def test_commands_run_in_a_row_and_print_what_is_shown(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -50,8 +56,7 @@ def test_commands_run_in_a_row_and_print_what_is_shown(
         _, verb, *words = shlex.split(command)
         if verb == "serve" or "ray" in words:
             continue  # tested below, and in tests/cluster
-        # A shell's pattern stands for the run that was just made.
-        words = [str(next(Path().glob(word), word)) if "*" in word else word for word in words]
+        words = [find_run(word) if "DATE" in word else word for word in words]
         assert main([verb, *words]) == 0, f"{command}: {capsys.readouterr().err}"
         verbs.add(verb)
         printed, shown = capsys.readouterr().out, outputs.pop(command, None)
