@@ -94,7 +94,7 @@ def test_comparing_needs_studies_of_the_same_images(
 ) -> None:
     with pytest.raises(StudyError, match=r"^no studies to compare$"):
         tenfold.compare([])
-    with pytest.raises(StudyError, match=r"expected a study's folder with study\.json, found: No"):
+    with pytest.raises(StudyError, match=r"nowhere/study\.json: cannot read the study: No such"):
         tenfold.compare([study, tmp_path / "nowhere"])
     held_out = tenfold.study(
         "classic", seeds=1, holdout=True, data=small_data, out=tmp_path / "h", **TINY

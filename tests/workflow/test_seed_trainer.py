@@ -125,7 +125,7 @@ def test_incomplete_epoch_accuracies_are_dropped(
     assert load_study(copy).runs == done.runs
 
 
-def test_a_locked_seed_is_left_alone(small_data: Path, copy: Path, calls: Calls) -> None:
+def test_a_locked_seed_is_not_trained(small_data: Path, copy: Path, calls: Calls) -> None:
     run = copy / "runs/3"
     leave_stopped(small_data, run)
     before = {name: (run / name).stat() for name in list_files(run)}
@@ -182,7 +182,7 @@ def leave_of_another_torch(small_data: Path, run: Path) -> None:
 @pytest.mark.parametrize(
     ("leave", "reason"),
     [
-        (leave_damaged, "/checkpoint.safetensors: expected a whole checkpoint, found .*"),
+        (leave_damaged, "/checkpoint.safetensors: the checkpoint is damaged: .*"),
         (
             leave_of_another_recipe,
             ": the run has another recipe, data or number of threads",
