@@ -99,12 +99,10 @@ def test_comparing_needs_studies_of_the_same_images(
     held_out = tenfold.study(
         "classic", seeds=1, holdout=True, data=small_data, out=tmp_path / "h", **TINY
     )
-    message = (
-        f"{held_out.path}: expected a study of the same images as {study.path} (test images), "
-        "found one of other validation images"
-    )
-    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(StudyError) as raised:
         tenfold.compare([study, held_out])
+    for fact in (f"{held_out.path}: ", "(validation)", f"{study.path} (test)"):
+        assert fact in str(raised.value)
 
 
 def test_average_study_averages_probabilities(study: tenfold.Study, small_data: Path) -> None:

@@ -505,7 +505,7 @@ def test_all_of_mnists_test_images_are_studied_for_the_claims(
             {"seeds": 6, "first_seed": 4294967291},
             "--first-seed must be a whole number from 0 to 4,294,967,290, not 4294967291",
         ),
-        ({"first_seed": -1}, "--first-seed: expected a whole number from 0 to "),
+        ({"first_seed": -1}, "--first-seed must be a whole number from 0 to "),
         ({"jobs": 0}, "--jobs must be a whole number from 1 to 1,024, not 0"),
         ({"alone": -1}, "--alone must be a whole number from 0 to 10,000, not -1"),
         ({"recipe": "clasic"}, "unknown recipe 'clasic'; there are: classic"),
