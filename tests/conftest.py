@@ -120,7 +120,7 @@ def small_data(
 def few_of_mnist(
     training: LabelledImages, test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Make runs and studies of the embedded MNIST train on its first 6,000 images."""
+    """Make runs and studies of MNIST train on its first 6,000 images."""
     few = replace(
         training, images_NHW=training.images_NHW[:6000], labels_N=training.labels_N[:6000]
     )

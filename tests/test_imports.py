@@ -172,5 +172,5 @@ def test_python_agrees_that_torch_is_not_imported() -> None:
     assert ran.stdout.strip() == ""
 
 
-def test_type_checkers_are_told_that_the_package_has_types() -> None:
+def test_the_package_is_marked_as_typed() -> None:
     assert importlib.resources.files("tenfold").joinpath("py.typed").is_file()

@@ -1,6 +1,6 @@
 """The errors that a user can cause and correct.
 
-    TenfoldError             its message says where, what is wrong and what to do, in one line
+    TenfoldError             its one-line message says where the problem is and how to fix it
     ├── DataError            a data folder or a file in it cannot be used
     ├── RecipeError          a recipe is unknown, or a field is out of range
     ├── RunError             a run folder cannot be written, read or used

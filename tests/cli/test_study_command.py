@@ -170,7 +170,7 @@ def test_the_title_of_a_bar_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
         show(StageProgress(stage="calibrating"))
         time.sleep(0.3)
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", file.getvalue())
-    assert r"[/x] :smile: \x1b[31m\r\u202e  drawing scenes" in shown
+    assert r"[/x] :smile: \x1b[31m\r\u202e  generating images" in shown
     frames = re.findall(r"(.) \[/x\] :smile: \\x1b\[31m\\r\\u202e  calibrating", shown)
     assert len(set(frames)) > 1  # something moves
     assert "\u202e" not in shown
@@ -279,10 +279,10 @@ def test_recipes_as_json_prints_the_sheet_to_stderr(
     ("command", "message"),
     [
         ("study clasic", "unknown recipe 'clasic'; there are: classic"),
-        ("study --seeds 0", "--seeds: expected a whole number from 1 to 10000, found 0"),
-        ("study --seeds 2.5", "--seeds: must be a whole number, not 2.5"),
-        ("study --jobs 0", "--jobs: expected a whole number from 1 to 1024, found 0"),
-        ("study --epochs 0", "--epochs: expected a whole number from 1 to 10000, found 0"),
+        ("study --seeds 0", "--seeds must be a whole number from 1 to 10,000, not 0"),
+        ("study --seeds 2.5", "--seeds must be a whole number, not 2.5"),
+        ("study --jobs 0", "--jobs must be a whole number from 1 to 1,024, not 0"),
+        ("study --epochs 0", "--epochs must be a whole number from 1 to 10,000, not 0"),
         ("study --data nowhere", "nowhere: no such folder"),
         ("study --out file", "file: cannot be written: File exists"),
         ("compare", 'Command "compare" parameter STUDIES requires an argument.'),
@@ -303,7 +303,7 @@ def test_recipes_as_json_prints_the_sheet_to_stderr(
             "synthetic: has the report of a study; use another folder",
         ),
         ("compare synthetic --average 2", "synthetic: cannot average 2 runs; the study has 1"),
-        ("compare synthetic --average 0", "--average: expected a whole number from 1 to 10000"),
+        ("compare synthetic --average 0", "--average must be a whole number from 1 to 10,000"),
         ("compare synthetic empty --average 1", "--average takes one study, and no --out"),
         ("compare synthetic --average 1 --out page", "--average takes one study, and no --out"),
         ("compare empty --average 1", "empty: the study has no runs yet"),

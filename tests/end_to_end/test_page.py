@@ -445,7 +445,7 @@ def address_with_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         yield server.address
 
 
-def test_the_token_is_asked_for_once(browser: Browser, address_with_token: str) -> None:
+def test_the_page_asks_for_the_token_once(browser: Browser, address_with_token: str) -> None:
     options: dict[str, Any] = {"ignored": "status of 401", "permissions": CLIPBOARD}
     with opening(browser, address_with_token, **options) as page:
         draw(page, 2, seed=5)  # read when the token is there

@@ -88,7 +88,9 @@ def test_other_data_are_refused(stopped: Path, small_data: Path, tmp_path: Path)
         assert part in str(raised.value)
 
 
-def test_the_new_place_of_moved_data_is_asked_for(small_data: Path, tmp_path: Path) -> None:
+def test_resuming_after_the_data_folder_moved_needs_its_new_path(
+    small_data: Path, tmp_path: Path
+) -> None:
     data, moved, out = tmp_path / "data", tmp_path / "moved data", tmp_path / "run"
     train_and_interrupt(Path(shutil.copytree(small_data, data)), out)
     data.rename(moved)

@@ -227,10 +227,10 @@ def test_a_single_class_gets_a_warning_and_is_not_compared() -> None:
     assert finding.sentence.endswith("mistaken for 4 (40×).")
 
 
-# --- contested labels
+# --- disputed labels
 
 
-def test_contested_mistakes_are_listed() -> None:
+def test_mistakes_with_disputed_labels_are_listed() -> None:
     finding = find_one("contested_labels", evaluate(MISTAKES, corrected=CORRECTED))
     assert finding.answer == "2"
     for fact in (

@@ -104,7 +104,7 @@ def test_accuracy_is_counted() -> None:
     assert json.loads(json.dumps(to_json(measured)))["num_correct"] == 97
 
 
-# --- contested labels
+# --- disputed labels
 
 
 def test_ten_labels_are_corrected_and_five_are_undecidable() -> None:

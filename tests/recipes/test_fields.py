@@ -97,11 +97,11 @@ def test_invalid_values_are_refused(name: str, bad: list[Any]) -> None:
     for value in bad:
         with pytest.raises(RecipeError) as raised:
             Config(**{name: value})
-        assert str(raised.value) == f"{flag_name(name)}: expected {ALLOWED[name]}, found {value}"
+        assert str(raised.value) == f"{flag_name(name)} must be {ALLOWED[name]}, not {value}"
 
 
 def test_the_first_invalid_field_is_named() -> None:
-    with pytest.raises(RecipeError, match=r"^--num-steps: "):
+    with pytest.raises(RecipeError, match=r"^--num-steps must be "):
         Config(num_steps=0, colour="yellow")
 
 

@@ -168,7 +168,7 @@ def test_the_nearest_name_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["", "Mine", "../up", "of my own", "-x"])
 def test_a_name_must_be_usable_as_a_folder_name(name: str) -> None:
-    with pytest.raises(RecipeError, match="name: expected lower-case letters, digits and dashes"):
+    with pytest.raises(RecipeError, match="must be lower-case letters, digits and dashes"):
         Recipe(name=name, summary="")
 
 
@@ -232,30 +232,29 @@ def test_limits_of_a_range_are_accepted(field: str, good: tuple[Any, ...]) -> No
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"learning_rate": 10.001}, "--learning-rate: expected from 1e-07 to 10, found 10.001"),
-        ({"learning_rate": NAN}, "--learning-rate: expected from 1e-07 to 10, found nan"),
-        ({"batch_size": 0}, "--batch-size: expected a whole number from 1 to 60000, found 0"),
+        ({"learning_rate": 10.001}, "--learning-rate must be from 1e-07 to 10, not 10.001"),
+        ({"learning_rate": NAN}, "--learning-rate must be from 1e-07 to 10, not nan"),
+        ({"batch_size": 0}, "--batch-size must be a whole number from 1 to 60,000, not 0"),
         (
             {"hidden_sizes": (5,) * 9},
-            "--hidden-sizes: expected 1 to 8 whole numbers, each from 1 to 10000, found "
-            f"{(5,) * 9}",
+            f"--hidden-sizes must be 1 to 8 whole numbers, each from 1 to 10,000, not {(5,) * 9}",
         ),
         (
             {"channels": (4, 8)},
-            "--channels: no such field of a recipe with this model; there are: ",
+            "--channels: a recipe with this model has no such field",
         ),
-        ({"optimizer": "adamw"}, "--optimizer: expected adam or sgd, found adamw"),
-        ({"schedule": "cosine"}, "--schedule: expected constant or one-cycle, found cosine"),
-        ({"precision": "bf16"}, "--precision: expected float32 or bfloat16, found bf16"),
+        ({"optimizer": "adamw"}, "--optimizer must be adam or sgd, not adamw"),
+        ({"schedule": "cosine"}, "--schedule must be constant or one-cycle, not cosine"),
+        ({"precision": "bf16"}, "--precision must be float32 or bfloat16, not bf16"),
         (
             {"leave_out_mislabelled": 1},
-            "--leave-out-mislabelled: expected True or False, found 1",
+            "--leave-out-mislabelled must be True or False, not 1",
         ),
-        ({"shift_px": -1}, "--shift-px: expected from 0 to 14, found -1"),
-        ({"clean_share": 1.1}, "--clean-share: expected from 0 to 1, found 1.1"),
+        ({"shift_px": -1}, "--shift-px must be from 0 to 14, not -1"),
+        ({"clean_share": 1.1}, "--clean-share must be from 0 to 1, not 1.1"),
         (
             {"precision": "bfloat16"},
-            "--precision: expected float32 for a perceptron, found bfloat16",
+            "--precision must be float32 for a perceptron, not bfloat16",
         ),
     ],
 )
@@ -266,16 +265,16 @@ def test_invalid_values_are_refused(changes: dict[str, Any], message: str) -> No
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"channels": [4, 8, 16]}, "--depths: expected as many values as --channels, 3, found 2"),
-        ({"depths": [1]}, "--depths: expected as many values as --channels, 2, found 1"),
-        ({"first_kernel_px": 4}, "--first-kernel-px: expected an odd number, found 4"),
+        ({"channels": [4, 8, 16]}, "--depths must have as many values as --channels, 3, not 2"),
+        ({"depths": [1]}, "--depths must have as many values as --channels, 2, not 1"),
+        ({"first_kernel_px": 4}, "--first-kernel-px must be an odd number, not 4"),
         (
             {"first_kernel_px": 9},
-            "--first-kernel-px: expected a whole number from 1 to 7, found 9",
+            "--first-kernel-px must be a whole number from 1 to 7, not 9",
         ),
         (
             {"channels": [0, 1]},
-            "--channels: expected 1 to 4 whole numbers, each from 1 to 1024, found (0, 1)",
+            "--channels must be 1 to 4 whole numbers, each from 1 to 1,024, not (0, 1)",
         ),
     ],
 )
@@ -288,7 +287,7 @@ def test_invalid_convolutions_are_refused(changes: dict[str, Any], message: str)
 def test_replace_refuses_unknown_fields(field: str, recipe: Recipe) -> None:
     known = ", ".join(map(flag_name, list_fields(recipe)))
     assert refusal(recipe, **{field: 3}) == (
-        f"{flag_name(field)}: no such field of a recipe with this model; there are: {known}"
+        f"{flag_name(field)}: a recipe with this model has no such field; its fields are: {known}"
     )
 
 
@@ -371,13 +370,13 @@ def test_json_has_all_fields(recipe: Recipe) -> None:
         ),
         ({"model": {"kind": "transformer"}}, "'transformer'"),
         ({"model": {"kind": ["perceptron"]}}, "unhashable type: 'list'"),
-        ({"model": {"hidden_sizes": [500, 125]}}, "model.kind: expected a value"),
-        ({"model": None}, "model: expected an object, found None"),
-        ({"model": "perceptron"}, "model: expected an object, found 'perceptron'"),
+        ({"model": {"hidden_sizes": [500, 125]}}, "model.kind: missing"),
+        ({"model": None}, "model must be an object, not None"),
+        ({"model": "perceptron"}, "model must be an object, not 'perceptron'"),
         ({"optimizer": {"nesterov": True}}, "unexpected keyword argument 'nesterov'"),
-        ({"optimizer": "adam"}, "optimizer: expected an object, found 'adam'"),
-        ({"optimizer": None}, "optimizer: expected an object, found None"),
-        ({"augmentation": None}, "augmentation: expected an object, found None"),
+        ({"optimizer": "adam"}, "optimizer must be an object, not 'adam'"),
+        ({"optimizer": None}, "optimizer must be an object, not None"),
+        ({"augmentation": None}, "augmentation must be an object, not None"),
     ],
 )
 def test_invalid_json_is_refused(changed: dict[str, Any], reason: str) -> None:
@@ -427,17 +426,17 @@ def test_members_of_version_0_1_must_be_1() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"epochs": 0}, "--epochs: expected a whole number from 1 to 10000, found 0"),
+        ({"epochs": 0}, "--epochs must be a whole number from 1 to 10,000, not 0"),
         (
             {"model": {"kind": "perceptron", "hidden_sizes": 3}},
-            "--hidden-sizes: expected 1 to 8 whole numbers, each from 1 to 10000, found 3",
+            "--hidden-sizes must be 1 to 8 whole numbers, each from 1 to 10,000, not 3",
         ),
         (
             {"model": {"kind": "perceptron", "hidden_sizes": [9000, 9000, 9000]}},
             "--hidden-sizes: 9000 9000 9000 makes a model of 169 million parameters; at most 100 "
             "million are allowed",
         ),
-        ({"augmentation": {"shear": 2}}, "--shear: expected from 0 to 1, found 2"),
+        ({"augmentation": {"shear": 2}}, "--shear must be from 0 to 1, not 2"),
     ],
 )
 def test_json_with_a_value_out_of_range_is_refused(changed: dict[str, Any], message: str) -> None:

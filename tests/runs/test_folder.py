@@ -230,7 +230,7 @@ def test_fields_of_version_0_1_are_ignored(tmp_path: Path) -> None:
     write_json(tmp_path / CONFIG, values)
     assert load_config(tmp_path, RunningState(state="running")) == CONFIG_OF_A_RUN
     write_json(tmp_path / CONFIG, values | {"other": 1})
-    with pytest.raises(RunError, match="other: no such field"):
+    with pytest.raises(RunError, match="other: unknown field"):
         load_config(tmp_path, RunningState(state="running"))
 
 
@@ -316,32 +316,32 @@ def test_a_missing_evaluation_is_refused(tmp_path: Path) -> None:
     [
         (
             {"recipe": {"name": "x"}},
-            "not a recipe of this version of Tenfold: augmentation: expect",
+            "not a recipe of this version of Tenfold: augmentation: missing",
         ),
-        ({"recipe": 3}, "not a recipe of this version of Tenfold: expected an object, f"),
-        ({"recipe": {**RECIPES["classic"].to_json(), "epochs": 0}}, "--epochs: expected"),
-        ({"checksums": {"train": ["a"]}}, "checksums.train: expected an array of 2, found ['a']"),
-        ({"checksums": 3}, "checksums: expected an object, found 3"),
-        ({"checksums": {}}, "checksums.test: expected a value, found none"),
-        ({"precision": "bf16"}, "precision: no such field"),
-        ({"data_folder": 5}, "data_folder: expected text or null, found 5"),
-        ({"data_folder": []}, "data_folder: expected text or null, found []"),
-        ({"data_folder": {}}, "data_folder: expected text or null, found {}"),
-        ({"seed": 2**64}, "seed: expected a whole number from 0 to 4294967295, found 18446744"),
-        ({"seed": "x"}, "seed: expected a whole number, found 'x'"),
-        ({"seed": None}, "seed: expected a whole number, found None"),
-        ({"seed": True}, "seed: expected a whole number, found True"),
-        ({"seed": 1.0}, "seed: expected a whole number, found 1.0"),
-        ({"machine": {}}, "machine.cores: expected a value, found none"),
-        ({"machine": None}, "machine: expected an object, found None"),
-        ({"machine": {"cpu": {}}}, "machine.cpu: expected text or a whole number, found {}"),
-        ({"versions": None}, "versions: expected an object, found None"),
-        ({"versions": {"torch": 2}}, "versions.torch: expected text, found 2"),
-        ({"threads": 10**30}, "threads: expected a whole number from 1 to 1024, found 1000"),
-        ({"checkpoint_every": -1}, "checkpoint_every: expected a whole number from 0 to 10000"),
-        ({"device": 5}, "device: expected text, found 5"),
-        ({"holdout": "no"}, "holdout: expected true or false, found 'no'"),
-        ({"started": 3}, "started: expected text, found 3"),
+        ({"recipe": 3}, "not a recipe of this version of Tenfold: must be an object, not 3"),
+        ({"recipe": {**RECIPES["classic"].to_json(), "epochs": 0}}, "--epochs must be"),
+        ({"checksums": {"train": ["a"]}}, "checksums.train must be an array of 2, not ['a']"),
+        ({"checksums": 3}, "checksums must be an object, not 3"),
+        ({"checksums": {}}, "checksums.test: missing"),
+        ({"precision": "bf16"}, "precision: unknown field"),
+        ({"data_folder": 5}, "data_folder must be text or null, not 5"),
+        ({"data_folder": []}, "data_folder must be text or null, not []"),
+        ({"data_folder": {}}, "data_folder must be text or null, not {}"),
+        ({"seed": 2**64}, "seed must be a whole number from 0 to 4,294,967,295, not 18446744"),
+        ({"seed": "x"}, "seed must be a whole number, not 'x'"),
+        ({"seed": None}, "seed must be a whole number, not None"),
+        ({"seed": True}, "seed must be a whole number, not True"),
+        ({"seed": 1.0}, "seed must be a whole number, not 1.0"),
+        ({"machine": {}}, "machine.cores: missing"),
+        ({"machine": None}, "machine must be an object, not None"),
+        ({"machine": {"cpu": {}}}, "machine.cpu must be text or a whole number, not {}"),
+        ({"versions": None}, "versions must be an object, not None"),
+        ({"versions": {"torch": 2}}, "versions.torch must be text, not 2"),
+        ({"threads": 10**30}, "threads must be a whole number from 1 to 1,024, not 1000"),
+        ({"checkpoint_every": -1}, "checkpoint_every must be a whole number from 0 to 10,000"),
+        ({"device": 5}, "device must be text, not 5"),
+        ({"holdout": "no"}, "holdout must be true or false, not 'no'"),
+        ({"started": 3}, "started must be text, not 3"),
     ],
 )
 def test_an_invalid_config_is_refused(changed: dict[str, Any], reason: str, tmp_path: Path) -> None:
@@ -355,25 +355,25 @@ def test_an_invalid_config_is_refused(changed: dict[str, Any], reason: str, tmp_
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"state": 1}, "state: expected running, found 1"),
-        ({"state": "done"}, "state: expected running, found 'done'"),
-        ({"config_sha256": None}, "config_sha256: expected text, found None"),
-        ({"training": None}, "training: expected an object, found None"),
-        ({"training": []}, "training: expected an object, found []"),
-        ({"training": 5}, "training: expected an object, found 5"),
-        ({"training": "x"}, "training: expected an object, found 'x'"),
-        ({"training": {}}, "training.images_per_second: expected a value, found none"),
+        ({"state": 1}, "state must be running, not 1"),
+        ({"state": "done"}, "state must be running, not 'done'"),
+        ({"config_sha256": None}, "config_sha256 must be text, not None"),
+        ({"training": None}, "training must be an object, not None"),
+        ({"training": []}, "training must be an object, not []"),
+        ({"training": 5}, "training must be an object, not 5"),
+        ({"training": "x"}, "training must be an object, not 'x'"),
+        ({"training": {}}, "training.images_per_second: missing"),
         (
             {"training": {**TRAINING_OF_A_RUN, "seconds": "long"}},
-            "training.seconds: expected a number, found 'long'",
+            "training.seconds must be a number, not 'long'",
         ),
         (
             {"training": {**TRAINING_OF_A_RUN, "seconds": 10**400}},
-            "training.seconds: expected a number, found 1000000",
+            "training.seconds must be a number, not 1000000",
         ),
         (
             {"training": {**TRAINING_OF_A_RUN, "resumed_with": "x"}},
-            "training.resumed_with: expected an array, found 'x'",
+            "training.resumed_with must be an array, not 'x'",
         ),
     ],
 )
@@ -389,17 +389,17 @@ def test_an_invalid_state_is_refused(changed: dict[str, Any], reason: str, tmp_p
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"accuracy": None}, "accuracy: expected a number, found None"),
-        ({"headline": []}, "headline: expected text, found []"),
-        ({"part": "all"}, "part: expected test or validation, found 'all'"),
-        ({"misclassified": [7]}, "misclassified[0]: expected an object, found 7"),
+        ({"accuracy": None}, "accuracy must be a number, not None"),
+        ({"headline": []}, "headline must be text, not []"),
+        ({"part": "all"}, "part must be test or validation, not 'all'"),
+        ({"misclassified": [7]}, "misclassified[0] must be an object, not 7"),
         (
             {"misclassified": [{"index": 7.5}]},
-            "misclassified[0].confidence: expected a value, found none",
+            "misclassified[0].confidence: missing",
         ),
-        ({"epochs": {}}, "epochs: expected an array, found {}"),
-        ({"training": {}}, "training.images_per_second: expected a value, found none"),
-        ({"findings": [{"name": 3}]}, "findings[0].answer: expected a value, found none"),
+        ({"epochs": {}}, "epochs must be an array, not {}"),
+        ({"training": {}}, "training.images_per_second: missing"),
+        ({"findings": [{"name": 3}]}, "findings[0].answer: missing"),
     ],
 )
 def test_an_invalid_evaluation_is_refused(
@@ -415,14 +415,14 @@ def test_an_invalid_evaluation_is_refused(
 @pytest.mark.parametrize(
     ("found", "reason"),
     [
-        ({}, "not_digit: expected a value, found none"),
+        ({}, "not_digit: missing"),
         (
             {"temperature": "x", "read": 0.5, "not_digit": 0.5},
-            "temperature: expected a number, found 'x'",
+            "temperature must be a number, not 'x'",
         ),
         (
             {"temperature": 1.0, "read": float("nan"), "not_digit": 0.5},
-            "read: expected a number, found nan",
+            "read must be a number, not nan",
         ),
     ],
 )

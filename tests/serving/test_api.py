@@ -116,9 +116,9 @@ def test_client_errors_get_problem_details(
 @pytest.mark.parametrize(
     ("path", "detail"),
     [
-        ("/v1/read?single=perhaps", "single: expected true or false, found 'perhaps'"),
-        ("/v1/runs/none/losses?first=x", "first: expected a whole number, found 'x'"),
-        ("/v1/runs/none/losses?first=-1", "first: expected 0 or more, found '-1'"),
+        ("/v1/read?single=perhaps", "single must be true or false, not 'perhaps'"),
+        ("/v1/runs/none/losses?first=x", "first must be a whole number, not 'x'"),
+        ("/v1/runs/none/losses?first=-1", "first must be 0 or more, not '-1'"),
     ],
 )
 def test_a_bad_parameter_is_named_with_its_value(

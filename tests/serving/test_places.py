@@ -125,7 +125,7 @@ def test_an_http_1_0_connection_closes_after_the_response(full: Running) -> None
 
 
 @pytest.mark.parametrize("header", [b"Expect: 100-continue\r\n", b"Connection: close\r\n"])
-def test_a_refused_client_is_not_told_to_continue(full: Running, header: bytes) -> None:
+def test_a_refused_client_gets_no_100_continue(full: Running, header: bytes) -> None:
     with full.connect() as connection:
         connection.sendall(HEAD + header + b"Content-Length: 300\r\n\r\n")
         assert list_statuses(connection.recv(65536)) == [503]

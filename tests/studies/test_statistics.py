@@ -228,7 +228,7 @@ def test_twice_the_epochs_are_compared_seed_by_seed() -> None:
     assert summarize(disjoint, LABELS_N, is_mnist=False).longer is None
 
 
-def test_mistakes_on_contested_labels_are_counted(test_images: LabelledImages) -> None:
+def test_mistakes_on_disputed_labels_are_counted(test_images: LabelledImages) -> None:
     labels_N = test_images.labels_N
     contested, others = sorted(CONTESTED), [5, 6, 7, 8, 9, 10]
     wrong_of_runs = [[*contested[:9], *others[:3]], [*contested[:5], *others]]
@@ -269,7 +269,7 @@ def test_corrected_labels_change_the_mean(test_images: LabelledImages) -> None:
 
 
 @pytest.mark.parametrize(("is_mnist", "holdout"), [(False, False), (True, True)])
-def test_only_the_test_images_of_mnist_have_contested_labels(is_mnist: bool, holdout: bool) -> None:
+def test_only_the_test_images_of_mnist_have_disputed_labels(is_mnist: bool, holdout: bool) -> None:
     checksums = {"train": CHECKSUMS["train"]} if holdout else OTHER_DATA
     study = build_study(LABELS_N, guess(2), holdout=holdout, checksums=checksums)
     summary = summarize(study, LABELS_N, is_mnist=is_mnist)

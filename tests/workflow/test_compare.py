@@ -94,17 +94,15 @@ def test_comparing_needs_studies_of_the_same_images(
 ) -> None:
     with pytest.raises(StudyError, match=r"^no studies to compare$"):
         tenfold.compare([])
-    with pytest.raises(StudyError, match=r"study\.json: cannot read the study: No"):
+    with pytest.raises(StudyError, match=r"nowhere/study\.json: cannot read the study: No such"):
         tenfold.compare([study, tmp_path / "nowhere"])
     held_out = tenfold.study(
         "classic", seeds=1, holdout=True, data=small_data, out=tmp_path / "h", **TINY
     )
-    message = (
-        f"{held_out.path}: evaluated on other images (validation) than {study.path} (test); only "
-        "studies of the same images can be compared"
-    )
-    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(StudyError) as raised:
         tenfold.compare([study, held_out])
+    for fact in (f"{held_out.path}: ", "(validation)", f"{study.path} (test)"):
+        assert fact in str(raised.value)
 
 
 def test_average_study_averages_probabilities(study: tenfold.Study, small_data: Path) -> None:

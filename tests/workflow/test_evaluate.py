@@ -57,13 +57,13 @@ def test_a_config_that_was_edited_is_refused(small_data: Path, tmp_path: Path) -
         tenfold.evaluate(run.path)
 
 
-def test_moved_data_are_reported_with_a_hint(small_data: Path, tmp_path: Path) -> None:
+def test_a_moved_data_folder_is_reported_with_a_hint(small_data: Path, tmp_path: Path) -> None:
     moved = shutil.copytree(small_data, tmp_path / "data")
     run = tenfold.train("classic", data=moved, out=tmp_path / "run", epochs=1, report=False)
     shutil.rmtree(moved)
     with pytest.raises(DataError, match="no such folder") as raised:
         tenfold.evaluate(run.path)
-    assert raised.value.__notes__ == ["if the data have moved, say where they are with --data"]
+    assert raised.value.__notes__ == ["if the data folder has moved, name it with --data"]
 
 
 def test_a_convolutional_run_is_evaluated_again_with_figures_and_report(

@@ -125,7 +125,7 @@ def test_incomplete_epoch_accuracies_are_dropped(
     assert load_study(copy).runs == done.runs
 
 
-def test_a_locked_seed_is_left_alone(small_data: Path, copy: Path, calls: Calls) -> None:
+def test_a_locked_seed_is_not_trained(small_data: Path, copy: Path, calls: Calls) -> None:
     run = copy / "runs/3"
     leave_stopped(small_data, run)
     before = {name: (run / name).stat() for name in list_files(run)}

@@ -164,7 +164,7 @@ def test_progress_includes_unfinished_runs(small_data: Path, copy: Path, calls: 
     assert told[0].num_done == 3
 
 
-def test_more_seeds_train_only_what_is_missing(
+def test_more_seeds_train_only_the_missing_ones(
     study: tenfold.Study, small_data: Path, copy: Path, calls: Calls
 ) -> None:
     more = tenfold.study("classic", seeds=5, data=small_data, out=copy, alone=0, jobs=2, **TINY)
@@ -204,7 +204,7 @@ def test_seeds_before_the_first_come_first(small_data: Path, tmp_path: Path, cal
         ([1.0, 1.0, 1.0], 0, [([3, 4, 5], 2)]),
     ],
 )
-def test_the_number_of_timed_runs_is_as_asked_for(
+def test_alone_sets_the_number_of_timed_runs(
     other_cores: list[float | None],
     alone: int,
     expected: Calls,
@@ -499,17 +499,17 @@ def test_all_of_mnists_test_images_are_studied_for_the_claims(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"seeds": 0}, "--seeds: expected a whole number from 1 to 10000, found 0"),
-        ({"seeds": 2.5}, "--seeds: expected a whole number from 1 to 10000, found 2.5"),
+        ({"seeds": 0}, "--seeds must be a whole number from 1 to 10,000, not 0"),
+        ({"seeds": 2.5}, "--seeds must be a whole number from 1 to 10,000, not 2.5"),
         (
             {"seeds": 6, "first_seed": 4294967291},
-            "--first-seed: expected a whole number from 0 to 4294967290, found 4294967291",
+            "--first-seed must be a whole number from 0 to 4,294,967,290, not 4294967291",
         ),
-        ({"first_seed": -1}, "--first-seed: expected a whole number from 0 to "),
-        ({"jobs": 0}, "--jobs: expected a whole number from 1 to 1024, found 0"),
-        ({"alone": -1}, "--alone: expected a whole number from 0 to 10000, found -1"),
+        ({"first_seed": -1}, "--first-seed must be a whole number from 0 to "),
+        ({"jobs": 0}, "--jobs must be a whole number from 1 to 1,024, not 0"),
+        ({"alone": -1}, "--alone must be a whole number from 0 to 10,000, not -1"),
         ({"recipe": "clasic"}, "unknown recipe 'clasic'; there are: classic"),
-        ({"epochs": 0}, "--epochs: expected a whole number from 1 to 10000, found 0"),
+        ({"epochs": 0}, "--epochs must be a whole number from 1 to 10,000, not 0"),
     ],
 )
 def test_bad_arguments_leave_no_folder(
@@ -526,7 +526,7 @@ def test_a_folder_that_cannot_be_made_is_named(small_data: Path, tmp_path: Path)
         tenfold.study("classic", data=small_data, out=tmp_path / "file", **TINY)
 
 
-def test_data_that_have_moved_are_read_where_they_lie_now(
+def test_a_moved_data_folder_is_read_at_its_new_path(
     small_data: Path, copy: Path, tmp_path: Path, calls: Calls
 ) -> None:
     values = (copy / "study.json").read_text().replace(str(small_data), "/moved/away")

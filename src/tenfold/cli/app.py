@@ -5,7 +5,7 @@ import shlex
 from contextlib import suppress
 
 import cyclopts
-from cyclopts import App, Group
+from cyclopts import App, Group, Parameter
 
 import tenfold
 from tenfold.cli.tokens import prepare_tokens
@@ -15,6 +15,7 @@ from tenfold.recipes.fields import describe_bad_value
 # In columns. Rich never finishes at one or two columns, and fills the memory at very many.
 NARROWEST, WIDEST = 20, 1000
 INSTALL_COMPLETION = "--install-completion"
+OPTIONS = Group.create_default_parameters("Options")  # as the usage line calls them
 
 READ, TRAIN, SERVE, OTHER = (
     Group(name, sort_key=number)
@@ -27,7 +28,7 @@ VERBS = {
         READ,
         "Read handwritten digits from images.",
         "photo.jpg scans/ --json",
-        "FILE [FILE ...] [OPTIONS]",
+        "FILES... [OPTIONS]",
     ),
     "train": (
         TRAIN,
@@ -39,7 +40,7 @@ VERBS = {
         TRAIN,
         "Evaluate finished runs again.",
         "runs/2026-11-22-classic-0",
-        "RUN [RUN ...] [OPTIONS]",
+        "RUNS... [OPTIONS]",
     ),
     "export": (
         TRAIN,
@@ -57,9 +58,9 @@ VERBS = {
         TRAIN,
         "Compare studies of the same images.",
         "studies/classic studies/strong",
-        "STUDY [STUDY ...] [OPTIONS]",
+        "STUDIES... [OPTIONS]",
     ),
-    "runs": (TRAIN, "List runs and studies.", "", "[FOLDER ...] [OPTIONS]"),
+    "runs": (TRAIN, "List runs and studies.", "", "[FOLDERS...] [OPTIONS]"),
     "recipes": (TRAIN, "List the recipes, or show one.", "strong --show", "[RECIPE] [OPTIONS]"),
     "data": (TRAIN, "Show the training and test images.", "--sheet digits.png", "[OPTIONS]"),
     "serve": (
@@ -73,11 +74,13 @@ VERBS = {
 app = App(
     name="tenfold",
     help="Read handwritten digits, and train and measure classifiers of them.",
-    help_prologue="Example: tenfold read photo.jpg",
+    help_epilogue="Example: tenfold read photo.jpg",
     version=tenfold.__version__,
     version_flags=["--version", "-V"],
     help_format="markdown",  # fills the lines; "plaintext" keeps the breaks of the source
     group_commands=OTHER,
+    group_parameters=OPTIONS,
+    default_parameter=Parameter(show_default=False),  # the help texts name the defaults
     result_action="return_value",
     print_error=False,
     exit_on_error=False,
@@ -88,7 +91,7 @@ for number, (verb, (group, summary, example, arguments)) in enumerate(VERBS.item
     app.command(
         f"tenfold.cli.{verb}:{verb}",
         help=summary,
-        help_prologue=f"Example: tenfold {verb} {example}".rstrip(),
+        help_epilogue=f"Example: tenfold {verb} {example}".rstrip(),
         usage=f"tenfold {verb} {arguments}",
         group=group,
         sort_key=number,
@@ -99,7 +102,7 @@ app.register_install_completion_command(
     INSTALL_COMPLETION,
     group=OTHER,
     help="Install shell completion: bash, zsh, fish or PowerShell.",
-    help_prologue=f"Example: tenfold {INSTALL_COMPLETION}",
+    help_epilogue=f"Example: tenfold {INSTALL_COMPLETION}",
 )
 
 
@@ -149,10 +152,10 @@ def _explain(error: cyclopts.CycloptsError) -> str:
         field = list_fields().get(error.argument.name.removeprefix("--").replace("-", "_"))
         if field is not None:
             tokens = [error.token] if error.token else error.argument.tokens
-            found = " ".join(token.value for token in tokens)
-            return describe_bad_value(field.name, found, field.metadata["allowed"])
+            given = " ".join(token.value for token in tokens)
+            return describe_bad_value(field.name, given, field.metadata["allowed"])
         if error.msg is not None:  # from a converter
-            return f"{error.argument.name}: {error.msg}"
+            return f"{error.argument.name} {error.msg}"
     if isinstance(error, cyclopts.UnusedCliTokensError) and error.unused_tokens:
         verb = " ".join(error.command_chain or ())
         usage = f"; usage: tenfold {verb} {VERBS[verb][-1]}" if verb in VERBS else ""

@@ -27,7 +27,7 @@ def compare(
     average: WholeNumber | None = None,
     json: AsJson = False,
 ) -> None:
-    """Compare studies of the same images: a table, and the first study against each other one.
+    """Compare studies of the same images: a table, and the first against each of the others.
 
     With --average, the runs of one study are compared with the average of their probabilities.
 
@@ -36,7 +36,7 @@ def compare(
     studies
         The folders of studies.
     data
-        The folder of the studies' data, if it has been moved. The data must be the same.
+        The folder of the studies' data, needed if it has moved. The data must be the same.
     out
         A folder to write figures and a report to.
     average

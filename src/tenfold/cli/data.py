@@ -26,7 +26,7 @@ def data(
     ----------
     folder
         A folder of IDX files, or of images in train/0 ... train/9 and test/0 ... test/9; by
-        default the embedded MNIST.
+        default MNIST.
     sheet
         A PNG file to write a contact sheet of training images to.
     json

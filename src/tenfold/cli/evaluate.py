@@ -13,7 +13,7 @@ def evaluate(runs: list[Path], /, *, data: Path | None = None, json: AsJson = Fa
     runs
         The folders of finished runs.
     data
-        The folder of the runs' data, if it has been moved. The data must be the same.
+        The folder of the runs' data, needed if it has moved. The data must be the same.
     json
         Print JSON: the evaluation, or for several runs a list.
     """
@@ -29,7 +29,7 @@ def evaluate(runs: list[Path], /, *, data: Path | None = None, json: AsJson = Fa
             print_text()
         print_rows(
             ("run", evaluated.path),
-            *((one.question, one.answer) for one in evaluated.evaluation.findings),
+            *((finding.question, finding.answer) for finding in evaluated.evaluation.findings),
             ("report", evaluated.report),
         )
     if json:

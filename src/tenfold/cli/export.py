@@ -27,7 +27,7 @@ def export(
     calibration
         A hold-out run of the same recipe; its temperature and thresholds go into the file.
     data
-        The folder of the run's data, if it has been moved. The data must be the same.
+        The folder of the run's data, needed if it has moved. The data must be the same.
     json
         Print JSON.
     """

@@ -15,7 +15,7 @@ from cyclopts import Parameter, Token
 from tenfold.system.escaping import escape
 from tenfold.system.json_types import to_json
 
-Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+Flag = Annotated[bool, Parameter(negative=())]
 AsJson = Annotated[Flag, Parameter(name="--json")]
 
 
@@ -24,8 +24,8 @@ def parse_whole_numbers(kind: Any, tokens: Sequence[Token]) -> int | tuple[int, 
     try:
         values = tuple(int(token.value) for token in tokens)
     except ValueError:
-        found = " ".join(token.value for token in tokens)
-        raise ValueError(f"must be a whole number, not {found}") from None
+        given = " ".join(token.value for token in tokens)
+        raise ValueError(f"must be a whole number, not {given}") from None
     return values if get_origin(kind) is tuple else values[0]
 
 

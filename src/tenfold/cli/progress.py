@@ -54,7 +54,7 @@ def showing_progress(title: str) -> Iterator[OnProgress]:
                 task,
                 total=progress.num_scenes,
                 completed=progress.num_drawn,
-                description=f"{title}  drawing scenes",
+                description=f"{title}  generating images",
                 refresh=True,
             )
             return
@@ -92,7 +92,7 @@ class _PlainLines:
             if is_end or now - self.last >= SECONDS_BETWEEN_DRAWING_LINES:
                 self.last = now
                 self._print(
-                    f"{progress.num_drawn:,} of {progress.num_scenes:,} scenes drawn, "
+                    f"{progress.num_drawn:,} of {progress.num_scenes:,} images generated, "
                     f"{progress.seconds_left:.0f} s left"
                 )
             return

@@ -49,7 +49,8 @@ def read(
     """Read handwritten digits from images: photos, scans, drawings.
 
     Prints for each file the digits on it, or why they are uncertain. Only digits are read: points,
-    commas and signs are left out. The exit code is 1 if a file could not be read as an image.
+    commas and signs are left out. The exit code is 1 if a file could not be read as an image, a
+    picture could not be written, or the output was closed early.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def read(
     model
         A digit model that `tenfold export` wrote; by default the bundled one.
     lines
-        A line model of the recipe `lines`; by default the bundled one.
+        A model exported from a run of the recipe `lines`; by default the bundled one.
     on
         Read a folder on a Ray cluster, and write Parquet files to the folder that is named second.
         The same command again continues. Ray comes with the extra `cluster`.

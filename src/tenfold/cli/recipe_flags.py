@@ -9,13 +9,20 @@ from tenfold.cli.output import parse_whole_numbers
 from tenfold.recipes.fields import Field, get_allowed
 from tenfold.recipes.recipe import list_fields
 
-RECIPE_FLAGS = Group("Changes to the recipe", sort_key=1)
+RECIPE_FLAGS = Group(
+    "Changes to the recipe",
+    help="Defaults depend on the recipe: `tenfold recipes RECIPE` shows them.",
+    sort_key=1,
+)
 
 
-def describe_range(allowed: Field) -> str:
-    """The allowed values of a field as a sentence."""
+def describe_flag(allowed: Field) -> str:
+    """The help of a field's flag, with the allowed values unless it is a switch."""
+    if allowed.kind is bool:
+        return allowed.help
     text = f"{allowed}."
-    return f"One of: {text}" if allowed.kind is str else text[0].upper() + text[1:]
+    text = f"One of: {text}" if allowed.kind is str else text[0].upper() + text[1:]
+    return f"{allowed.help} {text}"
 
 
 def _build_changes() -> Any:  # noqa: ANN401 - a dataclass made from the recipe's own fields
@@ -26,7 +33,7 @@ def _build_changes() -> Any:  # noqa: ANN401 - a dataclass made from the recipe'
         assert allowed is not None
         is_whole = allowed.kind is int
         parameter = Parameter(
-            help=f"{allowed.help} {describe_range(allowed)}",
+            help=describe_flag(allowed),
             group=RECIPE_FLAGS,
             consume_multiple=bool(allowed.sizes),
             negative=None if field.type is bool else (),

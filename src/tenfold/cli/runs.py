@@ -13,8 +13,9 @@ DEFAULT_FOLDER = Path("runs")
 def runs(*folders: Path, json: AsJson = False) -> None:
     """List runs and studies: recipe, data, seed, accuracy, training time and state.
 
-    The latest come first. The accuracy of a hold-out run is marked as validation. `tenfold train
-    --resume` continues a stopped run, the same `tenfold study` a stopped study.
+    The latest come first. The accuracy of a hold-out run is marked as validation. To continue a
+    stopped run, use `tenfold train --resume`; to continue a stopped study, repeat its `tenfold
+    study` command.
 
     Parameters
     ----------
@@ -28,9 +29,9 @@ def runs(*folders: Path, json: AsJson = False) -> None:
     if is_default and not os.path.lexists(DEFAULT_FOLDER):
         listed = []
     else:
-        listed = [one for folder in folders or [DEFAULT_FOLDER] for one in list_folder(folder)]
+        listed = [entry for folder in folders or [DEFAULT_FOLDER] for entry in list_folder(folder)]
     if json:
-        print_json([one.to_json() for one in listed])
+        print_json([entry.to_json() for entry in listed])
         return
     if not listed:
         where = "" if is_default else f" in {', '.join(map(str, folders))}"
@@ -38,24 +39,24 @@ def runs(*folders: Path, json: AsJson = False) -> None:
         return
     print_table(
         ["name", "recipe", "data", "seed", "accuracy", "training", "state"],
-        [_describe(one) for one in listed],
+        [_describe(entry) for entry in listed],
         num_unwrapped=1,
     )
 
 
-def _describe(one: RunEntry) -> list[str]:
-    state: str = one.state
-    if one.kind == "run" and state == "stopped":
-        state += ", can be resumed" if one.has_checkpoint else " before a checkpoint"
+def _describe(entry: RunEntry) -> list[str]:
+    state: str = entry.state
+    if entry.kind == "run" and state == "stopped":
+        state += ", can be resumed" if entry.has_checkpoint else " before a checkpoint"
     accuracy = ""
-    if one.accuracy is not None:
-        accuracy = f"{100 * one.accuracy:.2f} %" + ", validation" * one.holdout
+    if entry.accuracy is not None:
+        accuracy = f"{100 * entry.accuracy:.2f} %" + ", validation" * entry.holdout
     return [
-        one.path.name or str(one.path),
-        (one.recipe or "?") + format_changes(one.changes),
-        one.data or "?",
-        f"{one.num_seeds} seeds" if one.kind == "study" else str(one.seed),
+        entry.path.name or str(entry.path),
+        (entry.recipe or "?") + format_changes(entry.changes),
+        entry.data or "?",
+        f"{entry.num_seeds} seeds" if entry.kind == "study" else str(entry.seed),
         accuracy,
-        "" if one.seconds is None else f"{one.seconds:.1f} s",
+        "" if entry.seconds is None else f"{entry.seconds:.1f} s",
         state,
     ]

@@ -13,7 +13,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: WholeNumber = 8000,
-    allow_host: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
+    allow_host: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     token_file: Path | None = None,
     runs: Path | None = None,
     model: Path | None = None,
@@ -27,9 +27,10 @@ def serve(
     Parameters
     ----------
     host
-        The address to listen on. One that the network can reach needs --allow-host.
+        The address to listen on; by default 127.0.0.1. One that the network can reach needs
+        --allow-host.
     port
-        The port to listen on; 0 takes a free one.
+        The port to listen on; by default 8000. 0 takes a free one.
     allow_host
         A host name that clients may use, without a port; can be repeated.
     token_file
@@ -39,13 +40,15 @@ def serve(
     model
         A digit model that `tenfold export` wrote; by default the bundled one.
     lines
-        A line model of the recipe `lines`; by default the bundled one.
+        A model exported from a run of the recipe `lines`; by default the bundled one.
     queue
-        Maximum number of images that wait or are read; further requests get status 503.
+        Maximum number of images that wait or are read; by default 8. Further requests get status
+        503.
     receive_seconds
-        Seconds after which a request that has not arrived is given up.
+        Seconds after which a request that has not arrived is given up; by default 15.
     send_seconds
-        Seconds after which a client that does not receive its answer is disconnected.
+        Seconds after which a client that does not receive its answer is disconnected; by default
+        15.
     """
     try:
         from tenfold.serving.server import open_socket

@@ -29,18 +29,18 @@ def study(
     json: AsJson = False,
     changes: Any = NO_CHANGES,  # noqa: ANN401 - of type Changes, see below
 ) -> None:
-    """Train a recipe with many seeds, and report which findings hold across them.
+    """Train a recipe with many seeds, and report which claims hold across them.
 
     The same command again continues a study that was stopped.
 
     Parameters
     ----------
     recipe
-        The name of a recipe; `tenfold recipes` lists them.
+        The name of a recipe; by default classic. `tenfold recipes` lists them.
     seeds
-        Number of seeds.
+        Number of seeds; by default 10.
     first_seed
-        First seed; the others follow it.
+        First seed, which the others follow; by default 0.
     threads
         CPU threads of each run; by default 2, as in `tenfold train`.
     jobs
@@ -49,15 +49,15 @@ def study(
         Number of runs that are trained one at a time to measure the training time; by default 3, on
         a cluster 0.
     holdout
-        Train on five sixths of the training images and evaluate on the rest, not on the test
-        images. Use it to choose between recipes.
+        Train on five sixths of the training images and evaluate on the remaining sixth (for MNIST,
+        the last 10,000), not on the test images. Use it to choose between recipes.
     data
         A folder of IDX files, or of images in train/0 ... train/9 and test/0 ... test/9; by
-        default the embedded MNIST.
+        default MNIST.
     out
         The folder of the study; by default studies/RECIPE. Seeds that it has are not trained again.
     by_epoch
-        Also measure the accuracy after each epoch.
+        Also measure the accuracy after each epoch; by default on.
     longer
         Also study twice as many epochs; by default only for the unchanged recipe classic.
     on
@@ -93,7 +93,7 @@ def study(
         return
     print_rows(
         ("study", done.path),
-        *((one.question, one.answer) for one in summary.findings),
+        *((finding.question, finding.answer) for finding in summary.findings),
         ("report", done.report),
     )
 

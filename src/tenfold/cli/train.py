@@ -31,7 +31,7 @@ def train(
     device: Device | None = None,
     by_epoch: Flag = False,
     checkpoint_every: WholeNumber | None = None,
-    resume: Annotated[list[Path] | None, Parameter(negative=(), consume_multiple=True)] = None,
+    resume: Path | None = None,
     tensorboard: Flag = False,
     json: AsJson = False,
     changes: Any = NO_CHANGES,  # noqa: ANN401 - of type Changes, see below
@@ -46,19 +46,21 @@ def train(
     recipe
         The name of a recipe; by default classic. `tenfold recipes` lists them.
     seed
-        The random seed of the initial weights and of the order of the images; by default 0.
+        The random seed: initial weights, order of images, augmentation, synthetic images; by
+        default 0.
     holdout
-        Train on five sixths of the training images and evaluate on the rest, not on the test
-        images. Use it to choose between recipes.
+        Train on five sixths of the training images and evaluate on the remaining sixth (for MNIST,
+        the last 10,000), not on the test images. Use it to choose between recipes.
     data
         A folder of IDX files, or of images in train/0 ... train/9 and test/0 ... test/9; by
-        default the embedded MNIST.
+        default MNIST.
     out
         The folder of the run, new or empty; by default a new one in runs.
     threads
         CPU threads; by default 2. On some machines the last bits of the weights depend on them.
     device
-        Where to train; by default auto, which takes a GPU if there is one.
+        Where to train; by default auto, which takes a GPU if PyTorch finds one. GPU training is
+        untested.
     by_epoch
         Also measure the accuracy after each epoch.
     checkpoint_every
@@ -72,37 +74,29 @@ def train(
     """
     from tenfold.workflow import train as training
 
-    wanted = list_changes(changes)
-    stopped = None
+    recipe_changes = list_changes(changes)
     is_complete = False
-    if resume is not None:
-        if len(resume) != 1:
-            raise RunError(
-                f"--resume takes one run, but {len(resume)} were given: "
-                f"{', '.join(map(str, resume))}"
-            )
-        [stopped] = resume
-    title = recipe or (stopped.name if stopped else "classic")
+    title = recipe or (resume.name if resume else "classic")
     with showing_progress(title) as show:
-        if stopped is not None:
-            asked = {
-                "a recipe": recipe,
+        if resume is not None:
+            options = {
+                f"the recipe {recipe}": recipe,
                 "--seed": seed,
                 "--holdout": holdout or None,
                 "--out": out,
                 "--by-epoch": by_epoch or None,
                 "--checkpoint-every": checkpoint_every,
                 "--tensorboard": tensorboard or None,
-                **{flag_name(name): value for name, value in wanted.items()},
+                **{flag_name(name): value for name, value in recipe_changes.items()},
             }
-            found = [name for name, value in asked.items() if value is not None]
-            if found:
+            given = [name for name, value in options.items() if value is not None]
+            if given:
                 raise RunError(
-                    f"{', '.join(found)} cannot be combined with --resume; the run keeps its own"
+                    f"{', '.join(given)} cannot be combined with --resume; the run keeps its own"
                 )
-            is_complete = isinstance(read_state(stopped), CompleteState)
+            is_complete = isinstance(read_state(resume), CompleteState)
             run = training.resume(
-                stopped,
+                resume,
                 data=data,
                 threads=threads,
                 device=device,
@@ -121,14 +115,14 @@ def train(
                 checkpoint_every=1 if checkpoint_every is None else checkpoint_every,
                 tensorboard=tensorboard,
                 on_progress=show,
-                **wanted,
+                **recipe_changes,
             )
     if is_complete:
         print_note(f"{run.path} was already complete; nothing was trained")
     evaluation = run.evaluation
-    for one in evaluation.findings:
-        if one.name in WARNINGS:
-            print_note(f"warning: {one.sentence}")
+    for finding in evaluation.findings:
+        if finding.name in WARNINGS:
+            print_note(f"warning: {finding.sentence}")
     if json:
         print_json(
             {
@@ -145,10 +139,10 @@ def train(
     from tenfold.reports.run_report import build_train_command
 
     another = dataclasses.replace(run.config, seed=(run.config.seed + 1) % len(SEEDS))
-    answers = {one.name: one.answer for one in evaluation.findings}
+    answers = {finding.name: finding.answer for finding in evaluation.findings}
     print_rows(
         ("accuracy", evaluation.headline),
-        ("interval", f"{format_interval(evaluation.accuracy_interval)} (95 %)"),
+        ("95 % CI", format_interval(evaluation.accuracy_interval)),
         ("hardest", answers.get("hardest_class", "unknown")),
         (
             "report",

@@ -1,4 +1,4 @@
-"""Labelled digit images from the embedded MNIST or a folder, and the hold-out split.
+"""Labelled digit images from MNIST or a folder, and the hold-out split.
 
 Array names carry their axes: N images, H rows, W columns.
 """
@@ -69,14 +69,14 @@ class LabelledImages:
 
 
 def load_mnist() -> tuple[Arrays, Arrays]:
-    """The embedded MNIST as two pairs of arrays: training and test.
+    """MNIST as two pairs of arrays: training and test.
 
         (train_images, train_labels), (test_images, test_labels) = tenfold.load_mnist()
 
     There are 60,000 training and 10,000 test images, uint8 [N, 28, 28], white (255) on black (0);
     labels are uint8 [N], 0 to 9. The arrays are new at every call.
 
-    Raises DataError if the files in the package are damaged.
+    Raises DataError if the files of tenfold-training-data are missing or damaged.
     """
     training, test = load_part(None, "train"), load_part(None, "test")
     return (
@@ -86,7 +86,7 @@ def load_mnist() -> tuple[Arrays, Arrays]:
 
 
 def load_part(folder: Path | None, part: Part) -> LabelledImages:
-    """Load the training or the test part of the embedded MNIST (`folder` None) or of a folder.
+    """Load the training or the test part of MNIST (`folder` None) or of a folder.
 
     A folder contains either IDX files, gzipped or not, under MNIST's names
     (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., also with a dot for the last dash),
@@ -105,11 +105,11 @@ def load_part(folder: Path | None, part: Part) -> LabelledImages:
 
 def _load_part(folder: Path | None, part: Part) -> LabelledImages:
     if folder is None:
-        embedded = find_training_data("mnist")
-        loaded = _load_idx_pair(embedded, part)
+        bundled = find_training_data("mnist")
+        loaded = _load_idx_pair(bundled, part)
         if loaded.checksums != MNIST_CHECKSUMS[part]:
             raise DataError(
-                f"{embedded}: the {part} files are damaged: their checksum is not MNIST's; "
+                f"{bundled}: the {part} files are damaged: their checksum is not MNIST's; "
                 "install the training data again"
             )
         return loaded
@@ -155,8 +155,8 @@ def load_evaluated(
     ):
         if expected != found:
             raise DataError(
-                f"{folder or 'the embedded MNIST'}: not the {part} {name} of {owner}: their "
-                f"SHA-256 is {found}, not {expected}"
+                f"{folder or 'the MNIST of tenfold-training-data'}: not the {part} {name} of "
+                f"{owner}: their SHA-256 is {found}, not {expected}"
             )
     return split_holdout(loaded)[1] if holdout else loaded
 

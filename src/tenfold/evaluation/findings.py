@@ -231,7 +231,7 @@ def _contested(corrected: CorrectedAccuracy, num_misclassified: int) -> Finding:
     sentence = (
         f"{len(contested) or 'None'} of the {num_misclassified} misclassified images "
         f"{'is' if len(contested) < 2 else 'are'} among the {len(CONTESTED)} test images with "
-        "contested labels"
+        "disputed labels"
     )
     if contested:
         sentence += (

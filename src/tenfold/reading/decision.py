@@ -26,41 +26,49 @@ def decide(lines: list[list[Candidate]], thresholds: Thresholds, line_threshold:
     `thresholds` are those of single glyphs. `line_threshold` is the least line confidence with
     which a line that was read as a whole may be relied on.
     """
-    candidates = [one for line in lines for one in line]
+    candidates = [candidate for line in lines for candidate in line]
     if not candidates:
         return Reading(Status.BLANK, message=BLANK_MESSAGE)
-    tallest = max(one.glyph.height for one in candidates)
+    tallest = max(candidate.glyph.height for candidate in candidates)
 
-    def is_sure(one: Candidate) -> bool:
-        if one.line_confidence is not None:
-            return one.line_confidence >= line_threshold
-        return one.confidence >= max(thresholds.read, CONFIDENT_FRAGMENT * one.glyph.is_fragment)
+    def is_sure(candidate: Candidate) -> bool:
+        if candidate.line_confidence is not None:
+            return candidate.line_confidence >= line_threshold
+        return candidate.confidence >= max(
+            thresholds.read, CONFIDENT_FRAGMENT * candidate.glyph.is_fragment
+        )
 
-    def is_tall(one: Candidate) -> bool:
-        return one.glyph.height > LOW_HEIGHT * tallest
+    def is_tall(candidate: Candidate) -> bool:
+        return candidate.glyph.height > LOW_HEIGHT * tallest
 
-    def is_rejected(one: Candidate) -> bool:
-        if one.line_confidence is not None and is_sure(one):
+    def is_rejected(candidate: Candidate) -> bool:
+        if candidate.line_confidence is not None and is_sure(candidate):
             return False  # the whole line is right
-        if not is_tall(one):  # a dot, a dash or a comma, unless it is clearly a digit
-            return one.confidence < thresholds.read
-        return one.reject_probability >= thresholds.not_digit
+        if not is_tall(candidate):  # a dot, a dash or a comma, unless it is clearly a digit
+            return candidate.confidence < thresholds.read
+        return candidate.reject_probability >= thresholds.not_digit
 
-    tall = [one for one in candidates if is_tall(one)]
+    tall = [candidate for candidate in candidates if is_tall(candidate)]
     num_rejected = sum(map(is_rejected, tall))
     # Among digits, a tall glyph may be a digit although it does not look like one.
     is_among_digits = len(tall) - num_rejected >= max(2, MOSTLY_DIGITS * len(tall))
     kept = [
-        [one for one in line if not is_rejected(one) or (is_among_digits and is_tall(one))]
+        [
+            candidate
+            for candidate in line
+            if not is_rejected(candidate) or (is_among_digits and is_tall(candidate))
+        ]
         for line in lines
     ]
     digits = tuple(
-        _build_digit(one, number, is_sure=is_sure(one))
+        _build_digit(candidate, number, is_sure=is_sure(candidate))
         for number, line in enumerate(filter(None, kept))
-        for one in line
+        for candidate in line
     )
     if not digits or num_rejected > len(digits):
-        largest = max(candidates, key=lambda one: one.glyph.height * one.glyph.width)
+        largest = max(
+            candidates, key=lambda candidate: candidate.glyph.height * candidate.glyph.width
+        )
         message = "the writing does not look like digits"
         return Reading(Status.NOT_DIGITS, (_build_digit(largest, 0, is_sure=False),), message)
     if num_rejected and not is_among_digits:
@@ -108,20 +116,26 @@ def _explain_doubt(digits: Sequence[ReadDigit], threshold: float) -> str:
     if len(named) > MAX_NAMED and len(digits) > 1:
         return f"{len(doubtful)} of {len(digits)} digits are doubtful"
     parts = []
-    for one in named:
-        second = sorted(range(NUM_CLASSES), key=lambda digit: -one.probabilities[digit])[1]
-        is_digit = one.probabilities[second] >= 1 - sum(one.probabilities)
+    for doubted in named:
+        second = sorted(range(NUM_CLASSES), key=lambda digit: -doubted.probabilities[digit])[1]
+        is_digit = doubted.probabilities[second] >= 1 - sum(doubted.probabilities)
         other = f"be {'an' if second == 8 else 'a'} {second}" if is_digit else "not be a digit"
-        number = [digit for digit in digits if digit.line == one.line].index(one) + 1
+        number = [digit for digit in digits if digit.line == doubted.line].index(doubted) + 1
         place = f" (digit {number})" if len(digits) > 1 else ""
         if digits[-1].line > 0:
-            place = f" (line {one.line + 1}, digit {number})"
-        parts.append(f"the {one.digit}{place} might {other}")
+            place = f" (line {doubted.line + 1}, digit {number})"
+        parts.append(f"the {doubted.digit}{place} might {other}")
     return "; ".join(parts)
 
 
-def _build_digit(one: Candidate, line: int, *, is_sure: bool) -> ReadDigit:
-    probabilities = tuple(one.probabilities_K[:NUM_CLASSES].tolist())
+def _build_digit(candidate: Candidate, line: int, *, is_sure: bool) -> ReadDigit:
+    probabilities = tuple(candidate.probabilities_K[:NUM_CLASSES].tolist())
     return ReadDigit(
-        one.digit, one.confidence, one.glyph.box, probabilities, one.image, line, is_sure
+        candidate.digit,
+        candidate.confidence,
+        candidate.glyph.box,
+        probabilities,
+        candidate.image,
+        line,
+        is_sure,
     )

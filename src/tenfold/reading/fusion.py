@@ -52,45 +52,45 @@ def fuse_line(
         return path
     digits = [span.digit for span in spans]
     line_confidence = math.exp(compute_log_likelihood(log_probs_TK, digits))
-    path_digits = [one.digit for one in path]
+    path_digits = [candidate.digit for candidate in path]
     if digits == path_digits:
         return _combine(path, spans, log_probs_TK, line_confidence)
     segmented = classify(_segment(whole, spans))
     if len(segmented) != len(spans):
         return path
     line_score = math.log(max(line_confidence, 1e-30)) + GLYPHS_WEIGHT * sum(
-        math.log(max(float(one.probabilities_K[digit]), MIN_PROBABILITY))
-        for one, digit in zip(segmented, digits, strict=True)
+        math.log(max(float(candidate.probabilities_K[digit]), MIN_PROBABILITY))
+        for candidate, digit in zip(segmented, digits, strict=True)
     )
     path_score = compute_log_likelihood(log_probs_TK, path_digits) + GLYPHS_WEIGHT * sum(
-        one.log_probability for one in path
+        candidate.log_probability for candidate in path
     )
     if path_score >= line_score:
-        return [replace(one, line_confidence=0.0) for one in path]
+        return [replace(candidate, line_confidence=0.0) for candidate in path]
     return _combine(segmented, spans, log_probs_TK, DISAGREEMENT_FACTOR * line_confidence)
 
 
-def fuse_digit(one: Candidate, load_line_reader: Callable[[], LineReader]) -> Candidate:
+def fuse_digit(candidate: Candidate, load_line_reader: Callable[[], LineReader]) -> Candidate:
     """A single digit's probabilities multiplied by those of the line reader.
 
     The line reader's count half, as both networks learned from the same images and are not
     independent. It is loaded only if it is needed.
     """
-    if one.confidence >= CONFIDENT_ALONE:
-        return one
-    image_HW = normalise_line(one.glyph.strength_HW)
+    if candidate.confidence >= CONFIDENT_ALONE:
+        return candidate
+    image_HW = normalise_line(candidate.glyph.strength_HW)
     line_K = compute_single_digit_probs(load_line_reader().read(image_HW))
-    if len(one.probabilities_K) > NUM_CLASSES:
+    if len(candidate.probabilities_K) > NUM_CLASSES:
         line_K = np.append(line_K, max(0.0, 1 - line_K.sum()))
-    product_K = one.probabilities_K * (line_K + LINE_FLOOR) ** LINE_WEIGHT
-    return replace(one, probabilities_K=(product_K / product_K.sum()).astype(np.float32))
+    product_K = candidate.probabilities_K * (line_K + LINE_FLOOR) ** LINE_WEIGHT
+    return replace(candidate, probabilities_K=(product_K / product_K.sum()).astype(np.float32))
 
 
 def _segment(whole: Glyph, spans: Sequence[CtcSpan]) -> list[Glyph]:
     """A line cut between the digits that the line reader found, without the ink beside them."""
     scale = find_scale(whole.height, whole.width)
     middles = [((span.start + span.end) / 2 * COLUMN_PX - SIDE_PX) / scale for span in spans]
-    between = [(one + other) / 2 for one, other in itertools.pairwise(middles)]
+    between = [(left + right) / 2 for left, right in itertools.pairwise(middles)]
     # The line ends at the gaps next to its first and its last digit.
     first, last = middles[0], middles[-1]
     is_empty_W = whole.strength_HW.max(axis=0) < EMPTY
@@ -112,11 +112,13 @@ def _combine(
     Where the mean favours another digit than the line reader, its probabilities count alone.
     """
     combined = []
-    for one, span in zip(path, spans, strict=True):
+    for candidate, span in zip(path, spans, strict=True):
         line_K = np.exp(log_probs_TK[span.start : span.end, :NUM_CLASSES]).mean(axis=0)
-        line_K = np.append(line_K / line_K.sum(), 0.0)[: len(one.probabilities_K)]
-        mean_K = (one.probabilities_K + line_K) / 2
+        line_K = np.append(line_K / line_K.sum(), 0.0)[: len(candidate.probabilities_K)]
+        mean_K = (candidate.probabilities_K + line_K) / 2
         is_same = mean_K[:NUM_CLASSES].argmax() == span.digit
         fused_K = (mean_K if is_same else line_K).astype(np.float32)
-        combined.append(replace(one, probabilities_K=fused_K, line_confidence=line_confidence))
+        combined.append(
+            replace(candidate, probabilities_K=fused_K, line_confidence=line_confidence)
+        )
     return combined

@@ -19,7 +19,7 @@ from tenfold.reading.ink import Ink, Map
 from tenfold.reading.percentiles import find_weighted_median
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
-# Chosen by eye on photos and form cells, if nothing else is said.
+# Chosen by eye on photos and form cells, unless stated otherwise.
 MIN_VISIBLE_PX = 4  # smaller components are illegible
 MAX_LOW_HEIGHT = 0.45  # of the digits' height: dots, dashes and parts of other glyphs are lower
 # The sliver of a neighbour, a ruled line or a frame touches the image's edge and is this narrow.
@@ -83,7 +83,7 @@ class PageComponents:
 
     @cached_property
     def component_height(self) -> float:
-        """The digits' height as the components tell it: the area-weighted median of their heights.
+        """An estimate of the digits' height: the area-weighted median of the components' heights.
 
         Slivers and components far lower than the main one do not count.
         """

@@ -23,7 +23,7 @@ MAX_SCANNED_PIXELS = 600_000_000
 # Tables, EXIF and Photoshop's blocks, which Pillow parses; other metadata may be larger.
 MAX_METADATA_BYTES = 1024**2
 MAX_CHUNKS = 30_000  # a PNG of 40 MiB in chunks of 8 KiB has 5,000
-# A PNG's compressed texts and colour profiles, each of which may unpack to a megabyte.
+# A PNG's compressed texts and colour profiles; each may unpack to a megabyte.
 MAX_COMPRESSED_CHUNKS = 100
 MAX_CHUNK_BYTES = 16 * 1024**2  # of a PNG's chunks other than pixels, which Pillow keeps
 # Pillow parses numbers in text, and runs of pixels, one at a time.

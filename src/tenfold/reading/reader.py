@@ -47,14 +47,14 @@ BLOB_FACTOR = 0.05  # on the digit probabilities of a filled blob
 
 
 @dataclass(frozen=True)
-class _Page:
+class _Segmentation:
     """An image before classification: its glyphs in text lines.
 
-    `is_single` says that it is known to show one digit, which is the one glyph, if any.
+    `is_single`: the caller said that it shows one digit; there is at most one glyph.
     """
 
     decoded: Decoded
-    components: PageComponents
+    page: PageComponents
     lines: list[list[Glyph]]
     is_single: bool
 
@@ -64,9 +64,10 @@ class _Page:
 
     @property
     def digit_height(self) -> float:
-        """The digits' height as the glyphs tell it: the median height of all but low glyphs.
+        """An estimate of the digits' height: the median height of all but low glyphs.
 
-        Other than `PageComponents.component_height`, it knows which components are one glyph.
+        Unlike `PageComponents.component_height`, it takes into account which components form one
+        glyph.
         """
         heights = [glyph.height for glyph in self.glyphs]
         if not heights:
@@ -117,39 +118,39 @@ class Reader:
 
     def read_decoded(self, decoded: Decoded, *, single: bool = False) -> Reading:
         """Read decoded pixels."""
-        page = self._segment(decoded, single)  # find ink, find components, lay out glyphs
-        if isinstance(page, Reading):  # blank, or too many glyphs
-            return page
-        candidates = self._classify(page.glyphs)  # probabilities of each glyph
-        return self._recognise(page, candidates)  # best paths, fusion, decision
+        segmented = self._segment(decoded, single)  # find ink, find components, lay out glyphs
+        if isinstance(segmented, Reading):  # blank, or too many glyphs
+            return segmented
+        candidates = self._classify(segmented.glyphs)  # probabilities of each glyph
+        return self._recognise(segmented, candidates)  # best paths, fusion, decision
 
-    def _segment(self, decoded: Decoded, single: bool) -> _Page | Reading:
+    def _segment(self, decoded: Decoded, single: bool) -> _Segmentation | Reading:
         """Find the glyphs of an image; a reading if it is blank or has too many of them."""
         ink = find_ink(decoded.pixels_HWC)
         if ink.is_blank:
             return Reading(Status.BLANK, message=BLANK_MESSAGE)
-        components = PageComponents(ink, find_components(ink))
+        page = PageComponents(ink, find_components(ink))
         if single:
-            glyph = components.find_main_glyph()
-            return _Page(decoded, components, [[glyph]] if glyph else [], is_single=True)
-        lines = find_text_lines(components)
+            glyph = page.find_main_glyph()
+            return _Segmentation(decoded, page, [[glyph]] if glyph else [], is_single=True)
+        lines = find_text_lines(page)
         if sum(map(len, lines)) > MAX_GLYPHS:
             message = f"more than {MAX_GLYPHS} marks; cut the image into parts"
             return Reading(Status.NOT_DIGITS, message=message)
-        return _Page(decoded, components, lines, is_single=False)
+        return _Segmentation(decoded, page, lines, is_single=False)
 
-    def _recognise(self, page: _Page, candidates: list[Candidate]) -> Reading:
+    def _recognise(self, segmented: _Segmentation, candidates: list[Candidate]) -> Reading:
         """Turn classified glyphs into a reading: best paths, fusion of both networks, decision."""
         rest = iter(candidates)
-        lines = [list(islice(rest, len(line))) for line in page.lines]
+        lines = [list(islice(rest, len(line))) for line in segmented.lines]
         classify = _CountingClassifier(self._classify, len(candidates))
-        paths = self._find_best_paths(page, lines, classify)
-        single = self._try_as_single_digit(page, paths)
+        paths = self._find_best_paths(segmented, lines, classify)
+        single = self._try_as_single_digit(segmented, paths)
         if single is not None:
             fused = [[fuse_digit(single, lambda: self.lines)]]
         else:
-            fused = self._fuse_lines(page, paths, classify)
-        return self._decide(page, fused)
+            fused = self._fuse_lines(segmented, paths, classify)
+        return self._decide(segmented, fused)
 
     def read_many(self, sources: Iterable[Source], *, single: bool = False) -> Iterator[Reading]:
         """Read images one after another, as `read` does, but classify small ones together.
@@ -157,7 +158,7 @@ class Reader:
         That takes less time: a network is faster on a batch, and each time it runs it evicts
         everything else from the processor's caches.
         """
-        batch: list[_Page | Reading] = []
+        batch: list[_Segmentation | Reading] = []
         num_pixels = 0
         for source in sources:
             try:
@@ -171,14 +172,16 @@ class Reader:
                 batch, num_pixels = [], 0
         yield from self._read_batch(batch)
 
-    def _read_batch(self, batch: Sequence[_Page | Reading]) -> Iterator[Reading]:
-        glyphs = [glyph for page in batch if isinstance(page, _Page) for glyph in page.glyphs]
+    def _read_batch(self, batch: Sequence[_Segmentation | Reading]) -> Iterator[Reading]:
+        glyphs = [
+            glyph for item in batch if isinstance(item, _Segmentation) for glyph in item.glyphs
+        ]
         candidates = iter(self._classify(glyphs))
-        for page in batch:
-            if isinstance(page, Reading):
-                yield page
+        for item in batch:
+            if isinstance(item, Reading):
+                yield item
             else:
-                yield self._recognise(page, list(islice(candidates, len(page.glyphs))))
+                yield self._recognise(item, list(islice(candidates, len(item.glyphs))))
 
     def find_single_digit(self, decoded: Decoded) -> Candidate | None:
         """The digit of an image that shows one, as the digit classifier sees it; None if blank."""
@@ -199,74 +202,92 @@ class Reader:
                 if is_filled_blob(glyph):
                     probabilities_K *= BLOB_FACTOR
                     probabilities_K[NUM_CLASSES] += 1 - BLOB_FACTOR
-        return [Candidate(*one) for one in zip(glyphs, images, probabilities_NK, strict=True)]
+        return [
+            Candidate(*classified)
+            for classified in zip(glyphs, images, probabilities_NK, strict=True)
+        ]
 
     def _find_best_paths(
-        self, page: _Page, lines: list[list[Candidate]], classify: "_CountingClassifier"
+        self,
+        segmented: _Segmentation,
+        lines: list[list[Candidate]],
+        classify: "_CountingClassifier",
     ) -> list[list[Candidate]]:
         """The likeliest digits of each text line, from its glyphs."""
-        if page.is_single:
+        if segmented.is_single:
             return lines
-        height = page.digit_height
+        height = segmented.digit_height
         return [find_best_path(line, height, classify, classify.num_left) for line in lines]
 
-    def _try_as_single_digit(self, page: _Page, paths: list[list[Candidate]]) -> Candidate | None:
+    def _try_as_single_digit(
+        self, segmented: _Segmentation, paths: list[list[Candidate]]
+    ) -> Candidate | None:
         """The one digit of an image that is known to show one, or that more likely shows one."""
-        pixels_HWC, found = page.decoded.pixels_HWC, [one for path in paths for one in path]
-        if page.is_single:
+        pixels_HWC = segmented.decoded.pixels_HWC
+        found = list(chain.from_iterable(paths))
+        if segmented.is_single:
             first = found[0] if found else None
-            return find_single_digit(pixels_HWC, page.components, self._classify, first)
+            return find_single_digit(pixels_HWC, segmented.page, self._classify, first)
         is_clear = len(found) == 1 and found[0].confidence >= CLEAR_CONFIDENCE
-        if is_clear or len(page.glyphs) > MAX_SINGLE_GLYPHS:
+        if is_clear or len(segmented.glyphs) > MAX_SINGLE_GLYPHS:
             return None
-        single = find_single_digit(pixels_HWC, page.components, self._classify)
-        tall = [one for one in found if self._may_be_digit(one, page.digit_height)]
-        if single is not None and is_likelier(single, found, tall, page.digit_height):
+        single = find_single_digit(pixels_HWC, segmented.page, self._classify)
+        tall = [
+            candidate
+            for candidate in found
+            if self._may_be_digit(candidate, segmented.digit_height)
+        ]
+        if single is not None and is_likelier(single, found, tall, segmented.digit_height):
             return single
         return None
 
     def _fuse_lines(
-        self, page: _Page, paths: list[list[Candidate]], classify: "_CountingClassifier"
+        self,
+        segmented: _Segmentation,
+        paths: list[list[Candidate]],
+        classify: "_CountingClassifier",
     ) -> list[list[Candidate]]:
-        """Paths with the line reader's say in them, as far as the image's limits allow."""
+        """Fuse the paths with the line reader's results, as far as the image's limits allow."""
         if len(paths) > MAX_LINES:
             return paths
         return [
-            self._fuse_line(glyphs, path, page.digit_height, classify)
+            self._fuse_line(glyphs, path, segmented.digit_height, classify)
             if classify.num_left > 0
-            else [replace(one, line_confidence=0.0) for one in path]
-            for glyphs, path in zip(page.lines, paths, strict=True)
+            else [replace(candidate, line_confidence=0.0) for candidate in path]
+            for glyphs, path in zip(segmented.lines, paths, strict=True)
         ]
 
     def _fuse_line(
         self, glyphs: list[Glyph], path: list[Candidate], digit_height: float, classify: Classify
     ) -> list[Candidate]:
         if len(glyphs) == 1 and glyphs[0].width < MAX_DIGIT_WIDTH * digit_height:
-            fused = [fuse_digit(one, lambda: self.lines) for one in path]
+            fused = [fuse_digit(candidate, lambda: self.lines) for candidate in path]
         else:
-            digits = [one for one in path if self._may_be_digit(one, digit_height)]
+            digits = [
+                candidate for candidate in path if self._may_be_digit(candidate, digit_height)
+            ]
             if not digits:
                 return path
             fused = fuse_line(glyphs, digits, self.lines, classify)
-        is_alone = len(glyphs) == 1 and len(fused) > 1
-        if is_alone and glyphs[0].width < MIN_DIGIT_ASPECT * glyphs[0].height * len(fused):
-            return [replace(one, line_confidence=0.0) for one in fused]
+        is_split_glyph = len(glyphs) == 1 and len(fused) > 1
+        if is_split_glyph and glyphs[0].width < MIN_DIGIT_ASPECT * glyphs[0].height * len(fused):
+            return [replace(candidate, line_confidence=0.0) for candidate in fused]
         return fused
 
-    def _may_be_digit(self, one: Candidate, digit_height: float) -> bool:
+    def _may_be_digit(self, candidate: Candidate, digit_height: float) -> bool:
         """Whether it is as high as digits, or a clear digit, so not a dot or a dash."""
-        is_low = one.glyph.height < LOW_HEIGHT * digit_height
-        return not is_low or one.confidence >= self.classifier.thresholds.read
+        is_low = candidate.glyph.height < LOW_HEIGHT * digit_height
+        return not is_low or candidate.confidence >= self.classifier.thresholds.read
 
-    def _decide(self, page: _Page, lines: list[list[Candidate]]) -> Reading:
-        """The reading of a page, with boxes in the pixels of the image as it was given."""
-        # Without a line reader that is loaded, no candidate has a line confidence above 0.
+    def _decide(self, segmented: _Segmentation, lines: list[list[Candidate]]) -> Reading:
+        """The reading of a page, with boxes in pixels of the upright image at its original size."""
+        # If no line reader has been loaded, no candidate has a line confidence above 0.
         line_threshold = self._lines.thresholds.read if self._lines is not None else 1.0
         reading = decide(lines, self.classifier.thresholds, line_threshold)
-        is_checked = reading.status == Status.READ and not page.is_single
-        if is_checked and has_ignored_marks(page.components, page.glyphs, reading.digits):
+        is_checked = reading.status == Status.READ and not segmented.is_single
+        if is_checked and has_ignored_marks(segmented.page, segmented.glyphs, reading.digits):
             reading = replace(reading, message=IGNORED_MESSAGE)
-        scale = page.decoded.reduction
+        scale = segmented.decoded.reduction
         if scale == 1:
             return reading
         digits = []

@@ -9,7 +9,7 @@ from tenfold.reading.glyphs import Box
 
 
 class Status(StrEnum):
-    """How far a reading may be relied on; `error` says that it is not an image."""
+    """How reliable a reading is; `error` means that the image could not be decoded."""
 
     READ = "read"
     UNCERTAIN = "uncertain"
@@ -20,11 +20,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class ReadDigit:
-    """One digit: its confidence from 0 to 1, its box in the image's pixels, its line from 0.
+    """One digit, with its confidence from 0 to 1, its box, and its text line, counted from 0.
 
-    The box is left, top, right, bottom. `probabilities` are those of the ten digits; the rest is
+    The box is left, top, right, bottom, in pixels of the upright image at its original size.
+    `probabilities` are those of the ten digits; the rest is
     the probability that it is not a digit. `image` is what the network saw, uint8 [28, 28].
-    `is_sure` says whether the digit may be relied on. In a line that was read as a whole, either
+    `is_sure` says whether the digit can be relied on. In a line that was read as a whole, either
     all digits are sure or none; the reading's message names those that make it doubtful.
     """
 
@@ -49,7 +50,7 @@ class ReadDigit:
 
 @dataclass(frozen=True)
 class Reading:
-    """The reading of an image; `message` says what is wrong, if anything."""
+    """The reading of an image; `message` explains any status but `read`."""
 
     status: Status
     digits: tuple[ReadDigit, ...] = ()

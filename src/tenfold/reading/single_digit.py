@@ -62,10 +62,13 @@ def is_likelier(
         return False
     if len(tall) == 1 and tall[0].digit == single.digit and tall[0].confidence >= CLEAR_CONFIDENCE:
         # A sign or a dot beside a clear digit is not part of it; a loose stroke may be.
-        others = [one.glyph for one in found if one is not tall[0]]
+        others = [candidate.glyph for candidate in found if candidate is not tall[0]]
         if others and all(_is_beside(other, tall[0].glyph) for other in others):
             return False
-    score = sum(one.score(digit_height) - CUT_COST * one.glyph.is_fragment for one in found)
+    score = sum(
+        candidate.score(digit_height) - CUT_COST * candidate.glyph.is_fragment
+        for candidate in found
+    )
     score -= EXTRA_DIGIT_COST * (len(found) - 1)
     return not found or score < single.log_probability
 
@@ -92,9 +95,9 @@ def _measure_outside(single: Candidate, found: Sequence[Candidate]) -> float:
     """The share of the found glyphs' ink that is outside the box of the single digit."""
     outside = total = 0.0
     left, top, right, bottom = single.glyph.box
-    for one in found:
-        x, y = one.glyph.box[:2]
-        strength_HW = one.glyph.strength_HW
+    for candidate in found:
+        x, y = candidate.glyph.box[:2]
+        strength_HW = candidate.glyph.strength_HW
         inside_HW = strength_HW[
             max(0, top - y) : max(0, bottom - y), max(0, left - x) : max(0, right - x)
         ]
@@ -103,6 +106,6 @@ def _measure_outside(single: Candidate, found: Sequence[Candidate]) -> float:
     return outside / max(total, 1e-6)
 
 
-def _is_beside(one: Glyph, other: Glyph) -> bool:
+def _is_beside(first: Glyph, second: Glyph) -> bool:
     """Whether there is a gap between two glyphs, left or right."""
-    return one.box[2] < other.box[0] or other.box[2] < one.box[0]
+    return first.box[2] < second.box[0] or second.box[2] < first.box[0]

@@ -66,18 +66,20 @@ class ConvolutionalConfig:
     first_kernel_px: int = number(
         5, low=1, high=7, help="Kernel size of the first convolution, an odd number."
     )
-    rejects: bool = boolean(False, help="Add a class for images that show no digit.")
+    rejects: bool = boolean(
+        False, help="Add a class for images that show no digit (convolutional networks only)."
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
         if len(self.depths) != len(self.channels):
             raise RecipeError(
-                f"--depths: expected as many values as --channels, {len(self.channels)}, found "
+                f"--depths must have as many values as --channels, {len(self.channels)}, not "
                 f"{len(self.depths)}"
             )
         if self.first_kernel_px % 2 == 0:
             raise RecipeError(
-                f"--first-kernel-px: expected an odd number, found {self.first_kernel_px}"
+                f"--first-kernel-px must be an odd number, not {self.first_kernel_px}"
             )
         _check_parameters(self, "channels")
 
@@ -229,7 +231,7 @@ class OptimizerConfig:
 
     optimizer: str = choice("adam", "sgd", help="The optimizer.")
     learning_rate: float = number(
-        0.001, low=1e-7, high=10.0, help="The learning rate, with a schedule its peak."
+        0.001, low=1e-7, high=10.0, help="The learning rate; with --schedule one-cycle, its peak."
     )
     momentum: float = number(0.9, low=0.0, high=0.9999, help="Nesterov momentum of SGD.")
     weight_decay: float = number(
@@ -241,10 +243,13 @@ class OptimizerConfig:
     schedule: str = choice(
         "constant",
         "one-cycle",
-        help="The learning-rate schedule: constant, or linearly up to the peak and down to 0.",
+        help="The learning-rate schedule; one-cycle rises linearly to the peak, then falls to 0.",
     )
     warmup: float = number(
-        0.1, low=0.0, high=0.9, help="The share of one cycle in which the learning rate rises."
+        0.1,
+        low=0.0,
+        high=0.9,
+        help="The share of steps in which the learning rate of --schedule one-cycle rises.",
     )
 
     def __post_init__(self) -> None:

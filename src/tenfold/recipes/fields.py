@@ -32,7 +32,8 @@ class Field:
     def __str__(self) -> str:
         if self.choices:
             return " or ".join(map(str, self.choices))
-        limits = f"from {self.low:g} to {self.high:g}"
+        style = "," if self.kind is int else "g"  # 10,000,000, not 1e+07
+        limits = f"from {self.low:{style}} to {self.high:{style}}"
         if self.sizes:
             return f"{self.sizes[0]} to {self.sizes[-1]} whole numbers, each {limits}"
         return f"a whole number {limits}" if self.kind is int else limits
@@ -103,7 +104,7 @@ def check_fields(config: Any) -> None:  # noqa: ANN401 - any config
 
 def describe_bad_value(field_name: str, value: object, allowed: Field) -> str:
     """The error message for a value that a field does not accept."""
-    return f"{flag_name(field_name)}: expected {allowed}, found {value}"
+    return f"{flag_name(field_name)} must be {allowed}, not {value}"
 
 
 def flag_name(field_name: str) -> str:

@@ -39,18 +39,18 @@ class Recipe:
         0.0,
         low=0.0,
         high=1.0,
-        help="The share of epochs, at the end, without augmentation.",
+        help="The share of epochs without augmentation, at the end of training.",
     )
     scenes: int = number(
         0,
         low=0,
         high=10_000_000,
-        help="Synthetic training images to generate: digits on photographed paper, normalised as "
-        "in reading. 0 trains on MNIST's own images.",
+        help="Number of synthetic training images to generate; 0 trains on the real images. Only "
+        "for the recipes reader and lines, or with --rejects.",
     )
     calibrates: bool = boolean(
         False,
-        help="Keep the hold-out images for calibration and do not train on them.",
+        help="Set a sixth of the training images aside to calibrate the model's confidences.",
     )
     leave_out_mislabelled: bool = boolean(
         False, help="Leave out the MNIST images whose labels are known to be wrong."
@@ -65,22 +65,23 @@ class Recipe:
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME_PATTERN, self.name):
             raise RecipeError(
-                f"name: expected lower-case letters, digits and dashes, found {self.name!r}"
+                f"a recipe's name must be lower-case letters, digits and dashes, not {self.name!r}"
             )
         check_fields(self)
         if self.scenes and not getattr(self.model, "rejects", False):
             raise RecipeError(
-                f"--scenes: expected 0 for a model without --rejects, found {self.scenes}"
+                f"--scenes must be 0 for a model without --rejects, not {self.scenes}"
             )
         if isinstance(self.model, SequenceConfig):
             if not self.scenes:
-                raise RecipeError("--scenes: expected at least 1 for a model of lines, found 0")
+                raise RecipeError("--scenes must be at least 1 for a model that reads lines, not 0")
             if not self.augmentation.is_none:
-                raise RecipeError("augmentation: not possible for lines; they are generated varied")
+                raise RecipeError(
+                    "a model that reads lines cannot be trained with augmentation; its synthetic "
+                    "images already vary"
+                )
         if self.precision != "float32" and isinstance(self.model, PerceptronConfig):
-            raise RecipeError(
-                f"--precision: expected float32 for a perceptron, found {self.precision}"
-            )
+            raise RecipeError(f"--precision must be float32 for a perceptron, not {self.precision}")
 
     def count_clean_epochs(self) -> int:
         """The number of epochs, at the end, without augmentation."""
@@ -123,8 +124,8 @@ class Recipe:
         for name in changes:
             if name not in known:
                 raise RecipeError(
-                    f"{flag_name(name)}: no such field of a recipe with this model; there are: "
-                    f"{', '.join(map(flag_name, known))}"
+                    f"{flag_name(name)}: a recipe with this model has no such field; its fields "
+                    f"are: {', '.join(map(flag_name, known))}"
                 )
         parts: dict[str, Any] = {}
         for part_name in PARTS:

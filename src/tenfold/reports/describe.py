@@ -65,7 +65,7 @@ def list_data(
     data_folder: str | None, checksums: dict[str, tuple[str, str]]
 ) -> list[tuple[str, str]]:
     """The source of the data and their checksums, as names and values."""
-    rows = [("data", data_folder or "the embedded MNIST")]
+    rows = [("data", data_folder or "MNIST")]
     for part, (images, labels) in checksums.items():
         rows.append((f"{part} images", f"SHA-256 {images}"))
         rows.append((f"{part} labels", f"SHA-256 {labels}"))

@@ -1,4 +1,4 @@
-"""What a run was asked to do, and on what machine: the content of config.json. No torch."""
+"""The options and the environment of a run: the content of config.json. No torch."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,9 +14,9 @@ DEFAULT_THREADS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """What a run was asked to do, and on what machine: the content of config.json.
+    """The options and the environment of a run: the content of config.json.
 
-    `data_folder` is None for the embedded MNIST. `checksums` are the SHA-256 of the unpacked data
+    `data_folder` is None for MNIST. `checksums` are the SHA-256 of the unpacked data
     files, images first, for each part: "train", and "test" unless it is a hold-out run.
 
     The last four fields do not affect the weights: epochs between checkpoints (0 writes only the

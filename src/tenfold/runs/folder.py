@@ -1,6 +1,6 @@
 """The run folder: its files, written atomically and checked when they are read. No torch.
 
-config.json         what was asked for: recipe, seed, data, versions, machine
+config.json         the run's options: recipe, seed, data, versions, machine
 losses.jsonl        one line for each optimizer step, readable while it grows
 model.safetensors   the weights
 evaluation.json     every number in figures, findings and report
@@ -37,7 +37,7 @@ from tenfold.system.files import (
     reporting_disk_errors,
     write_json,
 )
-from tenfold.system.json_types import OPTIONAL, Value, check_keys, from_json
+from tenfold.system.json_types import OMIT_DEFAULT, Value, check_keys, from_json
 from tenfold.system.locks import locking
 
 CONFIG, STATE, WEIGHTS = "config.json", "state.json", "model.safetensors"
@@ -56,9 +56,9 @@ class RunningState:
     """The content of state.json while a run is trained."""
 
     state: Literal["running"]
-    host: str | None = field(default=None, metadata=OPTIONAL)
-    config_sha256: str | None = field(default=None, metadata=OPTIONAL)
-    resumed_with: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    host: str | None = field(default=None, metadata=OMIT_DEFAULT)
+    config_sha256: str | None = field(default=None, metadata=OMIT_DEFAULT)
+    resumed_with: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, kw_only=True)

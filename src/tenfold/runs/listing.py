@@ -188,7 +188,7 @@ def _is_complete(path: Path, runs: list[Any], find: Find) -> bool:
 def _describe_config(config: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
     """The fields of an entry that come from the config of a run or study."""
     folder = _get(config, str, "data_folder")
-    is_embedded = isinstance(config, dict) and config.get("data_folder", "") is None
+    is_mnist = isinstance(config, dict) and config.get("data_folder", "") is None
     try:
         changes = find_changes(Recipe.from_json(config["recipe"]))
     except (RecipeError, TypeError, KeyError):
@@ -196,7 +196,7 @@ def _describe_config(config: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
     return {
         "recipe": _get(config, str, "recipe", "name"),
         "changes": changes,
-        "data": "MNIST" if is_embedded else folder and Path(folder).name,
+        "data": "MNIST" if is_mnist else folder and Path(folder).name,
         "holdout": _get(config, bool, "holdout") is True,
     }
 

@@ -1,4 +1,4 @@
-"""What a run reports while it goes on. No torch."""
+"""The progress that a run reports. No torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

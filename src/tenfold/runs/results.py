@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tenfold.system.json_types import OPTIONAL
+from tenfold.system.json_types import OMIT_DEFAULT
 
 Interval = tuple[float, float]  # lower and upper end
 
@@ -22,7 +22,7 @@ class Accuracy:
 class CorrectedAccuracy(Accuracy):
     """The accuracy on MNIST's test labels as corrected by vote.
 
-    `contested_among_misclassified` are the indices of misclassified images with contested labels,
+    `contested_among_misclassified` are the indices of misclassified images with disputed labels,
     `given_the_corrected_label` those of them that got the corrected label.
     """
 
@@ -77,8 +77,8 @@ class Training:
     images_per_second: float
     num_parameters: int
     weights_sha256: str
-    epoch_accuracies: tuple[float, ...] = field(default=(), metadata=OPTIONAL)
-    resumed_with: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    epoch_accuracies: tuple[float, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    resumed_with: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,9 +132,9 @@ class Calibration:
     temperature: float
     read: float
     not_digit: float
-    turned_away: float | None = field(default=None, metadata=OPTIONAL)
-    lines: int | None = field(default=None, metadata=OPTIONAL)
-    lines_right: float | None = field(default=None, metadata=OPTIONAL)
-    lines_read: float | None = field(default=None, metadata=OPTIONAL)
-    calibration_error: float | None = field(default=None, metadata=OPTIONAL)
-    calibration_error_before: float | None = field(default=None, metadata=OPTIONAL)
+    turned_away: float | None = field(default=None, metadata=OMIT_DEFAULT)
+    lines: int | None = field(default=None, metadata=OMIT_DEFAULT)
+    lines_right: float | None = field(default=None, metadata=OMIT_DEFAULT)
+    lines_read: float | None = field(default=None, metadata=OMIT_DEFAULT)
+    calibration_error: float | None = field(default=None, metadata=OMIT_DEFAULT)
+    calibration_error_before: float | None = field(default=None, metadata=OMIT_DEFAULT)

@@ -351,8 +351,8 @@ async def _answer_http_exception(request: Request, error: Any) -> Response:  # n
 
 async def _answer_invalid(request: Request, error: Any) -> Response:  # noqa: ANN401
     details = [
-        f"{one['loc'][-1]}: expected {EXPECTED.get(one['type'], one['msg'])}, "
-        f"found {str(one['input'])[:40]!r}"
+        f"{one['loc'][-1]} must be {EXPECTED.get(one['type'], one['msg'])}, "
+        f"not {str(one['input'])[:40]!r}"
         for one in error.errors()
     ]
     return await _answer_problem(request, Problem(INVALID, "; ".join(details)))

@@ -77,7 +77,7 @@ def _over_97_percent(summary: Summary) -> Finding:
         question="Claim: the accuracy is over 97 %.",
         answer=answer,
         sentence=(
-            f"{num_over} of {len(accuracies)} seeds are over 97 %; the mean is "
+            f"In {num_over} of {len(accuracies)} runs the accuracy is over 97 %; the mean is "
             f"{format_percent(accuracy.mean)}, the lowest {format_percent(accuracy.lowest)}. "
             f"{reason}"
         ),
@@ -212,22 +212,24 @@ def _hard_for_people(contested: ContestedErrors) -> Finding:
         f"Of {contested.num_mistakes.mean:.0f} mistakes per run, "
         f"{contested.num_on_contested.mean:.1f} ({format_percent(share.mean, 1)}, 95 % "
         f"CI {format_interval(interval, 1)}) are on the {contested.num_contested} "
-        "test images with contested labels, "
+        "test images with disputed labels, "
         f"{contested.num_on_mislabelled.mean:.1f} of them on the {len(RELABELLED)} that most "
         "people label differently"
     )
     if contested.rate_on_others:
         ratio = contested.rate_on_contested / contested.rate_on_others
-        sentence += f"; contested images are misclassified {ratio:.0f} times as often as others"
+        sentence += f"; these images are misclassified {ratio:.0f} times as often as others"
     return Finding(
         name="hard_for_people",
         question=question,
+        # Never FAILS: people judged only flagged images, so this share is a lower bound.
         answer=HOLDS if interval[0] > 0.5 else UNDECIDED,
         sentence=(
             f"{sentence}. {contested.num_missed_by_all} images are misclassified by every seed, "
             f"{contested.num_missed_by_most} by most; "
-            f"{contested.num_contested_missed_by_most} of the latter are contested. Only images "
-            "that an algorithm had flagged were shown to people; for the others, see the gallery."
+            f"{contested.num_contested_missed_by_most} of the latter have disputed labels. People "
+            "judged only the images that an algorithm had flagged, so nothing is known about the "
+            "others; judge for yourself in the gallery."
         ),
     )
 

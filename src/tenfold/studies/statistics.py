@@ -218,7 +218,7 @@ def _count_labels(labels: npt.NDArray[np.int64]) -> dict[str, int]:
 
 
 def _measure_contested(is_wrong_RN: npt.NDArray[np.bool_]) -> ContestedErrors:
-    """How the mistakes on MNIST's test images relate to contested labels."""
+    """How the mistakes on MNIST's test images relate to disputed labels."""
     contested = sorted(CONTESTED)
     on_contested_R = is_wrong_RN[:, contested].sum(1)
     num_wrong_R = is_wrong_RN.sum(1)

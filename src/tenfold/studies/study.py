@@ -39,7 +39,7 @@ MAX_OTHER_CORES = 0.1  # that other programs may use while a run is timed
 class StudyConfig:
     """What all runs of a study share.
 
-    `data_folder` is None for the embedded MNIST. `checksums` are the SHA-256 of the unpacked data
+    `data_folder` is None for MNIST. `checksums` are the SHA-256 of the unpacked data
     files, by part ("train", and "test" unless held out), images first. `threads` is the number
     per run; None in studies of Tenfold 0.1, whose runs differ in it.
     """

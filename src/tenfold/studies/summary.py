@@ -8,7 +8,7 @@ from typing import Literal
 
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.results import Finding, Interval
-from tenfold.system.json_types import OPTIONAL
+from tenfold.system.json_types import OMIT_DEFAULT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class HardImage:
 
 @dataclass(frozen=True, kw_only=True)
 class ContestedErrors:
-    """Mistakes on MNIST's test images, and how many of them are on contested labels."""
+    """Mistakes on MNIST's test images, and how many of them have disputed labels."""
 
     num_contested: int
     num_mistakes: Estimate
@@ -134,6 +134,6 @@ class Summary:
     num_parameters: int
     num_multiply_adds: int
     hardest_images: tuple[HardImage, ...]
-    contested: ContestedErrors | None = field(default=None, metadata=OPTIONAL)
-    longer: LongerTraining | None = field(default=None, metadata=OPTIONAL)
-    findings: tuple[Finding, ...] = field(default=(), metadata=OPTIONAL)
+    contested: ContestedErrors | None = field(default=None, metadata=OMIT_DEFAULT)
+    longer: LongerTraining | None = field(default=None, metadata=OMIT_DEFAULT)
+    findings: tuple[Finding, ...] = field(default=(), metadata=OMIT_DEFAULT)

@@ -34,7 +34,7 @@ MAX_DIGITS = 32
 POOL_SIZE = 30_000
 POOL_STREAM, LINE_STREAM = 1, 2  # of random numbers
 POOL_HEIGHT_PX = 56
-NUM_CANDIDATES = 5  # of which the one with the nearest stroke width is used
+NUM_CANDIDATES = 5  # the one with the nearest stroke width is used
 CANVAS_HEIGHT_PX = 150  # a line is composed about the middle of a canvas of this height
 SYMBOLS = "$#*=&%"
 

@@ -24,7 +24,7 @@ NAMES = {
     tuple: "an array",
 }
 # Metadata of a dataclass field that is left out of JSON while it has its default.
-OPTIONAL = MappingProxyType({"optional": True})
+OMIT_DEFAULT = MappingProxyType({"omit_default": True})
 
 Value = TypeVar("Value")
 
@@ -37,33 +37,34 @@ def to_json(value: Any) -> Any:  # noqa: ANN401
         return {
             field.name: to_json(getattr(value, field.name))
             for field in dataclasses.fields(value)
-            if not (field.metadata == OPTIONAL and getattr(value, field.name) == field.default)
+            if not (field.metadata == OMIT_DEFAULT and getattr(value, field.name) == field.default)
         }
     if isinstance(value, dict):
-        return {key: to_json(one) for key, one in value.items()}
+        return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [to_json(one) for one in value]
+        return [to_json(item) for item in value]
     return value
 
 
-def from_json(kind: type[Value], values: object, name: str = "") -> Value:
-    """The dataclass that JSON values describe; fields with a default may be missing.
+def from_json(kind: type[Value], value: object, name: str = "") -> Value:
+    """The dataclass that a JSON value describes; fields with a default may be missing.
 
     Arrays become tuples, and whole numbers floats, if the type says so. A class may define its own
-    `from_json`. Raises ValueError, which names the field after `name`, for values of other types.
+    `from_json`. Raises ValueError, prefixed with the path of the field below `name`, if a value has
+    the wrong type.
     """
-    value: Value = _fit(values, kind, name)
-    return value
+    converted: Value = _fit(value, kind, name)
+    return converted
 
 
-def check_keys(values: object, name: str, required: Collection[str]) -> dict[str, Any]:
+def check_keys(value: object, name: str, required: Collection[str]) -> dict[str, Any]:
     """Check that a value is a JSON object with these keys. Raises ValueError otherwise."""
-    if not isinstance(values, dict):
-        raise _mismatch(name, NAMES[dict], values)
+    if not isinstance(value, dict):
+        raise _mismatch(name, NAMES[dict], value)
     for key in sorted(required):
-        if key not in values:
-            raise ValueError(f"{_join(name, key)}: expected a value, found none")
-    return values
+        if key not in value:
+            raise ValueError(f"{_join(name, key)}: missing")
+    return value
 
 
 def _fit(value: Any, kind: Any, name: str) -> Any:  # noqa: ANN401 - any JSON, any type
@@ -74,7 +75,7 @@ def _fit(value: Any, kind: Any, name: str) -> Any:  # noqa: ANN401 - any JSON, a
             return check_keys(value, name, limits)
         if value in limits:
             return value
-        raise _mismatch(name, f"a whole number from {limits[0]} to {limits[-1]}", value)
+        raise _mismatch(name, f"a whole number from {limits[0]:,} to {limits[-1]:,}", value)
     if origin in UNIONS:
         for part in parts:
             with suppress(ValueError):
@@ -83,12 +84,12 @@ def _fit(value: Any, kind: Any, name: str) -> Any:  # noqa: ANN401 - any JSON, a
         if value in parts:
             return value
     elif origin is dict and isinstance(value, dict):
-        return {key: _fit(one, parts[1], _join(name, key)) for key, one in value.items()}
+        return {key: _fit(item, parts[1], _join(name, key)) for key, item in value.items()}
     elif origin is tuple and isinstance(value, list | tuple):
         each = parts[:1] * len(value) if parts[-1] is ... else parts
         if len(each) == len(value):
             pairs = enumerate(zip(value, each, strict=True))
-            return tuple(_fit(one, part, f"{name}[{i}]") for i, (one, part) in pairs)
+            return tuple(_fit(item, part, f"{name}[{i}]") for i, (item, part) in pairs)
     elif hasattr(kind, "from_json"):
         return kind.from_json(value)
     elif dataclasses.is_dataclass(kind):
@@ -102,13 +103,13 @@ def _fit(value: Any, kind: Any, name: str) -> Any:  # noqa: ANN401 - any JSON, a
     raise _mismatch(name, _describe(kind), value)
 
 
-def _build_dataclass(values: object, kind: Any, name: str) -> Any:  # noqa: ANN401
+def _build_dataclass(value: object, kind: Any, name: str) -> Any:  # noqa: ANN401
     hints, required = _list_fields(kind)
     fitted = {}
-    for key, one in check_keys(values, name, required).items():
+    for key, item in check_keys(value, name, required).items():
         if key not in hints:
-            raise ValueError(f"{_join(name, key)}: no such field")
-        fitted[key] = _fit(one, hints[key], _join(name, key))
+            raise ValueError(f"{_join(name, key)}: unknown field")
+        fitted[key] = _fit(item, hints[key], _join(name, key))
     return kind(**fitted)
 
 
@@ -135,8 +136,7 @@ def _describe(kind: Any) -> str:  # noqa: ANN401
 
 
 def _mismatch(name: str, expected: str, value: object) -> ValueError:
-    found = f"expected {expected}, found {reprlib.repr(value)}"
-    return ValueError(f"{name}: {found}" if name else found)
+    return ValueError(f"{name} must be {expected}, not {reprlib.repr(value)}".lstrip())
 
 
 def _join(name: str, key: str) -> str:

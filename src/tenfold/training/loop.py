@@ -28,10 +28,10 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Losses of the batches since the last progress; `epoch` and `first_batch` count from 0.
+    """Losses of the batches since the previous `Progress`; `epoch` and `first_batch` count from 0.
 
-    `optimizer` is the live state of the optimizer, which the next step changes. With `is_stopped`
-    it is the last progress, because a stop was requested.
+    `optimizer` is the live state of the optimizer, which the next step changes. `is_stopped` marks
+    the final one after a stop request.
     """
 
     epoch: int
@@ -57,15 +57,15 @@ class Batches:
         self.pixels = torch.empty(shape, dtype=torch.uint8, device=device)
         self.scaled = torch.empty(shape, device=device)
 
-    def gather(self, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """The images at `samples`, int64 [N], as float32 in [0, 1], and their labels.
+    def gather(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """The images at `indices`, int64 [N], as float32 in [0, 1], and their labels.
 
         The next call overwrites the images.
         """
-        pixels, scaled = self.pixels[: len(samples)], self.scaled[: len(samples)]
-        torch.index_select(self.images, 0, samples, out=pixels)
+        pixels, scaled = self.pixels[: len(indices)], self.scaled[: len(indices)]
+        torch.index_select(self.images, 0, indices, out=pixels)
         torch.div(pixels, WHITE, out=scaled)
-        return scaled, self.labels[samples]
+        return scaled, self.labels[indices]
 
 
 @in_own_thread
@@ -101,9 +101,9 @@ def train_model(
 
     model.train()
     first_batch, reported = first_step % num_batches, time.perf_counter()
-    for step, samples, draws in _iterate_steps(recipe, augmentation, num_images, seed, first_step):
+    for step, indices, draws in _iterate_steps(recipe, augmentation, num_images, seed, first_step):
         epoch, batch = divmod(step, num_batches)
-        images, labels = batches.gather(samples)
+        images, labels = batches.gather(indices)
         if draws is not None:
             images = augmentation.apply(images, draws)
         losses[batch] = compute_gradients(images, labels)
@@ -128,7 +128,7 @@ def train_model(
 def _iterate_steps(
     recipe: Recipe, augmentation: Augmentation, num_images: int, seed: int, first_step: int
 ) -> Iterator[tuple[int, Tensor, Draws | None]]:
-    """The number, samples and augmentation of each step; the last epochs may have none."""
+    """The number, image indices and augmentation of each step; the last epochs may have none."""
     num_batches = count_batches(num_images, recipe.batch_size)
     num_augmented_epochs = 0
     if not recipe.augmentation.is_none:
@@ -138,6 +138,6 @@ def _iterate_steps(
         draws = None
         if epoch < num_augmented_epochs:
             draws = augmentation.draw(num_images, build_generator(seed, epoch))
-        for step, samples in enumerate(order.split(recipe.batch_size), epoch * num_batches):
+        for step, indices in enumerate(order.split(recipe.batch_size), epoch * num_batches):
             if step >= first_step:
-                yield step, samples, None if draws is None else draws[samples]
+                yield step, indices, None if draws is None else draws[indices]

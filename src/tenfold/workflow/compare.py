@@ -33,7 +33,7 @@ def compare(
 
     Returns a summary of each study, and for each pair the difference with two tests and the images
     that one study misclassifies and the other does not. `data` is the folder of the studies' data,
-    if they have moved. With `out`, comparison.json, figures and a report are written there.
+    if the folder has moved. With `out`, comparison.json, figures and a report are written there.
 
     Raises StudyError for a folder without a study and for studies of different images, DataError
     for data that cannot be read or are not the studies'.
@@ -89,7 +89,7 @@ def average_study(
     """Average the probabilities of a study's runs over the images that it was evaluated on.
 
     The first `num_runs` runs by seed are averaged, by default all; their weights are read from
-    runs/SEED in the study's folder. `data` is the folder of the study's data, if they have moved.
+    runs/SEED in the study's folder. `data` is the folder of the study's data, if it has moved.
 
     Raises StudyError if the study has fewer runs or their weights are missing, DataError for data
     that cannot be read or are not the study's.

@@ -25,7 +25,7 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
     """Evaluate a finished run again and replace its evaluation, figures, report and calibration.
 
     The calibration, if the run has one, is measured again because it depends on how images are
-    read. `data` is the folder of the run's data, if they have moved; their checksums must match.
+    read. `data` is the folder of the run's data, if it has moved; their checksums must match.
 
     Raises RunError if the folder holds no finished run, DataError if the data cannot be read or are
     not the run's.

@@ -62,7 +62,7 @@ def export_run(
 
     The file gets the run's own calibration, if it has one, or that of `calibration`, a hold-out run
     of the same recipe; otherwise it says that it is not calibrated. `data` is the folder of the
-    run's data, if they have moved: the probabilities of file and model are compared on the images
+    run's data, if it has moved: the probabilities of file and model are compared on the images
     that the run was evaluated on.
 
     Raises RunError if a folder holds no finished run, the two runs do not match, or the file and

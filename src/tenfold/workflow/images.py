@@ -58,7 +58,7 @@ def load_run_images(recipe: Recipe, data: str | Path | None, *, holdout: bool) -
 
 
 def reload_run_images(config: RunConfig, path: Path, data: str | Path | None) -> RunImages:
-    """The images of the run in `path`, from `data` if they have moved.
+    """The images of the run in `path`; `data` is their folder, needed if it has moved.
 
     Raises DataError if they cannot be read or are not the run's.
     """
@@ -67,8 +67,8 @@ def reload_run_images(config: RunConfig, path: Path, data: str | Path | None) ->
         images = load_run_images(config.recipe, folder, holdout=config.holdout)
     if images.checksums != config.checksums:
         raise DataError(
-            f"{folder or 'the embedded MNIST'}: not the data of the run in {path}: the checksums "
-            "differ. If the run's data have moved, say where they are with --data."
+            f"{folder or 'the MNIST of tenfold-training-data'}: not the data of the run in {path}: "
+            "the checksums differ. If the data folder has moved, name it with --data."
         )
     return images
 
@@ -76,9 +76,10 @@ def reload_run_images(config: RunConfig, path: Path, data: str | Path | None) ->
 def reload_evaluated(
     config: RunConfig | StudyConfig, owner: str, data: str | Path | None
 ) -> LabelledImages:
-    """The images that a run or study was evaluated on, from `data` if they have moved.
+    """The images that a run or study was evaluated on.
 
-    `owner` names the run or study in an error. Raises DataError if they cannot be read or differ.
+    `data` is their folder, needed if it has moved. `owner` names the run or study in an error.
+    Raises DataError if the images cannot be read or differ.
     """
     folder = config.data_folder if data is None else data
     with _add_data_hint(folder, data):
@@ -97,7 +98,7 @@ def _add_data_hint(folder: str | Path | None, data: str | Path | None) -> Iterat
         yield
     except DataError as error:
         if data is None and folder is not None:
-            error.add_note("if the data have moved, say where they are with --data")
+            error.add_note("if the data folder has moved, name it with --data")
         raise
 
 

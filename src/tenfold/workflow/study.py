@@ -189,7 +189,7 @@ def open_study(path: Path, config: StudyConfig) -> Study:
             f"which differs in {', '.join(differing)}. Use --out for another folder."
         )
     config = dataclasses.replace(config, threads=known.config.threads)
-    return dataclasses.replace(known, config=config)  # the data may have moved
+    return dataclasses.replace(known, config=config)  # the data folder may have moved
 
 
 def _train_missing_seeds(

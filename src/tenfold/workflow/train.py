@@ -80,15 +80,16 @@ def train(
     """Train a recipe, evaluate it, and return the run, which is stored as a folder.
 
     `recipe` is a name or a Recipe; `changes` are fields of it to change, such as epochs=10.
-    `holdout` trains on the first five sixths of the training images and evaluates on the rest; the
-    test images are not opened. `data` is a folder of IDX files or of image folders, by default the
-    embedded MNIST. `out` is the run's folder, by default a new one in ./runs. `threads` is the
-    number of CPU threads, by default 2 on every machine, because on some machines the last bits of
-    the weights depend on it. `device` is "cpu", "cuda" or "auto", which takes a GPU if there is
-    one. A checkpoint is written every `checkpoint_every` epochs (0: never) and after the last one;
-    `resume` continues from it. `by_epoch` also measures the accuracy after every epoch. Without
-    `report` no figures and no report are written; `evaluate` can do that later. `tensorboard`
-    writes event files to the folder tensorboard of the run.
+    `holdout` trains on five sixths of the training images and evaluates on the remaining sixth (for
+    MNIST, the last 10,000); the test images are not opened. `data` is a folder of IDX files or of
+    image folders, by default MNIST. `out` is the run's folder, by default a new one in ./runs.
+    `threads` is the number of CPU threads, by default 2 on every machine, because on some machines
+    the last bits of the weights depend on it. `device` is "cpu", "cuda" or "auto", which takes a
+    GPU if PyTorch finds one; GPU training is untested. A checkpoint is written every
+    `checkpoint_every` epochs and after the last one (0: only after the last one); `resume`
+    continues from it. `by_epoch` also measures the accuracy after every epoch. Without `report`
+    no figures and no report are written; `evaluate` can do that later. `tensorboard` writes event
+    files to the folder tensorboard of the run.
 
     Raises RecipeError, DataError or RunError for arguments that cannot be used. A run that fails or
     is interrupted stays in its folder as unfinished; Ctrl-C writes a checkpoint first.
@@ -119,7 +120,7 @@ def train(
         write_json(path / CONFIG, config)
         write_running_state(path)
         with _add_resume_hint(path):
-            return _complete_run(path, config, images, on_progress)
+            return _finish_run(path, config, images, on_progress)
 
 
 def resume(
@@ -132,11 +133,11 @@ def resume(
 ) -> Run:
     """Continue a run that was stopped or killed, and return it when it is complete.
 
-    The run continues from its last checkpoint, or starts again if there is none, as it was asked
-    for. Its weights are the same as without the stop if the machine, the threads, the device and
-    the versions are the same. Otherwise their last bits may differ: a warning is logged, and the
-    run's state and report say so. A complete run is returned unchanged. `data` is the folder of the
-    run's data, if they have moved; `threads` and `device` are by default the run's own.
+    Continues from the last checkpoint, or from the start if there is none, with the options the run
+    was started with. Its weights are the same as without the stop if the machine, the threads, the
+    device and the versions are the same. Otherwise their last bits may differ: a warning is logged,
+    and the run's state and report say so. A complete run is returned unchanged. `data` is the
+    run's data folder, needed if it has moved; `threads` and `device` are by default the run's own.
 
     Raises RunError if there is no run or another process is training it, ResumeError (a RunError)
     if its checkpoint is damaged or another run's, DataError if the data are not the run's.
@@ -157,11 +158,11 @@ def resume(
         config = load_config(path, state)  # first: a changed config makes its checkpoint foreign
         checkpoint = _load_checkpoint(path)
         _check_tensorboard(config.tensorboard)
-        here = dataclasses.replace(
+        current_config = dataclasses.replace(
             config, **describe_environment(threads or config.threads, device or config.device)
         )
         images = reload_run_images(config, path, data)
-        changes = config.describe_changes(here)
+        changes = config.describe_changes(current_config)
         if changes:
             logger.warning(
                 "tenfold: %s: resumed with %s; the weights may differ in their last bits",
@@ -171,12 +172,12 @@ def resume(
         resumed_with = tuple(dict.fromkeys([*state.resumed_with, *changes]))
         write_running_state(path, resumed_with)
         with _add_resume_hint(path, data=data, threads=threads, device=device):
-            return _complete_run(
+            return _finish_run(
                 path,
                 config,
                 images,
                 on_progress,
-                here=here,
+                current_config=current_config,
                 checkpoint=checkpoint,
                 resumed_with=resumed_with,
             )
@@ -206,35 +207,35 @@ def _add_resume_hint(path: Path, **flags: object) -> Iterator[None]:
         raise
 
 
-def _check_tensorboard(is_wanted: bool) -> None:
-    """Raise MissingExtraError if event files are wanted and cannot be written."""
-    if is_wanted:
+def _check_tensorboard(tensorboard: bool) -> None:
+    """Raise MissingExtraError if event files are requested but cannot be written."""
+    if tensorboard:
         from tenfold.training.tensorboard import find_writer
 
         find_writer()
 
 
-def _complete_run(
+def _finish_run(
     path: Path,
     config: RunConfig,
     images: RunImages,
     on_progress: OnProgress | None,
     *,
-    here: RunConfig | None = None,
+    current_config: RunConfig | None = None,
     checkpoint: "Checkpoint | None" = None,
     resumed_with: tuple[str, ...] = (),
 ) -> Run:
     """Train the rest of a run, evaluate and calibrate it, and write its state last.
 
-    `here` has the threads and the device of this process if they are not those of the config.
+    `current_config` is given on resume: it has the threads and device of this process.
     """
     from tenfold.workflow.calibrate import calibrate
 
     on_progress = on_progress or (lambda _: None)
-    here = here or config
-    with setting_threads(here.threads):
+    current_config = current_config or config
+    with setting_threads(current_config.threads):
         model, training = _train_model(
-            path, config, images, on_progress, device=here.device, checkpoint=checkpoint
+            path, config, images, on_progress, device=current_config.device, checkpoint=checkpoint
         )
         training = dataclasses.replace(training, resumed_with=resumed_with)
         on_progress(StageProgress(stage="evaluating"))

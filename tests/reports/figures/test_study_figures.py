@@ -202,7 +202,7 @@ def test_the_hardest_images_are_forty_or_all_that_most_seeds_misclassify(
         assert subtitle.startswith(f"{num_shown} of {num_missed} that some seed misclassifies")
 
 
-def test_contested_labels_are_marked_among_the_hardest_images(
+def test_disputed_labels_are_marked_among_the_hardest_images(
     test_images: LabelledImages, galleries: list[tuple[list[tuple[int, str, str]], str]]
 ) -> None:
     labels_N = test_images.labels_N
@@ -217,7 +217,7 @@ def test_contested_labels_are_marked_among_the_hardest_images(
         (contested, f"{label}: 3/3*", f"{label + 1} ×1  {label + 2} ×1 …"),
         (other, f"{of_other}: 1/3", f"{of_other} ×2  {(of_other + 1) % 10} ×1"),
     ]
-    assert subtitle.endswith("; * contested label")
+    assert subtitle.endswith("; * disputed label")
 
 
 def compare_pair(

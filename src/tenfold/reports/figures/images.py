@@ -1,4 +1,4 @@
-"""Digit images: galleries, of which one is the exercise's third figure, and contact sheets."""
+"""Digit images: galleries (one is the exercise's third figure) and contact sheets."""
 
 import textwrap
 from typing import Any

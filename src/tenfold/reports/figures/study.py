@@ -173,7 +173,7 @@ def draw_hardest(
         else (
             f"{len(shown)} of {len(hardest):,} that some seed misclassifies, hardest first: "
             "label, seeds that misclassify it; most frequent answers"
-            + "; * contested label"
+            + "; * disputed label"
             * bool(contested)
         ),
         theme=theme,
