@@ -162,7 +162,7 @@ def test_data_as_json(small_data: Path, capsys: pytest.CaptureFixture[str]) -> N
         ("train classic 5", "too many arguments: 5; usage: tenfold train [RECIPE] [OPTIONS]"),
         ("export a b c", "too many arguments: c; usage: tenfold export RUN [OUT] [OPTIONS]"),
         ("export a .", ". is a folder, and the second argument is the file to write"),
-        ("train --resume a b", "the recipe b cannot be combined with --resume"),
+        ("train --resume a b", "--resume takes one run, not 2: a, b"),
         ("evaluate", 'Command "evaluate" parameter RUNS requires an argument.'),
         ("evaluate nowhere", "nowhere: not a run folder: it has no config.json"),
         ("data --data nowhere", "nowhere: no such folder"),

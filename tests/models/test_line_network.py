@@ -59,7 +59,7 @@ def test_parameters_and_multiply_adds_equal_those_of_the_layers(
 
 
 def test_other_numbers_of_channels_are_refused() -> None:
-    with pytest.raises(RecipeError, match="--channels: expected"):
+    with pytest.raises(RecipeError, match=r"--channels must be 5 whole numbers"):
         SequenceConfig(channels=(3, 4))
 
 

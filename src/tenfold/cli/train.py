@@ -31,7 +31,8 @@ def train(
     device: Device | None = None,
     by_epoch: Flag = False,
     checkpoint_every: WholeNumber | None = None,
-    resume: Path | None = None,
+    # All that a shell pattern matches, to say that one run is meant.
+    resume: Annotated[list[Path] | None, Parameter(negative=(), consume_multiple=True)] = None,
     tensorboard: Flag = False,
     json: AsJson = False,
     changes: Any = NO_CHANGES,  # noqa: ANN401 - of type Changes, see below
@@ -76,9 +77,16 @@ def train(
 
     recipe_changes = list_changes(changes)
     is_complete = False
-    title = recipe or (resume.name if resume else "classic")
+    stopped = None
+    if resume is not None:
+        if len(resume) != 1:
+            raise RunError(
+                f"--resume takes one run, not {len(resume)}: {', '.join(map(str, resume))}"
+            )
+        [stopped] = resume
+    title = recipe or (stopped.name if stopped else "classic")
     with showing_progress(title) as show:
-        if resume is not None:
+        if stopped is not None:
             options = {
                 f"the recipe {recipe}": recipe,
                 "--seed": seed,
@@ -94,9 +102,9 @@ def train(
                 raise RunError(
                     f"{', '.join(given)} cannot be combined with --resume; the run keeps its own"
                 )
-            is_complete = isinstance(read_state(resume), CompleteState)
+            is_complete = isinstance(read_state(stopped), CompleteState)
             run = training.resume(
-                resume,
+                stopped,
                 data=data,
                 threads=threads,
                 device=device,

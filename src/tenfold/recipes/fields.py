@@ -35,7 +35,9 @@ class Field:
         style = "," if self.kind is int else "g"  # 10,000,000, not 1e+07
         limits = f"from {self.low:{style}} to {self.high:{style}}"
         if self.sizes:
-            return f"{self.sizes[0]} to {self.sizes[-1]} whole numbers, each {limits}"
+            fewest, most = self.sizes[0], self.sizes[-1]
+            count = f"{fewest} to {most}" if fewest < most else f"{most}"
+            return f"{count} whole numbers, each {limits}"
         return f"a whole number {limits}" if self.kind is int else limits
 
     def accepts(self, value: object) -> bool:
