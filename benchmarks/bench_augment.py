@@ -17,9 +17,7 @@ from PIL import Image
 from tenfold.data.mnist import load_part
 from tenfold.models.build import build_model
 from tenfold.recipes.catalogue import find_recipe
-from tenfold.runs.config import (
-    DEFAULT_THREADS,
-)
+from tenfold.runs.config import DEFAULT_THREADS
 from tenfold.system.machine import describe_machine
 from tenfold.training.augment import Augmentation, build_generator
 from tenfold.training.flat_parameters import flatten_parameters

@@ -16,9 +16,7 @@ from tenfold.recipes.configs import ConvolutionalConfig
 from tenfold.recipes.fields import flag_name
 from tenfold.recipes.recipe import Recipe, list_fields
 from tenfold.reports.run_report import build_train_command
-from tenfold.runs.config import (
-    RunConfig,
-)
+from tenfold.runs.config import RunConfig
 
 CLASSIC = RECIPES["classic"]
 CONVOLUTIONAL = Recipe(name="convolutional", summary="a test", model=ConvolutionalConfig())

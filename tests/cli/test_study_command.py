@@ -20,10 +20,7 @@ from tenfold.cli.recipes import draw_augmented_sheet
 from tenfold.data.mnist import load_part
 from tenfold.errors import RecipeError
 from tenfold.recipes.catalogue import RECIPES
-from tenfold.runs.progress import (
-    DrawingProgress,
-    StageProgress,
-)
+from tenfold.runs.progress import DrawingProgress, StageProgress
 from tenfold.studies.study import write_study
 from tenfold.workflow.study_progress import StudyProgress
 

@@ -8,17 +8,9 @@ from typing import Any
 import pytest
 
 import tenfold
-from tenfold.errors import RunError
-from tenfold.runs.folder import (
-    CHECKPOINT,
-)
-from tenfold.runs.losses import (
-    LOSSES,
-)
-from tenfold.runs.progress import (
-    StageProgress,
-    TrainingProgress,
-)
+from tenfold.runs.folder import CHECKPOINT
+from tenfold.runs.losses import LOSSES
+from tenfold.runs.progress import StageProgress, TrainingProgress
 from tenfold.training.checkpoint import load_checkpoint, read_checkpoint
 
 SHORT: dict[str, Any] = {
@@ -72,12 +64,3 @@ def check_same_bits(run: tenfold.Run, whole: tenfold.Run) -> None:
     assert (run.path / LOSSES).read_bytes() == (whole.path / LOSSES).read_bytes()
     assert run.accuracy == whole.accuracy
     assert not (run.path / CHECKPOINT).exists()
-
-
-def catch_error(call: Callable[[], object]) -> str:
-    """The message of the RunError that a call raises, which is one line."""
-    with pytest.raises(RunError) as raised:
-        call()
-    message = str(raised.value)
-    assert "\n" not in message
-    return message

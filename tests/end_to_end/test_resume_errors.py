@@ -12,18 +12,14 @@ import safetensors.torch
 import torch
 
 import tenfold
-from end_to_end.interrupting import catch_error, interrupt_at, train_and_interrupt
+from end_to_end.interrupting import interrupt_at, train_and_interrupt
 from processes import wait_until
+from run_errors import catch_error
 from tenfold.cli import main
 from tenfold.errors import DataError
-from tenfold.runs.folder import (
-    CHECKPOINT,
-    CONFIG,
-)
+from tenfold.runs.folder import CHECKPOINT, CONFIG
 from tenfold.runs.listing import find_state
-from tenfold.runs.losses import (
-    LOSSES,
-)
+from tenfold.runs.losses import LOSSES
 
 pytestmark = pytest.mark.usefixtures("progress_at_every_step")
 

@@ -17,25 +17,15 @@ import torch
 import tenfold
 from end_to_end.interrupting import (
     SHORT,
-    catch_error,
     check_same_bits,
     count_saved_steps,
     interrupt_at,
     train_and_interrupt,
 )
-from tenfold.runs.folder import (
-    CHECKPOINT,
-    STATE,
-    lock_run,
-)
-from tenfold.runs.losses import (
-    LOSSES,
-)
-from tenfold.runs.progress import (
-    DrawingProgress,
-    StageProgress,
-    TrainingProgress,
-)
+from run_errors import catch_error
+from tenfold.runs.folder import CHECKPOINT, STATE, lock_run
+from tenfold.runs.losses import LOSSES
+from tenfold.runs.progress import DrawingProgress, StageProgress, TrainingProgress
 from tenfold.system.files import replace_file
 from tenfold.training.devices import choose_device
 

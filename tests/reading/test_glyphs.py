@@ -6,13 +6,7 @@ import pytest
 
 from reading.pages import Box, Map, cut, enlarge, find_page, is_near, lay_out
 from tenfold.data.mnist import LabelledImages
-from tenfold.reading.glyphs import (
-    Glyph,
-    is_filled_blob,
-    measure_gaps,
-    measure_stroke_width,
-    merge,
-)
+from tenfold.reading.glyphs import Glyph, is_filled_blob, measure_gaps, measure_stroke_width, merge
 
 
 def find_main_glyph(ink_HW: Map) -> Glyph:

@@ -10,11 +10,7 @@ from hypothesis import strategies as st
 
 from tenfold.errors import RecipeError
 from tenfold.recipes import catalogue
-from tenfold.recipes.catalogue import (
-    RECIPES,
-    find_changes,
-    find_recipe,
-)
+from tenfold.recipes.catalogue import RECIPES, find_changes, find_recipe
 from tenfold.recipes.configs import (
     MODEL_KINDS,
     AugmentationConfig,
@@ -24,11 +20,7 @@ from tenfold.recipes.configs import (
     PerceptronConfig,
 )
 from tenfold.recipes.fields import flag_name, get_allowed
-from tenfold.recipes.recipe import (
-    PARTS,
-    Recipe,
-    list_fields,
-)
+from tenfold.recipes.recipe import PARTS, Recipe, list_fields
 
 CLASSIC = RECIPES["classic"]
 CONVOLUTIONAL = Recipe(

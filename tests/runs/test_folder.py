@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ import pytest
 
 import tenfold
 from made_studies import build_evaluation
+from run_errors import catch_error
 from tenfold.cli import main
 from tenfold.errors import RunError
-from tenfold.recipes.catalogue import (
-    RECIPES,
-)
+from tenfold.recipes.catalogue import RECIPES
 from tenfold.runs.config import RunConfig
 from tenfold.runs.folder import (
     CALIBRATION,
@@ -85,14 +83,6 @@ def write_run(folder: Path) -> Path:
     return folder
 
 
-def refusal(call: Callable[[], object]) -> str:
-    with pytest.raises(RunError) as raised:
-        call()
-    message = str(raised.value)
-    assert "\n" not in message
-    return message
-
-
 def list_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -131,7 +121,7 @@ def test_a_folder_named_by_the_user_is_made_with_its_parents(tmp_path: Path) -> 
 
 def test_a_folder_with_files_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("work")
-    assert refusal(lambda: create_run_folder(tmp_path, "classic", 0)) == (
+    assert catch_error(lambda: create_run_folder(tmp_path, "classic", 0)) == (
         f"{tmp_path}: the folder is not empty; use a new or empty one"
     )
     assert list_names(tmp_path) == ["precious"]
@@ -140,7 +130,7 @@ def test_a_folder_with_files_in_it_is_refused(tmp_path: Path) -> None:
 def test_a_file_in_the_way_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("work")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        message = refusal(lambda out=out: create_run_folder(out, "classic", 0))  # type: ignore[misc]
+        message = catch_error(lambda out=out: create_run_folder(out, "classic", 0))  # type: ignore[misc]
         assert message.startswith(f"{out}: ")
     assert (tmp_path / "file").read_text() == "work"
 
@@ -148,7 +138,7 @@ def test_a_file_in_the_way_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_a_file_named_runs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("runs").write_text("work")
-    assert "runs" in refusal(lambda: create_run_folder(None, "classic", 0))
+    assert "runs" in catch_error(lambda: create_run_folder(None, "classic", 0))
     assert Path("runs").read_text() == "work"
 
 
@@ -242,7 +232,7 @@ def test_the_resume_command_is_quoted_for_a_shell() -> None:
 
 
 def refused_run(folder: Path) -> str:
-    message = refusal(lambda: load_run(folder))
+    message = catch_error(lambda: load_run(folder))
     assert message.startswith(str(folder))
     return message.removeprefix(str(folder))
 
@@ -306,7 +296,7 @@ def test_broken_json_is_refused(file: str, content: bytes, reason: str, tmp_path
 def test_a_missing_evaluation_is_refused(tmp_path: Path) -> None:
     run = load_run(write_run(tmp_path))
     (tmp_path / EVALUATION).unlink()
-    assert refusal(lambda: run.accuracy) == (
+    assert catch_error(lambda: run.accuracy) == (
         f"{tmp_path / EVALUATION}: cannot be read: No such file or directory"
     )
 
@@ -407,7 +397,7 @@ def test_an_invalid_evaluation_is_refused(
 ) -> None:
     write_json(write_run(tmp_path) / EVALUATION, {**EVALUATION_OF_A_RUN, **changed})
     run = load_run(tmp_path)
-    assert refusal(lambda: run.evaluation) == (
+    assert catch_error(lambda: run.evaluation) == (
         f"{tmp_path / EVALUATION}: not valid in this version of Tenfold: {reason}"
     )
 
@@ -431,7 +421,7 @@ def test_an_invalid_calibration_is_refused(
 ) -> None:
     run = load_run(write_run(tmp_path))
     (tmp_path / CALIBRATION).write_text(json.dumps(found))
-    assert refusal(lambda: run.calibration) == (
+    assert catch_error(lambda: run.calibration) == (
         f"{tmp_path / CALIBRATION}: not valid in this version of Tenfold: {reason}"
     )
 

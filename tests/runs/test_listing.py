@@ -9,12 +9,8 @@ import tenfold
 from tenfold.cli import main
 from tenfold.errors import RunError
 from tenfold.runs.listing import find_state, list_folder
-from tenfold.system.files import (
-    write_json,
-)
-from tenfold.system.locks import (
-    locking,
-)
+from tenfold.system.files import write_json
+from tenfold.system.locks import locking
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,12 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenfold.errors import RunError
+from run_errors import catch_error
 from tenfold.runs.losses import LOSSES, append_losses, read_losses
-
-
-def refusal(call: Callable[[], object]) -> str:
-    with pytest.raises(RunError) as raised:
-        call()
-    message = str(raised.value)
-    assert "\n" not in message
-    return message
 
 
 @given(
@@ -58,12 +49,12 @@ def test_losses_are_lines_of_json_readable_while_they_grow(tmp_path: Path) -> No
 )
 def test_broken_losses_are_refused(line: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / LOSSES).write_text(f'{{"epoch": 0, "batch": 0, "loss": 1.0}}\n{line}\n')
-    assert refusal(lambda: read_losses(tmp_path)).startswith(
+    assert catch_error(lambda: read_losses(tmp_path)).startswith(
         f"{tmp_path / LOSSES}: cannot read the losses of the run: {reason}"
     )
 
 
 def test_missing_losses_are_refused(tmp_path: Path) -> None:
-    assert refusal(lambda: read_losses(tmp_path)).startswith(
+    assert catch_error(lambda: read_losses(tmp_path)).startswith(
         f"{tmp_path / LOSSES}: cannot read the losses of the run: [Errno 2] No such file"
     )

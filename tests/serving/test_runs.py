@@ -12,9 +12,7 @@ from tenfold.errors import RunError
 from tenfold.runs.listing import list_folder
 from tenfold.serving.problems import Problem
 from tenfold.serving.runs import RunShelf
-from tenfold.system.locks import (
-    locking,
-)
+from tenfold.system.locks import locking
 
 
 def make_run(folder: Path, name: str, *, state: str = "complete", num_losses: int = 30) -> Path:

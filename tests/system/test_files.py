@@ -4,27 +4,14 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tenfold.errors import RunError
+from run_errors import catch_error
 from tenfold.runs.folder import create_run_folder
 from tenfold.runs.losses import LOSSES, append_losses
-from tenfold.system.files import (
-    reporting_disk_errors,
-    write_file,
-    write_json,
-)
-
-
-def refusal(call: Callable[[], object]) -> str:
-    with pytest.raises(RunError) as raised:
-        call()
-    message = str(raised.value)
-    assert "\n" not in message
-    return message
+from tenfold.system.files import reporting_disk_errors, write_file, write_json
 
 
 def list_names(folder: Path) -> list[str]:
@@ -72,14 +59,16 @@ def test_a_write_that_fails_leaves_the_old_file_alone(
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.mkdir()
-    assert refusal(lambda: write_file(path, "new")) == f"{path}: cannot be written: Is a directory"
+    assert (
+        catch_error(lambda: write_file(path, "new")) == f"{path}: cannot be written: Is a directory"
+    )
     assert list_names(tmp_path) == ["a.json"]
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "figures").touch()
     path = tmp_path / "figures" / "a.png"
-    assert refusal(lambda: write_file(path, b"")) == f"{path}: cannot be written: File exists"
+    assert catch_error(lambda: write_file(path, b"")) == f"{path}: cannot be written: File exists"
 
 
 FULL_DISK = """
@@ -128,7 +117,7 @@ def test_a_limit_to_the_size_of_files_is_reported_as_a_full_disk(tmp_path: Path)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to a device that is full")
 def test_losses_that_find_no_space_are_reported(tmp_path: Path) -> None:
     (tmp_path / LOSSES).symlink_to("/dev/full")
-    found = refusal(lambda: append_losses(tmp_path, 0, 0, [1.0]))
+    found = catch_error(lambda: append_losses(tmp_path, 0, 0, [1.0]))
     assert found == f"{tmp_path / LOSSES}: {NO_SPACE}"
 
 
@@ -138,7 +127,7 @@ def test_every_kind_of_full_disk_is_reported_as_full(number: int) -> None:
         with reporting_disk_errors(Path("a")):
             raise OSError(number, os.strerror(number))
 
-    assert refusal(fail) == f"a: {NO_SPACE}"
+    assert catch_error(fail) == f"a: {NO_SPACE}"
 
 
 def test_other_disk_errors_are_reported_as_they_are() -> None:
@@ -146,7 +135,7 @@ def test_other_disk_errors_are_reported_as_they_are() -> None:
         with reporting_disk_errors(Path("a")):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    assert refusal(fail) == "a: cannot be written: Read-only file system"
+    assert catch_error(fail) == "a: cannot be written: Read-only file system"
 
 
 def list_flushed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
@@ -201,7 +190,7 @@ def test_a_folder_that_cannot_be_flushed_is_reported(
 
     monkeypatch.setattr(os, "fsync", fail)
     out = tmp_path / "a"
-    found = refusal(lambda: create_run_folder(out, "classic", 0))
+    found = catch_error(lambda: create_run_folder(out, "classic", 0))
     assert found == f"{out}: cannot be written: Input/output error"
 
 

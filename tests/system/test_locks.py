@@ -2,25 +2,13 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from run_errors import catch_error
 from tenfold.errors import RunError
-from tenfold.system.locks import (
-    is_locked,
-    locking,
-)
-
-
-def refusal(call: Callable[[], object]) -> str:
-    with pytest.raises(RunError) as raised:
-        call()
-    message = str(raised.value)
-    assert "\n" not in message
-    return message
-
+from tenfold.system.locks import is_locked, locking
 
 LOOKER = """
 import pathlib, sys
@@ -47,7 +35,7 @@ def test_checking_a_lock_does_not_block_locking(tmp_path: Path) -> None:
             looker.kill()
     with locking(tmp_path, RunError("busy")):
         assert is_locked(tmp_path)
-        assert refusal(lambda: hold(tmp_path)) == "busy"
+        assert catch_error(lambda: hold(tmp_path)) == "busy"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="where there are locks")

@@ -13,12 +13,7 @@ from torch import Tensor
 from tenfold.data.batches import build_order
 from tenfold.data.mnist import LabelledImages
 from tenfold.recipes.configs import AugmentationConfig
-from tenfold.training.augment import (
-    Augmentation,
-    Draws,
-    build_generator,
-    change_stroke_width,
-)
+from tenfold.training.augment import Augmentation, Draws, build_generator, change_stroke_width
 
 NOTHING = AugmentationConfig()
 EVERYTHING = AugmentationConfig(

@@ -28,12 +28,8 @@ from tenfold.errors import RecipeError, RunError, StudyError
 from tenfold.reports.study_report import build_study_command
 from tenfold.runs.config import DEFAULT_THREADS
 from tenfold.studies.study import load_study
-from tenfold.system.files import (
-    hash_file,
-)
-from tenfold.system.locks import (
-    locking,
-)
+from tenfold.system.files import hash_file
+from tenfold.system.locks import locking
 from tenfold.training.threads import setting_threads
 from tenfold.workflow.study_progress import StudyProgress
 from tiny_studies import TINY, Calls, list_files, run_here

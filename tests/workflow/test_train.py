@@ -18,27 +18,13 @@ from readme import BLOCKS
 from tenfold.data import training_data
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages
 from tenfold.errors import DataError, RecipeError, RunError
-from tenfold.recipes.configs import (
-    AugmentationConfig,
-    ConvolutionalConfig,
-    OptimizerConfig,
-    PerceptronConfig,
-)
+from tenfold.recipes.configs import ConvolutionalConfig, PerceptronConfig
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.progress import DrawingProgress, StageProgress, TrainingProgress
 from tenfold.system.files import hash_file
 from tenfold.training.loop import Progress
 from tenfold.workflow import calibrate as calibration
-
-CONVOLUTIONAL = Recipe(
-    name="small",
-    summary="a small network with all that a recipe can have",
-    model=ConvolutionalConfig(channels=(4, 8), depths=(1, 1)),
-    optimizer=OptimizerConfig(optimizer="sgd", learning_rate=0.01, schedule="one-cycle"),
-    augmentation=AugmentationConfig(rotation_degrees=10, shift_px=1, elastic_px=0.5, stroke=0.3),
-    batch_size=10,
-    epochs=1,
-)
+from workflow.convolutional import CONVOLUTIONAL
 
 
 @pytest.fixture(scope="module")

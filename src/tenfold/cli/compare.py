@@ -4,14 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tenfold.cli.output import (
-    AsJson,
-    WholeNumber,
-    print_json,
-    print_rows,
-    print_table,
-    print_text,
-)
+from tenfold.cli.output import AsJson, WholeNumber, print_json, print_rows, print_table, print_text
 from tenfold.errors import StudyError
 
 if TYPE_CHECKING:

@@ -20,13 +20,7 @@ from tenfold.reading.digit_image import normalise_digit
 from tenfold.reading.fusion import fuse_digit, fuse_line
 from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob
 from tenfold.reading.ink import find_ink
-from tenfold.reading.lattice import (
-    LOW_HEIGHT,
-    MAX_DIGIT_WIDTH,
-    Candidate,
-    Classify,
-    find_best_path,
-)
+from tenfold.reading.lattice import LOW_HEIGHT, MAX_DIGIT_WIDTH, Candidate, Classify, find_best_path
 from tenfold.reading.layout import find_text_lines
 from tenfold.reading.line_reader import LineReader, load_line_reader
 from tenfold.reading.result import Reading, Status

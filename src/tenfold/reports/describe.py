@@ -4,10 +4,7 @@ from tenfold.evaluation.text import format_percent
 from tenfold.recipes.catalogue import find_changes
 from tenfold.recipes.fields import flag_name
 from tenfold.recipes.recipe import Recipe
-from tenfold.runs.config import (
-    DEFAULT_THREADS,
-    RunConfig,
-)
+from tenfold.runs.config import DEFAULT_THREADS, RunConfig
 from tenfold.studies.study import StudyConfig
 
 

@@ -6,9 +6,7 @@ from tenfold.evaluation.text import PART_NAMES, format_interval, format_percent
 from tenfold.recipes.catalogue import RECIPES, build_display_name
 from tenfold.reports.describe import list_config_flags, list_data, list_recipe
 from tenfold.reports.page import Page, PageFigure
-from tenfold.runs.config import (
-    RunConfig,
-)
+from tenfold.runs.config import RunConfig
 from tenfold.runs.results import Evaluation, Training
 
 

@@ -46,12 +46,7 @@ from tenfold.workflow.arguments import (
     require_train_extra,
 )
 from tenfold.workflow.evaluate import write_evaluation
-from tenfold.workflow.images import (
-    RunImages,
-    generate_images,
-    load_run_images,
-    reload_run_images,
-)
+from tenfold.workflow.images import RunImages, generate_images, load_run_images, reload_run_images
 
 if TYPE_CHECKING:
     from torch import nn

@@ -58,7 +58,7 @@ async function list() {
       const first = running.find((run) => run.has_losses !== false);
       if (first) show(first.name);
     } else if (running.some((run) => run.name === chosen.name)) {
-      follow(chosen); // it may have been stopped, and goes on
+      follow(chosen); // it may have been stopped and resumed
     }
   } catch (error) {
     find("note").textContent = describeFailure(error);
