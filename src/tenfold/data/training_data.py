@@ -13,7 +13,7 @@ PACKAGE = "tenfold_training_data"
 CHECKOUT = Path(__file__).resolve().parents[3] / "training-data" / PACKAGE  # beside src/
 
 
-def find_training_data(kind: Literal["mnist", "fonts"]) -> Path:
+def find_training_data(kind: Literal["mnist", "fonts", "writers", "pen_tracks"]) -> Path:
     """The folder of MNIST's four files, or of the fonts of synthetic images.
 
     Raises DataError if the training data are not installed.

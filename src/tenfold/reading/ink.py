@@ -46,8 +46,15 @@ class Ink:
         return self.contrast < max(MIN_CONTRAST, min(3 * self.noise, CLEAR_CONTRAST))
 
 
-def find_ink(pixels_HWC: npt.NDArray[np.uint8], *, is_dark: bool | None = None) -> Ink:
+def find_ink(
+    pixels_HWC: npt.NDArray[np.uint8],
+    *,
+    is_dark: bool | None = None,
+    text_HW: Mask | None = None,
+) -> Ink:
     """Find the ink in pixels, uint8 [H, W, 3].
+
+    `text_HW` is a mask of the writing, [H, W]; there is no ink elsewhere.
 
     `is_dark` says whether ink is darker than paper. By default it is the polarity that stands out
     more from the local median.
@@ -57,7 +64,7 @@ def find_ink(pixels_HWC: npt.NDArray[np.uint8], *, is_dark: bool | None = None) 
     if max(height, width) > 2 * PAPER_SIZE_PX:  # camera noise spans several pixels
         smooth = cv2.GaussianBlur(smooth, (0, 0), min(2.0, max(height, width) / 1500))
     if is_dark is None:
-        is_dark = _is_dark(smooth)
+        is_dark = _is_dark(smooth) if text_HW is None else _is_text_dark(smooth, text_HW)
     paper = _estimate_paper(smooth, is_dark)
     strength_HW: Map
     if is_dark:
@@ -70,14 +77,13 @@ def find_ink(pixels_HWC: npt.NDArray[np.uint8], *, is_dark: bool | None = None) 
         strength_HW = cv2.multiply(difference_HW, gain_HW, dst=gain_HW, dtype=cv2.CV_32F)
     else:
         strength_HW = _max_channel(cv2.subtract(smooth, paper)).astype(np.float32)
-    return _normalise(strength_HW, is_dark)
+    return _normalise(strength_HW, is_dark, text_HW)
 
 
-def _normalise(strength_HW: Map, is_dark: bool) -> Ink:
+def _normalise(strength_HW: Map, is_dark: bool, text_HW: Mask | None) -> Ink:
     """Scale grey level differences so that strong strokes become 1, and find the ink level."""
-    sample = strength_HW[
-        :: max(1, strength_HW.shape[0] // 400), :: max(1, strength_HW.shape[1] // 400)
-    ]
+    every = tuple(slice(None, None, max(1, side // 400)) for side in strength_HW.shape)
+    sample = strength_HW[every]
     low, quarter, high, paper, strongest = find_percentiles(sample, 10, 25, 40, 50, 99.8)
     spread = (high - low) / 1.028  # standard deviation of a normal distribution
     if max(strength_HW.shape) < CROP_PX:
@@ -87,6 +93,9 @@ def _normalise(strength_HW: Map, is_dark: bool) -> Ink:
         paper, noise = quarter + 0.674 * spread, spread
     else:
         noise = 1.4826 * find_percentile(np.abs(sample - paper), 50)
+    if text_HW is not None:
+        sample = sample[text_HW[every] > 0]
+        strongest = find_percentile(sample, 98) if sample.size else paper
     span = strongest - paper
     floor = paper + max(min(4 * noise, 0.3 * span), 0.2 * span, 0.6 * MIN_CONTRAST)
     candidates = sample[sample > floor]
@@ -95,6 +104,8 @@ def _normalise(strength_HW: Map, is_dark: bool) -> Ink:
     strong = max(find_percentile(candidates, 75), floor + 1)
     level = max(floor, paper + 0.42 * (strong - paper))
     scaled_HW = (strength_HW - paper) * np.float32(1 / (strong - paper))
+    if text_HW is not None:
+        scaled_HW *= text_HW
     return Ink(
         np.clip(scaled_HW, 0, 1, dtype=np.float32),
         (level - paper) / (strong - paper),
@@ -129,6 +140,22 @@ def _is_dark(pixels: Pixels) -> bool:
         for difference in (cv2.subtract(paper, small), cv2.subtract(small, paper))
     )
     return dark >= bright
+
+
+def _is_text_dark(pixels: Pixels, text_HW: Mask) -> bool:
+    """Whether most writing is darker than the paper around it."""
+    scale = min(1.0, 2 * PAPER_SIZE_PX / max(text_HW.shape))
+    size = tuple(max(1, round(side * scale)) for side in text_HW.shape[::-1])
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    grey_HW = small if small.ndim == 2 else cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    small_HW = cv2.resize(text_HW * np.uint8(255), size, interpolation=cv2.INTER_AREA)
+    around_HW = cv2.dilate(small_HW, np.ones((9, 9), np.uint8)) & ~cv2.dilate(
+        small_HW, np.ones((3, 3), np.uint8)
+    )
+    inside, outside = grey_HW[small_HW > 200], grey_HW[around_HW > 128]
+    if not len(inside) or not len(outside):
+        return _is_dark(pixels)
+    return float(np.median(inside)) <= float(np.median(outside))
 
 
 def _find_crop_paper(pixels: Pixels) -> npt.NDArray[np.uint8]:

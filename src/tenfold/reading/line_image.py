@@ -1,4 +1,4 @@
-"""Line normalisation: a text line as a line image, 32 pixels high, bright on black.
+"""Line normalisation: a text line as a line image, 40 pixels high, bright on black.
 
 Training prepares its line images with the same function.
 
@@ -16,17 +16,17 @@ from tenfold.reading.percentiles import find_percentile
 LineImage = npt.NDArray[np.uint8]
 
 # The geometry that the bundled network was trained with.
-HEIGHT_PX = 32
+HEIGHT_PX = 40
 MARGIN_PX = 2  # above and below the ink
-SIDE_PX = 4  # left and right of it
+SIDE_PX = 6  # left and right of it
 COLUMN_PX = 4  # the network gives one output for this many pixels along the line
 MAX_WIDTH_PX = 1024  # longer lines are squeezed
 
 
 def normalise_line(strength_HW: Map) -> LineImage:
-    """A text line's ink, float32 [H, W] from 0 to 1, as uint8 [32, W], W a multiple of 4.
+    """A text line's ink, float32 [H, W] from 0 to 1, as uint8 [40, W], W a multiple of 4.
 
-    The line's height becomes 28 pixels, and its strong strokes white.
+    The line's height becomes 36 pixels, and its strong strokes white.
     """
     height, width = strength_HW.shape
     rows = HEIGHT_PX - 2 * MARGIN_PX

@@ -174,7 +174,11 @@ def read_model_bytes(path: Path) -> bytes:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise ModelError(f"{path}: cannot read the model: {error.strerror}") from error
-    if path.parent == BUNDLED and hashlib.sha256(data).hexdigest() != BUNDLED_SHA256[path.name]:
+    if (
+        path.parent == BUNDLED
+        and path.name in BUNDLED_SHA256
+        and hashlib.sha256(data).hexdigest() != BUNDLED_SHA256[path.name]
+    ):
         raise ModelError(f"{path}: the file was damaged or replaced; install Tenfold again")
     return data
 
@@ -238,7 +242,9 @@ def _parse_metadata(
                 "export the run again with this version of Tenfold"
             )
         labels = values["labels"]
-        if labels[:NUM_CLASSES] != [str(digit) for digit in range(NUM_CLASSES)]:
+        if "paper" not in labels and labels[:NUM_CLASSES] != [
+            str(digit) for digit in range(NUM_CLASSES)
+        ]:
             raise ModelError(f"metadata: labels must begin with 0 to 9, not {labels}")
         if len(labels) != num_answers:
             raise ModelError(f"metadata: {len(labels)} labels for {num_answers} outputs")

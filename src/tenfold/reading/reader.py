@@ -23,6 +23,7 @@ from tenfold.reading.ink import find_ink
 from tenfold.reading.lattice import LOW_HEIGHT, MAX_DIGIT_WIDTH, Candidate, Classify, find_best_path
 from tenfold.reading.layout import find_text_lines
 from tenfold.reading.line_reader import LineReader, load_line_reader
+from tenfold.reading.page_segmenter import load_page_segmenter
 from tenfold.reading.result import Reading, Status
 from tenfold.reading.single_digit import CLEAR_CONFIDENCE, find_single_digit, is_likelier
 
@@ -90,6 +91,7 @@ class Reader:
         if lines is not None and not isinstance(lines, LineReader):
             lines = load_line_reader(Path(lines), threads)
         self._lines = lines
+        self.segmenter = load_page_segmenter(None, threads)
 
     @property
     def lines(self) -> LineReader:
@@ -120,10 +122,12 @@ class Reader:
 
     def _segment(self, decoded: Decoded, single: bool) -> _Segmentation | Reading:
         """Find the glyphs of an image; a reading if it is blank or has too many of them."""
-        ink = find_ink(decoded.pixels_HWC)
+        page_map = self.segmenter.segment(decoded.pixels_HWC)
+        text_HW = None if page_map is None else page_map.find_text(*decoded.pixels_HWC.shape[:2])
+        ink = find_ink(decoded.pixels_HWC, text_HW=text_HW)
         if ink.is_blank:
             return Reading(Status.BLANK, message=BLANK_MESSAGE)
-        page = PageComponents(ink, find_components(ink))
+        page = PageComponents(ink, find_components(ink, keep_ruled_lines=text_HW is not None))
         if single:
             glyph = page.find_main_glyph()
             return _Segmentation(decoded, page, [[glyph]] if glyph else [], is_single=True)

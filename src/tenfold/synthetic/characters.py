@@ -54,7 +54,7 @@ def enlarge(image_HW: Images, rng: Rng) -> InkMap:
     )
     soft_HW = large_HW * np.float32(1 / 255)
     sharp_HW = np.clip((soft_HW - 0.5) * np.float32(rng.uniform(1.5, 4)) + 0.5, 0, 1)
-    sharp_HW = _change_stroke_width(sharp_HW, int(rng.integers(-3, 7)))
+    sharp_HW = change_stroke_width(sharp_HW, int(rng.integers(-3, 7)))
     return np.pad(sharp_HW, (CANVAS_PX - large_HW.shape[0]) // 2)
 
 
@@ -62,7 +62,7 @@ def draw_font_character(text: str, rng: Rng) -> InkMap:
     """A character from a random font, with thicker or thinner strokes."""
     fonts = _list_fonts(text)
     ink_HW = _rasterise(fonts[int(rng.integers(len(fonts)))], text) * np.float32(1 / 255)
-    return _change_stroke_width(ink_HW, int(rng.integers(-2, 6)))
+    return change_stroke_width(ink_HW, int(rng.integers(-2, 6)))
 
 
 def _draw_distractor(images_NHW: Images, labels_N: Labels, rng: Rng) -> InkMap:
@@ -110,7 +110,7 @@ def _draw_joined_digits(images_NHW: Images, rng: Rng) -> InkMap:
     return centre(shrink(row_HW, row_HW.shape[1] * scale, CANVAS_PX * scale), CANVAS_PX)
 
 
-def _change_stroke_width(ink_HW: InkMap, thicker_px: int) -> InkMap:
+def change_stroke_width(ink_HW: InkMap, thicker_px: int) -> InkMap:
     """Make strokes thicker or thinner; a character that would vanish stays as it is."""
     if not thicker_px:
         return ink_HW

@@ -1,0 +1,43 @@
+"""Who wrote each MNIST image, and digits as pen tracks.
+
+Array names carry their axes: N images or tracks, P points.
+"""
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.data.idx import load_idx
+from tenfold.data.training_data import find_training_data
+
+NUM_SPLIT = 50_000  # MNIST's first images, which train where the last 10,000 are held out
+
+
+@cache
+def load_writers() -> npt.NDArray[np.int64]:
+    """The NIST writer of each of MNIST's 60,000 training images, [N].
+
+    From QMNIST's extended labels (Yadav and Bottou 2019, "Cold case: the lost MNIST digits").
+    """
+    path = find_training_data("writers") / "train-writers-idx2-ubyte.gz"
+    high_N, low_N = load_idx(path, (None, 2)).T.astype(np.int64)
+    return 256 * high_N + low_N
+
+
+def find_new_writers() -> npt.NDArray[np.bool_]:
+    """Which of MNIST's training images are by writers of none of the first 50,000, [N]."""
+    writers_N = load_writers()
+    return ~np.isin(writers_N, writers_N[:NUM_SPLIT])
+
+
+@cache
+def load_pen_tracks() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Digits as points along the pen's way, x and y from 0 to 100, [N, P, 2], and labels [N].
+
+    The Pen-Based Recognition of Handwritten Digits data set (Alpaydin and Alimoglu 1998). Strokes
+    of one digit are joined; y grows upwards.
+    """
+    folder = find_training_data("pen_tracks")
+    points_NP2 = load_idx(folder / "points-idx3-ubyte.gz", (None, 8, 2))
+    return points_NP2, load_idx(folder / "labels-idx1-ubyte.gz", (None,))

@@ -1,0 +1,74 @@
+"""Page segmentation: which pixels show writing, and which ruled lines, frames and other marks.
+
+Array names carry their axes: H rows, W columns, C colours, K classes.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.reading.ink import Map, Mask
+from tenfold.reading.model_file import BUNDLED, Interface, ModelFile, load_model
+from tenfold.reading.probabilities import softmax
+
+BUNDLED_PAGE = BUNDLED / "page.onnx"
+INPUT, OUTPUT = "pages", "logits"
+PAPER, TEXT, RULE = range(3)
+# The network sees a page at the size of its training images: with about this many pixels, and
+# sides of a multiple of its coarsest step.
+AREA_PX, MAX_SIDE_PX, STEP_PX = 70_000, 1024, 32
+MIN_SIDE_PX = 36  # of the longer side: a smaller image is the crop of a digit
+MIN_TEXT = 0.3  # probability of a pixel that may be ink
+
+
+@dataclass(frozen=True)
+class PageMap:
+    """Probabilities of writing and of ruled lines at each pixel, float32 [H, W]."""
+
+    text_HW: Map
+    rules_HW: Map
+
+    def find_text(self, height: int, width: int) -> Mask:
+        """A mask of the writing, for an image of that size."""
+        size = (width, height)
+        text_HW = cv2.resize(self.text_HW, size, interpolation=cv2.INTER_LINEAR)
+        rules_HW = cv2.resize(self.rules_HW, size, interpolation=cv2.INTER_LINEAR)
+        return ((text_HW > MIN_TEXT) & (text_HW > rules_HW)).view(np.uint8)
+
+
+class PageSegmenter(ModelFile):
+    """A loaded model of pages."""
+
+    interface = Interface(INPUT, (None, None, None, 3), OUTPUT, output_rank=4, num_answers=(3,))
+
+    def segment(self, pixels: npt.NDArray[np.uint8]) -> PageMap | None:
+        """The map of an image, uint8 [H, W, 3]; None if it is too small to have ruled lines."""
+        height, width = pixels.shape[:2]
+        if max(height, width) < MIN_SIDE_PX:
+            return None
+        scale = min(math.sqrt(AREA_PX / (height * width)), MAX_SIDE_PX / max(height, width))
+        rows, columns = (
+            max(1, round(side * scale / STEP_PX)) * STEP_PX for side in (height, width)
+        )
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        small = cv2.resize(pixels, (columns, rows), interpolation=how)
+        if small.ndim == 2:
+            small = cv2.cvtColor(small, cv2.COLOR_GRAY2RGB)
+        logits_HWK = self.run(small[None])[0]
+        probabilities_HWK = softmax(logits_HWK.reshape(-1, 3)).reshape(logits_HWK.shape)
+        return PageMap(
+            np.ascontiguousarray(probabilities_HWK[..., TEXT]),
+            np.ascontiguousarray(probabilities_HWK[..., RULE]),
+        )
+
+
+def load_page_segmenter(path: Path | None = None, threads: int = 1) -> PageSegmenter:
+    """Load a model of pages that `tenfold export` wrote, by default the bundled one.
+
+    Raises ModelError if the file cannot be read or is not such a model.
+    """
+    return load_model(PageSegmenter, BUNDLED_PAGE if path is None else path, threads)

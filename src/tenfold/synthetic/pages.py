@@ -1,0 +1,435 @@
+"""Synthetic pages: writing among ruled lines, frames and other marks, and which pixels are which.
+
+A page is laid out as layers of ink, distorted, and photographed (`photographs.py`). Ink is float32
+from 0 to 1. Array names carry their axes: H rows, W columns, C colours.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.synthetic.canvas import Images, InkMap, crop_to_ink, displace, paste
+from tenfold.synthetic.characters import LETTERS, draw_font_character
+from tenfold.synthetic.hands import Handwriting
+from tenfold.synthetic.lines import draw_line, draw_pattern
+from tenfold.synthetic.photographs import photograph
+from tenfold.synthetic.strokes import Rng
+from tenfold.synthetic.texts import sample_digits, sample_text
+
+PAPER, TEXT, RULE = range(3)  # classes of pixels
+# Rows and columns of pages: about as many pixels each.
+SHAPES = ((256, 256), (224, 288), (192, 320), (320, 192), (128, 384), (96, 384), (64, 640))
+SHAPE_SHARES = (0.25, 0.125, 0.125, 0.125, 0.125, 0.125, 0.125)
+PAGE_STREAM, SAMPLE_STREAM = 3, 4  # of random numbers
+NUM_SAMPLES = 900  # lines and single digits from which the pages of a bank are composed
+
+PageBox = tuple[float, float, float, float]  # left, top, right, bottom
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A text's ink without the space around it, and the usual height of its digits in pixels."""
+
+    ink_HW: InkMap
+    digit_px: int
+
+    def scale(self, digit_px: float, max_width: float = math.inf) -> InkMap:
+        """The ink with digits of that height, or narrower."""
+        scale = min(digit_px / self.digit_px, max_width / self.ink_HW.shape[1])
+        size = tuple(max(2, round(side * scale)) for side in self.ink_HW.shape[::-1])
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        return cv2.resize(self.ink_HW, size, interpolation=how)
+
+
+class SampleBank:
+    """Lines of text, and single and paired digits, drawn once, as a page may need hundreds."""
+
+    def __init__(
+        self, writing: Handwriting, seed: int, number: int, num_samples: int = NUM_SAMPLES
+    ) -> None:
+        rng = np.random.default_rng((seed, SAMPLE_STREAM, number))
+        self.lines: list[Sample] = []
+        self.digits: list[Sample] = []
+        while len(self.digits) < num_samples:
+            num = 1 if rng.random() < 0.75 else 2
+            for kept, text, is_large in (
+                (self.lines, sample_text(rng), False),
+                (self.digits, sample_digits(num, rng), rng.random() < 0.6),
+            ):
+                line = draw_line(writing, text, rng, is_large=is_large)
+                if line.box is not None and line.labels:
+                    left, top, right, bottom = line.box
+                    rows, columns = slice(max(0, top - 2), bottom + 2), slice(left - 2, right + 2)
+                    kept.append(Sample(line.canvas_HW[rows, columns], line.digit_px))
+
+    def draw(
+        self, digit_px: float, rng: Rng, *, is_digit: bool = False, max_width: float = math.inf
+    ) -> InkMap:
+        """Ink with digits of that height: of several samples the first that is narrow enough."""
+        samples = self.digits if is_digit else self.lines
+        for _ in range(6):
+            sample = samples[int(rng.integers(len(samples)))]
+            if sample.ink_HW.shape[1] * digit_px <= max_width * sample.digit_px:
+                break
+        return sample.scale(digit_px, max_width)
+
+
+def build_page(bank: SampleBank, seed: int, index: int) -> tuple[Images, npt.NDArray[np.uint8]]:
+    """A page, uint8 [H, W, 3], and the class of each pixel, uint8 [H, W].
+
+    It depends on its arguments alone; `choose_shape` gives its shape.
+    """
+    rng = np.random.default_rng((seed, PAGE_STREAM, index))
+    page = _Page(bank, choose_shape(seed, index), rng)
+    page.lay_out()
+    page.distort()
+    return photograph(page.text_HW, page.rules_HW, page.pattern_HW, page.digit_px, rng)
+
+
+def choose_shape(seed: int, index: int) -> tuple[int, int]:
+    """Rows and columns of a page."""
+    rng = np.random.default_rng((seed, PAGE_STREAM, 1, index))
+    return SHAPES[int(rng.choice(len(SHAPES), p=SHAPE_SHARES))]
+
+
+class _Page:
+    """Layers of ink of one page; `boxes` hold the texts, `digit_px` is the height of digits."""
+
+    def __init__(self, bank: SampleBank, shape: tuple[int, int], rng: Rng) -> None:
+        self.bank, self.rng = bank, rng
+        self.height, self.width = shape
+        self.text_HW, self.rules_HW, self.pattern_HW = np.zeros((3, *shape), np.float32)
+        self.boxes: list[PageBox] = []
+        self.digit_px = self.height * rng.uniform(0.1, 0.5)
+
+    def lay_out(self) -> None:
+        """Write texts, then draw marks around them, ruled lines and a printed background."""
+        layouts = (
+            (self._write_digit, 0.17),
+            (self._write_line, 0.17),
+            (self._write_lines, 0.14),
+            (self._fill_table, 0.28),
+            (self._fill_cell, 0.14),
+        )  # the rest of the pages are blank
+        which = self.rng.random()
+        for lay_out, share in layouts:
+            if 0 <= which < share:
+                lay_out()
+            which -= share
+        which = self.rng.random()
+        if which < 0.16:
+            self._mark_texts()
+        if 0.13 < which < 0.3:
+            self._rule_paper()
+        if self.rng.random() < 0.06:
+            self._print_words()
+        if self.rng.random() < 0.14:
+            pattern_HW = draw_pattern(self.text_HW.shape, self.rng, in_parts=False)
+            np.maximum(self.pattern_HW, pattern_HW, out=self.pattern_HW)
+        if self.rng.random() < 0.03:
+            self._scribble()
+
+    def distort(self) -> None:
+        """Turn the page a little, seen from an angle, sometimes much; bend it."""
+        rng, rows, columns = self.rng, self.height, self.width
+        is_strong = rng.random() < 0.12
+        turn = math.radians(rng.uniform(-20, 20) if is_strong else rng.normal(0, 1.5))
+        spread = (0.0009 if is_strong else 0.0004) / max(1, max(rows, columns) / 256)
+        tilt_x, tilt_y = rng.normal(0, spread, 2)
+        cos, sin, x, y = math.cos(turn), math.sin(turn), columns / 2, rows / 2
+        matrix = np.array(
+            [
+                [cos, -sin, x - cos * x + sin * y],
+                [sin, cos, y - sin * x - cos * y],
+                [tilt_x, tilt_y, 1 - tilt_x * x - tilt_y * y],
+            ]
+        )
+        layers = [
+            cv2.warpPerspective(layer_HW, matrix, (columns, rows))
+            for layer_HW in (self.text_HW, self.rules_HW, self.pattern_HW)
+        ]
+        if rng.random() < 0.3:
+            fields = rng.normal(0, rng.uniform(0.3, 2), (2, 3, 3)).astype(np.float32)
+            layers = [displace(layer_HW, fields) for layer_HW in layers]
+        self.text_HW, self.rules_HW, self.pattern_HW = layers
+
+    def _write_digit(self) -> None:
+        u = self.rng.uniform
+        share = u(0.3, 0.95) if self.rng.random() < 0.75 else u(0.9, 1.08)
+        if self.rng.random() < 0.3:
+            share = u(0.08, 0.3)
+        self._write(share * self.height, is_digit=True, is_central=self.rng.random() < 0.5)
+
+    def _write_line(self) -> None:
+        u = self.rng.uniform
+        share = u(0.15, 0.9) if self.rng.random() < 0.7 else u(0.85, 1.05)
+        digit_px = min(share * self.height, self.width * u(0.1, 0.5))
+        self._write(digit_px, max_width=self.width * u(0.7, 1.05))
+
+    def _write(
+        self,
+        digit_px: float,
+        *,
+        is_digit: bool = False,
+        is_central: bool = False,
+        max_width: float = math.inf,
+    ) -> None:
+        """Write one text somewhere on the page; it fits, or is cut off a little."""
+        rng, u = self.rng, self.rng.uniform
+        ink_HW = self.bank.draw(digit_px, rng, is_digit=is_digit, max_width=max_width)
+        rows, columns = ink_HW.shape
+        scale = min(self.height / rows, 1.05 * self.width / columns)
+        if scale < 1:
+            scale *= 1 if rng.random() < 0.5 else u(1, 1.1)
+            ink_HW = _resize(ink_HW, scale)
+            rows, columns = ink_HW.shape
+        left, top = (self.width - columns) / 2, (self.height - rows) / 2
+        if is_central:
+            left, top = left + rng.normal(0, 4), top + rng.normal(0, 4)
+        else:
+            left, top = 2 * max(0, left) * u(0, 1), 2 * max(0, top) * u(0, 1)
+        self._paste(ink_HW, left, top)
+        self.digit_px = digit_px
+
+    def _write_lines(self) -> None:
+        rng, u = self.rng, self.rng.uniform
+        size = self.height * u(0.04, 0.28)
+        pitch, y, indent = size * u(1.15, 2.6), size * u(0, 1.5), self.width * u(0, 0.25)
+        has_columns = rng.random() < 0.4
+        while y < self.height - 0.6 * size:
+            x = indent + rng.normal(0, 0.2) * size
+            while x < self.width - size:
+                digit_px = size * math.exp(rng.normal(0, 0.07))
+                ink_HW = self.bank.draw(digit_px, rng, max_width=self.width - x)
+                if len(ink_HW) < 2.2 * size:
+                    self._paste(ink_HW, x, y + size - len(ink_HW) + rng.normal(0, 0.06) * size)
+                if not has_columns:
+                    break
+                x += ink_HW.shape[1] + size * u(0.8, 3)
+            y += pitch
+        self.digit_px = size
+
+    def _fill_table(self) -> None:
+        """A table, a comb, a row of boxes or lines, of which the page may show a part."""
+        rng, u = self.rng, self.rng.uniform
+        row_px = self.height * (u(0.1, 0.75) if rng.random() < 0.6 else u(0.06, 0.2))
+        column_px = row_px * (u(0.6, 1.3) if rng.random() < 0.5 else u(1.3, 4))
+        left, top = (
+            side * (u(-0.4, 0.3) if rng.random() < 0.6 else u(0.02, 0.2))
+            for side in (self.width, self.height)
+        )
+        num_columns = int(rng.integers(1, 12))
+        num_rows = 1 if rng.random() < 0.35 else int(rng.integers(1, 12))
+        widths = column_px * np.where(rng.random(num_columns) < 0.3, u(0.7, 1.4, num_columns), 1.0)
+        xs = left + np.concatenate([[0.0], np.cumsum(widths)])
+        ys = top + row_px * np.arange(num_rows + 1)
+        share = (
+            u(0.08, 0.16) if rng.random() < 0.12 else math.exp(u(math.log(0.008), math.log(0.09)))
+        )
+        thickness = min(max(1, row_px * share), 9)
+        kind = rng.random()
+        if kind < 0.16:
+            gap = row_px * u(0.05, 0.35)
+            xs, ys = (at + gap * np.arange(len(at)) for at in (xs, ys))
+            cells = [
+                (x, y, x + width, y + row_px)
+                for y in ys[:-1]
+                for x, width in zip(xs[:-1], widths, strict=True)
+            ]
+            for cell in cells:
+                self._draw_frame(cell, thickness)
+        else:
+            self._draw_table(xs, ys, thickness, kind)
+            cells = [
+                (x, y, x + width, y + row_px)
+                for y in ys[:-1]
+                for x, width in zip(xs[:-1], widths, strict=True)
+            ]
+        self.digit_px = row_px * (u(0.35, 0.85) if rng.random() < 0.85 else u(0.85, 1.15))
+        self._fill_cells(cells)
+
+    def _draw_table(
+        self,
+        xs: npt.NDArray[np.float64],
+        ys: npt.NDArray[np.float64],
+        thickness: float,
+        kind: float,
+    ) -> None:
+        rng, u = self.rng, self.rng.uniform
+
+        def wobble() -> float:
+            return float(rng.normal(0, 0.25))
+
+        is_comb = kind < 0.28
+        for y in ys[1:] if is_comb and rng.random() < 0.8 else ys:
+            self._draw_rule((xs[0] + wobble(), y + wobble()), (xs[-1] + wobble(), y), thickness)
+            if rng.random() < 0.04:
+                below = y + 2.5 * thickness
+                self._draw_rule((xs[0], below), (xs[-1], below), thickness)
+        if kind > 0.88:  # rows without columns
+            return
+        upright = thickness if rng.random() < 0.7 else max(1, thickness * u(0.4, 1.6))
+        tick = u(0.2, 0.7) if is_comb and rng.random() < 0.7 else 1.0
+        for x in xs:
+            if is_comb:
+                for above, below in itertools.pairwise(ys):
+                    self._draw_rule((x, below - tick * (below - above)), (x, below), upright)
+            else:
+                self._draw_rule((x + wobble(), ys[0]), (x + wobble(), ys[-1]), upright)
+
+    def _fill_cells(self, cells: Iterable[PageBox]) -> None:
+        rng, u = self.rng, self.rng.uniform
+        filled, is_digit = (u(0.3, 1) if rng.random() < 0.8 else 0.0), rng.random() < 0.5
+        for left, top, right, bottom in cells:
+            is_seen = left < self.width and top < self.height and right > 0 and bottom > 0
+            if not is_seen or rng.random() > filled:
+                continue
+            width, height = right - left, bottom - top
+            digit_px = self.digit_px * math.exp(rng.normal(0, 0.08))
+            ink_HW = self.bank.draw(
+                digit_px, rng, is_digit=is_digit, max_width=width * u(0.75, 1.15)
+            )
+            if len(ink_HW) > 1.15 * height:
+                ink_HW = _resize(ink_HW, height / len(ink_HW))
+            x = left + (width - ink_HW.shape[1]) * u(0.15, 0.85) + rng.normal(0, 0.04) * width
+            y = top + (height - len(ink_HW)) * u(0.2, 0.8) + rng.normal(0, 0.05) * height
+            self._paste(ink_HW, x, y)
+
+    def _fill_cell(self) -> None:
+        """One cell, cut out along its lines."""
+        rng, u = self.rng, self.rng.uniform
+        rows, columns = self.height, self.width
+        share = math.exp(u(math.log(0.006), math.log(0.06)))
+        thickness, lean = max(1, min(rows, columns) * share), rng.normal(0, 0.02)
+        has_left, has_right, has_top, has_bottom = rng.random(4) < 0.7
+        start, end = (-5 if rng.random() < 0.8 else u(0, 0.3)), u(0.7, 1)
+        if has_left:
+            x = columns * u(-0.03, 0.07)
+            self._draw_rule((x, start * rows), (x + lean * rows, rows + 5), thickness)
+        if has_right:
+            x, last = columns * u(0.93, 1.03), rows + 5 if rng.random() < 0.8 else end * rows
+            self._draw_rule((x, -5), (x + lean * rows, last), thickness)
+        if has_top:
+            y = rows * u(-0.03, 0.07)
+            self._draw_rule((-5, y), (columns + 5, y - lean * columns), thickness)
+        if has_bottom:
+            y, first = rows * u(0.93, 1.03), -5 if rng.random() < 0.8 else u(0, 0.3) * columns
+            self._draw_rule((first, y), (columns + 5, y - lean * columns), thickness)
+        if rng.random() < 0.6:
+            self._write_digit()
+        else:
+            self._write_line()
+
+    def _mark_texts(self) -> None:
+        """Circle, frame, underline or strike out up to three texts by hand."""
+        rng, u = self.rng, self.rng.uniform
+        for which in rng.permutation(len(self.boxes))[: int(rng.integers(1, 4))]:
+            left, top, right, bottom = self.boxes[which]
+            size, kind = self.digit_px, rng.random()
+            thickness = max(1, size * u(0.03, 0.12))
+            x, y = (left + right) / 2, (top + bottom) / 2
+            if kind < 0.45:
+                first = u(0, 360)
+                angles = np.radians(np.linspace(first, first + u(330, 420), 40))
+                reach = 0.72 * u(1.05, 1.7) * (1 + 0.06 * np.sin(2 * angles + u(0, 6)))
+                reach += np.linspace(0, u(-0.1, 0.1), len(angles))
+                xs = x + (reach * (right - left) + 0.1 * size) * np.cos(angles)
+                ys = y + reach * (bottom - top) * np.sin(angles)
+                self._draw_curve(np.stack([xs, ys], axis=1), thickness)
+            elif kind < 0.65:
+                margin = size * u(0.1, 0.5)
+                box = (left - margin, top - margin, right + margin, bottom + margin)
+                self._draw_frame(box, thickness, wobble=0.04 * size)
+            elif kind < 0.9:
+                for number in range(2 if rng.random() < 0.2 else 1):
+                    below = bottom + size * (u(0.02, 0.3) + 0.18 * number)
+                    ends = left - size * u(-0.1, 0.4), right + size * u(-0.1, 0.4)
+                    middle = below + rng.normal(0, 0.05) * size
+                    end = below + rng.normal(0, 0.06) * size
+                    points = [(ends[0], below), (x, middle), (ends[1], end)]
+                    self._draw_curve(np.array(points), thickness)
+            else:
+                ends = left - size * u(0, 0.3), right + size * u(0, 0.3)
+                tilts = rng.normal(0, 0.07, 2) * size
+                points = [(ends[0], y + tilts[0]), (ends[1], y + tilts[1])]
+                self._draw_curve(np.array(points), thickness)
+
+    def _rule_paper(self) -> None:
+        """Ruled or squared paper, some with a margin line."""
+        rng, u = self.rng, self.rng.uniform
+        pitch = max(self.digit_px * u(0.5, 2.2), 5)
+        thickness, strength = max(1, pitch * u(0.01, 0.06)), u(0.25, 1)
+        for y in np.arange(u(-2, -1) * pitch, self.height + 2 * pitch, pitch):
+            self._draw_rule((-5, y), (self.width + 5, y), thickness, strength)
+        kind = rng.random()
+        xs: Sequence[float] | npt.NDArray[np.float64] = []
+        if kind < 0.45:
+            xs = np.arange(u(-2, -1) * pitch, self.width + 2 * pitch, pitch)
+        elif kind < 0.6:
+            xs = [self.width * u(0, 0.3)]
+        for x in xs:
+            self._draw_rule((x, -5), (x, self.height + 5), thickness, strength)
+
+    def _print_words(self) -> None:
+        rng, u = self.rng, self.rng.uniform
+        for _ in range(int(rng.integers(1, 5))):
+            size = self.height * u(0.03, 0.12)
+            x, y = self.width * u(0, 0.8), self.height * u(0, 0.95)
+            for _ in range(int(rng.integers(2, 9))):
+                letter = LETTERS[int(rng.integers(len(LETTERS)))]
+                ink_HW = crop_to_ink(draw_font_character(letter, rng))
+                if ink_HW is not None:
+                    ink_HW = _resize(ink_HW, size / max(ink_HW.shape))
+                    paste(self.text_HW, ink_HW, round(x), round(y + size - len(ink_HW)))
+                    x += ink_HW.shape[1] + 1
+
+    def _scribble(self) -> None:
+        """A scribble behind the writing."""
+        u = self.rng.uniform
+        points = np.stack([u(0, self.width, size=14), u(0, self.height, size=14)], axis=1)
+        scribble_HW = np.zeros_like(self.pattern_HW)
+        _draw_polyline(scribble_HW, points, self.digit_px * u(0.03, 0.15))
+        np.maximum(self.pattern_HW, scribble_HW * np.float32(u(0.2, 0.6)), out=self.pattern_HW)
+
+    def _paste(self, ink_HW: InkMap, left: float, top: float) -> None:
+        paste(self.text_HW, ink_HW, round(left), round(top))
+        self.boxes.append((left, top, left + ink_HW.shape[1], top + len(ink_HW)))
+
+    def _draw_rule(self, start: Point, end: Point, thickness: float, strength: float = 1.0) -> None:
+        layer_HW = self.rules_HW if strength == 1 else np.zeros_like(self.rules_HW)
+        _draw_polyline(layer_HW, np.array([start, end]), thickness)
+        if strength < 1:
+            np.maximum(self.rules_HW, layer_HW * np.float32(strength), out=self.rules_HW)
+
+    def _draw_curve(self, points: npt.NDArray[np.float64], thickness: float) -> None:
+        _draw_polyline(self.rules_HW, points, thickness)
+
+    def _draw_frame(self, box: PageBox, thickness: float, wobble: float = 0.0) -> None:
+        left, top, right, bottom = box
+        corners = np.array(
+            [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+        )
+        if wobble:
+            corners += self.rng.normal(0, wobble, corners.shape)
+            between = np.linspace(0, 1, 8)[:, None]
+            sides = [a + (b - a) * between for a, b in itertools.pairwise(corners)]
+            corners = np.concatenate(sides) + self.rng.normal(0, wobble / 5, (32, 2))
+        self._draw_curve(corners, thickness)
+
+
+def _draw_polyline(layer_HW: InkMap, points: npt.NDArray[np.float64], thickness: float) -> None:
+    fraction_bits = 4
+    at = [np.round(points * 2**fraction_bits).astype(np.int32)]
+    width = max(1, round(thickness))
+    cv2.polylines(layer_HW, at, False, 1.0, width, cv2.LINE_AA, fraction_bits)
+
+
+def _resize(ink_HW: InkMap, scale: float) -> InkMap:
+    size = tuple(max(2, round(side * scale)) for side in ink_HW.shape[::-1])
+    return cv2.resize(ink_HW, size, interpolation=cv2.INTER_AREA)
