@@ -10,7 +10,8 @@ import pytest
 
 from tenfold.cli import main
 from tenfold.cli.app import app
-from tenfold.cli.recipe_flags import NO_CHANGES, Changes, describe_flag, list_changes
+from tenfold.cli.options import list_given
+from tenfold.cli.recipe_flags import NO_CHANGES, Changes, describe_flag
 from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.configs import ConvolutionalConfig
 from tenfold.recipes.fields import flag_name
@@ -27,12 +28,12 @@ def parse(command: str) -> tuple[str, dict[str, Any]]:
     words = shlex.split(command)
     assert words[0] == "tenfold"
     _, bound, _ = app.parse_args(words[1:], exit_on_error=False, print_error=False)
-    return bound.arguments["recipe"], list_changes(bound.arguments.get("changes", NO_CHANGES))
+    return bound.arguments["recipe"], list_given(bound.arguments.get("changes", NO_CHANGES))
 
 
 def test_every_field_of_every_recipe_has_a_flag() -> None:
     assert [field.name for field in dataclasses.fields(Changes)] == list(list_fields())
-    assert list_changes(NO_CHANGES) == {}
+    assert list_given(NO_CHANGES) == {}
 
 
 def test_the_help_has_the_range_of_every_flag(capsys: pytest.CaptureFixture[str]) -> None:

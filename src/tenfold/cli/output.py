@@ -6,30 +6,11 @@ from files are not trusted, as terminals obey the control characters in them.
 
 import json
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated, Any, get_origin
-
-from cyclopts import Parameter, Token
+from typing import Any
 
 from tenfold.system.escaping import escape
 from tenfold.system.json_types import to_json
-
-Flag = Annotated[bool, Parameter(negative=())]
-AsJson = Annotated[Flag, Parameter(name="--json")]
-
-
-def parse_whole_numbers(kind: Any, tokens: Sequence[Token]) -> int | tuple[int, ...]:  # noqa: ANN401
-    """Convert arguments to int. The parser's own conversion rounds 1.5 to 2."""
-    try:
-        values = tuple(int(token.value) for token in tokens)
-    except ValueError:
-        given = " ".join(token.value for token in tokens)
-        raise ValueError(f"must be a whole number, not {given}") from None
-    return values if get_origin(kind) is tuple else values[0]
-
-
-WholeNumber = Annotated[int, Parameter(converter=parse_whole_numbers)]
 
 
 def print_json(value: object) -> None:

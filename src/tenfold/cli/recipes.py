@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tenfold.cli.output import AsJson, Flag, print_json, print_note, print_rows, print_table
+from tenfold.cli.options import AsJson, Flag
+from tenfold.cli.output import print_json, print_note, print_rows, print_table
 from tenfold.errors import RecipeError
 from tenfold.recipes.catalogue import RECIPES, find_recipe
 from tenfold.recipes.recipe import Recipe
@@ -31,8 +32,6 @@ def recipes(
         Draw a sheet of digits with the recipe's augmentation.
     out
         The PNG file of the sheet; by default RECIPE-augmented.png.
-    json
-        Print JSON.
     """
     if recipe is None:
         if show or out is not None:
@@ -50,7 +49,7 @@ def recipes(
     if json:
         if sheet:
             print_note(f"sheet {sheet}")
-        print_json(found.to_json())
+        print_json(found)
         return
     from tenfold.reports.describe import list_recipe
 
@@ -62,7 +61,7 @@ def recipes(
 
 def _list(*, json: bool) -> None:
     if json:
-        print_json([recipe.to_json() for recipe in RECIPES.values()])
+        print_json([*RECIPES.values()])
         return
     print_table(
         ["recipe", "model", "parameters", "description"],
