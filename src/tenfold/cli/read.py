@@ -37,9 +37,9 @@ def read(*files: str, options: ReadOptions = DEFAULTS) -> int:
         Images, folders of images, or - for an image on standard input. In folders, links to files
         are read, and links to other folders are skipped.
     """
-    options.check()
-    if options.is_on_ray:
+    if options.on is not None or options.address is not None:
         return read_on_ray(files, options)
+    options.check()
     if not files:
         raise ReadingError("no images or folders were given; try: tenfold read photo.jpg")
     _check_folders(files, options)

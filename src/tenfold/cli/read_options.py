@@ -37,11 +37,6 @@ class ReadOptions:
     address: Address | None = None
 
     @property
-    def is_on_ray(self) -> bool:
-        """Whether another machine is named, with or without the engine that this needs."""
-        return self.on is not None or self.address is not None
-
-    @property
     def format(self) -> Literal["json", "csv", "text"]:
         """The form of the output."""
         return "json" if self.json else "csv" if self.csv else "text"
@@ -63,14 +58,7 @@ class ReadOptions:
         return files + self.picture_folders
 
     def check(self) -> None:
-        """Raise ReadingError for options that cannot be combined."""
-        if self.is_on_ray:
-            for name in ("csv", "out", "annotate", "stages"):
-                if getattr(self, name):
-                    raise ReadingError(
-                        f"--{name} cannot be combined with --on ray, which writes Parquet files"
-                    )
-            return
+        """Raise ReadingError for options that cannot be combined without Ray."""
         if self.json and self.csv:
             raise ReadingError("--json cannot be combined with --csv")
         if self.out is not None and self.format == "text":

@@ -14,6 +14,11 @@ def read_on_ray(paths: tuple[str, ...], options: ReadOptions) -> int:
     from tenfold.cluster.connecting import check_cluster_flags
     from tenfold.cluster.reading import read_folder
 
+    for name in ("csv", "out", "annotate", "stages"):
+        if getattr(options, name):
+            raise ReadingError(
+                f"--{name} cannot be combined with --on ray, which writes Parquet files"
+            )
     check_cluster_flags(options.on, address=options.address)
     if len(paths) != 2:
         raise ReadingError(
