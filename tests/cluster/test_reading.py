@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from cluster.workers import load_rows, needs_cluster_extra, wait_until
+from cluster.workers import load_rows, needs_cluster_extra
+from processes import wait_until
 from tenfold.cli import main
 from tenfold.cluster import reading as module
 from tenfold.cluster.connecting import Cluster
@@ -171,7 +172,7 @@ def test_a_stopped_call_is_continued_by_the_next(
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        wait_until(lambda: process.poll() is not None or list(out.glob("*.parquet")))
+        wait_until(lambda: process.poll() is not None or any(out.glob("*.parquet")))
         assert process.poll() is None, process.communicate()
         # Ray's agents look but seldom whether the rest is still there.
         below = [
