@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from run_errors import catch_error
 from tenfold.errors import RecipeError
 from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.configs import (
@@ -57,9 +58,8 @@ def test_convolutions_are_listed_in_order() -> None:
     ],
 )
 def test_invalid_convolutions_are_refused(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(RecipeError) as raised:
-        ConvolutionalConfig(**{"channels": (4, 8), "depths": (1, 2), **changes})
-    assert str(raised.value) == message
+    fields: dict[str, Any] = {"channels": (4, 8), "depths": (1, 2), **changes}
+    assert catch_error(lambda: ConvolutionalConfig(**fields), RecipeError) == message
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,7 @@ def test_invalid_convolutions_are_refused(changes: dict[str, Any], message: str)
 def test_a_model_with_too_many_parameters_is_refused(
     recipe: str, changes: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(RecipeError) as raised:
-        RECIPES[recipe].replace(**changes)
-    assert str(raised.value) == message
+    assert catch_error(lambda: RECIPES[recipe].replace(**changes), RecipeError) == message
 
 
 def test_large_models_are_accepted() -> None:

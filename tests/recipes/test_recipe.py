@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from run_errors import catch_error
 from tenfold.errors import RecipeError
 from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.configs import (
@@ -35,11 +36,7 @@ NAN = float("nan")
 
 
 def refusal(recipe: Recipe = CLASSIC, **changes: Any) -> str:
-    with pytest.raises(RecipeError) as raised:
-        recipe.replace(**changes)
-    message = str(raised.value)
-    assert "\n" not in message
-    return message
+    return catch_error(lambda: recipe.replace(**changes), RecipeError)
 
 
 @pytest.mark.parametrize("name", ["", "Mine", "../up", "of my own", "-x"])
@@ -88,7 +85,7 @@ def test_list_fields_covers_all_models() -> None:
         ("learning_rate", (1e-7, 10.0, 1, 0.5)),
         ("batch_size", (1, 60_000)),
         ("epochs", (1, 10_000)),
-        ("hidden_sizes", ((1,), (10_000,), (3_000,) * 8, [300, 100])),
+        ("hidden_sizes", ((1,), (10_000,), (3_000,) * 8, [300, np.int32(100)])),
         ("optimizer", ("sgd", "adam")),
         ("rotation_degrees", (0, 180)),
         ("leave_out_mislabelled", (True, False)),
@@ -112,23 +109,13 @@ def test_limits_of_a_range_are_accepted(field: str, good: tuple[Any, ...]) -> No
             {"hidden_sizes": (5,) * 9},
             f"--hidden-sizes must be 1 to 8 whole numbers, each from 1 to 10,000, not {(5,) * 9}",
         ),
-        (
-            {"channels": (4, 8)},
-            "--channels: a recipe with this model has no such field",
-        ),
         ({"optimizer": "adamw"}, "--optimizer must be adam or sgd, not adamw"),
         ({"schedule": "cosine"}, "--schedule must be constant or one-cycle, not cosine"),
         ({"precision": "bf16"}, "--precision must be float32 or bfloat16, not bf16"),
-        (
-            {"leave_out_mislabelled": 1},
-            "--leave-out-mislabelled must be True or False, not 1",
-        ),
+        ({"leave_out_mislabelled": 1}, "--leave-out-mislabelled must be True or False, not 1"),
         ({"shift_px": -1}, "--shift-px must be from 0 to 14, not -1"),
         ({"clean_share": 1.1}, "--clean-share must be from 0 to 1, not 1.1"),
-        (
-            {"precision": "bfloat16"},
-            "--precision must be float32 for a perceptron, not bfloat16",
-        ),
+        ({"precision": "bfloat16"}, "--precision must be float32 for a perceptron, not bfloat16"),
     ],
 )
 def test_invalid_values_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -161,15 +148,6 @@ def test_replace_changes_every_part_but_not_the_original() -> None:
     assert CLASSIC.flatten() == before
 
 
-def test_numpy_numbers_become_python_numbers() -> None:
-    recipe = CLASSIC.replace(
-        epochs=np.int64(3), learning_rate=np.float32(0.5), hidden_sizes=[np.int32(7)]
-    )
-    assert json.loads(json.dumps(recipe.to_json()))["epochs"] == 3
-    assert type(recipe.optimizer.learning_rate) is float
-    assert recipe.model == PerceptronConfig(hidden_sizes=(7,))
-
-
 @given(
     learning_rate=st.floats(1e-7, 10.0),
     optimizer=st.sampled_from(["adam", "sgd"]),
@@ -184,23 +162,22 @@ def test_recipes_survive_json(**fields: Any) -> None:
     assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
 
-@pytest.mark.parametrize("recipe", [CLASSIC, CONVOLUTIONAL], ids=["classic", "convolutional"])
-def test_json_has_all_fields(recipe: Recipe) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "model"),
+    [
+        (CLASSIC, {"kind": "perceptron", "hidden_sizes": [500, 125]}),
+        (
+            CONVOLUTIONAL,
+            {"kind": "convolutional", "channels": [4, 8], "depths": [1, 2]}
+            | {"first_kernel_px": 5, "rejects": False},
+        ),
+    ],
+)
+def test_json_has_all_fields(recipe: Recipe, model: dict[str, Any]) -> None:
     values = json.loads(json.dumps(recipe.to_json()))
-    assert (values["name"], values["summary"]) == (recipe.name, recipe.summary)
-    assert (values["epochs"], values["precision"]) == (recipe.epochs, recipe.precision)
-    assert values["optimizer"] == vars(recipe.optimizer)
-    assert values["augmentation"] == vars(recipe.augmentation)
-    if recipe is CLASSIC:
-        assert values["model"] == {"kind": "perceptron", "hidden_sizes": [500, 125]}
-    else:
-        assert values["model"] == {
-            "kind": "convolutional",
-            "channels": [4, 8],
-            "depths": [1, 2],
-            "first_kernel_px": 5,
-            "rejects": False,
-        }
+    assert values == {**vars(recipe), "model": model} | {
+        part: vars(getattr(recipe, part)) for part in ("optimizer", "augmentation")
+    }
     assert Recipe.from_json(values) == recipe
 
 
@@ -254,6 +231,5 @@ def test_members_of_version_0_1_must_be_1() -> None:
     ],
 )
 def test_json_with_a_value_out_of_range_is_refused(changed: dict[str, Any], message: str) -> None:
-    with pytest.raises(RecipeError) as raised:
-        Recipe.from_json({**CLASSIC.to_json(), **changed})
-    assert str(raised.value) == message
+    values = {**CLASSIC.to_json(), **changed}
+    assert catch_error(lambda: Recipe.from_json(values), RecipeError) == message

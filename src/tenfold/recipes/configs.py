@@ -149,13 +149,13 @@ class ConvolutionalConfig:
 
     def count_parameters(self) -> int:
         """Weights, biases, and the scale and shift of batch normalisation."""
-        convolutions = sum(layer.count_parameters() for layer in self.list_convolutions())
-        return convolutions + (2 * self.channels[-1] + 1) * self.num_answers
+        last = (2 * self.channels[-1] + 1) * self.num_answers
+        return sum(layer.count_parameters() for layer in self.list_convolutions()) + last
 
     def count_multiply_adds(self) -> int:
         """The multiply-adds for one image."""
-        convolutions = sum(layer.count_multiply_adds() for layer in self.list_convolutions())
-        return convolutions + 2 * self.channels[-1] * self.num_answers
+        last = 2 * self.channels[-1] * self.num_answers
+        return sum(layer.count_multiply_adds() for layer in self.list_convolutions()) + last
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,8 +198,8 @@ class SequenceConfig:
 
     def count_parameters(self) -> int:
         """Weights, biases, and the scale and shift of batch normalisation."""
-        convolutions = sum(layer.count_parameters() for layer in self.list_convolutions())
-        return convolutions + (self.channels[-1] + 1) * (NUM_CLASSES + 1)
+        last = (self.channels[-1] + 1) * (NUM_CLASSES + 1)
+        return sum(layer.count_parameters() for layer in self.list_convolutions()) + last
 
     def count_multiply_adds(self) -> int:
         """The multiply-adds for a line image of one digit, 32x40 pixels."""

@@ -72,7 +72,5 @@ class Page:
         )
         environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
         environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
-        template = environment.get_template("page.html.j2")
-        return template.render(
-            **vars(self), version=tenfold.__version__, verdict_classes=VERDICT_CLASSES
-        )
+        others = {"version": tenfold.__version__, "verdict_classes": VERDICT_CLASSES}
+        return environment.get_template("page.html.j2").render(**vars(self), **others)

@@ -20,17 +20,12 @@ def warp(strokes: list[Stroke], rng: Rng) -> list[Stroke]:
     """Displace the strokes by a slow sine wave along each axis."""
     amplitudes, phases = rng.normal(0, 0.025, (2, 2)), rng.uniform(0, 2 * np.pi, (2, 2))
     frequencies = rng.uniform(3, 8, (2, 2))
-    return [
-        stroke
-        + np.stack(
-            [
-                (amplitudes[i] * np.sin(frequencies[i] * stroke + phases[i])).sum(axis=1)
-                for i in range(2)
-            ],
-            axis=1,
-        )
-        for stroke in strokes
-    ]
+    waves = list(zip(amplitudes, frequencies, phases, strict=True))
+    warped = []
+    for stroke in strokes:
+        offsets = [(a * np.sin(f * stroke + phase)).sum(axis=1) for a, f, phase in waves]
+        warped.append(stroke + np.stack(offsets, axis=1))
+    return warped
 
 
 def place(text: str, rng: Rng) -> list[Point]:
@@ -79,10 +74,6 @@ def arc(
     angle = np.radians(np.linspace(start, end, max(8, int(abs(end - start) / 10))))
     along, across = rx * np.cos(angle), ry * np.sin(angle)
     turn = np.radians(tilt)
-    return np.stack(
-        [
-            x + along * np.cos(turn) - across * np.sin(turn),
-            y + along * np.sin(turn) + across * np.cos(turn),
-        ],
-        axis=1,
-    )
+    right = x + along * np.cos(turn) - across * np.sin(turn)
+    down = y + along * np.sin(turn) + across * np.cos(turn)
+    return np.stack([right, down], axis=1)

@@ -26,7 +26,7 @@ from tenfold.system.files import (
 from tenfold.training.checkpoint import Checkpoint, dump_checkpoint
 from tenfold.training.loop import Progress, train_model
 from tenfold.training.signals import deferred_signals
-from tenfold.training.tensorboard import EventWriter
+from tenfold.training.tensorboard import open_events
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Trainer:
         self.history = TrainingHistory(
             [losses[i : i + self.num_batches] for i in epochs], self.checkpoint.accuracies
         )
-        self.events = EventWriter(path, self.first_step) if config.tensorboard else None
+        self.events = open_events(path, self.first_step) if config.tensorboard else None
 
     def train(self) -> TrainingHistory:
         """Train the remaining steps.
@@ -124,7 +124,9 @@ class Trainer:
                 )
         append_losses(self.path, epoch, progress.first_batch, losses)
         if self.events is not None:
-            self.events.write_losses(epoch * self.num_batches + progress.first_batch, losses)
+            first_step = epoch * self.num_batches + progress.first_batch
+            for step, loss in enumerate(losses, first_step):
+                self.events.add_scalar("loss", loss, step)
         if epoch == len(self.history.losses):
             self.history.losses.append([])
         self.history.losses[epoch] += losses
@@ -135,7 +137,7 @@ class Trainer:
         self.start += time.perf_counter() - before
         self.history.accuracies.append(accuracy)
         if self.events is not None:
-            self.events.write_accuracy((epoch + 1) * self.num_batches - 1, accuracy)
+            self.events.add_scalar("accuracy", accuracy, (epoch + 1) * self.num_batches - 1)
 
     def _is_checkpoint_due(self, num_epochs: int) -> bool:
         """Whether to save after so many epochs: always after the last, for the evaluation."""
