@@ -7,10 +7,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -121,9 +121,7 @@ def few_of_mnist(
     training: LabelledImages, test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Make runs and studies of MNIST train on its first 6,000 images."""
-    few = replace(
-        training, images_NHW=training.images_NHW[:6000], labels_N=training.labels_N[:6000]
-    )
+    few = training.select(np.arange(6000))
 
     def load_few(folder: Path | None, part: Part) -> LabelledImages:
         if folder is not None:

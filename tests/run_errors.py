@@ -1,15 +1,15 @@
-"""The message of an expected RunError."""
+"""The message of an expected error."""
 
 from collections.abc import Callable
 
 import pytest
 
-from tenfold.errors import RunError
+from tenfold.errors import RunError, TenfoldError
 
 
-def catch_error(call: Callable[[], object]) -> str:
-    """The message of the RunError that a call raises, which is one line."""
-    with pytest.raises(RunError) as raised:
+def catch_error(call: Callable[[], object], kind: type[TenfoldError] = RunError) -> str:
+    """The message of the error that a call raises, which is one line."""
+    with pytest.raises(kind) as raised:
         call()
     message = str(raised.value)
     assert "\n" not in message

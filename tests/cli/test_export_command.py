@@ -1,12 +1,12 @@
 import json
+import logging
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import tenfold
+from cli.conftest import Fail
 from tenfold.cli import main
 from tenfold.reading.digit_classifier import load_classifier
 from tenfold.recipes.recipe import Recipe
@@ -29,12 +29,16 @@ def held_out(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tenf
 
 
 def test_export_prints_its_result_and_the_next_command(
-    run: tenfold.Run, held_out: tenfold.Run, capsys: pytest.CaptureFixture[str]
+    run: tenfold.Run,
+    held_out: tenfold.Run,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert main(["export", str(run.path)]) == 0
-    printed = capsys.readouterr()
+    printed = capfd.readouterr()
     path = run.path / "model.onnx"
     assert printed.err == ""
+    assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
     assert [line.split("  ")[0] for line in printed.out.splitlines()] == [
         "model",
         "size",
@@ -48,7 +52,7 @@ def test_export_prints_its_result_and_the_next_command(
     assert re.search(r"compared +500 images, probabilities within \d\.\de-\d\d of", printed.out)
     assert f"next        tenfold read image.png --model {path}\n" in printed.out
     assert main(["export", str(held_out.path)]) == 0
-    assert "calibrated  by a hold-out run\n" in capsys.readouterr().out
+    assert "calibrated  by a hold-out run\n" in capfd.readouterr().out
 
 
 def test_export_takes_a_file_and_a_calibration_and_prints_json(
@@ -97,35 +101,11 @@ def test_read_takes_the_exported_file(
         ("RUN --calibration RUN", "the run has no calibration; use a hold-out run"),
         ("RUN --data nowhere", "nowhere: no such folder"),
         ("RUN here there", "too many arguments: there; usage: tenfold export RUN [OUT] [OPTIONS]"),
+        ("RUN .", ". is a folder, and the second argument is the file to write"),
         ("RUN --out here", "Unknown option: --out."),
     ],
 )
 def test_errors_are_one_line_and_exit_with_2(
-    arguments: str,
-    message: str,
-    run: tenfold.Run,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    arguments: str, message: str, run: tenfold.Run, fail: Fail
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    command = arguments.replace("RUN", str(run.path)).split()
-    assert main(["export", *command]) == 2
-    printed = capsys.readouterr()
-    assert message in printed.err
-    assert printed.err.startswith("tenfold: ")
-    assert printed.err.count("\n") == 1
-    assert printed.out == ""
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_messages_of_the_exporter_are_not_printed(run: tenfold.Run, tmp_path: Path) -> None:
-    out = tmp_path / "model.onnx"
-    done = subprocess.run(
-        [sys.executable, "-m", "tenfold", "export", str(run.path), str(out), "--json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stderr == ""
-    assert json.loads(done.stdout)["path"] == str(out)
+    assert message in fail(f"export {arguments.replace('RUN', str(run.path))}")

@@ -1,37 +1,34 @@
-"""`tenfold study`, `tenfold compare` and `tenfold recipes NAME`."""
+"""`tenfold study` and `tenfold compare`, and progress on a terminal."""
 
 import io
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from rich.console import Console
 
 import tenfold
+from cli.conftest import Fail
 from made_studies import build_study
 from tenfold.cli import main
 from tenfold.cli.progress import showing_progress, showing_study_progress
-from tenfold.cli.recipes import draw_augmented_sheet
 from tenfold.data.mnist import load_part
 from tenfold.errors import RecipeError
-from tenfold.recipes.catalogue import RECIPES
 from tenfold.runs.progress import DrawingProgress, StageProgress
 from tenfold.studies.study import write_study
 from tenfold.workflow.study_progress import StudyProgress
 
-TINY = ["--epochs", "2", "--hidden-sizes", "16"]
-ALTERED = RECIPES["classic"].replace(rotation_degrees=15.0, shift_px=2.0)
+Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def folders(small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def folders(small_data: Path, here: Path) -> list[str]:
     """Two studies of the small data's test images, one with more mistakes."""
-    monkeypatch.chdir(tmp_path)  # for short names
     images = load_part(small_data, "test")
     wrong_N = np.arange(500) < 20
     folders = []
@@ -54,38 +51,32 @@ def folders(small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.usefixtures("in_this_process")
 def test_study_prints_findings_and_each_seed(
-    small_data: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    small_data: Path, here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = str(tmp_path / "study")
-    command = ["study", "classic", "--seeds", "2", "--data", str(small_data), "--out", out, *TINY]
-    assert main(command) == 0
+    command = f"study --seeds 2 --data {small_data} --out study --epochs 2 --hidden-sizes 16"
+    assert main(command.split()) == 0
     printed = capsys.readouterr()
     first, last = printed.err.splitlines()
     seed = r"classic: seed {}: \d\d\.\d\d % in \d+\.\d s \({} of 2 seeds{}\)"
     assert re.fullmatch(seed.format(0, 1, r", \d+ s left"), first)
     assert re.fullmatch(seed.format(1, 2, ""), last)
     lines = printed.out.splitlines()
-    assert lines[0] == f"study                {out}"
+    assert lines[0] == "study                study"
     assert re.fullmatch(
         r"How accurate is it\?  \d\d\.\d\d %, standard deviation \d+\.\d\d", lines[1]
     )
-    assert lines[2:] == [f"report               {out}/report.html"]
-    assert Path(out, "report.html").is_file()
+    assert lines[2:] == ["report               study/report.html"]
+    assert Path("study/report.html").is_file()
     # A second call trains nothing and prints the same numbers.
     monkeypatch.setattr("tenfold.reports.study_files.write_study_report", lambda *_: None)
-    assert main([*command, "--json"]) == 0
+    assert main([*command.split(), "--json"]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
-    assert json.loads(printed.out) == json.loads(Path(out, "summary.json").read_text())
+    assert json.loads(printed.out) == json.loads(Path("study/summary.json").read_text())
     assert json.loads(printed.out)["seeds"] == [0, 1]
 
 
-def test_every_flag_reaches_the_study(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_flag_reaches_the_study(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     given: dict[str, Any] = {}
 
     def study(*recipe: str, **others: Any) -> None:
@@ -94,8 +85,7 @@ def test_every_flag_reaches_the_study(
 
     monkeypatch.setattr("tenfold.workflow.study.study", study)
     flags = "--seeds 7 --first-seed 3 --threads 3 --jobs 2 --alone 1 --holdout --data d --out o"
-    flags += " --no-by-epoch"
-    flags += " --longer --learning-rate 3e-4 --hidden-sizes 40 20"
+    flags += " --no-by-epoch --longer --learning-rate 3e-4 --hidden-sizes 40 20"
     flags += " --on ray --address h:6379"
     assert main(["study", "classic", *flags.split()]) == 2
     assert capsys.readouterr().err == "tenfold: enough\n"
@@ -123,13 +113,19 @@ def test_every_flag_reaches_the_study(
     assert given["jobs"] is None
 
 
-def test_a_terminal_shows_a_bar_below_the_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def read_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """A terminal for progress; the function gives the text on it."""
     file = io.StringIO()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(
         "tenfold.cli.progress.Console",
         lambda **_: Console(file=file, force_terminal=True, width=99),
     )
+    return lambda: re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", file.getvalue())
+
+
+def test_a_terminal_shows_a_bar_below_the_seeds(read_terminal: Callable[[], str]) -> None:
     labels_N = np.zeros(4, dtype=np.uint8)
     study = build_study(labels_N, np.zeros((1, 4), dtype=np.int64), seconds=[90.04])
     with showing_study_progress() as show:
@@ -146,27 +142,21 @@ def test_a_terminal_shows_a_bar_below_the_seeds(monkeypatch: pytest.MonkeyPatch)
                         newest_accuracy=None if newest is None else 0.98,
                     )
                 )
-    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", file.getvalue())
+    shown = read_terminal()
     assert "classic: seed 0: 98.00 % in 90.0 s (2 of 4 seeds, 3 min left)" in shown
     assert "classic, 10 epochs: seed 0: 98.00 % in 90.0 s" in shown
     assert re.search(r"classic [━╸╺]+ 1 of 4 seeds", shown)
     assert re.search(r"classic, 10 epochs [━╸╺]+ 2 of 4 seeds", shown)
 
 
-def test_the_title_of_a_bar_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_title_of_a_bar_is_escaped(read_terminal: Callable[[], str]) -> None:
     """It may be the name of a run's folder."""
-    file = io.StringIO()
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(
-        "tenfold.cli.progress.Console",
-        lambda **_: Console(file=file, force_terminal=True, width=99),
-    )
     title = "[/x] :smile: \x1b[31m\r\u202e"
     with showing_progress(title) as show:
         show(DrawingProgress(num_drawn=1, num_scenes=4, seconds_left=3.0))
         show(StageProgress(stage="calibrating"))
         time.sleep(0.3)
-    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", file.getvalue())
+    shown = read_terminal()
     assert r"[/x] :smile: \x1b[31m\r\u202e  generating images" in shown
     frames = re.findall(r"(.) \[/x\] :smile: \\x1b\[31m\\r\\u202e  calibrating", shown)
     assert len(set(frames)) > 1  # something moves
@@ -174,23 +164,26 @@ def test_the_title_of_a_bar_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_compare_prints_a_table_and_sentences(
-    folders: list[str], small_data: Path, capsys: pytest.CaptureFixture[str]
+    folders: list[str], small_data: Path, capsys: Capture
 ) -> None:
     assert main(["compare", *folders, "--data", str(small_data)]) == 0
-    printed = capsys.readouterr().out
-    table, sentences = printed.split("\n\n")
+    table, sentences = capsys.readouterr().out.split("\n\n")
     assert re.match(r" +first +other +\n", table)
     assert re.search(r"^seeds +3 +3 *$", table, re.MULTILINE)
     comparison = tenfold.compare(folders, data=small_data)
-    for one in comparison.studies:
-        assert f"{100 * one.summary.accuracy.mean:.3f} %" in table
+    accuracies = [f"{100 * one.summary.accuracy.mean:.3f} %" for one in comparison.studies]
+    assert all(one in table for one in accuracies)
     assert sentences.startswith("How does other compare with first? better\n")
     [pair] = comparison.differences
     assert f"other is {100 * pair.difference.difference:.3f} points above first." in sentences
+    long = [str(Path(folder).rename(folder + 60 * "x")) for folder in folders]
+    assert main(["compare", *long, "--data", str(small_data)]) == 0
+    table = capsys.readouterr().out.split("\n\n")[0]
+    assert all(one in table for one in accuracies)
 
 
 def test_compare_writes_json_and_a_report(
-    folders: list[str], small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folders: list[str], small_data: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     page = tmp_path / "page"
     command = ["compare", *folders, "--data", str(small_data), "--out", str(page)]
@@ -212,66 +205,6 @@ def test_compare_writes_json_and_a_report(
     assert f"<pre>tenfold compare first other --data {small_data} --out {page}</pre>" in text
 
 
-def test_recipes_shows_one_recipe(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["recipes", "classic"]) == 0
-    printed = capsys.readouterr().out
-    assert re.search(r"^recipe +classic: the well-known exercise", printed)
-    assert re.search(r"model +784-500-125-10, 455,750 multiply-adds", printed)
-    assert re.search(r"optimizer +Adam, learning rate 0.001", printed)
-    assert re.search(r"batch size +100\nepochs +5", printed)
-    assert "sheet" not in printed
-    assert main(["recipes", "classic", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == json.loads(
-        json.dumps(RECIPES["classic"].to_json())
-    )
-
-
-@pytest.mark.parametrize("named", [True, False])
-def test_recipes_draws_augmented_digits(
-    named: bool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tenfold.recipes.catalogue.RECIPES", {"classic": ALTERED})
-    assert main(["recipes", "classic", *(["--out", "new/a.png"] if named else ["--show"])]) == 0
-    sheet = "new/a.png" if named else "classic-augmented.png"
-    printed = capsys.readouterr().out
-    assert re.search(rf"^sheet +{sheet}$", printed, re.MULTILINE)
-    assert re.search(r"augmentation +rotation ±15°, shift ±2 px", printed)
-    with Image.open(sheet) as picture:
-        assert picture.format == "PNG"
-        assert picture.width > 1000
-
-
-def test_a_sheet_depends_on_the_seed_and_the_augmentation() -> None:
-    sheet = draw_augmented_sheet(ALTERED)
-    assert draw_augmented_sheet(ALTERED) == sheet
-    assert draw_augmented_sheet(ALTERED, seed=1) != sheet
-    assert draw_augmented_sheet(ALTERED.replace(shift_px=3.0)) != sheet
-    # With fewer epochs, images are fewer and larger.
-    with (
-        Image.open(io.BytesIO(sheet)) as five,
-        Image.open(io.BytesIO(draw_augmented_sheet(ALTERED.replace(epochs=2)))) as two,
-    ):
-        assert five.width == two.width
-        assert five.height < two.height
-
-
-def test_recipes_as_json_prints_the_sheet_to_stderr(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tenfold.recipes.catalogue.RECIPES", {"classic": ALTERED})
-    for flags, sheet in ((["--show"], "classic-augmented.png"), (["--out", "a.png"], "a.png")):
-        assert main(["recipes", "classic", *flags, "--json"]) == 0
-        printed = capsys.readouterr()
-        assert printed.err == f"sheet {sheet}\n"
-        assert json.loads(printed.out) == json.loads(json.dumps(ALTERED.to_json()))
-        assert Path(sheet).is_file()
-
-
 @pytest.mark.parametrize(
     ("command", "message"),
     [
@@ -285,16 +218,9 @@ def test_recipes_as_json_prints_the_sheet_to_stderr(
         ("compare", 'Command "compare" parameter STUDIES requires an argument.'),
         ("compare nowhere", "nowhere/study.json: cannot read the study: No such"),
         ("compare file", "file/study.json: cannot read the study: Not a directory"),
-        (
-            "compare synthetic",
-            "data: no such folder",
-        ),
+        ("compare synthetic", "data: no such folder"),
         ("compare empty", "empty: the study has no runs yet"),
         ("compare run", "run is a run, not a study"),
-        ("recipes clasic", "unknown recipe 'clasic'; there are: classic"),
-        ("recipes --show", "--show needs a recipe: tenfold recipes strong --show"),
-        ("recipes classic --show", "--show: the recipe classic has no augmentation"),
-        ("recipes classic --out sheet.png", "--out: the recipe classic has no augmentation"),
         (
             "compare synthetic --out synthetic",
             "synthetic: has the report of a study; use another folder",
@@ -309,51 +235,24 @@ def test_recipes_as_json_prints_the_sheet_to_stderr(
     ],
 )
 def test_errors_are_one_line_and_exit_with_2(
-    command: str,
-    message: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    command: str, message: str, here: Path, fail: Fail
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "file").touch()
+    (here / "file").touch()
     labels_N = np.zeros(4, dtype=np.uint8)
     for name, num_runs in (("synthetic", 1), ("empty", 0)):
         answers_RN = np.zeros((num_runs, 4), dtype=np.int64)
-        (tmp_path / name).mkdir()
-        write_study(build_study(labels_N, answers_RN, path=tmp_path / name))
-    values = (tmp_path / "synthetic/study.json").read_text()
+        (here / name).mkdir()
+        write_study(build_study(labels_N, answers_RN, path=here / name))
+    values = (here / "synthetic/study.json").read_text()
     moved = values.replace('"data_folder": null', '"data_folder": "data"')
-    (tmp_path / "synthetic/study.json").write_text(moved)
-    (tmp_path / "cut").mkdir()
-    (tmp_path / "cut/study.json").write_text(values)
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run/config.json").write_text("{}")
-    before = sorted(tmp_path.iterdir())
-    assert main(command.split()) == 2
-    printed = capsys.readouterr()
-    assert message in printed.err
-    assert printed.err.startswith("tenfold: ")
-    assert printed.err.count("\n") == 1
-    assert printed.out == ""
-    assert sorted(tmp_path.iterdir()) == before
+    (here / "synthetic/study.json").write_text(moved)
+    (here / "cut").mkdir()
+    (here / "cut/study.json").write_text(values)
+    (here / "run").mkdir()
+    (here / "run/config.json").write_text("{}")
+    assert message in fail(command)
 
 
-def test_studies_with_long_names_are_compared(
-    small_data: Path, folders: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    long = []
-    for folder in folders:
-        long.append(f"{folder}-{60 * 'x'}")
-        Path(folder).rename(long[-1])
-    assert main(["compare", *long, "--data", str(small_data)]) == 0
-    table = capsys.readouterr().out.split("\n\n")[0]
-    for one in tenfold.compare(long, data=small_data).studies:
-        assert f"{100 * one.summary.accuracy.mean:.3f} %" in table
-
-
-def test_a_name_of_a_report_that_is_too_long_is_an_error(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_name_of_a_report_that_is_too_long_is_an_error(capsys: Capture) -> None:
     assert main(["compare", "studies/classic", "--out", 300 * "x"]) == 2
     assert "File name too long" in capsys.readouterr().err

@@ -7,14 +7,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tenfold
-from cluster.workers import list_workers, needs_cluster_extra, wait_until
+from cluster.workers import list_workers, needs_cluster_extra
+from end_to_end.interrupting import check_same_runs
+from processes import wait_until
 from tenfold.cluster.connecting import Cluster
 from tenfold.cluster.studies import run_seeds_on_ray
 from tenfold.errors import RunError, StudyError
@@ -23,7 +24,6 @@ from tenfold.studies.study import load_study
 from tenfold.workflow.study_progress import StudyProgress
 
 pytestmark = needs_cluster_extra
-TINY: dict[str, Any] = {"hidden_sizes": [16], "epochs": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -31,37 +31,18 @@ def _without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenfold.reports.study_files.write_study_report", lambda *_: None)
 
 
-def train_here(monkeypatch: pytest.MonkeyPatch, **asked: Any) -> tenfold.Study:
-    """A study whose seeds are trained one after another by this process."""
-
-    def run_here(
-        train_seed: Callable[[int], Any], seeds: Sequence[int], num_jobs: int
-    ) -> Iterator[Any]:
-        yield from map(train_seed, seeds)
-
-    monkeypatch.setattr("tenfold.workflow.study.run_seeds", run_here)
-    return tenfold.study("classic", alone=0, **asked)
-
-
-def check_same(study: tenfold.Study, expected: tenfold.Study) -> None:
-    assert [run.seed for run in study.runs] == [run.seed for run in expected.runs]
-    for run, other in zip(study.runs, expected.runs, strict=True):
-        assert run.weights_sha256 == other.weights_sha256
-        assert run.mistakes == other.mistakes
-        assert run.epoch_losses == other.epoch_losses
-        assert run.epoch_accuracies == other.epoch_accuracies
-        assert load_run(study.path / "runs" / str(run.seed)).config.seed == run.seed
-    assert load_study(study.path).runs == study.runs
-
-
 def test_a_study_on_two_workers_equals_that_of_one_process(
-    cluster: Cluster, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, small_data: Path, tmp_path: Path, in_this_process: None
 ) -> None:
-    asked: dict[str, Any] = {"data": small_data, **TINY}
+    asked: dict[str, Any] = {"data": small_data, "hidden_sizes": [16], "epochs": 2}
     out = tmp_path / "study"
     seen: list[StudyProgress] = []
     study = tenfold.study("classic", seeds=2, out=out, on="ray", on_progress=seen.append, **asked)
-    check_same(study, train_here(monkeypatch, seeds=2, out=tmp_path / "other", **asked))
+    expected = tenfold.study("classic", seeds=2, out=tmp_path / "other", alone=0, **asked)
+    check_same_runs(study.runs, expected.runs)
+    for run in study.runs:
+        assert load_run(out / "runs" / str(run.seed)).config.seed == run.seed
+    assert load_study(out).runs == study.runs
     assert {path.name for path in (out / "runs").iterdir()} == {"0", "1"}
     assert [one.num_done for one in seen if one.newest is not None] == [1, 2]
     # A finished run that study.json lacks is used; only the missing seed is trained.
@@ -135,7 +116,7 @@ def test_a_stopped_study_leaves_no_files(
         start_new_session=True,
     ) as process:
         session = f"session_*_{process.pid}"
-        wait_until(lambda: list(temporary.glob(f"ray/{session}/tenfold-*/*/losses.jsonl")))
+        wait_until(lambda: any(temporary.glob(f"ray/{session}/tenfold-*/*/losses.jsonl")))
         process.send_signal(how)
         _, errors = process.communicate(timeout=60)
     if how == signal.SIGINT:

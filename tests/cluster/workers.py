@@ -1,8 +1,6 @@
 """What the tests on a cluster share."""
 
 import importlib.util
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +15,6 @@ needs_cluster_extra = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in CLUSTER_PACKAGES),
     reason="the extra 'cluster' is not installed",
 )
-
-NUM_SLOW_SEEDS = 4
-
-
-def wait_until(is_true: Callable[[], object], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        time.sleep(0.02)
 
 
 def list_workers(title: str, parent: int | None = None) -> list[psutil.Process]:

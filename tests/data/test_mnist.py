@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import tenfold
+from run_errors import catch_error
 from tenfold.data import mnist
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import (
@@ -55,18 +56,8 @@ def write_image_folders(folder: Path, part: str = "test") -> Path:
     return folder / part
 
 
-def refusal(folder: Path, part: mnist.Part = "test") -> str:
-    with pytest.raises(DataError) as raised:
-        load_part(folder, part)
-    message = str(raised.value)
-    assert "\n" not in message
-    return message
-
-
-def test_checksums_equal_those_of_the_unpacked_files() -> None:
-    for name, expected in zip(TEST_FILES, MNIST_CHECKSUMS["test"], strict=True):
-        unpacked = gzip.decompress((find_training_data("mnist") / f"{name}.gz").read_bytes())
-        assert hashlib.sha256(unpacked).hexdigest() == expected
+def refusal(folder: Path | None) -> str:
+    return catch_error(lambda: load_part(folder, "test"), DataError)
 
 
 def test_damaged_embedded_files_are_refused(
@@ -74,9 +65,7 @@ def test_damaged_embedded_files_are_refused(
 ) -> None:
     write_idx_pair(tmp_path, digit_images(3), np.arange(3, dtype=np.uint8))
     monkeypatch.setattr(mnist, "find_training_data", lambda kind: tmp_path)
-    with pytest.raises(DataError) as raised:
-        load_part(None, "test")
-    assert str(raised.value).startswith(f"{tmp_path}: the test files are damaged")
+    assert refusal(None).startswith(f"{tmp_path}: the test files are damaged")
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
@@ -117,13 +106,10 @@ def test_a_missing_file_is_named(missing: str, tmp_path: Path) -> None:
 
 
 def test_the_holdout_is_the_last_sixth(training: LabelledImages) -> None:
-    first, last = split_holdout(training)
-    assert (len(first), len(last)) == (50_000, 10_000)
-    np.testing.assert_array_equal(first.images_NHW, training.images_NHW[:50_000])
-    np.testing.assert_array_equal(first.labels_N, training.labels_N[:50_000])
-    np.testing.assert_array_equal(last.images_NHW, training.images_NHW[50_000:])
-    np.testing.assert_array_equal(last.labels_N, training.labels_N[50_000:])
-    assert first.checksums == last.checksums == training.checksums
+    for part, rows in zip(split_holdout(training), (np.s_[:50_000], np.s_[50_000:]), strict=True):
+        np.testing.assert_array_equal(part.images_NHW, training.images_NHW[rows])
+        np.testing.assert_array_equal(part.labels_N, training.labels_N[rows])
+        assert part.checksums == training.checksums
 
 
 def test_mislabelled_indices_are_sorted_and_unique() -> None:
@@ -165,7 +151,7 @@ def test_image_folders_are_read_in_order_of_digit_and_name(tmp_path: Path) -> No
 def test_image_folders_of_the_other_part_are_ignored(tmp_path: Path) -> None:
     write_image_folders(tmp_path, "train")
     assert len(load_part(tmp_path, "train")) == 10
-    assert "test/0 ... test/9" in refusal(tmp_path, "test")
+    assert "test/0 ... test/9" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
@@ -190,9 +176,10 @@ def test_a_missing_digit_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_image_folders_without_images_are_refused(tmp_path: Path) -> None:
-    for digit in range(10):
-        (tmp_path / "test" / str(digit)).mkdir(parents=True)
-    assert refusal(tmp_path) == f"{tmp_path / 'test'}: there are no images in its folders 0 ... 9"
+    folder = write_image_folders(tmp_path)
+    for path in folder.glob("*/a.png"):
+        path.unlink()
+    assert refusal(tmp_path) == f"{folder}: there are no images in its folders 0 ... 9"
 
 
 def write_bytes(content: bytes) -> Callable[[Path], object]:
@@ -289,15 +276,7 @@ def test_load_mnist_returns_new_arrays_of_both_parts(
 
 
 def test_a_holdout_needs_six_images(training: LabelledImages) -> None:
-    few = {
-        n: dataclasses.replace(
-            training,
-            images_NHW=training.images_NHW[:n],
-            labels_N=training.labels_N[:n],
-            checksums=("", ""),
-        )
-        for n in (5, 6)
-    }
-    assert [len(part) for part in split_holdout(few[6])] == [5, 1]
+    other = dataclasses.replace(training, checksums=("", ""))
+    assert [len(part) for part in split_holdout(other.select(np.arange(6)))] == [5, 1]
     with pytest.raises(DataError, match=r"at least 6 training images, but there are 5$"):
-        split_holdout(few[5])
+        split_holdout(other.select(np.arange(5)))

@@ -6,8 +6,8 @@ that failures hit training and not imports. It must not compute anything itself 
     python failing_calls.py DATA FOLDER STEP      prints one JSON object
 
 Each call that writes to the run's folder fails with each error, once or from then on. Only the
-calls that write the report run with one, and with one error each, as a report takes longer than all
-the rest. Every STEP-th of these trials is made.
+calls that write the report run with one, and with one error each. Every STEP-th of these trials is
+made.
 """
 
 import ctypes
@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import tenfold
 import tenfold.cli.train
@@ -94,13 +96,17 @@ def call_apart(function: Callable[[], Any], strace_options: tuple[str, ...] = ()
     return json.loads(answer)
 
 
+def print_stub(canvas: FigureCanvasAgg, file: io.BytesIO, **_: object) -> None:
+    """What takes the place of rendering a figure, which takes longer than all the rest."""
+    file.write(b"a figure")
+
+
 def train(data: str, out: Path, report: bool) -> tuple[int, str]:
     """The exit code and stderr of `tenfold train`."""
     sizes = ("--hidden-sizes", "8", "--epochs", "2", "--batch-size", "600", "--threads", "1")
     errors = io.StringIO()
-    tenfold.workflow.train.train = partial(
-        tenfold.workflow.train.train, report=report
-    )  # as a study's runs
+    # As a study's runs.
+    tenfold.workflow.train.train = partial(tenfold.workflow.train.train, report=report)
     with redirect_stdout(io.StringIO()), redirect_stderr(errors):
         try:
             code = main(["train", "classic", *sizes, "--data", data, "--out", str(out)])
@@ -199,5 +205,6 @@ def check_many(data: str, folder: Path, step: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    FigureCanvasAgg.print_png = print_stub  # type: ignore[method-assign,assignment]
     data_folder, out_folder, number_of_step = sys.argv[1:4]
     print(json.dumps(check_many(data_folder, Path(out_folder), int(number_of_step))))

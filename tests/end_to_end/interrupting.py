@@ -1,7 +1,7 @@
 """Interrupts runs at a chosen step, and compares them with a run that was not interrupted."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import tenfold
 from tenfold.runs.folder import CHECKPOINT
 from tenfold.runs.losses import LOSSES
 from tenfold.runs.progress import StageProgress, TrainingProgress
+from tenfold.studies.study import StudyRun
 from tenfold.training.checkpoint import load_checkpoint, read_checkpoint
 
 SHORT: dict[str, Any] = {
@@ -39,7 +40,7 @@ def train_and_interrupt(
     data: Path,
     out: Path,
     step: int = 24,
-    recipe: str | tenfold.Recipe = "classic",
+    recipe: str = "classic",
     **changes: Any,
 ) -> None:
     """Leave an interrupted run in `out` whose checkpoint is one step after `step`."""
@@ -54,6 +55,16 @@ def count_saved_steps(out: Path) -> int:
     data = read_checkpoint(out)
     assert data is not None
     return len(load_checkpoint(data, out).losses)
+
+
+def check_same_runs(runs: Sequence[StudyRun], expected: Sequence[StudyRun]) -> None:
+    """Check that a study's runs have the seeds, weights and numbers of another one's."""
+    for run, other in zip(runs, expected, strict=True):
+        assert run.seed == other.seed
+        assert run.weights_sha256 == other.weights_sha256
+        assert run.mistakes == other.mistakes
+        assert run.epoch_losses == other.epoch_losses
+        assert run.epoch_accuracies == other.epoch_accuracies
 
 
 def check_same_bits(run: tenfold.Run, whole: tenfold.Run) -> None:

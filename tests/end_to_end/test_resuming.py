@@ -253,25 +253,17 @@ def test_losses_are_cut_back_to_the_checkpoint(stopped: Path, whole: tenfold.Run
 def test_the_state_of_every_kind_of_recipe_is_saved(
     recipe: str, changes: dict[str, Any], steps: tuple[int, ...], small_data: Path, tmp_path: Path
 ) -> None:
-    changed = tenfold.RECIPES[recipe].replace(**changes)
-    settings: dict[str, Any] = {"report": False}
-    if recipe == "classic":
-        changed = changed.replace(hidden_sizes=(20,), epochs=3, batch_size=50)
-        settings["by_epoch"] = True
-    whole = tenfold.train(changed, data=small_data, out=tmp_path / "whole", **settings)
+    settings = {"report": False, **changes} if recipe == "strong" else SHORT | changes
+    whole = tenfold.train(recipe, data=small_data, out=tmp_path / "whole", **settings)
     for step in steps:
         out = tmp_path / f"after-{step}"
-        train_and_interrupt(small_data, out, step, changed, **settings)
+        train_and_interrupt(small_data, out, step, recipe, **settings)
         check_same_bits(tenfold.resume(out), whole)
 
 
 @pytest.mark.parametrize(
     ("every", "expected"),
-    [
-        (1, [True] * 4),
-        (3, [False, False, True, True]),
-        (0, [False, False, False, True]),
-    ],
+    [(1, [True] * 4), (3, [False, False, True, True]), (0, [False, False, False, True])],
 )
 def test_checkpoints_are_written_every_so_many_epochs(
     every: int, expected: list[bool], small_data: Path, tmp_path: Path
@@ -280,10 +272,10 @@ def test_checkpoints_are_written_every_so_many_epochs(
 
     def look(progress: Any) -> None:
         if isinstance(progress, TrainingProgress) and progress.step % 24 == 0:
-            seen.append((tmp_path / "run" / CHECKPOINT).exists())
+            seen.append((tmp_path / CHECKPOINT).exists())
 
     settings = SHORT | {"epochs": 4, "checkpoint_every": every, "on_progress": look}
-    tenfold.train("classic", data=small_data, out=tmp_path / "run", **settings)
+    tenfold.train("classic", data=small_data, out=tmp_path, **settings)
     assert seen == expected
 
 

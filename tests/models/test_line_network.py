@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.digits import NUM_CLASSES
@@ -30,32 +30,8 @@ def images(test_images: LabelledImages) -> Tensor:
 @pytest.mark.parametrize("width", [8, 40, 256])
 def test_there_are_logits_for_every_four_columns(width: int) -> None:
     with torch.inference_mode():
-        assert build().compute_columns(torch.rand(3, 32, width)).shape == (
-            3,
-            width // 4,
-            NUM_CLASSES + 1,
-        )
-
-
-@pytest.mark.parametrize("config", [CONFIG, SequenceConfig()])
-def test_parameters_and_multiply_adds_equal_those_of_the_layers(
-    config: SequenceConfig,
-) -> None:
-    model = build(config)
-    assert sum(one.numel() for one in model.parameters()) == config.count_parameters()
-    counted = 0
-
-    def count(layer: nn.Module, _: object, output: Tensor) -> None:
-        nonlocal counted
-        assert isinstance(layer, nn.Conv2d)
-        counted += layer.weight.numel() * output.shape[2] * output.shape[3]
-
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d):
-            layer.register_forward_hook(count)
-    with torch.inference_mode():
-        model.compute_columns(torch.zeros(1, 32, 40))
-    assert counted == config.count_multiply_adds()
+        logits_NTK = build().compute_columns(torch.rand(3, 32, width))
+    assert logits_NTK.shape == (3, width // 4, NUM_CLASSES + 1)
 
 
 def test_other_numbers_of_channels_are_refused() -> None:

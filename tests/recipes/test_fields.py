@@ -24,11 +24,11 @@ class Config:
     """A field of each kind, and one that is not looked at."""
 
     title: str = field(default="as it comes")
-    step_length: float = number(0.5, low=0.25, high=2.0, help="How far.")
-    num_steps: int = number(3, low=1, high=10, help="How often.")
-    layer_sizes: tuple[int, ...] = integers((5,), low=2, high=9, fewest=1, most=3, help="Sizes.")
+    step_length: float = number(0.5, 0.25, 2.0, "How far.")
+    num_steps: int = number(3, 1, 10, "How often.")
+    layer_sizes: tuple[int, ...] = integers((5,), 2, 9, "Sizes.", sizes=(1, 3))
     colour: str = choice("red", "green", "blue", help="Which colour.")
-    is_loud: bool = boolean(False, help="Whether it is loud.")
+    is_loud: bool = boolean(False, "Whether it is loud.")
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -115,15 +115,9 @@ def test_a_custom_recipe_is_repeated_from_python() -> None:
 
 def build_findings_page(*answers: str) -> str:
     """A page with a finding of each of these answers."""
-    return Page(
-        title="",
-        subtitle="",
-        findings=[Finding(name="", question="?", answer=answer, sentence="") for answer in answers],
-        reproduction="",
-        command="",
-        sources="",
-        is_mnist=False,
-    ).to_html()
+    findings = [Finding(name="", question="?", answer=answer, sentence="") for answer in answers]
+    others: dict[str, Any] = dict.fromkeys(("title", "subtitle", "reproduction", "command"), "")
+    return Page(**others, sources="", findings=findings, is_mnist=False).to_html()
 
 
 @pytest.mark.parametrize(
@@ -137,7 +131,7 @@ def build_findings_page(*answers: str) -> str:
 def test_answers_are_coloured_by_verdict(answers: tuple[str, ...], css_class: str) -> None:
     page = build_findings_page(*answers)
     shown = re.findall(r'<h3>\? <span class="(\w*)">(.*)</span></h3>', page)
-    assert [one for one, _ in shown] == [css_class] * len(answers)
+    assert [name for name, _ in shown] == [css_class] * len(answers)
     texts = [text.replace("\N{NO-BREAK SPACE}", " ") for _, text in shown]
     assert texts == [*answers]
     if css_class:

@@ -49,11 +49,11 @@ def test_a_digit_has_height_one_and_is_narrower(digit: int, draw: StrokeFunction
 
 @pytest.mark.parametrize("digit", range(10))
 def test_draws_differ_and_repeat_with_the_same_seed(digit: int) -> None:
-    one, other = (np.random.default_rng(0) for _ in range(2))
-    drawn = [draw_strokes(digit, one) for _ in range(NUM_DRAWN)]
+    rng, same = (np.random.default_rng(0) for _ in range(2))
+    drawn = [draw_strokes(digit, rng) for _ in range(NUM_DRAWN)]
     for i, strokes in enumerate(drawn):
         check_strokes(strokes)
-        assert are_equal(strokes, draw_strokes(digit, other))
+        assert are_equal(strokes, draw_strokes(digit, same))
         assert not any(are_equal(strokes, before) for before in drawn[:i])
 
 

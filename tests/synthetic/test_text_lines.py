@@ -8,6 +8,7 @@ from tenfold.reading.ctc import decode_greedy
 from tenfold.reading.line_image import HEIGHT_PX
 from tenfold.reading.line_reader import load_line_reader
 from tenfold.recipes.configs import NO_LABEL
+from tenfold.synthetic.canvas import Images
 from tenfold.synthetic.text_lines import (
     MAX_DIGITS,
     POOL_HEIGHT_PX,
@@ -28,21 +29,18 @@ def test_a_pool_has_characters_of_every_digit_in_one_height(pool: CharacterPool)
     assert sum(map(len, pool.characters)) >= 400
     for characters in pool.characters:
         assert len(characters) > 5
-        assert all(one.shape[0] == POOL_HEIGHT_PX and one.max() > 200 for one in characters)
+        assert {ink_HW.shape[0] for ink_HW in characters} == {POOL_HEIGHT_PX}
+        assert min(ink_HW.max() for ink_HW in characters) > 200
 
 
 def test_a_pool_depends_on_its_seed_alone(training: LabelledImages) -> None:
     source = training.images_NHW[:200], training.labels_N[:200]
+    pools = [CharacterPool(*source, seed, 20) for seed in (1, 1, 2)]
     first, again, other = (
-        [
-            one.tobytes()
-            for of_digit in CharacterPool(*source, seed, 20).characters
-            for one in of_digit
-        ]
-        for seed in (1, 1, 2)
+        [ink_HW.tobytes() for characters in pool.characters for ink_HW in characters]
+        for pool in pools
     )
-    assert first == again
-    assert first != other
+    assert first == again != other
 
 
 def test_line_images_are_filled_with_lines(pool: CharacterPool) -> None:
@@ -68,9 +66,13 @@ def test_a_line_image_depends_on_seed_and_index_alone(pool: CharacterPool) -> No
         assert not np.array_equal(first[0], other[0])
 
 
-def test_lines_vary_in_length_and_digits(pool: CharacterPool) -> None:
+def draw_lines(pool: CharacterPool, count: int) -> list[tuple[Images, list[int]]]:
     rng = np.random.default_rng(0)
-    lines = [one for one in (draw_line(pool, rng) for _ in range(200)) if one is not None]
+    return [line for line in (draw_line(pool, rng) for _ in range(count)) if line is not None]
+
+
+def test_lines_vary_in_length_and_digits(pool: CharacterPool) -> None:
+    lines = draw_lines(pool, 200)
     assert len(lines) > 195
     assert {len(digits) for _, digits in lines} == {1, 2, 3, 4, 5, 6, 7, 8}
     assert {digit for _, digits in lines for digit in digits} == set(range(10))
@@ -79,7 +81,9 @@ def test_lines_vary_in_length_and_digits(pool: CharacterPool) -> None:
 
 
 def test_the_bundled_line_reader_reads_most_lines(pool: CharacterPool) -> None:
-    reader, rng = load_line_reader(), np.random.default_rng(1)
-    lines = [one for one in (draw_line(pool, rng) for _ in range(100)) if one is not None]
-    read = [[span.digit for span in decode_greedy(reader.read(strip_HW))] for strip_HW, _ in lines]
-    assert sum(one == digits for one, (_, digits) in zip(read, lines, strict=True)) >= 70
+    reader = load_line_reader()
+    are_right = [
+        [span.digit for span in decode_greedy(reader.read(line_HW))] == digits
+        for line_HW, digits in draw_lines(pool, 100)
+    ]
+    assert sum(are_right) >= 70

@@ -15,7 +15,7 @@ def build(training: LabelledImages, seed: int) -> tuple[DigitImage, int] | None:
 
 
 def test_most_rows_give_a_normalised_digit_or_distractor(training: LabelledImages) -> None:
-    built = [one for one in (build(training, seed) for seed in range(150)) if one is not None]
+    built = [fragment for seed in range(150) if (fragment := build(training, seed))]
     assert len(built) > 100
     labels = [label for _, label in built]
     assert set(labels) <= set(range(11))

@@ -62,36 +62,26 @@ def test_load_is_the_cpu_time_of_other_processes(
     own_seconds: float, all_seconds: float, expected: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Within four seconds; a clock of lower resolution must not make the load negative.
-    measured = measure(
-        monkeypatch, (100.0, 7.0, 3000.0), (104.0, 7 + own_seconds, 3000 + all_seconds)
-    )
-    assert measured == pytest.approx(expected)
+    after = (104.0, 7 + own_seconds, 3000 + all_seconds)
+    assert measure(monkeypatch, (100.0, 7.0, 3000.0), after) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        ((0.0, 0.0, None), (1.0, 1.0, None)),
-        ((0.0, 0.0, 0.0), (1.0, 1.0, None)),
-        ((0.0, 0.0, None), (1.0, 1.0, 5.0)),
-        ((1.0, 0.0, 0.0), (1.0, 0.0, 0.0)),  # no time has passed
-    ],
+    ("seconds", "before", "after"),
+    [(1.0, None, None), (1.0, 0.0, None), (1.0, None, 5.0), (0.0, 0.0, 0.0)],
 )
-def test_load_is_unknown_without_clocks(
-    first: tuple[float, float, float | None],
-    second: tuple[float, float, float | None],
-    monkeypatch: pytest.MonkeyPatch,
+def test_load_is_unknown_without_clocks_or_time(
+    seconds: float, before: float | None, after: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert measure(monkeypatch, first, second) is None
+    assert measure(monkeypatch, (0.0, 0.0, before), (seconds, 1.0, after)) is None
 
 
 def test_cpu_time_of_all_processes_is_read_from_proc_stat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # user nice system idle iowait irq softirq steal guest guest_nice, and a line for each core.
-    (tmp_path / "stat").write_text(
-        "cpu  1000 200 30 99999 88888 4 5 600 77 66\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
-    )
+    text = "cpu  1000 200 30 99999 88888 4 5 600 77 66\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
+    (tmp_path / "stat").write_text(text)
     monkeypatch.setattr(machine, "Path", lambda _: tmp_path / "stat")
     monkeypatch.setattr(os, "sysconf", {"SC_CLK_TCK": 100}.get)
     _, own, everything = machine._read_clocks()

@@ -39,20 +39,24 @@ if __name__ == "__main__":
 """
 
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+@pytest.fixture
+def source(program: str, small_data: Path, pngs: list[bytes], tmp_path: Path) -> Path:
+    """What a program draws from or reads."""
+    (tmp_path / "digit.png").write_bytes(pngs[0])
+    return small_data if program is DRAWING else tmp_path / "digit.png"
+
+
 @pytest.mark.parametrize("program", [DRAWING, READING], ids=["drawing", "reading"])
 def test_a_script_without_a_main_guard_is_refused(
-    program: str, small_data: Path, pngs: list[bytes], tmp_path: Path
+    program: str, source: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "digit.png").write_bytes(pngs[0])
     script = tmp_path / "script.py"
     script.write_text(program.replace('if __name__ == "__main__"', "if True"))
-    done = subprocess.run(
-        [sys.executable, script, small_data if program is DRAWING else tmp_path / "digit.png"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, str(script), str(source)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     last = done.stderr.splitlines()[-1]
     assert f'{script}: put the calls of Tenfold below `if __name__ == "__main__":`' in last
     assert last.startswith("tenfold.errors.")
@@ -62,17 +66,11 @@ def test_a_script_without_a_main_guard_is_refused(
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("program", [DRAWING, READING], ids=["drawing", "reading"])
 def test_worker_processes_end_with_their_parent(
-    program: str, how: signal.Signals, small_data: Path, pngs: list[bytes], tmp_path: Path
+    program: str, source: Path, how: signal.Signals
 ) -> None:
-    (tmp_path / "digit.png").write_bytes(pngs[0])
+    command = [sys.executable, "-c", program, str(source)]
     with subprocess.Popen(
-        [
-            *(sys.executable, "-c", program),
-            str(small_data if program is DRAWING else tmp_path / "digit.png"),
-        ],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.PIPE,
-        start_new_session=True,
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
         try:
             assert process.stdout is not None

@@ -1,4 +1,5 @@
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from tenfold.models.perceptron import Perceptron
 from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.configs import ConvolutionalConfig, PerceptronConfig
 from tenfold.recipes.recipe import Recipe
-from tenfold.training.flat_parameters import flatten_parameters
+from tenfold.training.flat_parameters import FlatParameters, flatten_parameters
 from tenfold.training.gradients import (
     AutogradGradients,
     PerceptronGradients,
@@ -37,6 +38,16 @@ def build_perceptron(config: PerceptronConfig, seed: int) -> Perceptron:
     model = build_model(config, seed)
     assert isinstance(model, Perceptron)
     return model
+
+
+def prepare(
+    config: PerceptronConfig, batch_size: int, library: str
+) -> tuple[Perceptron, FlatParameters, PerceptronGradients]:
+    model = build_perceptron(config, seed=1)
+    flat = flatten_parameters(model)
+    gradients = PerceptronGradients(model, batch_size)
+    gradients.products.prefers_onednn = library == "onednn"
+    return model, flat, gradients
 
 
 def take_batch(test_images: LabelledImages, first: int, num_images: int) -> tuple[Tensor, Tensor]:
@@ -74,10 +85,8 @@ def assert_equal_to_autograd(
 def test_explicit_gradients_equal_those_of_autograd(
     hidden_sizes: tuple[int, ...], num_images: int, library: str, test_images: LabelledImages
 ) -> None:
-    model = build_perceptron(PerceptronConfig(hidden_sizes=hidden_sizes), seed=1)
-    flat = flatten_parameters(model)
-    gradients = PerceptronGradients(model, num_images)
-    gradients.products.prefers_onednn = library == "onednn"
+    config = PerceptronConfig(hidden_sizes=hidden_sizes)
+    model, flat, gradients = prepare(config, num_images, library)
     images, labels = take_batch(test_images, 0, num_images)
     loss = gradients(images, labels)
     assert_equal_to_autograd(model, loss.clone(), flat.gradients.clone(), images, labels)
@@ -87,10 +96,7 @@ def test_explicit_gradients_equal_those_of_autograd(
 def test_batch_sizes_may_change_and_gradients_do_not_accumulate(
     library: str, test_images: LabelledImages
 ) -> None:
-    model = build_perceptron(PerceptronConfig(), seed=1)
-    flat = flatten_parameters(model)
-    gradients = PerceptronGradients(model, 100)
-    gradients.products.prefers_onednn = library == "onednn"
+    model, flat, gradients = prepare(PerceptronConfig(), 100, library)
     for first, num_images in ((0, 100), (100, 100), (200, 17), (300, 100), (400, 1)):
         images, labels = take_batch(test_images, first, num_images)
         loss = gradients(images, labels)
@@ -100,10 +106,7 @@ def test_batch_sizes_may_change_and_gradients_do_not_accumulate(
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_gradients_are_precise_for_tiny_losses(library: str, test_images: LabelledImages) -> None:
-    model = build_perceptron(PerceptronConfig(), seed=1)
-    flat = flatten_parameters(model)
-    gradients = PerceptronGradients(model, 100)
-    gradients.products.prefers_onednn = library == "onednn"
+    model, flat, gradients = prepare(PerceptronConfig(), 100, library)
     images, labels = take_batch(test_images, 0, 100)
     for _ in range(150):
         gradients(images, labels)
@@ -140,8 +143,23 @@ def test_flat_images_are_accepted_and_only_gradients_change(test_images: Labelle
     assert all(map(torch.equal, (images, labels, flat.values), before))
 
 
-def test_other_models_use_autograd(test_images: LabelledImages) -> None:
-    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 20), nn.Tanh(), nn.Linear(20, 10))
+def build_plain() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 20), nn.Tanh(), nn.Linear(20, 10))
+
+
+def test_perceptrons_use_explicit_gradients() -> None:
+    model = build_perceptron(PerceptronConfig(hidden_sizes=(5,)), seed=1)
+    flatten_parameters(model)
+    assert isinstance(build_gradients(model, CLASSIC), PerceptronGradients)
+
+
+@pytest.mark.parametrize(
+    "build", [build_plain, lambda: build_model(SMALL_CONVOLUTIONAL.model, seed=1)]
+)
+def test_other_models_use_autograd(
+    build: Callable[[], nn.Module], test_images: LabelledImages
+) -> None:
+    model = build()
     flat = flatten_parameters(model)
     gradients = build_gradients(model, CLASSIC.replace(batch_size=50))
     assert isinstance(gradients, AutogradGradients)
@@ -151,17 +169,9 @@ def test_other_models_use_autograd(test_images: LabelledImages) -> None:
         assert not loss.requires_grad
         expected_loss, expected = differentiate(model, images, labels)
         assert torch.equal(loss, expected_loss)
-        assert torch.equal(flat.gradients, expected)
-
-
-def test_perceptrons_use_explicit_gradients(test_images: LabelledImages) -> None:
-    model = build_perceptron(PerceptronConfig(hidden_sizes=(5,)), seed=1)
-    flatten_parameters(model)
-    gradients = build_gradients(model, CLASSIC)
-    assert isinstance(gradients, PerceptronGradients)
-    images, labels = take_batch(test_images, 0, 100)
-    expected, _ = differentiate(model, images, labels)
-    torch.testing.assert_close(gradients(images, labels), expected, rtol=1e-6, atol=0)
+        found = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        assert torch.equal(torch.cat([gradient.flatten() for gradient in found]), expected)
+        assert flat.gradients.norm() == pytest.approx(expected.norm())  # they are in the buffer
 
 
 def test_bfloat16_gradients_are_close_to_float32(test_images: LabelledImages) -> None:
@@ -181,20 +191,6 @@ def test_bfloat16_gradients_are_close_to_float32(test_images: LabelledImages) ->
     assert torch.equal(rounded_gradient, gradient) != is_rounded
     assert rounded_loss.item() == pytest.approx(loss.item(), rel=0.01)
     assert (rounded_gradient - gradient).norm() < 0.05 * gradient.norm()
-
-
-def test_float32_gradients_equal_those_of_autograd(test_images: LabelledImages) -> None:
-    model = build_model(SMALL_CONVOLUTIONAL.model, seed=1)
-    flat = flatten_parameters(model)
-    images, labels = take_batch(test_images, 0, 100)
-    loss = build_gradients(model, SMALL_CONVOLUTIONAL)(images, labels)
-    expected_loss, expected = differentiate(model, images, labels)
-    assert torch.equal(loss, expected_loss)
-    found = [
-        parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None
-    ]
-    assert torch.equal(torch.cat(found), expected)
-    assert flat.gradients.norm() == pytest.approx(expected.norm())  # they are in the buffer
 
 
 def test_float32_replaces_unsupported_bfloat16() -> None:

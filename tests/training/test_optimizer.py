@@ -76,6 +76,7 @@ def test_steps_on_one_tensor_equal_pytorchs_fused_kernel_bitwise(config: Optimiz
         set_gradients(flat.gradients, step)
         other.grad = flat.gradients.clone()
         mine.step()
+        assert torch.equal(flat.gradients, other.grad)  # they are not changed
         theirs.step()
     assert torch.equal(flat.values, other)
 
@@ -97,13 +98,6 @@ def test_weights_without_gradient_decay() -> None:
     config = OptimizerConfig(optimizer="sgd", learning_rate=0.4, weight_decay=0.25)
     build_optimizer(sgd, config).step(0.5)
     assert sgd.values.item() == pytest.approx(8 - 0.2 * 1.9 * 2)
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_a_step_does_not_change_the_gradients(config: OptimizerConfig) -> None:
-    flat = FlatParameters(torch.ones(3), torch.tensor([1.0, 2.0, 3.0]))
-    build_optimizer(flat, config).step()
-    assert flat.gradients.tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize(("config", "kernel"), [(ADAM, "_fused_adamw_"), (SGD, "_fused_sgd_")])

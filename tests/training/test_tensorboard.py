@@ -12,7 +12,7 @@ def read_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     events = accumulators.EventAccumulator(str(folder)).Reload()
     return {
-        tag: [(one.step, one.value) for one in events.Scalars(tag)]
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
         for tag in events.Tags()["scalars"]
     }
 

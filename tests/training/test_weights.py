@@ -5,7 +5,7 @@ import pytest
 import safetensors
 import torch
 
-from tenfold.errors import RunError
+from run_errors import catch_error
 from tenfold.models.build import build_model
 from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.configs import PerceptronConfig
@@ -41,9 +41,8 @@ def test_recipe_and_seed_are_in_the_metadata(tmp_path: Path) -> None:
 
 
 def refusal(path: Path, hidden_sizes: tuple[int, ...] = (7, 5)) -> str:
-    with pytest.raises(RunError) as raised:
-        load_weights(build_model(PerceptronConfig(hidden_sizes=hidden_sizes), 0), path)
-    return str(raised.value)
+    model = build_model(PerceptronConfig(hidden_sizes=hidden_sizes), 0)
+    return catch_error(lambda: load_weights(model, path))
 
 
 WEIGHTS = dump_weights(build_model(CONFIG, 0), RECIPE, 0)

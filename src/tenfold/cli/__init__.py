@@ -27,12 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
 
         code = call(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
+        return code
     except KeyboardInterrupt as error:
         return _report_interrupt(error)
     except TenfoldError as error:
         if _is_caused_by_interrupt(error):
             return _report_interrupt(error)
-        return _report_mistake(_join(str(error), error))
+        return _report(str(error), error, EXIT_MISTAKE)
     except BrokenPipeError:  # the reader has closed the pipe, as `head` does
         _drop_output()
         return EXIT_BROKEN_PIPE
@@ -41,8 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         _drop_output()
         reason = (error.strerror or str(error)).lower()
-        return _report_mistake(f"cannot write {error.filename or 'the output'}: {reason}")
-    return code
+        message = f"cannot write {error.filename or 'the output'}: {reason}"
+        return _report(message, error, EXIT_MISTAKE)
 
 
 def _prepare_streams() -> None:
@@ -80,25 +81,19 @@ def _is_caused_by_interrupt(error: BaseException | None) -> bool:
 
 def _report_interrupt(error: BaseException) -> int:
     warnings.simplefilter("ignore")  # asyncio's, about coroutines of a server that was starting
-    _print_message(_join("interrupted", error))
-    return EXIT_INTERRUPTED
+    return _report("interrupted", error, EXIT_INTERRUPTED)
 
 
-def _join(message: str, error: BaseException) -> str:
-    return "; ".join([message, *getattr(error, "__notes__", ())])
+def _report(message: str, error: BaseException, code: int) -> int:
+    """Print one line with the error's notes, and return the code."""
+    from tenfold.system.escaping import escape
+
+    line = " ".join(message.replace(STANDARD_INPUT, "-").split())
+    text = "; ".join([line, *getattr(error, "__notes__", ())])
+    print(f"tenfold: {escape(text)}", file=sys.stderr)
+    return code
 
 
 def _drop_output() -> None:
     """Discard the buffered output, which Python would otherwise flush again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _report_mistake(message: str) -> int:
-    _print_message(" ".join(message.replace(STANDARD_INPUT, "-").split()))
-    return EXIT_MISTAKE
-
-
-def _print_message(message: str) -> None:
-    from tenfold.system.escaping import escape
-
-    print(f"tenfold: {escape(message)}", file=sys.stderr)

@@ -21,54 +21,29 @@ READ, TRAIN, SERVE, OTHER = (
     Group(name, sort_key=number)
     for number, name in enumerate(("Read", "Train and measure", "Serve", "Other"), 1)
 )
-# In the order of the help: group, summary, example, arguments of the usage line. The parser's own
-# usage line calls all arguments that have a default ARGS.
+# In the order of the help: group, summary, example, and arguments for the usage line, as the
+# parser's own usage line calls all arguments that have a default ARGS.
 VERBS = {
-    "read": (
-        READ,
-        "Read handwritten digits from images.",
-        "photo.jpg scans/ --json",
-        "FILES... [OPTIONS]",
-    ),
-    "train": (
-        TRAIN,
-        "Train a recipe and evaluate it.",
-        "classic --seed 1 --epochs 10",
-        "[RECIPE] [OPTIONS]",
-    ),
-    "evaluate": (
-        TRAIN,
-        "Evaluate finished runs again.",
-        "runs/2026-11-22-classic-0",
-        "RUNS... [OPTIONS]",
-    ),
+    "read": (READ, "Read handwritten digits from images.", "photo.jpg scans/ --json", "FILES..."),
+    "train": (TRAIN, "Train a recipe and evaluate it.", "classic --seed 1 --epochs 10", "[RECIPE]"),
+    "evaluate": (TRAIN, "Evaluate finished runs again.", "runs/2026-11-22-classic-0", "RUNS..."),
     "export": (
         TRAIN,
         "Write the model of a run as an ONNX file.",
         "runs/2026-11-22-reader-0 reader.onnx",
-        "RUN [OUT] [OPTIONS]",
+        "RUN [OUT]",
     ),
-    "study": (
-        TRAIN,
-        "Train a recipe with many seeds.",
-        "classic --seeds 20",
-        "[RECIPE] [OPTIONS]",
-    ),
+    "study": (TRAIN, "Train a recipe with many seeds.", "classic --seeds 20", "[RECIPE]"),
     "compare": (
         TRAIN,
         "Compare studies of the same images.",
         "studies/classic studies/strong",
-        "STUDIES... [OPTIONS]",
+        "STUDIES...",
     ),
-    "runs": (TRAIN, "List runs and studies.", "", "[FOLDERS...] [OPTIONS]"),
-    "recipes": (TRAIN, "List the recipes, or show one.", "strong --show", "[RECIPE] [OPTIONS]"),
-    "data": (TRAIN, "Show the training and test images.", "--sheet digits.png", "[OPTIONS]"),
-    "serve": (
-        SERVE,
-        "Serve a web page and an HTTP API for reading.",
-        "--port 8080",
-        "[OPTIONS]",
-    ),
+    "runs": (TRAIN, "List runs and studies.", "", "[FOLDERS...]"),
+    "recipes": (TRAIN, "List the recipes, or show one.", "strong --show", "[RECIPE]"),
+    "data": (TRAIN, "Show the training and test images.", "--sheet digits.png", ""),
+    "serve": (SERVE, "Serve a web page and an HTTP API for reading.", "--port 8080", ""),
 }
 
 app = App(
@@ -87,12 +62,14 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 # Each module is imported when its command is called: `tenfold read` starts in half the time.
+USAGE = {}
 for number, (verb, (group, summary, example, arguments)) in enumerate(VERBS.items()):
+    USAGE[verb] = " ".join(filter(None, ["tenfold", verb, arguments, "[OPTIONS]"]))
     app.command(
         f"tenfold.cli.{verb}:{verb}",
         help=summary,
         help_epilogue=f"Example: tenfold {verb} {example}".rstrip(),
-        usage=f"tenfold {verb} {arguments}",
+        usage=USAGE[verb],
         group=group,
         sort_key=number,
     )
@@ -158,6 +135,6 @@ def _explain(error: cyclopts.CycloptsError) -> str:
             return f"{error.argument.name} {error.msg}"
     if isinstance(error, cyclopts.UnusedCliTokensError) and error.unused_tokens:
         verb = " ".join(error.command_chain or ())
-        usage = f"; usage: tenfold {verb} {VERBS[verb][-1]}" if verb in VERBS else ""
+        usage = f"; usage: {USAGE[verb]}" if verb in USAGE else ""
         return f"too many arguments: {shlex.join(error.unused_tokens)}{usage}"
     return str(error)

@@ -1,10 +1,10 @@
 """`tenfold compare`."""
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tenfold.cli.output import AsJson, WholeNumber, print_json, print_rows, print_table, print_text
+from tenfold.cli.options import AsJson, MovedData, WholeNumber
+from tenfold.cli.output import print_json, print_rows, print_table, print_text
 from tenfold.errors import StudyError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ def compare(
     studies: list[Path],
     /,
     *,
-    data: Path | None = None,
+    data: MovedData | None = None,
     out: Path | None = None,
     average: WholeNumber | None = None,
     json: AsJson = False,
@@ -28,14 +28,10 @@ def compare(
     ----------
     studies
         The folders of studies.
-    data
-        The folder of the studies' data, needed if it has moved. The data must be the same.
     out
         A folder to write figures and a report to.
     average
         Average this many runs of one study; their weights must be in its folder.
-    json
-        Print JSON.
     """
     from tenfold.runs.listing import describe
     from tenfold.workflow import compare as comparing
@@ -47,7 +43,11 @@ def compare(
     if average is not None:
         if len(studies) != 1 or out is not None:
             raise StudyError("--average takes one study, and no --out")
-        _print_average(comparing.average_study(studies[0], num_runs=average, data=data), json)
+        averaged = comparing.average_study(studies[0], num_runs=average, data=data)
+        if json:
+            print_json(averaged)
+        else:
+            _print_average(averaged)
         return
     comparison = comparing.compare(studies, data=data, out=out)
     if json:
@@ -63,10 +63,7 @@ def compare(
         print_text(f"\nreport  {out / 'report.html'}")
 
 
-def _print_average(found: "StudyAverage", json: bool) -> None:
-    if json:
-        print_json(dataclasses.asdict(found))
-        return
+def _print_average(found: "StudyAverage") -> None:
     from tenfold.evaluation.text import PART_NAMES, format_percent
 
     def describe(average: float, single: float) -> str:

@@ -3,7 +3,8 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from tenfold.cli.output import AsJson, print_json, print_rows
+from tenfold.cli.options import AsJson, MovedData
+from tenfold.cli.output import print_json, print_rows
 from tenfold.errors import RunError
 
 
@@ -13,7 +14,7 @@ def export(
     /,
     *,
     calibration: Path | None = None,
-    data: Path | None = None,
+    data: MovedData | None = None,
     json: AsJson = False,
 ) -> None:
     """Write a finished run's model as one ONNX file, for `tenfold read`.
@@ -26,10 +27,6 @@ def export(
         The file to write; by default model.onnx in the run's folder.
     calibration
         A hold-out run of the same recipe; its temperature and thresholds go into the file.
-    data
-        The folder of the run's data, needed if it has moved. The data must be the same.
-    json
-        Print JSON.
     """
     if out is not None and out.is_dir():
         raise RunError(
@@ -39,30 +36,27 @@ def export(
 
     from tenfold.recipes.configs import SequenceConfig
     from tenfold.runs.folder import load_run
-    from tenfold.workflow.arguments import require_train_extra
     from tenfold.workflow.export import export_run
 
-    require_train_extra()
-    loaded = load_run(run)
-    exported = export_run(loaded, out, calibration=calibration, data=data)
+    exported = export_run(run, out, calibration=calibration, data=data)
     if json:
         print_json({**asdict(exported), "path": str(exported.path)})
         return
-    recipe = loaded.config.recipe
+    recipe = load_run(run).config.recipe
     calibrated = "by a hold-out run"
     if not exported.is_calibrated:
         calibrated = "no: name a hold-out run with --calibration"
     elif recipe.calibrates:  # its runs keep images for calibration
         calibrated = "by the run itself" if calibration is None else f"by the run {calibration}"
+    compared = (
+        f"{exported.num_compared:,} images, probabilities within "
+        f"{exported.largest_difference:.1e} of the run's"
+    )
     flag = "--lines" if isinstance(recipe.model, SequenceConfig) else "--model"
     print_rows(
         ("model", exported.path),
         ("size", f"{exported.num_bytes / 1e6:.2f} MB"),
         ("calibrated", calibrated),
-        (
-            "compared",
-            f"{exported.num_compared:,} images, probabilities within "
-            f"{exported.largest_difference:.1e} of the run's",
-        ),
+        ("compared", compared),
         ("next", f"tenfold read image.png {flag} {exported.path}"),
     )

@@ -6,30 +6,11 @@ from files are not trusted, as terminals obey the control characters in them.
 
 import json
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated, Any, get_origin
-
-from cyclopts import Parameter, Token
+from typing import Any
 
 from tenfold.system.escaping import escape
 from tenfold.system.json_types import to_json
-
-Flag = Annotated[bool, Parameter(negative=())]
-AsJson = Annotated[Flag, Parameter(name="--json")]
-
-
-def parse_whole_numbers(kind: Any, tokens: Sequence[Token]) -> int | tuple[int, ...]:  # noqa: ANN401
-    """Convert arguments to int. The parser's own conversion rounds 1.5 to 2."""
-    try:
-        values = tuple(int(token.value) for token in tokens)
-    except ValueError:
-        given = " ".join(token.value for token in tokens)
-        raise ValueError(f"must be a whole number, not {given}") from None
-    return values if get_origin(kind) is tuple else values[0]
-
-
-WholeNumber = Annotated[int, Parameter(converter=parse_whole_numbers)]
 
 
 def print_json(value: object) -> None:
@@ -73,20 +54,16 @@ def print_table(
 
     if num_unwrapped is None:
         num_unwrapped = len(columns) - 1
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     rows = [list(map(escape, row)) for row in rows]
-    least_width = -2
-    for number, (column, *cells) in enumerate(zip(columns, *rows, strict=True)):
-        no_wrap = number < num_unwrapped
-        table.add_column(column, no_wrap=no_wrap, overflow="fold")
-        parts = [
-            part for cell in (column, *cells) for part in ([cell] if no_wrap else cell.split())
-        ]
-        least_width += max(map(cell_len, parts), default=0) + 2
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for number, cells in enumerate(zip(columns, *rows, strict=True)):
+        least = max(map(cell_len, cells)) if number < num_unwrapped else None
+        table.add_column(cells[0], no_wrap=least is not None, min_width=least, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))  # not markup, as [/] would be
     console = Console(highlight=False)
-    if least_width <= console.width:
-        for row in rows:
-            table.add_row(*map(Text, row))  # not markup, as [/] would be
+    unlimited = console.options.update(max_width=10_000)
+    if console.measure(table, options=unlimited).minimum <= console.width:
         console.print(table)
         return
     for row in rows:

@@ -5,23 +5,13 @@ import os
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from tenfold.cli.output import Flag, print_note
-from tenfold.cli.read_output import (
-    CSV_COLUMNS,
-    OutputFile,
-    Pictures,
-    Stamp,
-    find_settings,
-    format_csv,
-    format_csv_row,
-    format_json,
-    format_text,
-    open_output,
-)
+from tenfold.cli.output import print_note
+from tenfold.cli.pictures import Pictures, Stamp
+from tenfold.cli.read_options import ReadOptions
+from tenfold.cli.read_output import opening_output
 from tenfold.cli.reading_on_ray import read_on_ray
 from tenfold.cli.tokens import STANDARD_INPUT
 from tenfold.errors import ImageError, ReadingError
@@ -31,21 +21,10 @@ if TYPE_CHECKING:
 
 # Files that only this process can open, and only once.
 OWN_FILES = ("/dev/stdin", "/dev/fd/", "/proc/")
+DEFAULTS = ReadOptions()
 
 
-def read(
-    *files: str,
-    single: Flag = False,
-    json: Flag = False,
-    csv: Flag = False,
-    out: Path | None = None,
-    annotate: Path | None = None,
-    stages: Path | None = None,
-    model: Path | None = None,
-    lines: Path | None = None,
-    on: Literal["ray"] | None = None,
-    address: str | None = None,
-) -> int:
+def read(*files: str, options: ReadOptions = DEFAULTS) -> int:
     """Read handwritten digits from images: photos, scans, drawings.
 
     Prints for each file the digits on it, or why they are uncertain. Only digits are read: points,
@@ -57,141 +36,76 @@ def read(
     files
         Images, folders of images, or - for an image on standard input. In folders, links to files
         are read, and links to other folders are skipped.
-    single
-        Read each image as one digit.
-    json
-        Print JSON Lines, one object for each file.
-    csv
-        Print CSV, one row for each file.
-    out
-        Write JSON Lines or CSV to this file. Files that it already contains are skipped, so that a
-        stopped call can be continued. Its settings are kept in NAME.settings.json.
-    annotate
-        A folder for copies of the images with boxes, digits and confidences.
-    stages
-        With --single: a folder for pictures of the stages of reading.
-    model
-        A digit model that `tenfold export` wrote; by default the bundled one.
-    lines
-        A model exported from a run of the recipe `lines`; by default the bundled one.
-    on
-        Read a folder on a Ray cluster, and write Parquet files to the folder that is named second.
-        The same command again continues. Ray comes with the extra `cluster`.
-    address
-        With --on ray: HOST:PORT of the cluster; by default Ray is started on this machine.
     """
-    if on is not None or address is not None:
-        others = {"csv": csv, "out": out, "annotate": annotate, "stages": stages}
-        given = [name for name, value in others.items() if value]
-        if given:
-            raise ReadingError(
-                f"--{given[0]} cannot be combined with --on ray, which writes Parquet files"
-            )
-        return read_on_ray(
-            files,
-            on=on,
-            address=address,
-            single=single,
-            model=model,
-            lines=lines,
-            json=json,
-        )
+    if options.on is not None or options.address is not None:
+        return read_on_ray(files, options)
+    options.check()
     if not files:
         raise ReadingError("no images or folders were given; try: tenfold read photo.jpg")
-    if json and csv:
-        raise ReadingError("--json cannot be combined with --csv")
-    if out is not None and not (json or csv):
-        raise ReadingError("--out needs --json or --csv")
-    if stages is not None and not single:
-        raise ReadingError("--stages needs --single, as it shows how one digit is read")
-    paths = {"out": out, "annotate": annotate, "stages": stages, "model": model, "lines": lines}
-    for name, path in paths.items():
-        if path == Path(STANDARD_INPUT):
-            raise ReadingError(f"--{name} needs a path, and - is standard input")
-    outputs = [path for path in (out, annotate, stages) if path is not None]
-    if out is not None:
-        outputs.append(find_settings(out))
-    _check_folders(files, outputs, [path for path in (annotate, stages) if path is not None])
+    _check_folders(files, options)
+    return 1 if _read(files, options) else 0
 
+
+def _read(arguments: tuple[str, ...], options: ReadOptions) -> int:
+    """Read and write everything; return how many files or pictures had an error."""
     from tenfold.reading.bulk import read_files
 
     skipped: Counter[str] = Counter()
 
     def skip(path: Path) -> None:
-        skipped[
-            "links to folders" if _is_link_to_folder(path) else "files that are not images"
-        ] += 1
+        is_link = _is_link_to_folder(path)
+        skipped["links to folders" if is_link else "files that are not images"] += 1
 
-    format_reading = format_json if json else format_csv if csv else format_text
-    pictures = Pictures(annotate, stages, model)
-    inputs = _list_inputs(files, outputs, skip)
-    num_errors = 0
-    with ExitStack() as stack:
-        write, num_done = _print, 0
-        if out is not None:
-            output = stack.enter_context(
-                open_output(out, is_csv=csv, single=single, model=model, lines=lines)
-            )
-            write, num_done, num_errors = output.write, len(output.names), output.num_errors
-            inputs = _skip_done(inputs, output)
-        elif csv:
-            write(format_csv_row(CSV_COLUMNS))
-        first = next(inputs, None)
-        if num_done and first is None:
-            print_note(f"{out} already contains all of these files; delete it to read them again")
-        elif num_done:
-            print_note(f"skipping {num_done} files that {out} already contains")
-        if first is not None:
+    pictures, num_without_picture = Pictures(options), 0
+    with opening_output(options) as output:
+        inputs = (
+            (name, file)
+            for name, file in _list_inputs(arguments, options.outputs, skip)
+            # Standard input and pipes are always read.
+            if isinstance(file, bytes) or not output.contains(name)
+        )
+        first = list(itertools.islice(inputs, 1))
+        if first:
             pictures.make_folders()
-            inputs = itertools.chain([first], inputs)
+        if output.names and first:
+            print_note(f"skipping {len(output.names)} files that {options.out} already contains")
+        elif output.names:
+            print_note(
+                f"{options.out} already contains all of these files; delete it to read them again"
+            )
         submitted: deque[tuple[str, Stamp | None]] = deque()
 
         def submit() -> "Iterator[File]":
-            for name, file in inputs:
+            for name, file in itertools.chain(first, inputs):
                 submitted.append((name, pictures.stamp(file)))
                 yield file
 
-        for file, reading in read_files(submit(), model=model, lines=lines, single=single):
+        for file, reading in read_files(
+            submit(), model=options.model, lines=options.lines, single=options.single
+        ):
             name, stamp = submitted.popleft()
-            write(format_reading(name, reading))
-            num_errors += reading.status == "error"
-            num_errors += not pictures.write(name, file, reading, stamp)
+            output.write(name, reading)
+            num_without_picture += not pictures.write(name, file, reading, stamp)
     for kind, count in sorted(skipped.items()):
         print_note(f"skipped {kind}: {count}")
-    return 1 if num_errors else 0
+    return output.num_errors + num_without_picture
 
 
-def _print(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
-
-
-def _skip_done(
-    inputs: "Iterator[tuple[str, File]]", output: OutputFile
-) -> "Iterator[tuple[str, File]]":
-    """The inputs that the output does not contain. Standard input and pipes are always read."""
-    for name, file in inputs:
-        if isinstance(file, bytes) or not output.has(name):
-            yield name, file
-
-
-def _check_folders(
-    arguments: tuple[str, ...], outputs: list[Path], picture_folders: list[Path]
-) -> None:
+def _check_folders(arguments: tuple[str, ...], options: ReadOptions) -> None:
     """Raise ReadingError for a folder without images, or one that pictures would be written to."""
     from tenfold.reading.bulk import list_files
 
-    taken = {os.path.realpath(folder) for folder in picture_folders}
+    taken = set(map(os.path.realpath, options.picture_folders))
     for argument in arguments:
         if argument == STANDARD_INPUT:
             continue
         path = Path(argument)
         if os.path.realpath(path) in taken:
             raise ReadingError(f"{argument}: pictures cannot be written to the folder that is read")
-        if next(list_files([path], leave_out=outputs), None):
+        if next(list_files([path], leave_out=options.outputs), None):
             continue
         skipped: list[Path] = []
-        list(list_files([path], leave_out=outputs, skip=skipped.append))
+        list(list_files([path], leave_out=options.outputs, skip=skipped.append))
         message = f"{argument}: the folder has no images"
         if skipped:
             message += f", only {len(skipped)} other file{'s' * (len(skipped) != 1)}"
@@ -212,15 +126,18 @@ def _list_inputs(
     from tenfold.reading.decoding import read_bytes
 
     for argument in arguments:
+        path = Path(argument)
         if argument == STANDARD_INPUT:
             if sys.stdin is None:  # closed by a shell, with <&-
                 raise ReadingError("-: standard input is closed")
             yield "-", read_bytes(sys.stdin.buffer)
-        elif _is_read_once(argument):
-            yield argument, _read_if_possible(Path(argument))
+        elif not _is_read_once(argument):
+            yield from ((str(one), one) for one in list_files([path], leave_out=outputs, skip=skip))
         else:
-            for path in list_files([Path(argument)], leave_out=outputs, skip=skip):
-                yield str(path), path
+            try:
+                yield argument, read_bytes(path)
+            except ImageError:
+                yield argument, path  # so that its reading has the error
 
 
 def _is_read_once(argument: str) -> bool:
@@ -231,13 +148,3 @@ def _is_read_once(argument: str) -> bool:
     except (OSError, ValueError):  # a name that is too long
         return False
     return is_special or argument.startswith(OWN_FILES)
-
-
-def _read_if_possible(path: Path) -> "File":
-    """The content of a file, or its path if that fails, so that its reading has the error."""
-    from tenfold.reading.decoding import read_bytes
-
-    try:
-        return read_bytes(path)
-    except ImageError:
-        return path

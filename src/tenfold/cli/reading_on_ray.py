@@ -1,27 +1,25 @@
 """`tenfold read --on ray`: a folder of images to a folder of Parquet files."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from tenfold.cli.output import print_json, print_note, print_rows
+from tenfold.cli.read_options import ReadOptions
 from tenfold.errors import ReadingError
 
 
-def read_on_ray(
-    paths: tuple[str, ...],
-    *,
-    on: str | None,
-    address: str | None,
-    single: bool,
-    model: Path | None,
-    lines: Path | None,
-    json: bool,
-) -> int:
+def read_on_ray(paths: tuple[str, ...], options: ReadOptions) -> int:
     """Read the first folder into the second; return 1 if an image could not be read."""
     from tenfold.cli.progress import showing_file_progress
     from tenfold.cluster.connecting import check_cluster_flags
     from tenfold.cluster.reading import read_folder
 
-    check_cluster_flags(on, address=address)
+    for name in ("csv", "out", "annotate", "stages"):
+        if getattr(options, name):
+            raise ReadingError(
+                f"--{name} cannot be combined with --on ray, which writes Parquet files"
+            )
+    check_cluster_flags(options.on, address=options.address)
     if len(paths) != 2:
         raise ReadingError(
             "--on ray needs a folder of images and a folder for the readings: "
@@ -33,10 +31,10 @@ def read_on_ray(
             done = read_folder(
                 images,
                 out,
-                single=single,
-                model=model,
-                lines=lines,
-                address=address,
+                single=options.single,
+                model=options.model,
+                lines=options.lines,
+                address=options.address,
                 on_progress=show,
             )
     except KeyboardInterrupt as error:
@@ -44,15 +42,8 @@ def read_on_ray(
         raise
     if done.num_before == sum(done.counts.values()):
         print_note(f"{out} already has all images; delete it to read them again")
-    if json:
-        print_json(
-            {
-                "out": str(out),
-                "counts": done.counts,
-                "num_before": done.num_before,
-                "num_left_out": done.num_left_out,
-            }
-        )
+    if options.json:
+        print_json({"out": str(out), **asdict(done)})
     else:
         print_rows(
             ("readings", out),

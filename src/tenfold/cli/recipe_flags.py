@@ -1,12 +1,12 @@
 """Every field of a recipe as a flag, for `tenfold train` and `tenfold study`."""
 
 import dataclasses
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 from cyclopts import Group, Parameter
 
-from tenfold.cli.output import parse_whole_numbers
-from tenfold.recipes.fields import Field, get_allowed
+from tenfold.cli.options import parse_whole_numbers
+from tenfold.recipes.fields import Field
 from tenfold.recipes.recipe import list_fields
 
 RECIPE_FLAGS = Group(
@@ -29,27 +29,24 @@ def _build_changes() -> Any:  # noqa: ANN401 - a dataclass made from the recipe'
     """A dataclass with every field of a recipe; None means the recipe's own value."""
     fields = []
     for name, field in list_fields().items():
-        allowed = get_allowed(field)
-        assert allowed is not None
-        is_whole = allowed.kind is int
+        allowed: Field = field.metadata["allowed"]
         parameter = Parameter(
             help=describe_flag(allowed),
             group=RECIPE_FLAGS,
             consume_multiple=bool(allowed.sizes),
             negative=None if field.type is bool else (),
-            converter=parse_whole_numbers if is_whole else None,
+            converter=parse_whole_numbers if allowed.kind is int else None,
         )
         kind: Any = Optional[field.type]  # noqa: UP045 - the type is a value here
         fields.append((name, Annotated[kind, parameter], dataclasses.field(default=None)))
     changes = dataclasses.make_dataclass("Changes", fields, kw_only=True)
     changes.__module__ = __name__  # otherwise "types", whose classes the parser does not unpack
-    return changes
+    return Parameter(name="*")(changes)
 
 
-Changes = _build_changes()
-NO_CHANGES = Changes()
-
-
-def list_changes(changes: Any) -> dict[str, Any]:  # noqa: ANN401 - of type Changes
-    """The fields that were given on the command line."""
-    return {name: value for name, value in vars(changes).items() if value is not None}
+if TYPE_CHECKING:
+    Changes = Any  # mypy does not know a class that is built at run time
+    NO_CHANGES: Changes
+else:
+    Changes = _build_changes()
+    NO_CHANGES = Changes()

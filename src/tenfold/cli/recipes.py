@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tenfold.cli.output import AsJson, Flag, print_json, print_note, print_rows, print_table
+from tenfold.cli.options import AsJson, Flag
+from tenfold.cli.output import print_json, print_note, print_rows, print_table
 from tenfold.errors import RecipeError
 from tenfold.recipes.catalogue import RECIPES, find_recipe
 from tenfold.recipes.recipe import Recipe
@@ -31,49 +32,42 @@ def recipes(
         Draw a sheet of digits with the recipe's augmentation.
     out
         The PNG file of the sheet; by default RECIPE-augmented.png.
-    json
-        Print JSON.
     """
-    if recipe is None:
-        if show or out is not None:
-            flag = "--show" if show else "--out"
-            raise RecipeError(
-                f"{flag} needs a recipe: tenfold recipes strong {flag}" + " sheet.png" * (not show)
-            )
-        _list(json=json)
-        return
-    found = find_recipe(recipe)
-    sheet = None
-    if show or out is not None:
-        sheet = out or Path(f"{recipe}-augmented.png")
-        write_file(sheet, draw_augmented_sheet(found, flag="--show" if show else "--out"))
+    flag = "--show" if show else None if out is None else "--out"
+    if recipe is not None:
+        found = find_recipe(recipe)
+        sheet = None
+        if flag is not None:
+            sheet = out or Path(f"{recipe}-augmented.png")
+            write_file(sheet, draw_augmented_sheet(found, flag=flag))
+        _print_recipe(found, sheet, json)
+    elif flag is not None:
+        example = f"tenfold recipes strong {flag}" + " sheet.png" * (not show)
+        raise RecipeError(f"{flag} needs a recipe: {example}")
+    elif json:
+        print_json([*RECIPES.values()])
+    else:
+        _print_list()
+
+
+def _print_recipe(recipe: Recipe, sheet: Path | None, json: bool) -> None:
     if json:
-        if sheet:
+        if sheet is not None:
             print_note(f"sheet {sheet}")
-        print_json(found.to_json())
+        print_json(recipe)
         return
     from tenfold.reports.describe import list_recipe
 
-    print_rows(
-        *(row for row in list_recipe(found) if row[0] != "changed"),
-        *([("sheet", sheet)] if sheet else []),
-    )
+    rows = [row for row in list_recipe(recipe) if row[0] != "changed"]
+    print_rows(*rows, *([] if sheet is None else [("sheet", sheet)]))
 
 
-def _list(*, json: bool) -> None:
-    if json:
-        print_json([recipe.to_json() for recipe in RECIPES.values()])
-        return
+def _print_list() -> None:
     print_table(
         ["recipe", "model", "parameters", "description"],
         [
-            [
-                recipe.name,
-                recipe.model.describe(),
-                f"{recipe.model.count_parameters():,}",
-                recipe.summary,
-            ]
-            for recipe in RECIPES.values()
+            [one.name, one.model.describe(), f"{one.model.count_parameters():,}", one.summary]
+            for one in RECIPES.values()
         ],
     )
 

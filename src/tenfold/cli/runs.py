@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from tenfold.cli.output import AsJson, print_json, print_table, print_text
+from tenfold.cli.options import AsJson
+from tenfold.cli.output import print_json, print_table, print_text
 from tenfold.recipes.catalogue import format_changes
 from tenfold.runs.listing import RunEntry, list_folder
 
@@ -22,26 +23,17 @@ def runs(*folders: Path, json: AsJson = False) -> None:
     folders
         Folders of runs and studies, or single runs and studies; by default runs. The runs of a
         study are in its folder `runs`.
-    json
-        Print JSON.
     """
-    is_default = not folders
-    if is_default and not os.path.lexists(DEFAULT_FOLDER):
-        listed = []
-    else:
-        listed = [entry for folder in folders or [DEFAULT_FOLDER] for entry in list_folder(folder)]
+    named = folders or ([DEFAULT_FOLDER] if os.path.lexists(DEFAULT_FOLDER) else [])
+    listed = [entry for folder in named for entry in list_folder(folder)]
     if json:
-        print_json([entry.to_json() for entry in listed])
-        return
-    if not listed:
-        where = "" if is_default else f" in {', '.join(map(str, folders))}"
+        print_json(listed)
+    elif listed:
+        columns = ["name", "recipe", "data", "seed", "accuracy", "training", "state"]
+        print_table(columns, list(map(_describe, listed)), num_unwrapped=1)
+    else:
+        where = f" in {', '.join(map(str, folders))}" if folders else ""
         print_text(f"no runs yet{where}; `tenfold train` makes one")
-        return
-    print_table(
-        ["name", "recipe", "data", "seed", "accuracy", "training", "state"],
-        [_describe(entry) for entry in listed],
-        num_unwrapped=1,
-    )
 
 
 def _describe(entry: RunEntry) -> list[str]:

@@ -32,8 +32,7 @@ from tenfold.system.locks import locking
 
 MAX_BLOCK_FILES = 1000
 BLOCKS_PER_CORE = 4  # at least, if there are enough files, so that no core idles at the end
-MAX_RETRIES = 3  # of a block whose worker died
-MAX_FAILED_BLOCKS = 10
+MAX_FAILED_BLOCKS = 10  # whose workers died, each as often as Ray retries
 OPTIONS = b"tenfold"  # the key of the options in the metadata of the Parquet files
 
 
@@ -75,10 +74,10 @@ def read_folder(
     if images == out:
         raise ReadingError(f"{out}: the readings must go to another folder than the images")
     left_out: list[Path] = []
-    paths = list(map(str, list_files([images], leave_out=[out], skip=left_out.append)))
+    paths = [*map(str, list_files([images], leave_out=[out], skip=left_out.append))]
     if not paths or not images.is_dir():
         raise ReadingError(f"{images}: not a folder with images")
-    models = ((model or BUNDLED_MODEL).resolve(), (lines or BUNDLED_LINES).resolve())
+    models = (model or BUNDLED_MODEL).resolve(), (lines or BUNDLED_LINES).resolve()
     Reader(models[0], lines=models[1])  # raises ModelError here, not on a worker
     checksums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in models]
     options = json.dumps([tenfold.__version__, single, *checksums]).encode()
@@ -175,9 +174,7 @@ def _read_blocks(
 
     size = min(MAX_BLOCK_FILES, math.ceil(len(paths) / (BLOCKS_PER_CORE * num_cores)))
     call = secrets.token_hex(4)  # files of several calls lie in one folder
-    read_block = ray.remote(_read_block).options(
-        num_cpus=1, max_retries=MAX_RETRIES, name="tenfold read"
-    )
+    read_block = ray.remote(_read_block).options(name="tenfold read")
 
     def submit(start: int) -> object:
         file = out / f"{call}-{start // size:07}.parquet"
@@ -187,8 +184,7 @@ def _read_blocks(
     starts = range(0, len(paths), size)
     # Twice as many as cores, so that a worker has its next block at once.
     with closing(run_tasks(submit, starts, max_running=2 * num_cores)) as tasks:
-        for finished in filter(None, tasks):
-            start, reference = finished
+        for start, reference in filter(None, tasks):
             try:
                 ray.get(reference)
             except ray.exceptions.RayError as error:

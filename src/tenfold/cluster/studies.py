@@ -13,8 +13,6 @@ from pathlib import Path
 from tenfold.cluster.tasks import run_tasks, translating_ray_errors
 from tenfold.errors import TenfoldError
 
-MAX_RETRIES = 3  # of a seed whose worker died
-
 TrainInto = Callable[[Path, int], object]
 Files = dict[str, bytes]  # the files of a run's folder by their relative paths
 
@@ -32,9 +30,8 @@ def run_seeds_on_ray(
     """
     import ray
 
-    task = ray.remote(_train_on_worker).options(
-        num_cpus=num_cores, max_retries=MAX_RETRIES, name="tenfold study"
-    )
+    # Ray retries a task whose worker died three times.
+    task = ray.remote(_train_on_worker).options(num_cpus=num_cores, name="tenfold study")
 
     def submit(seed: int) -> object:
         return task.remote(train_into, seed, str(folder / str(seed)))

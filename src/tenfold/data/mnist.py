@@ -3,6 +3,7 @@
 Array names carry their axes: N images, H rows, W columns.
 """
 
+import dataclasses
 import hashlib
 import warnings
 from collections.abc import Mapping
@@ -66,6 +67,11 @@ class LabelledImages:
 
     def __len__(self) -> int:
         return len(self.labels_N)
+
+    def select(self, rows: npt.NDArray[np.int64]) -> "LabelledImages":
+        """Some of the images, with the checksums of the whole."""
+        images_NHW, labels_N = self.images_NHW[rows], self.labels_N[rows]
+        return dataclasses.replace(self, images_NHW=images_NHW, labels_N=labels_N)
 
 
 def load_mnist() -> tuple[Arrays, Arrays]:
@@ -137,7 +143,7 @@ def split_holdout(training: LabelledImages) -> tuple[LabelledImages, LabelledIma
     order = np.arange(len(training))
     if training.checksums != MNIST_CHECKSUMS["train"]:
         order = np.random.default_rng(0).permutation(len(training))
-    return _select(training, order[:num_training]), _select(training, order[num_training:])
+    return training.select(order[:num_training]), training.select(order[num_training:])
 
 
 def load_evaluated(
@@ -150,9 +156,8 @@ def load_evaluated(
     """
     part: Part = "train" if holdout else "test"
     loaded = load_part(folder, part)
-    for name, expected, found in zip(
-        ("images", "labels"), checksums, loaded.checksums, strict=True
-    ):
+    pairs = zip(("images", "labels"), checksums, loaded.checksums, strict=True)
+    for name, expected, found in pairs:
         if expected != found:
             raise DataError(
                 f"{folder or 'the MNIST of tenfold-training-data'}: not the {part} {name} of "
@@ -165,14 +170,7 @@ def leave_out_mislabelled(training: LabelledImages) -> LabelledImages:
     """Training images without those in MISLABELLED; data other than MNIST stay unchanged."""
     if training.checksums != MNIST_CHECKSUMS["train"]:
         return training
-    kept = np.setdiff1d(np.arange(len(training)), MISLABELLED)
-    return _select(training, kept)
-
-
-def _select(whole: LabelledImages, rows: npt.NDArray[np.int64]) -> LabelledImages:
-    return LabelledImages(
-        images_NHW=whole.images_NHW[rows], labels_N=whole.labels_N[rows], checksums=whole.checksums
-    )
+    return training.select(np.setdiff1d(np.arange(len(training)), MISLABELLED))
 
 
 def _load_idx_pair(folder: Path, part: Part) -> LabelledImages:
@@ -195,12 +193,10 @@ def _load_idx_pair(folder: Path, part: Part) -> LabelledImages:
 
 
 def _find_file(folder: Path, part: Part, name: str) -> Path:
-    # Some archivers write a dot for the last dash.
-    names = [name, f"{name}.gz"]
-    names += [other.replace("-idx", ".idx") for other in names]
-    for candidate in names:
-        if (folder / candidate).is_file():
-            return folder / candidate
+    for stem in (name, name.replace("-idx", ".idx")):  # some archivers write a dot
+        for path in (folder / stem, folder / f"{stem}.gz"):
+            if path.is_file():
+                return path
     raise DataError(
         f"{folder}: there is neither {name} (or {name}.gz) nor a folder {part} with images in "
         f"{part}/0 ... {part}/9"
@@ -235,10 +231,10 @@ def _load_image(path: Path) -> npt.NDArray[np.uint8]:
                     f"{path}: the image is {image.width}x{image.height} pixels, but must be "
                     f"{IMAGE_SIZE_PX}x{IMAGE_SIZE_PX}"
                 )
-            if image.mode not in ("1", "L", "P", "RGB") or "transparency" in image.info:
+            transparency = " with transparency" * ("transparency" in image.info)
+            if image.mode not in ("1", "L", "P", "RGB") or transparency:
                 raise DataError(
-                    f"{path}: the colour mode is {image.mode}"
-                    f"{' with transparency' * ('transparency' in image.info)}, but must be 8-bit "
+                    f"{path}: the colour mode is {image.mode}{transparency}, but must be 8-bit "
                     "grey or RGB without transparency"
                 )
             return np.asarray(image.convert("L"), dtype=np.uint8)
@@ -251,9 +247,6 @@ def _load_image(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def _build(images_NHW: npt.NDArray[np.uint8], labels_N: npt.NDArray[np.uint8]) -> LabelledImages:
-    images_sha256, labels_sha256 = (
-        hashlib.sha256(dump_idx(array)).hexdigest() for array in (images_NHW, labels_N)
-    )
-    return LabelledImages(
-        images_NHW=images_NHW, labels_N=labels_N, checksums=(images_sha256, labels_sha256)
-    )
+    images, labels = (hashlib.sha256(dump_idx(array)) for array in (images_NHW, labels_N))
+    checksums = images.hexdigest(), labels.hexdigest()
+    return LabelledImages(images_NHW=images_NHW, labels_N=labels_N, checksums=checksums)

@@ -22,21 +22,16 @@ class LineNetwork(nn.Module):
     def __init__(self, config: SequenceConfig) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
-        for one in config.list_convolutions():
-            rows, columns = one.kernel
+        for layer in config.list_convolutions():
+            channels, (rows, columns) = (layer.num_inputs, layer.num_outputs), layer.kernel
+            padding = (rows // 2 if rows % 2 else 0, columns // 2)
             blocks += [
-                nn.Conv2d(
-                    one.num_inputs,
-                    one.num_outputs,
-                    one.kernel,
-                    padding=(rows // 2 if rows % 2 else 0, columns // 2),
-                    bias=False,
-                ),
-                nn.BatchNorm2d(one.num_outputs),
+                nn.Conv2d(*channels, layer.kernel, padding=padding, bias=False),
+                nn.BatchNorm2d(layer.num_outputs),
                 nn.ReLU(),
             ]
-            if one.pool:
-                blocks.append(nn.MaxPool2d(one.pool))
+            if layer.pool != (1, 1):
+                blocks.append(nn.MaxPool2d(layer.pool))
         self.blocks = nn.Sequential(*blocks)
         self.last = nn.Conv2d(config.channels[-1], NUM_CLASSES + 1, 1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

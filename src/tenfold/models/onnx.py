@@ -46,8 +46,7 @@ class Normalised(nn.Module):
 
 def list_labels(recipe: Recipe) -> list[str]:
     """The labels of a recipe's model, in the order of its logits."""
-    rejects = getattr(recipe.model, "rejects", False)
-    return [*map(str, range(NUM_CLASSES)), *["none"] * rejects]
+    return [*map(str, range(NUM_CLASSES)), *["none"] * recipe.model.rejects]
 
 
 def dump_onnx(model: nn.Module, metadata: dict[str, Any]) -> bytes:

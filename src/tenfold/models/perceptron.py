@@ -5,8 +5,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from tenfold.digits import NUM_CLASSES
-from tenfold.recipes.configs import NUM_INPUTS, PerceptronConfig
+from tenfold.recipes.configs import PerceptronConfig
 
 
 class Perceptron(nn.Module):
@@ -14,10 +13,9 @@ class Perceptron(nn.Module):
 
     def __init__(self, config: PerceptronConfig) -> None:
         super().__init__()
-        sizes = (NUM_INPUTS, *config.hidden_sizes, NUM_CLASSES)
         self.layers = nn.ModuleList(
             nn.Linear(num_inputs, num_outputs)
-            for num_inputs, num_outputs in itertools.pairwise(sizes)
+            for num_inputs, num_outputs in itertools.pairwise(config.sizes)
         )
 
     def forward(self, images: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def compute_logits(model: nn.Module, images_NHW: npt.NDArray[np.uint8]) -> npt.N
     """The model's logits, float32 [N, K], for images, uint8 [N, 28, 28]."""
     model.eval()
     batches = torch.tensor(images_NHW, device=next(model.parameters()).device).split(BATCH_SIZE)
-    logits_NK = torch.cat([model(one / WHITE) for one in batches])
+    logits_NK = torch.cat([model(batch / WHITE) for batch in batches])
     logits: npt.NDArray[np.float32] = logits_NK.cpu().numpy()
     return logits
 
@@ -55,7 +55,7 @@ def compute_columns(
     """The logits of each line image, uint8 [32, W], by column: [W / 4, 11]."""
     model.eval()
     tensors = (torch.tensor(line)[None] / WHITE for line in lines)
-    return [model.compute_columns(one)[0].double().numpy() for one in tensors]
+    return [model.compute_columns(images)[0].double().numpy() for images in tensors]
 
 
 @torch.inference_mode()

@@ -1,5 +1,6 @@
 """The named recipes."""
 
+import dataclasses
 import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -14,6 +15,10 @@ from tenfold.recipes.configs import (
 )
 from tenfold.recipes.recipe import Recipe
 
+MODERATE = AugmentationConfig(
+    rotation_degrees=12.0, shift_px=1.5, scale=0.12, shear=0.12, elastic_px=0.8
+)
+
 CLASSIC = Recipe(
     name="classic",
     summary="the well-known exercise: a perceptron with ReLU, Adam, cross-entropy",
@@ -22,9 +27,7 @@ CLASSIC_AUGMENTED = Recipe(
     name="classic-augmented",
     summary="the same perceptron, trained longer on altered images",
     optimizer=OptimizerConfig(learning_rate=0.002, weight_decay=0.05, schedule="one-cycle"),
-    augmentation=AugmentationConfig(
-        rotation_degrees=12.0, shift_px=1.5, scale=0.12, shear=0.12, elastic_px=0.8
-    ),
+    augmentation=MODERATE,
     batch_size=128,
     epochs=150,
 )
@@ -35,14 +38,7 @@ STRONG = Recipe(
     optimizer=OptimizerConfig(
         optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, schedule="one-cycle"
     ),
-    augmentation=AugmentationConfig(
-        rotation_degrees=12.0,
-        shift_px=1.5,
-        scale=0.12,
-        shear=0.12,
-        elastic_px=0.8,
-        interpolation="bicubic",
-    ),
+    augmentation=dataclasses.replace(MODERATE, interpolation="bicubic"),
     batch_size=125,
     epochs=24,
     clean_share=0.125,
@@ -88,12 +84,10 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 
 def find_recipe(name: str) -> Recipe:
     """The recipe of that name. Raises RecipeError with the known names, the nearest first."""
-    if name in RECIPES:
-        return RECIPES[name]
-    nearest = sorted(
-        RECIPES, key=lambda known: -difflib.SequenceMatcher(None, name.lower(), known).ratio()
-    )
-    raise RecipeError(f"unknown recipe '{name}'; there are: {', '.join(nearest)}")
+    if name not in RECIPES:
+        nearest = difflib.get_close_matches(name.lower(), RECIPES, len(RECIPES), cutoff=0)
+        raise RecipeError(f"unknown recipe '{name}'; there are: {', '.join(nearest)}")
+    return RECIPES[name]
 
 
 def find_changes(recipe: Recipe) -> dict[str, Any]:
@@ -112,8 +106,8 @@ def build_display_name(recipe: Recipe) -> str:
 
 def format_changes(changes: Mapping[str, Any]) -> str:
     """Changed fields as a suffix: " (epochs=10, hidden_sizes=40-20)"; empty if there are none."""
-    values = {
-        name: "-".join(map(str, value)) if isinstance(value, tuple) else value
+    texts = [
+        f"{name}={'-'.join(map(str, value)) if isinstance(value, tuple) else value}"
         for name, value in changes.items()
-    }
-    return f" ({', '.join(f'{name}={value}' for name, value in values.items())})" if values else ""
+    ]
+    return f" ({', '.join(texts)})" if texts else ""

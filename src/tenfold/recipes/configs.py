@@ -1,7 +1,8 @@
 """The parts of a recipe: models, optimizer with its schedule, augmentation. No torch."""
 
 import itertools
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
@@ -16,35 +17,82 @@ NUM_INPUTS = IMAGE_SIZE_PX**2
 MAX_PARAMETERS = 100_000_000
 NO_LABEL = 255  # pads the labels of shorter lines
 
+Shape = tuple[int, tuple[int, int], tuple[int, int]]  # outputs, kernel, pool of a convolution
+
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptronConfig:
     """A perceptron: fully connected layers with ReLU between them."""
 
     kind: ClassVar[str] = "perceptron"
+    rejects: ClassVar[bool] = False
 
     hidden_sizes: tuple[int, ...] = integers(
-        (500, 125), low=1, high=10_000, fewest=1, most=8, help="Neurons in each hidden layer."
+        (500, 125), 1, 10_000, "Neurons in each hidden layer.", sizes=(1, 8)
     )
 
     def __post_init__(self) -> None:
         check_fields(self)
         _check_parameters(self, "hidden_sizes")
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The inputs, the neurons of each hidden layer, and the outputs."""
+        return (NUM_INPUTS, *self.hidden_sizes, NUM_CLASSES)
+
     def describe(self) -> str:
         """The layers in one line, such as 784-500-125-10."""
-        return "-".join(map(str, self._sizes()))
+        return "-".join(map(str, self.sizes))
 
     def count_parameters(self) -> int:
         """Weights and biases."""
-        return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(self._sizes()))
+        return self.count_multiply_adds() + sum(self.sizes[1:])
 
     def count_multiply_adds(self) -> int:
         """The multiply-adds for one image."""
-        return sum(inputs * outputs for inputs, outputs in itertools.pairwise(self._sizes()))
+        return sum(inputs * outputs for inputs, outputs in itertools.pairwise(self.sizes))
 
-    def _sizes(self) -> tuple[int, ...]:
-        return (NUM_INPUTS, *self.hidden_sizes, NUM_CLASSES)
+
+@dataclass(frozen=True, kw_only=True)
+class Convolution:
+    """A convolution with batch normalisation; kernel, outputs and pooling are (rows, columns).
+
+    `size` is that of the outputs before pooling; without pooling, `pool` is (1, 1).
+    """
+
+    num_inputs: int
+    num_outputs: int
+    kernel: tuple[int, int]
+    size: tuple[int, int]
+    pool: tuple[int, int]
+
+    def count_parameters(self) -> int:
+        """Weights, and the scale and shift of batch normalisation."""
+        return (self.num_inputs * math.prod(self.kernel) + 2) * self.num_outputs
+
+    def count_multiply_adds(self) -> int:
+        """The multiply-adds for one image."""
+        return self.num_inputs * self.num_outputs * math.prod(self.kernel + self.size)
+
+
+def _list_convolutions(shapes: Iterable[Shape], size: tuple[int, int]) -> list[Convolution]:
+    """Convolutions from their outputs, kernels and pools; `size` is that of the image.
+
+    A kernel of an odd number of rows or columns keeps their number, one of two takes one away.
+    """
+    convolutions, num_inputs, (rows, columns) = [], 1, size
+    for num_outputs, kernel, pool in shapes:
+        rows -= kernel[0] % 2 == 0
+        convolution = Convolution(
+            num_inputs=num_inputs,
+            num_outputs=num_outputs,
+            kernel=kernel,
+            size=(rows, columns),
+            pool=pool,
+        )
+        convolutions.append(convolution)
+        num_inputs, rows, columns = num_outputs, rows // pool[0], columns // pool[1]
+    return convolutions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,16 +106,12 @@ class ConvolutionalConfig:
     kind: ClassVar[str] = "convolutional"
 
     channels: tuple[int, ...] = integers(
-        (32, 64, 128), low=1, high=1024, fewest=1, most=4, help="Channels in each stage."
+        (32, 64, 128), 1, 1024, "Channels in each stage.", sizes=(1, 4)
     )
-    depths: tuple[int, ...] = integers(
-        (1, 2, 2), low=1, high=8, fewest=1, most=4, help="Convolutions in each stage."
-    )
-    first_kernel_px: int = number(
-        5, low=1, high=7, help="Kernel size of the first convolution, an odd number."
-    )
+    depths: tuple[int, ...] = integers((1, 2, 2), 1, 8, "Convolutions in each stage.", sizes=(1, 4))
+    first_kernel_px: int = number(5, 1, 7, "Kernel size of the first convolution, an odd number.")
     rejects: bool = boolean(
-        False, help="Add a class for images that show no digit (convolutional networks only)."
+        False, "Add a class for images that show no digit (convolutional networks only)."
     )
 
     def __post_init__(self) -> None:
@@ -88,24 +132,15 @@ class ConvolutionalConfig:
         """The number of logits."""
         return NUM_CLASSES + self.rejects
 
-    def list_convolutions(self) -> list["Convolution"]:
+    def list_convolutions(self) -> list[Convolution]:
         """All convolutions, in order."""
-        convolutions: list[Convolution] = []
-        inputs, size = 1, IMAGE_SIZE_PX
+        shapes: list[Shape] = []
         for stage, (outputs, depth) in enumerate(zip(self.channels, self.depths, strict=True)):
             for i in range(depth):
-                convolutions.append(
-                    Convolution(
-                        num_inputs=inputs,
-                        num_outputs=outputs,
-                        kernel_px=3 if convolutions else self.first_kernel_px,
-                        size_px=size,
-                        is_pooled=i == depth - 1 and stage < len(self.channels) - 1,
-                    )
-                )
-                inputs = outputs
-            size //= 2
-        return convolutions
+                kernel_px = 3 if shapes else self.first_kernel_px
+                pool_px = 2 if i == depth - 1 and stage < len(self.depths) - 1 else 1
+                shapes.append((outputs, (kernel_px, kernel_px), (pool_px, pool_px)))
+        return _list_convolutions(shapes, (IMAGE_SIZE_PX, IMAGE_SIZE_PX))
 
     def describe(self) -> str:
         """The stages in one line, such as conv 1x32 2x64 2x128."""
@@ -114,28 +149,13 @@ class ConvolutionalConfig:
 
     def count_parameters(self) -> int:
         """Weights, biases, and the scale and shift of batch normalisation."""
-        return (2 * self.channels[-1] + 1) * self.num_answers + sum(
-            (one.num_inputs * one.kernel_px**2 + 2) * one.num_outputs
-            for one in self.list_convolutions()
-        )
+        last = (2 * self.channels[-1] + 1) * self.num_answers
+        return sum(layer.count_parameters() for layer in self.list_convolutions()) + last
 
     def count_multiply_adds(self) -> int:
         """The multiply-adds for one image."""
-        return 2 * self.channels[-1] * self.num_answers + sum(
-            one.num_inputs * one.num_outputs * one.kernel_px**2 * one.size_px**2
-            for one in self.list_convolutions()
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Convolution:
-    """One convolution of a network; `size_px` is the width of its input."""
-
-    num_inputs: int
-    num_outputs: int
-    kernel_px: int
-    size_px: int
-    is_pooled: bool
+        last = 2 * self.channels[-1] * self.num_answers
+        return sum(layer.count_multiply_adds() for layer in self.list_convolutions()) + last
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,32 +171,26 @@ class SequenceConfig:
     rejects: ClassVar[bool] = True
 
     channels: tuple[int, ...] = integers(
-        (16, 32, 64, 96, 160), low=1, high=1024, fewest=5, most=5, help="Channels in each stage."
+        (16, 32, 64, 96, 160), 1, 1024, "Channels in each stage.", sizes=(5, 5)
     )
 
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def list_convolutions(self) -> list["LineConvolution"]:
-        """All convolutions, in order."""
+    def list_convolutions(self) -> list[Convolution]:
+        """All convolutions, in order; sizes are for a line image of one digit, 32x40 pixels."""
         first, second, third, fourth, last = self.channels
-        shapes: tuple[tuple[int, tuple[int, int], tuple[int, int] | None], ...] = (
+        shapes = (
             (first, (3, 3), (2, 2)),
             (second, (3, 3), (2, 2)),
-            (third, (3, 3), None),
+            (third, (3, 3), (1, 1)),
             (third, (3, 3), (2, 1)),
-            (fourth, (3, 3), None),
+            (fourth, (3, 3), (1, 1)),
             (fourth, (3, 3), (2, 1)),
-            (last, (2, 3), None),
-            (last, (1, 5), None),
+            (last, (2, 3), (1, 1)),
+            (last, (1, 5), (1, 1)),
         )
-        inputs, convolutions = 1, []
-        for outputs, kernel, pool in shapes:
-            convolutions.append(
-                LineConvolution(num_inputs=inputs, num_outputs=outputs, kernel=kernel, pool=pool)
-            )
-            inputs = outputs
-        return convolutions
+        return _list_convolutions(shapes, (32, 40))
 
     def describe(self) -> str:
         """The channels in one line, such as line conv 16 32 64 96 160."""
@@ -184,34 +198,20 @@ class SequenceConfig:
 
     def count_parameters(self) -> int:
         """Weights, biases, and the scale and shift of batch normalisation."""
-        return (self.channels[-1] + 1) * (NUM_CLASSES + 1) + sum(
-            (one.num_inputs * one.kernel[0] * one.kernel[1] + 2) * one.num_outputs
-            for one in self.list_convolutions()
-        )
+        last = (self.channels[-1] + 1) * (NUM_CLASSES + 1)
+        return sum(layer.count_parameters() for layer in self.list_convolutions()) + last
 
     def count_multiply_adds(self) -> int:
         """The multiply-adds for a line image of one digit, 32x40 pixels."""
-        rows, columns, total = 32, 40, 0
-        for one in self.list_convolutions():
-            rows -= one.kernel[0] % 2 == 0
-            size = one.kernel[0] * one.kernel[1] * rows * columns
-            total += one.num_inputs * one.num_outputs * size
-            if one.pool:
-                rows, columns = rows // one.pool[0], columns // one.pool[1]
-        return total + self.channels[-1] * (NUM_CLASSES + 1) * columns
-
-
-@dataclass(frozen=True, kw_only=True)
-class LineConvolution:
-    """One convolution of a line network; kernel and pooling are (rows, columns)."""
-
-    num_inputs: int
-    num_outputs: int
-    kernel: tuple[int, int]
-    pool: tuple[int, int] | None
+        convolutions = self.list_convolutions()
+        last = self.channels[-1] * (NUM_CLASSES + 1) * convolutions[-1].size[1]
+        return sum(layer.count_multiply_adds() for layer in convolutions) + last
 
 
 ModelConfig = PerceptronConfig | ConvolutionalConfig | SequenceConfig
+MODEL_KINDS: Mapping[str, type[ModelConfig]] = MappingProxyType(
+    {kind.kind: kind for kind in (PerceptronConfig, ConvolutionalConfig, SequenceConfig)}
+)
 
 
 def _check_parameters(config: PerceptronConfig | ConvolutionalConfig, field_name: str) -> None:
@@ -231,14 +231,11 @@ class OptimizerConfig:
 
     optimizer: str = choice("adam", "sgd", help="The optimizer.")
     learning_rate: float = number(
-        0.001, low=1e-7, high=10.0, help="The learning rate; with --schedule one-cycle, its peak."
+        0.001, 1e-7, 10.0, "The learning rate; with --schedule one-cycle, its peak."
     )
-    momentum: float = number(0.9, low=0.0, high=0.9999, help="Nesterov momentum of SGD.")
+    momentum: float = number(0.9, 0.0, 0.9999, "Nesterov momentum of SGD.")
     weight_decay: float = number(
-        0.0,
-        low=0.0,
-        high=1.0,
-        help="Weight decay: decoupled with Adam (AdamW), added to the gradient with SGD.",
+        0.0, 0.0, 1.0, "Weight decay: decoupled with Adam (AdamW), added to the gradient with SGD."
     )
     schedule: str = choice(
         "constant",
@@ -247,9 +244,9 @@ class OptimizerConfig:
     )
     warmup: float = number(
         0.1,
-        low=0.0,
-        high=0.9,
-        help="The share of steps in which the learning rate of --schedule one-cycle rises.",
+        0.0,
+        0.9,
+        "The share of steps in which the learning rate of --schedule one-cycle rises.",
     )
 
     def __post_init__(self) -> None:
@@ -269,21 +266,12 @@ class OptimizerConfig:
 class AugmentationConfig:
     """Random augmentation of training images; none by default."""
 
-    rotation_degrees: float = number(
-        0.0, low=0.0, high=180.0, help="The largest rotation, in either direction."
-    )
-    shift_px: float = number(0.0, low=0.0, high=14.0, help="The largest shift along each axis.")
-    scale: float = number(
-        0.0, low=0.0, high=1.0, help="Width and height are scaled by e^-x to e^x."
-    )
-    shear: float = number(0.0, low=0.0, high=1.0, help="The largest horizontal shear.")
-    elastic_px: float = number(
-        0.0, low=0.0, high=10.0, help="Standard deviation of the elastic distortion."
-    )
-    stroke: float = number(
-        0.0, low=0.0, high=1.0, help="The largest change of stroke width, in pixels."
-    )
-
+    rotation_degrees: float = number(0.0, 0.0, 180.0, "The largest rotation, in either direction.")
+    shift_px: float = number(0.0, 0.0, 14.0, "The largest shift along each axis.")
+    scale: float = number(0.0, 0.0, 1.0, "Width and height are scaled by e^-x to e^x.")
+    shear: float = number(0.0, 0.0, 1.0, "The largest horizontal shear.")
+    elastic_px: float = number(0.0, 0.0, 10.0, "Standard deviation of the elastic distortion.")
+    stroke: float = number(0.0, 0.0, 1.0, "The largest change of stroke width, in pixels.")
     interpolation: str = choice(
         "bilinear",
         "bicubic",
@@ -309,8 +297,3 @@ class AugmentationConfig:
             (self.stroke, "stroke ±{:g} px"),
         )
         return ", ".join(text.format(strength) for strength, text in parts if strength)
-
-
-MODEL_KINDS: Mapping[str, type[ModelConfig]] = MappingProxyType(
-    {kind.kind: kind for kind in (PerceptronConfig, ConvolutionalConfig, SequenceConfig)}
-)

@@ -42,13 +42,11 @@ class Field:
 
     def accepts(self, value: object) -> bool:
         """Whether the field accepts a value."""
-        if self.sizes:
-            return (
-                isinstance(value, tuple)
-                and len(value) in self.sizes
-                and all(map(self._accepts_item, value))
-            )
-        return self._accepts_item(value)
+        if not self.sizes:
+            return self._accepts_item(value)
+        if not isinstance(value, tuple) or len(value) not in self.sizes:
+            return False
+        return all(map(self._accepts_item, value))
 
     def _accepts_item(self, value: Any) -> bool:  # noqa: ANN401 - any value
         if self.choices:
@@ -61,17 +59,17 @@ class Field:
         return tuple(map(self.kind, value)) if self.sizes else self.kind(value)
 
 
-def number(default: float, *, low: float, high: float, help: str) -> Any:  # noqa: ANN401
+def number(default: float, low: float, high: float, help: str) -> Any:  # noqa: ANN401
     """A field for a number, an integer if its default is one."""
     return _make(default, Field(kind=type(default), low=low, high=high, help=help))
 
 
 def integers(
-    default: tuple[int, ...], *, low: int, high: int, fewest: int, most: int, help: str
+    default: tuple[int, ...], low: int, high: int, help: str, *, sizes: tuple[int, int]
 ) -> Any:  # noqa: ANN401 - as dataclasses.field
-    """A field for a tuple of `fewest` to `most` integers."""
-    sizes = range(fewest, most + 1)
-    return _make(default, Field(kind=int, low=low, high=high, sizes=sizes, help=help))
+    """A field for a tuple of integers; `sizes` are the smallest and the largest length."""
+    lengths = range(sizes[0], sizes[1] + 1)
+    return _make(default, Field(kind=int, low=low, high=high, sizes=lengths, help=help))
 
 
 def choice(default: str, *others: str, help: str) -> Any:  # noqa: ANN401
@@ -79,7 +77,7 @@ def choice(default: str, *others: str, help: str) -> Any:  # noqa: ANN401
     return _make(default, Field(kind=str, choices=(default, *others), help=help))
 
 
-def boolean(default: bool, *, help: str) -> Any:  # noqa: ANN401
+def boolean(default: bool, help: str) -> Any:  # noqa: ANN401
     """A field that is true or false."""
     return _make(default, Field(kind=bool, choices=(True, False), help=help))
 

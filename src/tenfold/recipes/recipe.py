@@ -33,27 +33,23 @@ class Recipe:
     model: ModelConfig = PerceptronConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
-    batch_size: int = number(100, low=1, high=60_000, help="Images for each optimizer step.")
-    epochs: int = number(5, low=1, high=10_000, help="Passes over the training images.")
+    batch_size: int = number(100, 1, 60_000, "Images for each optimizer step.")
+    epochs: int = number(5, 1, 10_000, "Passes over the training images.")
     clean_share: float = number(
-        0.0,
-        low=0.0,
-        high=1.0,
-        help="The share of epochs without augmentation, at the end of training.",
+        0.0, 0.0, 1.0, "The share of epochs without augmentation, at the end of training."
     )
     scenes: int = number(
         0,
-        low=0,
-        high=10_000_000,
-        help="Number of synthetic training images to generate; 0 trains on the real images. Only "
-        "for the recipes reader and lines, or with --rejects.",
+        0,
+        10_000_000,
+        "Number of synthetic training images to generate; 0 trains on the real images. Only for "
+        "the recipes reader and lines, or with --rejects.",
     )
     calibrates: bool = boolean(
-        False,
-        help="Set a sixth of the training images aside to calibrate the model's confidences.",
+        False, "Set a sixth of the training images aside to calibrate the model's confidences."
     )
     leave_out_mislabelled: bool = boolean(
-        False, help="Leave out the MNIST images whose labels are known to be wrong."
+        False, "Leave out the MNIST images whose labels are known to be wrong."
     )
     precision: str = choice(
         "float32",
@@ -68,7 +64,7 @@ class Recipe:
                 f"a recipe's name must be lower-case letters, digits and dashes, not {self.name!r}"
             )
         check_fields(self)
-        if self.scenes and not getattr(self.model, "rejects", False):
+        if self.scenes and not self.model.rejects:
             raise RecipeError(
                 f"--scenes must be 0 for a model without --rejects, not {self.scenes}"
             )
@@ -135,8 +131,7 @@ class Recipe:
                 for field in dataclasses.fields(part)
                 if field.name in changes
             }
-            if of_part:
-                parts[part_name] = dataclasses.replace(part, **of_part)
+            parts[part_name] = dataclasses.replace(part, **of_part)
         return dataclasses.replace(self, **changes, **parts)
 
     def flatten(self) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """The page of a report: one HTML file without scripts that opens offline."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jinja2
 
 import tenfold
+from tenfold.reports.figures.style import DARK, LIGHT
 from tenfold.runs.results import Finding
 
 # The CSS class of an answer; others have none.
@@ -24,6 +25,14 @@ class PageFigure:
     description: str
     light: bytes
     dark: bytes
+
+    @classmethod
+    def draw(
+        cls, title: str, description: str, draw: Callable[..., bytes], *content: object
+    ) -> "PageFigure":
+        """A figure drawn by `draw(*content, theme)`."""
+        light, dark = draw(*content, LIGHT), draw(*content, DARK)
+        return cls(title=title, description=description, light=light, dark=dark)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +72,5 @@ class Page:
         )
         environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
         environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
-        template = environment.get_template("page.html.j2")
-        return template.render(
-            **vars(self), version=tenfold.__version__, verdict_classes=VERDICT_CLASSES
-        )
+        others = {"version": tenfold.__version__, "verdict_classes": VERDICT_CLASSES}
+        return environment.get_template("page.html.j2").render(**vars(self), **others)

@@ -1,9 +1,7 @@
 """Write the results of studies and comparisons: numbers, figures and reports."""
 
 import dataclasses
-import functools
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 from tenfold.data.mnist import LabelledImages
@@ -15,7 +13,6 @@ from tenfold.reports.figures.study import (
     draw_seeds,
     title_changed_images,
 )
-from tenfold.reports.figures.style import DARK, LIGHT, Theme
 from tenfold.reports.page import PageFigure
 from tenfold.reports.study_report import build_comparison_report, build_study_report
 from tenfold.studies.claims import find_claims
@@ -25,7 +22,6 @@ from tenfold.studies.study import REPORT, SUMMARY, Study
 from tenfold.system.files import make_folder, reporting_disk_errors, write_file, write_json
 
 COMPARISON = "comparison.json"
-Drawings = list[tuple[str, str, str, Callable[[Theme], bytes]]]  # name, title, description, draw
 
 
 def write_study_report(study: Study, evaluated: LabelledImages) -> None:
@@ -33,49 +29,42 @@ def write_study_report(study: Study, evaluated: LabelledImages) -> None:
     is_mnist = study.is_mnist
     summary = summarize(study, evaluated.labels_N, is_mnist=is_mnist)
     summary = dataclasses.replace(summary, findings=find_claims(summary, is_mnist=is_mnist))
-    images_NHW = evaluated.images_NHW
-    drawings: Drawings = [
-        (
-            "accuracy_by_seed",
+    figures = {
+        "accuracy_by_seed": PageFigure.draw(
             "Accuracy of each seed",
             "The accuracy of each seed, their mean and its confidence intervals.",
-            lambda theme: draw_seeds(summary, theme),
+            draw_seeds,
+            summary,
         ),
-        (
-            "epochs",
+        "epochs": PageFigure.draw(
             "Loss and accuracy by epoch",
             "Mean and standard deviation of training loss and accuracy after each epoch.",
-            lambda theme: draw_epochs(summary, theme),
+            draw_epochs,
+            summary,
         ),
-        (
-            "digits",
+        "digits": PageFigure.draw(
             "Error rate of each digit",
             "The error rate of each digit for each seed, their mean and its confidence interval.",
-            lambda theme: draw_digits(summary, theme),
+            draw_digits,
+            summary,
         ),
-        (
-            "hardest_images",
+        "hardest_images": PageFigure.draw(
             "The hardest images",
             "The images that most seeds misclassify, with the number of seeds and their answers.",
-            lambda theme: draw_hardest(images_NHW, summary, theme),
+            draw_hardest,
+            evaluated.images_NHW,
+            summary,
         ),
-    ]
-    figures = _write_figures(study.path, drawings)
+    }
+    _write_figures(study.path, figures)
     write_json(study.path / SUMMARY, summary)
-    page = build_study_report(study, summary, figures, is_mnist=is_mnist)
+    page = build_study_report(study, summary, [*figures.values()], is_mnist=is_mnist)
     write_file(study.report, page)
 
 
-def _write_figures(path: Path, drawings: Drawings) -> list[PageFigure]:
-    """Draw figures in both themes and write the light ones."""
-    figures = []
-    for name, title, description, draw in drawings:
-        figure = PageFigure(
-            title=title, description=description, light=draw(LIGHT), dark=draw(DARK)
-        )
+def _write_figures(path: Path, figures: dict[str, PageFigure]) -> None:
+    for name, figure in figures.items():
         write_file(path / "figures" / f"{name}.png", figure.light)
-        figures.append(figure)
-    return figures
 
 
 def write_comparison_report(
@@ -89,22 +78,20 @@ def write_comparison_report(
 
     `data` is the folder of the data if it was given, for the command in the report.
     """
-    drawings: Drawings = []
+    figures = {}
     for number, pair in enumerate(comparison.differences, start=2):
         for which in ("mended", "not_mended", "new"):
-            draw = functools.partial(draw_changed_images, evaluated.images_NHW, pair, which)
             title = title_changed_images(pair, which)
-            drawings.append((f"{which}_{number}", title, f"{title}.", draw))
+            figures[f"{which}_{number}"] = PageFigure.draw(
+                title, f"{title}.", draw_changed_images, evaluated.images_NHW, pair, which
+            )
     with reporting_disk_errors(path):
         make_folder(path)
-    figures = _write_figures(path, drawings)
+    _write_figures(path, figures)
     write_json(path / COMPARISON, comparison)
-    command = shlex.join(
-        [
-            *("tenfold", "compare", *(str(study.path) for study in studies)),
-            *(() if data is None else ("--data", str(data))),
-            *("--out", str(path)),
-        ]
-    )
-    page = build_comparison_report(comparison, figures, command, is_mnist=studies[0].is_mnist)
+    words = ["tenfold", "compare", *(str(study.path) for study in studies)]
+    words += [] if data is None else ["--data", str(data)]
+    command = shlex.join([*words, "--out", str(path)])
+    is_mnist = studies[0].is_mnist
+    page = build_comparison_report(comparison, [*figures.values()], command, is_mnist=is_mnist)
     write_file(path / REPORT, page)

@@ -9,7 +9,7 @@ from tenfold.reports.page import Page, PageFigure, PageTable
 from tenfold.runs.results import Finding
 from tenfold.studies.comparison import MIN_P_VALUE, ComparedPair, Comparison, Significance
 from tenfold.studies.study import Study, is_longer_claimed
-from tenfold.studies.summary import Estimate, Summary
+from tenfold.studies.summary import DigitErrors, Summary
 
 
 def build_study_command(study: Study) -> str:
@@ -36,11 +36,7 @@ def build_study_command(study: Study) -> str:
 
 
 def build_study_report(
-    study: Study,
-    summary: Summary,
-    figures: list[PageFigure],
-    *,
-    is_mnist: bool,
+    study: Study, summary: Summary, figures: list[PageFigure], *, is_mnist: bool
 ) -> str:
     """The page of a study as HTML."""
     config, runs = study.config, study.runs
@@ -54,19 +50,7 @@ def build_study_report(
             PageTable(
                 title="Error rate of each digit",
                 columns=("digit", "mean", "95 % CI", "hardest in", "mistaken for (per run)"),
-                rows=[
-                    (
-                        str(one.label),
-                        format_percent(one.error_rate.mean),
-                        format_interval(one.error_rate.images_interval),
-                        f"{one.num_hardest} of {len(runs)}",
-                        ", ".join(
-                            f"{label} ({count:.1f})"
-                            for label, count in list(one.taken_for.items())[:3]
-                        ),
-                    )
-                    for one in summary.digits
-                ],
+                rows=[_list_digit(digit, len(runs)) for digit in summary.digits],
             )
         ],
         figures=figures,
@@ -86,6 +70,18 @@ def build_study_report(
         sources=" from study.json. summary.json holds every number on this page.",
         is_mnist=is_mnist,
     ).to_html()
+
+
+def _list_digit(digit: DigitErrors, num_runs: int) -> list[str]:
+    """The row of a digit in the table of error rates."""
+    mistaken = [f"{label} ({count:.1f})" for label, count in digit.taken_for.items()]
+    return [
+        str(digit.label),
+        format_percent(digit.error_rate.mean),
+        format_interval(digit.error_rate.images_interval),
+        f"{digit.num_hardest} of {num_runs}",
+        ", ".join(mistaken[:3]),
+    ]
 
 
 def _list_numbers(summary: Summary) -> list[tuple[str, str, str]]:
@@ -117,9 +113,9 @@ def build_comparison_report(
     """The page of a comparison as HTML."""
     columns, rows = tabulate(comparison)
     return Page(
-        title=join_words([one.name for one in comparison.studies]) + " compared",
+        title=join_words([study.name for study in comparison.studies]) + " compared",
         subtitle=f"On the same {comparison.num_images:,} {PART_NAMES[comparison.part]} images",
-        findings=[describe_difference(one) for one in comparison.differences],
+        findings=[*map(describe_difference, comparison.differences)],
         tables=[PageTable(title="Studies", columns=columns, rows=rows)],
         figures=figures,
         reproduction="The command reads study.json in each folder and trains nothing.",
@@ -131,34 +127,31 @@ def build_comparison_report(
 
 def tabulate(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """The table of a comparison, with a column for each study: its header and rows."""
-    summaries = [one.summary for one in comparison.studies]
-    accuracies = [one.accuracy for one in summaries]
-    rows = [
-        ["seeds", *(str(len(one.seeds)) for one in summaries)],
-        ["mean accuracy", *(format_percent(one.mean, 3) for one in accuracies)],
-        ["standard deviation", *map(_describe_deviation, accuracies)],
-        ["lowest", *(format_percent(one.lowest) for one in accuracies)],
-        ["highest", *(format_percent(one.highest) for one in accuracies)],
-        ["training (s)", *map(_describe_seconds, summaries)],
-        ["parameters", *(f"{one.num_parameters:,}" for one in summaries)],
-        ["multiply-adds", *(f"{one.num_multiply_adds:,}" for one in summaries)],
-    ]
-    corrected = [format_percent(one.corrected.mean, 3) for one in summaries if one.corrected]
-    if corrected:
-        rows.insert(5, ["mean on corrected labels", *corrected])
-    return ["", *(one.name for one in comparison.studies)], rows
+    columns = [_list_column(study.summary) for study in comparison.studies]
+    names = [name for name in columns[0] if all(name in column for column in columns)]
+    rows = [[name, *(column[name] for column in columns)] for name in names]
+    return ["", *(study.name for study in comparison.studies)], rows
 
 
-def _describe_deviation(accuracy: Estimate) -> str:
+def _list_column(summary: Summary) -> dict[str, str]:
+    accuracy, alone = summary.accuracy, summary.seconds_alone
     deviation = accuracy.standard_deviation
-    return "" if deviation is None else f"{100 * deviation:.3f}"
-
-
-def _describe_seconds(summary: Summary) -> str:
-    alone = summary.seconds_alone
+    column = {
+        "seeds": str(len(summary.seeds)),
+        "mean accuracy": format_percent(accuracy.mean, 3),
+        "standard deviation": "" if deviation is None else f"{100 * deviation:.3f}",
+        "lowest": format_percent(accuracy.lowest),
+        "highest": format_percent(accuracy.highest),
+    }
+    if summary.corrected:
+        column["mean on corrected labels"] = format_percent(summary.corrected.mean, 3)
+    column["training (s)"] = f"{summary.seconds.mean:.1f} (possibly under load)"
     if alone:
-        return f"{alone.mean:.1f} ({alone.num_values} runs, {alone.threads} threads)"
-    return f"{summary.seconds.mean:.1f} (possibly under load)"
+        runs = f"{alone.num_values} runs, {alone.threads} threads"
+        column["training (s)"] = f"{alone.mean:.1f} ({runs})"
+    column["parameters"] = f"{summary.num_parameters:,}"
+    column["multiply-adds"] = f"{summary.num_multiply_adds:,}"
+    return column
 
 
 def describe_difference(pair: ComparedPair) -> Finding:

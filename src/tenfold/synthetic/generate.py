@@ -3,8 +3,9 @@
 An image depends on the seed and its index alone, not on the number of worker processes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -81,27 +82,28 @@ def generate_images(
     """
     processes = processes or count_cores()
     chunks = [range(i, min(i + CHUNK_SIZE, num_images)) for i in range(0, num_images, CHUNK_SIZE)]
-    images: list[Images] = []
-    labels: list[Labels] = []
+    images, labels = [], []
+    is_parallel = processes > 1 and num_images >= MIN_FOR_PROCESSES
+    with closing(_build_chunks(source, chunks, processes if is_parallel else 1)) as built:
+        for chunk, (images_NHW, labels_of_chunk) in zip(chunks, built, strict=True):
+            images.append(images_NHW)
+            labels.append(labels_of_chunk)
+            if on_progress is not None:
+                on_progress(chunk.stop)
+    return np.concatenate(images), np.concatenate(labels)
 
-    def collect(chunk: range, built: tuple[Images, Labels]) -> None:
-        images.append(built[0])
-        labels.append(built[1])
-        if on_progress is not None:
-            on_progress(chunk.stop)
 
-    if processes == 1 or num_images < MIN_FOR_PROCESSES:
-        for chunk in chunks:
-            collect(chunk, _build_chunk(source, chunk))
-        return np.concatenate(images), np.concatenate(labels)
+def _build_chunks(
+    source: Source, chunks: list[range], processes: int
+) -> Generator[tuple[Images, Labels]]:
+    if processes == 1:
+        yield from (_build_chunk(source, chunk) for chunk in chunks)
+        return
     try:
         with starting_pool(processes, _prepare_worker, source) as pool:
-            futures = [pool.submit(_build_in_worker, chunk) for chunk in chunks]
-            for chunk in chunks:
-                collect(chunk, futures.pop(0).result())
+            yield from pool.map(_build_in_worker, chunks)
     except BrokenProcessPool as error:
         raise RunError(KILLED) from error
-    return np.concatenate(images), np.concatenate(labels)
 
 
 def _prepare_worker(source: Source) -> None:

@@ -140,12 +140,8 @@ def _apply_affine(character_HW: InkMap, rng: Rng) -> InkMap:
     """Rotate, shear and stretch the character."""
     turn, shear = math.radians(rng.normal(0, 7)), rng.normal(0, 0.12)
     stretch = math.exp(rng.normal(0, 0.14))
-    matrix = np.array(
-        [
-            [math.cos(turn) * stretch, shear - math.sin(turn), 0],
-            [math.sin(turn), math.cos(turn) / stretch, 0],
-        ]
-    )
+    cos, sin = math.cos(turn), math.sin(turn)
+    matrix = np.array([[cos * stretch, shear - sin, 0], [sin, cos / stretch, 0]])
     matrix[:, 2] = (1 - matrix[:, :2].sum(axis=1)) * CANVAS_PX / 2
     return cv2.warpAffine(character_HW, matrix, (CANVAS_PX, CANVAS_PX), flags=cv2.INTER_LINEAR)
 
@@ -205,10 +201,13 @@ def _add_rules(clutter_HW: InkMap, box: Box, rng: Rng) -> None:
         ends = (int(x0), int(y0)), (int(x1), int(y1))
         cv2.line(clutter_HW, *ends, strength, thickness, cv2.LINE_AA)
 
+    def draw_across(y: float) -> None:
+        draw(-2, y, width + 2, y + slope * width)
+
     if kind < 0.4:
         step = u(0.4, 1.6) * size
         for y in np.arange(u(-0.2, 1.2) * size, height, step):
-            draw(-2, y, width + 2, y + slope * width)
+            draw_across(y)
         if rng.random() < 0.3:
             for x in np.arange(u(-0.2, 1.0) * size, width, step):
                 draw(x, -2, x - slope * height, height + 2)
@@ -219,11 +218,9 @@ def _add_rules(clutter_HW: InkMap, box: Box, rng: Rng) -> None:
         if rng.random() < 0.6:
             draw(width - u(0, reach), -2, width - u(0, reach), height + 2)
         if rng.random() < 0.6:
-            y = height - u(0, reach)
-            draw(-2, y, width + 2, y + slope * width)
+            draw_across(height - u(0, reach))
         if rng.random() < 0.4:
-            y = u(0, reach)
-            draw(-2, y, width + 2, y + slope * width)
+            draw_across(u(0, reach))
     else:
         y = box[3] + u(0.05, 0.3) * size
         start, end = box[0] - u(0, 0.3) * size, box[2] + u(0, 0.3) * size

@@ -69,7 +69,7 @@ class CharacterPool:
     @cached_property
     def stroke_widths(self) -> list[npt.NDArray[np.float64]]:
         """For each digit the stroke widths of its characters, as shares of the height."""
-        return [np.array([*map(_measure_stroke_width, one)]) for one in self.characters]
+        return [np.array([*map(_measure_stroke_width, of_digit)]) for of_digit in self.characters]
 
     def draw(
         self, digit: int, width: int, height: int, stroke_width: float | None, rng: Rng

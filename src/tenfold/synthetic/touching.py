@@ -47,7 +47,8 @@ def build_fragment_image(
             if label is not None:
                 labelled.append((run, label))
     wants_digit = rng.random() < DIGIT_SHARE
-    candidates = [one for one in labelled if (one[1] != NOT_DIGIT) == wants_digit] or labelled
+    wanted = [(run, label) for run, label in labelled if (label != NOT_DIGIT) == wants_digit]
+    candidates = wanted or labelled
     if not candidates:
         return None
     run, label = candidates[int(rng.integers(len(candidates)))]

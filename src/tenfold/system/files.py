@@ -101,8 +101,13 @@ def reporting_disk_errors(path: Path) -> Iterator[None]:
 
 def hash_file(path: Path) -> str:
     """The SHA-256 of a file. Raises RunError if it cannot be read."""
+    return hashlib.sha256(read_file(path)).hexdigest()
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file. Raises RunError if it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return path.read_bytes()
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -118,9 +123,7 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises RunError if it cannot be read."""
     try:
-        values = parse_json(path.read_text())
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+        values = parse_json(read_file(path))
     except ValueError as error:
         raise RunError(f"{path}: not JSON: {error}") from error
     if not isinstance(values, dict):

@@ -45,11 +45,10 @@ def choose_precision(wanted: str, device: torch.device = CPU) -> str:
     if wanted == "float32":
         return wanted
     if device.type == "cuda":
-        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        is_supported = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        is_supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
-        has_bfloat16 = is_supported()
-    return wanted if has_bfloat16 else "float32"
+        is_supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)()
+    return wanted if is_supported else "float32"
 
 
 class AutogradGradients:
@@ -64,27 +63,26 @@ class AutogradGradients:
         """Fill the gradients for one batch and return its mean loss."""
         self.model.zero_grad(set_to_none=False)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bfloat16):
-            loss = self._measure_loss(images, labels)
+            if isinstance(self.model, LineNetwork):
+                logits_NTK = self.model.compute_columns(images).float()
+                loss = compute_ctc_loss(logits_NTK, labels, NO_LABEL)
+            else:
+                loss = F.cross_entropy(self.model(images).float(), labels)
         loss.backward()
         return loss.detach()
-
-    def _measure_loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        if isinstance(self.model, LineNetwork):
-            return compute_ctc_loss(self.model.compute_columns(images).float(), labels, NO_LABEL)
-        return F.cross_entropy(self.model(images).float(), labels)
 
 
 class PerceptronGradients:
     """Loss and gradients of a perceptron by explicit backpropagation."""
 
     def __init__(self, model: Perceptron, batch_size: int) -> None:
-        # Detached, so that autograd records nothing.
         self.layers: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         for layer in model.linear_layers():
-            weight, bias = layer.weight.detach(), layer.bias.detach()
             assert layer.weight.grad is not None
             assert layer.bias.grad is not None
-            self.layers.append((weight, bias, layer.weight.grad, layer.bias.grad))
+            # Detached, so that autograd records nothing.
+            values = layer.weight.detach(), layer.bias.detach()
+            self.layers.append((*values, layer.weight.grad, layer.bias.grad))
         self.products = Products(self.layers[0][0].device)
         self._allocate(batch_size)
 

@@ -95,7 +95,7 @@ def train_model(
     augmentation = Augmentation(recipe.augmentation, device)
     optimizer = build_optimizer(flatten_parameters(model), recipe.optimizer)
     compute_gradients = build_gradients(model, recipe)
-    if optimizer_tensors is not None:
+    if optimizer_tensors:
         optimizer.resume(optimizer_tensors)
     losses = torch.empty(num_batches, device=device)
 

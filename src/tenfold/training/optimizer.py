@@ -45,11 +45,8 @@ class Adam(Optimizer):
         values = parameters.values
         self.num_steps = torch.zeros((), device=values.device)
         self.mean, self.mean_square = torch.zeros_like(values), torch.zeros_like(values)
-        self.tensors = {
-            "num_steps": self.num_steps,
-            "mean": self.mean,
-            "mean_square": self.mean_square,
-        }
+        moments = {"mean": self.mean, "mean_square": self.mean_square}
+        self.tensors = {"num_steps": self.num_steps, **moments}
 
     def step(self, scale: float = 1.0) -> None:
         """Make one step, with `scale` times the learning rate."""

@@ -8,31 +8,12 @@ from tenfold.errors import MissingExtraError, describe_install
 FOLDER = "tensorboard"  # in the run's folder
 
 
-class EventWriter:
-    """Writes a run's event files, replacing earlier events from `first_step` on.
+def open_events(path: Path, first_step: int) -> Any:  # noqa: ANN401 - a class without types
+    """A SummaryWriter for a run's folder that replaces earlier events from `first_step` on.
 
     Raises MissingExtraError if TensorBoard is not installed.
     """
-
-    def __init__(self, path: Path, first_step: int) -> None:
-        self.writer = find_writer()(str(path / FOLDER), purge_step=first_step)
-
-    def write_losses(self, first_step: int, losses: list[float]) -> None:
-        """Write the losses of some steps; `first_step` counts from 0."""
-        for step, loss in enumerate(losses, first_step):
-            self.writer.add_scalar("loss", loss, step)
-
-    def write_accuracy(self, step: int, accuracy: float) -> None:
-        """Write the accuracy after a step, from 0 to 1."""
-        self.writer.add_scalar("accuracy", accuracy, step)
-
-    def flush(self) -> None:
-        """Write buffered events to the file."""
-        self.writer.flush()
-
-    def close(self) -> None:
-        """Write buffered events and close the file."""
-        self.writer.close()
+    return find_writer()(str(path / FOLDER), purge_step=first_step)
 
 
 def find_writer() -> Any:  # noqa: ANN401 - a class without types

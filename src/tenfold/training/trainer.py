@@ -26,7 +26,7 @@ from tenfold.system.files import (
 from tenfold.training.checkpoint import Checkpoint, dump_checkpoint
 from tenfold.training.loop import Progress, train_model
 from tenfold.training.signals import deferred_signals
-from tenfold.training.tensorboard import EventWriter
+from tenfold.training.tensorboard import open_events
 
 
 @dataclass
@@ -66,21 +66,17 @@ class Trainer:
         self.measure_accuracy, self.on_progress = measure_accuracy, on_progress
         self.config_sha256 = hash_file(path / CONFIG)
         self.num_batches = count_batches(len(images), self.recipe.batch_size)
-        self.start, self.seconds_before = start, 0.0
-        self.first_step = 0
-        self.optimizer_tensors: Mapping[str, Tensor] | None = None
-        self.history = TrainingHistory([], [])
+        self.start = start
+        self.checkpoint = checkpoint or Checkpoint(model={}, optimizer={}, losses=[])
         if checkpoint is not None:
             model.load_state_dict(dict(checkpoint.model))
-            losses = checkpoint.losses
-            self.first_step = len(losses)
-            self.optimizer_tensors = checkpoint.optimizer
-            self.seconds_before = checkpoint.seconds
-            self.history = TrainingHistory(
-                [losses[i : i + self.num_batches] for i in range(0, len(losses), self.num_batches)],
-                checkpoint.accuracies,
-            )
-        self.events = EventWriter(path, self.first_step) if config.tensorboard else None
+        losses = self.checkpoint.losses
+        self.first_step = len(losses)
+        epochs = range(0, len(losses), self.num_batches)
+        self.history = TrainingHistory(
+            [losses[i : i + self.num_batches] for i in epochs], self.checkpoint.accuracies
+        )
+        self.events = open_events(path, self.first_step) if config.tensorboard else None
 
     def train(self) -> TrainingHistory:
         """Train the remaining steps.
@@ -97,7 +93,7 @@ class Trainer:
                 self.images.labels_N,
                 self.config.seed,
                 first_step=self.first_step,
-                optimizer_tensors=self.optimizer_tensors,
+                optimizer_tensors=self.checkpoint.optimizer,
                 stop=stop,
             ):
                 self._record(progress)
@@ -110,14 +106,13 @@ class Trainer:
     def _record(self, progress: Progress) -> None:
         """Write losses, then the accuracy, then a checkpoint; then report progress."""
         self._record_losses(progress)
-        num_done = len(self.history.losses[progress.epoch])
-        is_epoch_end = num_done == self.num_batches
+        is_epoch_end = progress.first_batch + len(progress.losses) == self.num_batches
         if is_epoch_end and self.measure_accuracy is not None:
             self._record_accuracy(self.measure_accuracy, progress.epoch)
         if progress.is_stopped or (is_epoch_end and self._is_checkpoint_due(progress.epoch + 1)):
             self._write_checkpoint(progress.optimizer)
         if self.on_progress is not None:
-            self.on_progress(self._describe_progress(progress.epoch, num_done))
+            self.on_progress(self._describe_progress(progress.epoch))
 
     def _record_losses(self, progress: Progress) -> None:
         epoch, losses = progress.epoch, progress.losses
@@ -129,7 +124,9 @@ class Trainer:
                 )
         append_losses(self.path, epoch, progress.first_batch, losses)
         if self.events is not None:
-            self.events.write_losses(epoch * self.num_batches + progress.first_batch, losses)
+            first_step = epoch * self.num_batches + progress.first_batch
+            for step, loss in enumerate(losses, first_step):
+                self.events.add_scalar("loss", loss, step)
         if epoch == len(self.history.losses):
             self.history.losses.append([])
         self.history.losses[epoch] += losses
@@ -140,7 +137,7 @@ class Trainer:
         self.start += time.perf_counter() - before
         self.history.accuracies.append(accuracy)
         if self.events is not None:
-            self.events.write_accuracy((epoch + 1) * self.num_batches - 1, accuracy)
+            self.events.add_scalar("accuracy", accuracy, (epoch + 1) * self.num_batches - 1)
 
     def _is_checkpoint_due(self, num_epochs: int) -> bool:
         """Whether to save after so many epochs: always after the last, for the evaluation."""
@@ -162,11 +159,11 @@ class Trainer:
             replace_file(file, dump_checkpoint(checkpoint, self.config_sha256))
 
     def _measure_seconds(self) -> float:
-        return self.seconds_before + time.perf_counter() - self.start
+        return self.checkpoint.seconds + time.perf_counter() - self.start
 
-    def _describe_progress(self, epoch: int, num_done: int) -> TrainingProgress:
-        num_epochs = self.recipe.epochs
-        step, num_steps = epoch * self.num_batches + num_done, num_epochs * self.num_batches
+    def _describe_progress(self, epoch: int) -> TrainingProgress:
+        num_epochs, losses = self.recipe.epochs, self.history.losses[epoch]
+        step, num_steps = epoch * self.num_batches + len(losses), num_epochs * self.num_batches
         steps_here = step - self.first_step
         seconds = time.perf_counter() - self.start
         return TrainingProgress(
@@ -174,7 +171,7 @@ class Trainer:
             num_steps=num_steps,
             epoch=epoch + 1,
             num_epochs=num_epochs,
-            mean_loss=sum(self.history.losses[epoch]) / num_done,
+            mean_loss=sum(losses) / len(losses),
             images_per_second=steps_here * len(self.images) / self.num_batches / seconds,
             seconds_left=seconds * (num_steps - step) / steps_here,
         )

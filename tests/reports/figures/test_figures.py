@@ -28,7 +28,7 @@ def evaluate(images: LabelledImages, num_wrong: int) -> Evaluation:
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
-@pytest.mark.parametrize("num_wrong", [0, 1, 9, 100])
+@pytest.mark.parametrize("num_wrong", [0, 1, 100])
 def test_figures_can_be_drawn_with_any_number_of_mistakes(
     test_images: LabelledImages, theme: Theme, num_wrong: int
 ) -> None:
@@ -44,29 +44,26 @@ def test_the_gallery_shows_the_misclassified_images(
     test_images: LabelledImages,
 ) -> None:
     evaluation = evaluate(test_images, 3)
-    gallery = open_picture(draw_misclassified(test_images.images_NHW, evaluation))
     other = dataclasses.replace(evaluation, misclassified=evaluation.misclassified[::-1])
-    assert not np.array_equal(
-        gallery, open_picture(draw_misclassified(test_images.images_NHW, other))
+    first, second = (
+        open_picture(draw_misclassified(test_images.images_NHW, shown))
+        for shown in (evaluation, other)
     )
+    assert not np.array_equal(first, second)
 
 
-@pytest.mark.parametrize("num_epochs", [1, 2, 5, 30])
-@pytest.mark.parametrize("num_batches", [1, 7, 600])
+@pytest.mark.parametrize(("num_epochs", "num_batches"), [(1, 1), (2, 7), (1, 600), (30, 7)])
 def test_losses_can_be_drawn_for_any_number_of_epochs(num_epochs: int, num_batches: int) -> None:
     losses = [
         [2.0 / (1 + epoch + batch) for batch in range(num_batches)] for epoch in range(num_epochs)
     ]
-    assert open_picture(draw_losses(losses)).shape[1] > 1000
+    png = draw_losses(losses)
+    assert open_picture(png).shape[1] > 1000
+    assert draw_losses(losses) == png
 
 
 def test_losses_of_zero_can_be_drawn() -> None:
     assert open_picture(draw_losses([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])).size
-
-
-def test_figures_are_reproducible() -> None:
-    losses = [[2.0, 1.0, 0.5], [0.4, 0.3, 0.2]]
-    assert draw_losses(losses) == draw_losses(losses)
 
 
 def test_smoothing_is_a_centred_mean() -> None:

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,6 @@ from made_studies import build_study, miss
 from tenfold.data.label_errors import CONTESTED
 from tenfold.data.mnist import LabelledImages
 from tenfold.recipes.catalogue import RECIPES
-from tenfold.reports.figures.images import draw_gallery
 from tenfold.reports.figures.study import (
     draw_changed_images,
     draw_digits,
@@ -28,6 +28,7 @@ from tenfold.studies.summary import Summary
 
 NUM_IMAGES = 500
 Draw = Callable[[Summary, Theme], bytes]
+Galleries = list[tuple[list[tuple[int, str, str]], str]]
 EPOCHS = {"epoch_losses": [(0.4, 0.2, 0.1)] * 3, "epoch_accuracies": [(0.8, 0.9, 0.95)] * 3}
 
 
@@ -37,19 +38,19 @@ def images_NHW(test_images: LabelledImages) -> npt.NDArray[np.uint8]:  # noqa: N
 
 
 @pytest.fixture(scope="module")
-def draws(images_NHW: npt.NDArray[np.uint8]) -> dict[str, Draw]:
-    return {
-        "seeds": draw_seeds,
-        "epochs": draw_epochs,
-        "digits": draw_digits,
-        "hardest": lambda summary, theme: draw_hardest(images_NHW, summary, theme),
-    }
+def labels_N(test_images: LabelledImages) -> npt.NDArray[np.uint8]:  # noqa: N802
+    return test_images.labels_N[:NUM_IMAGES]
 
 
 @pytest.fixture(scope="module")
-def build(test_images: LabelledImages) -> Callable[..., Summary]:
+def draws(images_NHW: npt.NDArray[np.uint8]) -> dict[str, Draw]:
+    hardest = functools.partial(draw_hardest, images_NHW)
+    return {"seeds": draw_seeds, "epochs": draw_epochs, "digits": draw_digits, "hardest": hardest}
+
+
+@pytest.fixture(scope="module")
+def build(labels_N: npt.NDArray[np.uint8]) -> Callable[..., Summary]:
     """The summary of a study whose runs misclassify these images."""
-    labels_N = test_images.labels_N[:NUM_IMAGES]
 
     def build(wrong_of_runs: Sequence[Sequence[int]], **others: Any) -> Summary:
         study = build_study(labels_N, miss(labels_N, wrong_of_runs), **others)
@@ -82,13 +83,13 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 
 @pytest.fixture
-def galleries(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[tuple[int, str, str]], str]]:
-    """The images with their texts, and the subtitle, of the galleries that are drawn."""
-    noted: list[tuple[list[tuple[int, str, str]], str]] = []
+def galleries(monkeypatch: pytest.MonkeyPatch) -> Galleries:
+    """The images with their texts, and the subtitle, of the galleries, which are not drawn."""
+    noted: Galleries = []
 
-    def note(images_NHW: Any, shown: list[tuple[int, str, str]], **words: Any) -> bytes:
+    def note(_: Any, shown: list[tuple[int, str, str]], **words: Any) -> bytes:
         noted.append((shown, words["subtitle"]))
-        return draw_gallery(images_NHW, shown, **words)
+        return b""
 
     monkeypatch.setattr("tenfold.reports.figures.study.draw_gallery", note)
     return noted
@@ -99,9 +100,9 @@ def test_figures_are_drawn_in_both_themes(
     name: str,
     draws: dict[str, Draw],
     build: Callable[..., Summary],
-    test_images: LabelledImages,
+    labels_N: npt.NDArray[np.uint8],
 ) -> None:
-    longer = build_longer(test_images.labels_N[:NUM_IMAGES])
+    longer = build_longer(labels_N)
     summary = build([range(20), range(5, 25), range(9)], longer=longer, **EPOCHS)
     light, dark = draws[name](summary, LIGHT), draws[name](summary, DARK)
     for png, theme in ((light, LIGHT), (dark, DARK)):
@@ -119,10 +120,7 @@ def test_figures_are_drawn_in_both_themes(
 @pytest.mark.parametrize("wrong_of_runs", [[range(20)], [[]], [[], []], [range(500), range(500)]])
 @pytest.mark.parametrize("name", ["seeds", "digits", "hardest"])
 def test_figures_can_be_drawn_for_extreme_studies(
-    name: str,
-    wrong_of_runs: list[Sequence[int]],
-    draws: dict[str, Draw],
-    build: Callable[..., Summary],
+    name: str, wrong_of_runs: list[range], draws: dict[str, Draw], build: Callable[..., Summary]
 ) -> None:
     assert open_picture(draws[name](build(wrong_of_runs), LIGHT)).shape[1] == 8.2 * 160
 
@@ -134,12 +132,12 @@ def test_any_number_of_epochs_can_be_drawn(build: Callable[..., Summary]) -> Non
 
 
 def test_epochs_show_means_and_deviations_of_both_studies(
-    build: Callable[..., Summary], test_images: LabelledImages, drawn: list[Figure]
+    build: Callable[..., Summary], labels_N: npt.NDArray[np.uint8], drawn: list[Figure]
 ) -> None:
     accuracies = [(0.8, 0.9, 0.94), (0.7, 0.9, 0.96)]
     losses = [(0.4, 0.2, 0.1), (0.6, 0.2, 0.3)]
     of_runs = {"epoch_losses": losses, "epoch_accuracies": accuracies}
-    longer = build_longer(test_images.labels_N[:NUM_IMAGES])
+    longer = build_longer(labels_N)
     open_picture(draw_epochs(build([range(3)] * 2, longer=longer, **of_runs)))
     loss, misclassified = drawn[0].axes
     for axes, expected, of_longer in (
@@ -177,14 +175,12 @@ def test_the_intervals_of_the_mean_are_labelled(
     assert [label.get_text() for label in axes.get_yticklabels()] == names
     intervals = [np.asarray(line.get_xdata()) for line in axes.lines if line.get_linestyle() == "-"]
     expected = [summary.accuracy.interval, summary.accuracy.images_interval]
-    for line, ends in zip(intervals, [one for one in expected if one], strict=True):
+    for line, ends in zip(intervals, [*filter(None, expected)], strict=True):
         assert line == pytest.approx([100 * end for end in ends])
 
 
 def test_the_hardest_images_are_forty_or_all_that_most_seeds_misclassify(
-    images_NHW: npt.NDArray[np.uint8],
-    build: Callable[..., Summary],
-    galleries: list[tuple[list[tuple[int, str, str]], str]],
+    images_NHW: npt.NDArray[np.uint8], build: Callable[..., Summary], galleries: Galleries
 ) -> None:
     for wrong_of_runs, num_shown in (
         ([range(8)], 8),
@@ -195,7 +191,7 @@ def test_the_hardest_images_are_forty_or_all_that_most_seeds_misclassify(
         ([range(80), range(50)], 50),
         ([range(80), range(40, 120)], 40),  # one of two is no majority
     ):
-        open_picture(draw_hardest(images_NHW, build(wrong_of_runs)))
+        draw_hardest(images_NHW, build(wrong_of_runs))
         shown, subtitle = galleries.pop()
         assert len(shown) == num_shown
         num_missed = len(set().union(*wrong_of_runs))
@@ -203,14 +199,14 @@ def test_the_hardest_images_are_forty_or_all_that_most_seeds_misclassify(
 
 
 def test_disputed_labels_are_marked_among_the_hardest_images(
-    test_images: LabelledImages, galleries: list[tuple[list[tuple[int, str, str]], str]]
+    test_images: LabelledImages, galleries: Galleries
 ) -> None:
     labels_N = test_images.labels_N
     contested, other = sorted(CONTESTED)[0], 5
     given_RN = miss(labels_N, [[contested, other], [contested], [contested]])
     given_RN[:, contested] = labels_N[contested] + np.array([1, 2, 3])
     summary = summarize(build_study(labels_N, given_RN), labels_N, is_mnist=True)
-    open_picture(draw_hardest(test_images.images_NHW, summary))
+    draw_hardest(test_images.images_NHW, summary)
     label, of_other = int(labels_N[contested]), int(labels_N[other])
     [(shown, subtitle)] = galleries
     assert shown == [
@@ -236,19 +232,15 @@ def compare_pair(
 
 @pytest.mark.parametrize("which", ["mended", "not_mended", "new"])
 def test_changed_images_are_drawn_in_both_themes(
-    which: str, images_NHW: npt.NDArray[np.uint8], test_images: LabelledImages
+    which: str, images_NHW: npt.NDArray[np.uint8], labels_N: npt.NDArray[np.uint8]
 ) -> None:
-    labels_N = test_images.labels_N[:NUM_IMAGES]
     first, other, perfect = (
         build_study(labels_N, miss(labels_N, [wrong, wrong]))
         for wrong in (range(12), range(6, 15), range(0))
     )
     some = compare_pair(first, other, labels_N)
     none = compare_pair(perfect, perfect, labels_N)
-    light, dark = (
-        draw_changed_images(images_NHW, some, which),
-        draw_changed_images(images_NHW, some, which, DARK),
-    )
+    light, dark = (draw_changed_images(images_NHW, some, which, theme) for theme in (LIGHT, DARK))
     assert open_picture(light).shape == open_picture(dark, DARK).shape
     assert light != dark
     empty = draw_changed_images(images_NHW, none, which)
@@ -259,11 +251,8 @@ def test_changed_images_are_drawn_in_both_themes(
 
 
 def test_changed_images_have_answers_and_shares_of_both_studies(
-    images_NHW: npt.NDArray[np.uint8],
-    test_images: LabelledImages,
-    galleries: list[tuple[list[tuple[int, str, str]], str]],
+    images_NHW: npt.NDArray[np.uint8], labels_N: npt.NDArray[np.uint8], galleries: Galleries
 ) -> None:
-    labels_N = test_images.labels_N[:NUM_IMAGES]
     # 3 of 4 miss image 8 first and then none, 1 of 4 image 9 and then all, all of them image 10.
     first = build_study(labels_N, miss(labels_N, [[8, 9, 10], [8, 10], [8, 10], [10]]))
     other = build_study(labels_N, miss(labels_N, [[9, 10]] * 4))
@@ -273,13 +262,12 @@ def test_changed_images_have_answers_and_shares_of_both_studies(
         ("new", 9, (0, 1), "25 → 100 %"),
         ("not_mended", 10, (1, 1), "100 → 100 %"),
     ):
-        open_picture(draw_changed_images(images_NHW, pair, which))
+        draw_changed_images(images_NHW, pair, which)
         label = int(labels_N[index])
-        before, after = ((label + one) % 10 for one in answers)
-        [(shown, subtitle)] = galleries
+        before, after = ((label + answer) % 10 for answer in answers)
+        shown, subtitle = galleries.pop()
         assert shown == [(index, f"{label}: {before} → {after}", shares)]
         assert subtitle.startswith("1 of 1: ")
-        galleries.clear()
 
 
 def test_epochs_can_be_drawn_without_accuracies_and_without_mistakes() -> None:

@@ -1,8 +1,8 @@
 """The confusion matrix, second of the exercise's figures."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from tenfold.reports.figures.style import LIGHT, Theme, draw_title, drawing, save_png
@@ -16,20 +16,18 @@ def draw_confusions(evaluation: Evaluation, theme: Theme = LIGHT) -> bytes:
     they would all look alike.
     """
     with drawing(7.4, 6.6, theme) as figure:
-        _draw(figure, evaluation, theme)
+        _draw_cells(figure.add_subplot(), evaluation, theme)
         return save_png(figure)
 
 
-def _draw(figure: Figure, evaluation: Evaluation, theme: Theme) -> None:
+def _draw_cells(axes: Axes, evaluation: Evaluation, theme: Theme) -> None:
     confusions_KK = np.array(evaluation.confusions)
     size = len(confusions_KK)
     mistakes_KK = confusions_KK * (1 - np.eye(size, dtype=int))
     most = max(1, int(mistakes_KK.max()))
     scale = LinearSegmentedColormap.from_list("errors", theme.errors)
-    rates = {one.label: one.error_rate for one in evaluation.classes}
+    rates = {digit.label: digit.error_rate for digit in evaluation.classes}
     largest_rate = max(rates.values())
-
-    axes = figure.add_subplot()
     for row in range(size):
         for column in range(size):
             count = int(confusions_KK[row, column])
@@ -40,29 +38,14 @@ def _draw(figure: Figure, evaluation: Evaluation, theme: Theme) -> None:
                 ink, weight = _readable_on(fill), "bold" if count == most else "normal"
             else:
                 fill, ink, weight = theme.paper, theme.quiet, "normal"
-            axes.add_patch(
-                Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=fill, edgecolor=theme.faint)
-            )
-            axes.text(
-                column,
-                row,
-                f"{count:,}" if count else "·",
-                ha="center",
-                va="center",
-                color=ink,
-                fontsize=10.5,
-                fontweight=weight,
-                in_layout=False,  # it fits its cell, and measuring it is slow
-            )
+            corner = (column - 0.5, row - 0.5)
+            axes.add_patch(Rectangle(corner, 1, 1, facecolor=fill, edgecolor=theme.faint))
+            text = axes.text(column, row, f"{count:,}" if count else "·", ha="center", va="center")
+            # It fits its cell, and measuring it is slow.
+            text.set(color=ink, fontsize=10.5, fontweight=weight, in_layout=False)
         if row in rates:
-            axes.text(
-                size - 0.3,
-                row,
-                f"{100 * rates[row]:.1f} %",
-                va="center",
-                fontsize=10,
-                fontweight="bold" if rates[row] == largest_rate > 0 else "normal",
-            )
+            text = axes.text(size - 0.3, row, f"{100 * rates[row]:.1f} %", va="center", fontsize=10)
+            text.set_fontweight("bold" if rates[row] == largest_rate > 0 else "normal")
     axes.text(size - 0.3, -0.75, "errors", va="center", fontsize=9.5, color=theme.quiet)
     axes.set_xlim(-0.5, size + 0.55)
     axes.set_ylim(size - 0.5, -1.0)
@@ -73,12 +56,8 @@ def _draw(figure: Figure, evaluation: Evaluation, theme: Theme) -> None:
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted label", x=0.45)
     axes.set_ylabel("true label")
-    draw_title(
-        axes,
-        "Confusion matrix",
-        "counts; only mistakes are coloured, by frequency",
-        theme,
-    )
+    subtitle = "counts; only mistakes are coloured, by frequency"
+    draw_title(axes, "Confusion matrix", subtitle, theme)
 
 
 def _readable_on(fill: str) -> str:

@@ -27,24 +27,18 @@ def draw_misclassified(
     `images_NHW` are all evaluated images, uint8 [N, 28, 28].
     """
     mistakes = evaluation.misclassified
-    shown = mistakes[: GALLERY_COLUMNS * GALLERY_ROWS]
+    shown = [
+        (image.index, f"{image.label} → {image.predicted}", _describe_confidence(image.confidence))
+        for image in mistakes[: GALLERY_COLUMNS * GALLERY_ROWS]
+    ]
+    subtitle = f"none of {evaluation.num_images:,} images"
     if shown:
         subtitle = (
             f"{len(shown)} of {len(mistakes):,} mistakes, most confident first: "
             "true label → predicted label, confidence"
         )
-    else:
-        subtitle = f"none of {evaluation.num_images:,} images"
-    return draw_gallery(
-        images_NHW,
-        [
-            (one.index, f"{one.label} → {one.predicted}", _describe_confidence(one.confidence))
-            for one in shown
-        ],
-        title="Misclassified digits",
-        subtitle=subtitle,
-        theme=theme,
-    )
+    title = "Misclassified digits"
+    return draw_gallery(images_NHW, shown, title=title, subtitle=subtitle, theme=theme)
 
 
 def _describe_confidence(confidence: float) -> str:
@@ -75,9 +69,8 @@ def draw_gallery(
             # Texts fit their cells, and measuring them is slow.
             around: dict[str, Any] = {"ha": "center", "in_layout": False}
             axes.text(middle, top - 0.05, above, va="bottom", fontsize=11.5, **around)
-            axes.text(
-                middle, bottom + 0.05, below, va="top", fontsize=8.5, color=theme.quiet, **around
-            )
+            around |= {"fontsize": 8.5, "color": theme.quiet}
+            axes.text(middle, bottom + 0.05, below, va="top", **around)
         axes.set_xlim(0, GALLERY_COLUMNS)
         axes.set_ylim(num_rows * CELL_HEIGHT, 0)
         axes.set_aspect("equal")
@@ -93,14 +86,14 @@ def draw_contact_sheet(
 ) -> bytes:
     """Draw the first images of each label, a row per label, as a PNG."""
     labels = np.unique(labels_N)
+    sheet_RCHW = np.zeros((len(labels), SHEET_COLUMNS, 30, 30), dtype=np.uint8)
+    for row, label in enumerate(labels):
+        images = images_NHW[labels_N == label][:SHEET_COLUMNS]
+        sheet_RCHW[row, : len(images), 1:-1, 1:-1] = images
     with drawing(8.2, 0.9 + 0.41 * len(labels), theme) as figure:
         _draw_heading(figure, title, "the first images of each label", theme)
         axes = figure.add_subplot()
-        sheet = np.zeros((len(labels) * 30, SHEET_COLUMNS * 30), dtype=np.uint8)
-        for row, label in enumerate(labels):
-            for column, image in enumerate(images_NHW[labels_N == label][:SHEET_COLUMNS]):
-                sheet[row * 30 + 1 : row * 30 + 29, column * 30 + 1 : column * 30 + 29] = image
-        axes.imshow(sheet, **GREY)
+        axes.imshow(sheet_RCHW.swapaxes(1, 2).reshape(len(labels) * 30, -1), **GREY)
         axes.set_yticks(np.arange(len(labels)) * 30 + 15, [str(label) for label in labels])
         axes.set_xticks([])
         axes.tick_params(length=0, labelsize=11, labelcolor=theme.ink)
@@ -113,19 +106,17 @@ def draw_rows(
 ) -> bytes:
     """Draw images, uint8 [rows, columns, 28, 28], as a PNG; the first column is set apart."""
     num_rows, num_columns, height, width = images_RCHW.shape
+    bottom = num_rows * (height + 2) / height
     with drawing(8.2, 1.05 + 7.6 * num_rows / num_columns, theme) as figure:
         _draw_heading(figure, title, subtitle, theme)
         axes = figure.add_subplot()
         for column in range(num_columns):
             left = 1.06 * column + (0.25 if column else 0)
             stacked = np.pad(images_RCHW[:, column], ((0, 0), (1, 1), (0, 0)))
-            axes.imshow(
-                stacked.reshape(-1, width),
-                extent=(left, left + 1, num_rows * (height + 2) / height, 0),
-                **GREY,
-            )
+            extent = (left, left + 1, bottom, 0)
+            axes.imshow(stacked.reshape(-1, width), extent=extent, **GREY)
         axes.set_xlim(0, 1.06 * num_columns + 0.25)
-        axes.set_ylim(num_rows * (height + 2) / height, 0)
+        axes.set_ylim(bottom, 0)
         axes.set_aspect("equal")
         axes.set_axis_off()
         return save_png(figure)
@@ -135,10 +126,8 @@ def _draw_heading(figure: Figure, title: str, subtitle: str, theme: Theme) -> No
     titles = textwrap.wrap(title, TITLE_CHARACTERS)
     lines = textwrap.wrap(subtitle, SUBTITLE_CHARACTERS)
     room = "\n" * len(lines)  # for the subtitle
-    figure.suptitle(
-        "\n".join(titles) + room, x=LEFT, ha="left", fontsize=13, fontweight="bold", linespacing=1.5
-    )
+    bold: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "linespacing": 1.5}
+    figure.suptitle("\n".join(titles) + room, x=LEFT, ha="left", **bold)
     top = 1 - (0.11 + TITLE_INCHES * len(titles)) / figure.get_figheight()
-    figure.text(
-        LEFT, top, "\n".join(lines), fontsize=9.5, color=theme.quiet, va="top", linespacing=1.4
-    )
+    small: dict[str, Any] = {"fontsize": 9.5, "color": theme.quiet, "linespacing": 1.4}
+    figure.text(LEFT, top, "\n".join(lines), va="top", **small)

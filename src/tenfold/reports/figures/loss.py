@@ -3,9 +3,16 @@
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from tenfold.reports.figures.style import LIGHT, Theme, draw_grid, draw_title, drawing, save_png
+from tenfold.reports.figures.style import (
+    LIGHT,
+    Theme,
+    draw_grid,
+    draw_title,
+    drawing,
+    save_png,
+    set_log_ticks,
+)
 
 SMOOTHING_SHARE = 0.08  # window of the moving average, as a share of an epoch's batches
 MAX_NAMED_EPOCHS = 10
@@ -27,26 +34,20 @@ def draw_losses(losses: list[list[float]], theme: Theme = LIGHT) -> bytes:
             axes.plot(batches, raw, color=shade, alpha=0.22, linewidth=0.7, zorder=1)
             label = f"epoch {epoch + 1}" if epoch in named else None
             axes.plot(batches, curve, color=shade, linewidth=2, zorder=2 + epoch, label=label)
-        axes.set_yscale("log")
         lowest = min(float(curve.min()) for curve in smoothed)
         highest = max(max(raw) for raw in losses)
         axes.set_ylim(max(lowest / 4, 1e-6), highest * 1.25)
         axes.set_xlim(0, max(len(raw) for raw in losses) + 1)
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        set_log_ticks(axes)
+        axes.yaxis.set_major_formatter("{x:g}")
         draw_grid(axes, "y")
         axes.set_xlabel("batch")
         axes.set_ylabel("cross-entropy loss")
-        axes.legend(
-            loc="upper right", ncols=2 if len(named) > 5 else 1, frameon=False, labelcolor=theme.ink
-        )
-        draw_title(
-            axes,
-            "Training loss per batch",
-            f"faint: each batch; bold: moving average over {window} batches; logarithmic axis",
-            theme,
-        )
+        ncols = 2 if len(named) > 5 else 1
+        axes.legend(loc="upper right", ncols=ncols, frameon=False, labelcolor=theme.ink)
+        averaged = f"bold: moving average over {window} batches"
+        subtitle = f"faint: each batch; {averaged}; logarithmic axis"
+        draw_title(axes, "Training loss per batch", subtitle, theme)
         return save_png(figure)
 
 
@@ -62,10 +63,7 @@ def smooth(values: npt.NDArray[np.floating], window: int) -> npt.NDArray[np.floa
     smoothed[half : len(values) - half] = np.convolve(values, np.ones(width) / width, mode="valid")
     if half:
         at = np.arange(width)
-        for edge, kept in (
-            (slice(0, width), slice(0, half)),
-            (slice(-width, None), slice(-half, None)),
-        ):
+        for edge, kept in ((np.s_[:width], np.s_[:half]), (np.s_[-width:], np.s_[-half:])):
             line = np.polyval(np.polyfit(at, values[edge], 1), at)
             smoothed[edge][kept] = line.clip(values[edge].min(), values[edge].max())[kept]
     return smoothed

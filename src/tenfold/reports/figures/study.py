@@ -1,16 +1,24 @@
 """The figures of studies and comparisons."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from tenfold.data.label_errors import CONTESTED
 from tenfold.reports.figures.images import draw_gallery
-from tenfold.reports.figures.style import LIGHT, Theme, draw_grid, draw_title, drawing, save_png
+from tenfold.reports.figures.style import (
+    LIGHT,
+    Theme,
+    draw_grid,
+    draw_title,
+    drawing,
+    save_png,
+    set_log_ticks,
+)
 from tenfold.studies.comparison import ChangedImage, ComparedPair
 from tenfold.studies.summary import EpochEstimate, Summary
 
@@ -44,15 +52,11 @@ def draw_seeds(summary: Summary, theme: Theme = LIGHT) -> bytes:
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.margins(x=0.05)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f} %"))
+        axes.xaxis.set_major_formatter("{x:.2f} %")
         axes.xaxis.set_major_locator(MaxNLocator(7))
         draw_grid(axes, "x")
-        draw_title(
-            axes,
-            "Accuracy of each seed",
-            "a dot for each run; the mean and its 95 % intervals",
-            theme,
-        )
+        subtitle = "a dot for each run; the mean and its 95 % intervals"
+        draw_title(axes, "Accuracy of each seed", subtitle, theme)
         return save_png(figure)
 
 
@@ -61,60 +65,51 @@ def draw_epochs(summary: Summary, theme: Theme = LIGHT) -> bytes:
 
     Mean and standard deviation over seeds.
     """
-    longer = summary.longer
-    panels: list[Panel] = ["loss", "accuracy"]
-    measured = [*summary.epochs, *(longer.epochs if longer else ())]
-    if not any(one.accuracy for one in measured):
-        panels = panels[:1]
+    bands = [(summary.epochs, theme.accent)]
+    if summary.longer:
+        bands.insert(0, (summary.longer.epochs, theme.quiet))
+    panels: list[Panel] = ["loss"]
+    if any(epoch.accuracy for epochs, _ in bands for epoch in epochs):
+        panels.append("accuracy")
     with drawing(8.2, 4.2, theme) as figure:
         columns = figure.subplots(1, len(panels), squeeze=False)[0]
         for axes, key in zip(columns, panels, strict=True):
-            if longer:
-                label = f"{longer.num_epochs} epochs"
-                _draw_band(axes, longer.epochs, key, theme.quiet, label)
-            label = f"{len(summary.epochs)} epochs"
-            _draw_band(axes, summary.epochs, key, theme.accent, label)
+            for epochs, colour in bands:
+                _draw_band(axes, epochs, key, colour)
             axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
             axes.set_xlabel("epoch")
             draw_grid(axes, "y")
-            if longer and axes.lines:
+            if summary.longer and axes.lines:
                 axes.legend(frameon=False, labelcolor=theme.ink)
             if any((np.asarray(line.get_ydata()) > 0).any() for line in axes.lines):
-                axes.set_yscale("log")
-                axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-                axes.yaxis.set_minor_formatter(NullFormatter())
-            unit = "" if key == "loss" else " %"
-            axes.yaxis.set_major_formatter(
-                FuncFormatter(lambda value, _, unit=unit: f"{value:g}{unit}")
-            )
+                set_log_ticks(axes)
+            axes.yaxis.set_major_formatter("{x:g}" if key == "loss" else "{x:g} %")
         draw_title(columns[0], "Training loss", "mean over seeds, band: ± deviation", theme)
         for right in columns[1:]:
             draw_title(right, "Misclassified", f"of the {summary.part} images", theme)
         return save_png(figure)
 
 
-def _draw_band(
-    axes: Axes, epochs: Sequence[EpochEstimate], key: Panel, colour: str, label: str
-) -> None:
-    estimates = {one.epoch: one.loss if key == "loss" else one.accuracy for one in epochs}
+def _draw_band(axes: Axes, epochs: Sequence[EpochEstimate], key: Panel, colour: str) -> None:
+    estimates = {epoch.epoch: getattr(epoch, key) for epoch in epochs}
     measured = {epoch: estimate for epoch, estimate in estimates.items() if estimate}
     if not measured:
         return
     numbers = [*measured]
-    mean = np.array([one.mean for one in measured.values()])
-    deviation = np.array([one.standard_deviation or 0.0 for one in measured.values()])
+    mean = np.array([estimate.mean for estimate in measured.values()])
+    deviation = np.array([estimate.standard_deviation or 0.0 for estimate in measured.values()])
     if key == "accuracy":
         mean, deviation = 100 * (1 - mean), 100 * deviation
     low = np.maximum(mean - deviation, mean / 10)  # a logarithmic axis cannot show zero
     axes.fill_between(numbers, low, mean + deviation, color=colour, alpha=0.2, lw=0)
-    few = len(numbers) <= 12
-    axes.plot(numbers, mean, "o-" if few else "-", color=colour, markersize=4, label=label)
+    style = "o-" if len(numbers) <= 12 else "-"
+    label = f"{len(epochs)} epochs"
+    axes.plot(numbers, mean, style, color=colour, markersize=4, label=label)
 
 
 def draw_digits(summary: Summary, theme: Theme = LIGHT) -> bytes:
     """Draw the error rate of each digit in each run, with their mean and interval, as a PNG."""
     digits = summary.digits
-    num_seeds = len(summary.seeds)
     with drawing(8.2, 4.6, theme) as figure:
         axes = figure.add_subplot()
         for k, digit in enumerate(digits):
@@ -125,27 +120,18 @@ def draw_digits(summary: Summary, theme: Theme = LIGHT) -> bytes:
             low, high = (100 * end for end in digit.error_rate.images_interval)
             axes.plot([k + 0.3] * 2, [low, high], color=theme.ink, linewidth=2, zorder=3)
             axes.plot(k + 0.3, mean, "o", color=theme.ink, markersize=5, zorder=4)
-            axes.annotate(
-                f"{digit.num_hardest} of {num_seeds}",
-                (k, 0),
-                xytext=(0, -32),
-                textcoords="offset points",
-                ha="center",
-                fontsize=9,
-                color=theme.ink if digit.num_hardest else theme.quiet,
-            )
-        axes.set_xticks(range(len(digits)), [str(one.label) for one in digits])
+            text = f"{digit.num_hardest} of {len(summary.seeds)}"
+            place: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 9}
+            colour = theme.ink if digit.num_hardest else theme.quiet
+            axes.annotate(text, (k, 0), xytext=(0, -32), color=colour, **place)
+        axes.set_xticks(range(len(digits)), [str(digit.label) for digit in digits])
         axes.set_xlabel("digit, and in how many seeds it has the highest error rate", labelpad=26)
         axes.tick_params(axis="x", length=0, labelsize=12, labelcolor=theme.ink)
         axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+        axes.yaxis.set_major_formatter("{x:g} %")
         draw_grid(axes, "y")
-        draw_title(
-            axes,
-            "Error rate of each digit",
-            "dots: seeds; bar: mean and its 95 % interval for other images of the same kind",
-            theme,
-        )
+        subtitle = "dots: seeds; bar: mean and its 95 % interval for other images of the same kind"
+        draw_title(axes, "Error rate of each digit", subtitle, theme)
         return save_png(figure)
 
 
@@ -154,30 +140,21 @@ def draw_hardest(
 ) -> bytes:
     """Draw the images that most seeds misclassify, with counts and answers, as a PNG."""
     hardest, num_seeds = summary.hardest_images, len(summary.seeds)
-    num_missed_by_most = sum(2 * one.num_wrong > num_seeds for one in hardest)
-    shown = hardest[: min(MAX_HARDEST, max(NUM_SHOWN, num_missed_by_most))]
+    num_missed_by_most = sum(2 * image.num_wrong > num_seeds for image in hardest)
     contested = CONTESTED if summary.contested else frozenset()
-    return draw_gallery(
-        images_NHW,
-        [
-            (
-                one.index,
-                f"{one.label}: {one.num_wrong}/{num_seeds}" + "*" * (one.index in contested),
-                _list_answers(one.answers),
-            )
-            for one in shown
-        ],
-        title="The hardest images",
-        subtitle="none misclassified"
-        if not shown
-        else (
+    shown = []
+    for image in hardest[: min(MAX_HARDEST, max(NUM_SHOWN, num_missed_by_most))]:
+        above = f"{image.label}: {image.num_wrong}/{num_seeds}" + "*" * (image.index in contested)
+        shown.append((image.index, above, _list_answers(image.answers)))
+    subtitle = "none misclassified"
+    if shown:
+        subtitle = (
             f"{len(shown)} of {len(hardest):,} that some seed misclassifies, hardest first: "
             "label, seeds that misclassify it; most frequent answers"
-            + "; * disputed label"
-            * bool(contested)
-        ),
-        theme=theme,
-    )
+        )
+        subtitle += "; * disputed label" * bool(contested)
+    title = "The hardest images"
+    return draw_gallery(images_NHW, shown, title=title, subtitle=subtitle, theme=theme)
 
 
 def _list_answers(answers: dict[str, int]) -> str:
@@ -200,23 +177,16 @@ def draw_changed_images(
 ) -> bytes:
     """Draw the images that are "mended", "not_mended" or "new" as a PNG."""
     listed: tuple[ChangedImage, ...] = getattr(pair.images, which)
-    shown = listed[:NUM_SHOWN]
-    return draw_gallery(
-        images_NHW,
-        [
-            (
-                one.index,
-                f"{one.label}: {one.answer_of_first} → {one.answer_of_other}",
-                f"{100 * one.missed_by_first:.0f} → {100 * one.missed_by_other:.0f} %",
-            )
-            for one in shown
-        ],
-        title=title_changed_images(pair, which),
-        subtitle=(
+    shown = []
+    for image in listed[:NUM_SHOWN]:
+        above = f"{image.label}: {image.answer_of_first} → {image.answer_of_other}"
+        below = f"{100 * image.missed_by_first:.0f} → {100 * image.missed_by_other:.0f} %"
+        shown.append((image.index, above, below))
+    subtitle = "none"
+    if shown:
+        subtitle = (
             f"{len(shown)} of {len(listed):,}: label, most frequent answers before and after; "
             "share of seeds that misclassify it"
-            if shown
-            else "none"
-        ),
-        theme=theme,
-    )
+        )
+    title = title_changed_images(pair, which)
+    return draw_gallery(images_NHW, shown, title=title, subtitle=subtitle, theme=theme)
