@@ -110,14 +110,14 @@ class Hand:
             xs, ys = x + across * np.cos(angles), 0.5 + down * np.sin(angles)
             points += list(zip(xs.tolist(), ys.tolist(), strict=True))
             x += 2 * across + u(0.05, 0.35)
-        return render(warp([spline(points)], self.rng), height, self.pen_px)
+        return render(warp([spline(*points)], self.rng), height, self.pen_px)
 
     def _draw_strokes(self, digit: int) -> list[Stroke]:
         """Strokes of a digit that is 1 high."""
         if self.rng.random() < TRACK_SHARES.get(digit, 0.0):
             tracks = self.writing.tracks[digit]
             points = tracks[int(self.rng.integers(len(tracks)))] / 100
-            strokes = warp([spline([(float(x), 1 - float(y)) for x, y in points])], self.rng)
+            strokes = warp([spline(*([0, 1] + points * [1, -1]))], self.rng)
         else:
             strokes = draw_strokes(digit, self.rng)
         every = np.concatenate(strokes)
@@ -137,7 +137,7 @@ class Hand:
 
 
 def render(strokes: Sequence[Stroke], height: float, pen_px: float) -> InkMap:
-    """Strokes in units of `height` pixels, drawn with a round pen; nothing but a rim around them."""
+    """Strokes in units of `height` pixels, drawn with a round pen, with a thin rim around them."""
     points = np.concatenate(strokes)
     lowest = points.min(axis=0)
     margin = int(pen_px * OVERSAMPLING) + 4
