@@ -41,14 +41,14 @@ class ProgressMeter:
     def measure(self, runs: Mapping[int, StudyRun], newest: StudyRun | None) -> StudyProgress:
         """The progress with these finished runs."""
         config = self.study.config
+        left = [seed for seed in self.missing if seed not in runs]
         num_running = 0.0  # runs, by the share of their epochs
-        for seed in set(self.missing) - runs.keys():
+        for seed in left:
             folder = self.study.path / RUNS / str(seed)
             num_epochs = read_num_epochs(folder, self.num_batches)
             num_running += min(1.0, num_epochs / config.recipe.epochs)
-        num_done, num_seeds = sum(seed in runs for seed in self.wanted), len(self.wanted)
-        num_before = num_seeds - len(self.missing)
-        share = (num_done - num_before + num_running) / len(self.missing)
+        num_seeds, num_done = len(self.wanted), len(self.wanted) - len(left)
+        share = (len(self.missing) - len(left) + num_running) / len(self.missing)
         seconds = time.perf_counter() - self.start
         return StudyProgress(
             title=self.title,
