@@ -28,7 +28,7 @@ def evaluate(mistakes: Mistakes, **changes: Any) -> Evaluation:
 
 
 def find_one(name: str, evaluation: Evaluation) -> Finding:
-    [finding] = [one for one in build_findings(evaluation) if one.name == name]
+    [finding] = [finding for finding in build_findings(evaluation) if finding.name == name]
     return finding
 
 

@@ -195,15 +195,15 @@ def test_mistakes_are_sorted_by_confidence() -> None:
 )
 def test_epoch_losses_are_means_with_standard_deviations(losses: list[list[float]]) -> None:
     measured = measure_epoch_losses(losses)
-    assert [one.epoch for one in measured] == list(range(1, len(losses) + 1))
-    for one, batch_losses in zip(measured, losses, strict=True):
+    assert [epoch.epoch for epoch in measured] == list(range(1, len(losses) + 1))
+    for epoch, batch_losses in zip(measured, losses, strict=True):
         num_batches = len(batch_losses)
         mean = math.fsum(batch_losses) / num_batches
         squares = math.fsum((loss - mean) ** 2 for loss in batch_losses)
         deviation = math.sqrt(squares / (num_batches - 1)) if num_batches > 1 else 0.0
-        assert one.num_batches == num_batches
-        assert one.mean_loss == pytest.approx(mean)
-        assert one.standard_deviation == pytest.approx(deviation, abs=1e-9)
+        assert epoch.num_batches == num_batches
+        assert epoch.mean_loss == pytest.approx(mean)
+        assert epoch.standard_deviation == pytest.approx(deviation, abs=1e-9)
 
 
 def test_confusion_matrix_class_errors_and_mistakes_agree(test_images: LabelledImages) -> None:
@@ -212,9 +212,9 @@ def test_confusion_matrix_class_errors_and_mistakes_agree(test_images: LabelledI
     confusions = compute_confusion_matrix(labels, predicted)
     classes = measure_class_errors(confusions)
     num_mistakes = len(list_misclassified(labels, predicted, np.zeros(len(labels))))
-    assert sum(one.num_errors for one in classes) == num_mistakes
+    assert sum(errors.num_errors for errors in classes) == num_mistakes
     assert num_mistakes == 10_000 - measure_accuracy(predicted == labels).num_correct
-    for one in classes:
-        assert sum(one.taken_for.values()) == one.num_errors
-        counts = list(one.taken_for.values())
+    for errors in classes:
+        assert sum(errors.taken_for.values()) == errors.num_errors
+        counts = list(errors.taken_for.values())
         assert all(first >= second for first, second in itertools.pairwise(counts))

@@ -1,4 +1,3 @@
-import dataclasses
 import datetime
 import hashlib
 import json
@@ -7,16 +6,20 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import tenfold
-from made_studies import build_evaluation
 from run_errors import catch_error
+from runs.made_runs import (
+    CONFIG_OF_A_RUN,
+    EVALUATION_OF_A_RUN,
+    TRAINING_OF_A_RUN,
+    WEIGHTS_OF_A_RUN,
+    write_run,
+)
 from tenfold.cli import main
 from tenfold.errors import RunError
 from tenfold.recipes.catalogue import RECIPES
-from tenfold.runs.config import RunConfig
 from tenfold.runs.folder import (
     CALIBRATION,
     CONFIG,
@@ -32,55 +35,8 @@ from tenfold.runs.folder import (
 )
 from tenfold.runs.listing import find_state
 from tenfold.runs.losses import LOSSES
-from tenfold.system.files import hash_file, write_file, write_json
-from tenfold.system.json_types import from_json, to_json
-
-CONFIG_OF_A_RUN = RunConfig(
-    recipe=RECIPES["classic"],
-    seed=3,
-    holdout=False,
-    data_folder=None,
-    checksums={"train": ("a", "b"), "test": ("c", "d")},
-    threads=2,
-    device="cpu",
-    versions={"python": "3.11.7"},
-    machine={"cpu": "a processor", "cores": 2, "system": "Linux"},
-    started="2026-11-22T13:14:15+00:00",
-)
-WEIGHTS_OF_A_RUN = b"the weights of a run"
-TRAINING_OF_A_RUN = {
-    "seconds": 3.0,
-    "other_cores": None,
-    "num_images": 1000,
-    "images_per_second": 2000,
-    "num_parameters": 500,
-    "weights_sha256": hashlib.sha256(WEIGHTS_OF_A_RUN).hexdigest(),
-}
-LABELS_N = np.arange(40).astype(np.uint8) % 10
-PREDICTED_N = np.where(np.arange(40) == 7, 2, LABELS_N)
-EVALUATION_OF_A_RUN = {
-    **to_json(build_evaluation(LABELS_N, PREDICTED_N, np.full(40, 0.5))),
-    "training": TRAINING_OF_A_RUN,
-    "headline": "97.5 % & <more>",
-}
-
-
-def write_run(folder: Path) -> Path:
-    """A folder as a finished run leaves it, as far as `run` looks into it."""
-    write_file(folder / WEIGHTS, WEIGHTS_OF_A_RUN)
-    write_json(folder / CONFIG, to_json(CONFIG_OF_A_RUN))
-    sha256 = hashlib.sha256(WEIGHTS_OF_A_RUN).hexdigest()
-    state = {
-        "state": "complete",
-        "config_sha256": hash_file(folder / CONFIG),
-        "weights_sha256": sha256,
-        "training": TRAINING_OF_A_RUN,
-    }
-    write_json(folder / STATE, state)
-    write_json(folder / EVALUATION, EVALUATION_OF_A_RUN)
-    for file in FIGURES.values():
-        write_file(folder / file, b"png")
-    return folder
+from tenfold.system.files import write_json
+from tenfold.system.json_types import to_json
 
 
 def list_names(folder: Path) -> list[str]:
@@ -127,18 +83,16 @@ def test_a_folder_with_files_in_it_is_refused(tmp_path: Path) -> None:
     assert list_names(tmp_path) == ["precious"]
 
 
-def test_a_file_in_the_way_of_the_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("work")
-    for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        message = catch_error(lambda out=out: create_run_folder(out, "classic", 0))  # type: ignore[misc]
-        assert message.startswith(f"{out}: ")
-    assert (tmp_path / "file").read_text() == "work"
-
-
-def test_a_file_named_runs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("out", "named"),
+    [(None, "runs"), (Path("runs"), "runs: "), (Path("runs/below"), "runs/below: ")],
+)
+def test_a_file_in_the_way_of_the_folder_is_refused(
+    out: Path | None, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("runs").write_text("work")
-    assert "runs" in catch_error(lambda: create_run_folder(None, "classic", 0))
+    assert catch_error(lambda: create_run_folder(out, "classic", 0)).startswith(named)
     assert Path("runs").read_text() == "work"
 
 
@@ -155,64 +109,15 @@ def test_a_finished_run_is_loaded(tmp_path: Path) -> None:
     assert repr(run) == f"<Run {tmp_path}: 97.5 % & <more>>"
 
 
-def test_a_notebook_shows_headline_and_figures(tmp_path: Path) -> None:
-    shown = load_run(write_run(tmp_path))._repr_html_()
-    assert "<strong>97.5 % &amp; &lt;more&gt;</strong>" in shown
-    assert re.findall(r'alt="(\w+)"', shown) == list(FIGURES)
-    assert shown.count("data:image/png;base64,cG5n") == 3
-
-
-def test_a_notebook_shows_a_run_without_figures_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_figures", [True, False])
+def test_a_notebook_shows_headline_and_figures(has_figures: bool, tmp_path: Path) -> None:
     run = load_run(write_run(tmp_path))
-    for path in run.figures.values():
-        path.unlink()
+    if not has_figures:
+        shutil.rmtree(tmp_path / "figures")
     shown = run._repr_html_()
     assert "<strong>97.5 % &amp; &lt;more&gt;</strong>" in shown
-    assert "<img" not in shown
-
-
-OF_TRAINING = {"train": ("a", "b")}
-
-
-def test_configs_survive_json() -> None:
-    for config in (
-        CONFIG_OF_A_RUN,
-        dataclasses.replace(
-            CONFIG_OF_A_RUN, holdout=True, data_folder="a/b", checksums=OF_TRAINING
-        ),
-    ):
-        assert from_json(RunConfig, json.loads(json.dumps(to_json(config)))) == config
-
-
-def test_a_config_without_the_optional_fields_is_loaded() -> None:
-    values = to_json(CONFIG_OF_A_RUN)
-    wishes = {"by_epoch", "report", "tensorboard", "checkpoint_every"}
-    assert from_json(RunConfig, {k: v for k, v in values.items() if k not in wishes}) == (
-        CONFIG_OF_A_RUN
-    )
-
-
-def test_the_fingerprint_ignores_cores_kernel_and_matplotlib() -> None:
-    system = "Linux-6.1.0-x86_64-with-glibc2.36"
-    machine: dict[str, str | int] = {"cpu": "a", "gpu": "b", "cores": 2, "system": system}
-    versions = {"torch": "2.6", "python": "3.11.7", "matplotlib": "3.9"}
-    config = dataclasses.replace(CONFIG_OF_A_RUN, machine=machine, versions=versions)
-    assert config.fingerprint == {
-        "threads": config.threads,
-        "device": "cpu",
-        "cpu": "a",
-        "gpu": "b",
-        "system": "Linux",
-        "torch": "2.6",
-        "python": "3.11.7",
-    }
-    assert config.describe_changes(config) == []
-    other = dataclasses.replace(config, machine=machine | {"cpu": "c", "cores": 8}, versions={})
-    assert config.describe_changes(other) == [
-        "cpu c instead of a",
-        "torch none instead of 2.6",
-        "python none instead of 3.11.7",
-    ]
+    assert re.findall(r'alt="(\w+)"', shown) == list(FIGURES) * has_figures
+    assert shown.count("data:image/png;base64,cG5n") == 3 * has_figures
 
 
 def test_fields_of_version_0_1_are_ignored(tmp_path: Path) -> None:
@@ -259,7 +164,7 @@ def test_a_run_without_state_is_refused(tmp_path: Path) -> None:
     assert "the run is not finished" in refused_run(tmp_path)  # it has just begun
 
 
-def test_changed_weights_are_refused(tmp_path: Path) -> None:
+def test_changed_or_missing_weights_are_refused(tmp_path: Path) -> None:
     (write_run(tmp_path) / WEIGHTS).write_bytes(b"other weights")
     expected = hashlib.sha256(WEIGHTS_OF_A_RUN).hexdigest()
     found = hashlib.sha256(b"other weights").hexdigest()
@@ -267,10 +172,7 @@ def test_changed_weights_are_refused(tmp_path: Path) -> None:
         "/model.safetensors: changed after training wrote it: "
         f"its SHA-256 is {found}, not {expected}"
     )
-
-
-def test_missing_weights_are_refused(tmp_path: Path) -> None:
-    (write_run(tmp_path) / WEIGHTS).unlink()
+    (tmp_path / WEIGHTS).unlink()
     assert refused_run(tmp_path) == (
         "/model.safetensors: cannot be read: No such file or directory"
     )
@@ -291,14 +193,6 @@ def test_missing_weights_are_refused(tmp_path: Path) -> None:
 def test_broken_json_is_refused(file: str, content: bytes, reason: str, tmp_path: Path) -> None:
     (write_run(tmp_path) / file).write_bytes(content)
     assert refused_run(tmp_path).startswith(f"/{file}: {reason}")
-
-
-def test_a_missing_evaluation_is_refused(tmp_path: Path) -> None:
-    run = load_run(write_run(tmp_path))
-    (tmp_path / EVALUATION).unlink()
-    assert catch_error(lambda: run.accuracy) == (
-        f"{tmp_path / EVALUATION}: cannot be read: No such file or directory"
-    )
 
 
 @pytest.mark.parametrize(
@@ -383,10 +277,7 @@ def test_an_invalid_state_is_refused(changed: dict[str, Any], reason: str, tmp_p
         ({"headline": []}, "headline must be text, not []"),
         ({"part": "all"}, "part must be test or validation, not 'all'"),
         ({"misclassified": [7]}, "misclassified[0] must be an object, not 7"),
-        (
-            {"misclassified": [{"index": 7.5}]},
-            "misclassified[0].confidence: missing",
-        ),
+        ({"misclassified": [{"index": 7.5}]}, "misclassified[0].confidence: missing"),
         ({"epochs": {}}, "epochs must be an array, not {}"),
         ({"training": {}}, "training.images_per_second: missing"),
         ({"findings": [{"name": 3}]}, "findings[0].answer: missing"),
@@ -395,35 +286,35 @@ def test_an_invalid_state_is_refused(changed: dict[str, Any], reason: str, tmp_p
 def test_an_invalid_evaluation_is_refused(
     changed: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
-    write_json(write_run(tmp_path) / EVALUATION, {**EVALUATION_OF_A_RUN, **changed})
-    run = load_run(tmp_path)
+    run, file = load_run(write_run(tmp_path)), tmp_path / EVALUATION
+    write_json(file, {**EVALUATION_OF_A_RUN, **changed})
     assert catch_error(lambda: run.evaluation) == (
-        f"{tmp_path / EVALUATION}: not valid in this version of Tenfold: {reason}"
+        f"{file}: not valid in this version of Tenfold: {reason}"
+    )
+    file.unlink()
+    assert catch_error(lambda: run.accuracy) == (
+        f"{file}: cannot be read: No such file or directory"
     )
 
 
 @pytest.mark.parametrize(
-    ("found", "reason"),
+    ("changed", "reason"),
     [
-        ({}, "not_digit: missing"),
-        (
-            {"temperature": "x", "read": 0.5, "not_digit": 0.5},
-            "temperature must be a number, not 'x'",
-        ),
-        (
-            {"temperature": 1.0, "read": float("nan"), "not_digit": 0.5},
-            "read must be a number, not nan",
-        ),
+        ({"not_digit": None}, "not_digit must be a number, not None"),
+        ({"temperature": "x"}, "temperature must be a number, not 'x'"),
+        ({"read": float("nan")}, "read must be a number, not nan"),
     ],
 )
 def test_an_invalid_calibration_is_refused(
-    found: dict[str, Any], reason: str, tmp_path: Path
+    changed: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
-    run = load_run(write_run(tmp_path))
-    (tmp_path / CALIBRATION).write_text(json.dumps(found))
+    run, file = load_run(write_run(tmp_path)), tmp_path / CALIBRATION
+    file.write_text(json.dumps({"temperature": 1.0, "read": 0.5, "not_digit": 0.5} | changed))
     assert catch_error(lambda: run.calibration) == (
-        f"{tmp_path / CALIBRATION}: not valid in this version of Tenfold: {reason}"
+        f"{file}: not valid in this version of Tenfold: {reason}"
     )
+    file.write_text("{}")
+    assert catch_error(lambda: run.calibration).endswith(": not_digit: missing")
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "export", "train --resume", "runs"])

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,27 +41,27 @@ def shelf(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_runs_and_studies_are_listed_with_their_state(shelf: Path, small_data: Path) -> None:
-    listed = {one.path.name: one for one in list_folder(shelf)}
-    assert {name: (one.kind, one.state) for name, one in listed.items()} == {
+    listed = {entry.path.name: entry for entry in list_folder(shelf)}
+    assert {name: (entry.kind, entry.state) for name, entry in listed.items()} == {
         "done": ("run", "complete"),
         "begun": ("run", "stopped"),
         "saved": ("run", "stopped"),
         "study": ("study", "complete"),
     }
-    assert [(one.recipe, one.seed) for one in (listed["done"], listed["begun"])] == [
+    assert [(entry.recipe, entry.seed) for entry in (listed["done"], listed["begun"])] == [
         ("classic", 4),
         ("classic", 5),
     ]
-    assert {one.data for one in listed.values()} == {small_data.name}
-    for one in listed.values():
-        assert one.changes == {"hidden_sizes": (16,), "epochs": 2}
+    assert {entry.data for entry in listed.values()} == {small_data.name}
+    for entry in listed.values():
+        assert entry.changes == {"hidden_sizes": (16,), "epochs": 2}
     assert listed["done"].accuracy == tenfold.load_run(shelf / "done").accuracy
     assert listed["begun"].accuracy is None
     assert listed["study"].num_seeds == 2
     assert listed["study"].accuracy == pytest.approx(
         tenfold.load_study(shelf / "study").accuracies.mean()
     )
-    assert [one.has_checkpoint for one in (listed["begun"], listed["saved"])] == [False, True]
+    assert [entry.has_checkpoint for entry in (listed["begun"], listed["saved"])] == [False, True]
     [own] = list_folder(shelf / "done")
     assert own == listed["done"]
 
@@ -71,16 +72,16 @@ def test_a_study_is_stopped_until_its_summary_has_all_its_seeds(
     study = tmp_path / "study"
     shutil.copytree(shelf / "study", study)
     write_json(study / "summary.json", {"seeds": [0]})
-    assert [one.state for one in list_folder(tmp_path)] == ["stopped"]
+    assert [entry.state for entry in list_folder(tmp_path)] == ["stopped"]
     (study / "summary.json").unlink()
-    assert [one.state for one in list_folder(tmp_path)] == ["stopped"]
+    assert [entry.state for entry in list_folder(tmp_path)] == ["stopped"]
     with locking(study, RunError("busy")):
-        assert [one.state for one in list_folder(tmp_path)] == ["running"]
+        assert [entry.state for entry in list_folder(tmp_path)] == ["running"]
     shutil.rmtree(study / "runs")  # a study.json that was shared
-    assert [one.state for one in list_folder(tmp_path)] == ["complete"]
+    assert [entry.state for entry in list_folder(tmp_path)] == ["complete"]
     values = json.loads((study / "study.json").read_text())
     (study / "study.json").write_text(json.dumps(values | {"runs": []}))
-    assert [one.state for one in list_folder(tmp_path)] == ["stopped"]
+    assert [entry.state for entry in list_folder(tmp_path)] == ["stopped"]
 
 
 def test_data_and_hold_out_are_listed(shelf: Path, tmp_path: Path) -> None:
@@ -92,17 +93,17 @@ def test_data_and_hold_out_are_listed(shelf: Path, tmp_path: Path) -> None:
         ({"data_folder": 5, "holdout": 1}, (None, False)),
     ):
         (tmp_path / "run" / "config.json").write_text(json.dumps(config | changed))
-        [one] = list_folder(tmp_path)
-        assert (one.data, one.holdout) == expected
+        [entry] = list_folder(tmp_path)
+        assert (entry.data, entry.holdout) == expected
     (tmp_path / "run" / "config.json").write_text(json.dumps(config | {"recipe": {"name": "x"}}))
-    [one] = list_folder(tmp_path)
-    assert (one.recipe, one.changes) == ("x", {})
+    [entry] = list_folder(tmp_path)
+    assert (entry.recipe, entry.changes) == ("x", {})
 
 
 def test_the_last_changed_is_listed_first(shelf: Path) -> None:
     for number, name in enumerate(("study/study.json", "begun/state.json", "done/state.json")):
         os.utime(shelf / name, (1e10 + number, 1e10 + number))
-    names = [one.path.name for one in list_folder(shelf)]
+    names = [entry.path.name for entry in list_folder(shelf)]
     assert names == ["done", "begun", "study", "saved"]
 
 
@@ -144,7 +145,7 @@ def test_invalid_files_are_listed_as_unreadable(text: str, shelf: Path, tmp_path
     (tmp_path / "run" / "state.json").write_text(text)
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "study.json").write_text(text)
-    assert [one.state for one in list_folder(tmp_path)] == ["unreadable"] * 2
+    assert [entry.state for entry in list_folder(tmp_path)] == ["unreadable"] * 2
 
 
 def test_a_run_without_its_state_is_unreadable(shelf: Path, tmp_path: Path) -> None:
@@ -154,67 +155,59 @@ def test_a_run_without_its_state_is_unreadable(shelf: Path, tmp_path: Path) -> N
     assert find_state(tmp_path / "run") == "unreadable"
 
 
-def test_the_command_prints_a_table_and_json(
-    shelf: Path,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """`tenfold runs` on a wide terminal: what it prints, on stderr if it fails."""
     monkeypatch.setenv("COLUMNS", "200")
-    assert main(["runs", str(shelf)]) == 0
-    rows = [line.rstrip().split(None, 1) for line in capsys.readouterr().out.splitlines()]
-    lines = dict(rows)
+
+    def call(*words: object, code: int = 0) -> str:
+        assert main(["runs", *map(str, words)]) == code
+        printed = capsys.readouterr()
+        return printed.err if code else printed.out
+
+    return call
+
+
+def test_the_command_prints_a_table_and_json(
+    shelf: Path, call: Callable[..., str], tmp_path: Path
+) -> None:
+    lines = dict(line.rstrip().split(None, 1) for line in call(shelf).splitlines())
     assert lines["saved"].startswith("classic (epochs=2, hidden_sizes=16)")
     assert lines["saved"].split()[-5:] == ["5", "stopped,", "can", "be", "resumed"]
     assert lines["begun"].endswith("stopped before a checkpoint")
     assert "2 seeds" in lines["study"]
     assert lines["done"].split()[2:] != []
-    assert main(["runs", str(shelf), "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)
-    assert {Path(one["path"]).name for one in listed} == {"begun", "done", "saved", "study"}
-    assert main(["runs", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == f"no runs yet in {tmp_path}; `tenfold train` makes one\n"
-    assert main(["runs", str(tmp_path / "nowhere")]) == 2
-    printed = capsys.readouterr()
-    assert f"{tmp_path}/nowhere: No such file or directory\n" in printed.err
+    listed = json.loads(call(shelf, "--json"))
+    assert {Path(entry["path"]).name for entry in listed} == {"begun", "done", "saved", "study"}
+    assert call(tmp_path) == f"no runs yet in {tmp_path}; `tenfold train` makes one\n"
+    assert f"{tmp_path}/nowhere: No such file or directory\n" in call(tmp_path / "nowhere", code=2)
 
 
 def test_without_any_runs_the_command_says_so(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["runs"]) == 0
-    assert capsys.readouterr().out == "no runs yet; `tenfold train` makes one\n"
-    assert main(["runs", "--json"]) == 0
-    assert capsys.readouterr().out == "[]\n"
+    assert call() == "no runs yet; `tenfold train` makes one\n"
+    assert call("--json") == "[]\n"
 
 
 def test_several_runs_are_listed_and_validation_accuracy_is_marked(
-    shelf: Path,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    shelf: Path, call: Callable[..., str], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
     shutil.copytree(shelf / "done", tmp_path / "held")
     config = json.loads((tmp_path / "held" / "config.json").read_text())
     (tmp_path / "held" / "config.json").write_text(json.dumps(config | {"holdout": True}))
-    assert main(["runs", str(shelf / "done"), str(tmp_path / "held")]) == 0
-    _, done, held = capsys.readouterr().out.splitlines()
+    _, done, held = call(shelf / "done", tmp_path / "held").splitlines()
     assert "%, validation" in held
     assert "validation" not in done
 
 
 @pytest.mark.parametrize("columns", ["20", "40", "80"])
 def test_on_a_narrow_terminal_nothing_is_cropped(
-    columns: str,
-    shelf: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    columns: str, shelf: Path, call: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
-    assert main(["runs", str(shelf / "done")]) == 0
-    printed = capsys.readouterr().out
+    printed = call(shelf / "done")
     assert max(map(len, printed.splitlines())) <= int(columns)
     assert "…" not in printed
     words = "".join(printed.split())
@@ -223,18 +216,12 @@ def test_on_a_narrow_terminal_nothing_is_cropped(
 
 
 def test_names_are_escaped_for_the_terminal(
-    shelf: Path,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    shelf: Path, call: Callable[..., str], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
     for name in ("[bold]a", ":smile:", "a\x1b[31m\n\u202e", os.fsdecode(b"\xff")):
         shutil.copytree(shelf / "done", tmp_path / name)
-    assert main(["runs", str(tmp_path)]) == 0
-    printed = capsys.readouterr().out
+    printed = call(tmp_path)
     names = {line.split()[0] for line in printed.splitlines()[1:]}
     assert names == {"[bold]a", ":smile:", r"a\x1b[31m\n\u202e", r"\xff"}
     assert printed.replace("\n", "").isprintable()
-    assert main(["runs", str(tmp_path / "a\x1b[31m")]) == 2
-    assert r"a\x1b[31m: No such file" in capsys.readouterr().err
+    assert r"a\x1b[31m: No such file" in call(tmp_path / "a\x1b[31m", code=2)

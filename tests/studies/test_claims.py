@@ -17,22 +17,27 @@ from tenfold.studies.statistics import summarize
 from tenfold.studies.study import Study
 
 CLASSIC = RECIPES["classic"]
+Labels = npt.NDArray[np.uint8]
 CLAIMS = ["accuracy", "over_97_percent", "hardest_digit", "last_epochs", "hard_for_people"]
 
 
 @pytest.fixture(scope="module")
-def labels(test_images: LabelledImages) -> npt.NDArray[np.uint8]:
+def labels(test_images: LabelledImages) -> Labels:
     return test_images.labels_N
 
 
-def list_claims(
-    study: Study, labels: npt.NDArray[np.uint8], *, is_mnist: bool = True
-) -> dict[str, Finding]:
+def list_claims(study: Study, labels: Labels, *, is_mnist: bool = True) -> dict[str, Finding]:
     summary = summarize(study, labels, is_mnist=is_mnist)
-    return {one.name: one for one in find_claims(summary, is_mnist=is_mnist)}
+    return {finding.name: finding for finding in find_claims(summary, is_mnist=is_mnist)}
 
 
-def choose(labels: npt.NDArray[np.uint8], num_by_digit: dict[int, int], seed: int = 0) -> list[int]:
+def check(finding: Finding, answer: str, facts: Sequence[str]) -> None:
+    assert finding.answer == answer
+    for fact in facts:
+        assert fact in finding.sentence
+
+
+def choose(labels: Labels, num_by_digit: dict[int, int], seed: int = 0) -> list[int]:
     """This many images of each digit, without disputed ones."""
     random = np.random.default_rng(seed)
     chosen: list[int] = []
@@ -43,7 +48,7 @@ def choose(labels: npt.NDArray[np.uint8], num_by_digit: dict[int, int], seed: in
 
 
 def build(
-    labels: npt.NDArray[np.uint8],
+    labels: Labels,
     num_mistakes: Sequence[int] = (200, 210, 190),
     **of_runs: Any,
 ) -> Study:
@@ -52,7 +57,7 @@ def build(
     return build_study(labels, miss(labels, [order[:count] for count in num_mistakes]), **of_runs)
 
 
-def test_the_claims_depend_on_data_part_and_epochs(labels: npt.NDArray[np.uint8]) -> None:
+def test_the_claims_depend_on_data_part_and_epochs(labels: Labels) -> None:
     assert [*list_claims(build(labels), labels)] == CLAIMS
     other_data = list_claims(build(labels, checksums=OTHER_DATA), labels, is_mnist=False)
     assert [*other_data] == ["accuracy"]
@@ -69,7 +74,7 @@ def test_the_claims_depend_on_data_part_and_epochs(labels: npt.NDArray[np.uint8]
 # --- accuracy
 
 
-def test_the_accuracy_has_intervals_for_seeds_and_images(labels: npt.NDArray[np.uint8]) -> None:
+def test_the_accuracy_has_intervals_for_seeds_and_images(labels: Labels) -> None:
     found = list_claims(build(labels, (200, 210, 190)), labels)["accuracy"]
     assert found.answer == "98.00 %, standard deviation 0.10"
     for fact in (
@@ -85,7 +90,7 @@ def test_the_accuracy_has_intervals_for_seeds_and_images(labels: npt.NDArray[np.
         assert fact in found.sentence
 
 
-def test_the_accuracy_of_one_seed_has_no_deviation(labels: npt.NDArray[np.uint8]) -> None:
+def test_the_accuracy_of_one_seed_has_no_deviation(labels: Labels) -> None:
     found = list_claims(build(labels, [200]), labels)["accuracy"]
     assert found.answer == "98.00 %"
     assert found.sentence.startswith("One seed")
@@ -110,7 +115,7 @@ def test_over_97_percent_holds_if_both_intervals_lie_above(
     num_over: str,
     mean: str,
     reason: str,
-    labels: npt.NDArray[np.uint8],
+    labels: Labels,
 ) -> None:
     found = list_claims(build(labels, num_mistakes), labels)["over_97_percent"]
     assert found.answer == answer
@@ -153,13 +158,11 @@ def test_over_97_percent_holds_if_both_intervals_lie_above(
     ],
 )
 def test_7_is_compared_with_the_other_digits(
-    num_by_digit: list[dict[int, int]], answer: str, facts: list[str], labels: npt.NDArray[np.uint8]
+    num_by_digit: list[dict[int, int]], answer: str, facts: list[str], labels: Labels
 ) -> None:
     wrong = [choose(labels, counts, seed) for seed, counts in enumerate(num_by_digit)]
     found = list_claims(build_study(labels, miss(labels, wrong)), labels)["hardest_digit"]
-    assert found.answer == answer
-    for fact in facts:
-        assert fact in found.sentence
+    check(found, answer, facts)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +175,7 @@ def test_7_is_compared_with_the_other_digits(
     ],
 )
 def test_7_is_judged_by_the_interval_of_its_share(
-    num_hardest: int, interval: str, answer: str, labels: npt.NDArray[np.uint8]
+    num_hardest: int, interval: str, answer: str, labels: Labels
 ) -> None:
     wrong = [choose(labels, {7: 30} if run < num_hardest else {9: 30}) for run in range(10)]
     found = list_claims(build_study(labels, miss(labels, wrong)), labels)["hardest_digit"]
@@ -238,7 +241,7 @@ def test_the_last_epochs_are_judged_by_losses_and_longer_training(
     num_mistakes_longer: Sequence[int] | None,
     answer: str,
     facts: list[str],
-    labels: npt.NDArray[np.uint8],
+    labels: Labels,
 ) -> None:
     longer = None
     if num_mistakes_longer is not None:
@@ -250,12 +253,10 @@ def test_the_last_epochs_are_judged_by_losses_and_longer_training(
         longer=longer,
     )
     found = list_claims(study, labels)["last_epochs"]
-    assert found.answer == answer
-    for fact in facts:
-        assert fact in found.sentence
+    check(found, answer, facts)
 
 
-def test_the_last_epochs_are_judged_without_accuracies(labels: npt.NDArray[np.uint8]) -> None:
+def test_the_last_epochs_are_judged_without_accuracies(labels: Labels) -> None:
     losses = [(0.1, 0.1 * (1 - fall)) for fall in (0.03, 0.08, 0.04)]
     found = list_claims(build(labels, epoch_losses=losses), labels)["last_epochs"]
     low, high = stats.t.interval(0.95, 2, loc=-5, scale=stats.sem([-3, -8, -4]))
@@ -271,7 +272,7 @@ def test_the_last_epochs_are_judged_without_accuracies(labels: npt.NDArray[np.ui
     [((4, 6, 5), "holds"), ((190, 200, 180), "undecided"), ((9, 11, 12), "undecided")],
 )
 def test_mistakes_are_hard_for_people_if_most_labels_are_disputed(
-    num_others: Sequence[int], answer: str, labels: npt.NDArray[np.uint8]
+    num_others: Sequence[int], answer: str, labels: Labels
 ) -> None:
     contested = sorted(CONTESTED)[:10]
     wrong = [contested + choose(labels, {4: n}, seed=1 + i) for i, n in enumerate(num_others)]
@@ -280,7 +281,7 @@ def test_mistakes_are_hard_for_people_if_most_labels_are_disputed(
     shares = [100 * 10 / (10 + n) for n in num_others]
     low, high = stats.t.interval(0.95, 2, loc=np.mean(shares), scale=stats.sem(shares))
     num_mislabelled = len(RELABELLED.keys() & set(contested))
-    in_runs = Counter(index for one in wrong for index in one)
+    in_runs = Counter(index for indices in wrong for index in indices)
     num_all, num_most = (sum(n >= least for n in in_runs.values()) for least in (3, 2))
     for fact in (
         f"Of {10 + np.mean(num_others):.0f} mistakes per run, 10.0 ({np.mean(shares):.1f} %, 95 % "
@@ -292,7 +293,7 @@ def test_mistakes_are_hard_for_people_if_most_labels_are_disputed(
         assert fact in found.sentence
 
 
-def test_the_mistakes_of_one_seed_are_pooled(labels: npt.NDArray[np.uint8]) -> None:
+def test_the_mistakes_of_one_seed_are_pooled(labels: Labels) -> None:
     wrong = sorted(CONTESTED)[:4] + choose(labels, {4: 4})
     found = list_claims(build_study(labels, miss(labels, [wrong])), labels)["hard_for_people"]
     # Wilson's interval of 4 in 8.
@@ -300,6 +301,6 @@ def test_the_mistakes_of_one_seed_are_pooled(labels: npt.NDArray[np.uint8]) -> N
     assert "4.0 (50.0 %, 95 % CI 21.5 to 78.5 %)" in found.sentence
 
 
-def test_claims_about_mistakes_are_undecided_without_any(labels: npt.NDArray[np.uint8]) -> None:
+def test_claims_about_mistakes_are_undecided_without_any(labels: Labels) -> None:
     found = list_claims(build_study(labels, miss(labels, [[]] * 5)), labels)
     assert found["hardest_digit"].answer == found["hard_for_people"].answer == "undecided"

@@ -13,6 +13,7 @@ from made_studies import CHECKSUMS, OTHER_DATA, build_study, miss, present
 from tenfold.errors import StudyError
 from tenfold.recipes.catalogue import RECIPES
 from tenfold.reports.study_report import describe_difference, tabulate
+from tenfold.runs.results import Finding
 from tenfold.studies.comparison import (
     ChangedImages,
     ComparedPair,
@@ -48,6 +49,12 @@ def first() -> Study:
 @pytest.fixture(scope="module")
 def other() -> Study:
     return build_study(LABELS_N, guess(5, 3, 0.9), path=Path("other"), recipe=OTHER_RECIPE)
+
+
+def compare_two(first: Study, other: Study) -> tuple[ComparedPair, Finding]:
+    """Two studies compared, and described."""
+    [pair] = compare([first, other], LABELS_N, is_mnist=False).differences
+    return pair, describe_difference(pair)
 
 
 def flip_signs(differences_N: npt.NDArray[np.float64], num_flips: int = 20_000) -> float:
@@ -100,17 +107,13 @@ def test_differences_are_other_minus_first(first: Study, other: Study) -> None:
 
 
 def test_images_are_mended_if_most_runs_no_longer_miss_them(first: Study, other: Study) -> None:
-    expected: dict[str, dict[int, list[float]]] = {
-        "mended": {},
-        "not_mended": {},
-        "new": {},
-    }
+    expected: dict[str, dict[int, list[float]]] = {"mended": {}, "not_mended": {}, "new": {}}
     for index in range(NUM_IMAGES):
         missed = [
             [any(i == index for i, _, _ in run.mistakes) for run in study.runs]
             for study in (first, other)
         ]
-        before, after = (sum(one) / len(one) for one in missed)
+        before, after = (sum(is_wrong) / len(is_wrong) for is_wrong in missed)
         if before > 0.5:
             expected["mended" if after < 0.5 else "not_mended"][index] = [before, after]
         elif before < 0.5 < after:
@@ -119,19 +122,19 @@ def test_images_are_mended_if_most_runs_no_longer_miss_them(first: Study, other:
     assert vars(listed).keys() == expected.keys()
     for kind, images in vars(listed).items():
         assert expected[kind], kind
-        assert sorted(one.index for one in images) == sorted(expected[kind])
-        changes = [abs(one.missed_by_first - one.missed_by_other) for one in images]
+        assert sorted(image.index for image in images) == sorted(expected[kind])
+        changes = [abs(image.missed_by_first - image.missed_by_other) for image in images]
         assert changes == sorted(changes, reverse=True)
-        for one in images:
-            assert one.label == LABELS_N[one.index]
-            shares = [one.missed_by_first, one.missed_by_other]
-            assert shares == pytest.approx(expected[kind][one.index])
+        for image in images:
+            assert image.label == LABELS_N[image.index]
+            shares = [image.missed_by_first, image.missed_by_other]
+            assert shares == pytest.approx(expected[kind][image.index])
             for study, key in ((first, "answer_of_first"), (other, "answer_of_other")):
-                counts = Counter(study.get_predicted_labels(LABELS_N)[:, one.index].tolist())
-                assert counts[getattr(one, key)] == max(counts.values())
+                counts = Counter(study.get_predicted_labels(LABELS_N)[:, image.index].tolist())
+                assert counts[getattr(image, key)] == max(counts.values())
     # In the other direction, mended images are new mistakes.
     back = list_changed_images(other, first, LABELS_N)
-    assert [one.index for one in back.new] == [one.index for one in listed.mended]
+    assert [image.index for image in back.new] == [image.index for image in listed.mended]
 
 
 def test_tied_answers_are_resolved_to_the_smallest() -> None:
@@ -146,35 +149,31 @@ def test_equal_studies_have_no_difference(first: Study) -> None:
     without_variance = build_study(LABELS_N, miss(LABELS_N, [[1, 2]] * 3))
     for study in (first, without_variance):
         with warnings.catch_warnings(action="error"):
-            [pair] = compare([study, study], LABELS_N, is_mnist=False).differences
+            pair, found = compare_two(study, study)
         assert pair.difference.difference == 0
         assert pair.difference.by_image is None
         assert pair.difference.by_seed is None or pair.difference.by_seed.p_value == 1
         assert pair.images.mended == pair.images.new == ()
-        found = describe_difference(pair)
         assert found.answer == "not significantly different"
         assert "is 0.000 points above" in found.sentence
 
 
 def test_one_seed_on_either_side_leaves_no_test_over_seeds(first: Study) -> None:
     single = build_study(LABELS_N, guess(1, 3))
-    for pair in ((first, single), (single, first)):
-        measured = measure_difference(*pair, LABELS_N)
-        assert measured.by_seed is None
-        assert measured.by_image is not None
-        assert min(measured.num_seeds) == 1
-    [difference] = compare([first, single], LABELS_N, is_mnist=False).differences
-    assert describe_difference(difference).answer == "unclear with one seed"
-    found = describe_difference(compare([single, single], LABELS_N, is_mnist=False).differences[0])
-    assert found.answer == "unclear with one seed"
-    assert "Welch" not in found.sentence
-    assert "paired" not in found.sentence
+    for studies in ((first, single), (single, first), (single, single)):
+        pair, found = compare_two(*studies)
+        assert pair.difference.by_seed is None
+        assert (pair.difference.by_image is None) == (first not in studies)
+        assert min(pair.difference.num_seeds) == 1
+        assert found.answer == "unclear with one seed"
+        assert "Welch" not in found.sentence
+        assert ("paired" in found.sentence) == (first in studies)
 
 
 def test_a_comparison_describes_each_difference(first: Study, other: Study) -> None:
     comparison = compare([first, other, first], LABELS_N, is_mnist=False)
     names = ["studies/synthetic", "other", "studies/synthetic"]
-    assert [one.name for one in comparison.studies] == names
+    assert [compared.name for compared in comparison.studies] == names
     assert comparison.part == "test"
     assert comparison.num_images == NUM_IMAGES
     pair, same = comparison.differences
@@ -197,7 +196,9 @@ def test_a_comparison_describes_each_difference(first: Study, other: Study) -> N
 
 
 def test_studies_of_different_recipes_are_named_after_them(first: Study, other: Study) -> None:
-    names = [one.name for one in compare([first, other], LABELS_N, is_mnist=False).studies]
+    names = [
+        compared.name for compared in compare([first, other], LABELS_N, is_mnist=False).studies
+    ]
     assert names == ["classic", "classic (epochs=7)"]
 
 
@@ -233,13 +234,10 @@ def test_better_needs_significance_in_both_tests(
 
 def test_a_tiny_p_value_is_shown_as_a_bound(first: Study) -> None:
     hopeless = build_study(LABELS_N, miss(LABELS_N, [range(1000), range(1001)]))
-    [difference] = compare([first, hopeless], LABELS_N, is_mnist=False).differences
-    found = describe_difference(difference)
+    _, found = compare_two(first, hopeless)
     assert found.answer == "worse"
-    assert re.search(
-        r": 95 % CI -\d\d\.\d{3} to -\d\d\.\d{3}, p ≤ 0\.0002\. .*, p ≤ 0\.0002\.",
-        found.sentence,
-    )
+    interval = r": 95 % CI -\d\d\.\d{3} to -\d\d\.\d{3}, p ≤ 0\.0002\."
+    assert re.search(interval + r" .*, p ≤ 0\.0002\.", found.sentence)
 
 
 def test_the_table_has_a_column_per_study(first: Study, other: Study) -> None:
@@ -317,9 +315,8 @@ def test_identical_seeds_leave_only_the_test_over_images(
     num_wrong: tuple[int, int], answer: str
 ) -> None:
     first, other = (build_study(LABELS_N, miss(LABELS_N, [range(n)] * 3)) for n in num_wrong)
-    [difference] = compare([first, other], LABELS_N, is_mnist=False).differences
-    assert difference.difference.by_seed is None
-    found = describe_difference(difference)
+    pair, found = compare_two(first, other)
+    assert pair.difference.by_seed is None
     assert found.answer == answer
     assert "Welch" not in found.sentence
 
@@ -329,17 +326,17 @@ def test_an_image_that_half_of_the_runs_still_miss_is_not_mended() -> None:
     # Half of the other's runs miss 2 and 5, most of them 3 and 4.
     first = build_study(LABELS_N, miss(LABELS_N, [[1, 2, 3, 4], [1, 2, 3, 4], [1, 2, 3], [1]]))
     other = build_study(LABELS_N, miss(LABELS_N, [[2, 3, 4, 5], [2, 3, 4, 5], [3, 4], []]))
-    [difference] = compare([first, other], LABELS_N, is_mnist=False).differences
+    pair, _ = compare_two(first, other)
     indices = {
-        kind: [one.index for one in images] for kind, images in vars(difference.images).items()
+        kind: [image.index for image in images] for kind, images in vars(pair.images).items()
     }
     assert indices == {"mended": [1], "not_mended": [2, 3], "new": []}
-    [half] = [one for one in difference.images.not_mended if one.index == 2]
+    [half] = [image for image in pair.images.not_mended if image.index == 2]
     assert (half.missed_by_first, half.missed_by_other) == (0.75, 0.5)
 
 
 def test_identical_runs_give_no_warnings() -> None:
     alike = build_study(LABELS_N, miss(LABELS_N, [[1, 2]] * 3))
     others = build_study(LABELS_N, miss(LABELS_N, [[1], [1, 2, 3], [5]]))
-    [difference] = compare([others, alike], LABELS_N, is_mnist=False).differences
-    assert present(difference.difference.by_seed).p_value <= 1
+    pair, _ = compare_two(others, alike)
+    assert present(pair.difference.by_seed).p_value <= 1

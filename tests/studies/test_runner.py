@@ -54,7 +54,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_each_seed_runs_once_in_one_of_two_processes() -> None:
-    results = [one for one in run_seeds(describe_process, range(5), 2) if one is not None]
+    results = [result for result in run_seeds(describe_process, range(5), 2) if result is not None]
     assert sorted(seed for seed, _, _ in results) == [0, 1, 2, 3, 4]
     processes = {process for _, process, _ in results}
     assert 1 <= len(processes) <= 2
@@ -71,7 +71,7 @@ def test_no_process_is_started_without_seeds(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_error_is_raised_with_its_notes_and_ends_the_other_processes() -> None:
     results = run_seeds(fail_at_1, range(100), 1)
-    assert next(one for one in results if one is not None) == 0
+    assert next(result for result in results if result is not None) == 0
     with pytest.raises(RunError, match=r"^training diverged\n") as raised:
         list(results)
     assert raised.value.__notes__ == ["the unfinished run stays in runs/1"]

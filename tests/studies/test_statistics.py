@@ -96,9 +96,9 @@ def test_the_images_interval_is_monotonic() -> None:
     ends.append(images_interval(np.ones(100)))
     assert ends[0] == pytest.approx((0, 0.037), abs=1e-4)
     assert ends[-1] == pytest.approx((0.963, 1), abs=1e-4)
-    for one, more in itertools.pairwise(ends):
-        assert one[0] < more[0]
-        assert one[1] < more[1]
+    for lower, more in itertools.pairwise(ends):
+        assert lower[0] < more[0]
+        assert lower[1] < more[1]
 
 
 def test_accuracies_are_shares_of_correct_images() -> None:
@@ -143,14 +143,14 @@ def test_tied_digits_are_all_the_hardest() -> None:
     # In the first run 3 and 7 have two mistakes each, in the second 7 has the most.
     study = build_study(labels_N, miss(labels_N, [[30, 31, 70, 71, 50], [72, 30, 31, 73, 74]]))
     summary = summarize(study, labels_N, is_mnist=False)
-    assert [one.num_hardest for one in summary.digits] == [0, 0, 0, 1, 0, 0, 0, 2, 0, 0]
+    assert [digit.num_hardest for digit in summary.digits] == [0, 0, 0, 1, 0, 0, 0, 2, 0, 0]
 
 
 @pytest.mark.parametrize("labels", [[2, 2, 5, 5], [2, 5, 5]])
 def test_only_labels_with_images_are_listed(labels: list[int]) -> None:
     labels_N = np.array(labels, dtype=np.uint8)
     summary = summarize(build_study(labels_N, miss(labels_N, [[0]])), labels_N, is_mnist=False)
-    assert [one.label for one in summary.digits] == [2, 5]
+    assert [digit.label for digit in summary.digits] == [2, 5]
     assert summary.digits[0].num_images == labels.count(2)
     assert summary.digits[0].taken_for == {"3": 1.0}
 
@@ -163,10 +163,10 @@ def test_the_hardest_images_come_first_with_all_answers() -> None:
         answers = Counter(int(run[index]) for run in given_RN)
         if answers[int(label)] < 6:
             by_hand.append((6 - answers[int(label)], index, int(label), answers))
-    by_hand.sort(key=lambda one: (-one[0], one[1]))
+    by_hand.sort(key=lambda row: (-row[0], row[1]))
     assert [
-        (one.num_wrong, one.index, one.label, {int(k): n for k, n in one.answers.items()})
-        for one in summary.hardest_images
+        (image.num_wrong, image.index, image.label, {int(k): n for k, n in image.answers.items()})
+        for image in summary.hardest_images
     ] == by_hand
     counts = list(summary.hardest_images[0].answers.values())
     assert counts == sorted(counts, reverse=True)
@@ -186,7 +186,7 @@ def test_epoch_accuracies_are_means_over_the_runs_that_measured_them() -> None:
     assert present(first.accuracy).mean == pytest.approx(0.85)
     assert present(second.accuracy).num_values == 2
     unmeasured = summarize(build_study(LABELS_N, guess(3)), LABELS_N, is_mnist=False).epochs
-    assert [one.accuracy for one in unmeasured] == [None, None]
+    assert [epoch.accuracy for epoch in unmeasured] == [None, None]
 
 
 def test_seconds_alone_are_those_of_uncontended_runs_with_most_threads() -> None:

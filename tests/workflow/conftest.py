@@ -9,6 +9,7 @@ import tenfold
 import tenfold.workflow.study
 from tenfold.workflow.study_progress import StudyProgress
 from tiny_studies import TINY, Calls, run_here
+from workflow.continued import Continued
 
 
 @pytest.fixture
@@ -48,3 +49,15 @@ def study(
 def copy(study: tenfold.Study, tmp_path: Path) -> Path:
     """A copy of the study's folder, to go on with."""
     return shutil.copytree(study.path, tmp_path / "copy", ignore=lambda *_: ["longer"])
+
+
+@pytest.fixture
+def again(copy: Path, small_data: Path, calls: Calls) -> Continued:
+    """The same copy, with the call that goes on with it."""
+    return Continued(copy, small_data, calls)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, small_data: Path, calls: Calls) -> Continued:
+    """A study that has not begun."""
+    return Continued(tmp_path / "study", small_data, calls)

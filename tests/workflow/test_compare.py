@@ -45,9 +45,9 @@ def test_comparing_counts_and_writes_a_page(
 
 
 def test_a_single_study_needs_no_list(study: tenfold.Study) -> None:
-    for one in (study, study.path, str(study.path)):
-        comparison = tenfold.compare(one)
-        assert [one.path for one in comparison.studies] == [str(study.path)]
+    for given in (study, study.path, str(study.path)):
+        comparison = tenfold.compare(given)
+        assert [compared.path for compared in comparison.studies] == [str(study.path)]
         assert comparison.differences == ()
 
 
@@ -124,8 +124,8 @@ def test_average_study_averages_probabilities(study: tenfold.Study, small_data: 
     everything = tenfold.average_study(study.path)
     assert everything.seeds == (0, 1, 2)
     assert everything.mean_accuracy == pytest.approx(study.accuracies.mean(), abs=0.002)
-    one = tenfold.average_study(study, num_runs=1)
-    assert one.accuracy == one.mean_accuracy
+    single = tenfold.average_study(study, num_runs=1)
+    assert single.accuracy == single.mean_accuracy
 
 
 def test_an_average_on_mnist_also_counts_on_corrected_labels(

@@ -11,44 +11,36 @@ from tenfold.errors import DataError, RunError
 from workflow.convolutional import CONVOLUTIONAL
 
 
-def test_evaluating_with_other_data_is_refused(
-    small_data: Path, tmp_path: Path, test_images: LabelledImages, no_report: None
+@pytest.fixture
+def run(small_data: Path, tmp_path: Path) -> tenfold.Run:
+    """A short run of data that may move."""
+    data = shutil.copytree(small_data, tmp_path / "data")
+    return tenfold.train("classic", data=data, out=tmp_path / "run", epochs=1, report=False)
+
+
+def test_only_the_same_data_are_evaluated(
+    run: tenfold.Run, tmp_path: Path, test_images: LabelledImages, no_report: None
 ) -> None:
-    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1, report=False)
-    moved = tmp_path / "moved"
-    shutil.copytree(small_data, moved)
+    moved, empty = (tmp_path / "data").rename(tmp_path / "moved"), tmp_path / "empty"
+    with pytest.raises(DataError, match="no such folder") as raised:
+        tenfold.evaluate(run.path)
+    assert raised.value.__notes__ == ["if the data folder has moved, name it with --data"]
     assert tenfold.evaluate(run.path, data=moved).accuracy == run.accuracy
     (moved / "t10k-labels-idx1-ubyte").write_bytes(dump_idx(test_images.labels_N[1:501]))
     with pytest.raises(
         DataError, match=r"moved: not the test labels of the run .*SHA-256 is \w{64}, not \w{64}$"
     ):
         tenfold.evaluate(run.path, data=moved)
-
-
-def test_evaluating_with_missing_data_names_the_file(small_data: Path, tmp_path: Path) -> None:
-    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1, report=False)
-    empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(DataError, match="neither t10k-images-idx3-ubyte"):
         tenfold.evaluate(run.path, data=empty)
 
 
-def test_a_config_that_was_edited_is_refused(small_data: Path, tmp_path: Path) -> None:
-    run = tenfold.train("classic", data=small_data, out=tmp_path / "run", epochs=1, report=False)
+def test_a_config_that_was_edited_is_refused(run: tenfold.Run) -> None:
     config = json.loads((run.path / "config.json").read_text())
-    config["holdout"] = True
-    (run.path / "config.json").write_text(json.dumps(config))
+    (run.path / "config.json").write_text(json.dumps(config | {"holdout": True}))
     with pytest.raises(RunError, match=r"config\.json: changed after training"):
         tenfold.evaluate(run.path)
-
-
-def test_a_moved_data_folder_is_reported_with_a_hint(small_data: Path, tmp_path: Path) -> None:
-    moved = shutil.copytree(small_data, tmp_path / "data")
-    run = tenfold.train("classic", data=moved, out=tmp_path / "run", epochs=1, report=False)
-    shutil.rmtree(moved)
-    with pytest.raises(DataError, match="no such folder") as raised:
-        tenfold.evaluate(run.path)
-    assert raised.value.__notes__ == ["if the data folder has moved, name it with --data"]
 
 
 def test_a_convolutional_run_is_evaluated_again_with_figures_and_report(

@@ -61,6 +61,10 @@ class Kind:
     exported: Exported
 
     @property
+    def is_held_out(self) -> bool:
+        return self.run.config.holdout
+
+    @property
     def data(self) -> bytes:
         return self.exported.path.read_bytes()
 
@@ -96,17 +100,18 @@ def kinds(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     return made
 
 
+@pytest.fixture(params=RECIPES)
+def kind(request: pytest.FixtureRequest, kinds: dict[str, Kind]) -> Kind:
+    """Each kind in turn."""
+    return kinds[request.param]
+
+
 @pytest.fixture(scope="module")
 def held_out(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tenfold.Run:
     """A hold-out run of the perceptron's recipe."""
+    out = tmp_path_factory.mktemp("runs") / "held-out"
     return tenfold.train(
-        PERCEPTRON,
-        seed=2,
-        holdout=True,
-        data=small_data,
-        out=tmp_path_factory.mktemp("runs") / "held-out",
-        threads=1,
-        report=False,
+        PERCEPTRON, seed=2, holdout=True, data=small_data, out=out, threads=1, report=False
     )
 
 
@@ -122,18 +127,12 @@ def compute_probabilities(
     return probabilities_NK
 
 
-def copy_run(run: tenfold.Run, folder: Path) -> Path:
-    return Path(shutil.copytree(run.path, folder))
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_file_is_one_small_model_alone(name: str, kinds: dict[str, Kind]) -> None:
-    kind = kinds[name]
+def test_a_file_is_one_small_model_alone(kind: Kind) -> None:
     assert kind.exported.path == kind.run.path / "model.onnx"
     assert kind.exported.num_bytes == len(kind.data) < 4_000_000
     model = kind.model
     onnx.checker.check_model(model, full_check=True)
-    assert [(one.domain, one.version) for one in model.opset_import] == [("", 18)]
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 18)]
     assert not model.functions
     assert b".py" not in kind.data  # nor where this machine keeps its programs
     assert str(Path(tenfold.__file__).parent).encode() not in kind.data
@@ -144,9 +143,8 @@ def test_a_file_is_one_small_model_alone(name: str, kinds: dict[str, Kind]) -> N
         assert initializer.data_location == onnx.TensorProto.DEFAULT
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_file_takes_bytes_and_gives_logits(name: str, kinds: dict[str, Kind]) -> None:
-    graph = kinds[name].model.graph
+def test_a_file_takes_bytes_and_gives_logits(kind: Kind) -> None:
+    graph = kind.model.graph
     [images], [logits] = graph.input, graph.output
     assert images.name == "images"
     assert images.type.tensor_type.elem_type == onnx.TensorProto.UINT8
@@ -155,103 +153,83 @@ def test_a_file_takes_bytes_and_gives_logits(name: str, kinds: dict[str, Kind]) 
     assert (height.dim_value, width.dim_value) == (28, 28)
     assert logits.name == "logits"
     assert logits.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
-    assert logits.type.tensor_type.shape.dim[1].dim_value == (11 if name == "scenes" else 10)
+    assert logits.type.tensor_type.shape.dim[1].dim_value == (11 if kind.is_held_out else 10)
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_file_gives_the_probabilities_of_the_run(
-    name: str, kinds: dict[str, Kind], training: LabelledImages
-) -> None:
-    kind = kinds[name]
-    classifier = Classifier(kind.data, name)
+def test_a_file_gives_the_probabilities_of_the_run(kind: Kind, training: LabelledImages) -> None:
+    classifier = Classifier(kind.data, "it")
     images_NHW = training.images_NHW[2000:2130]  # none that it was compared on
-    temperature = kind.run.calibration.temperature if name == "scenes" else 1.0
+    temperature = kind.run.calibration.temperature if kind.is_held_out else 1.0
     expected_NK = compute_probabilities(kind.run, images_NHW, temperature)
     assert np.ptp(expected_NK, axis=0).max() > 0.01
     for count in (1, 2, 64, 65, 130):
         answers_NK = classifier.classify(images_NHW[:count])
         np.testing.assert_allclose(answers_NK, expected_NK[:count], atol=2e-5)
+    # It was compared on all that the run was evaluated on.
+    assert kind.exported.num_compared == kind.run.evaluation.num_images
+    assert 0 <= kind.exported.largest_difference < 1e-4
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_file_was_compared_on_all_that_the_run_was_evaluated_on(
-    name: str, kinds: dict[str, Kind]
-) -> None:
-    exported = kinds[name].exported
-    assert exported.num_compared == (NUM_VALIDATION if name == "scenes" else NUM_TEST)
-    assert 0 <= exported.largest_difference < 1e-4
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_the_metadata_describe_the_run(name: str, kinds: dict[str, Kind]) -> None:
-    run, metadata = kinds[name].run, kinds[name].metadata
+def test_the_metadata_describe_the_run(kind: Kind) -> None:
+    run, metadata, recipe = kind.run, kind.metadata, kind.run.config.recipe
     assert set(metadata) == {"format", "labels", "calibration", "card"}
     assert metadata["format"] == 1
-    assert metadata["labels"] == [*"0123456789", *["none"] * (name == "scenes")]
+    assert metadata["labels"] == [*"0123456789", *["none"] * kind.is_held_out]
     card = metadata["card"]
-    assert Recipe.from_json(card["recipe"]) == RECIPES[name]
+    assert Recipe.from_json(card["recipe"]) == recipe == RECIPES[run.path.name]
     assert card["seed"] == 1
-    assert card["holdout"] == (name == "scenes")
+    assert card["holdout"] == kind.is_held_out
     assert card["checksums"] == {part: [*pair] for part, pair in run.config.checksums.items()}
     assert card["weights_sha256"] == run.training.weights_sha256
-    assert card["num_parameters"] == RECIPES[name].model.count_parameters()
+    assert card["num_parameters"] == recipe.model.count_parameters()
     assert card["accuracy"] == run.accuracy
-    assert card["part"] == ("validation" if name == "scenes" else "test")
-    assert card["num_images"] == (NUM_VALIDATION if name == "scenes" else NUM_TEST)
+    expected = ("validation", NUM_VALIDATION) if kind.is_held_out else ("test", NUM_TEST)
+    assert (card["part"], card["num_images"]) == expected
     assert card["tenfold"] == tenfold.__version__
     assert card["versions"]["torch"] == torch.__version__
     assert card["opset"] == 18
-    assert Classifier(kinds[name].data, name).card == card
+    assert Classifier(kind.data, "it").card == card
 
 
-def test_a_run_that_was_not_held_out_says_that_it_is_not_calibrated(
-    kinds: dict[str, Kind],
+def test_only_a_run_that_was_held_out_has_its_own_calibration(
+    kind: Kind, held_out: tenfold.Run
 ) -> None:
-    for name in ("perceptron", "convolutional"):
-        kind = kinds[name]
-        assert not kind.exported.is_calibrated
+    assert kind.exported.is_calibrated == kind.is_held_out
+    classifier = Classifier(kind.data, "it")
+    assert classifier.calibration.is_fitted == kind.is_held_out
+    if kind.is_held_out:
+        found = json.loads((kind.run.path / "calibration.json").read_text())
+        assert kind.metadata["calibration"] == found == kind.metadata["card"]["calibration"]
+        assert classifier.calibration.temperature == found["temperature"] != 1
+        assert classifier.thresholds == Thresholds(found["read"], found["not_digit"])
+        assert found.keys() == to_json(held_out.calibration).keys()
+        assert held_out.calibration.not_digit == 1  # it cannot say that something is none
+    else:
+        assert not (kind.run.path / "calibration.json").exists()
         assert kind.metadata["calibration"] is None
         assert kind.metadata["card"]["calibration"] == (
             "none: this model's probabilities are as training left them"
         )
-        classifier = Classifier(kind.data, name)
-        assert not classifier.calibration.is_fitted
         assert classifier.calibration.temperature == 1
         assert classifier.thresholds == Thresholds()
 
 
-def test_a_run_that_was_held_out_has_its_own_calibration(kinds: dict[str, Kind]) -> None:
-    kind = kinds["scenes"]
-    found = json.loads((kind.run.path / "calibration.json").read_text())
-    assert kind.exported.is_calibrated
-    assert kind.metadata["calibration"] == found == kind.metadata["card"]["calibration"]
-    classifier = Classifier(kind.data, "it")
-    assert classifier.calibration.is_fitted
-    assert classifier.calibration.temperature == found["temperature"] != 1
-    assert classifier.thresholds == Thresholds(found["read"], found["not_digit"])
-
-
-def test_only_runs_that_were_held_out_have_a_calibration(
-    kinds: dict[str, Kind], held_out: tenfold.Run
-) -> None:
-    assert set(to_json(held_out.calibration)) == {
-        "temperature",
-        "read",
-        "not_digit",
-        "turned_away",
-        "calibration_error",
-        "calibration_error_before",
-    }
-    assert held_out.calibration.not_digit == 1  # it cannot say that something is none
-    assert not (kinds["perceptron"].run.path / "calibration.json").exists()
-
-
 def test_a_run_is_calibrated_by_another_of_its_recipe(
-    kinds: dict[str, Kind], held_out: tenfold.Run, tmp_path: Path, test_images: LabelledImages
+    kinds: dict[str, Kind],
+    held_out: tenfold.Run,
+    tmp_path: Path,
+    test_images: LabelledImages,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     run = kinds["perceptron"].run
     before = kinds["perceptron"].data
-    exported = export_run(str(run.path), str(tmp_path / "one.onnx"), calibration=held_out.path)
+    threads, state = torch.get_num_threads(), torch.random.get_rng_state()
+    exported = export_run(str(run.path), str(tmp_path / "it.onnx"), calibration=held_out.path)
+    # It prints nothing, and leaves torch and the folder as they were.
+    assert capfd.readouterr() == ("", "")
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert [path.name for path in tmp_path.iterdir()] == ["it.onnx"]
     assert exported.is_calibrated
     assert exported.path.read_bytes() != before
     assert kinds["perceptron"].data == before  # another file was named
@@ -280,46 +258,31 @@ def test_an_invalid_export_names_the_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_calibration_of_a_run_that_was_not_held_out_is_refused(
-    kinds: dict[str, Kind], tmp_path: Path
+def test_a_calibration_that_does_not_fit_is_refused(
+    kinds: dict[str, Kind], held_out: tenfold.Run, tmp_path: Path
 ) -> None:
-    run = kinds["perceptron"].run
-    with pytest.raises(RunError) as raised:
-        export_run(run, tmp_path / "model.onnx", calibration=run)
-    assert str(raised.value) == (f"{run.path}: the run has no calibration; use a hold-out run")
+    perceptron, *others = (kind.run for kind in kinds.values())
+    another = "the recipe, perceptron, is another one"
+    for run, calibration, message in (
+        (perceptron, perceptron, "the run has no calibration; use a hold-out run"),
+        *((run, held_out, f"its calibration does not fit {run.path}: {another}") for run in others),
+    ):
+        with pytest.raises(RunError, match=f"^{re.escape(f'{calibration.path}: {message}')}$"):
+            export_run(run, tmp_path / "model.onnx", calibration=calibration)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_calibration_of_another_recipe_is_refused(
+def test_a_missing_or_incomplete_calibration_is_reported(
     kinds: dict[str, Kind], held_out: tenfold.Run, tmp_path: Path
 ) -> None:
-    for name in ("convolutional", "scenes"):
-        run = kinds[name].run
-        with pytest.raises(RunError) as raised:
-            export_run(run, tmp_path / "model.onnx", calibration=held_out)
-        assert str(raised.value) == (
-            f"{held_out.path}: its calibration does not fit {run.path}: the recipe, perceptron, "
-            "is another one"
-        )
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_missing_calibration_is_reported(
-    kinds: dict[str, Kind], held_out: tenfold.Run, tmp_path: Path
-) -> None:
-    old = copy_run(held_out, tmp_path / "old")
+    old = shutil.copytree(held_out.path, tmp_path / "old")
     (old / "calibration.json").unlink()
     for run in (old, kinds["perceptron"].run):
         with pytest.raises(RunError, match=r"old/calibration\.json: .*No such file"):
             export_run(run, tmp_path / "model.onnx", calibration=None if run == old else old)
-
-
-def test_an_incomplete_calibration_is_reported(held_out: tenfold.Run, tmp_path: Path) -> None:
-    run = copy_run(held_out, tmp_path / "run")
-    (run / "calibration.json").write_text('{"read": 0.5, "not_digit": 0.5}')
-    message = r"calibration\.json: .* temperature: missing"
-    with pytest.raises(RunError, match=message):
-        export_run(run)
+    (old / "calibration.json").write_text('{"read": 0.5, "not_digit": 0.5}')
+    with pytest.raises(RunError, match=r"calibration\.json: .* temperature: missing"):
+        export_run(old)
 
 
 def test_a_calibration_on_other_data_is_refused(
@@ -333,40 +296,31 @@ def test_a_calibration_on_other_data_is_refused(
     for name, values in (("images-idx3", training.images_NHW), ("labels-idx1", training.labels_N)):
         (other / f"train-{name}-ubyte").write_bytes(dump_idx(values[5000:5600]))
     run = tenfold.train(
-        PERCEPTRON,
-        holdout=True,
-        data=other,
-        out=tmp_path / "run",
-        epochs=6,
-        threads=1,
-        report=False,
+        PERCEPTRON, holdout=True, data=other, out=tmp_path / "run", threads=1, report=False
     )
     with pytest.raises(RunError, match=r"does not fit .*: the training data differ"):
         export_run(kinds["perceptron"].run, tmp_path / "model.onnx", calibration=run)
 
 
-def test_only_finished_runs_are_exported(
+def test_only_finished_unchanged_runs_are_exported(
     kinds: dict[str, Kind], held_out: tenfold.Run, tmp_path: Path
 ) -> None:
-    empty, unfinished = tmp_path / "empty", copy_run(held_out, tmp_path / "unfinished")
+    empty, unfinished, changed = (tmp_path / name for name in ("empty", "unfinished", "changed"))
     empty.mkdir()
+    for path in (unfinished, changed):
+        shutil.copytree(held_out.path, path)
     (unfinished / "state.json").write_text('{"state": "running"}')
+    shutil.copy(kinds["perceptron"].run.weights_path, changed / "model.safetensors")
     for path, message in (
-        (empty, "not a run folder: it has no config.json"),
-        (unfinished, "the run is not finished"),
+        (empty, ": not a run folder: it has no config.json"),
+        (unfinished, ": the run is not finished"),
+        (changed, "/model.safetensors: changed after training"),
     ):
-        message = f"{re.escape(str(path))}: {message}"
+        message = f"^{re.escape(f'{path}{message}')}"
         with pytest.raises(RunError, match=message):
             export_run(path)
         with pytest.raises(RunError, match=message):
             export_run(kinds["perceptron"].run, tmp_path / "out.onnx", calibration=path)
-
-
-def test_exchanged_weights_are_refused(kinds: dict[str, Kind], tmp_path: Path) -> None:
-    run = copy_run(kinds["convolutional"].run, tmp_path / "run")
-    shutil.copy(kinds["perceptron"].run.weights_path, run / "model.safetensors")
-    with pytest.raises(RunError, match=r"model\.safetensors: changed after training"):
-        export_run(run)
 
 
 def test_a_moved_data_folder_can_be_named(
@@ -403,7 +357,7 @@ def test_a_file_with_other_probabilities_is_not_written(
 def test_a_file_replaces_an_older_one_and_the_run_stays_whole(
     kinds: dict[str, Kind], tmp_path: Path
 ) -> None:
-    path = copy_run(kinds["convolutional"].run, tmp_path / "run")
+    path = shutil.copytree(kinds["convolutional"].run.path, tmp_path / "run")
     (path / "model.onnx").write_bytes(b"older")
     before = {file.name: file.read_bytes() for file in path.iterdir()}
     exported = export_run(path)
@@ -417,18 +371,6 @@ def test_an_unwritable_folder_is_reported(kinds: dict[str, Kind], tmp_path: Path
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(RunError, match=r"file/model\.onnx: cannot be written: "):
         export_run(kinds["perceptron"].run, tmp_path / "file" / "model.onnx")
-
-
-def test_exporting_prints_nothing_and_leaves_torch_as_it_was(
-    kinds: dict[str, Kind], tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    threads, state = torch.get_num_threads(), torch.random.get_rng_state()
-    export_run(kinds["perceptron"].run, tmp_path / "model.onnx")
-    printed = capfd.readouterr()
-    assert printed.out == printed.err == ""
-    assert torch.get_num_threads() == threads
-    assert torch.equal(torch.random.get_rng_state(), state)
-    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
 def test_the_file_of_a_perceptron_reads_digits(
@@ -448,16 +390,10 @@ def test_an_exported_model_with_a_reject_class_rejects_images_without_a_digit(
     kinds: dict[str, Kind], tmp_path: Path, test_images: LabelledImages
 ) -> None:
     kind = kinds["scenes"]
-    model = kind.model
-    metadata = kind.metadata
-    metadata["calibration"] = {"temperature": 1.0, "read": 0.0, "not_digit": 0.0}
-    model.metadata_props[0].value = json.dumps(metadata)
-    path = tmp_path / "strict.onnx"
-    path.write_bytes(model.SerializeToString())
+    model, metadata, path = kind.model, kind.metadata, tmp_path / "changed.onnx"
     page_HW = 255 - test_images.images_NHW[0]
-    assert Reader(model=path).read(page_HW, single=True).status == Status.NOT_DIGITS
-    metadata["calibration"]["not_digit"] = 1.0
-    model.metadata_props[0].value = json.dumps(metadata)
-    path = tmp_path / "mild.onnx"
-    path.write_bytes(model.SerializeToString())
-    assert Reader(model=path).read(page_HW, single=True).status == Status.READ
+    for not_digit, status in ((0.0, Status.NOT_DIGITS), (1.0, Status.READ)):
+        metadata["calibration"] = {"temperature": 1.0, "read": 0.0, "not_digit": not_digit}
+        model.metadata_props[0].value = json.dumps(metadata)
+        path.write_bytes(model.SerializeToString())
+        assert Reader(model=path).read(page_HW, single=True).status == status

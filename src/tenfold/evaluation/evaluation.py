@@ -31,16 +31,16 @@ def build_evaluation(
     training losses of each batch, one list per epoch.
     """
     labels_N, predicted_N = evaluated.labels_N, predictions.labels_N
-    known: dict[str, tuple[str, str]] = {str(name): pair for name, pair in MNIST_CHECKSUMS.items()}
-    is_mnist = all(checksums == known.get(name) for name, checksums in config.checksums.items())
+    is_mnist = config.checksums.items() <= MNIST_CHECKSUMS.items()
     confusions_KK = compute_confusion_matrix(labels_N, predicted_N)
     accuracy = measure_accuracy(predicted_N == labels_N)
-    is_corrected = is_mnist and not config.holdout
     evaluation = Evaluation(
         part="validation" if config.holdout else "test",
         is_mnist=is_mnist,
         **vars(accuracy),
-        corrected=measure_corrected(labels_N, predicted_N) if is_corrected else None,
+        corrected=(
+            measure_corrected(labels_N, predicted_N) if is_mnist and not config.holdout else None
+        ),
         confusions=tuple(map(tuple, confusions_KK.tolist())),
         classes=measure_class_errors(confusions_KK),
         misclassified=list_misclassified(labels_N, predicted_N, predictions.confidences_N),

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tenfold.data.label_errors import CONTESTED
 from tenfold.digits import NUM_CLASSES
-from tenfold.evaluation.metrics import Z, newcombe_interval
+from tenfold.evaluation.metrics import Z, is_above, newcombe_interval
 from tenfold.evaluation.text import (
     PART_NAMES,
     format_change,
@@ -29,17 +29,14 @@ WARNINGS = ("blank_images", "single_class", "no_learning")  # findings that are 
 
 def build_findings(evaluation: Evaluation) -> tuple[Finding, ...]:
     """All findings that the numbers of an evaluation support."""
-    findings = [
-        _single_class(evaluation),
-        _no_learning(evaluation),
-        _accuracy(evaluation),
-        _claimed_accuracy(evaluation) if evaluation.is_mnist else None,
-        _hardest_class(evaluation),
-        _last_epoch(evaluation) if len(evaluation.epochs) > 1 else None,
-        _contested(evaluation.corrected, len(evaluation.misclassified))
-        if evaluation.corrected
-        else None,
-    ]
+    findings = [_single_class(evaluation), _no_learning(evaluation), _accuracy(evaluation)]
+    if evaluation.is_mnist:
+        findings.append(_claimed_accuracy(evaluation))
+    findings.append(_hardest_class(evaluation))
+    if len(evaluation.epochs) > 1:
+        findings.append(_last_epoch(evaluation))
+    if evaluation.corrected:
+        findings.append(_contested(evaluation.corrected, len(evaluation.misclassified)))
     return tuple(finding for finding in findings if finding)
 
 
@@ -109,14 +106,12 @@ def _accuracy(evaluation: Evaluation) -> Finding:
 
 
 def _claimed_accuracy(evaluation: Evaluation) -> Finding:
-    low, high = evaluation.accuracy_interval
     is_over = evaluation.accuracy > CLAIMED_ACCURACY
-    if low > CLAIMED_ACCURACY:
-        certainty = "The whole 95 % confidence interval lies above 97 %."
-    elif high < CLAIMED_ACCURACY:
-        certainty = "The whole 95 % confidence interval lies below 97 %."
-    else:
-        certainty = "The 95 % confidence interval includes 97 %, so other images might differ."
+    certainty = {
+        True: "The whole 95 % confidence interval lies above 97 %.",
+        False: "The whole 95 % confidence interval lies below 97 %.",
+        None: "The 95 % confidence interval includes 97 %, so other images might differ.",
+    }[is_above(evaluation.accuracy_interval, CLAIMED_ACCURACY)]
     return Finding(
         name="over_97_percent",
         question="Is it over 97 %?",
@@ -132,7 +127,7 @@ def _claimed_accuracy(evaluation: Evaluation) -> Finding:
 def _hardest_class(evaluation: Evaluation) -> Finding:
     noun = "digit" if evaluation.is_mnist else "class"
     question = f"Which {noun} is misclassified most?"
-    classes = sorted(evaluation.classes, key=lambda one: -one.error_rate)
+    classes = sorted(evaluation.classes, key=lambda errors: -errors.error_rate)
     hardest, others = classes[0], classes[1:]
     if hardest.num_errors == 0:
         return Finding(
@@ -175,8 +170,8 @@ def _compare_with_seven(hardest: ClassErrors, classes: list[ClassErrors]) -> str
     """Compare with the exercise that the classic recipe reproduces: it named 7 as the hardest."""
     if hardest.label == 7:
         return " The original exercise named 7, too."
-    [seven] = [one for one in classes if one.label == 7]
-    rank = 1 + sum(one.error_rate > seven.error_rate for one in classes)
+    [seven] = [errors for errors in classes if errors.label == 7]
+    rank = 1 + sum(errors.error_rate > seven.error_rate for errors in classes)
     return (
         f" The original exercise named 7, which is number {rank} of {len(classes)} here, with "
         f"{format_percent(seven.error_rate)}."
@@ -187,7 +182,8 @@ def _last_epoch(evaluation: Evaluation) -> Finding:
     before, last = evaluation.epochs[-2:]
     fall = before.mean_loss - last.mean_loss
     # Half the 95 % interval of the difference of two means, from the variance of their batches.
-    half = Z * math.sqrt(sum(one.standard_deviation**2 / one.num_batches for one in (before, last)))
+    variances = [loss.standard_deviation**2 / loss.num_batches for loss in (before, last)]
+    half = Z * math.sqrt(sum(variances))
     small = SMALL_LOSS_CHANGE * before.mean_loss
     if min(before.num_batches, last.num_batches) < 2:
         answer = "unclear"

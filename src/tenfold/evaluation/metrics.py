@@ -49,10 +49,15 @@ def newcombe_interval(
     low_a, high_a = wilson_interval(hits_a, trials_a)
     low_b, high_b = wilson_interval(hits_b, trials_b)
     difference = share_a - share_b
-    return (
-        difference - math.hypot(share_a - low_a, high_b - share_b),
-        difference + math.hypot(high_a - share_a, share_b - low_b),
-    )
+    below = math.hypot(share_a - low_a, high_b - share_b)
+    above = math.hypot(high_a - share_a, share_b - low_b)
+    return difference - below, difference + above
+
+
+def is_above(interval: tuple[float, float], value: float) -> bool | None:
+    """Whether a whole interval lies above a value or below it; None if it includes the value."""
+    low, high = interval
+    return True if low > value else False if high < value else None
 
 
 def measure_accuracy(is_correct_N: npt.NDArray[np.bool_]) -> Accuracy:

@@ -44,14 +44,9 @@ class RunConfig:
 
         The number of cores, the kernel release and the version of Matplotlib do not.
         """
-        values = {
-            "threads": self.threads,
-            "device": self.device,
-            **self.machine,
-            "system": str(self.machine["system"]).partition("-")[0],
-            **self.versions,
-        }
-        return {name: one for name, one in values.items() if name not in ("cores", "matplotlib")}
+        values = {"threads": self.threads, "device": self.device, **self.machine, **self.versions}
+        values["system"] = str(self.machine["system"]).partition("-")[0]
+        return {name: values[name] for name in values if name not in ("cores", "matplotlib")}
 
     def describe_changes(self, now: "RunConfig") -> list[str]:
         """The differences of another config's fingerprint, such as "threads 1 instead of 2"."""

@@ -161,14 +161,18 @@ def read_state(path: Path) -> RunningState | CompleteState:
         raise RunError(f"{path}: not a run folder: it has no {CONFIG}")
     if has_only_config(path):
         return RunningState(state="running")
-    values = read_json(path / STATE)
     with _naming(path / STATE):
-        return parse_state(values)
+        return parse_state(read_json(path / STATE))
 
 
 def has_only_config(path: Path) -> bool:
     """Whether a run stopped between writing its first two files, config.json and state.json."""
-    return [file.name for file in path.iterdir() if file.name[0] != "."] == [CONFIG]
+    return _list_names(path) == [CONFIG]
+
+
+def _list_names(path: Path) -> list[str]:
+    """The files in a folder, without temporary files of an interrupted write."""
+    return [file.name for file in path.iterdir() if file.name[0] != "."]
 
 
 def parse_state(values: dict[str, Any]) -> RunningState | CompleteState:
@@ -179,13 +183,9 @@ def parse_state(values: dict[str, Any]) -> RunningState | CompleteState:
 
 
 def _load(path: Path, kind: type[Value]) -> Value:
-    values = _read_json(path)
+    values = {name: value for name, value in read_json(path).items() if name not in FORMER_FIELDS}
     with _naming(path):
         return from_json(kind, values)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return {name: value for name, value in read_json(path).items() if name not in FORMER_FIELDS}
 
 
 @contextmanager
@@ -199,11 +199,11 @@ def _naming(path: Path) -> Iterator[None]:
 
 def load_config(path: Path, state: RunningState | CompleteState) -> RunConfig:
     """The config of a run with that state. Raises RunError if it is invalid or has changed."""
-    values = _read_json(path / CONFIG)
+    config = _load(path / CONFIG, RunConfig)
     with _naming(path / CONFIG):
-        config = from_json(RunConfig, values)
-        parts = ["train"] if config.holdout else ["train", "test"]
-        check_keys(config.checksums, "checksums", parts)
+        check_keys(
+            config.checksums, "checksums", ["train"] if config.holdout else ["train", "test"]
+        )
     if state.config_sha256 is not None:
         _check_hash(path / CONFIG, state.config_sha256)
     return config
@@ -219,7 +219,7 @@ def _check_hash(path: Path, expected: str) -> None:
 
 def is_unfinished(path: Path) -> bool:
     """Whether a folder holds an unfinished run, or is empty as at the very start of one."""
-    if _is_empty(path):
+    if path.is_dir() and not _list_names(path):
         return True
     try:
         return isinstance(read_state(path), RunningState)
@@ -236,13 +236,9 @@ def build_resume_command(path: Path, **flags: object) -> str:
     """The command that resumes a stopped run; flags without a value are left out."""
     words = ["tenfold", "train", "--resume", str(path)]
     for name, value in flags.items():
-        words += [] if value is None else [flag_name(name), str(value)]
+        if value is not None:
+            words += [flag_name(name), str(value)]
     return shlex.join(words)
-
-
-def _is_empty(path: Path) -> bool:
-    """Whether a folder is empty except for temporary files of an interrupted write."""
-    return path.is_dir() and all(file.name[0] == "." for file in path.iterdir())
 
 
 def create_run_folder(out: Path | None, recipe_name: str, seed: int) -> Path:
@@ -253,22 +249,19 @@ def create_run_folder(out: Path | None, recipe_name: str, seed: int) -> Path:
     if out is not None:
         with reporting_disk_errors(out):
             _make_folder(out)
-            if not _is_empty(out):
+            if _list_names(out):
                 raise RunError(f"{out}: the folder is not empty; use a new or empty one")
         return out
     name = f"{datetime.date.today().isoformat()}-{recipe_name}-{seed}"
     number = 1
     while True:
         path = Path("runs") / (name if number == 1 else f"{name}-{number}")
-        with reporting_disk_errors(path):
+        with reporting_disk_errors(path), suppress(FileExistsError):
             _make_folder(path.parent)
-            try:
-                path.mkdir()
-            except FileExistsError:
-                number += 1
-                continue
+            path.mkdir()
             flush_folder(path.parent)
-        return path
+            return path
+        number += 1
 
 
 def _make_folder(path: Path) -> None:

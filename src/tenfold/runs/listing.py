@@ -56,12 +56,12 @@ class RunEntry:
     changes: dict[str, Any]
     data: str | None
     holdout: bool
-    seed: int | None
-    num_seeds: int | None
+    seed: int | None = None
+    num_seeds: int | None = None
     accuracy: float | None
     state: State
-    has_checkpoint: bool
-    seconds: float | None
+    has_checkpoint: bool = False
+    seconds: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON values."""
@@ -93,7 +93,7 @@ def list_inside(folder: Path, find: Find = find_file, most: int | None = None) -
     """
     paths = [path for path in folder.iterdir() if path.name[0] != "."]
     paths.sort(key=lambda path: (_find_time(path), path.name), reverse=True)
-    return [one for path in paths[:most] if (one := describe(path, find))]
+    return [entry for path in paths[:most] if (entry := describe(path, find))]
 
 
 def describe(path: Path, find: Find = find_file) -> RunEntry | None:
@@ -109,7 +109,6 @@ def describe(path: Path, find: Find = find_file) -> RunEntry | None:
         kind="run",
         **_describe_config(config),
         seed=_get(config, int, "seed"),
-        num_seeds=None,
         accuracy=_get(evaluation, float, "accuracy"),
         state=find_state(path, find),
         has_checkpoint=find(path, CHECKPOINT) is not None,
@@ -148,28 +147,25 @@ def _find_time(path: Path) -> float:
 
 
 def _describe_study(path: Path, study: dict[str, Any], find: Find) -> RunEntry:
-    runs: Any = study.get("runs")
-    config: Any = study.get("config")
-    is_readable = isinstance(runs, list) and isinstance(config, dict)
-    try:
-        mistakes = sum(len(run["mistakes"]) for run in runs)
-        accuracy = 1 - mistakes / len(runs) / _get(config, int, "num_evaluated")
-    except (KeyError, TypeError, ZeroDivisionError):
-        accuracy = None  # no runs yet, or another version's file
+    runs, config = study.get("runs"), study.get("config")
+    accuracy = num_seeds = None
     state: State = "unreadable"
-    if is_readable:
-        is_complete = _is_complete(path, runs, find)
-        state = "running" if is_locked(path) else "complete" if is_complete else "stopped"
+    if isinstance(runs, list) and isinstance(config, dict):
+        num_seeds = len(runs)
+        state = "complete" if _is_complete(path, runs, find) else "stopped"
+        if is_locked(path):
+            state = "running"
+        # No runs yet, or another version's file.
+        with suppress(KeyError, TypeError, ZeroDivisionError):
+            mistakes = sum(len(run["mistakes"]) for run in runs)
+            accuracy = 1 - mistakes / num_seeds / _get(config, int, "num_evaluated")
     return RunEntry(
         path=path,
         kind="study",
         **_describe_config(config),
-        seed=None,
-        num_seeds=len(runs) if is_readable else None,
+        num_seeds=num_seeds,
         accuracy=accuracy,
         state=state,
-        has_checkpoint=False,
-        seconds=None,
     )
 
 

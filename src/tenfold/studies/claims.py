@@ -7,7 +7,7 @@ little; and that the misclassified digits are hard for people too.
 
 from tenfold.data.label_errors import RELABELLED
 from tenfold.evaluation.findings import CLAIMED_ACCURACY, SMALL_LOSS_CHANGE
-from tenfold.evaluation.metrics import wilson_interval
+from tenfold.evaluation.metrics import is_above, wilson_interval
 from tenfold.evaluation.text import (
     PART_NAMES,
     format_change,
@@ -19,8 +19,10 @@ from tenfold.runs.results import Finding
 from tenfold.studies.summary import ContestedErrors, LongerTraining, Summary
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+VERDICTS = {True: HOLDS, False: FAILS, None: UNDECIDED}
 CLAIMED_DIGIT = 7
 SMALL_ACCURACY_GAIN = 0.001
+NO_MISTAKES = "No seed misclassified any image."
 
 
 def find_claims(summary: Summary, *, is_mnist: bool) -> tuple[Finding, ...]:
@@ -60,25 +62,26 @@ def _accuracy(summary: Summary) -> Finding:
 
 
 def _over_97_percent(summary: Summary) -> Finding:
-    accuracy, accuracies = summary.accuracy, summary.accuracies
-    num_over = sum(one > CLAIMED_ACCURACY for one in accuracies)
-    low, high = accuracy.images_interval
-    answer = UNDECIDED
-    if accuracy.interval is None:
-        reason = "One seed does not show how the accuracy varies from seed to seed."
-    elif min(low, accuracy.interval[0]) > CLAIMED_ACCURACY:
-        answer, reason = HOLDS, "Both confidence intervals of the mean lie above 97 %."
-    elif max(high, accuracy.interval[1]) < CLAIMED_ACCURACY:
-        answer, reason = FAILS, "Both confidence intervals of the mean lie below 97 %."
-    else:
-        reason = "The confidence intervals of the mean do not both lie on one side of 97 %."
+    accuracy = summary.accuracy
+    num_over = sum(share > CLAIMED_ACCURACY for share in summary.accuracies)
+    holds = None
+    reason = "One seed does not show how the accuracy varies from seed to seed."
+    if accuracy.interval is not None:
+        for_seeds = is_above(accuracy.interval, CLAIMED_ACCURACY)
+        for_images = is_above(accuracy.images_interval, CLAIMED_ACCURACY)
+        holds = for_seeds if for_seeds == for_images else None
+        reason = {
+            True: "Both confidence intervals of the mean lie above 97 %.",
+            False: "Both confidence intervals of the mean lie below 97 %.",
+            None: "The confidence intervals of the mean do not both lie on one side of 97 %.",
+        }[holds]
     return Finding(
         name="over_97_percent",
         question="Claim: the accuracy is over 97 %.",
-        answer=answer,
+        answer=VERDICTS[holds],
         sentence=(
-            f"In {num_over} of {len(accuracies)} runs the accuracy is over 97 %; the mean is "
-            f"{format_percent(accuracy.mean)}, the lowest {format_percent(accuracy.lowest)}. "
+            f"In {num_over} of {len(summary.accuracies)} runs the accuracy is over 97 %; the mean "
+            f"is {format_percent(accuracy.mean)}, the lowest {format_percent(accuracy.lowest)}. "
             f"{reason}"
         ),
         numbers={"num_over": num_over},
@@ -87,30 +90,30 @@ def _over_97_percent(summary: Summary) -> Finding:
 
 def _hardest_digit(summary: Summary) -> Finding:
     question = f"Claim: {CLAIMED_DIGIT} is the digit misclassified most."
-    if not any(one.num_hardest for one in summary.digits):
-        return _build_without_mistakes("hardest_digit", question)
+    if not any(digit.num_hardest for digit in summary.digits):
+        return Finding(
+            name="hardest_digit", question=question, answer=UNDECIDED, sentence=NO_MISTAKES
+        )
     num_seeds = len(summary.seeds)
-    by_rate = sorted(summary.digits, key=lambda one: -one.error_rate.mean)
-    by_count = sorted(summary.digits, key=lambda one: -one.num_hardest)
-    [claimed] = [one for one in summary.digits if one.label == CLAIMED_DIGIT]
-    low, high = wilson_interval(claimed.num_hardest, num_seeds)
+    by_rate = sorted(summary.digits, key=lambda digit: -digit.error_rate.mean)
+    by_count = sorted(summary.digits, key=lambda digit: -digit.num_hardest)
+    [claimed] = [digit for digit in summary.digits if digit.label == CLAIMED_DIGIT]
+    interval = wilson_interval(claimed.num_hardest, num_seeds)
     others = [
-        f"{one.label} in {one.num_hardest}"
-        for one in by_count
-        if one.num_hardest and one.label != CLAIMED_DIGIT
+        f"{digit.label} in {digit.num_hardest}"
+        for digit in by_count
+        if digit.num_hardest and digit is not claimed
     ]
-    rates = [f"{one.label} ({format_percent(one.error_rate.mean)})" for one in by_rate[:3]]
-    mistaken_for = [
-        f"{label} ({count:.1f} times per run)"
-        for label, count in list(claimed.taken_for.items())[:3]
-    ]
+    rates = [f"{digit.label} ({format_percent(digit.error_rate.mean)})" for digit in by_rate[:3]]
+    counts = list(claimed.taken_for.items())[:3]
+    mistaken_for = [f"{label} ({count:.1f} times per run)" for label, count in counts]
     return Finding(
         name="hardest_digit",
         question=question,
-        answer=HOLDS if low > 0.5 else FAILS if high < 0.5 else UNDECIDED,
+        answer=VERDICTS[is_above(interval, 0.5)],
         sentence=(
             f"{CLAIMED_DIGIT} has the highest error rate in {claimed.num_hardest} of {num_seeds} "
-            f"seeds (95 % CI {format_interval((low, high), 0)})"
+            f"seeds (95 % CI {format_interval(interval, 0)})"
             f"{'; ' + join_words(others) if others else ''}. The claim holds if this interval lies "
             "above 50 % and fails if it lies below. The highest mean error rates are those of "
             f"{join_words(rates)}; {CLAIMED_DIGIT} is number {1 + by_rate.index(claimed)} of "
@@ -118,7 +121,7 @@ def _hardest_digit(summary: Summary) -> Finding:
             f"{format_interval(claimed.error_rate.images_interval)} for other images), most often "
             f"mistaken for {join_words(mistaken_for) or 'no other digit'}."
         ),
-        numbers={"share_interval": (low, high)},
+        numbers={"share_interval": interval},
     )
 
 
@@ -176,8 +179,7 @@ def _judge_longer_training(longer: LongerTraining | None) -> tuple[str, bool | N
     """Whether twice the epochs add little accuracy; None if that is undecided."""
     if longer is None:
         return "More epochs were not tried.", None
-    gain = longer.gain
-    adds_little = None
+    gain, is_much = longer.gain, None
     sentence = (
         f"With {longer.num_epochs} epochs the accuracy is {format_percent(longer.accuracy.mean)}, "
         f"{format_change(100 * gain.mean, 2)} points"
@@ -188,23 +190,20 @@ def _judge_longer_training(longer: LongerTraining | None) -> tuple[str, bool | N
             f" (95 % CI {format_change(100 * low, 2)} to {format_change(100 * high, 2)}, "
             "paired by seed)"
         )
-        if high < SMALL_ACCURACY_GAIN:
-            adds_little = True
-        elif low > SMALL_ACCURACY_GAIN:
-            adds_little = False
+        is_much = is_above(gain.interval, SMALL_ACCURACY_GAIN)
     limit = f"{100 * SMALL_ACCURACY_GAIN:.1f} points"
     sentence += {
-        True: f": less than {limit}, which is little.",
-        False: f": more than {limit}, which is not little.",
+        True: f": more than {limit}, which is not little.",
+        False: f": less than {limit}, which is little.",
         None: f". Whether that is more than {limit} is undecided.",
-    }[adds_little]
-    return sentence, adds_little
+    }[is_much]
+    return sentence, None if is_much is None else not is_much
 
 
 def _hard_for_people(contested: ContestedErrors) -> Finding:
-    question = "Claim: the misclassified digits are hard for people too."
+    name, question = "hard_for_people", "Claim: the misclassified digits are hard for people too."
     if not contested.num_mistakes.mean:
-        return _build_without_mistakes("hard_for_people", question)
+        return Finding(name=name, question=question, answer=UNDECIDED, sentence=NO_MISTAKES)
     share = contested.share_of_mistakes
     interval = share.interval or share.pooled_interval
     assert interval is not None  # as there are mistakes
@@ -220,7 +219,7 @@ def _hard_for_people(contested: ContestedErrors) -> Finding:
         ratio = contested.rate_on_contested / contested.rate_on_others
         sentence += f"; these images are misclassified {ratio:.0f} times as often as others"
     return Finding(
-        name="hard_for_people",
+        name=name,
         question=question,
         # Never FAILS: people judged only flagged images, so this share is a lower bound.
         answer=HOLDS if interval[0] > 0.5 else UNDECIDED,
@@ -231,13 +230,4 @@ def _hard_for_people(contested: ContestedErrors) -> Finding:
             "judged only the images that an algorithm had flagged, so nothing is known about the "
             "others; judge for yourself in the gallery."
         ),
-    )
-
-
-def _build_without_mistakes(name: str, question: str) -> Finding:
-    return Finding(
-        name=name,
-        question=question,
-        answer=UNDECIDED,
-        sentence="No seed misclassified any image.",
     )

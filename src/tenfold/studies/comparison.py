@@ -125,30 +125,23 @@ def check_comparable(studies: list[Study]) -> None:
 
 def compare(studies: list[Study], labels_N: npt.NDArray[np.uint8], *, is_mnist: bool) -> Comparison:
     """Summarize all studies and compare the first with each of the others."""
-    check_comparable(studies)
-    recipes = [study.name for study in studies]
-    is_unique = len(set(recipes)) == len(recipes)
-    names = recipes if is_unique else [str(study.path) for study in studies]
+    names = [study.name for study in studies]
+    if len(set(names)) < len(names):
+        names = [str(study.path) for study in studies]
+    compared, pairs = [], []
+    for study, name in zip(studies, names, strict=True):
+        summary = summarize(study, labels_N, is_mnist=is_mnist)
+        compared.append(ComparedStudy(path=str(study.path), name=name, summary=summary))
+    first = studies[0]
+    for other, name in zip(studies[1:], names[1:], strict=True):
+        difference = measure_difference(first, other, labels_N)
+        images = list_changed_images(first, other, labels_N)
+        pairs.append(ComparedPair(first=names[0], other=name, difference=difference, images=images))
     return Comparison(
-        part=studies[0].config.part,
+        part=first.config.part,
         num_images=len(labels_N),
-        studies=tuple(
-            ComparedStudy(
-                path=str(study.path),
-                name=name,
-                summary=summarize(study, labels_N, is_mnist=is_mnist),
-            )
-            for study, name in zip(studies, names, strict=True)
-        ),
-        differences=tuple(
-            ComparedPair(
-                first=names[0],
-                other=name,
-                difference=measure_difference(studies[0], other, labels_N),
-                images=list_changed_images(studies[0], other, labels_N),
-            )
-            for other, name in zip(studies[1:], names[1:], strict=True)
-        ),
+        studies=tuple(compared),
+        differences=tuple(pairs),
     )
 
 
@@ -166,26 +159,24 @@ def measure_difference(first: Study, other: Study, labels_N: npt.NDArray[np.uint
     differences_N = correct_other_N - correct_first_N
     if np.ptp(differences_N) > 0:
         paired = stats.ttest_rel(correct_other_N, correct_first_N)
-        interval = paired.confidence_interval(CONFIDENCE_LEVEL)
-        by_image = Significance(
-            interval=(float(interval.low), float(interval.high)),
-            p_value=sign_flip_p_value(differences_N),
-        )
+        by_image = _build_significance(paired, sign_flip_p_value(differences_N))
     a, b = first.accuracies, other.accuracies
     if len(a) > 1 and len(b) > 1 and np.ptp(a) + np.ptp(b) > 0:
         with warnings.catch_warnings():  # scipy warns if the runs of one recipe are identical
             warnings.simplefilter("ignore", RuntimeWarning)
             welch = stats.ttest_ind(b, a, equal_var=False)
-        interval = welch.confidence_interval(CONFIDENCE_LEVEL)
-        by_seed = Significance(
-            interval=(float(interval.low), float(interval.high)), p_value=float(welch.pvalue)
-        )
+        by_seed = _build_significance(welch, float(welch.pvalue))
     return Difference(
         difference=float(b.mean() - a.mean()),
         num_seeds=(len(a), len(b)),
         by_image=by_image,
         by_seed=by_seed,
     )
+
+
+def _build_significance(t_test: Any, p_value: float) -> Significance:  # noqa: ANN401 - of SciPy
+    low, high = t_test.confidence_interval(CONFIDENCE_LEVEL)
+    return Significance(interval=(float(low), float(high)), p_value=p_value)
 
 
 def sign_flip_p_value(differences_N: npt.NDArray[np.float64]) -> float:
@@ -213,10 +204,9 @@ def list_changed_images(
 
     Sorted by how much the shares of runs that misclassify an image differ.
     """
-    first_RN, other_RN = (study.get_predicted_labels(labels_N) for study in (first, other))
-    missed_by_first_N, missed_by_other_N = (
-        (predicted_RN != labels_N).mean(0) for predicted_RN in (first_RN, other_RN)
-    )
+    first_RN, other_RN = first.get_predicted_labels(labels_N), other.get_predicted_labels(labels_N)
+    missed_by_first_N = (first_RN != labels_N).mean(0)
+    missed_by_other_N = (other_RN != labels_N).mean(0)
 
     def list_images(is_listed_N: npt.NDArray[np.bool_]) -> tuple[ChangedImage, ...]:
         rows = np.flatnonzero(is_listed_N)

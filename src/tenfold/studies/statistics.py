@@ -30,6 +30,8 @@ from tenfold.studies.summary import (
 )
 
 Shares = npt.NDArray[np.float64]
+Predicted = npt.NDArray[np.int64]  # labels, [R, N]
+Labels = npt.NDArray[np.uint8]
 
 
 def estimate_mean(
@@ -66,7 +68,7 @@ def images_interval(shares_N: Shares) -> tuple[float, float]:
     return wilson_interval(float(shares_N.sum()), len(shares_N))
 
 
-def summarize(study: Study, labels_N: npt.NDArray[np.uint8], *, is_mnist: bool) -> Summary:
+def summarize(study: Study, labels_N: Labels, *, is_mnist: bool) -> Summary:
     """Compute every number of a study; `labels_N` are the labels of the evaluated images."""
     predicted_RN = study.get_predicted_labels(labels_N)
     is_wrong_RN = predicted_RN != labels_N
@@ -119,9 +121,7 @@ def _measure_uncontended_seconds(runs: tuple[StudyRun, ...]) -> UncontendedSecon
     return UncontendedSeconds(**vars(estimate_mean(seconds)), threads=threads)
 
 
-def _measure_digits(
-    predicted_RN: npt.NDArray[np.int64], labels_N: npt.NDArray[np.uint8]
-) -> tuple[DigitErrors, ...]:
+def _measure_digits(predicted_RN: Predicted, labels_N: Labels) -> tuple[DigitErrors, ...]:
     """The errors of each digit; if several tie for the highest rate in a run, all count."""
     digits = np.unique(labels_N)
     is_wrong_RN = predicted_RN != labels_N
@@ -132,6 +132,7 @@ def _measure_digits(
     for k, digit in enumerate(digits):
         is_digit_N = labels_N == digit
         counts = _count_labels(predicted_RN[:, is_digit_N])
+        counts.pop(str(digit), None)
         measured.append(
             DigitErrors(
                 label=int(digit),
@@ -139,32 +140,20 @@ def _measure_digits(
                 error_rates=tuple(rates_RK[:, k].tolist()),
                 error_rate=_estimate_share(rates_RK[:, k], is_wrong_RN[:, is_digit_N].mean(0)),
                 num_hardest=int(is_hardest_RK[:, k].sum()),
-                taken_for={
-                    label: count / len(predicted_RN)
-                    for label, count in counts.items()
-                    if label != str(digit)
-                },
+                taken_for={label: n / len(predicted_RN) for label, n in counts.items()},
             )
         )
     return tuple(measured)
 
 
 def _summarize_epochs(runs: tuple[StudyRun, ...]) -> tuple[EpochEstimate, ...]:
-    with_accuracies = [run for run in runs if run.epoch_accuracies]
-    return tuple(
-        EpochEstimate(
-            epoch=epoch + 1,
-            loss=estimate_mean([run.epoch_losses[epoch] for run in runs]),
-            accuracy=(
-                estimate_mean(
-                    [run.epoch_accuracies[epoch] for run in with_accuracies], are_shares=True
-                )
-                if with_accuracies
-                else None
-            ),
-        )
-        for epoch in range(min(len(run.epoch_losses) for run in runs))
-    )
+    epochs = []
+    for epoch in range(min(len(run.epoch_losses) for run in runs)):
+        loss = estimate_mean([run.epoch_losses[epoch] for run in runs])
+        measured = [run.epoch_accuracies[epoch] for run in runs if run.epoch_accuracies]
+        accuracy = estimate_mean(measured, are_shares=True) if measured else None
+        epochs.append(EpochEstimate(epoch=epoch + 1, loss=loss, accuracy=accuracy))
+    return tuple(epochs)
 
 
 def _measure_last_loss_change(runs: tuple[StudyRun, ...]) -> Estimate | None:
@@ -180,8 +169,10 @@ def _measure_last_loss_change(runs: tuple[StudyRun, ...]) -> Estimate | None:
 
 def _measure_longer(study: Study, longer: Study) -> LongerTraining | None:
     """The effect of twice the epochs, paired by seed; None without a common seed."""
-    before = dict(zip((run.seed for run in study.runs), study.accuracies, strict=True))
-    after = dict(zip((run.seed for run in longer.runs), longer.accuracies, strict=True))
+    before, after = (
+        dict(zip((run.seed for run in trained.runs), trained.accuracies, strict=True))
+        for trained in (study, longer)
+    )
     common = sorted(before.keys() & after.keys())
     if not common:
         return None
@@ -193,9 +184,7 @@ def _measure_longer(study: Study, longer: Study) -> LongerTraining | None:
     )
 
 
-def _list_hardest_images(
-    predicted_RN: npt.NDArray[np.int64], labels_N: npt.NDArray[np.uint8]
-) -> tuple[HardImage, ...]:
+def _list_hardest_images(predicted_RN: Predicted, labels_N: Labels) -> tuple[HardImage, ...]:
     """The images that some run misclassified, most often misclassified first."""
     num_wrong_N = (predicted_RN != labels_N).sum(0)
     order = np.argsort(-num_wrong_N, kind="stable")[: int((num_wrong_N > 0).sum())]

@@ -82,26 +82,26 @@ class StudyRun:
     @classmethod
     def from_run(cls, run: Run) -> "StudyRun":
         """The results that a study keeps of a run."""
-        evaluation = run.evaluation
+        config, evaluation = run.config, run.evaluation
         training, epochs = evaluation.training, evaluation.epochs
         accuracies = training.epoch_accuracies
         return cls(
-            seed=run.config.seed,
+            seed=config.seed,
             mistakes=tuple(
-                (one.index, one.predicted, round(one.confidence, 4))
-                for one in evaluation.misclassified
+                (mistake.index, mistake.predicted, round(mistake.confidence, 4))
+                for mistake in evaluation.misclassified
             ),
-            epoch_losses=tuple(round(one.mean_loss, 6) for one in epochs),
+            epoch_losses=tuple(round(epoch.mean_loss, 6) for epoch in epochs),
             # A resumed run may have measured only some epochs.
             epoch_accuracies=accuracies if len(accuracies) == len(epochs) else (),
             seconds=round(training.seconds, 3),
-            threads=run.config.threads,
+            threads=config.threads,
             other_cores=training.other_cores,
             num_parameters=training.num_parameters,
             weights_sha256=training.weights_sha256,
-            cpu=f"{run.config.machine['cpu']}, {run.config.machine['cores']} cores",
-            torch=run.config.versions.get("torch", "unknown"),
-            started=run.config.started,
+            cpu=f"{config.machine['cpu']}, {config.machine['cores']} cores",
+            torch=config.versions.get("torch", "unknown"),
+            started=config.started,
         )
 
     @property
@@ -127,8 +127,7 @@ class Study:
     @property
     def is_mnist(self) -> bool:
         """Whether the data are MNIST's original files."""
-        known = {str(name): pair for name, pair in MNIST_CHECKSUMS.items()}
-        return all(pair == known.get(name) for name, pair in self.config.checksums.items())
+        return self.config.checksums.items() <= MNIST_CHECKSUMS.items()
 
     @property
     def accuracies(self) -> npt.NDArray[np.float64]:

@@ -10,6 +10,7 @@ from typing import Any
 from tenfold.errors import MissingExtraError, RecipeError, describe_install
 from tenfold.recipes.catalogue import find_recipe
 from tenfold.recipes.recipe import Recipe
+from tenfold.runs.config import DEFAULT_THREADS, THREADS
 from tenfold.runs.folder import Run
 from tenfold.system.machine import describe_machine, list_versions
 from tenfold.training.threads import check_environment
@@ -35,6 +36,11 @@ def check_integer(flag: str, value: object, allowed: range) -> int:
             f"{flag} must be a whole number from {allowed[0]:,} to {allowed[-1]:,}, not {value}"
         )
     return int(value)  # type: ignore[call-overload,no-any-return]
+
+
+def check_threads(threads: int | None) -> int:
+    """The number of threads of a run, by default the same on every machine."""
+    return check_integer("--threads", DEFAULT_THREADS if threads is None else threads, THREADS)
 
 
 def choose_recipe(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:

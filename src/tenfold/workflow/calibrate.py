@@ -6,6 +6,7 @@ on. Both go into an exported model.
 Array names carry their axes: N images, K classes.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -59,29 +60,26 @@ def calibrate(
 
         source = DigitSource(validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed)
         scenes_NHW, scene_labels_N = generate_images(source, NUM_SCENES)
-        scenes_NK = compute_logits(model, scenes_NHW)
-        logits_NK = np.concatenate([clean_NK, scenes_NK])
+        logits_NK = np.concatenate([clean_NK, compute_logits(model, scenes_NHW)])
         labels_N = np.concatenate([labels_N, scene_labels_N])
     temperature = fit_temperature(logits_NK, labels_N)
-    clean = softmax(clean_NK.astype(np.float64), temperature)
-    everything = softmax(logits_NK.astype(np.float64), temperature)
+    before_NK = softmax(clean_NK.astype(np.float64), 1.0)
+    after_NK = softmax(clean_NK.astype(np.float64), temperature)
     not_digit = 1.0
-    if everything.shape[1] > NUM_CLASSES:
-        not_digit = float(np.quantile(clean[:, NUM_CLASSES], 1 - MAX_NOT_DIGIT_SHARE))
+    if after_NK.shape[1] > NUM_CLASSES:
+        not_digit = float(np.quantile(after_NK[:, NUM_CLASSES], 1 - MAX_NOT_DIGIT_SHARE))
         not_digit = max(not_digit, 0.5)
     without_threshold = Calibration(temperature=temperature, read=0.0, not_digit=not_digit)
     confidences_N = read_confidences(model, recipe, without_threshold, validation)
     read = float(np.quantile(confidences_N, MAX_REJECTED_SHARE))
-    is_right_N = clean.argmax(axis=1) == validation.labels_N
+    is_right_N = after_NK.argmax(axis=1) == validation.labels_N
     return Calibration(
         temperature=temperature,
         read=read,
         not_digit=not_digit,
         turned_away=float((confidences_N < read).mean()),
-        calibration_error=measure_calibration_error(clean.max(axis=1), is_right_N),
-        calibration_error_before=measure_calibration_error(
-            softmax(clean_NK.astype(np.float64), 1.0).max(axis=1), is_right_N
-        ),
+        calibration_error=measure_calibration_error(after_NK.max(axis=1), is_right_N),
+        calibration_error_before=measure_calibration_error(before_NK.max(axis=1), is_right_N),
     )
 
 
@@ -91,40 +89,38 @@ def calibrate_lines(model: LineNetwork, validation: LabelledImages, seed: int) -
     The temperature minimises the cross-entropy of the labels; above the threshold,
     LINES_RIGHT_IF_READ of the lines are read right.
     """
-    from scipy.optimize import minimize_scalar
-
     from tenfold.reading.ctc import compute_log_likelihood, decode_greedy
     from tenfold.synthetic.text_lines import POOL_SIZE, CharacterPool, draw_line
 
-    bank = CharacterPool(
-        validation.images_NHW, validation.labels_N, SCENES_SEED_OFFSET + seed, POOL_SIZE // 3
-    )
-    random = np.random.default_rng((SCENES_SEED_OFFSET + seed, NUM_LINES))
-    drawn = [one for one in (draw_line(bank, random) for _ in range(NUM_LINES)) if one is not None]
-    written = [digits for _, digits in drawn]
-    logits = compute_columns(model, [strip for strip, _ in drawn])
+    seed += SCENES_SEED_OFFSET
+    pool = CharacterPool(validation.images_NHW, validation.labels_N, seed, POOL_SIZE // 3)
+    random = np.random.default_rng((seed, NUM_LINES))
+    drawn = [draw_line(pool, random) for _ in range(NUM_LINES)]
+    lines = [line for line in drawn if line is not None]
+    labels = [digits for _, digits in lines]
+    logits = compute_columns(model, [strip for strip, _ in lines])
 
-    def measure_loss(log_temperature: float) -> float:
-        found = [
-            compute_log_likelihood(log_softmax(one / np.exp(log_temperature)), digits)
-            for one, digits in zip(logits[:NUM_LINES_FOR_TEMPERATURE], written, strict=False)
+    def measure_loss(temperature: float) -> float:
+        scaled = [
+            log_softmax(line_TK / temperature) for line_TK in logits[:NUM_LINES_FOR_TEMPERATURE]
         ]
-        return -float(np.mean([max(one, WORST_EVIDENCE) for one in found]))
+        pairs = zip(scaled, labels, strict=False)
+        likelihoods = [compute_log_likelihood(line_TK, digits) for line_TK, digits in pairs]
+        return -float(np.mean(np.maximum(likelihoods, WORST_EVIDENCE)))
 
-    best = minimize_scalar(measure_loss, bounds=(np.log(0.2), np.log(5)), method="bounded")
-    temperature = float(np.exp(best.x))
-    columns = [log_softmax(one / temperature) for one in logits]
-    read = [[span.digit for span in decode_greedy(one)] for one in columns]
-    is_right_N = np.array([one == digits for one, digits in zip(read, written, strict=True)])
+    temperature = _minimize(measure_loss, 0.2, 5)
+    scaled = [log_softmax(line_TK / temperature) for line_TK in logits]
+    read = [[span.digit for span in decode_greedy(line_TK)] for line_TK in scaled]
+    is_right_N = np.array([found == digits for found, digits in zip(read, labels, strict=True)])
     confidences_N = np.exp(
-        [compute_log_likelihood(one, digits) for one, digits in zip(columns, read, strict=True)]
+        [compute_log_likelihood(*line) for line in zip(scaled, read, strict=True)]
     )
     threshold = choose_threshold(confidences_N, is_right_N, LINES_RIGHT_IF_READ)
     return Calibration(
         temperature=temperature,
         read=threshold,
         not_digit=1.0,
-        lines=len(drawn),
+        lines=len(lines),
         lines_right=float(is_right_N.mean()),
         lines_read=float((confidences_N >= threshold).mean()),
         calibration_error=measure_calibration_error(confidences_N, is_right_N),
@@ -133,15 +129,22 @@ def calibrate_lines(model: LineNetwork, validation: LabelledImages, seed: int) -
 
 def fit_temperature(logits_NK: Logits, labels_N: Labels) -> float:
     """The temperature that minimises the cross-entropy of the logits divided by it."""
-    from scipy.optimize import minimize_scalar
 
-    def measure_loss(log_temperature: float) -> float:
-        scaled_NK = logits_NK / np.exp(log_temperature)
+    def measure_loss(temperature: float) -> float:
+        scaled_NK = logits_NK / temperature
         scaled_NK = scaled_NK - scaled_NK.max(axis=1, keepdims=True)
         own_N = scaled_NK[np.arange(len(labels_N)), labels_N]
         return float((np.log(np.exp(scaled_NK).sum(axis=1)) - own_N).mean())
 
-    found = minimize_scalar(measure_loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
+    return _minimize(measure_loss, 0.05, 20)
+
+
+def _minimize(measure_loss: Callable[[float], float], least: float, most: float) -> float:
+    """The temperature of the lowest loss, sought on a logarithmic scale."""
+    from scipy.optimize import minimize_scalar
+
+    bounds = (np.log(least), np.log(most))
+    found = minimize_scalar(lambda x: measure_loss(np.exp(x)), bounds=bounds, method="bounded")
     return float(np.exp(found.x))
 
 
@@ -161,8 +164,10 @@ def read_confidences(
     reader = Reader(Classifier(dump_onnx(model, metadata), "the model"))
     num = MOST_READ if recipe.calibrates else MOST_READ_OF_OTHERS
     images_NHW = validation.images_NHW[:num]
-    readings = [reader.read_decoded(decode_array(image)) for image in images_NHW]
-    return np.array([one.digits[0].confidence if len(one.text) == 1 else 0.0 for one in readings])
+    readings = [reader.read_decoded(decode_array(image_HW)) for image_HW in images_NHW]
+    return np.array(
+        [reading.digits[0].confidence if len(reading.text) == 1 else 0.0 for reading in readings]
+    )
 
 
 def choose_threshold(

@@ -43,22 +43,21 @@ def compare(
         studies = [studies]
     if out is not None and os.path.exists(Path(out) / STUDY):  # noqa: PTH110 - Path.exists may raise
         raise StudyError(f"{out}: has the report of a study; use another folder")
-    from tenfold.studies.comparison import check_comparable
-    from tenfold.studies.comparison import compare as compare_studies
+    from tenfold.studies import comparison as comparing
 
-    opened = [one if isinstance(one, Study) else load_study(Path(one)) for one in studies]
+    opened = [study if isinstance(study, Study) else load_study(study) for study in studies]
     if not opened:
         raise StudyError("no studies to compare")
-    check_comparable(opened)
+    comparing.check_comparable(opened)
     first = opened[0]
     evaluated = reload_evaluated(first.config, f"the study {first.path}", data)
-    for one in opened:
-        if one.config.num_evaluated != len(evaluated):
+    for study in opened:
+        if study.config.num_evaluated != len(evaluated):
             raise StudyError(
-                f"{one.path}: the study evaluated {one.config.num_evaluated} images, but the data "
-                f"have {len(evaluated)}"
+                f"{study.path}: the study evaluated {study.config.num_evaluated} images, but the "
+                f"data have {len(evaluated)}"
             )
-    comparison = compare_studies(opened, evaluated.labels_N, is_mnist=first.is_mnist)
+    comparison = comparing.compare(opened, evaluated.labels_N, is_mnist=first.is_mnist)
     if out is not None:
         from tenfold.reports.study_files import write_comparison_report
 
@@ -95,7 +94,7 @@ def average_study(
     that cannot be read or are not the study's.
     """
     require_train_extra()
-    opened = study if isinstance(study, Study) else load_study(Path(study))
+    opened = study if isinstance(study, Study) else load_study(study)
     if not opened.runs:
         raise StudyError(f"{opened.path}: the study has no runs yet")
     num = len(opened.runs)
@@ -111,22 +110,20 @@ def average_study(
         model = load_model(config.recipe, run.seed, _find_weights(opened, run))
         with setting_threads(run.threads):
             probabilities_RNK.append(compute_probabilities(model, evaluated.images_NHW))
-    average_NK = np.mean(probabilities_RNK, axis=0)
-    answers = [one_NK.argmax(1) for one_NK in (average_NK, *probabilities_RNK)]
-    labels_N = evaluated.labels_N
-    shares = [float((answer_N == labels_N).mean()) for answer_N in answers]
-    corrected: list[float | None] = [None, None]
+    average_NK, labels_N = np.mean(probabilities_RNK, axis=0), evaluated.labels_N
+    answers = [shares_NK.argmax(1) for shares_NK in (average_NK, *probabilities_RNK)]
+    accuracies = [float((answer_N == labels_N).mean()) for answer_N in answers]
+    corrected = None
     if opened.is_mnist and not config.holdout:
-        of_each = [measure_corrected(labels_N, answer_N).accuracy for answer_N in answers]
-        corrected = [of_each[0], sum(of_each[1:]) / len(runs)]
+        corrected = [measure_corrected(labels_N, answer_N).accuracy for answer_N in answers]
     return StudyAverage(
         part=config.part,
         num_images=len(evaluated),
         seeds=tuple(run.seed for run in runs),
-        accuracy=shares[0],
-        mean_accuracy=sum(shares[1:]) / len(runs),
-        corrected_accuracy=corrected[0],
-        mean_corrected_accuracy=corrected[1],
+        accuracy=accuracies[0],
+        mean_accuracy=sum(accuracies[1:]) / len(runs),
+        corrected_accuracy=None if corrected is None else corrected[0],
+        mean_corrected_accuracy=None if corrected is None else sum(corrected[1:]) / len(runs),
     )
 
 

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.recipes.recipe import Recipe
-from tenfold.runs.config import RunConfig
 from tenfold.runs.folder import CALIBRATION, EVALUATION, Run, load_run
-from tenfold.runs.losses import read_losses
-from tenfold.runs.results import Training
+from tenfold.runs.progress import OnProgress, StageProgress
 from tenfold.system.files import write_json
 from tenfold.training.threads import setting_threads
 from tenfold.workflow.arguments import get_run_path, require_train_extra
@@ -40,12 +38,7 @@ def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
         evaluated = reload_evaluated(config, f"the run {run.path}", data)
     model = load_model(config.recipe, config.seed, run.weights_path)
     with setting_threads(config.threads):
-        write_evaluation(run.path, config, model, evaluated, run.training)
-        if validation is not None:
-            from tenfold.workflow.calibrate import calibrate
-
-            calibration = calibrate(model, config.recipe, validation, config.seed)
-            write_json(run.path / CALIBRATION, calibration)
+        write_results(run, model, evaluated, validation)
     return load_run(run.path)
 
 
@@ -59,23 +52,33 @@ def load_model(recipe: Recipe, seed: int, weights_path: Path) -> "nn.Module":
     return model
 
 
-def write_evaluation(
-    path: Path,
-    config: RunConfig,
+def write_results(
+    run: Run,
     model: "nn.Module",
     evaluated: LabelledImages,
-    training: Training,
+    validation: LabelledImages | None,
     *,
     report: bool = True,
+    on_progress: OnProgress | None = None,
 ) -> None:
-    """Evaluate the model of a run; write evaluation.json and, with `report`, figures and report."""
+    """Evaluate the model of a trained run and calibrate it on the validation images, if any.
+
+    Writes evaluation.json, with `report` also figures and report, and calibration.json.
+    """
     from tenfold.evaluation.evaluation import build_evaluation
     from tenfold.models.predict import predict
+    from tenfold.workflow.calibrate import calibrate
 
-    predictions, losses = predict(model, evaluated.images_NHW), read_losses(path)
-    evaluation = build_evaluation(config, evaluated, predictions, losses, training)
-    write_json(path / EVALUATION, evaluation)
+    show = on_progress or (lambda _: None)
+    show(StageProgress(stage="evaluating"))
+    predictions, losses = predict(model, evaluated.images_NHW), run.read_losses()
+    evaluation = build_evaluation(run.config, evaluated, predictions, losses, run.training)
+    write_json(run.path / EVALUATION, evaluation)
     if report:
         from tenfold.reports.run_files import write_run_report
 
-        write_run_report(path, config, evaluation, evaluated, losses)
+        write_run_report(run.path, run.config, evaluation, evaluated, losses)
+    if validation is not None:
+        show(StageProgress(stage="calibrating"))
+        calibration = calibrate(model, run.config.recipe, validation, run.config.seed)
+        write_json(run.path / CALIBRATION, calibration)

@@ -9,7 +9,6 @@ from typing import Any
 
 from tenfold._version import __version__
 from tenfold.errors import RunError
-from tenfold.recipes.recipe import Recipe
 from tenfold.runs.folder import Run, load_run
 from tenfold.runs.results import Calibration
 from tenfold.system.files import write_file
@@ -28,27 +27,6 @@ class Exported:
     num_compared: int
     largest_difference: float
     is_calibrated: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Card:
-    """The model card in a model file: where the model comes from and what was measured."""
-
-    tenfold: str
-    recipe: Recipe
-    seed: int
-    holdout: bool
-    checksums: dict[str, tuple[str, str]]
-    versions: dict[str, str]
-    weights_sha256: str
-    trained: str
-    training_seconds: float
-    num_parameters: int
-    part: str
-    num_images: int
-    accuracy: float
-    calibration: Calibration | str
-    opset: int
 
 
 def export_run(
@@ -101,42 +79,38 @@ def _find_calibration(run: Run, calibration: str | Path | Run | None) -> Calibra
     other = load_run(get_run_path(calibration))
     if not other.is_calibrated:
         raise RunError(f"{other.path}: the run has no calibration; use a hold-out run")
+    reason = None
     if other.config.recipe != run.config.recipe:
-        raise RunError(
-            f"{other.path}: its calibration does not fit {run.path}: the recipe, "
-            f"{other.config.recipe.name}, is another one"
-        )
-    if other.config.checksums["train"] != run.config.checksums["train"]:
-        raise RunError(
-            f"{other.path}: its calibration does not fit {run.path}: the training data differ"
-        )
+        reason = f"the recipe, {other.config.recipe.name}, is another one"
+    elif other.config.checksums["train"] != run.config.checksums["train"]:
+        reason = "the training data differ"
+    if reason:
+        raise RunError(f"{other.path}: its calibration does not fit {run.path}: {reason}")
     return other.calibration
 
 
 def build_metadata(run: Run, calibration: Calibration | None) -> dict[str, Any]:
-    """The metadata of the file: labels, calibration, card."""
+    """The metadata of the file: labels, calibration, and a card of origin and measurements."""
     from tenfold.models.onnx import OPSET, list_labels
 
     config, evaluation, training = run.config, run.evaluation, run.training
-    card = Card(
-        tenfold=__version__,
-        recipe=config.recipe,
-        seed=config.seed,
-        holdout=config.holdout,
-        checksums=config.checksums,
-        versions=config.versions,
-        weights_sha256=training.weights_sha256,
-        trained=config.started,
-        training_seconds=training.seconds,
-        num_parameters=training.num_parameters,
-        part=evaluation.part,
-        num_images=evaluation.num_images,
-        accuracy=evaluation.accuracy,
-        calibration=calibration or "none: this model's probabilities are as training left them",
-        opset=OPSET,
-    )
-    return {
-        "labels": list_labels(config.recipe),
-        "calibration": to_json(calibration),
-        "card": to_json(card),
+    card = {
+        "tenfold": __version__,
+        "recipe": config.recipe,
+        "seed": config.seed,
+        "holdout": config.holdout,
+        "checksums": config.checksums,
+        "versions": config.versions,
+        "weights_sha256": training.weights_sha256,
+        "trained": config.started,
+        "training_seconds": training.seconds,
+        "num_parameters": training.num_parameters,
+        "part": evaluation.part,
+        "num_images": evaluation.num_images,
+        "accuracy": evaluation.accuracy,
+        "calibration": calibration or "none: this model's probabilities are as training left them",
+        "opset": OPSET,
     }
+    labels = list_labels(config.recipe)
+    metadata: dict[str, Any] = to_json({"labels": labels, "calibration": calibration, "card": card})
+    return metadata

@@ -44,10 +44,11 @@ class SeedTrainer:
 
     def train_seed(self, seed: int) -> StudyRun:
         """The run of a seed: a finished one, a stopped one resumed, or a new one."""
-        if (done := self.load_finished(seed) or self._resume(seed)) is not None:
-            return done
-        remove_unfinished_run(self.get_folder(seed))
-        return StudyRun.from_run(self.train_into(self.get_folder(seed), seed))
+        run = self.load_finished(seed) or self._resume(seed)
+        if run is None:
+            remove_unfinished_run(self.get_folder(seed))
+            run = StudyRun.from_run(self.train_into(self.get_folder(seed), seed))
+        return run
 
     def load_finished(self, seed: int) -> StudyRun | None:
         """The finished run of a seed; None if there is none.
@@ -59,11 +60,10 @@ class SeedTrainer:
             return None
         with _add_removal_hint(out):
             finished = load_run(out)
-        resumed_with = finished.training.resumed_with
-        if resumed_with:
+        if finished.training.resumed_with:
             raise StudyError(
-                f"{out}: the run was resumed with {'; '.join(resumed_with)}, so its weights cannot "
-                "be repeated. Move it away."
+                f"{out}: the run was resumed with {'; '.join(finished.training.resumed_with)}, so "
+                "its weights cannot be repeated. Move it away."
             )
         if not self._matches(finished.config, seed):
             raise StudyError(
@@ -75,15 +75,15 @@ class SeedTrainer:
 
     def _matches(self, config: RunConfig, seed: int) -> bool:
         """Whether a run has the study's recipe, data and threads, and that seed."""
-        mine = dataclasses.replace(
+        wanted = self.config
+        return config == dataclasses.replace(
             config,
-            recipe=self.config.recipe,
-            holdout=self.config.holdout,
-            checksums=self.config.checksums,
+            recipe=wanted.recipe,
+            holdout=wanted.holdout,
+            checksums=wanted.checksums,
             threads=self.threads,
             seed=seed,
         )
-        return config == mine
 
     def _resume(self, seed: int) -> StudyRun | None:
         """Resume the stopped run of a seed; None if it has to start again."""
@@ -91,17 +91,14 @@ class SeedTrainer:
         if not (out / CHECKPOINT).exists():
             return None
         try:
-            obstacle = self._find_obstacle(out, seed)
-            if obstacle is None:
-                return StudyRun.from_run(resume(out, data=self.config.data_folder))
-            reason = f"{out}: {obstacle}"
+            self._check_resumable(out, seed)
+            return StudyRun.from_run(resume(out, data=self.config.data_folder))
         except ResumeError as error:
-            reason = str(error)
-        logger.warning("tenfold: %s; seed %s begins anew", escape(reason), seed)
-        return None
+            logger.warning("tenfold: %s; seed %s begins anew", escape(str(error)), seed)
+            return None
 
-    def _find_obstacle(self, out: Path, seed: int) -> str | None:
-        """Why a stopped run cannot be resumed as one of this study; None if it can.
+    def _check_resumable(self, out: Path, seed: int) -> None:
+        """Raise ResumeError if a stopped run cannot be continued as one of this study.
 
         A study's runs are repeatable to the last bit, so nothing that affects bits may change.
         """
@@ -109,10 +106,11 @@ class SeedTrainer:
             state = read_state(out)
             config = load_config(out, state)
         if not self._matches(config, seed):
-            return "the run has another recipe, data or number of threads"
+            raise ResumeError(f"{out}: the run has another recipe, data or number of threads")
         here = dataclasses.replace(config, **describe_environment(config.threads, config.device))
         changes = [*getattr(state, "resumed_with", ()), *config.describe_changes(here)]
-        return f"the run would be resumed with {'; '.join(changes)}" if changes else None
+        if changes:
+            raise ResumeError(f"{out}: the run would be resumed with {'; '.join(changes)}")
 
     def train_into(self, out: Path, seed: int) -> Run:
         """Train a seed into a new folder."""

@@ -13,9 +13,10 @@ from typing import Any
 
 from tenfold.cluster.connecting import Cluster, check_cluster_flags, connecting
 from tenfold.data.batches import count_batches
+from tenfold.data.mnist import LabelledImages
 from tenfold.errors import StudyError
 from tenfold.recipes.recipe import Recipe
-from tenfold.runs.config import DEFAULT_THREADS, SEEDS, THREADS
+from tenfold.runs.config import SEEDS, THREADS
 from tenfold.runs.folder import lock_run
 from tenfold.studies.runner import run_seeds
 from tenfold.studies.study import (
@@ -32,7 +33,12 @@ from tenfold.studies.study import (
 from tenfold.system.files import make_folder, reporting_disk_errors
 from tenfold.system.locks import locking
 from tenfold.system.machine import count_cores
-from tenfold.workflow.arguments import check_integer, choose_recipe, require_train_extra
+from tenfold.workflow.arguments import (
+    check_integer,
+    check_threads,
+    choose_recipe,
+    require_train_extra,
+)
 from tenfold.workflow.images import RunImages, load_run_images
 from tenfold.workflow.seed_trainer import SeedTrainer, write_run_files
 from tenfold.workflow.study_progress import OnStudyProgress, ProgressMeter
@@ -85,8 +91,7 @@ def study(
     is alone there. Every machine of the cluster needs the folder `data` under the same name; `out`
     is on this machine.
 
-    Raises RecipeError, DataError, RunError or StudyError for arguments that cannot be used,
-    ClusterError for a cluster that cannot be used.
+    Raises RecipeError, DataError, RunError, StudyError or ClusterError for what cannot be used.
     """
     require_train_extra()
     check_cluster_flags(on, address=address)
@@ -103,21 +108,15 @@ def study(
     )
     path = Path("studies") / (recipe.name + "-holdout" * holdout) if out is None else Path(out)
     with _lock_study(path):
-        opened = [open_study(path, config)]
+        studies = [open_study(path, config)]
         if is_longer_claimed(recipe) if longer is None else longer:
             twice = recipe.replace(epochs=2 * recipe.epochs)
-            opened.append(open_study(path / LONGER, dataclasses.replace(config, recipe=twice)))
+            studies.append(open_study(path / LONGER, dataclasses.replace(config, recipe=twice)))
         with nullcontext() if on is None else connecting(address) as cluster:
-            _train_missing_seeds(opened[0], plan, images, cluster, recipe.name, on_progress)
-            plan = dataclasses.replace(plan, num_alone=0)
-            for one in opened[1:]:
-                title = f"{recipe.name}, {one.config.recipe.epochs} epochs"
-                _train_missing_seeds(one, plan, images, cluster, title, on_progress)
-        from tenfold.reports.study_files import write_study_report
-
-        finished = load_study(path)
-        write_study_report(finished, images.evaluated)
-    return finished
+            _train_missing_seeds(studies[0], plan, images, cluster, on_progress)
+            for opened in studies[1:]:
+                _train_missing_seeds(opened, plan, images, cluster, on_progress, is_longer=True)
+        return _write_report(path, images.evaluated)
 
 
 def _check_plan(
@@ -137,9 +136,7 @@ def _check_plan(
     first = check_integer("--first-seed", first_seed, SEEDS[: len(SEEDS) + 1 - num_seeds])
     return _Plan(
         seeds=range(first, first + num_seeds),
-        threads=check_integer(
-            "--threads", DEFAULT_THREADS if threads is None else threads, THREADS
-        ),
+        threads=check_threads(threads),
         num_jobs=None if jobs is None else check_integer("--jobs", jobs, THREADS),
         num_alone=check_integer("--alone", alone, range(MAX_SEEDS + 1)),
         by_epoch=by_epoch,
@@ -197,8 +194,9 @@ def _train_missing_seeds(
     plan: _Plan,
     images: RunImages,
     cluster: Cluster | None,
-    title: str,
     on_progress: OnStudyProgress | None,
+    *,
+    is_longer: bool = False,
 ) -> None:
     """Train the seeds that a study lacks, and write study.json after each."""
     recipe = study.config.recipe
@@ -206,7 +204,7 @@ def _train_missing_seeds(
     missing = [seed for seed in plan.seeds if seed not in runs]
     meter = ProgressMeter(
         study=study,
-        title=title,
+        title=f"{recipe.name}, {recipe.epochs} epochs" if is_longer else recipe.name,
         wanted=plan.seeds,
         missing=missing,
         num_batches=count_batches(recipe.scenes or len(images.training), recipe.batch_size),
@@ -217,7 +215,7 @@ def _train_missing_seeds(
     num_cores = plan.threads if cluster is None else min(plan.threads, cluster.num_cores_of_one)
     most_jobs = (count_cores() if cluster is None else cluster.num_cores) // num_cores
     num_timed = sum(run.was_alone and run.threads == plan.threads for run in study.runs)
-    num_alone = max(0, plan.num_alone - num_timed)
+    num_alone = 0 if is_longer else max(0, plan.num_alone - num_timed)
     for seeds, num_jobs in (
         (missing[:num_alone], 1),
         (missing[num_alone:], plan.num_jobs or most_jobs),
@@ -236,6 +234,14 @@ def _train_missing_seeds(
                 on_progress(meter.measure(runs, new))
 
 
+def _write_report(path: Path, evaluated: LabelledImages) -> Study:
+    from tenfold.reports.study_files import write_study_report
+
+    finished = load_study(path)
+    write_study_report(finished, evaluated)
+    return finished
+
+
 def _train_on_cluster(
     trainer: SeedTrainer, seeds: Sequence[int], num_jobs: int, num_cores: int
 ) -> Iterator[StudyRun | None]:
@@ -247,12 +253,13 @@ def _train_on_cluster(
 
     missing = []
     for seed in seeds:
+        folder = trainer.get_folder(seed)
         finished = trainer.load_finished(seed)
         if finished is not None:
             yield finished
             continue
-        if trainer.get_folder(seed).is_dir():
-            with lock_run(trainer.get_folder(seed)):
+        if folder.is_dir():
+            with lock_run(folder):
                 pass  # no other process is training it
         missing.append(seed)
     for done in run_seeds_on_ray(

@@ -41,24 +41,20 @@ class ProgressMeter:
     def measure(self, runs: Mapping[int, StudyRun], newest: StudyRun | None) -> StudyProgress:
         """The progress with these finished runs."""
         config = self.study.config
-        running = sum(
-            min(
-                1.0,
-                read_num_epochs(self.study.path / RUNS / str(seed), self.num_batches)
-                / config.recipe.epochs,
-            )
-            for seed in self.missing
-            if seed not in runs
-        )
-        num_done, num_seeds = sum(seed in runs for seed in self.wanted), len(self.wanted)
-        num_before = num_seeds - len(self.missing)
-        share = (num_done - num_before + running) / len(self.missing)
+        left = [seed for seed in self.missing if seed not in runs]
+        num_running = 0.0  # runs, by the share of their epochs
+        for seed in left:
+            folder = self.study.path / RUNS / str(seed)
+            num_epochs = read_num_epochs(folder, self.num_batches)
+            num_running += min(1.0, num_epochs / config.recipe.epochs)
+        num_seeds, num_done = len(self.wanted), len(self.wanted) - len(left)
+        share = (len(self.missing) - len(left) + num_running) / len(self.missing)
         seconds = time.perf_counter() - self.start
         return StudyProgress(
             title=self.title,
             num_done=num_done,
             num_seeds=num_seeds,
-            share=(num_done + running) / num_seeds,
+            share=(num_done + num_running) / num_seeds,
             seconds_left=seconds * (1 / share - 1) if share > 0 else None,
             newest=newest,
             newest_accuracy=(

@@ -6,17 +6,16 @@ Torch is imported when a call needs it.
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenfold.data.mnist import LabelledImages
 from tenfold.errors import DivergedError, ResumeError, RunError
 from tenfold.recipes.recipe import Recipe
-from tenfold.runs.config import DEFAULT_THREADS, EPOCHS, SEEDS, THREADS, RunConfig
+from tenfold.runs.config import EPOCHS, SEEDS, RunConfig
 from tenfold.runs.folder import (
-    CALIBRATION,
     CONFIG,
     WEIGHTS,
     CompleteState,
@@ -32,7 +31,7 @@ from tenfold.runs.folder import (
     write_complete_state,
     write_running_state,
 )
-from tenfold.runs.progress import OnProgress, StageProgress
+from tenfold.runs.progress import OnProgress
 from tenfold.runs.results import Training
 from tenfold.system.escaping import escape
 from tenfold.system.files import hash_file, write_file, write_json
@@ -40,12 +39,13 @@ from tenfold.system.machine import CpuLoadMonitor
 from tenfold.training.threads import limit_spinning, setting_threads
 from tenfold.workflow.arguments import (
     check_integer,
+    check_threads,
     choose_recipe,
     describe_environment,
     get_run_path,
     require_train_extra,
 )
-from tenfold.workflow.evaluate import write_evaluation
+from tenfold.workflow.evaluate import write_results
 from tenfold.workflow.images import RunImages, generate_images, load_run_images, reload_run_images
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def train(
     limit_spinning()
     recipe = choose_recipe(recipe, changes)
     seed = check_integer("--seed", seed, SEEDS)
-    threads = check_integer("--threads", DEFAULT_THREADS if threads is None else threads, THREADS)
+    threads = check_threads(threads)
     checkpoint_every = check_integer("--checkpoint-every", checkpoint_every, EPOCHS)
     _check_tensorboard(tensorboard)
     images = load_run_images(recipe, data, holdout=holdout)
@@ -115,7 +115,7 @@ def train(
         write_json(path / CONFIG, config)
         write_running_state(path)
         with _add_resume_hint(path):
-            return _finish_run(path, config, images, on_progress)
+            return _finish_run(_Job(path, config, config, images, on_progress))
 
 
 def resume(
@@ -140,7 +140,7 @@ def resume(
     require_train_extra()
     limit_spinning()
     if threads is not None:
-        threads = check_integer("--threads", threads, THREADS)
+        threads = check_threads(threads)
     path = get_run_path(run)
     read_state(path)  # a folder that is not a run cannot be locked
     with lock_run(path):
@@ -153,11 +153,11 @@ def resume(
         config = load_config(path, state)  # first: a changed config makes its checkpoint foreign
         checkpoint = _load_checkpoint(path)
         _check_tensorboard(config.tensorboard)
-        current_config = dataclasses.replace(
+        here = dataclasses.replace(
             config, **describe_environment(threads or config.threads, device or config.device)
         )
         images = reload_run_images(config, path, data)
-        changes = config.describe_changes(current_config)
+        changes = config.describe_changes(here)
         if changes:
             logger.warning(
                 "tenfold: %s: resumed with %s; the weights may differ in their last bits",
@@ -167,15 +167,8 @@ def resume(
         resumed_with = tuple(dict.fromkeys([*state.resumed_with, *changes]))
         write_running_state(path, resumed_with)
         with _add_resume_hint(path, data=data, threads=threads, device=device):
-            return _finish_run(
-                path,
-                config,
-                images,
-                on_progress,
-                current_config=current_config,
-                checkpoint=checkpoint,
-                resumed_with=resumed_with,
-            )
+            job = _Job(path, config, here, images, on_progress, checkpoint, resumed_with)
+            return _finish_run(job)
 
 
 def _load_checkpoint(path: Path) -> "Checkpoint | None":
@@ -210,93 +203,83 @@ def _check_tensorboard(tensorboard: bool) -> None:
         find_writer()
 
 
-def _finish_run(
-    path: Path,
-    config: RunConfig,
-    images: RunImages,
-    on_progress: OnProgress | None,
-    *,
-    current_config: RunConfig | None = None,
-    checkpoint: "Checkpoint | None" = None,
-    resumed_with: tuple[str, ...] = (),
-) -> Run:
-    """Train the rest of a run, evaluate and calibrate it, and write its state last.
+@dataclass(frozen=True)
+class _Job:
+    """A run to train, from its start or a checkpoint.
 
-    `current_config` is given on resume: it has the threads and device of this process.
+    `here` is its config with the threads and the device of this process.
     """
-    from tenfold.workflow.calibrate import calibrate
 
-    on_progress = on_progress or (lambda _: None)
-    current_config = current_config or config
-    with setting_threads(current_config.threads):
-        model, training = _train_model(
-            path, config, images, on_progress, device=current_config.device, checkpoint=checkpoint
+    path: Path
+    config: RunConfig
+    here: RunConfig
+    images: RunImages
+    on_progress: OnProgress | None
+    checkpoint: "Checkpoint | None" = None
+    resumed_with: tuple[str, ...] = ()
+
+
+def _finish_run(job: _Job) -> Run:
+    """Train the rest of a run, evaluate and calibrate it, and write its state last."""
+    images = job.images
+    with setting_threads(job.here.threads):
+        model, training = _train_model(job)
+        run = Run(job.path, job.config, training)
+        write_results(
+            run,
+            model,
+            images.evaluated,
+            images.validation,
+            report=job.config.report,
+            on_progress=job.on_progress,
         )
-        training = dataclasses.replace(training, resumed_with=resumed_with)
-        on_progress(StageProgress(stage="evaluating"))
-        write_evaluation(path, config, model, images.evaluated, training, report=config.report)
-        if images.validation is not None:
-            on_progress(StageProgress(stage="calibrating"))
-            calibration = calibrate(model, config.recipe, images.validation, config.seed)
-            write_json(path / CALIBRATION, calibration)
-        write_complete_state(path, training)
-    clean_up_complete_run(path)
-    return Run(path, config, training)
+        write_complete_state(job.path, training)
+    clean_up_complete_run(job.path)
+    return run
 
 
-def _train_model(
-    path: Path,
-    config: RunConfig,
-    images: RunImages,
-    on_progress: OnProgress,
-    *,
-    device: str,
-    checkpoint: "Checkpoint | None",
-) -> tuple["nn.Module", Training]:
+def _train_model(job: _Job) -> tuple["nn.Module", Training]:
     """Train a model and write its losses and weights to the run's folder."""
     from tenfold.models.build import build_model
+    from tenfold.models.predict import predict
     from tenfold.training.trainer import Trainer
     from tenfold.training.weights import dump_weights
 
-    recipe, training_images = config.recipe, images.training
+    config, recipe, evaluated = job.config, job.config.recipe, job.images.evaluated
     monitor, start = CpuLoadMonitor(), time.perf_counter()
+    images = job.images.training
     if recipe.scenes:
-        training_images = generate_images(training_images, recipe, config.seed, on_progress)
-        if checkpoint is not None:
+        images = generate_images(images, recipe, config.seed, job.on_progress)
+        if job.checkpoint is not None:
             start = time.perf_counter()  # the checkpoint's seconds include the first generation
-    model = build_model(recipe.model, config.seed).to(device)
-    trainer = Trainer(
-        path,
-        config,
-        model,
-        training_images,
-        start=start,
-        checkpoint=checkpoint,
-        measure_accuracy=_build_measure(model, images.evaluated) if config.by_epoch else None,
-        on_progress=on_progress,
-    )
-    trained = trainer.train()
-    # The load from other programs while an earlier process trained is unknown.
-    other_cores = monitor.measure_cores() if checkpoint is None else None
-    model.to("cpu")
-    write_file(path / WEIGHTS, dump_weights(model, recipe, config.seed))
-    return model, Training(
-        seconds=trained.seconds,
-        other_cores=other_cores,
-        num_images=len(training_images),
-        images_per_second=len(training_images) * len(trained.losses) / trained.seconds,
-        num_parameters=sum(parameter.numel() for parameter in model.parameters()),
-        weights_sha256=hash_file(path / WEIGHTS),
-        epoch_accuracies=tuple(trained.accuracies if config.by_epoch else ()),
-    )
-
-
-def _build_measure(model: "nn.Module", evaluated: LabelledImages) -> Callable[[], float]:
-    """A function that measures the model's current accuracy."""
-    from tenfold.models.predict import predict
+    model = build_model(recipe.model, config.seed).to(job.here.device)
 
     def measure_accuracy() -> float:
         predicted_N = predict(model, evaluated.images_NHW).labels_N
         return float((predicted_N == evaluated.labels_N).mean())
 
-    return measure_accuracy
+    trainer = Trainer(
+        job.path,
+        config,
+        model,
+        images,
+        start=start,
+        checkpoint=job.checkpoint,
+        measure_accuracy=measure_accuracy if config.by_epoch else None,
+        on_progress=job.on_progress,
+    )
+    trained = trainer.train()
+    # The load from other programs while an earlier process trained is unknown.
+    other_cores = monitor.measure_cores() if job.checkpoint is None else None
+    model.to("cpu")
+    write_file(job.path / WEIGHTS, dump_weights(model, recipe, config.seed))
+    return model, Training(
+        seconds=trained.seconds,
+        other_cores=other_cores,
+        num_images=len(images),
+        images_per_second=len(images) * len(trained.losses) / trained.seconds,
+        num_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        weights_sha256=hash_file(job.path / WEIGHTS),
+        epoch_accuracies=tuple(trained.accuracies if config.by_epoch else ()),
+        resumed_with=job.resumed_with,
+    )
