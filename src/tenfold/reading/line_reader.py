@@ -17,17 +17,23 @@ from tenfold.reading.probabilities import log_softmax
 
 BUNDLED_LINES = BUNDLED / "lines.onnx"
 INPUT, OUTPUT = "strips", "logits"
+# What the network tells apart: digits, signs, any other character, and CTC's blank.
+SIGNS, OTHER, BLANK = ".,-+/:$*=#%", "~", "blank"
+LABELS = (*"0123456789", *SIGNS, OTHER, BLANK)
 
 
 class LineReader(ModelFile):
     """A loaded model of line images."""
 
     interface = Interface(
-        INPUT, (None, HEIGHT_PX, None), OUTPUT, output_rank=3, num_answers=(NUM_CLASSES + 1,)
+        INPUT, (None, HEIGHT_PX, None), OUTPUT, output_rank=3, num_answers=(len(LABELS),)
     )
 
     def read(self, image_HW: LineImage) -> LogProbs:
-        """Log probabilities [W / 4, 11] of a line image, uint8 [32, W]: ten digits and blank."""
+        """Log probabilities [W / 4, 11] of a line image, uint8 [40, W]: ten digits, or none.
+
+        A column without a digit shows a sign, another character or the space between two.
+        """
         logits_TK = self.run(image_HW[None])[0].astype(np.float64)
         num_columns = image_HW.shape[1] // COLUMN_PX
         if len(logits_TK) != num_columns:
@@ -35,7 +41,9 @@ class LineReader(ModelFile):
                 f"{self.name}: the model gave {len(logits_TK)} columns for a line image of "
                 f"{image_HW.shape[1]} pixels, not {num_columns}"
             )
-        return log_softmax(logits_TK)
+        log_probs_TK = log_softmax(logits_TK)
+        none_T = np.logaddexp.reduce(log_probs_TK[:, NUM_CLASSES:], axis=1)
+        return np.column_stack([log_probs_TK[:, :NUM_CLASSES], none_T])
 
 
 def load_line_reader(path: Path | None = None, threads: int = 1) -> LineReader:

@@ -25,7 +25,6 @@ from tenfold.errors import ModelError
 
 BUNDLED = Path(__file__).parent / "model"
 BUNDLED_SHA256 = {
-    "lines.onnx": "bd0a7a7f66a6a22c4da7fb1053df9ad821b27d61288c5e0a5b1d37ba1ab0735c",
     "reader.onnx": "6c3d6c495891176e63bfb23e9f35229b1f0384d8ed22cefd64e4c95f29660437",
 }
 METADATA_KEY = "tenfold"

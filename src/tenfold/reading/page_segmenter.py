@@ -23,6 +23,8 @@ PAPER, TEXT, RULE = range(3)
 AREA_PX, MAX_SIDE_PX, STEP_PX = 70_000, 1024, 32
 MIN_SIDE_PX = 36  # of the longer side: a smaller image is the crop of a digit
 MIN_TEXT = 0.3  # probability of a pixel that may be ink
+MAX_MARKS = 400  # of which parts are compared
+MIN_TEXT_SHARE, MAX_OUTGROWTH = 0.35, 1.15  # of a mark that is all writing
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,35 @@ class PageMap:
 
     def find_text(self, height: int, width: int) -> Mask:
         """A mask of the writing, for an image of that size."""
+        text_HW, rules_HW = self._unify_strokes()
         size = (width, height)
-        text_HW = cv2.resize(self.text_HW, size, interpolation=cv2.INTER_LINEAR)
-        rules_HW = cv2.resize(self.rules_HW, size, interpolation=cv2.INTER_LINEAR)
+        text_HW = cv2.resize(text_HW, size, interpolation=cv2.INTER_LINEAR)
+        rules_HW = cv2.resize(rules_HW, size, interpolation=cv2.INTER_LINEAR)
         return ((text_HW > MIN_TEXT) & (text_HW > rules_HW)).view(np.uint8)
+
+    def _unify_strokes(self) -> tuple[Map, Map]:
+        """Probabilities where a mark is all writing if it has parts of rules only in between.
+
+        A ruled line or a frame that a digit touches reaches beyond the digit.
+        """
+        text_HW, rules_HW = self.text_HW.copy(), self.rules_HW.copy()
+        is_text_HW = text_HW > rules_HW
+        marks_HW = (text_HW + rules_HW > 0.5).view(np.uint8)
+        count, labels_HW, table_M5, _ = cv2.connectedComponentsWithStats(marks_HW, connectivity=8)
+        for i in range(1, min(count, MAX_MARKS)):
+            left, top, width, height, area = table_M5[i]
+            box = slice(top, top + height), slice(left, left + width)
+            mark_HW = labels_HW[box] == i
+            part_HW = mark_HW & is_text_HW[box]
+            num_text = np.count_nonzero(part_HW)
+            if num_text == area or num_text < MIN_TEXT_SHARE * area:
+                continue
+            rows, columns = np.flatnonzero(part_HW.any(1)), np.flatnonzero(part_HW.any(0))
+            inner = max(rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0])
+            if max(height, width) <= MAX_OUTGROWTH * inner + 2:
+                text_HW[box][mark_HW] = 1.0
+                rules_HW[box][mark_HW] = 0.0
+        return text_HW, rules_HW
 
 
 class PageSegmenter(ModelFile):

@@ -1,0 +1,87 @@
+"""Weights of PP-OCRv6's small recogniser (PaddleOCR, Apache-2.0) as a line network's start."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from tenfold.models.line_network import LineNetwork
+
+EPSILON = 1e-5  # of its batch normalisations
+
+
+def load_pp_ocr(network: LineNetwork, path: Path, labels: str) -> None:
+    """Copy the weights from the ONNX file in rapidocr's wheel, the last layer's for `labels`.
+
+    Batch normalisation becomes part of the convolution before it, and the three equal colours of
+    grey become one. The last label stands for every character that has no label: it gets the mean
+    of the letters' weights.
+    """
+    model = onnx.load(path)
+    tensors = {
+        tensor.name: torch.tensor(numpy_helper.to_array(tensor))
+        for tensor in model.graph.initializer
+    }
+    convolutions = [module for module in _list_convolutions(network)]
+    for module, (weight, bias) in zip(
+        convolutions, _find_convolutions(model, tensors), strict=True
+    ):
+        if module is network.stem1:
+            weight = weight.sum(1, keepdim=True)
+        _copy(module, weight, bias)
+    for number, attention in enumerate(network.attention):
+        layers = (attention.project, attention.out, attention.widen, attention.narrow)
+        for offset, layer in enumerate(layers):
+            name = f"linear_{4 * number + offset}"
+            _copy(layer, tensors[f"{name}.w_0"].T, tensors[f"{name}.b_0"])
+        for offset, layer in enumerate((attention.normalise1, attention.normalise2)):
+            first = 4 * number + 2 * offset
+            _copy(layer, *(tensors[f"helper.reshape.{first + i}"] for i in range(2)))
+    _copy(network.normalise, *(tensors[f"helper.reshape.{8 + i}"] for i in range(2)))
+    [characters] = (p.value for p in model.metadata_props if p.key == "character")
+    known = ["", *characters.split("\n"), " "]  # the first is CTC's blank
+    weight, bias = tensors["linear_8.w_0"].T, tensors["linear_8.b_0"]
+    rows = [known.index(label) for label in labels[:-1]]
+    letters = [
+        row for row, character in enumerate(known) if character.isascii() and character.isalpha()
+    ]
+    _copy(
+        network.last,
+        torch.cat([weight[rows], weight[letters].mean(0, keepdim=True), weight[:1]]),
+        torch.cat([bias[rows], bias[letters].mean(0, keepdim=True), bias[:1]]),
+    )
+
+
+def _list_convolutions(network: LineNetwork) -> Iterator[nn.Module]:
+    """The convolutions in the order of the file."""
+    for name, module in network.named_modules():
+        is_neck = name in ("around", "narrow", "mix")
+        if isinstance(module, nn.Conv2d) and not is_neck:
+            yield module
+    yield from (network.around, network.narrow, network.mix)
+
+
+def _find_convolutions(
+    model: onnx.ModelProto, tensors: dict[str, Tensor]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Weight and bias of each convolution."""
+    nodes = list(model.graph.node)
+    for node, after in zip(nodes, nodes[1:], strict=False):
+        if node.op_type != "Conv":
+            continue
+        weight = tensors[node.input[1]]
+        if after.op_type == "Add":
+            yield weight, tensors[after.input[1]].flatten()
+        else:
+            scale, bias, mean, variance = (tensors[name] for name in after.input[1:5])
+            scale = scale / (variance + EPSILON).sqrt()
+            yield weight * scale[:, None, None, None], bias - mean * scale
+
+
+def _copy(module: nn.Module, weight: Tensor, bias: Tensor) -> None:
+    with torch.no_grad():
+        module.weight.copy_(weight)  # type: ignore[operator]
+        module.bias.copy_(bias)  # type: ignore[operator]

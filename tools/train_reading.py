@@ -1,0 +1,315 @@
+"""Train the reader's page network or line network, on pictures drawn while training goes on.
+
+    python tools/train_reading.py page runs/page
+    python tools/train_reading.py lines runs/lines --start PP-OCRv6_rec_small.onnx
+
+The same command continues training that was stopped. At the end, FOLDER/page.onnx or lines.onnx is
+a model for `tenfold read`. The line network starts from the weights of PP-OCRv6's small recogniser,
+a file in the wheel of rapidocr 3.10.0 (Apache-2.0).
+
+Array names carry their axes: N pictures, H rows, W columns, T columns of logits, K classes.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from tenfold.data.handwriting import find_new_writers, load_writers
+from tenfold.data.mnist import load_part
+from tenfold.models.line_network import LineNetwork, compute_ctc_loss
+from tenfold.models.page_network import PageNetwork, compute_page_loss
+from tenfold.models.pp_ocr import load_pp_ocr
+from tenfold.synthetic.hands import Handwriting
+from tenfold.synthetic.lines import LABELS, build_line_image
+from tenfold.synthetic.pages import SampleBank, build_page
+from tenfold.system.files import write_file
+from tenfold.system.processes import starting_pool
+
+NO_LABEL = 255  # pads the labels of shorter lines
+PAGES_PER_BANK = 15  # chunks for which one bank of samples serves
+CHUNKS_AHEAD = 3
+EMA_DECAY, WARM_UP, LAST_RATE = 0.999, 0.02, 0.01
+MAX_NORM = 5.0  # of the gradients
+SECONDS_BETWEEN_CHECKPOINTS = 300
+
+Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one network is trained on and how; `draw` gives the batches of one chunk."""
+
+    build: Callable[[], nn.Module]
+    draw: Callable[[int, int], list[Batch]]
+    compute_loss: Callable[[Tensor, Tensor], Tensor]
+    num_chunks: int
+    learning_rate: float
+    last_rate_factor: float  # of the last layer, which may start anew
+    weight_decay: float
+
+
+def draw_pages(seed: int, chunk: int) -> list[Batch]:
+    """Batches of pages and the classes of their pixels; all pages of a batch have one shape."""
+    pages_per_chunk, batch_size = 192, 8
+    number = chunk // PAGES_PER_BANK
+    if _worker.get("bank") != number:
+        _worker.update(bank=number, samples=SampleBank(_get_handwriting(), seed, number))
+    by_shape: dict[tuple[int, ...], list[Batch]] = {}
+    for index in range(chunk * pages_per_chunk, (chunk + 1) * pages_per_chunk):
+        page_HWC, classes_HW = build_page(_worker["samples"], seed, index)
+        by_shape.setdefault(classes_HW.shape, []).append((page_HWC, classes_HW))
+    return [
+        tuple(map(np.stack, zip(*pages[first : first + batch_size], strict=True)))  # type: ignore[misc]
+        for pages in by_shape.values()
+        for first in range(0, len(pages), batch_size)
+    ]
+
+
+def draw_lines(seed: int, chunk: int) -> list[Batch]:
+    """Batches of line images and labels; all lines of a batch are about as wide."""
+    lines_per_chunk, batch_size = 640, 32
+    lines = [
+        build_line_image(_get_handwriting(), seed, index)
+        for index in range(chunk * lines_per_chunk, (chunk + 1) * lines_per_chunk)
+    ]
+    lines.sort(key=lambda line: line[0].shape[1])
+    batches = []
+    for first in range(0, len(lines), batch_size):
+        batch = lines[first : first + batch_size]
+        width, length = batch[-1][0].shape[1], max(len(labels) for _, labels in batch)
+        images_NHW = np.zeros((len(batch), batch[0][0].shape[0], width), np.uint8)
+        labels_NL = np.full((len(batch), length), NO_LABEL, np.uint8)
+        for row, (image_HW, labels) in enumerate(batch):
+            images_NHW[row, :, : image_HW.shape[1]] = image_HW
+            labels_NL[row, : len(labels)] = [LABELS.index(label) for label in labels]
+        batches.append((images_NHW, labels_NL))
+    return batches
+
+
+TASKS = {
+    "page": Task(
+        build=PageNetwork,
+        draw=draw_pages,
+        compute_loss=compute_page_loss,
+        num_chunks=200,
+        learning_rate=4e-3,
+        last_rate_factor=1.0,
+        weight_decay=0.01,
+    ),
+    "lines": Task(
+        build=lambda: LineNetwork(len(LABELS) + 1),
+        draw=draw_lines,
+        compute_loss=lambda logits, labels: compute_ctc_loss(logits, labels.long(), NO_LABEL),
+        num_chunks=400,
+        learning_rate=5e-4,
+        last_rate_factor=2.0,
+        weight_decay=0.02,
+    ),
+}
+
+_worker: dict[str, Any] = {}  # of a drawing process
+
+
+def _get_handwriting() -> Handwriting:
+    """The handwriting of the writers of MNIST's first 50,000 images."""
+    if "writing" not in _worker:
+        training, is_known_N = load_part(None, "train"), ~find_new_writers()
+        _worker["writing"] = Handwriting(
+            training.images_NHW[is_known_N],
+            training.labels_N[is_known_N],
+            load_writers()[is_known_N],
+        )
+    writing: Handwriting = _worker["writing"]
+    return writing
+
+
+def _prepare_worker() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _draw_chunks(task: Task, seed: int, first: int, processes: int) -> Iterator[list[Batch]]:
+    """The batches of each chunk, drawn ahead in other processes."""
+    with starting_pool(processes, _prepare_worker) as pool:
+        waiting: list[Future[list[Batch]]] = []
+        for chunk in range(first, task.num_chunks):
+            while len(waiting) < CHUNKS_AHEAD and chunk + len(waiting) < task.num_chunks:
+                waiting.append(pool.submit(task.draw, seed, chunk + len(waiting)))
+            yield waiting.pop(0).result()
+
+
+def train(
+    task: Task, folder: Path, start: Path | None, seed: int, processes: int
+) -> dict[str, Tensor]:
+    """Train to the end, from a checkpoint in the folder if there is one; the averaged weights."""
+    torch.manual_seed(seed)
+    network = task.build().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    if start is not None:
+        load_pp_ocr(network, start, LABELS)
+    optimizer = _build_optimizer(network, task)
+    averaged = {name: value.clone() for name, value in network.state_dict().items()}
+    checkpoint, first = folder / "checkpoint.safetensors", 0
+    if checkpoint.exists():
+        first = _resume(load_file(checkpoint), network, averaged, optimizer)
+    rng = np.random.default_rng((seed, first))
+    begun = saved = time.monotonic()
+    mean_loss = math.nan
+    for chunk, batches in enumerate(_draw_chunks(task, seed, first, processes), first):
+        for number, row in enumerate(rng.permutation(len(batches))):
+            done = (chunk + number / len(batches)) / task.num_chunks
+            rate = min(1.0, (done + 1e-4) / WARM_UP) * (
+                LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * done)) / 2
+            )
+            for group in optimizer.param_groups:
+                group["lr"] = group["base_rate"] * rate
+            images, labels = map(torch.from_numpy, batches[row])
+            loss = task.compute_loss(network(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), MAX_NORM)
+            optimizer.step()
+            step = chunk * len(batches) + number
+            decay = min(EMA_DECAY, (1 + step) / (10 + step))
+            with torch.no_grad():
+                for name, value in network.state_dict().items():
+                    if value.is_floating_point():
+                        averaged[name].lerp_(value, 1 - decay)
+            value = float(loss.detach())
+            mean_loss = value if math.isnan(mean_loss) else 0.98 * mean_loss + 0.02 * value
+        now = time.monotonic()
+        report = (
+            f"chunk {chunk + 1} of {task.num_chunks}, loss {mean_loss:.4f}, {now - begun:.0f} s"
+        )
+        print(report, flush=True)
+        is_last = chunk + 1 == task.num_chunks
+        if is_last or now - saved > SECONDS_BETWEEN_CHECKPOINTS:
+            tensors = _collect(network, averaged, optimizer, chunk + 1)
+            write_file(checkpoint, save(tensors))
+            saved = now
+    return averaged
+
+
+def _build_optimizer(network: nn.Module, task: Task) -> torch.optim.AdamW:
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        rate = task.learning_rate * (task.last_rate_factor if name.startswith("last") else 1)
+        decay = task.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {"params": parameters, "lr": rate, "base_rate": rate, "weight_decay": decay}
+            for (rate, decay), parameters in groups.items()
+        ],
+        betas=(0.9, 0.98),
+    )
+
+
+def _collect(
+    network: nn.Module, averaged: dict[str, Tensor], optimizer: torch.optim.Optimizer, done: int
+) -> dict[str, Tensor]:
+    tensors = {"done": torch.tensor(done)}
+    tensors |= {f"network.{name}": value for name, value in network.state_dict().items()}
+    tensors |= {f"averaged.{name}": value for name, value in averaged.items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
+    return {name: value.contiguous() for name, value in tensors.items()}
+
+
+def _resume(
+    tensors: dict[str, Tensor],
+    network: nn.Module,
+    averaged: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+) -> int:
+    """Load a checkpoint; the number of chunks done."""
+    network.load_state_dict({name: tensors[f"network.{name}"] for name in averaged})
+    averaged.update({name: tensors[f"averaged.{name}"] for name in averaged})
+    state = optimizer.state_dict()
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, number, field = name.split(".")
+            state["state"].setdefault(int(number), {})[field] = value
+    optimizer.load_state_dict(state)
+    return int(tensors["done"])
+
+
+def export(network: nn.Module, name: str, folder: Path, card: dict[str, Any]) -> Path:
+    """Write the model of a trained network, with a calibration for lines."""
+    num = torch.export.Dim("num_images", min=1)
+    if name == "page":
+        example = torch.zeros(2, 64, 96, 3, dtype=torch.uint8)
+        sides = [STEP_PX * torch.export.Dim(side, min=1, max=64) for side in ("rows", "columns")]
+        names, sizes = (page_segmenter.INPUT, page_segmenter.OUTPUT), {0: num, 1: sides[0], 2: sides[1]}
+        labels, calibration = list(page_segmenter.LABELS), None
+    else:
+        example = torch.zeros(2, HEIGHT_PX, 64, dtype=torch.uint8)
+        columns = COLUMN_PX * torch.export.Dim("num_columns", min=2, max=4096)
+        names, sizes = (line_reader.INPUT, line_reader.OUTPUT), {0: num, 2: columns}
+        labels, calibration = [*LABELS, "blank"], calibrate_lines(network)
+    metadata = {"labels": labels, "calibration": calibration, "card": card}
+    path = folder / f"{name}.onnx"
+    write_file(path, dump_program(network, example, names, sizes, metadata))
+    return path
+
+
+def calibrate_lines(network: nn.Module) -> dict[str, float]:
+    """The threshold above which enough lines of new writers are read right; see CALIBRATED."""
+    training, is_new_N = load_part(None, "train"), find_new_writers()
+    writing = Handwriting(
+        training.images_NHW[is_new_N], training.labels_N[is_new_N], load_writers()[is_new_N]
+    )
+    confidences, is_right = [], []
+    for index in range(NUM_CALIBRATED):
+        image_HW, labels = build_line_image(writing, CALIBRATION_SEED, index)
+        with torch.no_grad():
+            logits_TK = network(torch.from_numpy(image_HW)[None])[0].double().numpy()
+        log_probs_TK = log_softmax(logits_TK)
+        found = [span.label for span in decode_greedy(log_probs_TK)]
+        confidences.append(math.exp(compute_log_likelihood(log_probs_TK, found)))
+        is_right.append(_keep_digits(found) == _keep_digits([*map(LABELS.index, labels)]))
+    threshold = choose_threshold(np.array(confidences), np.array(is_right), RIGHT_IF_READ)
+    right = float(np.mean(is_right))
+    print(f"{right:.2%} of {NUM_CALIBRATED} lines by new writers are right")
+    return {"temperature": 1.0, "read": threshold, "not_digit": 1.0, "right": right}
+
+
+def _keep_digits(labels: list[int]) -> list[int]:
+    return [label for label in labels if label < NUM_CLASSES]
+
+
+def main() -> None:
+    """Train one network and export it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("network", choices=TASKS)
+    parser.add_argument("folder", type=Path, help="for the checkpoint and the model")
+    parser.add_argument("--start", type=Path, help="PP-OCRv6_rec_small.onnx, for lines")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--chunks", type=int, help="train for so many chunks")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=1, help="that draw")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    task = TASKS[options.network]
+    averaged = train(task, options.folder, options.start, options.seed, options.processes)
+    network = task.build()
+    network.load_state_dict(averaged)
+    print(f"wrote {export(network.eval(), options.network, options.folder)}")
+
+
+if __name__ == "__main__":
+    main()
