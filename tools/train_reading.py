@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -156,8 +156,10 @@ def train(
     """Train to the end, from a checkpoint in the folder if there is one; the averaged weights."""
     torch.manual_seed(seed)
     network = task.build().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    if start is not None:
+    if start is not None and start.suffix == ".onnx":
         load_pp_ocr(network, start, LABELS)
+    elif start is not None:
+        network.load_state_dict(load_file(start))
     optimizer = _build_optimizer(network, task)
     averaged = {name: value.clone() for name, value in network.state_dict().items()}
     checkpoint, first = folder / "checkpoint.safetensors", 0
@@ -305,6 +307,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     options.folder.mkdir(parents=True, exist_ok=True)
     task = TASKS[options.network]
+    if options.chunks is not None:
+        task = replace(task, num_chunks=options.chunks)
     averaged = train(task, options.folder, options.start, options.seed, options.processes)
     network = task.build()
     network.load_state_dict(averaged)

@@ -22,11 +22,13 @@ from tenfold.synthetic.strokes import Rng, Stroke, spline, warp
 MNIST_SCALE = 3  # of an MNIST image before it is scaled to a line's height
 SOURCES = ("mnist", "strokes", "font", "mixed")
 SOURCE_SHARES = (0.5, 0.3, 0.04, 0.16)
+LARGE_SOURCE_SHARES = (0.2, 0.65, 0.05, 0.1)
 PIECES = ("one writer", "strokes", "any writer", "font")  # of a mixed hand
 PIECE_SHARES = (0.2, 0.35, 0.35, 0.1)
 # Tracks have no pen-up: only digits that are written in one stroke are like those on paper.
 TRACK_SHARES = {0: 0.45, 2: 0.45, 3: 0.45, 6: 0.45, 8: 0.45, 9: 0.45, 1: 0.15, 5: 0.15, 7: 0.15}
 OVERSAMPLING = 3  # of drawn strokes
+THINNEST, LARGE_THINNEST = 0.035, 0.012  # least width of a pen, as a share of a digit's height
 MIN_PEN_PX = 1.2
 
 
@@ -63,18 +65,20 @@ def split_tracks() -> list[npt.NDArray[np.uint8]]:
 class Hand:
     """A random hand: a source of digits, a pen, a slant of widths.
 
-    `digit_px` is the usual height of a digit; `thinnest` the least width of the pen, as a share.
+    `digit_px` is the usual height of a digit. Large digits have thinner strokes, and fewer are
+    enlarged from small images.
     """
 
     def __init__(
-        self, writing: Handwriting, digit_px: int, rng: Rng, *, thinnest: float = 0.035
+        self, writing: Handwriting, digit_px: int, rng: Rng, *, is_large: bool = False
     ) -> None:
         u = rng.uniform
         self.writing, self.rng, self.digit_px = writing, rng, digit_px
-        self.source = SOURCES[int(rng.choice(len(SOURCES), p=SOURCE_SHARES))]
+        shares = LARGE_SOURCE_SHARES if is_large else SOURCE_SHARES
+        self.source = SOURCES[int(rng.choice(len(SOURCES), p=shares))]
         writers = writing.rows_by_writer
         self.own_rows = writers[int(rng.integers(len(writers)))]
-        share = math.exp(u(math.log(thinnest), math.log(0.17)))
+        share = math.exp(u(math.log(LARGE_THINNEST if is_large else THINNEST), math.log(0.17)))
         self.pen_px = max(MIN_PEN_PX, share * digit_px)
         self.sharpness, self.thicker_px = u(1.5, 4), round(0.7 * int(rng.integers(-3, 6)))
         self.widening = math.exp(rng.normal(0, 0.13))

@@ -71,7 +71,7 @@ def build_line_image(writing: Handwriting, seed: int, index: int) -> tuple[Image
 def draw_line(writing: Handwriting, text: str, rng: Rng, *, is_large: bool = False) -> InkLine:
     """A text on a canvas: same hand, slope, gaps and sizes throughout."""
     digit_px = int(rng.integers(*(LARGE_PX if is_large else SMALL_PX)))
-    hand = Hand(writing, digit_px, rng, thinnest=0.012 if is_large else 0.035)
+    hand = Hand(writing, digit_px, rng, is_large=is_large)
     line = _LineWriter(hand, text, rng).write()
     return InkLine(_distort(line.canvas_HW, rng), line.labels, digit_px)
 

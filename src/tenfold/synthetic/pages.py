@@ -19,13 +19,14 @@ from tenfold.synthetic.hands import Handwriting
 from tenfold.synthetic.lines import draw_line, draw_pattern
 from tenfold.synthetic.photographs import photograph
 from tenfold.synthetic.strokes import Rng
-from tenfold.synthetic.texts import sample_digits, sample_text
+from tenfold.synthetic.texts import sample_text
 
 PAPER, TEXT, RULE = range(3)  # classes of pixels
 # Rows and columns of pages: about as many pixels each.
 SHAPES = ((256, 256), (224, 288), (192, 320), (320, 192), (128, 384), (96, 384), (64, 640))
 SHAPE_SHARES = (0.25, 0.125, 0.125, 0.125, 0.125, 0.125, 0.125)
 PAGE_STREAM, SAMPLE_STREAM = 3, 4  # of random numbers
+STRAIGHT_SHARES = np.array([1, 3, 1, 1, 3, 2, 1, 4, 1, 1]) / 18  # of digits 0 to 9
 NUM_SAMPLES = 900  # lines and single digits from which the pages of a bank are composed
 
 PageBox = tuple[float, float, float, float]  # left, top, right, bottom
@@ -60,7 +61,7 @@ class SampleBank:
             num = 1 if rng.random() < 0.75 else 2
             for kept, text, is_large in (
                 (self.lines, sample_text(rng), False),
-                (self.digits, sample_digits(num, rng), rng.random() < 0.6),
+                (self.digits, _sample_straight(num, rng), rng.random() < 0.7),
             ):
                 line = draw_line(writing, text, rng, is_large=is_large)
                 if line.box is not None and line.labels:
@@ -78,6 +79,11 @@ class SampleBank:
             if sample.ink_HW.shape[1] * digit_px <= max_width * sample.digit_px:
                 break
         return sample.scale(digit_px, max_width)
+
+
+def _sample_straight(num: int, rng: Rng) -> str:
+    """Digits, those with straight strokes more often: their strokes are like ruled lines."""
+    return "".join(map(str, rng.choice(10, num, p=STRAIGHT_SHARES)))
 
 
 def build_page(bank: SampleBank, seed: int, index: int) -> tuple[Images, npt.NDArray[np.uint8]]:
@@ -111,21 +117,20 @@ class _Page:
     def lay_out(self) -> None:
         """Write texts, then draw marks around them, ruled lines and a printed background."""
         layouts = (
-            (self._write_digit, 0.17),
+            (self._write_digit, 0.22),
             (self._write_line, 0.17),
-            (self._write_lines, 0.14),
+            (self._write_lines, 0.12),
             (self._fill_table, 0.28),
-            (self._fill_cell, 0.14),
+            (self._fill_cell, 0.12),
         )  # the rest of the pages are blank
         which = self.rng.random()
         for lay_out, share in layouts:
             if 0 <= which < share:
                 lay_out()
             which -= share
-        which = self.rng.random()
-        if which < 0.16:
+        if self.rng.random() < (0.25 if len(self.boxes) == 1 else 0.13):
             self._mark_texts()
-        if 0.13 < which < 0.3:
+        if self.rng.random() < 0.16:
             self._rule_paper()
         if self.rng.random() < 0.06:
             self._print_words()
@@ -219,12 +224,17 @@ class _Page:
         """A table, a comb, a row of boxes or lines, of which the page may show a part."""
         rng, u = self.rng, self.rng.uniform
         row_px = self.height * (u(0.1, 0.75) if rng.random() < 0.6 else u(0.06, 0.2))
+        is_cut_along_rows = rng.random() < 0.15
+        if is_cut_along_rows:
+            row_px = self.height * u(0.85, 1.1)
         column_px = row_px * (u(0.6, 1.3) if rng.random() < 0.5 else u(1.3, 4))
         left, top = (
             side * (u(-0.4, 0.3) if rng.random() < 0.6 else u(0.02, 0.2))
             for side in (self.width, self.height)
         )
-        num_columns = int(rng.integers(1, 12))
+        if is_cut_along_rows:
+            top = (self.height - row_px) * u(0, 1)
+        num_columns = int(rng.integers(1, 20 if rng.random() < 0.3 else 12))
         num_rows = 1 if rng.random() < 0.35 else int(rng.integers(1, 12))
         widths = column_px * np.where(rng.random(num_columns) < 0.3, u(0.7, 1.4, num_columns), 1.0)
         xs = left + np.concatenate([[0.0], np.cumsum(widths)])
@@ -337,10 +347,12 @@ class _Page:
             if kind < 0.45:
                 first = u(0, 360)
                 angles = np.radians(np.linspace(first, first + u(330, 420), 40))
-                reach = 0.72 * u(1.05, 1.7) * (1 + 0.06 * np.sin(2 * angles + u(0, 6)))
+                reach = 0.72 * u(1.05, 1.7) * (1 + u(0, 0.06) * np.sin(2 * angles + u(0, 6)))
                 reach += np.linspace(0, u(-0.1, 0.1), len(angles))
-                xs = x + (reach * (right - left) + 0.1 * size) * np.cos(angles)
-                ys = y + reach * (bottom - top) * np.sin(angles)
+                across, down = right - left + 0.1 * size, bottom - top
+                if rng.random() < 0.5:  # round, whatever it holds
+                    across = down = max(across, down) * u(0.75, 1.2)
+                xs, ys = x + reach * across * np.cos(angles), y + reach * down * np.sin(angles)
                 self._draw_curve(np.stack([xs, ys], axis=1), thickness)
             elif kind < 0.65:
                 margin = size * u(0.1, 0.5)
