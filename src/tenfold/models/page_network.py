@@ -20,11 +20,11 @@ class PageNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         half, quarter, eighth, sixteenth, coarsest = CHANNELS
-        self.half = _convolve(3, half, stride=2)
-        self.quarter = _downsample(half, quarter)
-        self.eighth = _downsample(quarter, eighth)
-        self.sixteenth = _downsample(eighth, sixteenth)
-        self.coarsest = nn.Sequential(
+        self.to_half = _convolve(3, half, stride=2)
+        self.to_quarter = _downsample(half, quarter)
+        self.to_eighth = _downsample(quarter, eighth)
+        self.to_sixteenth = _downsample(eighth, sixteenth)
+        self.to_coarsest = nn.Sequential(
             _downsample(sixteenth, coarsest), _convolve(coarsest, coarsest)
         )
         self.summary = nn.Sequential(nn.Conv2d(coarsest, coarsest, 1), nn.ReLU())
@@ -39,11 +39,11 @@ class PageNetwork(nn.Module):
         scaled = pages.permute(0, 3, 1, 2).float() / WHITE
         mean = scaled.mean((1, 2, 3), keepdim=True)
         variance = ((scaled - mean) ** 2).mean((1, 2, 3), keepdim=True)
-        half = self.half((scaled - mean) / (variance + 1e-4).sqrt())
-        quarter = self.quarter(half)
-        eighth = self.eighth(quarter)
-        sixteenth = self.sixteenth(eighth)
-        features = self.coarsest(sixteenth)
+        half = self.to_half((scaled - mean) / (variance + 1e-4).sqrt())
+        quarter = self.to_quarter(half)
+        eighth = self.to_eighth(quarter)
+        sixteenth = self.to_sixteenth(eighth)
+        features = self.to_coarsest(sixteenth)
         features = features + self.summary(features.mean((2, 3), keepdim=True))
         for up, skipped in (
             (self.up_sixteenth, sixteenth),
