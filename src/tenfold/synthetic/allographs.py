@@ -58,6 +58,15 @@ def _one(rng: Rng) -> list[Stroke]:
     return strokes
 
 
+def _one_narrow(rng: Rng) -> list[Stroke]:
+    """A long, steep upstroke beside the stem, with a point or a narrow loop between them."""
+    u = rng.uniform
+    top, foot = place("55..75 0, 35..60 100", rng)
+    start = (top[0] - u(0.15, 0.45), u(0.5, 1.0))
+    loop = [(top[0] - u(0.0, 0.05), u(0.0, 0.04))] if rng.random() < 0.4 else [top]
+    return [spline(start, *loop, top, foot)]
+
+
 def _two(rng: Rng) -> list[Stroke]:
     u = rng.uniform
     right, waist = u(0.75, 0.95), u(0.3, 0.45)
@@ -220,6 +229,12 @@ def _six(rng: Rng) -> list[Stroke]:
     return [spline(*stem, (x - width, y), (x, 1.0), (x + width, y), top, end)]
 
 
+def _six_open(rng: Rng) -> list[Stroke]:
+    """A bowl that stops before it reaches the stem, like a b without its upper half."""
+    stem = place("35..60 0, 15..30 35..50, 8..22 75..85", rng)
+    return [spline(*stem, *place("35..50 98..102, 65..85 72..85, 45..75 48..62", rng))]
+
+
 def _seven(rng: Rng) -> list[Stroke]:
     u = rng.uniform
     left, right, foot = place("0..15 -3..12, 70..95 -3..6, 15..70 100", rng)
@@ -358,7 +373,7 @@ def _nine_beside_stem(rng: Rng) -> list[Stroke]:
     u = rng.uniform
     width, height = u(0.2, 0.32), u(0.18, 0.28)
     x, y = 0.5, height
-    stem_x = x + width * u(-0.6, 0.5)
+    stem_x = x + width * u(-1.0, 0.5)
     start = (stem_x + u(-0.05, 0.05), u(1.7, 2.1) * height)
     ring = [(x - width, y), (x, 0.0), (x + width, y), (stem_x + u(0.0, 0.08), 2 * height)]
     return [spline(start, *ring, (stem_x - u(0.0, 0.12), u(0.6, 0.75)), (stem_x - 0.05, 1.0))]
@@ -367,16 +382,16 @@ def _nine_beside_stem(rng: Rng) -> list[Stroke]:
 # Shapes are listed more than once to be drawn more often.
 ALLOGRAPHS: tuple[tuple[StrokeFunction, ...], ...] = (
     (_zero,),
-    (_one,),
+    (_one, _one, _one, _one_narrow),
     (_two, _two, _two_angular, _two_necked, _two_necked, _two_curled),
     (_three, _three, _three_pointed, _three_square),
     (_four_open, _four_closed, _four_round, _four_cupped, _four_in_one, _four_zigzag),
-    (_five, _five, _five, _five_narrow),
-    (_six,),
+    (_five, _five, _five, _five_narrow, _five_narrow),
+    (_six, _six, _six_open),
     (_seven, _seven, _seven_waved, _seven_bowed, _seven_upright),
     (_eight, _eight, _eight_of_two, _eight_of_two, _eight_thin),
     (
         *(_nine, _nine, _nine_curled, _nine_curled, _nine_looped),
-        *(_nine_collapsed, _nine_beside_stem, _nine_flat),
+        *(_nine_collapsed, _nine_beside_stem, _nine_beside_stem, _nine_flat),
     ),
 )
