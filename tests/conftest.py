@@ -47,7 +47,6 @@ LONGEST_FILES = (
     "workflow/test_study.py",
     "workflow/test_seed_trainer.py",
     "end_to_end/test_stopped_studies.py",
-    "end_to_end/test_lines_recipe.py",
     "workflow/test_export.py",
     "workflow/test_calibrate.py",
     "reading/test_reader.py",

@@ -8,20 +8,17 @@ from torch import Tensor, nn
 
 from tenfold.models.build import build_model
 from tenfold.models.convolutional import ConvolutionalNetwork
-from tenfold.models.line_network import LineNetwork
 from tenfold.models.perceptron import Perceptron
 from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.configs import (
     ConvolutionalConfig,
     ModelConfig,
     PerceptronConfig,
-    SequenceConfig,
 )
 
 SMALL_PERCEPTRON = PerceptronConfig(hidden_sizes=(30, 20))
 SMALL_CONVOLUTIONAL = ConvolutionalConfig(channels=(4, 6, 8), depths=(1, 2, 1))
-SMALL_SEQUENCE = SequenceConfig(channels=(3, 4, 5, 6, 7))
-CONFIGS = [SMALL_PERCEPTRON, SMALL_CONVOLUTIONAL, SMALL_SEQUENCE]
+CONFIGS = [SMALL_PERCEPTRON, SMALL_CONVOLUTIONAL]
 
 
 def flatten(model: nn.Module) -> Tensor:
@@ -46,7 +43,6 @@ def count_with_hooks(model: nn.Module) -> int:
 def test_the_config_selects_the_model() -> None:
     assert isinstance(build_model(SMALL_PERCEPTRON, 0), Perceptron)
     assert isinstance(build_model(SMALL_CONVOLUTIONAL, 0), ConvolutionalNetwork)
-    assert isinstance(build_model(SMALL_SEQUENCE, 0), LineNetwork)
 
 
 @pytest.mark.parametrize("config", CONFIGS)

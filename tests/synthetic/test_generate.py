@@ -12,9 +12,8 @@ from tenfold.errors import RecipeError
 from tenfold.synthetic import generate
 from tenfold.synthetic.canvas import Images, Labels
 from tenfold.synthetic.characters import NOT_DIGIT
-from tenfold.synthetic.generate import DigitSource, LineSource, generate_images
+from tenfold.synthetic.generate import DigitSource, generate_images
 from tenfold.synthetic.photos import build_digit_image
-from tenfold.synthetic.text_lines import MAX_DIGITS, WIDTH_PX
 
 COUNT = 45
 SEED = 3
@@ -55,16 +54,6 @@ def test_digit_images_do_not_depend_on_the_number_of_processes(
     np.testing.assert_array_equal(labels_N, expected[1])
     assert progress == [7, 14, 21, 28, 35, 42, 45]
     assert multiprocessing.active_children() == []
-
-
-@pytest.mark.usefixtures("small_chunks")
-def test_line_images_do_not_depend_on_the_number_of_processes(source: DigitSource) -> None:
-    lines = LineSource(source.images_NHW, source.labels_N, SEED, pool_size=60)
-    alone = generate_images(lines, 8, processes=1)
-    together = generate_images(lines, 8, processes=2)
-    assert alone[0].shape == (8, 32, WIDTH_PX)
-    assert alone[1].shape == (8, MAX_DIGITS)
-    assert all(map(np.array_equal, alone, together))
 
 
 def test_fewer_images_are_the_first_of_more(

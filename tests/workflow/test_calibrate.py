@@ -27,7 +27,6 @@ from tenfold.workflow.calibrate import (
     MAX_NOT_DIGIT_SHARE,
     MAX_REJECTED_SHARE,
     calibrate,
-    choose_threshold,
     fit_temperature,
     measure_calibration_error,
 )
@@ -141,27 +140,6 @@ def test_calibration_error_of_confidences_0_and_1() -> None:
     assert measure_calibration_error(ones, np.array([True] * 4)) == 0
     assert measure_calibration_error(ones, np.array([True, True, False, False])) == 0.5
     assert measure_calibration_error(noughts, np.array([True] * 4)) == 1
-
-
-def test_the_threshold_is_the_lowest_at_which_enough_is_right() -> None:
-    confidences_N = np.random.default_rng(0).permutation(np.linspace(0.4, 1, 2001))
-    is_right_N = confidences_N > 0.7  # all that is surer, and nothing else
-    threshold = choose_threshold(confidences_N, is_right_N, 0.98)
-    assert threshold < 0.7
-    assert is_right_N[confidences_N >= threshold].mean() >= 0.98
-    lower = np.sort(confidences_N[confidences_N < threshold])[-1]
-    assert is_right_N[confidences_N >= lower].mean() < 0.98
-
-
-def test_the_threshold_counts_all_equal_confidences() -> None:
-    confidences_N = np.repeat([0.95, 0.9, 0.9], [200, 100, 50])
-    assert choose_threshold(confidences_N, np.arange(350) < 300, 0.995) == pytest.approx(0.95)
-
-
-@pytest.mark.parametrize(("is_right", "expected"), [(True, 0.4), (False, 1.0)])
-def test_a_model_that_is_always_right_or_never(is_right: bool, expected: float) -> None:
-    confidences_N = np.linspace(0.4, 0.9, 100)
-    assert choose_threshold(confidences_N, np.full(100, is_right), 0.98) == expected
 
 
 @dataclass(frozen=True)

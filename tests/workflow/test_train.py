@@ -174,15 +174,11 @@ def test_a_recipe_built_in_python_trains_on_other_data(small_data: Path, tmp_pat
     assert "MNIST" not in page
 
 
-# That of lines has tests of its own: it learns nothing in so short a time.
-OTHER_RECIPES = [name for name in tenfold.RECIPES if name != "lines"]
-
-
 @pytest.mark.parametrize(
     ("name", "is_whole"),
     [
-        *((name, False) for name in OTHER_RECIPES),
-        *(pytest.param(name, True, marks=pytest.mark.heavy) for name in OTHER_RECIPES),
+        *((name, False) for name in tenfold.RECIPES),
+        *(pytest.param(name, True, marks=pytest.mark.heavy) for name in tenfold.RECIPES),
     ],
 )
 def test_a_short_run_of_every_recipe_learns(

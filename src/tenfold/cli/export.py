@@ -34,7 +34,6 @@ def export(
             "one by one"
         )
 
-    from tenfold.recipes.configs import SequenceConfig
     from tenfold.runs.folder import load_run
     from tenfold.workflow.export import export_run
 
@@ -52,11 +51,10 @@ def export(
         f"{exported.num_compared:,} images, probabilities within "
         f"{exported.largest_difference:.1e} of the run's"
     )
-    flag = "--lines" if isinstance(recipe.model, SequenceConfig) else "--model"
     print_rows(
         ("model", exported.path),
         ("size", f"{exported.num_bytes / 1e6:.2f} MB"),
         ("calibrated", calibrated),
         ("compared", compared),
-        ("next", f"tenfold read image.png {flag} {exported.path}"),
+        ("next", f"tenfold read image.png --model {exported.path}"),
     )

@@ -57,7 +57,7 @@ DigitModel = Annotated[
 LineModel = Annotated[
     Path,
     Parameter(
-        help="A model exported from a run of the recipe `lines`; by default the bundled one."
+        help="A model of lines that `tools/train_reading.py` wrote; by default the bundled one."
     ),
 ]
 Address = Annotated[

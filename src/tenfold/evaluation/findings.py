@@ -74,7 +74,7 @@ def _single_class(evaluation: Evaluation) -> Finding | None:
 def _no_learning(evaluation: Evaluation) -> Finding | None:
     last = evaluation.epochs[-1]
     chance = math.log(NUM_CLASSES)
-    # The CTC loss of line networks has another scale, but not together with so low an accuracy.
+    # A run of one epoch may start with losses so large that they dominate the mean, and still learn.
     if last.mean_loss <= chance or evaluation.accuracy > MAX_ACCURACY_WITHOUT_LEARNING:
         return None
     return Finding(

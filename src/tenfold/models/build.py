@@ -4,9 +4,8 @@ import torch
 from torch import nn
 
 from tenfold.models.convolutional import ConvolutionalNetwork
-from tenfold.models.line_network import LineNetwork
 from tenfold.models.perceptron import Perceptron
-from tenfold.recipes.configs import ModelConfig, PerceptronConfig, SequenceConfig
+from tenfold.recipes.configs import ModelConfig, PerceptronConfig
 
 
 def build_model(config: ModelConfig, seed: int) -> nn.Module:
@@ -18,6 +17,4 @@ def build_model(config: ModelConfig, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         if isinstance(config, PerceptronConfig):
             return Perceptron(config)
-        if isinstance(config, SequenceConfig):
-            return LineNetwork(config)
         return ConvolutionalNetwork(config)

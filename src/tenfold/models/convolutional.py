@@ -15,10 +15,10 @@ class Block(nn.Module):
 
     def __init__(self, convolution: Convolution) -> None:
         super().__init__()
-        channels = convolution.num_inputs, convolution.num_outputs
-        self.convolution = nn.Conv2d(*channels, convolution.kernel, padding="same", bias=False)
+        shape = convolution.num_inputs, convolution.num_outputs, convolution.kernel_px
+        self.convolution = nn.Conv2d(*shape, padding="same", bias=False)
         self.normalisation = nn.BatchNorm2d(convolution.num_outputs)
-        self.is_pooled = convolution.pool == (2, 2)
+        self.is_pooled = convolution.is_pooled
 
     def forward(self, images: Tensor) -> Tensor:
         """Map activations [N, C, H, W] to those of the next block."""

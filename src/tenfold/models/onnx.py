@@ -14,12 +14,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tenfold.digits import NUM_CLASSES, WHITE
-from tenfold.models.line_network import LineNetwork
-from tenfold.models.predict import compute_columns, compute_logits, render_as_lines
-from tenfold.reading import line_reader as lines
+from tenfold.digits import IMAGE_SIZE_PX, NUM_CLASSES, WHITE
+from tenfold.models.predict import compute_logits
 from tenfold.reading.digit_classifier import INPUT, OUTPUT, Classifier
-from tenfold.reading.line_image import COLUMN_PX, HEIGHT_PX
 from tenfold.reading.model_file import FORMAT, METADATA_KEY
 from tenfold.reading.probabilities import softmax
 from tenfold.recipes.recipe import Recipe
@@ -29,18 +26,15 @@ MAX_DIFFERENCE = 1e-4  # between the probabilities of the file and of the PyTorc
 
 
 class Normalised(nn.Module):
-    """A model for uint8 images: digits [N, 28, 28], or lines [N, 32, W]."""
+    """A model for uint8 images, [N, 28, 28]."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images to logits [N, K], lines to logits [N, T, K]."""
-        scaled = images.to(torch.float32) / WHITE
-        if isinstance(self.model, LineNetwork):
-            return self.model.compute_columns(scaled)
-        logits: Tensor = self.model(scaled)
+        """Map images to logits [N, K]."""
+        logits: Tensor = self.model(images.to(torch.float32) / WHITE)
         return logits
 
 
@@ -51,18 +45,14 @@ def list_labels(recipe: Recipe) -> list[str]:
 
 def dump_onnx(model: nn.Module, metadata: dict[str, Any]) -> bytes:
     """The bytes of an ONNX file with the model and its metadata."""
-    shape, names, sizes = (2, 28, 28), (INPUT, OUTPUT), {0: torch.export.Dim("num_images", min=1)}
-    if isinstance(model, LineNetwork):
-        shape, names = (2, HEIGHT_PX, 64), (lines.INPUT, lines.OUTPUT)
-        sizes[2] = COLUMN_PX * torch.export.Dim("num_columns", min=2, max=4096)
-    images = torch.zeros(*shape, dtype=torch.uint8)
+    images = torch.zeros(2, IMAGE_SIZE_PX, IMAGE_SIZE_PX, dtype=torch.uint8)
     with warnings.catch_warnings(action="ignore"), _quiet("torch.onnx"):
         program = torch.onnx.export(
             Normalised(model).eval(),
             (images,),
-            input_names=names[:1],
-            output_names=names[1:],
-            dynamic_shapes=(sizes,),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("num_images", min=1)},),
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
@@ -83,19 +73,7 @@ def dump_onnx(model: nn.Module, metadata: dict[str, Any]) -> bytes:
 def measure_difference(
     model: nn.Module, exported: bytes, images_NHW: npt.NDArray[np.uint8], name: str
 ) -> float:
-    """The largest difference between the probabilities of an exported file and of its model.
-
-    For a line network, these are the probabilities of each column of line images.
-    """
-    if isinstance(model, LineNetwork):
-        line_images_NHW = render_as_lines(images_NHW)
-        logits = compute_columns(model, line_images_NHW)
-        reader = lines.LineReader(exported, name)
-        differences = []
-        for line_HW, logits_TK in zip(line_images_NHW, logits, strict=True):
-            expected_TK = softmax(logits_TK, reader.calibration.temperature)
-            differences.append(float(np.abs(np.exp(reader.read(line_HW)) - expected_TK).max()))
-        return max(differences)
+    """The largest difference between the probabilities of an exported file and of its model."""
     classifier = Classifier(exported, name)
     expected_NK = softmax(
         compute_logits(model, images_NHW).astype(np.float64), classifier.calibration.temperature

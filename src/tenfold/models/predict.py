@@ -1,6 +1,5 @@
 """Predictions of a trained model, as NumPy arrays."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,6 @@ import torch
 from torch import nn
 
 from tenfold.digits import NUM_CLASSES, WHITE
-from tenfold.models.line_network import LineNetwork, to_line_images
 
 BATCH_SIZE = 1000
 
@@ -46,22 +44,3 @@ def compute_logits(model: nn.Module, images_NHW: npt.NDArray[np.uint8]) -> npt.N
     logits_NK = torch.cat([model(batch / WHITE) for batch in batches])
     logits: npt.NDArray[np.float32] = logits_NK.cpu().numpy()
     return logits
-
-
-@torch.inference_mode()
-def compute_columns(
-    model: LineNetwork, lines: Iterable[npt.NDArray[np.uint8]]
-) -> list[npt.NDArray[np.float64]]:
-    """The logits of each line image, uint8 [32, W], by column: [W / 4, 11]."""
-    model.eval()
-    tensors = (torch.tensor(line)[None] / WHITE for line in lines)
-    return [model.compute_columns(images)[0].double().numpy() for images in tensors]
-
-
-@torch.inference_mode()
-def render_as_lines(images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Digit images as the line images, uint8 [N, 32, 40], that a line network makes of them."""
-    lines: npt.NDArray[np.uint8] = (
-        to_line_images(torch.tensor(images_NHW).float()).round().byte().numpy()
-    )
-    return lines

@@ -11,7 +11,6 @@ from tenfold.recipes.configs import (
     AugmentationConfig,
     ConvolutionalConfig,
     OptimizerConfig,
-    SequenceConfig,
 )
 from tenfold.recipes.recipe import Recipe
 
@@ -65,20 +64,9 @@ READER = Recipe(
     leave_out_mislabelled=True,
     precision="bfloat16",
 )
-LINES = Recipe(
-    name="lines",
-    summary="the bundled reader's second network, which reads lines of digits that may touch",
-    model=SequenceConfig(),
-    optimizer=OptimizerConfig(learning_rate=0.003, weight_decay=0.02, schedule="one-cycle"),
-    batch_size=32,
-    epochs=4,
-    scenes=70_000,
-    calibrates=True,
-    leave_out_mislabelled=True,
-)
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {recipe.name: recipe for recipe in (CLASSIC, CLASSIC_AUGMENTED, STRONG, READER, LINES)}
+    {recipe.name: recipe for recipe in (CLASSIC, CLASSIC_AUGMENTED, STRONG, READER)}
 )
 
 

@@ -1,8 +1,7 @@
 """The parts of a recipe: models, optimizer with its schedule, augmentation. No torch."""
 
 import itertools
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
@@ -15,9 +14,6 @@ NUM_INPUTS = IMAGE_SIZE_PX**2
 # 400 MB of weights, and four times that in training. The largest named recipe has 1.5 million;
 # classifiers of small grey images do not gain from more.
 MAX_PARAMETERS = 100_000_000
-NO_LABEL = 255  # pads the labels of shorter lines
-
-Shape = tuple[int, tuple[int, int], tuple[int, int]]  # outputs, kernel, pool of a convolution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,44 +51,21 @@ class PerceptronConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution:
-    """A convolution with batch normalisation; kernel, outputs and pooling are (rows, columns).
-
-    `size` is that of the outputs before pooling; without pooling, `pool` is (1, 1).
-    """
+    """A convolution with batch normalisation; `size_px` is that of its outputs before pooling."""
 
     num_inputs: int
     num_outputs: int
-    kernel: tuple[int, int]
-    size: tuple[int, int]
-    pool: tuple[int, int]
+    kernel_px: int
+    size_px: int
+    is_pooled: bool
 
     def count_parameters(self) -> int:
         """Weights, and the scale and shift of batch normalisation."""
-        return (self.num_inputs * math.prod(self.kernel) + 2) * self.num_outputs
+        return (self.num_inputs * self.kernel_px**2 + 2) * self.num_outputs
 
     def count_multiply_adds(self) -> int:
         """The multiply-adds for one image."""
-        return self.num_inputs * self.num_outputs * math.prod(self.kernel + self.size)
-
-
-def _list_convolutions(shapes: Iterable[Shape], size: tuple[int, int]) -> list[Convolution]:
-    """Convolutions from their outputs, kernels and pools; `size` is that of the image.
-
-    A kernel of an odd number of rows or columns keeps their number, one of two takes one away.
-    """
-    convolutions, num_inputs, (rows, columns) = [], 1, size
-    for num_outputs, kernel, pool in shapes:
-        rows -= kernel[0] % 2 == 0
-        convolution = Convolution(
-            num_inputs=num_inputs,
-            num_outputs=num_outputs,
-            kernel=kernel,
-            size=(rows, columns),
-            pool=pool,
-        )
-        convolutions.append(convolution)
-        num_inputs, rows, columns = num_outputs, rows // pool[0], columns // pool[1]
-    return convolutions
+        return self.num_inputs * self.num_outputs * (self.kernel_px * self.size_px) ** 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,13 +107,20 @@ class ConvolutionalConfig:
 
     def list_convolutions(self) -> list[Convolution]:
         """All convolutions, in order."""
-        shapes: list[Shape] = []
-        for stage, (outputs, depth) in enumerate(zip(self.channels, self.depths, strict=True)):
+        convolutions: list[Convolution] = []
+        num_inputs, size_px = 1, IMAGE_SIZE_PX
+        for stage, (num_outputs, depth) in enumerate(zip(self.channels, self.depths, strict=True)):
             for i in range(depth):
-                kernel_px = 3 if shapes else self.first_kernel_px
-                pool_px = 2 if i == depth - 1 and stage < len(self.depths) - 1 else 1
-                shapes.append((outputs, (kernel_px, kernel_px), (pool_px, pool_px)))
-        return _list_convolutions(shapes, (IMAGE_SIZE_PX, IMAGE_SIZE_PX))
+                convolution = Convolution(
+                    num_inputs=num_inputs,
+                    num_outputs=num_outputs,
+                    kernel_px=3 if convolutions else self.first_kernel_px,
+                    size_px=size_px,
+                    is_pooled=i == depth - 1 and stage < len(self.depths) - 1,
+                )
+                convolutions.append(convolution)
+                num_inputs, size_px = num_outputs, size_px // (2 if convolution.is_pooled else 1)
+        return convolutions
 
     def describe(self) -> str:
         """The stages in one line, such as conv 1x32 2x64 2x128."""
@@ -158,63 +138,13 @@ class ConvolutionalConfig:
         return sum(layer.count_multiply_adds() for layer in self.list_convolutions()) + last
 
 
-@dataclass(frozen=True, kw_only=True)
-class SequenceConfig:
-    """A convolutional network for line images of digits, trained with CTC.
-
-    The first two stages are pooled 2x2, the next two in height only, which leaves 2 of 32 rows and
-    one of four columns. The fifth stage merges the two rows and convolves along the columns. Each
-    convolution is followed by batch normalisation and ReLU.
-    """
-
-    kind: ClassVar[str] = "sequence"
-    rejects: ClassVar[bool] = True
-
-    channels: tuple[int, ...] = integers(
-        (16, 32, 64, 96, 160), 1, 1024, "Channels in each stage.", sizes=(5, 5)
-    )
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    def list_convolutions(self) -> list[Convolution]:
-        """All convolutions, in order; sizes are for a line image of one digit, 32x40 pixels."""
-        first, second, third, fourth, last = self.channels
-        shapes = (
-            (first, (3, 3), (2, 2)),
-            (second, (3, 3), (2, 2)),
-            (third, (3, 3), (1, 1)),
-            (third, (3, 3), (2, 1)),
-            (fourth, (3, 3), (1, 1)),
-            (fourth, (3, 3), (2, 1)),
-            (last, (2, 3), (1, 1)),
-            (last, (1, 5), (1, 1)),
-        )
-        return _list_convolutions(shapes, (32, 40))
-
-    def describe(self) -> str:
-        """The channels in one line, such as line conv 16 32 64 96 160."""
-        return "line conv " + " ".join(map(str, self.channels))
-
-    def count_parameters(self) -> int:
-        """Weights, biases, and the scale and shift of batch normalisation."""
-        last = (self.channels[-1] + 1) * (NUM_CLASSES + 1)
-        return sum(layer.count_parameters() for layer in self.list_convolutions()) + last
-
-    def count_multiply_adds(self) -> int:
-        """The multiply-adds for a line image of one digit, 32x40 pixels."""
-        convolutions = self.list_convolutions()
-        last = self.channels[-1] * (NUM_CLASSES + 1) * convolutions[-1].size[1]
-        return sum(layer.count_multiply_adds() for layer in convolutions) + last
-
-
-ModelConfig = PerceptronConfig | ConvolutionalConfig | SequenceConfig
+ModelConfig = PerceptronConfig | ConvolutionalConfig
 MODEL_KINDS: Mapping[str, type[ModelConfig]] = MappingProxyType(
-    {kind.kind: kind for kind in (PerceptronConfig, ConvolutionalConfig, SequenceConfig)}
+    {kind.kind: kind for kind in (PerceptronConfig, ConvolutionalConfig)}
 )
 
 
-def _check_parameters(config: PerceptronConfig | ConvolutionalConfig, field_name: str) -> None:
+def _check_parameters(config: ModelConfig, field_name: str) -> None:
     """Raise RecipeError for a model that may not fit into memory, naming the field."""
     count = config.count_parameters()
     if count > MAX_PARAMETERS:

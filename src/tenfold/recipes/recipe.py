@@ -13,7 +13,6 @@ from tenfold.recipes.configs import (
     ModelConfig,
     OptimizerConfig,
     PerceptronConfig,
-    SequenceConfig,
 )
 from tenfold.recipes.fields import boolean, check_fields, choice, flag_name, get_allowed, number
 from tenfold.system.json_types import check_keys
@@ -43,7 +42,7 @@ class Recipe:
         0,
         10_000_000,
         "Number of synthetic training images to generate; 0 trains on the real images. Only for "
-        "the recipes reader and lines, or with --rejects.",
+        "the recipe reader, or with --rejects.",
     )
     calibrates: bool = boolean(
         False, "Set a sixth of the training images aside to calibrate the model's confidences."
@@ -68,14 +67,6 @@ class Recipe:
             raise RecipeError(
                 f"--scenes must be 0 for a model without --rejects, not {self.scenes}"
             )
-        if isinstance(self.model, SequenceConfig):
-            if not self.scenes:
-                raise RecipeError("--scenes must be at least 1 for a model that reads lines, not 0")
-            if not self.augmentation.is_none:
-                raise RecipeError(
-                    "a model that reads lines cannot be trained with augmentation; its synthetic "
-                    "images already vary"
-                )
         if self.precision != "float32" and isinstance(self.model, PerceptronConfig):
             raise RecipeError(f"--precision must be float32 for a perceptron, not {self.precision}")
 
@@ -154,8 +145,7 @@ def _from_list(value: Any) -> Any:  # noqa: ANN401 - JSON and callers may have l
 
 def list_fields(recipe: Recipe | None = None) -> dict[str, dataclasses.Field[Any]]:
     """The fields that can be changed by a flag, by name, of one recipe or of all."""
-    # If several kinds of models have a field, the first one counts.
-    models: list[Any] = [*MODEL_KINDS.values()][::-1] if recipe is None else [recipe.model]
+    models: list[Any] = [*MODEL_KINDS.values()] if recipe is None else [recipe.model]
     return {
         field.name: field
         for holder in (Recipe, OptimizerConfig, AugmentationConfig, *models)

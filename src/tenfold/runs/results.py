@@ -124,17 +124,13 @@ class Calibration:
     """The temperature and thresholds of a model, and their effect.
 
     An answer counts from the probability `read` on; an image shows no digit from `not_digit` on.
-    For a network of single digits, `turned_away` is the share of clean digits that is rejected; the
-    calibration error is given with and without the temperature. For a network of lines, `lines` is
-    the number of synthetic lines, with the shares that are right and that are read.
+    `turned_away` is the share of clean digits that is rejected; the calibration error is given with
+    and without the temperature.
     """
 
     temperature: float
     read: float
     not_digit: float
     turned_away: float | None = field(default=None, metadata=OMIT_DEFAULT)
-    lines: int | None = field(default=None, metadata=OMIT_DEFAULT)
-    lines_right: float | None = field(default=None, metadata=OMIT_DEFAULT)
-    lines_read: float | None = field(default=None, metadata=OMIT_DEFAULT)
     calibration_error: float | None = field(default=None, metadata=OMIT_DEFAULT)
     calibration_error_before: float | None = field(default=None, metadata=OMIT_DEFAULT)

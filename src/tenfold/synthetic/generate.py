@@ -7,20 +7,17 @@ from collections.abc import Callable, Generator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from tenfold.errors import RunError
 from tenfold.synthetic.canvas import Images, Labels
 from tenfold.synthetic.photos import build_digit_image
-from tenfold.synthetic.text_lines import POOL_SIZE, CharacterPool, build_line_image
 from tenfold.system.machine import count_cores
 from tenfold.system.processes import KILLED, starting_pool
 
 CHUNK_SIZE = 500
 MIN_FOR_PROCESSES = 2000
-CHARACTERS_PER_LINE_IMAGE = 10  # on average, about
 
 
 @dataclass(frozen=True)
@@ -31,51 +28,22 @@ class DigitSource:
     labels_N: Labels
     seed: int
 
-    def build(self, index: int) -> tuple[Images, Labels]:
-        """A digit image, uint8 [28, 28], and its label, uint8 []."""
-        image, label = build_digit_image(self.images_NHW, self.labels_N, self.seed, index)
-        return image, np.array(label, np.uint8)
+    def build(self, index: int) -> tuple[Images, int]:
+        """A digit image, uint8 [28, 28], and its label."""
+        return build_digit_image(self.images_NHW, self.labels_N, self.seed, index)
 
 
-@dataclass(frozen=True)
-class LineSource:
-    """Line images with their digits, by index."""
-
-    images_NHW: Images
-    labels_N: Labels
-    seed: int
-    pool_size: int = POOL_SIZE
-
-    @classmethod
-    def for_num_lines(
-        cls, images_NHW: Images, labels_N: Labels, seed: int, num_lines: int
-    ) -> "LineSource":
-        """A source whose character pool is no larger than so many line images need."""
-        pool_size = min(POOL_SIZE, CHARACTERS_PER_LINE_IMAGE * num_lines)
-        return cls(images_NHW, labels_N, seed, pool_size)
-
-    @cached_property
-    def pool(self) -> CharacterPool:
-        """The characters of all line images, drawn when the first image is built."""
-        return CharacterPool(self.images_NHW, self.labels_N, self.seed, self.pool_size)
-
-    def build(self, index: int) -> tuple[Images, Labels]:
-        """A line image, uint8 [32, W], and its digits, uint8 [L]."""
-        return build_line_image(self.pool, self.seed, index)
-
-
-Source = DigitSource | LineSource
-_source: Source | None = None  # of this worker process
+_source: DigitSource | None = None  # of this worker process
 
 
 def generate_images(
-    source: Source,
+    source: DigitSource,
     num_images: int,
     *,
     processes: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> tuple[Images, Labels]:
-    """The first images of a source, uint8 [num_images, H, W], and their labels.
+    """The first images of a source, uint8 [num_images, 28, 28], and their labels.
 
     `on_progress` is called with the number of images so far. Raises RunError if a worker process is
     killed.
@@ -94,7 +62,7 @@ def generate_images(
 
 
 def _build_chunks(
-    source: Source, chunks: list[range], processes: int
+    source: DigitSource, chunks: list[range], processes: int
 ) -> Generator[tuple[Images, Labels]]:
     if processes == 1:
         yield from (_build_chunk(source, chunk) for chunk in chunks)
@@ -106,7 +74,7 @@ def _build_chunks(
         raise RunError(KILLED) from error
 
 
-def _prepare_worker(source: Source) -> None:
+def _prepare_worker(source: DigitSource) -> None:
     import cv2
 
     global _source
@@ -119,6 +87,6 @@ def _build_in_worker(indices: range) -> tuple[Images, Labels]:
     return _build_chunk(_source, indices)
 
 
-def _build_chunk(source: Source, indices: range) -> tuple[Images, Labels]:
+def _build_chunk(source: DigitSource, indices: range) -> tuple[Images, Labels]:
     images, labels = zip(*(source.build(index) for index in indices), strict=True)
-    return np.stack(images), np.stack(labels)
+    return np.stack(images), np.array(labels, np.uint8)

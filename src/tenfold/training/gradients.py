@@ -1,7 +1,7 @@
 """Loss and gradients of a batch: by autograd for any model, explicitly for perceptrons.
 
-The loss is the mean cross-entropy, for lines the CTC loss. Gradients are left in the parameters'
-`.grad`, which are views of one flat buffer (`flat_parameters.py`).
+The loss is the mean cross-entropy. Gradients are left in the parameters' `.grad`, which are views
+of one flat buffer (`flat_parameters.py`).
 
 The explicit version does what autograd does, in the same order, without building a graph, and
 reuses its buffers. Tests compare the two.
@@ -15,9 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.models.line_network import LineNetwork, compute_ctc_loss
 from tenfold.models.perceptron import Perceptron
-from tenfold.recipes.configs import NO_LABEL
 from tenfold.recipes.recipe import Recipe
 from tenfold.training.products import Products
 
@@ -29,7 +27,7 @@ def build_gradients(model: nn.Module, recipe: Recipe) -> Gradients:
     """A function (images, labels) -> mean loss that also fills the gradients of `model`.
 
     Images are float32 [N, 28, 28] or [N, 784] with N up to the recipe's batch size, labels
-    int64 [N]; for a line network, line images [N, 32, W] and labels [N, L].
+    int64 [N].
     """
     if isinstance(model, Perceptron):
         return PerceptronGradients(model, recipe.batch_size)
@@ -63,11 +61,7 @@ class AutogradGradients:
         """Fill the gradients for one batch and return its mean loss."""
         self.model.zero_grad(set_to_none=False)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bfloat16):
-            if isinstance(self.model, LineNetwork):
-                logits_NTK = self.model.compute_columns(images).float()
-                loss = compute_ctc_loss(logits_NTK, labels, NO_LABEL)
-            else:
-                loss = F.cross_entropy(self.model(images).float(), labels)
+            loss = F.cross_entropy(self.model(images).float(), labels)
         loss.backward()
         return loss.detach()
 

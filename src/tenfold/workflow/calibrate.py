@@ -6,7 +6,6 @@ on. Both go into an exported model.
 Array names carry their axes: N images, K classes.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,8 @@ from torch import nn
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.digits import NUM_CLASSES
-from tenfold.models.line_network import LineNetwork
-from tenfold.models.predict import compute_columns, compute_logits
-from tenfold.reading.probabilities import log_softmax, softmax
+from tenfold.models.predict import compute_logits
+from tenfold.reading.probabilities import softmax
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.results import Calibration
 from tenfold.system.json_types import to_json
@@ -34,11 +32,6 @@ MOST_READ, MOST_READ_OF_OTHERS = 10_000, 2_000
 MAX_REJECTED_SHARE = 0.01
 # At most this share of clean digits may be classified as not a digit.
 MAX_NOT_DIGIT_SHARE = 0.0005
-# The share of synthetic lines that are right as a whole, of those that this network alone would
-# read. Reading also requires that the line's glyphs, one by one, agree.
-LINES_RIGHT_IF_READ = 0.94
-NUM_LINES, NUM_LINES_FOR_TEMPERATURE = 4000, 800
-WORST_EVIDENCE = -50.0  # bounds what one line adds to the loss
 SCENES_SEED_OFFSET = 1_000_000  # no training run uses these seeds
 
 
@@ -51,8 +44,6 @@ def calibrate(
     networks") on clean validation images and, for a recipe with synthetic images, NUM_SCENES made
     of them. The rejected share and the error are measured on the same images.
     """
-    if isinstance(model, LineNetwork):
-        return calibrate_lines(model, validation, seed)
     clean_NK = compute_logits(model, validation.images_NHW)
     logits_NK, labels_N = clean_NK, validation.labels_N.astype(np.int64)
     if recipe.scenes:
@@ -83,68 +74,18 @@ def calibrate(
     )
 
 
-def calibrate_lines(model: LineNetwork, validation: LabelledImages, seed: int) -> Calibration:
-    """Fit temperature and threshold on synthetic lines of validation digits.
-
-    The temperature minimises the cross-entropy of the labels; above the threshold,
-    LINES_RIGHT_IF_READ of the lines are read right.
-    """
-    from tenfold.reading.ctc import compute_log_likelihood, decode_greedy
-    from tenfold.synthetic.text_lines import POOL_SIZE, CharacterPool, draw_line
-
-    seed += SCENES_SEED_OFFSET
-    pool = CharacterPool(validation.images_NHW, validation.labels_N, seed, POOL_SIZE // 3)
-    random = np.random.default_rng((seed, NUM_LINES))
-    drawn = [draw_line(pool, random) for _ in range(NUM_LINES)]
-    lines = [line for line in drawn if line is not None]
-    labels = [digits for _, digits in lines]
-    logits = compute_columns(model, [strip for strip, _ in lines])
-
-    def measure_loss(temperature: float) -> float:
-        scaled = [
-            log_softmax(line_TK / temperature) for line_TK in logits[:NUM_LINES_FOR_TEMPERATURE]
-        ]
-        pairs = zip(scaled, labels, strict=False)
-        likelihoods = [compute_log_likelihood(line_TK, digits) for line_TK, digits in pairs]
-        return -float(np.mean(np.maximum(likelihoods, WORST_EVIDENCE)))
-
-    temperature = _minimize(measure_loss, 0.2, 5)
-    scaled = [log_softmax(line_TK / temperature) for line_TK in logits]
-    read = [[span.digit for span in decode_greedy(line_TK)] for line_TK in scaled]
-    is_right_N = np.array([found == digits for found, digits in zip(read, labels, strict=True)])
-    confidences_N = np.exp(
-        [compute_log_likelihood(*line) for line in zip(scaled, read, strict=True)]
-    )
-    threshold = choose_threshold(confidences_N, is_right_N, LINES_RIGHT_IF_READ)
-    return Calibration(
-        temperature=temperature,
-        read=threshold,
-        not_digit=1.0,
-        lines=len(lines),
-        lines_right=float(is_right_N.mean()),
-        lines_read=float((confidences_N >= threshold).mean()),
-        calibration_error=measure_calibration_error(confidences_N, is_right_N),
-    )
-
-
 def fit_temperature(logits_NK: Logits, labels_N: Labels) -> float:
-    """The temperature that minimises the cross-entropy of the logits divided by it."""
+    """The temperature from 0.05 to 20 that minimises the cross-entropy of the divided logits."""
+    from scipy.optimize import minimize_scalar
 
-    def measure_loss(temperature: float) -> float:
-        scaled_NK = logits_NK / temperature
+    def measure_loss(log_temperature: float) -> float:
+        scaled_NK = logits_NK / np.exp(log_temperature)
         scaled_NK = scaled_NK - scaled_NK.max(axis=1, keepdims=True)
         own_N = scaled_NK[np.arange(len(labels_N)), labels_N]
         return float((np.log(np.exp(scaled_NK).sum(axis=1)) - own_N).mean())
 
-    return _minimize(measure_loss, 0.05, 20)
-
-
-def _minimize(measure_loss: Callable[[float], float], least: float, most: float) -> float:
-    """The temperature of the lowest loss, sought on a logarithmic scale."""
-    from scipy.optimize import minimize_scalar
-
-    bounds = (np.log(least), np.log(most))
-    found = minimize_scalar(lambda x: measure_loss(np.exp(x)), bounds=bounds, method="bounded")
+    bounds = (np.log(0.05), np.log(20))
+    found = minimize_scalar(measure_loss, bounds=bounds, method="bounded")
     return float(np.exp(found.x))
 
 
@@ -168,19 +109,6 @@ def read_confidences(
     return np.array(
         [reading.digits[0].confidence if len(reading.text) == 1 else 0.0 for reading in readings]
     )
-
-
-def choose_threshold(
-    confidences_N: npt.NDArray[np.floating[Any]], is_right_N: npt.NDArray[np.bool_], wanted: float
-) -> float:
-    """The lowest threshold above which the wanted share of answers is right; 1 if there is none."""
-    order = np.argsort(-confidences_N, kind="stable")
-    ordered_N = confidences_N[order]
-    right_N = np.cumsum(is_right_N[order]) / np.arange(1, len(order) + 1)
-    # Answers of equal confidence are counted together.
-    is_last_N = np.append(ordered_N[1:] != ordered_N[:-1], True)
-    good = np.flatnonzero(is_last_N & (right_N >= wanted))
-    return float(ordered_N[good[-1]]) if len(good) else 1.0
 
 
 def measure_calibration_error(

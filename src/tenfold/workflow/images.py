@@ -15,7 +15,6 @@ from tenfold.data.mnist import (
 )
 from tenfold.data.training_data import find_training_data
 from tenfold.errors import DataError
-from tenfold.recipes.configs import SequenceConfig
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.config import RunConfig
 from tenfold.runs.progress import DrawingProgress, OnProgress
@@ -105,12 +104,10 @@ def _add_data_hint(folder: str | Path | None, data: str | Path | None) -> Iterat
 def generate_images(
     images: LabelledImages, recipe: Recipe, seed: int, on_progress: OnProgress | None
 ) -> LabelledImages:
-    """A recipe's synthetic training images, of digits and distractors or of lines."""
-    from tenfold.synthetic.generate import DigitSource, LineSource, generate_images
+    """A recipe's synthetic training images, of digits and distractors."""
+    from tenfold.synthetic.generate import DigitSource, generate_images
 
-    source: DigitSource | LineSource = DigitSource(images.images_NHW, images.labels_N, seed)
-    if isinstance(recipe.model, SequenceConfig):
-        source = LineSource.for_num_lines(images.images_NHW, images.labels_N, seed, recipe.scenes)
+    source = DigitSource(images.images_NHW, images.labels_N, seed)
     total, start = recipe.scenes, time.perf_counter()
 
     def report(num_drawn: int) -> None:
