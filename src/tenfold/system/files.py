@@ -123,7 +123,7 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises RunError if it cannot be read."""
     try:
-        values = parse_json(read_file(path))
+        values = parse_json(read_file(path).decode())
     except ValueError as error:
         raise RunError(f"{path}: not JSON: {error}") from error
     if not isinstance(values, dict):
