@@ -53,7 +53,11 @@ def make_folder(path: Path) -> None:
     if path.is_dir():
         return
     make_folder(path.parent)
-    path.mkdir(exist_ok=True)
+    try:
+        path.mkdir(exist_ok=True)
+    except FileExistsError as error:
+        reason = "there is a file where a folder should be"
+        raise FileExistsError(errno.EEXIST, reason, str(path)) from error
     flush_folder(path.parent)
 
 
