@@ -168,7 +168,7 @@ def test_data_as_json(small_data: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("train clasic", "unknown recipe 'clasic'; there are: classic"),
+        ("train clasic", "unknown recipe 'clasic'; known recipes: classic"),
         ("train --seed -1", "--seed must be a whole number from 0 to 4,294,967,295, not -1"),
         ("train --seed one", "--seed must be a whole number, not one"),
         ("train --seed 1.5", "--seed must be a whole number, not 1.5"),
@@ -181,9 +181,10 @@ def test_data_as_json(small_data: Path, capsys: Capture) -> None:
         ("train --epoch 3", "Unknown option: --epoch."),
         ("train classic 5", "too many arguments: 5; usage: tenfold train [RECIPE] [OPTIONS]"),
         ("train --resume a b", "--resume takes one run, not 2: a, b"),
-        ("evaluate", 'Command "evaluate" parameter RUNS requires an argument.'),
+        ("evaluate", "missing RUNS; usage: tenfold evaluate RUNS... [OPTIONS]"),
+        ("evaluate run --data", "--data needs a value"),
         ("evaluate nowhere", "nowhere: not a run folder: it has no config.json"),
-        ("recipes clasic", "unknown recipe 'clasic'; there are: classic"),
+        ("recipes clasic", "unknown recipe 'clasic'; known recipes: classic"),
         ("recipes --show", "--show needs a recipe: tenfold recipes strong --show"),
         ("recipes classic --show", "--show: the recipe classic has no augmentation"),
         ("recipes classic --out sheet.png", "--out: the recipe classic has no augmentation"),

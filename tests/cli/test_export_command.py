@@ -95,7 +95,7 @@ def test_read_takes_the_exported_file(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", 'Command "export" parameter RUN requires an argument.'),
+        ("", "missing RUN; usage: tenfold export RUN [OUT] [OPTIONS]"),
         ("nowhere", "nowhere: not a run folder: it has no config.json"),
         ("RUN --calibration nowhere", "nowhere: not a run folder: it has no config.json"),
         ("RUN --calibration RUN", "the run has no calibration; use a hold-out run"),

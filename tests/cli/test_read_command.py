@@ -19,6 +19,7 @@ from tenfold.reading.digit_classifier import BUNDLED_MODEL
 from tenfold.reading.result import Status
 
 NO_IMAGE = "not an image (PNG, JPEG, WebP, BMP, TIFF, GIF, PGM, PPM or HEIC)"
+A_FILE_IN_ITS_PLACE = "there is a file where a folder should be"
 NO_FILE = "cannot read the file: No such file or directory"
 BLANK = "nothing stands out from the paper"
 SCANS_TEXT = f"scans/a.png: 7\nscans/more/a.png: 2\nscans/z.png: (blank: {BLANK})\n"
@@ -158,8 +159,11 @@ def test_skipped_files_and_links_in_folders_are_counted(folder: Path, read: Read
             "scans: pictures cannot be written to the folder that is read",
         ),
         ("scans --annotate boxes --annotate -", "Parameter --annotate specified multiple times."),
-        ("scans/a.png --annotate notes.txt", "cannot write notes.txt: file exists"),
-        ("scans/a.png --single --stages notes.txt", "cannot write notes.txt: file exists"),
+        ("scans/a.png --annotate notes.txt", f"cannot write notes.txt: {A_FILE_IN_ITS_PLACE}"),
+        (
+            "scans/a.png --single --stages notes.txt",
+            f"cannot write notes.txt: {A_FILE_IN_ITS_PLACE}",
+        ),
         ("scans --jsn", "Unknown option: --jsn."),
         ("scans --no-json", "Unknown option: --no-json."),
     ],

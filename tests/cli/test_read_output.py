@@ -118,7 +118,7 @@ def test_an_output_with_other_settings_is_refused(
     files = [Path("out"), Path("out.settings.json")]
     before = [path.read_bytes() for path in files]
     message = fail(f"read scans {flags} --out out")
-    assert message == f"out: was written with another {difference}; {ANEW}"
+    assert message == f"out: was written with other settings: {difference}; {ANEW}"
     assert [path.read_bytes() for path in files] == before
     Path("out").unlink()  # then its settings do not count
     if "other.onnx" not in flags:

@@ -208,14 +208,14 @@ def test_compare_writes_json_and_a_report(
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("study clasic", "unknown recipe 'clasic'; there are: classic"),
+        ("study clasic", "unknown recipe 'clasic'; known recipes: classic"),
         ("study --seeds 0", "--seeds must be a whole number from 1 to 10,000, not 0"),
         ("study --seeds 2.5", "--seeds must be a whole number, not 2.5"),
         ("study --jobs 0", "--jobs must be a whole number from 1 to 1,024, not 0"),
         ("study --epochs 0", "--epochs must be a whole number from 1 to 10,000, not 0"),
         ("study --data nowhere", "nowhere: no such folder"),
-        ("study --out file", "file: cannot be written: File exists"),
-        ("compare", 'Command "compare" parameter STUDIES requires an argument.'),
+        ("study --out file", "file: cannot be written: there is a file where a folder should be"),
+        ("compare", "missing STUDIES; usage: tenfold compare STUDIES... [OPTIONS]"),
         ("compare nowhere", "nowhere/study.json: cannot read the study: No such"),
         ("compare file", "file/study.json: cannot read the study: Not a directory"),
         ("compare synthetic", "data: no such folder"),

@@ -126,7 +126,7 @@ def test_the_claimed_accuracy_is_judged_by_the_interval(
         ),
         (
             {(9, 4): 40, (8, 3): 35, (2, 7): 30, (7, 2): 5},
-            "9, not significantly",
+            "9, but not significantly",
             [
                 "mistaken for 4 (40×).",
                 "from 8 (3.50 %) and 2 (3.00 %) is not significant",

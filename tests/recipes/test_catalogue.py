@@ -105,7 +105,7 @@ def test_an_unknown_recipe_lists_the_known_ones() -> None:
     with pytest.raises(RecipeError) as raised:
         find_recipe("clasic")
     message = str(raised.value)
-    assert message.startswith("unknown recipe 'clasic'; there are: classic")
+    assert message.startswith("unknown recipe 'clasic'; known recipes: classic")
     assert all(name in message for name in RECIPES)
 
 
@@ -116,7 +116,7 @@ def test_the_nearest_name_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RecipeError) as raised:
         find_recipe("CONVOLUTIONS")
     assert str(raised.value) == (
-        "unknown recipe 'CONVOLUTIONS'; there are: convolution, conventional, classic"
+        "unknown recipe 'CONVOLUTIONS'; known recipes: convolution, conventional, classic"
     )
 
 

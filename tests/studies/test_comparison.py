@@ -186,11 +186,11 @@ def test_a_comparison_describes_each_difference(first: Study, other: Study) -> N
     for fact in (
         f"other is {100 * pair.difference.difference:.3f} points above studies/synthetic. ",
         f"(paired permutation test): 95 % CI {low:+.3f} to {high:+.3f}, p = {by_image.p_value:.2g}",
-        "(Welch test): 95 % CI ",
+        "(Welch's test): 95 % CI ",
         f"Of the {len(images.mended) + len(images.not_mended)} images that most runs of studies",
         f"most runs of other classify {len(images.mended)} correctly",
         f"at least half misclassify {len(images.not_mended)}. ",
-        f"Most runs of other misclassify {len(images.new)} new ones.",
+        f"Most runs of other misclassify {len(images.new)} others.",
     ):
         assert fact in found.sentence
 

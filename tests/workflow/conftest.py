@@ -23,7 +23,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, few_readings: None) -> Calls:
 
 @pytest.fixture(scope="session")
 def progress() -> list[StudyProgress]:
-    """What the study below tells while it goes on."""
+    """The progress that the study below reports."""
     return []
 
 
@@ -47,13 +47,13 @@ def study(
 
 @pytest.fixture
 def copy(study: tenfold.Study, tmp_path: Path) -> Path:
-    """A copy of the study's folder, to go on with."""
+    """A copy of the study's folder, to continue."""
     return shutil.copytree(study.path, tmp_path / "copy", ignore=lambda *_: ["longer"])
 
 
 @pytest.fixture
 def again(copy: Path, small_data: Path, calls: Calls) -> Continued:
-    """The same copy, with the call that goes on with it."""
+    """The same copy, with the call that continues it."""
     return Continued(copy, small_data, calls)
 
 

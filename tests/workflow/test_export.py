@@ -367,6 +367,15 @@ def test_a_file_replaces_an_older_one_and_the_run_stays_whole(
     assert tenfold.load_run(path).accuracy == kinds["convolutional"].run.accuracy
 
 
+def test_a_model_does_not_replace_another_file_of_its_run(
+    kinds: dict[str, Kind], tmp_path: Path
+) -> None:
+    path = shutil.copytree(kinds["perceptron"].run.path, tmp_path / "run")
+    with pytest.raises(RunError, match=r"config\.json: is a file of the run"):
+        export_run(path, path / "config.json")
+    tenfold.load_run(path)
+
+
 def test_an_unwritable_folder_is_reported(kinds: dict[str, Kind], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(RunError, match=r"file/model\.onnx: cannot be written: "):

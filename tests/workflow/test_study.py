@@ -295,7 +295,7 @@ def test_all_of_mnists_test_images_are_studied_for_the_claims(
         ({"first_seed": -1}, "--first-seed must be a whole number from 0 to "),
         ({"jobs": 0}, "--jobs must be a whole number from 1 to 1,024, not 0"),
         ({"alone": -1}, "--alone must be a whole number from 0 to 10,000, not -1"),
-        ({"recipe": "clasic"}, "unknown recipe 'clasic'; there are: classic"),
+        ({"recipe": "clasic"}, "unknown recipe 'clasic'; known recipes: classic"),
         ({"epochs": 0}, "--epochs must be a whole number from 1 to 10,000, not 0"),
     ],
 )
@@ -309,7 +309,10 @@ def test_bad_arguments_leave_no_folder(
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("file", r"file: cannot be written: File exists$"), (300 * "x", "File name too long")],
+    [
+        ("file", "file: cannot be written: there is a file where a folder should be$"),
+        (300 * "x", "File name too long"),
+    ],
 )
 def test_a_folder_that_cannot_be_made_is_reported(
     name: str, message: str, small_data: Path, tmp_path: Path
@@ -317,6 +320,13 @@ def test_a_folder_that_cannot_be_made_is_reported(
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=message):
         tenfold.study("classic", data=small_data, out=tmp_path / name, **TINY)
+
+
+def test_the_folder_of_a_run_is_refused(small_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").touch()
+    with pytest.raises(StudyError, match="is the folder of a run"):
+        tenfold.study("classic", data=small_data, out=tmp_path, **TINY)
+    assert [file.name for file in tmp_path.iterdir()] == ["config.json"]
 
 
 def test_a_moved_data_folder_is_read_at_its_new_path(again: Continued, tmp_path: Path) -> None:

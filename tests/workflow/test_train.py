@@ -244,7 +244,7 @@ def test_one_batch_an_epoch_is_enough_for_a_report(small_data: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"recipe": "clasic"}, "unknown recipe 'clasic'; there are: classic"),
+        ({"recipe": "clasic"}, "unknown recipe 'clasic'; known recipes: classic"),
         ({"epochs": 0}, "--epochs must be a whole number from 1 to 10,000, not 0"),
         ({"seed": -1}, "--seed must be a whole number from 0 to 4,294,967,295, not -1"),
         ({"seed": True}, "--seed must be a whole number from 0 to 4,294,967,295, not True"),

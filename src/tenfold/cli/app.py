@@ -133,8 +133,11 @@ def _explain(error: cyclopts.CycloptsError) -> str:
             return describe_bad_value(field.name, given, field.metadata["allowed"])
         if error.msg is not None:  # from a converter
             return f"{error.argument.name} {error.msg}"
+    verb = " ".join(error.command_chain or ())
+    usage = f"; usage: {USAGE[verb]}" if verb in USAGE else ""
+    if isinstance(error, cyclopts.MissingArgumentError) and error.argument:
+        name = error.argument.name
+        return f"{name} needs a value" if name.startswith("-") else f"missing {name}{usage}"
     if isinstance(error, cyclopts.UnusedCliTokensError) and error.unused_tokens:
-        verb = " ".join(error.command_chain or ())
-        usage = f"; usage: {USAGE[verb]}" if verb in USAGE else ""
         return f"too many arguments: {shlex.join(error.unused_tokens)}{usage}"
     return str(error)

@@ -7,6 +7,7 @@ from tenfold.cli.output import print_note
 from tenfold.cli.read_options import ReadOptions
 from tenfold.cli.read_output import writing
 from tenfold.errors import ImageError
+from tenfold.system.files import make_folder
 
 if TYPE_CHECKING:
     from tenfold.reading.bulk import File
@@ -30,7 +31,7 @@ class Pictures:
 
         for folder in self.options.picture_folders:
             with writing(folder):
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
                 if not any(folder.iterdir()):
                     (folder / PICTURES_MARK).touch()
 

@@ -24,7 +24,7 @@ class ReadOptions:
     """Print CSV, one row for each file."""
     out: Path | None = None
     """Write JSON Lines or CSV to this file. Files that it already contains are skipped, so that a
-    stopped call can be continued. Its settings are kept in NAME.settings.json."""
+    stopped command can be continued. Its settings are kept in NAME.settings.json."""
     annotate: Path | None = None
     """A folder for copies of the images with boxes, digits and confidences."""
     stages: Path | None = None

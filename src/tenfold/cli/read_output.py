@@ -80,10 +80,10 @@ class Output:
 
 @contextmanager
 def opening_output(options: ReadOptions) -> Iterator[Output]:
-    """Open standard output, a new file, or one that an earlier call with the same settings wrote.
+    """Open standard output, a new file, or one that a command with the same settings wrote.
 
-    The settings of a file are kept beside it. An incomplete last line, which a killed call leaves,
-    is removed.
+    The settings of a file are kept beside it. An incomplete last line, which a killed command
+    leaves, is removed.
 
     Raises ReadingError if the file cannot be written, has other settings, or is damaged.
     """
@@ -147,7 +147,7 @@ def _check_settings(options: ReadOptions, settings: dict[str, Any]) -> None:
     differing = [f"--{key}" for key, value in settings.items() if earlier.get(key) != value]
     if differing:
         differences = ", ".join(differing).replace("--format", "--csv or --json")
-        raise ReadingError(f"{path}: was written with another {differences}; {START_ANEW}")
+        raise ReadingError(f"{path}: was written with other settings: {differences}; {START_ANEW}")
 
 
 def _find_readings(path: Path, stream: BinaryIO, output: Output) -> Output:

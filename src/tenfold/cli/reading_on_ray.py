@@ -48,7 +48,7 @@ def read_on_ray(paths: tuple[str, ...], options: ReadOptions) -> int:
         print_rows(
             ("readings", out),
             *((status.replace("_", " "), f"{count:,}") for status, count in done.counts.items()),
-            ("read by earlier calls", f"{done.num_before:,}"),
+            ("read earlier", f"{done.num_before:,}"),
             ("not images, skipped", f"{done.num_left_out:,}"),
         )
     return 1 if done.counts["error"] else 0

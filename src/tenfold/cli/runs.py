@@ -47,7 +47,9 @@ def _describe(entry: RunEntry) -> list[str]:
         entry.path.name or str(entry.path),
         (entry.recipe or "?") + format_changes(entry.changes),
         entry.data or "?",
-        f"{entry.num_seeds} seeds" if entry.kind == "study" else str(entry.seed),
+        f"{entry.num_seeds} seed{'s' * (entry.num_seeds != 1)}"
+        if entry.kind == "study"
+        else str(entry.seed),
         accuracy,
         "" if entry.seconds is None else f"{entry.seconds:.1f} s",
         state,

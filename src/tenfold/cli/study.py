@@ -28,7 +28,7 @@ class StudyOptions:
     seeds: WholeNumber = 10
     """Number of seeds; by default 10."""
     first_seed: WholeNumber = 0
-    """First seed, which the others follow; by default 0."""
+    """The first seed, by default 0; the others count up from it."""
     threads: WholeNumber | None = None
     """CPU threads of each run; by default 2, as in `tenfold train`."""
     jobs: WholeNumber | None = None

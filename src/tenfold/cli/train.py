@@ -42,7 +42,8 @@ class TrainOptions:
     out: Path | None = None
     """The folder of the run, new or empty; by default a new one in runs."""
     threads: WholeNumber | None = None
-    """CPU threads; by default 2. On some machines the last bits of the weights depend on them."""
+    """The number of CPU threads; by default 2. On some machines the last bits of the weights depend
+    on it."""
     device: Literal["auto", "cpu", "cuda"] | None = None
     """Where to train; by default auto, which takes a GPU if PyTorch finds one. GPU training is
     untested."""
@@ -51,7 +52,7 @@ class TrainOptions:
     checkpoint_every: WholeNumber | None = None
     """Epochs between checkpoints; by default 1. With 0 there is one after the last epoch only."""
     tensorboard: Flag | None = None
-    """Write event files for TensorBoard to the run's folder tensorboard."""
+    """Write event files for TensorBoard to the folder tensorboard of the run."""
 
 
 DEFAULTS = TrainOptions()

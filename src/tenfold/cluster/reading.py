@@ -27,7 +27,7 @@ from tenfold.reading.digit_classifier import BUNDLED_MODEL
 from tenfold.reading.line_reader import BUNDLED_LINES
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Status
-from tenfold.system.files import replace_file
+from tenfold.system.files import make_folder, replace_file
 from tenfold.system.locks import locking
 
 MAX_BLOCK_FILES = 1000
@@ -82,10 +82,10 @@ def read_folder(
     checksums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in models]
     options = json.dumps([tenfold.__version__, single, *checksums]).encode()
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
     except OSError as error:
         raise ReadingError(f"cannot write {out}: {error.strerror}") from error
-    with locking(out, ReadingError(f"{out}: another call is writing there; wait until it ends")):
+    with locking(out, ReadingError(f"{out}: another command is writing there; wait until it ends")):
         before = done = _load_statuses(out, options)
         missing = [path for path in paths if _name_row(path, images) not in before]
         if missing:

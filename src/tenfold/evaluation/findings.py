@@ -160,7 +160,7 @@ def _hardest_class(evaluation: Evaluation) -> Finding:
     return Finding(
         name="hardest_class",
         question=question,
-        answer=f"{hardest.label}, not significantly" if similar else str(hardest.label),
+        answer=f"{hardest.label}, but not significantly" if similar else str(hardest.label),
         sentence=sentence,
         numbers={"difference_intervals": differences},
     )

@@ -23,10 +23,10 @@ class ReadDigit:
     """One digit, with its confidence from 0 to 1, its box, and its text line, counted from 0.
 
     The box is left, top, right, bottom, in pixels of the upright image at its original size.
-    `probabilities` are those of the ten digits; the rest is
-    the probability that it is not a digit. `image` is what the network saw, uint8 [28, 28].
-    `is_sure` says whether the digit can be relied on. In a line that was read as a whole, either
-    all digits are sure or none; the reading's message names those that make it doubtful.
+    `probabilities` are those of the ten digits; the rest is the probability that it is not a
+    digit. `image` is what the network saw, uint8 [28, 28]. `is_sure` says whether
+    the digit can be relied on. In a line that was read as a whole, either all digits are sure or
+    none; the reading's message names those that make it doubtful.
     """
 
     digit: int
@@ -50,7 +50,11 @@ class ReadDigit:
 
 @dataclass(frozen=True)
 class Reading:
-    """The reading of an image; `message` explains any status but `read`."""
+    """The reading of an image: a status, digits in reading order, and a message.
+
+    `message` explains the status. With the status `read` it is None, or says that other marks were
+    ignored.
+    """
 
     status: Status
     digits: tuple[ReadDigit, ...] = ()

@@ -74,7 +74,7 @@ def find_recipe(name: str) -> Recipe:
     """The recipe of that name. Raises RecipeError with the known names, the nearest first."""
     if name not in RECIPES:
         nearest = difflib.get_close_matches(name.lower(), RECIPES, len(RECIPES), cutoff=0)
-        raise RecipeError(f"unknown recipe '{name}'; there are: {', '.join(nearest)}")
+        raise RecipeError(f"unknown recipe '{name}'; known recipes: {', '.join(nearest)}")
     return RECIPES[name]
 
 

@@ -198,14 +198,14 @@ class AugmentationConfig:
 
     rotation_degrees: float = number(0.0, 0.0, 180.0, "The largest rotation, in either direction.")
     shift_px: float = number(0.0, 0.0, 14.0, "The largest shift along each axis.")
-    scale: float = number(0.0, 0.0, 1.0, "Width and height are scaled by e^-x to e^x.")
+    scale: float = number(0.0, 0.0, 1.0, "Width and height are each scaled by e^-SCALE to e^SCALE.")
     shear: float = number(0.0, 0.0, 1.0, "The largest horizontal shear.")
     elastic_px: float = number(0.0, 0.0, 10.0, "Standard deviation of the elastic distortion.")
     stroke: float = number(0.0, 0.0, 1.0, "The largest change of stroke width, in pixels.")
     interpolation: str = choice(
         "bilinear",
         "bicubic",
-        help="The interpolation of altered images; bicubic keeps them sharper.",
+        help="The interpolation of augmented images; bicubic keeps them sharper.",
     )
 
     def __post_init__(self) -> None:

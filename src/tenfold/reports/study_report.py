@@ -171,12 +171,12 @@ def describe_difference(pair: ComparedPair) -> Finding:
     if by_image:
         sentence += f" Over images (paired permutation test): {_describe_test(by_image)}."
     if by_seed:
-        sentence += f" Over seeds (Welch test): {_describe_test(by_seed)}."
+        sentence += f" Over seeds (Welch's test): {_describe_test(by_seed)}."
     mended, kept, new = images.mended, images.not_mended, images.new
     sentence += (
         f" Of the {len(mended) + len(kept)} images that most runs of {pair.first} misclassify, "
         f"most runs of {pair.other} classify {len(mended)} correctly and at least half misclassify "
-        f"{len(kept)}. Most runs of {pair.other} misclassify {len(new)} new ones."
+        f"{len(kept)}. Most runs of {pair.other} misclassify {len(new)} others."
     )
     return Finding(
         name="difference",

@@ -53,7 +53,11 @@ def make_folder(path: Path) -> None:
     if path.is_dir():
         return
     make_folder(path.parent)
-    path.mkdir(exist_ok=True)
+    try:
+        path.mkdir(exist_ok=True)
+    except FileExistsError as error:
+        reason = "there is a file where a folder should be"
+        raise FileExistsError(errno.EEXIST, reason, str(path)) from error
     flush_folder(path.parent)
 
 
@@ -123,7 +127,7 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises RunError if it cannot be read."""
     try:
-        values = parse_json(read_file(path))
+        values = parse_json(read_file(path).decode())
     except ValueError as error:
         raise RunError(f"{path}: not JSON: {error}") from error
     if not isinstance(values, dict):

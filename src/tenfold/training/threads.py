@@ -5,9 +5,9 @@ follows from the call alone (`--threads`, or two), not from the machine's cores 
 beside this one, or from OMP_NUM_THREADS.
 
 Training flushes denormal numbers to zero. The optimizer's moments of a weight without gradient
-decay to denormals within some hundred steps, and Intel's processors then take up to a hundred times
-as long. Flushing is a state of a thread; on Linux, threads that it starts inherit it, OpenMP's too.
-So training runs in its own thread, and the caller's state is left alone.
+decay to denormals within a few hundred steps, and Intel's processors then take up to a hundred
+times as long. Flushing is a state of a thread; on Linux, threads that it starts inherit it,
+OpenMP's too. So training runs in its own thread, and the caller's state is left alone.
 """
 
 import functools

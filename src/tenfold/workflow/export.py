@@ -3,6 +3,7 @@
 Torch is imported when a call needs it.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ def export_run(
     """
     require_train_extra()
     run = load_run(get_run_path(run))
+    path = run.path / "model.onnx" if out is None else Path(out)
+    _check_path(path, run)
     found = _find_calibration(run, calibration)
     evaluated = reload_evaluated(run.config, f"the run {run.path}", data)
 
@@ -55,7 +58,6 @@ def export_run(
 
     model = load_model(run.config.recipe, run.config.seed, run.weights_path)
     exported = dump_onnx(model, build_metadata(run, found))
-    path = run.path / "model.onnx" if out is None else Path(out)
     difference = measure_difference(model, exported, evaluated.images_NHW, str(path))
     if difference > MAX_DIFFERENCE:
         raise RunError(
@@ -70,6 +72,13 @@ def export_run(
         largest_difference=difference,
         is_calibrated=found is not None,
     )
+
+
+def _check_path(path: Path, run: Run) -> None:
+    """Raise RunError if the model would replace another file of the run."""
+    is_file = os.path.isfile(path)  # noqa: PTH113 - Path.is_file may raise
+    if is_file and path.suffix != ".onnx" and path.resolve().parent == run.path.resolve():
+        raise RunError(f"{path}: is a file of the run; name another one, such as model.onnx")
 
 
 def _find_calibration(run: Run, calibration: str | Path | Run | None) -> Calibration | None:

@@ -17,7 +17,7 @@ from tenfold.data.mnist import LabelledImages
 from tenfold.errors import StudyError
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.config import SEEDS, THREADS
-from tenfold.runs.folder import lock_run
+from tenfold.runs.folder import CONFIG, lock_run
 from tenfold.studies.runner import run_seeds
 from tenfold.studies.study import (
     LONGER,
@@ -80,12 +80,13 @@ def study(
 
     `recipe`, `holdout`, `data` and `changes` are as in `train`. The seeds are `seeds` numbers from
     `first_seed` on. `out` is the study's folder, by default ./studies/RECIPE; seeds that it has
-    are not trained again, so the same call continues a stopped study. Each run has `threads`, as in
-    `train`, and is the same run that `train` makes with its seed. `alone` runs, by default 3, have
-    the machine to themselves, to measure the seconds of training; `jobs` of the others run at a
-    time, by default as many as there are cores for their threads. `by_epoch` also measures the
-    accuracy after every epoch. `longer` also studies the recipe with twice the epochs; by default
-    only for the unchanged recipe classic, for which the exercise claims that this adds little.
+    are not trained again, so the same call continues a stopped study. Each run uses `threads` CPU
+    threads, by default 2, and is the same run that `train` makes with its seed. The first `alone`
+    runs, by default 3, are trained one at a time to measure the training time; `jobs` of the others
+    run at a time, by default as many as there are cores for their threads. `by_epoch` also measures
+    the accuracy after every epoch. `longer` also studies the recipe with twice the epochs; by
+    default only for the unchanged recipe classic, for which the exercise claims that this adds
+    little. `on_progress` is called with a `tenfold.workflow.study_progress.StudyProgress`.
 
     `on="ray"` trains on the cluster at `address`, HOST:PORT, or starts Ray on this machine; no run
     is alone there. Every machine of the cluster needs the folder `data` under the same name; `out`
@@ -166,6 +167,8 @@ def open_study(path: Path, config: StudyConfig) -> Study:
     Raises StudyError if there is another study.
     """
     if not os.path.isfile(path / STUDY):  # noqa: PTH113 - Path.is_file may raise
+        if os.path.lexists(path / CONFIG):
+            raise StudyError(f"{path}: is the folder of a run. Use --out for another folder.")
         with reporting_disk_errors(path):
             make_folder(path)
         new = Study(path, config, ())

@@ -84,7 +84,8 @@ def train(
     `checkpoint_every` epochs and after the last one (0: only after the last one); `resume`
     continues from it. `by_epoch` also measures the accuracy after every epoch. Without `report`
     no figures and no report are written; `evaluate` can do that later. `tensorboard` writes event
-    files to the folder tensorboard of the run.
+    files to the folder tensorboard of the run. `on_progress` is called with the progress reports of
+    `tenfold.runs.progress`.
 
     Raises RecipeError, DataError or RunError for arguments that cannot be used. A run that fails or
     is interrupted stays in its folder as unfinished; Ctrl-C writes a checkpoint first.
@@ -133,6 +134,7 @@ def resume(
     device and the versions are the same. Otherwise their last bits may differ: a warning is logged,
     and the run's state and report say so. A complete run is returned unchanged. `data` is the
     run's data folder, needed if it has moved; `threads` and `device` are by default the run's own.
+    `on_progress` is as in `train`.
 
     Raises RunError if there is no run or another process is training it, ResumeError (a RunError)
     if its checkpoint is damaged or another run's, DataError if the data are not the run's.

@@ -12,7 +12,7 @@ from tenfold.runs.results import Evaluation
 def draw_confusions(evaluation: Evaluation, theme: Theme = LIGHT) -> bytes:
     """Draw the confusion matrix as a PNG: true labels in rows, predicted labels in columns.
 
-    The colour scale covers only the mistakes: beside the diagonal, some hundred times as large,
+    The colour scale covers only the mistakes: beside the diagonal, a hundred times as large,
     they would all look alike.
     """
     with drawing(7.4, 6.6, theme) as figure:
