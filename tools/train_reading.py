@@ -27,9 +27,15 @@ from torch import Tensor, nn
 
 from tenfold.data.handwriting import find_new_writers, load_writers
 from tenfold.data.mnist import load_part
+from tenfold.digits import NUM_CLASSES
 from tenfold.models.line_network import LineNetwork, compute_ctc_loss
+from tenfold.models.onnx import dump_network
 from tenfold.models.page_network import PageNetwork, compute_page_loss
 from tenfold.models.pp_ocr import load_pp_ocr
+from tenfold.reading import line_reader, page_segmenter
+from tenfold.reading.ctc import compute_log_likelihood, decode_greedy
+from tenfold.reading.line_image import COLUMN_PX, HEIGHT_PX
+from tenfold.reading.probabilities import log_softmax
 from tenfold.synthetic.hands import Handwriting
 from tenfold.synthetic.lines import LABELS, build_line_image
 from tenfold.synthetic.pages import SampleBank, build_page
@@ -41,6 +47,7 @@ PAGES_PER_BANK = 15  # chunks for which one bank of samples serves
 CHUNKS_AHEAD = 3
 EMA_DECAY, WARM_UP, LAST_RATE = 0.999, 0.02, 0.01
 MAX_NORM = 5.0  # of the gradients
+NUM_CALIBRATED, CALIBRATION_SEED, RIGHT_IF_READ = 2000, 1_000_000, 0.98
 SECONDS_BETWEEN_CHECKPOINTS = 300
 
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
@@ -248,26 +255,28 @@ def _resume(
 
 
 def export(network: nn.Module, name: str, folder: Path, card: dict[str, Any]) -> Path:
-    """Write the model of a trained network, with a calibration for lines."""
-    num = torch.export.Dim("num_images", min=1)
+    """Write the model of a trained network."""
+    metadata: dict[str, Any] = {"calibration": None, "card": card}
+    sizes: dict[int, Any] = {0: torch.export.Dim("num_images", min=1)}
     if name == "page":
-        example = torch.zeros(2, 64, 96, 3, dtype=torch.uint8)
-        sides = [STEP_PX * torch.export.Dim(side, min=1, max=64) for side in ("rows", "columns")]
-        names, sizes = (page_segmenter.INPUT, page_segmenter.OUTPUT), {0: num, 1: sides[0], 2: sides[1]}
-        labels, calibration = list(page_segmenter.LABELS), None
+        example, names = torch.zeros(2, 64, 96, 3), (page_segmenter.INPUT, page_segmenter.OUTPUT)
+        for axis, side in ((1, "rows"), (2, "columns")):
+            sizes[axis] = page_segmenter.STEP_PX * torch.export.Dim(side, min=1, max=64)
+        metadata["labels"] = page_segmenter.LABELS
     else:
-        example = torch.zeros(2, HEIGHT_PX, 64, dtype=torch.uint8)
-        columns = COLUMN_PX * torch.export.Dim("num_columns", min=2, max=4096)
-        names, sizes = (line_reader.INPUT, line_reader.OUTPUT), {0: num, 2: columns}
-        labels, calibration = [*LABELS, "blank"], calibrate_lines(network)
-    metadata = {"labels": labels, "calibration": calibration, "card": card}
+        example, names = torch.zeros(2, HEIGHT_PX, 64), (line_reader.INPUT, line_reader.OUTPUT)
+        sizes[2] = COLUMN_PX * torch.export.Dim("num_columns", min=2, max=4096)
+        metadata |= {"labels": line_reader.LABELS, "calibration": calibrate_lines(network)}
     path = folder / f"{name}.onnx"
-    write_file(path, dump_program(network, example, names, sizes, metadata))
+    write_file(path, dump_network(network, example.to(torch.uint8), names, sizes, metadata))
     return path
 
 
 def calibrate_lines(network: nn.Module) -> dict[str, float]:
-    """The threshold above which enough lines of new writers are read right; see CALIBRATED."""
+    """The confidence above which RIGHT_IF_READ of drawn lines by new writers are read right.
+
+    Only digits count; a text without digits counts as right if none is read.
+    """
     training, is_new_N = load_part(None, "train"), find_new_writers()
     writing = Handwriting(
         training.images_NHW[is_new_N], training.labels_N[is_new_N], load_writers()[is_new_N]
@@ -280,11 +289,19 @@ def calibrate_lines(network: nn.Module) -> dict[str, float]:
         log_probs_TK = log_softmax(logits_TK)
         found = [span.label for span in decode_greedy(log_probs_TK)]
         confidences.append(math.exp(compute_log_likelihood(log_probs_TK, found)))
-        is_right.append(_keep_digits(found) == _keep_digits([*map(LABELS.index, labels)]))
-    threshold = choose_threshold(np.array(confidences), np.array(is_right), RIGHT_IF_READ)
-    right = float(np.mean(is_right))
-    print(f"{right:.2%} of {NUM_CALIBRATED} lines by new writers are right")
-    return {"temperature": 1.0, "read": threshold, "not_digit": 1.0, "right": right}
+        written = [LABELS.index(label) for label in labels]
+        is_right.append(_keep_digits(found) == _keep_digits(written))
+    order = np.argsort(confidences)[::-1]
+    right_N = np.cumsum(np.array(is_right)[order]) / np.arange(1, len(order) + 1)
+    [*_, last] = [0, *np.flatnonzero(right_N >= RIGHT_IF_READ)]
+    return {
+        "temperature": 1.0,
+        "read": confidences[order[last]],
+        "not_digit": 1.0,
+        "lines": NUM_CALIBRATED,
+        "lines_right": float(np.mean(is_right)),
+        "lines_read": (last + 1) / NUM_CALIBRATED,
+    }
 
 
 def _keep_digits(labels: list[int]) -> list[int]:
@@ -312,7 +329,12 @@ def main() -> None:
     averaged = train(task, options.folder, options.start, options.seed, options.processes)
     network = task.build()
     network.load_state_dict(averaged)
-    print(f"wrote {export(network.eval(), options.network, options.folder)}")
+    card = {
+        "seed": options.seed,
+        "chunks": task.num_chunks,
+        "start": getattr(options.start, "name", None),
+    }
+    print(f"wrote {export(network.eval(), options.network, options.folder, card)}")
 
 
 if __name__ == "__main__":

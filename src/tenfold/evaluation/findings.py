@@ -74,7 +74,7 @@ def _single_class(evaluation: Evaluation) -> Finding | None:
 def _no_learning(evaluation: Evaluation) -> Finding | None:
     last = evaluation.epochs[-1]
     chance = math.log(NUM_CLASSES)
-    # A run of one epoch may start with losses so large that they dominate the mean, and still learn.
+    # The mean loss of a run of one epoch may be that of its first batches, and the run still learn.
     if last.mean_loss <= chance or evaluation.accuracy > MAX_ACCURACY_WITHOUT_LEARNING:
         return None
     return Finding(

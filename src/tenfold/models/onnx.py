@@ -44,15 +44,31 @@ def list_labels(recipe: Recipe) -> list[str]:
 
 
 def dump_onnx(model: nn.Module, metadata: dict[str, Any]) -> bytes:
-    """The bytes of an ONNX file with the model and its metadata."""
+    """The bytes of an ONNX file with a model of digit images and its metadata."""
     images = torch.zeros(2, IMAGE_SIZE_PX, IMAGE_SIZE_PX, dtype=torch.uint8)
+    sizes = {0: torch.export.Dim("num_images", min=1)}
+    return dump_network(Normalised(model).eval(), images, (INPUT, OUTPUT), sizes, metadata)
+
+
+def dump_network(
+    network: nn.Module,
+    example: Tensor,
+    names: tuple[str, str],
+    sizes: dict[int, Any],
+    metadata: dict[str, Any],
+) -> bytes:
+    """The bytes of an ONNX file with a network of one input.
+
+    `names` are those of its input and output; `sizes` are the axes of the input that may have other
+    sizes than those of the example.
+    """
     with warnings.catch_warnings(action="ignore"), _quiet("torch.onnx"):
         program = torch.onnx.export(
-            Normalised(model).eval(),
-            (images,),
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("num_images", min=1)},),
+            network,
+            (example,),
+            input_names=names[:1],
+            output_names=names[1:],
+            dynamic_shapes=(sizes,),
             opset_version=OPSET,
             dynamo=True,
             external_data=False,

@@ -60,8 +60,8 @@ class PageNetwork(nn.Module):
 def compute_page_loss(logits_NHWK: Tensor, classes_NHW: Tensor) -> Tensor:
     """Cross-entropy in which writing counts more, plus the Dice loss of the writing.
 
-    `classes_NHW` are those of all pixels, twice as many along each axis as the logits. Dice: Milletari
-    et al. 2016, "V-Net".
+    `classes_NHW` are those of all pixels, twice as many along each axis as the logits. Dice loss:
+    Milletari et al. 2016, "V-Net".
     """
     targets = F.one_hot(classes_NHW.long(), NUM_PIXEL_CLASSES).permute(0, 3, 1, 2).float()
     targets = F.avg_pool2d(targets, 2)

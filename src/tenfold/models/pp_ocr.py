@@ -9,6 +9,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from tenfold.models.line_network import LineNetwork
+import itertools
 
 EPSILON = 1e-5  # of its batch normalisations
 
@@ -25,7 +26,7 @@ def load_pp_ocr(network: LineNetwork, path: Path, labels: str) -> None:
         tensor.name: torch.tensor(numpy_helper.to_array(tensor))
         for tensor in model.graph.initializer
     }
-    convolutions = [module for module in _list_convolutions(network)]
+    convolutions = list(_list_convolutions(network))
     for module, (weight, bias) in zip(
         convolutions, _find_convolutions(model, tensors), strict=True
     ):
@@ -69,7 +70,7 @@ def _find_convolutions(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Weight and bias of each convolution."""
     nodes = list(model.graph.node)
-    for node, after in zip(nodes, nodes[1:], strict=False):
+    for node, after in itertools.pairwise(nodes):
         if node.op_type != "Conv":
             continue
         weight = tensors[node.input[1]]

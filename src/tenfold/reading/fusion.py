@@ -6,10 +6,10 @@ Where both agree they are hardly ever wrong.
 Array names carry their axes: T columns, K classes.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import compress, pairwise
 
 import numpy as np
 
@@ -46,18 +46,24 @@ def fuse_line(
     Each digit gets the line's confidence, which is 0 where the line reader was overruled.
     """
     whole = merge(glyphs)
-    log_probs_TK = line_reader.read(normalise_line(whole.strength_HW))
-    spans = decode_greedy(log_probs_TK)
+    labels_TK = line_reader.read(normalise_line(whole.strength_HW))
+    every = decode_greedy(labels_TK)
+    spans = [span for span in every if span.label < NUM_CLASSES]
     if not spans or max(len(spans), len(path)) > MAX_DIGITS:
         return path
-    digits = [span.digit for span in spans]
+    # Whether a column shows a sign or the space between two digits makes no digit less sure.
+    none_T = np.logaddexp.reduce(labels_TK[:, NUM_CLASSES:], axis=1)
+    log_probs_TK = np.column_stack([labels_TK[:, :NUM_CLASSES], none_T])
+    digits = [span.label for span in spans]
     line_confidence = math.exp(compute_log_likelihood(log_probs_TK, digits))
     path_digits = [candidate.digit for candidate in path]
     if digits == path_digits:
         return _combine(path, spans, log_probs_TK, line_confidence)
-    segmented = classify(_segment(whole, spans))
-    if len(segmented) != len(spans):
+    parts = _segment(whole, every)
+    if len(parts) != len(every):
         return path
+    is_digit = [span.label < NUM_CLASSES for span in every]
+    segmented = classify(list(compress(parts, is_digit)))
     line_score = math.log(max(line_confidence, 1e-30)) + GLYPHS_WEIGHT * sum(
         math.log(max(float(candidate.probabilities_K[digit]), MIN_PROBABILITY))
         for candidate, digit in zip(segmented, digits, strict=True)
@@ -87,11 +93,11 @@ def fuse_digit(candidate: Candidate, load_line_reader: Callable[[], LineReader])
 
 
 def _segment(whole: Glyph, spans: Sequence[CtcSpan]) -> list[Glyph]:
-    """A line cut between the digits that the line reader found, without the ink beside them."""
+    """A line cut between the labels that the line reader found, without the ink beside them."""
     scale = find_scale(whole.height, whole.width)
     middles = [((span.start + span.end) / 2 * COLUMN_PX - SIDE_PX) / scale for span in spans]
-    between = [(left + right) / 2 for left, right in itertools.pairwise(middles)]
-    # The line ends at the gaps next to its first and its last digit.
+    between = [(left + right) / 2 for left, right in pairwise(middles)]
+    # The line ends at the gaps next to its first and its last label.
     first, last = middles[0], middles[-1]
     is_empty_W = whole.strength_HW.max(axis=0) < EMPTY
     before = np.flatnonzero(is_empty_W[: max(0, int(first))])
@@ -116,7 +122,7 @@ def _combine(
         line_K = np.exp(log_probs_TK[span.start : span.end, :NUM_CLASSES]).mean(axis=0)
         line_K = np.append(line_K / line_K.sum(), 0.0)[: len(candidate.probabilities_K)]
         mean_K = (candidate.probabilities_K + line_K) / 2
-        is_same = mean_K[:NUM_CLASSES].argmax() == span.digit
+        is_same = mean_K[:NUM_CLASSES].argmax() == span.label
         fused_K = (mean_K if is_same else line_K).astype(np.float32)
         combined.append(
             replace(candidate, probabilities_K=fused_K, line_confidence=line_confidence)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tenfold.digits import NUM_CLASSES
 from tenfold.errors import ModelError
 from tenfold.reading.ctc import LogProbs
 from tenfold.reading.line_image import COLUMN_PX, HEIGHT_PX, LineImage
@@ -26,14 +25,11 @@ class LineReader(ModelFile):
     """A loaded model of line images."""
 
     interface = Interface(
-        INPUT, (None, HEIGHT_PX, None), OUTPUT, output_rank=3, num_answers=(len(LABELS),)
+        INPUT, (None, HEIGHT_PX, None), OUTPUT, 3, num_answers=(len(LABELS),), labels=LABELS
     )
 
     def read(self, image_HW: LineImage) -> LogProbs:
-        """Log probabilities [W / 4, 11] of a line image, uint8 [40, W]: ten digits, or none.
-
-        A column without a digit shows a sign, another character or the space between two.
-        """
+        """Log probabilities of LABELS, [W / 4, K], of a line image, uint8 [40, W]."""
         logits_TK = self.run(image_HW[None])[0].astype(np.float64)
         num_columns = image_HW.shape[1] // COLUMN_PX
         if len(logits_TK) != num_columns:
@@ -41,9 +37,7 @@ class LineReader(ModelFile):
                 f"{self.name}: the model gave {len(logits_TK)} columns for a line image of "
                 f"{image_HW.shape[1]} pixels, not {num_columns}"
             )
-        log_probs_TK = log_softmax(logits_TK)
-        none_T = np.logaddexp.reduce(log_probs_TK[:, NUM_CLASSES:], axis=1)
-        return np.column_stack([log_probs_TK[:, :NUM_CLASSES], none_T])
+        return log_softmax(logits_TK)
 
 
 def load_line_reader(path: Path | None = None, threads: int = 1) -> LineReader:

@@ -57,13 +57,17 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Interface:
-    """Names and shapes of a model's input and output; None for sizes that vary."""
+    """Names and shapes of a model's input and output; None for sizes that vary.
+
+    `labels` are those that a model's own labels must begin with.
+    """
 
     input_name: str
     input_shape: tuple[int | None, ...]
     output_name: str
     output_rank: int
     num_answers: tuple[int, ...]
+    labels: tuple[str, ...] = tuple(map(str, range(NUM_CLASSES)))
 
 
 # By the name of its input: what a model reads, and the flag that takes it.
@@ -88,7 +92,9 @@ class ModelFile:
             self._check_interface()
             self.num_answers = int(self._session.get_outputs()[0].shape[-1])
             metadata = self._session.get_modelmeta().custom_metadata_map
-            self.card, self.calibration = _parse_metadata(metadata, self.num_answers)
+            self.card, self.calibration = _parse_metadata(
+                metadata, self.interface.labels, self.num_answers
+            )
         except ModelError as error:
             raise ModelError(f"{name}: {_shorten(error)}") from error
         except Exception as error:  # ONNX Runtime raises a dozen kinds
@@ -173,11 +179,7 @@ def read_model_bytes(path: Path) -> bytes:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise ModelError(f"{path}: cannot read the model: {error.strerror}") from error
-    if (
-        path.parent == BUNDLED
-        and path.name in BUNDLED_SHA256
-        and hashlib.sha256(data).hexdigest() != BUNDLED_SHA256[path.name]
-    ):
+    if path.parent == BUNDLED and hashlib.sha256(data).hexdigest() != BUNDLED_SHA256[path.name]:
         raise ModelError(f"{path}: the file was damaged or replaced; install Tenfold again")
     return data
 
@@ -218,7 +220,7 @@ def _shorten(error: Exception) -> str:
 
 
 def _parse_metadata(
-    metadata: dict[str, str], num_answers: int
+    metadata: dict[str, str], expected: tuple[str, ...], num_answers: int
 ) -> tuple[dict[str, Any], Calibration]:
     """The card and the calibration in a model's metadata."""
     if METADATA_KEY not in metadata:
@@ -241,10 +243,8 @@ def _parse_metadata(
                 "export the run again with this version of Tenfold"
             )
         labels = values["labels"]
-        if "paper" not in labels and labels[:NUM_CLASSES] != [
-            str(digit) for digit in range(NUM_CLASSES)
-        ]:
-            raise ModelError(f"metadata: labels must begin with 0 to 9, not {labels}")
+        if labels[: len(expected)] != [*expected]:
+            raise ModelError(f"metadata: labels must begin with {expected}, not {labels}")
         if len(labels) != num_answers:
             raise ModelError(f"metadata: {len(labels)} labels for {num_answers} outputs")
         if not isinstance(values["card"], dict):

@@ -17,6 +17,7 @@ from tenfold.reading.probabilities import softmax
 
 BUNDLED_PAGE = BUNDLED / "page.onnx"
 INPUT, OUTPUT = "pages", "logits"
+LABELS = ("paper", "writing", "rules")
 PAPER, TEXT, RULE = range(3)
 # The network sees a page at the size of its training images: with about this many pixels, and
 # sides of a multiple of its coarsest step.
@@ -70,7 +71,9 @@ class PageMap:
 class PageSegmenter(ModelFile):
     """A loaded model of pages."""
 
-    interface = Interface(INPUT, (None, None, None, 3), OUTPUT, output_rank=4, num_answers=(3,))
+    interface = Interface(
+        INPUT, (None, None, None, 3), OUTPUT, 4, num_answers=(len(LABELS),), labels=LABELS
+    )
 
     def segment(self, pixels: npt.NDArray[np.uint8]) -> PageMap | None:
         """The map of an image, uint8 [H, W, 3]; None if it is too small to have ruled lines."""
