@@ -7,13 +7,14 @@ import numpy.typing as npt
 import pytest
 
 from tenfold.reading.ctc import (
-    BLANK,
     CtcSpan,
     compute_log_likelihood,
     compute_single_digit_probs,
     decode_greedy,
 )
 from tenfold.reading.probabilities import log_softmax
+
+BLANK = 10
 
 
 def draw_log_probs(num_columns: int, seed: int) -> npt.NDArray[np.float64]:

@@ -65,7 +65,7 @@ def test_a_wrong_path_is_overruled_by_the_line_reader(
             continue
         num_right += 1
         log_probs_TK = reader.lines.read(normalise_line(merge(glyphs).strength_HW))
-        assert digits == [span.digit for span in decode_greedy(log_probs_TK)]
+        assert digits == [span.label for span in decode_greedy(log_probs_TK)]
         likelihood = np.exp(compute_log_likelihood(log_probs_TK, digits))
         assert found[0].line_confidence == pytest.approx(DISAGREEMENT_FACTOR * likelihood)
         for one, glyph in zip(found, glyphs, strict=True):

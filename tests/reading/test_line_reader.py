@@ -27,7 +27,7 @@ def test_the_bundled_model_reads_lines_of_digits(test_images: LabelledImages) ->
         )
         log_probs_TK = reader.read(normalise_line(line_HW))
         assert np.exp(log_probs_TK).sum(axis=1) == pytest.approx(1)
-        read = [span.digit for span in decode_greedy(log_probs_TK)]
+        read = [span.label for span in decode_greedy(log_probs_TK)]
         num_right += read == test_images.labels_N[chosen].tolist()
     assert num_right >= 34  # of 40
 

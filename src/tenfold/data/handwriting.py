@@ -22,7 +22,8 @@ def load_writers() -> npt.NDArray[np.int64]:
     """
     path = find_training_data("writers") / "train-writers-idx2-ubyte.gz"
     high_N, low_N = load_idx(path, (None, 2)).T.astype(np.int64)
-    return 256 * high_N + low_N
+    writers_N: npt.NDArray[np.int64] = 256 * high_N + low_N
+    return writers_N
 
 
 def find_new_writers() -> npt.NDArray[np.bool_]:

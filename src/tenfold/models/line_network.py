@@ -128,4 +128,5 @@ class _Attention(nn.Module):
         weights = (queries * (NECK // HEADS) ** -0.5) @ keys.transpose(2, 3)
         attended = (weights.softmax(3) @ values).transpose(1, 2)
         columns = columns + self.out(attended.reshape(num_lines, num_columns, NECK))
-        return columns + self.narrow(F.silu(self.widen(self.normalise2(columns))))
+        added: Tensor = self.narrow(F.silu(self.widen(self.normalise2(columns))))
+        return columns + added

@@ -1,5 +1,6 @@
 """Weights of PP-OCRv6's small recogniser (PaddleOCR, Apache-2.0) as a line network's start."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,6 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from tenfold.models.line_network import LineNetwork
-import itertools
 
 EPSILON = 1e-5  # of its batch normalisations
 

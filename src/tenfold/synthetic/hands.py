@@ -28,7 +28,7 @@ PIECE_SHARES = (0.2, 0.35, 0.35, 0.1)
 # Tracks have no pen-up: only digits that are written in one stroke are like those on paper.
 TRACK_SHARES = {0: 0.45, 2: 0.45, 3: 0.45, 6: 0.45, 8: 0.45, 9: 0.45, 1: 0.15, 5: 0.15, 7: 0.15}
 OVERSAMPLING = 3  # of drawn strokes
-THINNEST, LARGE_THINNEST = 0.035, 0.012  # least width of a pen, as a share of a digit's height
+PENS, LARGE_PENS = (0.035, 0.17), (0.01, 0.12)  # width of a pen, as a share of a digit's height
 MIN_PEN_PX = 1.2
 
 
@@ -78,7 +78,8 @@ class Hand:
         self.source = SOURCES[int(rng.choice(len(SOURCES), p=shares))]
         writers = writing.rows_by_writer
         self.own_rows = writers[int(rng.integers(len(writers)))]
-        share = math.exp(u(math.log(LARGE_THINNEST if is_large else THINNEST), math.log(0.17)))
+        thinnest, thickest = LARGE_PENS if is_large else PENS
+        share = math.exp(u(math.log(thinnest), math.log(thickest)))
         self.pen_px = max(MIN_PEN_PX, share * digit_px)
         self.sharpness, self.thicker_px = u(1.5, 4), round(0.7 * int(rng.integers(-3, 6)))
         self.widening = math.exp(rng.normal(0, 0.13))

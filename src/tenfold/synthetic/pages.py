@@ -117,11 +117,11 @@ class _Page:
     def lay_out(self) -> None:
         """Write texts, then draw marks around them, ruled lines and a printed background."""
         layouts = (
-            (self._write_digit, 0.22),
-            (self._write_line, 0.17),
+            (self._write_digit, 0.25),
+            (self._write_line, 0.16),
             (self._write_lines, 0.12),
-            (self._fill_table, 0.28),
-            (self._fill_cell, 0.12),
+            (self._fill_table, 0.27),
+            (self._fill_cell, 0.13),
         )  # the rest of the pages are blank
         which = self.rng.random()
         for lay_out, share in layouts:
@@ -166,7 +166,7 @@ class _Page:
 
     def _write_digit(self) -> None:
         u = self.rng.uniform
-        share = u(0.3, 0.95) if self.rng.random() < 0.75 else u(0.9, 1.08)
+        share = u(0.3, 0.95) if self.rng.random() < 0.65 else u(0.85, 1.08)
         if self.rng.random() < 0.3:
             share = u(0.08, 0.3)
         self._write(share * self.height, is_digit=True, is_central=self.rng.random() < 0.5)
@@ -266,8 +266,8 @@ class _Page:
 
     def _draw_table(
         self,
-        xs: npt.NDArray[np.float64],
-        ys: npt.NDArray[np.float64],
+        xs: npt.NDArray[np.floating],
+        ys: npt.NDArray[np.floating],
         thickness: float,
         kind: float,
     ) -> None:

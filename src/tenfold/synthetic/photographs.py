@@ -180,9 +180,8 @@ def _expose(picture: Picture, text_HW: InkMap, rules_HW: InkMap, rng: Rng) -> Im
         pixels = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_LINEAR)
     if rng.random() < 0.4:
         _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(u(25, 95))])
-        pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-    result: Any = pixels
-    return result
+        pixels = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
+    return pixels
 
 
 def _scan(pixels: Images, text_HW: InkMap, rules_HW: InkMap, rng: Rng) -> Images:
