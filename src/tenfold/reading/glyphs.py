@@ -22,8 +22,6 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom
 # Chosen by eye on photos and form cells, unless stated otherwise.
 MIN_VISIBLE_PX = 4  # smaller components are illegible
 MAX_LOW_HEIGHT = 0.45  # of the digits' height: dots, dashes and parts of other glyphs are lower
-# The sliver of a neighbour, a ruled line or a frame touches the image's edge and is this narrow.
-MAX_SLIVER_SHARE = 0.12  # of the image's shorter side
 # Parts of a single glyph, relative to its main component:
 MIN_PART_AREA = 0.03
 MAX_PART_GAP = 0.25  # of the component's longer side
@@ -69,28 +67,21 @@ class PageComponents:
         self.widths_M, self.heights_M = right - left, bottom - top
         self.sizes_M = np.maximum(self.widths_M, self.heights_M)
         self.on_edge_M = (left <= 1) | (top <= 1) | (right >= width - 1) | (bottom >= height - 1)
-        self.is_sliver_M = np.zeros(len(components), bool)
-        if max(height, width) > 32:
-            thickness_M = np.minimum(self.widths_M, self.heights_M)
-            is_narrow_M = thickness_M < MAX_SLIVER_SHARE * min(width, height)
-            is_long_M = self.sizes_M > 0.3 * max(width, height)
-            self.is_sliver_M = self.on_edge_M & is_narrow_M & is_long_M
         off_x, off_y = (left + right) / (2 * width) - 0.5, (top + bottom) / (2 * height) - 0.5
         scores_M = np.sqrt(components.areas_M) * self.sizes_M * np.exp(-2 * (off_x**2 + off_y**2))
-        scores_M *= np.where(self.on_edge_M, 0.5, 1.0) * np.where(self.is_sliver_M, 0.05, 1.0)
-        # The main component is large, near the middle and not a sliver along the edge.
+        scores_M *= np.where(self.on_edge_M, 0.5, 1.0)
+        # The main component is large, near the middle and not cut off by the image's edge.
         self.main = int(np.argmax(scores_M)) if len(components) else -1
 
     @cached_property
     def component_height(self) -> float:
         """An estimate of the digits' height: the area-weighted median of the components' heights.
 
-        Slivers and components far lower than the main one do not count.
+        Components far lower than the main one do not count.
         """
         if len(self.components) == 1:
             return float(self.heights_M[0])
-        is_likely_M = ~self.is_sliver_M & (self.heights_M >= 0.35 * self.heights_M[self.main])
-        is_likely_M[self.main] = True
+        is_likely_M = self.heights_M >= 0.35 * self.heights_M[self.main]
         areas = self.components.areas_M[is_likely_M]
         return find_weighted_median(self.heights_M[is_likely_M], areas)
 
@@ -121,7 +112,7 @@ class PageComponents:
             return None
         main, areas_M, boxes_M4 = self.main, self.components.areas_M, self.components.boxes_M4
         is_part_M = areas_M >= MIN_PART_AREA * areas_M[main]
-        is_part_M &= ~self.is_sliver_M & ~(self.on_edge_M & (areas_M < 0.2 * areas_M[main]))
+        is_part_M &= ~(self.on_edge_M & (areas_M < 0.2 * areas_M[main]))
         is_part_M &= measure_gaps(boxes_M4, boxes_M4[main]) < MAX_PART_GAP * self.sizes_M[main]
         is_part_M[main] = True
         return self.extract(np.flatnonzero(is_part_M).tolist())

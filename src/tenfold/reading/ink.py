@@ -31,7 +31,8 @@ class Ink:
     """Ink strength of each pixel, float32 [H, W], from 0 (paper) to 1 (a strong stroke).
 
     A pixel is ink if it is stronger than `level`. `contrast` is the difference between paper and
-    strong strokes, `noise` the standard deviation of the paper, both in grey levels.
+    strong strokes, `noise` the standard deviation of the paper, both in grey levels. `is_masked` says
+    that marks other than writing were left out.
     """
 
     strength_HW: Map
@@ -39,6 +40,7 @@ class Ink:
     is_dark: bool
     contrast: float
     noise: float
+    is_masked: bool = False
 
     @property
     def is_blank(self) -> bool:
@@ -112,6 +114,7 @@ def _normalise(strength_HW: Map, is_dark: bool, text_HW: Mask | None) -> Ink:
         is_dark,
         strong - paper,
         noise,
+        is_masked=text_HW is not None,
     )
 
 

@@ -18,14 +18,10 @@ from tenfold.reading.glyphs import (
 # Chosen by eye on photos of numbers and on sheets of digits. Of the digits' height:
 MIN_SIZE = 0.08  # smaller components are noise
 MIN_ALONE_AREA = 0.01  # squared: a smaller component that is part of nothing is noise
-MAX_STROKE_LENGTH = 1.6  # a longer straight stroke is a piece of a ruled line
 MAX_STACK_HEIGHT, MAX_STACK_GAP = 1.35, 0.3  # of two parts of a digit, one above the other
 MAX_DIGIT_HEIGHT = 1.4  # of a digit with a low part
 # Of a box's own size:
-MAX_STRAIGHT_WIDTH = 0.12  # of its length: a component this narrow is a straight stroke
 MIN_LINE_OVERLAP = 0.4  # of the lower box's height: two boxes in one text line share this
-# Of the image:
-MAX_BAR_SHARE = 0.15  # of its other side: thickness of a shadow's edge or a ruled line
 
 BoxArray = npt.NDArray[np.int64]  # left, top, right, bottom
 
@@ -39,12 +35,7 @@ def find_text_lines(page: PageComponents) -> list[list[Glyph]]:
     if page.main < 0:
         return []
     boxes_M4, sizes_M, height = page.components.boxes_M4, page.sizes_M, page.component_height
-    is_glyph_M = ~page.is_sliver_M & (sizes_M >= max(MIN_SIZE * height, MIN_VISIBLE_PX))
-    # Pieces of ruled lines: straight, and longer than a digit or at the edge.
-    is_straight_M = np.minimum(page.widths_M, page.heights_M) < MAX_STRAIGHT_WIDTH * sizes_M
-    is_long_M = sizes_M > MAX_STROKE_LENGTH * height
-    is_glyph_M &= ~(is_straight_M & (is_long_M | (page.on_edge_M & (sizes_M > height))))
-    is_glyph_M &= ~_find_bars(page)
+    is_glyph_M = sizes_M >= max(MIN_SIZE * height, MIN_VISIBLE_PX)
     is_tall_M = is_glyph_M & (page.heights_M >= MAX_LOW_HEIGHT * height)
     groups, boxes = _join_stacked(np.flatnonzero(is_tall_M).tolist(), boxes_M4, height)
     boxes_G4 = np.array(boxes).reshape(-1, 4)
@@ -59,16 +50,6 @@ def find_text_lines(page: PageComponents) -> list[list[Glyph]]:
     groups += [[i] for i in alone]
     boxes = [*boxes_G4, *boxes_M4[alone]]
     return [[page.extract(groups[i]) for i in line] for line in _sort_into_lines(boxes, height)]
-
-
-def _find_bars(page: PageComponents) -> npt.NDArray[np.bool_]:
-    """Which components are straight bars from edge to edge: a shadow's edge, a left ruled line."""
-    height, width = page.ink.strength_HW.shape
-    left, top, right, bottom = page.components.boxes_M4.T
-    is_upright_M = (top <= 1) & (bottom >= height - 1) & (page.widths_M < MAX_BAR_SHARE * width)
-    is_level_M = (left <= 1) & (right >= width - 1) & (page.heights_M < MAX_BAR_SHARE * height)
-    is_bar_M: npt.NDArray[np.bool_] = is_upright_M | is_level_M
-    return is_bar_M
 
 
 def _unite(one: BoxArray, other: BoxArray) -> BoxArray:

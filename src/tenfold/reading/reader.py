@@ -19,7 +19,7 @@ from tenfold.reading.digit_classifier import Classifier, load_classifier
 from tenfold.reading.digit_image import normalise_digit
 from tenfold.reading.fusion import fuse_digit, fuse_line
 from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob
-from tenfold.reading.ink import find_ink
+from tenfold.reading.ink import Pixels, find_ink
 from tenfold.reading.lattice import LOW_HEIGHT, MAX_DIGIT_WIDTH, Candidate, Classify, find_best_path
 from tenfold.reading.layout import find_text_lines
 from tenfold.reading.line_reader import LineReader, load_line_reader
@@ -122,12 +122,9 @@ class Reader:
 
     def _segment(self, decoded: Decoded, single: bool) -> _Segmentation | Reading:
         """Find the glyphs of an image; a reading if it is blank or has too many of them."""
-        page_map = self.segmenter.segment(decoded.pixels_HWC)
-        text_HW = None if page_map is None else page_map.find_text(*decoded.pixels_HWC.shape[:2])
-        ink = find_ink(decoded.pixels_HWC, text_HW=text_HW)
-        if ink.is_blank:
+        page = self._find_components(decoded.pixels_HWC)
+        if page is None:
             return Reading(Status.BLANK, message=BLANK_MESSAGE)
-        page = PageComponents(ink, find_components(ink, keep_ruled_lines=text_HW is not None))
         if single:
             glyph = page.find_main_glyph()
             return _Segmentation(decoded, page, [[glyph]] if glyph else [], is_single=True)
@@ -136,6 +133,13 @@ class Reader:
             message = f"more than {MAX_GLYPHS} marks; cut the image into parts"
             return Reading(Status.NOT_DIGITS, message=message)
         return _Segmentation(decoded, page, lines, is_single=False)
+
+    def _find_components(self, pixels_HWC: Pixels) -> PageComponents | None:
+        """The ink and components of the writing; None if nothing stands out from the paper."""
+        page_map = self.segmenter.segment(pixels_HWC)
+        text_HW = None if page_map is None else page_map.find_text(*pixels_HWC.shape[:2])
+        ink = find_ink(pixels_HWC, text_HW=text_HW)
+        return None if ink.is_blank else PageComponents(ink, find_components(ink))
 
     def _recognise(self, segmented: _Segmentation, candidates: list[Candidate]) -> Reading:
         """Turn classified glyphs into a reading: best paths, fusion of both networks, decision."""
@@ -183,10 +187,9 @@ class Reader:
 
     def find_single_digit(self, decoded: Decoded) -> Candidate | None:
         """The digit of an image that shows one, as the digit classifier sees it; None if blank."""
-        ink = find_ink(decoded.pixels_HWC)
-        if ink.is_blank:
+        page = self._find_components(decoded.pixels_HWC)
+        if page is None:
             return None
-        page = PageComponents(ink, find_components(ink))
         return find_single_digit(decoded.pixels_HWC, page, self._classify)
 
     def _classify(self, glyphs: Sequence[Glyph]) -> list[Candidate]:

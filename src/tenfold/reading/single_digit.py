@@ -1,13 +1,13 @@
 """The search for one digit in an image that has one, or may have.
 
 An image is tried in several binarisations: the default one, with fainter ink, with strong ink only,
-with its ruled lines, and inverted.
+with what the page network takes for ruled lines, and inverted.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tenfold.reading.components import MIN_RULED_PX, find_components
+from tenfold.reading.components import find_components
 from tenfold.reading.decoding import Pixels
 from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob
 from tenfold.reading.ink import find_ink
@@ -84,8 +84,9 @@ def _alternative_binarisations(
     yield page, True
     yield PageComponents(ink, find_components(ink, level=0.6 * ink.level)), True
     yield PageComponents(ink, find_components(ink, level=min(0.9, 1.5 * ink.level))), True
-    if min(ink.strength_HW.shape) >= MIN_RULED_PX:  # else the default has the lines, too
-        yield PageComponents(ink, find_components(ink, keep_ruled_lines=True)), False
+    if ink.is_masked:
+        everything = find_ink(pixels_HWC, is_dark=ink.is_dark)
+        yield PageComponents(everything, find_components(everything)), False
     inverted = find_ink(pixels_HWC, is_dark=not ink.is_dark)
     if not inverted.is_blank:
         yield PageComponents(inverted, find_components(inverted)), True
