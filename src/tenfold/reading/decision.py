@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +18,8 @@ IGNORED_MESSAGE = "marks that are not digits were ignored"
 CONFIDENT_FRAGMENT = 0.98  # a fragment of a larger glyph must be this confident to be read
 MOSTLY_DIGITS = 0.6  # share of tall glyphs that are digits, for the others to be doubtful digits
 MAX_DOT_DISTANCE = 0.4  # of a digit's height: punctuation is this close to a digit
+NUMBER_GAP = 0.9  # of a digit's height: a wider gap parts two numbers,
+NUMBER_GAP_FACTOR, MIN_GAPS = 2.0, 3  # if it is wider than the usual one of at least so many
 MAX_NAMED = 3  # doubtful digits that a message names
 
 
@@ -61,9 +64,11 @@ def decide(lines: list[list[Candidate]], thresholds: Thresholds, line_threshold:
         for line in lines
     ]
     digits = tuple(
-        _build_digit(candidate, number, is_sure=is_sure(candidate))
+        replace(
+            _build_digit(candidate, number, is_sure=is_sure(candidate)), starts_number=starts_number
+        )
         for number, line in enumerate(filter(None, kept))
-        for candidate in line
+        for candidate, starts_number in zip(line, _find_gaps(line), strict=True)
     )
     if not digits or num_rejected > len(digits):
         largest = max(
@@ -76,6 +81,17 @@ def decide(lines: list[list[Candidate]], thresholds: Thresholds, line_threshold:
     if all(digit.is_sure for digit in digits):
         return Reading(Status.READ, digits)
     return Reading(Status.UNCERTAIN, digits, _explain_doubt(digits, thresholds.read))
+
+
+def _find_gaps(line: Sequence[Candidate]) -> list[bool]:
+    """Whether each digit of a text line has a gap before it that parts two numbers."""
+    boxes = [candidate.glyph.box for candidate in line]
+    height = float(np.median([bottom - top for _, top, _, bottom in boxes]))
+    gaps = [after[0] - before[2] for before, after in itertools.pairwise(boxes)]
+    # Between boxes of a form all gaps are wide.
+    usual = float(np.median(gaps)) if len(gaps) >= MIN_GAPS else 0.0
+    least = max(NUMBER_GAP * height, NUMBER_GAP_FACTOR * usual)
+    return [False, *(gap > least for gap in gaps)]
 
 
 def has_ignored_marks(

@@ -31,8 +31,8 @@ class Ink:
     """Ink strength of each pixel, float32 [H, W], from 0 (paper) to 1 (a strong stroke).
 
     A pixel is ink if it is stronger than `level`. `contrast` is the difference between paper and
-    strong strokes, `noise` the standard deviation of the paper, both in grey levels. `is_masked` says
-    that marks other than writing were left out.
+    strong strokes, `noise` the standard deviation of the paper, both in grey levels. `is_masked`
+    says that marks other than writing were left out.
     """
 
     strength_HW: Map

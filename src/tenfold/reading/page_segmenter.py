@@ -26,6 +26,7 @@ MIN_SIDE_PX = 36  # of the longer side: a smaller image is the crop of a digit
 MIN_TEXT = 0.3  # probability of a pixel that may be ink
 MAX_MARKS = 400  # of which parts are compared
 MIN_TEXT_SHARE, MAX_OUTGROWTH = 0.35, 1.15  # of a mark that is all writing
+MAX_SHARE_OF_LONGER = 0.9  # as a digit is narrower than high
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,11 @@ class PageMap:
             if num_text == area or num_text < MIN_TEXT_SHARE * area:
                 continue
             rows, columns = np.flatnonzero(part_HW.any(1)), np.flatnonzero(part_HW.any(0))
-            inner = max(rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0])
-            if max(height, width) <= MAX_OUTGROWTH * inner + 2:
+            own = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
+            if all(
+                size <= max(MAX_OUTGROWTH * part, MAX_SHARE_OF_LONGER * max(own)) + 2
+                for size, part in zip((height, width), own, strict=True)
+            ):
                 text_HW[box][mark_HW] = 1.0
                 rules_HW[box][mark_HW] = 0.0
         return text_HW, rules_HW

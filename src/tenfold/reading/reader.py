@@ -23,6 +23,7 @@ from tenfold.reading.ink import Pixels, find_ink
 from tenfold.reading.lattice import LOW_HEIGHT, MAX_DIGIT_WIDTH, Candidate, Classify, find_best_path
 from tenfold.reading.layout import find_text_lines
 from tenfold.reading.line_reader import LineReader, load_line_reader
+from tenfold.reading.orientation import Matrix, find_slope, map_box, shows_way_up, turn
 from tenfold.reading.page_segmenter import load_page_segmenter
 from tenfold.reading.result import Reading, Status
 from tenfold.reading.single_digit import CLEAR_CONFIDENCE, find_single_digit, is_likelier
@@ -36,6 +37,7 @@ MAX_LINES = 60  # with more, no line is read as a whole; a page of writing has f
 # Images are classified together until one of these limits is reached.
 BATCH_IMAGES, BATCH_PIXELS = 32, 1_000_000
 # Chosen by eye on photos, symbols and fonts.
+MIN_TURNED_DIGITS = 2  # of an image that is tried upside down
 MAX_SINGLE_GLYPHS = 8  # an image with more glyphs does not show one digit
 MIN_DIGIT_ASPECT = 0.52  # width over height of digits that share a lone glyph: a B is not a 13
 BLOB_FACTOR = 0.05  # on the digit probabilities of a filled blob
@@ -45,13 +47,15 @@ BLOB_FACTOR = 0.05  # on the digit probabilities of a filled blob
 class _Segmentation:
     """An image before classification: its glyphs in text lines.
 
-    `is_single`: the caller said that it shows one digit; there is at most one glyph.
+    `is_single`: the caller said that it shows one digit; there is at most one glyph. `to_upright`
+    maps points of an image that was turned, because its lines slope, to those of the upright one.
     """
 
     decoded: Decoded
     page: PageComponents
     lines: list[list[Glyph]]
     is_single: bool
+    to_upright: Matrix | None = None
 
     @property
     def glyphs(self) -> list[Glyph]:
@@ -118,7 +122,8 @@ class Reader:
         if isinstance(segmented, Reading):  # blank, or too many glyphs
             return segmented
         candidates = self._classify(segmented.glyphs)  # probabilities of each glyph
-        return self._recognise(segmented, candidates)  # best paths, fusion, decision
+        reading = self._recognise(segmented, candidates)  # best paths, fusion, decision
+        return self._try_other_ways_up(segmented, reading)
 
     def _segment(self, decoded: Decoded, single: bool) -> _Segmentation | Reading:
         """Find the glyphs of an image; a reading if it is blank or has too many of them."""
@@ -128,11 +133,16 @@ class Reader:
         if single:
             glyph = page.find_main_glyph()
             return _Segmentation(decoded, page, [[glyph]] if glyph else [], is_single=True)
+        slope = find_slope(page)
+        if slope:
+            pixels_HWC, to_upright = turn(decoded.pixels_HWC, slope)
+            decoded = replace(decoded, pixels_HWC=pixels_HWC)
+            page = self._find_components(pixels_HWC) or page
         lines = find_text_lines(page)
         if sum(map(len, lines)) > MAX_GLYPHS:
             message = f"more than {MAX_GLYPHS} marks; cut the image into parts"
             return Reading(Status.NOT_DIGITS, message=message)
-        return _Segmentation(decoded, page, lines, is_single=False)
+        return _Segmentation(decoded, page, lines, False, to_upright if slope else None)
 
     def _find_components(self, pixels_HWC: Pixels) -> PageComponents | None:
         """The ink and components of the writing; None if nothing stands out from the paper."""
@@ -183,7 +193,26 @@ class Reader:
             if isinstance(item, Reading):
                 yield item
             else:
-                yield self._recognise(item, list(islice(candidates, len(item.glyphs))))
+                reading = self._recognise(item, list(islice(candidates, len(item.glyphs))))
+                yield self._try_other_ways_up(item, reading)
+
+    def _try_other_ways_up(self, segmented: _Segmentation, reading: Reading) -> Reading:
+        """The reading of the image turned upside down or on its side, if only that is sure."""
+        is_doubtful = reading.status in (Status.UNCERTAIN, Status.NOT_DIGITS)
+        if segmented.is_single or not is_doubtful or len(segmented.glyphs) < MIN_TURNED_DIGITS:
+            return reading
+        for degrees in (180, 90, 270):
+            pixels_HWC, to_upright = turn(segmented.decoded.pixels_HWC, degrees)
+            other = self._segment(replace(segmented.decoded, pixels_HWC=pixels_HWC), single=False)
+            if isinstance(other, Reading) or other.to_upright is not None:
+                continue
+            found = self._recognise(
+                replace(other, to_upright=to_upright), self._classify(other.glyphs)
+            )
+            if found.status == Status.READ and shows_way_up(found.digits):
+                message = f"read after turning the image by {degrees} degrees"
+                return replace(found, message=message)
+        return reading
 
     def find_single_digit(self, decoded: Decoded) -> Candidate | None:
         """The digit of an image that shows one, as the digit classifier sees it; None if blank."""
@@ -288,12 +317,11 @@ class Reader:
         is_checked = reading.status == Status.READ and not segmented.is_single
         if is_checked and has_ignored_marks(segmented.page, segmented.glyphs, reading.digits):
             reading = replace(reading, message=IGNORED_MESSAGE)
-        scale = segmented.decoded.reduction
-        if scale == 1:
-            return reading
+        scale, to_upright = segmented.decoded.reduction, segmented.to_upright
         digits = []
         for digit in reading.digits:
-            left, top, right, bottom = (round(value * scale) for value in digit.box)
+            box = digit.box if to_upright is None else map_box(digit.box, to_upright)
+            left, top, right, bottom = (round(value * scale) for value in box)
             digits.append(replace(digit, box=(left, top, right, bottom)))
         return replace(reading, digits=tuple(digits))
 

@@ -26,7 +26,8 @@ class ReadDigit:
     `probabilities` are those of the ten digits; the rest is the probability that it is not a
     digit. `image` is what the network saw, uint8 [28, 28]. `is_sure` says whether
     the digit can be relied on. In a line that was read as a whole, either all digits are sure or
-    none; the reading's message names those that make it doubtful.
+    none; the reading's message names those that make it doubtful. `starts_number` says that a gap
+    wider than between digits parts it from the digit before it in its line.
     """
 
     digit: int
@@ -36,6 +37,7 @@ class ReadDigit:
     image: DigitImage = field(repr=False, compare=False)
     line: int = 0
     is_sure: bool = False
+    starts_number: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the probabilities and the image, as JSON values."""
@@ -45,6 +47,7 @@ class ReadDigit:
             "box": list(self.box),
             "line": self.line,
             "is_sure": self.is_sure,
+            "starts_number": self.starts_number,
         }
 
 
@@ -62,12 +65,16 @@ class Reading:
 
     @property
     def text(self) -> str:
-        """The digits, line by line; empty unless the status is read or uncertain."""
+        """The digits, line by line, with a space where a wide gap parts two numbers.
+
+        Empty unless the status is read or uncertain.
+        """
         if self.status not in (Status.READ, Status.UNCERTAIN):
             return ""
         lines: dict[int, str] = {}
         for digit in self.digits:
-            lines[digit.line] = lines.get(digit.line, "") + str(digit.digit)
+            gap = " " * digit.starts_number
+            lines[digit.line] = lines.get(digit.line, "") + gap + str(digit.digit)
         return "\n".join(lines[line] for line in sorted(lines))
 
     def to_json(self) -> dict[str, Any]:
