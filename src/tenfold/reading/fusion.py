@@ -8,7 +8,7 @@ Array names carry their axes: T columns, K classes.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import compress, pairwise
 
 import numpy as np
@@ -21,7 +21,7 @@ from tenfold.reading.ctc import (
     compute_single_digit_probs,
     decode_greedy,
 )
-from tenfold.reading.glyphs import Glyph, merge
+from tenfold.reading.glyphs import Glyph
 from tenfold.reading.lattice import MIN_PROBABILITY, Candidate, Classify
 from tenfold.reading.line_image import COLUMN_PX, SIDE_PX, find_scale, normalise_line
 from tenfold.reading.line_reader import LineReader
@@ -30,7 +30,7 @@ from tenfold.reading.splitting import split_at
 MAX_DIGITS = 60  # of a line that is read as a whole
 # Weights, chosen on drawn lines and amounts on cheques.
 GLYPHS_WEIGHT = 0.5  # of the glyphs' log probabilities beside the line's log likelihood
-DISAGREEMENT_FACTOR = 0.4  # on the line's confidence where the glyphs alone said other digits
+DISAGREEMENT_FACTOR = 0.4  # on the line's confidence for each crop, or the glyphs, that differ
 LINE_FLOOR, LINE_WEIGHT = 0.05, 0.5  # added to a line's probabilities, and their exponent
 CONFIDENT_ALONE = 0.995  # a digit this confident is not given to the line reader
 # Geometry, chosen by eye.
@@ -38,42 +38,81 @@ MAX_SEAM_OFFSET = 0.15  # of a line's height: distance of a cut from the middle 
 EMPTY = 0.1  # of full ink: a column with less is a gap
 
 
-def fuse_line(
-    glyphs: Sequence[Glyph], path: list[Candidate], line_reader: LineReader, classify: Classify
-) -> list[Candidate]:
-    """The likelier reading of a text line: `path`, from its glyphs, or that of the line reader.
+@dataclass(frozen=True)
+class _LineReading:
+    """What the line reader finds in one crop of a line: log probabilities of digits, or none."""
 
-    Each digit gets the line's confidence, which is 0 where the line reader was overruled.
+    crop: Glyph
+    labels: list[CtcSpan]
+    log_probs_TK: LogProbs
+
+    @property
+    def spans(self) -> list[CtcSpan]:
+        return [span for span in self.labels if span.label < NUM_CLASSES]
+
+    @property
+    def digits(self) -> tuple[int, ...]:
+        return tuple(span.label for span in self.spans)
+
+
+def fuse_line(
+    crops: Sequence[Glyph], path: list[Candidate], line_reader: LineReader, classify: Classify
+) -> list[Candidate]:
+    """The likeliest reading of a text line: `path`, from its glyphs, or one of the line reader.
+
+    The line reader sees the line in several crops, first its glyphs alone. Each digit gets the
+    line's confidence, which is 0 where the line reader was overruled.
     """
-    whole = merge(glyphs)
-    labels_TK = line_reader.read(normalise_line(whole.strength_HW))
-    every = decode_greedy(labels_TK)
-    spans = [span for span in every if span.label < NUM_CLASSES]
-    if not spans or max(len(spans), len(path)) > MAX_DIGITS:
+    readings = [_read_crop(crop, line_reader) for crop in crops]
+    path_digits = tuple(candidate.digit for candidate in path)
+    readings = [each for each in readings if each.digits]
+    if not readings or max(map(len, [path_digits, *(r.digits for r in readings)])) > MAX_DIGITS:
         return path
+    best, best_score = path, -math.inf
+    for digits in dict.fromkeys([path_digits, *(reading.digits for reading in readings)]):
+        own = [reading for reading in readings if reading.digits == digits]
+        likelihood = _compute_likelihood(digits, readings)
+        segmented = path if digits == path_digits else _classify_labels(own[0], classify)
+        if len(segmented) != len(digits):
+            continue
+        score = math.log(max(likelihood, 1e-30)) + GLYPHS_WEIGHT * sum(
+            math.log(max(float(candidate.probabilities_K[digit]), MIN_PROBABILITY))
+            for candidate, digit in zip(segmented, digits, strict=True)
+        )
+        if score <= best_score:
+            continue
+        num_others = len(readings) - len(own) + (digits != path_digits)
+        confidence = DISAGREEMENT_FACTOR**num_others * likelihood
+        best_score = score
+        best = (
+            _combine(segmented, own[0], confidence)
+            if own
+            else [replace(candidate, line_confidence=0.0) for candidate in path]
+        )
+    return best
+
+
+def _read_crop(crop: Glyph, line_reader: LineReader) -> _LineReading:
+    labels_TK = line_reader.read(normalise_line(crop.strength_HW))
     # Whether a column shows a sign or the space between two digits makes no digit less sure.
     none_T = np.logaddexp.reduce(labels_TK[:, NUM_CLASSES:], axis=1)
     log_probs_TK = np.column_stack([labels_TK[:, :NUM_CLASSES], none_T])
-    digits = [span.label for span in spans]
-    line_confidence = math.exp(compute_log_likelihood(log_probs_TK, digits))
-    path_digits = [candidate.digit for candidate in path]
-    if digits == path_digits:
-        return _combine(path, spans, log_probs_TK, line_confidence)
-    parts = _segment(whole, every)
-    if len(parts) != len(every):
-        return path
-    is_digit = [span.label < NUM_CLASSES for span in every]
-    segmented = classify(list(compress(parts, is_digit)))
-    line_score = math.log(max(line_confidence, 1e-30)) + GLYPHS_WEIGHT * sum(
-        math.log(max(float(candidate.probabilities_K[digit]), MIN_PROBABILITY))
-        for candidate, digit in zip(segmented, digits, strict=True)
+    return _LineReading(crop, decode_greedy(labels_TK), log_probs_TK)
+
+
+def _compute_likelihood(digits: Sequence[int], readings: Sequence[_LineReading]) -> float:
+    """The mean over the crops."""
+    return float(
+        np.mean([math.exp(compute_log_likelihood(one.log_probs_TK, digits)) for one in readings])
     )
-    path_score = compute_log_likelihood(log_probs_TK, path_digits) + GLYPHS_WEIGHT * sum(
-        candidate.log_probability for candidate in path
-    )
-    if path_score >= line_score:
-        return [replace(candidate, line_confidence=0.0) for candidate in path]
-    return _combine(segmented, spans, log_probs_TK, DISAGREEMENT_FACTOR * line_confidence)
+
+
+def _classify_labels(reading: _LineReading, classify: Classify) -> list[Candidate]:
+    """The crop cut between its labels; of the parts, the digits."""
+    parts = _segment(reading.crop, reading.labels)
+    if len(parts) != len(reading.labels):
+        return []
+    return classify(list(compress(parts, [span.label < NUM_CLASSES for span in reading.labels])))
 
 
 def fuse_digit(candidate: Candidate, load_line_reader: Callable[[], LineReader]) -> Candidate:
@@ -111,15 +150,15 @@ def _segment(whole: Glyph, spans: Sequence[CtcSpan]) -> list[Glyph]:
 
 
 def _combine(
-    path: list[Candidate], spans: list[CtcSpan], log_probs_TK: LogProbs, line_confidence: float
+    candidates: list[Candidate], reading: _LineReading, line_confidence: float
 ) -> list[Candidate]:
     """Candidates with the mean of both networks' probabilities, and the line's confidence.
 
     Where the mean favours another digit than the line reader, its probabilities count alone.
     """
     combined = []
-    for candidate, span in zip(path, spans, strict=True):
-        line_K = np.exp(log_probs_TK[span.start : span.end, :NUM_CLASSES]).mean(axis=0)
+    for candidate, span in zip(candidates, reading.spans, strict=True):
+        line_K = np.exp(reading.log_probs_TK[span.start : span.end, :NUM_CLASSES]).mean(axis=0)
         line_K = np.append(line_K / line_K.sum(), 0.0)[: len(candidate.probabilities_K)]
         mean_K = (candidate.probabilities_K + line_K) / 2
         is_same = mean_K[:NUM_CLASSES].argmax() == span.label

@@ -25,6 +25,9 @@ MAX_LOW_HEIGHT = 0.45  # of the digits' height: dots, dashes and parts of other 
 # Parts of a single glyph, relative to its main component:
 MIN_PART_AREA = 0.03
 MAX_PART_GAP = 0.25  # of the component's longer side
+# A crop around a text line:
+ONLY_LINE_SHARE = 0.5  # of the image's height: a line this high is the only one
+LINE_MARGIN = 0.08  # of the line's height
 # Punctuation is at least as large as a touch of the pen; anything smaller is noise.
 MIN_DOT_AREA = 0.7  # of a square as wide as the strokes, on dots that pens of 6 to 14 pixels draw
 MIN_DOT_SHARE = 0.003  # of the digits' height, squared
@@ -102,6 +105,17 @@ class PageComponents:
         mask_HW = cv2.dilate(is_part_HW.view(np.uint8), kernel)
         strength_HW = self.ink.strength_HW[top:bottom, left:right] * mask_HW
         return Glyph((left, top, right, bottom), strength_HW)
+
+    def crop_around(self, glyphs: Sequence[Glyph]) -> Glyph:
+        """All ink around a text line; of an image that hardly shows more, all of it."""
+        height, width = self.ink.strength_HW.shape
+        left, top, right, bottom = find_box([glyph.box for glyph in glyphs])
+        if bottom - top >= ONLY_LINE_SHARE * height:
+            return Glyph((0, 0, width, height), self.ink.unmasked_HW)
+        margin = round(LINE_MARGIN * (bottom - top))
+        left, top = max(0, left - margin), max(0, top - margin)
+        right, bottom = min(width, right + margin), min(height, bottom + margin)
+        return Glyph((left, top, right, bottom), self.ink.unmasked_HW[top:bottom, left:right])
 
     def find_main_glyph(self) -> Glyph | None:
         """The main component and its parts, as the one glyph of an image; None without components.

@@ -30,9 +30,9 @@ SAME_PAPER = 40  # grey levels; corners that differ by less show the same paper
 class Ink:
     """Ink strength of each pixel, float32 [H, W], from 0 (paper) to 1 (a strong stroke).
 
-    A pixel is ink if it is stronger than `level`. `contrast` is the difference between paper and
-    strong strokes, `noise` the standard deviation of the paper, both in grey levels. `is_masked`
-    says that marks other than writing were left out.
+    `unmasked_HW` also has the ink of marks that are not writing. A pixel is ink if it is stronger
+    than `level`. `contrast` is the difference between paper and strong strokes, `noise` the
+    standard deviation of the paper, both in grey levels.
     """
 
     strength_HW: Map
@@ -40,7 +40,7 @@ class Ink:
     is_dark: bool
     contrast: float
     noise: float
-    is_masked: bool = False
+    unmasked_HW: Map
 
     @property
     def is_blank(self) -> bool:
@@ -102,19 +102,19 @@ def _normalise(strength_HW: Map, is_dark: bool, text_HW: Mask | None) -> Ink:
     floor = paper + max(min(4 * noise, 0.3 * span), 0.2 * span, 0.6 * MIN_CONTRAST)
     candidates = sample[sample > floor]
     if len(candidates) < 3:
-        return Ink(np.zeros_like(strength_HW), 1.0, is_dark, max(0.0, span), noise)
+        blank_HW = np.zeros_like(strength_HW)
+        return Ink(blank_HW, 1.0, is_dark, max(0.0, span), noise, blank_HW)
     strong = max(find_percentile(candidates, 75), floor + 1)
     level = max(floor, paper + 0.42 * (strong - paper))
     scaled_HW = (strength_HW - paper) * np.float32(1 / (strong - paper))
-    if text_HW is not None:
-        scaled_HW *= text_HW
+    unmasked_HW = np.clip(scaled_HW, 0, 1, dtype=np.float32)
     return Ink(
-        np.clip(scaled_HW, 0, 1, dtype=np.float32),
+        unmasked_HW if text_HW is None else unmasked_HW * text_HW,
         (level - paper) / (strong - paper),
         is_dark,
         strong - paper,
         noise,
-        is_masked=text_HW is not None,
+        unmasked_HW,
     )
 
 

@@ -18,7 +18,7 @@ from tenfold.reading.decoding import Decoded, decode, decode_array, decode_image
 from tenfold.reading.digit_classifier import Classifier, load_classifier
 from tenfold.reading.digit_image import normalise_digit
 from tenfold.reading.fusion import fuse_digit, fuse_line
-from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob
+from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob, merge
 from tenfold.reading.ink import Pixels, find_ink
 from tenfold.reading.lattice import LOW_HEIGHT, MAX_DIGIT_WIDTH, Candidate, Classify, find_best_path
 from tenfold.reading.layout import find_text_lines
@@ -281,15 +281,20 @@ class Reader:
         if len(paths) > MAX_LINES:
             return paths
         return [
-            self._fuse_line(glyphs, path, segmented.digit_height, classify)
+            self._fuse_line(segmented, glyphs, path, classify)
             if classify.num_left > 0
             else [replace(candidate, line_confidence=0.0) for candidate in path]
             for glyphs, path in zip(segmented.lines, paths, strict=True)
         ]
 
     def _fuse_line(
-        self, glyphs: list[Glyph], path: list[Candidate], digit_height: float, classify: Classify
+        self,
+        segmented: _Segmentation,
+        glyphs: list[Glyph],
+        path: list[Candidate],
+        classify: Classify,
     ) -> list[Candidate]:
+        digit_height = segmented.digit_height
         if len(glyphs) == 1 and glyphs[0].width < MAX_DIGIT_WIDTH * digit_height:
             fused = [fuse_digit(candidate, lambda: self.lines) for candidate in path]
         else:
@@ -298,7 +303,8 @@ class Reader:
             ]
             if not digits:
                 return path
-            fused = fuse_line(glyphs, digits, self.lines, classify)
+            crops = [merge(glyphs), segmented.page.crop_around(glyphs)]
+            fused = fuse_line(crops, digits, self.lines, classify)
         is_split_glyph = len(glyphs) == 1 and len(fused) > 1
         if is_split_glyph and glyphs[0].width < MIN_DIGIT_ASPECT * glyphs[0].height * len(fused):
             return [replace(candidate, line_confidence=0.0) for candidate in fused]

@@ -84,8 +84,8 @@ def _alternative_binarisations(
     yield page, True
     yield PageComponents(ink, find_components(ink, level=0.6 * ink.level)), True
     yield PageComponents(ink, find_components(ink, level=min(0.9, 1.5 * ink.level))), True
-    if ink.is_masked:
-        everything = find_ink(pixels_HWC, is_dark=ink.is_dark)
+    if ink.unmasked_HW is not ink.strength_HW:
+        everything = replace(ink, strength_HW=ink.unmasked_HW)
         yield PageComponents(everything, find_components(everything)), False
     inverted = find_ink(pixels_HWC, is_dark=not ink.is_dark)
     if not inverted.is_blank:
