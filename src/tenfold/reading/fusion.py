@@ -31,6 +31,7 @@ MAX_DIGITS = 60  # of a line that is read as a whole
 # Weights, chosen on drawn lines and amounts on cheques.
 GLYPHS_WEIGHT = 0.5  # of the glyphs' log probabilities beside the line's log likelihood
 DISAGREEMENT_FACTOR = 0.4  # on the line's confidence for each crop, or the glyphs, that differ
+MIN_LIKELIHOOD = 0.01  # the line reader may be sure and wrong
 LINE_FLOOR, LINE_WEIGHT = 0.05, 0.5  # added to a line's probabilities, and their exponent
 CONFIDENT_ALONE = 0.995  # a digit this confident is not given to the line reader
 # Geometry, chosen by eye.
@@ -75,9 +76,13 @@ def fuse_line(
         segmented = path if digits == path_digits else _classify_labels(own[0], classify)
         if len(segmented) != len(digits):
             continue
-        score = math.log(max(likelihood, 1e-30)) + GLYPHS_WEIGHT * sum(
-            math.log(max(float(candidate.probabilities_K[digit]), MIN_PROBABILITY))
+        kept = [
+            float(candidate.probabilities_K[digit])
             for candidate, digit in zip(segmented, digits, strict=True)
+        ]
+        left_out = [1 - candidate.confidence for candidate in _find_left_out(path, segmented)]
+        score = math.log(likelihood + MIN_LIKELIHOOD) + GLYPHS_WEIGHT * sum(
+            math.log(max(probability, MIN_PROBABILITY)) for probability in kept + left_out
         )
         if score <= best_score:
             continue
@@ -90,6 +95,17 @@ def fuse_line(
             else [replace(candidate, line_confidence=0.0) for candidate in path]
         )
     return best
+
+
+def _find_left_out(path: list[Candidate], segmented: list[Candidate]) -> list[Candidate]:
+    """The digits of the path that are part of no digit of another segmentation."""
+    ranges = [(other.glyph.box[0], other.glyph.box[2]) for other in segmented]
+    middles = [(candidate.glyph.box[0] + candidate.glyph.box[2]) / 2 for candidate in path]
+    return [
+        candidate
+        for candidate, middle in zip(path, middles, strict=True)
+        if not any(left <= middle <= right for left, right in ranges)
+    ]
 
 
 def _read_crop(crop: Glyph, line_reader: LineReader) -> _LineReading:

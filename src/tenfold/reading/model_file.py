@@ -26,7 +26,7 @@ from tenfold.errors import ModelError
 BUNDLED = Path(__file__).parent / "model"
 BUNDLED_SHA256 = {
     "lines.onnx": "688561313738da7fd693c136665946983f66d0d44cfd895eada64d642d659875",
-    "page.onnx": "b17d0c501ed7ab8496e339c983d89d58e1dbceea45e984c1b75d2ae39c77eaea",
+    "page.onnx": "afbc17010f5e6787a4c7d6695028853027404c9b86497967c5f6d8ab93943daf",
     "reader.onnx": "6c3d6c495891176e63bfb23e9f35229b1f0384d8ed22cefd64e4c95f29660437",
 }
 METADATA_KEY = "tenfold"

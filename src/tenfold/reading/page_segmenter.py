@@ -26,6 +26,9 @@ MIN_SIDE_PX = 36  # of the longer side: a smaller image is the crop of a digit
 MIN_TEXT = 0.3  # probability of a pixel that may be ink
 MAX_MARKS = 400  # of which parts are compared
 MIN_TEXT_SHARE, MAX_OUTGROWTH = 0.35, 1.15  # of a mark that is all writing
+# An upright stroke beside digits: its height over its width, the share of its height beside them,
+# and its height over theirs, if it goes from edge to edge and if not.
+MIN_UPRIGHT, MIN_SHARED, MAX_HIGHER, MAX_FREE_HIGHER = 2.5, 0.7, 1.3, 1.6
 MAX_SHARE_OF_LONGER = 0.9  # as a digit is narrower than high
 
 
@@ -45,31 +48,62 @@ class PageMap:
         return ((text_HW > MIN_TEXT) & (text_HW > rules_HW)).view(np.uint8)
 
     def _unify_strokes(self) -> tuple[Map, Map]:
-        """Probabilities where a mark is all writing if it has parts of rules only in between.
+        """Probabilities where each mark that must be writing as a whole is so.
 
-        A ruled line or a frame that a digit touches reaches beyond the digit.
+        A mark is if it has parts of rules only within, as a ruled line or a frame that a digit
+        touches reaches beyond it; and if it is an upright stroke as high as the digits beside it.
         """
         text_HW, rules_HW = self.text_HW.copy(), self.rules_HW.copy()
         is_text_HW = text_HW > rules_HW
         marks_HW = (text_HW + rules_HW > 0.5).view(np.uint8)
-        count, labels_HW, table_M5, _ = cv2.connectedComponentsWithStats(marks_HW, connectivity=8)
-        for i in range(1, min(count, MAX_MARKS)):
-            left, top, width, height, area = table_M5[i]
+        _, labels_HW, table_M5, _ = cv2.connectedComponentsWithStats(marks_HW, connectivity=8)
+        table_M5 = table_M5[: MAX_MARKS + 1]
+        num_text_M = np.bincount(labels_HW[is_text_HW], minlength=len(table_M5))[: len(table_M5)]
+        shares_M = num_text_M / np.maximum(table_M5[:, 4], 1)
+        is_digit_M = shares_M >= MIN_TEXT_SHARE
+        is_digit_M[0] = False  # the paper
+        is_stroke_M = _find_strokes(table_M5, is_digit_M, len(text_HW))
+        for i in np.flatnonzero(is_stroke_M | is_digit_M & (shares_M < 1)):
+            left, top, width, height = table_M5[i, :4]
             box = slice(top, top + height), slice(left, left + width)
             mark_HW = labels_HW[box] == i
-            part_HW = mark_HW & is_text_HW[box]
-            num_text = np.count_nonzero(part_HW)
-            if num_text == area or num_text < MIN_TEXT_SHARE * area:
-                continue
-            rows, columns = np.flatnonzero(part_HW.any(1)), np.flatnonzero(part_HW.any(0))
-            own = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
-            if all(
-                size <= max(MAX_OUTGROWTH * part, MAX_SHARE_OF_LONGER * max(own)) + 2
-                for size, part in zip((height, width), own, strict=True)
-            ):
+            if is_stroke_M[i] or _is_within(mark_HW & is_text_HW[box]):
                 text_HW[box][mark_HW] = 1.0
                 rules_HW[box][mark_HW] = 0.0
         return text_HW, rules_HW
+
+
+def _is_within(part_HW: npt.NDArray[np.bool_]) -> bool:
+    """Whether the writing of a mark reaches nearly as far as the mark, which is cropped to."""
+    own = [np.ptp(np.flatnonzero(part_HW.any(axis))) + 1 for axis in (1, 0)]
+    return all(
+        size <= max(MAX_OUTGROWTH * part, MAX_SHARE_OF_LONGER * max(own)) + 2
+        for size, part in zip(part_HW.shape, own, strict=True)
+    )
+
+
+def _find_strokes(
+    table_M5: npt.NDArray[np.int32], is_digit_M: npt.NDArray[np.bool_], page_height: int
+) -> npt.NDArray[np.bool_]:
+    """Which marks are upright strokes about as high as the digits beside them.
+
+    A comb or a row of cells has more lines than digits.
+    """
+    _, top_M, width_M, height_M, _ = table_M5.T
+    is_upright_M = ~is_digit_M & (height_M >= MIN_UPRIGHT * width_M)
+    is_upright_M[0] = False
+    found_M = np.zeros(len(table_M5), bool)
+    for i in np.flatnonzero(is_upright_M):
+        shared_M = np.minimum(top_M + height_M, top_M[i] + height_M[i]) - np.maximum(
+            top_M, top_M[i]
+        )
+        is_beside_M = shared_M >= MIN_SHARED * np.minimum(height_M, height_M[i])
+        digits_M = is_beside_M & is_digit_M & (height_M >= width_M / 2)
+        if 0 < np.sum(is_beside_M & is_upright_M) <= np.sum(digits_M):
+            ratio = height_M[i] / np.median(height_M[digits_M])
+            is_whole = top_M[i] <= 1 and top_M[i] + height_M[i] >= page_height - 1
+            found_M[i] = 1 / MAX_HIGHER <= ratio <= (MAX_HIGHER if is_whole else MAX_FREE_HIGHER)
+    return found_M
 
 
 class PageSegmenter(ModelFile):
