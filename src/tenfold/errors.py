@@ -8,6 +8,7 @@
     │   └── DivergedError    the training loss is infinite or not a number
     ├── StudyError           a study cannot be read, continued or compared
     ├── ImageError           an image cannot be decoded
+    ├── ImageTypeError       an object is nothing that an image can be read from; also a TypeError
     ├── ReadingError         images cannot be read with these options
     ├── ModelError           an ONNX file is not a model that Tenfold exported
     ├── ServingError         a server cannot be started with these options
@@ -48,6 +49,10 @@ class StudyError(TenfoldError):
 
 class ImageError(TenfoldError):
     """An image cannot be decoded: it is damaged, too large, or not an image."""
+
+
+class ImageTypeError(TenfoldError, TypeError):
+    """An object is nothing that an image can be read from, such as None or a list."""
 
 
 class ReadingError(TenfoldError):

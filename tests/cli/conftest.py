@@ -105,3 +105,13 @@ def read(folder: Path, capsys: pytest.CaptureFixture[str]) -> Read:
         return Printed(*capsys.readouterr())
 
     return call
+
+
+@pytest.fixture
+def pages(read: Read) -> list[str]:
+    """scan.tif with a 7, a 2 and a blank page."""
+    images = [Image.open(f"scans/{name}") for name in ("a.png", "more/a.png", "z.png")]
+    images[0].save("scan.tif", save_all=True, append_images=images[1:])
+    for image in images:
+        image.close()
+    return ["7", "2", ""]

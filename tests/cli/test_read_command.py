@@ -72,7 +72,7 @@ def test_letters_are_not_digits(read: Read) -> None:
     message = "the writing does not look like digits"
     assert read("h.png").out == f"h.png: (not digits: {message})\n"
     [_, row] = read_rows(read("h.png", "--csv").out)
-    assert row == ["h.png", "not_digits", "", row[3], message]
+    assert row == ["h.png", "not_digits", "", row[3], message, "", ""]
 
 
 def test_json_is_one_object_per_line(read: Read) -> None:
@@ -104,10 +104,30 @@ def test_csv_is_a_header_and_one_row_per_file(read: Read) -> None:
     assert out.count("\n") == 4
     rows = read_rows(out)
     least = min(digit.confidence for digit in tenfold.Reader().read("lines.png").digits)
-    assert rows[0] == ["file", "status", "text", "confidence", "message"]
+    assert rows[0] == ["file", "status", "text", "confidence", "message", "page", "num_pages"]
     assert rows[1][:4] == ["lines.png", rows[1][1], "72 10", f"{least:.4f}"]
     assert rows[2][:3] == ['a, "b".png', "read", "7"]
-    assert rows[3] == ["notes.txt", "error", "", "", NO_IMAGE]
+    assert rows[3] == ["notes.txt", "error", "", "", NO_IMAGE, "", ""]
+
+
+def test_each_page_has_a_result(read: Read, pages: list[str]) -> None:
+    assert read("scan.tif", "scans/a.png").out == (
+        "scan.tif, page 1: 7\nscan.tif, page 2: 2\n"
+        f"scan.tif, page 3: (blank: {BLANK})\nscans/a.png: 7\n"
+    )
+    *lines, last = read_lines(read("scan.tif", "scans/a.png", "--json").out)
+    assert [line["text"] for line in lines] == pages
+    assert [(line["page"], line["num_pages"]) for line in lines] == [(1, 3), (2, 3), (3, 3)]
+    assert list(last) == ["file", "status", "text", "digits", "message"]
+    _, *rows = read_rows(read("scan.tif", "scans/a.png", "--csv").out)
+    assert [row[2] for row in rows] == [*pages, "7"]
+    assert [row[5:] for row in rows] == [["1", "3"], ["2", "3"], ["3", "3"], ["", ""]]
+
+
+def test_an_address_keeps_its_spelling(read: Read) -> None:
+    [line] = read_lines(read("https://example.org/a.png", "--json", code=1).out)
+    assert line["file"] == "https://example.org/a.png"
+    assert "does not download" in line["message"]
 
 
 def test_a_folder_without_images_is_refused_before_reading(folder: Path, fail: Fail) -> None:

@@ -49,6 +49,50 @@ def test_an_output_is_continued_wherever_it_was_cut_off(read: Read, format: str)
         assert (printed.out, printed.err) == ("", note)
 
 
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.usefixtures("pages")
+def test_an_image_whose_pages_are_not_all_in_the_output_is_read_again(
+    read: Read, format: str
+) -> None:
+    command = ["scans/a.png", "scan.tif", format, "--out", "out"]
+    read(*command)
+    expected = Path("out").read_text()
+    lines = expected.splitlines(keepends=True)
+    num_before = 2 if format == "--csv" else 1
+    for num in range(num_before, len(lines) + 1):
+        Path("out").write_text("".join(lines[:num]))
+        is_whole = num == len(lines)
+        note = "out already contains all" if is_whole else "skipping 1 files"
+        assert read(*command).err.startswith(note)
+        assert Path("out").read_text() == expected
+
+
+def test_an_output_with_other_columns_is_refused(read: Read, fail: Fail) -> None:
+    read("scans/a.png", "--csv", "--out", "out")
+    before = Path("out").read_text().replace(",page,num_pages", "").replace(",,\n", "\n")
+    Path("out").write_text(before)
+    assert fail("read scans --csv --out out") == f"out: was written with other columns; {ANEW}"
+    assert Path("out").read_text() == before
+
+
+@pytest.mark.usefixtures("pages")
+def test_pages_are_read_in_processes_and_have_pictures(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "MIN_FILES_FOR_PROCESSES", 2)
+    command = ["scan.tif", "lines.png", "scan.tif", "--json", "--annotate", "boxes", "--single"]
+    printed = read(*command, "--stages", "way")
+    assert printed.err == ""
+    lines = read_lines(printed.out)
+    assert [line["file"] for line in lines] == 3 * ["scan.tif"] + ["lines.png"] + 3 * ["scan.tif"]
+    names = [f"scan-page-{page}" for page in (1, 2, 3)]
+    assert list_pictures("way") == sorted(["lines", *names, *[f"{name}-2" for name in names]])
+    with Image.open("way/scan-page-2/1-decoded.png") as shown, Image.open("scan.tif") as scan:
+        scan.seek(1)
+        np.testing.assert_array_equal(np.asarray(shown)[:, :, 0], np.asarray(scan))
+    assert len(list_pictures("boxes")) == 7
+
+
 def test_a_long_incomplete_last_line_is_removed(read: Read) -> None:
     read("scans/a.png", "--json", "--out", "out")
     first = Path("out").read_text()

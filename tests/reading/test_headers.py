@@ -273,6 +273,17 @@ def test_a_tiff_with_too_many_values_is_refused() -> None:
     assert "more than 10000 values" in refuse(big)
 
 
+def test_the_count_of_an_unknown_kind_of_value_does_not_matter() -> None:
+    data = encode(NOISE, format="TIFF", big_tiff=True)
+    [first] = struct.unpack_from("<Q", data, 8)
+    [num] = struct.unpack_from("<Q", data, first)
+    more = struct.pack("<HHQQ", 65000, 99, 2**64 - 1, 0) + bytes(8)
+    moved = data[:8] + struct.pack("<Q", len(data)) + data[16:]
+    entries = data[first + 8 : first + 8 + 20 * num]
+    found = decode(moved + struct.pack("<Q", num + 1) + entries + more)
+    np.testing.assert_array_equal(found.pixels_HWC, decode(data).pixels_HWC)
+
+
 def test_a_tiff_with_strips_that_share_bytes_is_refused() -> None:
     row = b"\x78\x01" + b"\0\0\0\xff\xff" * 200_000 + zlib.compress(bytes(100))[2:]
     strips = (

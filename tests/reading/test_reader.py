@@ -17,8 +17,9 @@ from reading.pages import BLACK, INK, PAPER, WHITE, Colour, Map, cut, enlarge, l
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading import reader as reader_module
 from tenfold.reading.decoding import Decoded, Pixels, decode_array
-from tenfold.reading.reader import BATCH_IMAGES, BATCH_PIXELS, Source
+from tenfold.reading.reader import BATCH_IMAGES, BATCH_PIXELS
 from tenfold.reading.result import Reading, Status
+from tenfold.reading.sources import Source
 
 TWO_LINES = "721\n067"
 DOUBT = r"the \d( \((line \d+, )?digit \d+\))? might (be an? \d|not be a digit)"
@@ -396,7 +397,7 @@ def test_a_file_that_cannot_be_decoded_is_an_error(
     missing = reader.read(tmp_path / "none.png", single=single)
     assert missing.message == "cannot read the file: No such file or directory"
     folder = reader.read(tmp_path, single=single)
-    assert folder.message == "cannot read the file: Is a directory"
+    assert folder.message == "this is a folder; give the files in it"
     for wrong in (np.zeros((5, 5, 2), np.uint8), "a\0.png", "x" * 300):
         assert reader.read(wrong, single=single).status == Status.ERROR
 

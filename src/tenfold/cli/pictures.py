@@ -50,17 +50,20 @@ class Pictures:
         if not self.options.picture_folders or reading.status == "error":
             return True
         from tenfold.reading.annotate import annotate, draw_stages
-        from tenfold.reading.decoding import decode, read_bytes
         from tenfold.reading.reader import Reader
+        from tenfold.reading.sources import decode_source, split_pages
 
         try:
-            decoded = decode(read_bytes(file) if isinstance(file, Path) else file)
+            pages = split_pages(file)[(reading.page or 1) - 1 :]
+            decoded = decode_source(pages[0] if pages else file)
             if self.stamp(file) != stamp:
                 raise ImageError("the file changed after it was read")
         except ImageError as error:
             print_note(f"{name}: no picture: {error}")
             return False
         stem = "standard-input" if name == "-" else Path(name).stem
+        if reading.page is not None:
+            stem += f"-page-{reading.page}"
         if self.options.annotate is not None:
             image = annotate(decoded, reading)
             with writing(self.options.annotate):

@@ -27,9 +27,10 @@ DEFAULTS = ReadOptions()
 def read(*files: str, options: ReadOptions = DEFAULTS) -> int:
     """Read handwritten digits from images: photos, scans, drawings.
 
-    Prints for each file the digits on it, or why they are uncertain. Only digits are read: points,
-    commas and signs are left out. The exit code is 1 if a file could not be read as an image, a
-    picture could not be written, or the output was closed early.
+    Prints for each file the digits on it, or why they are uncertain; for a TIFF with several pages,
+    for each page. Only digits are read: points, commas and signs are left out. The exit code is 1
+    if a file could not be read as an image, a picture could not be written, or the output was
+    closed early.
 
     Parameters
     ----------
@@ -83,7 +84,8 @@ def _read(arguments: tuple[str, ...], options: ReadOptions) -> int:
         for file, reading in read_files(
             submit(), model=options.model, lines=options.lines, single=options.single
         ):
-            name, stamp = submitted.popleft()
+            if reading.page in (None, 1):
+                name, stamp = submitted.popleft()
             output.write(name, reading)
             num_without_picture += not pictures.write(name, file, reading, stamp)
     for kind, count in sorted(skipped.items()):
@@ -132,7 +134,8 @@ def _list_inputs(
                 raise ReadingError("-: standard input is closed")
             yield "-", read_bytes(sys.stdin.buffer)
         elif not _is_read_once(argument):
-            yield from ((str(one), one) for one in list_files([path], leave_out=outputs, skip=skip))
+            for one in list_files([path], leave_out=outputs, skip=skip):
+                yield argument if "://" in argument else str(one), one  # Path takes a slash
         else:
             try:
                 yield argument, read_bytes(path)

@@ -19,9 +19,9 @@ class ReadOptions:
     single: Flag = False
     """Read each image as one digit."""
     json: Flag = False
-    """Print JSON Lines, one object for each file."""
+    """Print JSON Lines, one object for each file or page."""
     csv: Flag = False
-    """Print CSV, one row for each file."""
+    """Print CSV, one row for each file or page."""
     out: Path | None = None
     """Write JSON Lines or CSV to this file. Files that it already contains are skipped, so that a
     stopped command can be continued. Its settings are kept in NAME.settings.json."""

@@ -19,7 +19,7 @@ from tenfold.system.files import parse_json, replace_file
 if TYPE_CHECKING:
     from tenfold.reading.result import Reading
 
-CSV_COLUMNS = ("file", "status", "text", "confidence", "message")
+CSV_COLUMNS = ("file", "status", "text", "confidence", "message", "page", "num_pages")
 START_ANEW = "delete it, or name another file with --out"
 
 
@@ -33,13 +33,16 @@ def format_csv(name: str, reading: "Reading") -> str:
     least = min((digit.confidence for digit in reading.digits), default=None)
     confidence = "" if least is None else f"{least:.4f}"
     text = reading.text.replace("\n", " ")
-    return _format_row(name, str(reading.status), text, confidence, reading.message or "")
+    pages = ("" if value is None else str(value) for value in (reading.page, reading.num_pages))
+    return _format_row(name, str(reading.status), text, confidence, reading.message or "", *pages)
 
 
 def format_text(name: str, reading: "Reading") -> str:
     """One line of text, and if there are several lines of digits, one more for each."""
     status = str(reading.status).replace("_", " ")
     name, message = escape(name), escape(reading.message or "")
+    if reading.page is not None:
+        name += f", page {reading.page}"
     note = f"({status}: {message})"
     if reading.status == "read":
         note = f"({message})" if message else ""
@@ -83,7 +86,7 @@ def opening_output(options: ReadOptions) -> Iterator[Output]:
     """Open standard output, a new file, or one that a command with the same settings wrote.
 
     The settings of a file are kept beside it. An incomplete last line, which a killed command
-    leaves, is removed.
+    leaves, is removed, and so are the pages of a last file of which some are missing.
 
     Raises ReadingError if the file cannot be written, has other settings, or is damaged.
     """
@@ -151,26 +154,32 @@ def _check_settings(options: ReadOptions, settings: dict[str, Any]) -> None:
 
 
 def _find_readings(path: Path, stream: BinaryIO, output: Output) -> Output:
-    """Add what the file contains, and cut the file off after its last complete line."""
+    """Add what the file contains, and cut it off after the last image with all its pages."""
     is_csv = output.format == "csv"
-    end = 0
+    end = num_bytes = num_errors = 0
     for number, line in enumerate(stream, 1):
         if not line.endswith(b"\n"):
             break
-        end += len(line)
+        num_bytes += len(line)
         if is_csv and number == 1:
+            if line != _format_row(*CSV_COLUMNS).encode():
+                raise ReadingError(f"{path}: was written with other columns; {START_ANEW}")
+            end = num_bytes
             continue
         try:
             text = line.decode(errors="surrogateescape")
             if is_csv:
-                name, status, *_ = next(csv.reader([text]))
+                name, status, *_, page, num_pages = next(csv.reader([text]))
             else:
                 values = parse_json(text)
                 name, status = str(values["file"]), str(values["status"])
+                page, num_pages = values.get("page"), values.get("num_pages")
         except (ValueError, KeyError, TypeError, StopIteration, csv.Error) as error:
             raise ReadingError(f"{path}: line {number} is damaged; {START_ANEW}") from error
-        output.names.add(name)
-        output.num_errors += status == "error"
+        num_errors += status == "error"
+        if page == num_pages:
+            output.names.add(name)
+            output.num_errors, end = num_errors, num_bytes
     stream.seek(end)
     stream.truncate()
     return output

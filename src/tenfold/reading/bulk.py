@@ -11,6 +11,7 @@ from pathlib import Path
 from tenfold.errors import ReadingError
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Reading
+from tenfold.reading.sources import Source, split_pages
 from tenfold.system.machine import count_cores
 from tenfold.system.processes import KILLED, starting_pool
 
@@ -107,18 +108,33 @@ def read_files(
 ) -> Iterator[tuple[File, Reading]]:
     """Read files, by path or as bytes, in order. Many files are read on all cores.
 
-    A file that cannot be read gives a reading with status error. Raises ModelError for a model
-    that cannot be used, and ReadingError if a worker process is killed.
+    A file with several pages comes once for each. A file or page that cannot be read gives a
+    reading with status error. Raises ModelError for a model that cannot be used, and ReadingError
+    if a worker process is killed.
     """
     processes = processes or count_cores()
     files = iter(files)
     first = list(itertools.islice(files, MIN_FILES_FOR_PROCESSES))
     reader = Reader(model, lines=lines)
     if processes == 1 or len(first) < MIN_FILES_FOR_PROCESSES:
-        named, sources = itertools.tee(itertools.chain(first, files))
-        yield from zip(named, reader.read_many(sources, single=single), strict=False)
+        yield from _read_pages(reader, itertools.chain(first, files), single)
         return
     yield from _read_in_processes(itertools.chain(first, files), (model, lines), single, processes)
+
+
+def _read_pages(
+    reader: Reader, files: Iterable[File], single: bool
+) -> Iterator[tuple[File, Reading]]:
+    taken: deque[File] = deque()
+
+    def take() -> Iterator[Source]:
+        for file in files:
+            for page in split_pages(file):
+                taken.append(file)
+                yield page
+
+    for reading in reader.read_many(take(), single=single):
+        yield taken.popleft(), reading
 
 
 def _read_in_processes(
@@ -150,4 +166,4 @@ def _prepare_worker(model: Path | None, lines: Path | None) -> None:
 
 def _read_chunk(files: list[File], single: bool) -> list[tuple[File, Reading]]:
     assert _reader is not None
-    return list(zip(files, _reader.read_many(files, single=single), strict=True))
+    return list(_read_pages(_reader, files, single))

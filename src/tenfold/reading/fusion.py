@@ -81,9 +81,9 @@ def fuse_line(
             for candidate, digit in zip(segmented, digits, strict=True)
         ]
         left_out = [1 - candidate.confidence for candidate in _find_left_out(path, segmented)]
-        score = math.log(likelihood + MIN_LIKELIHOOD) + GLYPHS_WEIGHT * sum(
-            math.log(max(probability, MIN_PROBABILITY)) for probability in kept + left_out
-        )
+        score = math.log(likelihood + MIN_LIKELIHOOD)
+        for weight, probabilities in ((GLYPHS_WEIGHT, kept), (1.0, left_out)):
+            score += weight * sum(math.log(max(each, MIN_PROBABILITY)) for each in probabilities)
         if score <= best_score:
             continue
         num_others = len(readings) - len(own) + (digits != path_digits)

@@ -55,6 +55,7 @@ TIFF_STARTS = (b"II", b"MM")
 TIFF_LISTS = (34665, 34853, 40965)  # nested directories: EXIF, GPS, interoperability
 TIFF_PIXEL_BYTES = (279, 325)  # byte counts of strips or tiles
 MAX_TIFF_ENTRIES, MAX_TIFF_LISTS = 10_000, 10
+MAX_PAGES, MAX_PAGES_METADATA_BYTES = 500, 8 * 1024**2
 
 
 class CountedBytes(io.BytesIO):
@@ -180,18 +181,37 @@ class _Tiff:
     def __init__(self, data: bytes, is_big: bool) -> None:
         self.data, self.is_big = data, is_big
         self.order = "<" if data.startswith(b"II") else ">"
+        self.num_entries = 0  # of all directories; Pillow reads each
 
     def unpack(self, form: str, at: int) -> tuple[int, ...]:
         """The numbers at an offset; none beyond the end."""
         is_inside = at + struct.calcsize(self.order + form) <= len(self.data)
         return struct.unpack_from(self.order + form, self.data, at) if is_inside else ()
 
+    def list_pages(self) -> list[int]:
+        """The offset of each page's directory. They may form a circle, in which each is once."""
+        offset, count, entry_bytes = ("Q", "Q", 20) if self.is_big else ("L", "H", 12)
+        pages: dict[int, None] = {}
+        following = self.unpack(offset, 8 if self.is_big else 4)
+        while following and following[0] and following[0] not in pages:
+            [at] = following
+            pages[at] = None
+            if len(pages) > MAX_PAGES:
+                raise _exceed(MAX_PAGES, "pages")
+            for num_entries in self.unpack(count, at):
+                at += struct.calcsize(self.order + count) + num_entries * entry_bytes
+            following = self.unpack(offset, at)
+        return list(pages)
+
     def list_entries(self, at: int) -> Iterator[tuple[int, int, int, int]]:
         """The tag, type, count and offset of each entry of a directory."""
         count, entry, inline = ("Q", "HHQQ", 8) if self.is_big else ("H", "HHLL", 4)
         for num_entries in self.unpack(count, at):
+            self.num_entries += num_entries
             if num_entries > MAX_TIFF_ENTRIES:
                 raise _exceed(MAX_TIFF_ENTRIES, "values in a list")
+            if self.num_entries > MAX_READS:
+                raise _exceed(MAX_READS, "values in all lists")
             at += struct.calcsize(self.order + count)
             for _ in range(num_entries):
                 if not (found := self.unpack(entry, at)):
@@ -203,9 +223,18 @@ class _Tiff:
 
 
 def _check_tiff(tiff: _Tiff) -> None:
-    """Check the image's directory and the nested ones that Pillow parses, too."""
+    # They may share what they lead to, so all together are limited, too.
     num_bytes = 0
-    waiting = list(tiff.unpack("Q", 8) if tiff.is_big else tiff.unpack("L", 4))
+    for at in tiff.list_pages():
+        num_bytes += _check_page(tiff, at)
+        if num_bytes > MAX_PAGES_METADATA_BYTES:
+            raise _exceed(f"{MAX_PAGES_METADATA_BYTES // 1024**2} MiB", "of numbers on all pages")
+
+
+def _check_page(tiff: _Tiff, page: int) -> int:
+    """Check a page's directory and the nested ones that Pillow parses, too; count their bytes."""
+    num_bytes = 0
+    waiting = [page]
     for at in waiting:
         for tag, kind, number, where in tiff.list_entries(at):
             size = number * TIFF_VALUE_BYTES.get(kind, 0)
@@ -214,7 +243,9 @@ def _check_tiff(tiff: _Tiff) -> None:
             num_bytes += size
             if num_bytes > MAX_METADATA_BYTES:
                 raise _exceed(f"{MAX_METADATA_BYTES // 1024**2} MiB", "of a TIFF's numbers")
-            values = tiff.unpack(f"{number}{TIFF_INTEGERS.get(kind, 'x')}", where)
+            if kind not in TIFF_INTEGERS:
+                continue
+            values = tiff.unpack(f"{number}{TIFF_INTEGERS[kind]}", where)
             # Strips may share bytes, and each is unpacked from its beginning.
             if (
                 tag in TIFF_PIXEL_BYTES
@@ -225,6 +256,7 @@ def _check_tiff(tiff: _Tiff) -> None:
                 waiting += values
                 if len(waiting) > MAX_TIFF_LISTS:
                     raise _exceed(MAX_TIFF_LISTS, "lists of values")
+    return num_bytes
 
 
 def _find_compression(data: bytes) -> int:

@@ -87,6 +87,7 @@ class ModelFile:
 
     def __init__(self, data: bytes, name: str, threads: int = 1) -> None:
         self.name = name
+        self._arguments = data, name, threads
         try:
             if len(data) > MAX_BYTES:
                 raise ModelError(f"the model is larger than {MAX_BYTES // 1024**2} MiB")
@@ -101,6 +102,10 @@ class ModelFile:
             raise ModelError(f"{name}: {_shorten(error)}") from error
         except Exception as error:  # ONNX Runtime raises a dozen kinds
             raise ModelError(f"{name}: not a valid ONNX model: {_shorten(error)}") from error
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the file, as ONNX Runtime's sessions cannot be pickled."""
+        return type(self), self._arguments
 
     @property
     def thresholds(self) -> Thresholds:

@@ -4,17 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
 from tenfold.digits import NUM_CLASSES
 from tenfold.errors import ImageError, MissingExtraError
 from tenfold.reading.components import find_components
 from tenfold.reading.decision import BLANK_MESSAGE, IGNORED_MESSAGE, decide, has_ignored_marks
-from tenfold.reading.decoding import Decoded, decode, decode_array, decode_image, read_bytes
+from tenfold.reading.decoding import Decoded
 from tenfold.reading.digit_classifier import Classifier, load_classifier
 from tenfold.reading.digit_image import normalise_digit
 from tenfold.reading.fusion import fuse_digit, fuse_line
@@ -27,8 +24,7 @@ from tenfold.reading.orientation import Matrix, find_slope, map_box, shows_way_u
 from tenfold.reading.page_segmenter import load_page_segmenter
 from tenfold.reading.result import Reading, Status
 from tenfold.reading.single_digit import CLEAR_CONFIDENCE, find_single_digit, is_likelier
-
-Source = str | Path | bytes | npt.NDArray[Any] | Image.Image
+from tenfold.reading.sources import Page, Source, decode_source, split_pages
 
 # Limits that keep a reading within three seconds, measured. A full sheet of digits has hundreds
 # of glyphs; a thousand are classified, with their fragments and runs, in about a second.
@@ -80,6 +76,8 @@ class Reader:
     `model` is a file that `tenfold export` wrote, or a loaded model, by default Tenfold's own;
     `lines` likewise, for the network that reads text lines. `threads` is the number of threads
     that a network uses. Raises ModelError for a file that cannot be used.
+
+    A reader can be copied and pickled; it contains its models.
     """
 
     def __init__(
@@ -105,25 +103,38 @@ class Reader:
         return self._lines
 
     def read(self, source: Source, *, single: bool = False) -> Reading:
-        """Read an image: a path, a file's bytes, an array (see `decode_array`), a Pillow image.
+        """Read an image, or the first page of a file with several, as its message then says.
+
+        `source` is a path, the bytes of a file, an open binary file, a Pillow image, of which the
+        current frame is read, or an array or tensor: [H, W], [H, W, C] or [C, H, W], of booleans,
+        integers or floats. White is found from the values: masks of 0 and 1, floats up to 1 or 255,
+        and integers of 8 to 16 bits are what they look like.
 
         `single` says that the image shows one digit. An image that cannot be decoded gives a
-        reading with status error.
+        reading with status error. Raises ImageTypeError, a TypeError, for other objects.
         """
         try:
-            decoded = _decode(source)
+            decoded = decode_source(source)
         except (ImageError, MissingExtraError) as error:
-            return Reading(Status.ERROR, message=str(error))
+            return _refuse(source, error)
         return self.read_decoded(decoded, single=single)
+
+    def read_pages(self, source: Source, *, single: bool = False) -> Iterator[Reading]:
+        """Read all pages of a TIFF file, one after another; other images have one.
+
+        A page that cannot be decoded gives a reading with status error.
+        """
+        for page in split_pages(source):
+            yield self.read(page, single=single)
 
     def read_decoded(self, decoded: Decoded, *, single: bool = False) -> Reading:
         """Read decoded pixels."""
         segmented = self._segment(decoded, single)  # find ink, find components, lay out glyphs
         if isinstance(segmented, Reading):  # blank, or too many glyphs
-            return segmented
+            return _add_page(segmented, decoded)
         candidates = self._classify(segmented.glyphs)  # probabilities of each glyph
         reading = self._recognise(segmented, candidates)  # best paths, fusion, decision
-        return self._try_other_ways_up(segmented, reading)
+        return _add_page(self._try_other_ways_up(segmented, reading), decoded)
 
     def _segment(self, decoded: Decoded, single: bool) -> _Segmentation | Reading:
         """Find the glyphs of an image; a reading if it is blank or has too many of them."""
@@ -174,11 +185,12 @@ class Reader:
         num_pixels = 0
         for source in sources:
             try:
-                decoded = _decode(source)
+                decoded = decode_source(source)
                 num_pixels += decoded.pixels_HWC.shape[0] * decoded.pixels_HWC.shape[1]
-                batch.append(self._segment(decoded, single))
+                item = self._segment(decoded, single)
+                batch.append(_add_page(item, decoded) if isinstance(item, Reading) else item)
             except (ImageError, MissingExtraError) as error:
-                batch.append(Reading(Status.ERROR, message=str(error)))
+                batch.append(_refuse(source, error))
             if len(batch) >= BATCH_IMAGES or num_pixels > BATCH_PIXELS:
                 yield from self._read_batch(batch)
                 batch, num_pixels = [], 0
@@ -194,7 +206,7 @@ class Reader:
                 yield item
             else:
                 reading = self._recognise(item, list(islice(candidates, len(item.glyphs))))
-                yield self._try_other_ways_up(item, reading)
+                yield _add_page(self._try_other_ways_up(item, reading), item.decoded)
 
     def _try_other_ways_up(self, segmented: _Segmentation, reading: Reading) -> Reading:
         """The reading of the image turned upside down or on its side, if only that is sure."""
@@ -343,11 +355,14 @@ class _CountingClassifier:
         return self.classify(glyphs)
 
 
-def _decode(source: Source) -> Decoded:
-    if isinstance(source, bytes | bytearray | memoryview):
-        return decode(source)
-    if isinstance(source, Image.Image):
-        return decode_image(source)
-    if isinstance(source, np.ndarray):
-        return decode_array(source)
-    return decode(read_bytes(Path(source)))
+def _refuse(source: Source, error: Exception) -> Reading:
+    reading = Reading(Status.ERROR, message=str(error))
+    if isinstance(source, Page):
+        return replace(reading, page=source.number, num_pages=source.num_pages)
+    return reading
+
+
+def _add_page(reading: Reading, decoded: Decoded) -> Reading:
+    """Say which page was read, or in the message that others were not read."""
+    message = "; ".join(filter(None, (reading.message, decoded.note))) or None
+    return replace(reading, message=message, page=decoded.page, num_pages=decoded.num_pages)

@@ -56,12 +56,15 @@ class Reading:
     """The reading of an image: a status, digits in reading order, and a message.
 
     `message` explains the status. With the status `read` it is None, or says that other marks were
-    ignored.
+    ignored. If the pages of a file were read one by one, `page` is the number of this one, from 1,
+    and `num_pages` how many there are.
     """
 
     status: Status
     digits: tuple[ReadDigit, ...] = ()
     message: str | None = None
+    page: int | None = None
+    num_pages: int | None = None
 
     @property
     def text(self) -> str:
@@ -78,8 +81,10 @@ class Reading:
         return "\n".join(lines[line] for line in sorted(lines))
 
     def to_json(self) -> dict[str, Any]:
-        """Status, text, digits and message as JSON values."""
+        """Status, text, digits and message as JSON values, and the page of one of several."""
+        pages = {} if self.page is None else {"page": self.page, "num_pages": self.num_pages}
         return {
+            **pages,
             "status": str(self.status),
             "text": self.text,
             "digits": [digit.to_json() for digit in self.digits],
