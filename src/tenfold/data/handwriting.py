@@ -1,4 +1,4 @@
-"""Who wrote each MNIST image, and digits as pen tracks.
+"""Who wrote each MNIST image, digits as pen tracks, and characters that are no digits.
 
 Array names carry their axes: N images or tracks, P points.
 """
@@ -42,3 +42,14 @@ def load_pen_tracks() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     folder = find_training_data("pen_tracks")
     points_NP2 = load_idx(folder / "points-idx3-ubyte.gz", (None, 8, 2))
     return points_NP2, load_idx(folder / "labels-idx1-ubyte.gz", (None,))
+
+
+@cache
+def load_other_characters() -> npt.NDArray[np.uint8]:
+    """Handwritten characters of five alphabets that nobody takes for a digit, 0 or 255, [N, 56, 56].
+
+    From Omniglot (Lake et al. 2015, "Human-level concept learning through probabilistic program
+    induction").
+    """
+    path = find_training_data("other_characters") / "images-idx3-ubyte.gz"
+    return load_idx(path, (None, 56, 56))

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from tenfold.data.handwriting import load_other_characters
 from tenfold.data.training_data import find_training_data
 from tenfold.synthetic.allographs import draw_strokes
 from tenfold.synthetic.canvas import Images, InkMap, Labels, centre, find_box, paste, shrink
@@ -66,17 +67,19 @@ def draw_font_character(text: str, rng: Rng) -> InkMap:
 
 
 def _draw_distractor(images_NHW: Images, labels_N: Labels, rng: Rng) -> InkMap:
-    """Pen strokes, a letter, several digits as one, a digit on its side, or part of a digit."""
+    """What is no digit: strokes, characters, digits as one or on their side, parts of digits."""
     kind = rng.random()
-    if kind < 0.32:
+    if kind < 0.22:
         return _render_strokes(draw_distractor(rng), rng)
-    if kind < 0.6:
+    if kind < 0.42:
         return draw_font_character(LETTERS[int(rng.integers(len(LETTERS)))], rng)
-    if kind < 0.82:
+    if kind < 0.66:
+        return _draw_other_character(rng)
+    if kind < 0.84:
         return _draw_joined_digits(images_NHW, rng)
     sample = int(rng.integers(len(labels_N)))
     ink_HW, digit = enlarge(images_NHW[sample], rng), int(labels_N[sample])
-    if kind < 0.87 and digit in (2, 3, 4, 5, 7):
+    if kind < 0.88 and digit in (2, 3, 4, 5, 7):
         return np.rot90(ink_HW, int(rng.choice([1, 3]))).copy()
     left, top, right, bottom = find_box(ink_HW) or (0, 0, CANVAS_PX, CANVAS_PX)
     share, side = rng.uniform(0.35, 0.6), rng.random()
@@ -90,6 +93,17 @@ def _draw_distractor(images_NHW: Images, labels_N: Labels, rng: Rng) -> InkMap:
     else:
         return _render_strokes(draw_distractor(rng), rng)
     return ink_HW
+
+
+def _draw_other_character(rng: Rng) -> InkMap:
+    """A handwritten character of another alphabet."""
+    images_NHW = load_other_characters()
+    image_HW = images_NHW[int(rng.integers(len(images_NHW)))]
+    sides = (round(CHARACTER_PX * side / 52) for side in image_HW.shape)  # its ink has 52 pixels
+    large_HW = cv2.resize(image_HW, tuple(sides), interpolation=cv2.INTER_CUBIC)
+    smooth_HW = cv2.GaussianBlur(large_HW * np.float32(1 / 255), (0, 0), 1.5)
+    sharp_HW = np.clip((smooth_HW - 0.5) * np.float32(rng.uniform(2, 5)) + 0.5, 0, 1)
+    return change_stroke_width(centre(sharp_HW, CANVAS_PX), int(rng.integers(-1, 8)))
 
 
 def _draw_joined_digits(images_NHW: Images, rng: Rng) -> InkMap:

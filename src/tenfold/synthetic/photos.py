@@ -16,7 +16,8 @@ import numpy as np
 from tenfold.reading.components import find_components
 from tenfold.reading.digit_image import DigitImage, normalise_digit
 from tenfold.reading.glyphs import PageComponents
-from tenfold.reading.ink import find_ink
+from tenfold.reading.ink import Mask, find_ink
+from tenfold.reading.page_segmenter import MIN_SIDE_PX
 from tenfold.synthetic.canvas import (
     Box,
     Images,
@@ -44,11 +45,15 @@ SMALL_SIZES_PX = (16, 16, 20, 28, 32)
 
 @dataclass(frozen=True)
 class Photo:
-    """RGB pixels [H, W, 3]; the box of the character; whether ink is darker than paper."""
+    """RGB pixels [H, W, 3]; the box of the character; whether ink is darker than paper.
+
+    `text_HW` is a mask of the writing as page segmentation gives it; None for a small image.
+    """
 
     pixels_HWC: Images
     box: Box
     is_dark: bool
+    text_HW: Mask | None = None
 
 
 def build_digit_image(
@@ -87,7 +92,7 @@ def _draw_plain(image_HW: Images, rng: Rng) -> Photo | None:
 
 def _extract_digit(photo: Photo) -> DigitImage | None:
     """The digit image that reading finds in a photo; None if it finds another glyph."""
-    ink = find_ink(photo.pixels_HWC)
+    ink = find_ink(photo.pixels_HWC, text_HW=photo.text_HW)
     if ink.is_dark != photo.is_dark:
         return None
     glyph = PageComponents(ink, find_components(ink)).find_main_glyph()
@@ -117,23 +122,32 @@ def draw_photo(character_HW: InkMap, images_NHW: Images, rng: Rng) -> Photo | No
     whole_HW = np.pad(character_HW, CANVAS_PX)
     ink_HW = whole_HW[top + CANVAS_PX : bottom + CANVAS_PX, left + CANVAS_PX : right + CANVAS_PX]
     inner = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
-    clutter_HW = np.zeros_like(ink_HW)
+    clutter_HW, rules_HW = np.zeros((2, *ink_HW.shape), np.float32)
     if rng.random() < 0.3:
         _add_neighbours(clutter_HW, inner, images_NHW, rng)
     if rng.random() < 0.25:
-        _add_rules(clutter_HW, inner, rng)
+        _add_rules(rules_HW, inner, rng)
     if rng.random() < 0.15:
         _add_specks(clutter_HW, rng)
     scale = math.exp(rng.uniform(math.log(18), math.log(90))) / size
     width, height = max(8, round((right - left) * scale)), max(8, round((bottom - top) * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    ink_HW = np.clip(cv2.resize(ink_HW, (width, height), interpolation=method), 0, 1)
-    clutter_HW = cv2.resize(clutter_HW, (width, height), interpolation=method)
+    ink_HW, clutter_HW, rules_HW = (
+        np.clip(cv2.resize(layer_HW, (width, height), interpolation=method), 0, 1)
+        for layer_HW in (ink_HW, clutter_HW, rules_HW)
+    )
+    text_HW = None
+    if max(width, height) >= MIN_SIDE_PX:
+        # The page network is coarse: a rule remains where it touches the writing.
+        is_text_HW = (np.maximum(ink_HW, clutter_HW) > rng.uniform(0.1, 0.4)).view(np.uint8)
+        reach = 2 * round(size * scale * rng.uniform(0.01, 0.04)) + 1
+        text_HW = cv2.dilate(is_text_HW, np.ones((reach, reach), np.uint8))
+    clutter_HW = np.maximum(clutter_HW, rules_HW)
     across, down = width / (right - left), height / (bottom - top)
     pixels_HWC, is_dark = _photograph(ink_HW, clutter_HW, rng)
     x0, x1 = round(inner[0] * across), round(inner[2] * across)
     y0, y1 = round(inner[1] * down), round(inner[3] * down)
-    return Photo(pixels_HWC, (x0, y0, x1, y1), is_dark)
+    return Photo(pixels_HWC, (x0, y0, x1, y1), is_dark, text_HW)
 
 
 def _apply_affine(character_HW: InkMap, rng: Rng) -> InkMap:
