@@ -46,7 +46,7 @@ def load_pen_tracks() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
 
 @cache
 def load_other_characters() -> npt.NDArray[np.uint8]:
-    """Handwritten characters of five alphabets that nobody takes for a digit, 0 or 255, [N, 56, 56].
+    """Handwritten characters that nobody takes for a digit, 0 or 255, uint8 [N, 56, 56].
 
     From Omniglot (Lake et al. 2015, "Human-level concept learning through probabilistic program
     induction").

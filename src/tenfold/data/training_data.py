@@ -13,7 +13,7 @@ PACKAGE = "tenfold_training_data"
 CHECKOUT = Path(__file__).resolve().parents[3] / "training-data" / PACKAGE  # beside src/
 
 
-def find_training_data(kind: 
+def find_training_data(
     kind: Literal["mnist", "fonts", "writers", "pen_tracks", "other_characters"],
 ) -> Path:
     """The folder of MNIST's four files, or of what synthetic images are drawn from.
