@@ -6,7 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from tenfold.data.handwriting import find_new_writers
 from tenfold.data.mnist import (
+    MNIST_CHECKSUMS,
     LabelledImages,
     leave_out_mislabelled,
     load_evaluated,
@@ -34,6 +38,8 @@ class RunImages:
 def load_run_images(recipe: Recipe, data: str | Path | None, *, holdout: bool) -> RunImages:
     """The images of a run. A hold-out run does not open the test images.
 
+    Of MNIST, a run calibrates on digits by writers that it was not trained on, as users are.
+
     Raises DataError if they cannot be read, or if the fonts for synthetic images are missing.
     """
     if recipe.scenes:
@@ -49,6 +55,13 @@ def load_run_images(recipe: Recipe, data: str | Path | None, *, holdout: bool) -
     else:
         evaluated = load_part(folder, "test")
         checksums["test"] = evaluated.checksums
+    if (
+        validation is not None
+        and recipe.calibrates
+        and training.checksums == MNIST_CHECKSUMS["train"]
+    ):
+        is_new_N = find_new_writers()[-len(validation) :]
+        validation = validation.select(np.flatnonzero(is_new_N))
     if recipe.leave_out_mislabelled:
         training = leave_out_mislabelled(training)
     return RunImages(
