@@ -33,14 +33,6 @@ def test_noise_is_not_part_of_the_main_glyph(digit: tuple[Map, Box], noisy_digit
     assert not glyph.strength_HW[box[3] - 8 - top, box[0] + 8 - left]  # a speck within the box
 
 
-def test_slivers_along_the_edge_are_not_part_of_the_main_glyph(
-    cropped_digit: tuple[Map, Box],
-) -> None:
-    ink_HW, box = cropped_digit
-    assert len(find_page(ink_HW).components) == 2
-    assert is_near(find_main_glyph(ink_HW).box, box)
-
-
 def test_neighbours_that_the_edges_cut_off_are_not_the_main_glyph(
     test_images: LabelledImages,
 ) -> None:

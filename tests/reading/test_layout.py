@@ -19,14 +19,6 @@ def test_noise_is_left_out(digit: tuple[Map, Box], noisy_digit: Map) -> None:
     assert is_near(box, digit[1])
 
 
-def test_slivers_along_the_edge_are_left_out(
-    cropped_digit: tuple[Map, Box],
-) -> None:
-    ink_HW, expected = cropped_digit
-    [[box]] = find_boxes(ink_HW)
-    assert is_near(box, expected)
-
-
 def test_a_five_and_its_bar_are_one_line(test_images: LabelledImages) -> None:
     images_NHW, labels_N = test_images.images_NHW, test_images.labels_N
     num_found = 0

@@ -29,7 +29,7 @@ def test_line_images_have_one_height_and_keep_their_aspect(height: int, aspect: 
     assert (rows[0], rows[-1]) == (MARGIN_PX, HEIGHT_PX - MARGIN_PX - 1)
     assert columns[0] == SIDE_PX
     assert len(columns) == max(1, round(width * find_scale(height, width)))
-    assert abs(len(columns) - 28 * width / height) <= 1
+    assert abs(len(columns) - 36 * width / height) <= 1
     assert image_HW[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].min() == 255
 
 

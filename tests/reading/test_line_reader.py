@@ -14,8 +14,9 @@ from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ModelError
 from tenfold.reading.ctc import decode_greedy
 from tenfold.reading.digit_classifier import BUNDLED_MODEL
-from tenfold.reading.line_image import normalise_line
-from tenfold.reading.line_reader import BUNDLED_LINES, LineReader, load_line_reader
+from tenfold.reading.line_image import HEIGHT_PX, normalise_line
+from tenfold.reading.line_reader import BUNDLED_LINES, LABELS, LineReader, load_line_reader
+from tenfold.reading.page_segmenter import BUNDLED_PAGE
 
 
 def test_the_bundled_model_reads_lines_of_digits(test_images: LabelledImages) -> None:
@@ -32,12 +33,13 @@ def test_the_bundled_model_reads_lines_of_digits(test_images: LabelledImages) ->
     assert num_right >= 34  # of 40
 
 
-def test_the_bundled_model_is_small_and_knows_its_recipe() -> None:
+def test_the_bundled_models_are_small_and_know_how_they_were_trained() -> None:
     reader = load_line_reader()
-    assert reader.card["recipe"]["name"] == "lines"
+    assert reader.card["start"] == "PP-OCRv6_rec_small.onnx"
     assert reader.calibration.is_fitted
     assert 0 < reader.thresholds.read < 1
-    assert BUNDLED_LINES.stat().st_size + BUNDLED_MODEL.stat().st_size < 4_000_000
+    files = (BUNDLED_LINES, BUNDLED_MODEL, BUNDLED_PAGE)
+    assert sum(path.stat().st_size for path in files) < 16_000_000
 
 
 def build_line_model(node: onnx.NodeProto) -> bytes:
@@ -49,16 +51,16 @@ def build_line_model(node: onnx.NodeProto) -> bytes:
         helper.make_node("MatMul", ["turned", "weights"], ["logits"]),
     ]
     constants = {
-        "weights": np.zeros((32, 11), np.float32),
+        "weights": np.zeros((HEIGHT_PX, len(LABELS)), np.float32),
         "axis": np.array([2]),
         "first": np.array([0]),
         "few": np.array([8]),
         "end": np.array([1024]),
         "step": np.array([4]),
     }
-    inputs = (value("strips", UINT8, ("N", 32, "W")),)
-    outputs = (value("logits", FLOAT, ("N", "T", 11)),)
-    metadata = {"format": 1, "labels": [*"0123456789", "none"], "calibration": None, "card": {}}
+    inputs = (value("strips", UINT8, ("N", HEIGHT_PX, "W")),)
+    outputs = (value("logits", FLOAT, ("N", "T", len(LABELS))),)
+    metadata = {"format": 1, "labels": LABELS, "calibration": None, "card": {}}
     return dump_graph(nodes, inputs, outputs, constants, metadata)
 
 
@@ -76,9 +78,9 @@ def test_a_model_with_a_wrong_number_of_columns_is_refused(
     node: onnx.NodeProto, num_columns: int
 ) -> None:
     reader = LineReader(build_line_model(node), "some.onnx")
-    image_HW = np.zeros((32, 100), np.uint8)
+    image_HW = np.zeros((HEIGHT_PX, 100), np.uint8)
     if num_columns == 25:
-        assert reader.read(image_HW).shape == (25, 11)
+        assert reader.read(image_HW).shape == (25, len(LABELS))
         return
     with pytest.raises(ModelError, match=rf"^some\.onnx: .* {num_columns} columns .* not 25$"):
         reader.read(image_HW)

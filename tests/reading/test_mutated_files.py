@@ -6,7 +6,6 @@ Reading one never raises.
 import io
 import json
 import struct
-import warnings
 import zlib
 
 import numpy as np
@@ -19,7 +18,6 @@ pytest.importorskip("pillow_heif")
 from images import FILES, convert, encode_all, mutate
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ImageError
-from tenfold.reading.components import remove_ruled_lines
 from tenfold.reading.decoding import MIN_SIDE_PX, WORKING_PIXELS, Decoded, decode, decode_image
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Reading, Status
@@ -270,8 +268,3 @@ def test_images_of_any_size_and_content_are_read(single: bool) -> None:
                 check_reading(reading)
             else:
                 assert reading.status == Status.ERROR
-
-
-def test_removing_ruled_lines_from_a_full_mask_gives_no_warning() -> None:
-    with warnings.catch_warnings(action="error"):
-        remove_ruled_lines(np.ones((60, 50), np.uint8))

@@ -30,16 +30,23 @@ def test_other_statuses_have_no_text(status: Status) -> None:
     assert Reading(status, message="why").text == ""
 
 
+def test_a_wide_gap_is_a_space() -> None:
+    digits = (build_digit(1), build_digit(2), replace(build_digit(3), starts_number=True))
+    assert Reading(Status.READ, digits).text == "12 3"
+
+
 def test_json_has_status_text_digits_and_message() -> None:
     sure = replace(build_digit(2, 0.5, line=1, left=30), is_sure=True)
     digits = (build_digit(7, 0.98765432), sure)
     values = Reading(Status.UNCERTAIN, digits, "the 2 (digit 2) might be a 7").to_json()
+    first = {"is_sure": False, "starts_number": False}
+    second = {"is_sure": True, "starts_number": False}
     assert json.loads(json.dumps(values)) == {
         "status": "uncertain",
         "text": "7\n2",
         "digits": [
-            {"digit": 7, "confidence": 0.9877, "box": [0, 10, 20, 40], "line": 0, "is_sure": False},
-            {"digit": 2, "confidence": 0.5, "box": [30, 10, 50, 40], "line": 1, "is_sure": True},
+            {**first, "digit": 7, "confidence": 0.9877, "box": [0, 10, 20, 40], "line": 0},
+            {**second, "digit": 2, "confidence": 0.5, "box": [30, 10, 50, 40], "line": 1},
         ],
         "message": "the 2 (digit 2) might be a 7",
     }

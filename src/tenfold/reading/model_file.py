@@ -251,7 +251,8 @@ def _parse_metadata(
             )
         labels = values["labels"]
         if labels[: len(expected)] != [*expected]:
-            raise ModelError(f"metadata: labels must begin with {expected}, not {labels}")
+            first, *_, last = expected
+            raise ModelError(f"metadata: labels must begin with {first} to {last}, not {labels}")
         if len(labels) != num_answers:
             raise ModelError(f"metadata: {len(labels)} labels for {num_answers} outputs")
         if not isinstance(values["card"], dict):
