@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tenfold.digits import IMAGE_SIZE_PX
 from tenfold.reading.decoding import Decoded
 from tenfold.reading.digit_image import BOX_PX
-from tenfold.reading.ink import Ink, find_ink
+from tenfold.reading.ink import Ink
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Reading
 
@@ -79,7 +79,7 @@ def draw_stages(decoded: Decoded, reader: Reader) -> dict[str, Image.Image]:
     An image without a digit has only the first three.
     """
     view = reader.find_single_digit(decoded)
-    stages = draw_page_stages(decoded, view.ink if view else None)
+    stages = draw_page_stages(decoded, reader, view.ink if view else None)
     if view is None:
         return stages
     left, top, right, bottom = view.glyph.box
@@ -94,9 +94,11 @@ def draw_stages(decoded: Decoded, reader: Reader) -> dict[str, Image.Image]:
     return stages
 
 
-def draw_page_stages(decoded: Decoded, ink: Ink | None = None) -> dict[str, Image.Image]:
+def draw_page_stages(
+    decoded: Decoded, reader: Reader, ink: Ink | None = None
+) -> dict[str, Image.Image]:
     """The stages that every image goes through, up to its ink, in order."""
-    ink = ink or find_ink(decoded.pixels_HWC)
+    ink = ink or reader.find_ink(decoded.pixels_HWC)
     grey_HW = cv2.cvtColor(decoded.pixels_HWC, cv2.COLOR_RGB2GRAY)
     return {
         "1-decoded": Image.fromarray(decoded.pixels_HWC),

@@ -16,7 +16,7 @@ from tenfold.reading.digit_classifier import Classifier, load_classifier
 from tenfold.reading.digit_image import normalise_digit
 from tenfold.reading.fusion import fuse_digit, fuse_line
 from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob, merge
-from tenfold.reading.ink import Pixels, find_ink
+from tenfold.reading.ink import Ink, Pixels, find_ink
 from tenfold.reading.lattice import LOW_HEIGHT, MAX_DIGIT_WIDTH, Candidate, Classify, find_best_path
 from tenfold.reading.layout import find_text_lines
 from tenfold.reading.line_reader import LineReader, load_line_reader
@@ -155,11 +155,15 @@ class Reader:
             return Reading(Status.NOT_DIGITS, message=message)
         return _Segmentation(decoded, page, lines, False, to_upright if slope else None)
 
-    def _find_components(self, pixels_HWC: Pixels) -> PageComponents | None:
-        """The ink and components of the writing; None if nothing stands out from the paper."""
+    def find_ink(self, pixels_HWC: Pixels) -> Ink:
+        """The ink of the writing in pixels, uint8 [H, W, 3]."""
         page_map = self.segmenter.segment(pixels_HWC)
         text_HW = None if page_map is None else page_map.find_text(*pixels_HWC.shape[:2])
-        ink = find_ink(pixels_HWC, text_HW=text_HW)
+        return find_ink(pixels_HWC, text_HW=text_HW)
+
+    def _find_components(self, pixels_HWC: Pixels) -> PageComponents | None:
+        """The components of the writing; None if nothing stands out from the paper."""
+        ink = self.find_ink(pixels_HWC)
         return None if ink.is_blank else PageComponents(ink, find_components(ink))
 
     def _recognise(self, segmented: _Segmentation, candidates: list[Candidate]) -> Reading:

@@ -37,7 +37,7 @@ def explain(decoded: Decoded, reading: Reading, reader: Reader) -> dict[str, Any
     is_one = len(reading.digits) == 1
     digits = reading.digits[:MAX_DIGITS]
     step_px = STEP_PX if len(digits) <= MANY_DIGITS else STEP_OF_MANY_PX
-    stages = draw_stages(decoded, reader) if is_one else draw_page_stages(decoded)
+    stages = draw_stages(decoded, reader) if is_one else draw_page_stages(decoded, reader)
     return {
         "stages": [
             {"name": name.partition("-")[2], "picture": encode_picture(picture)}
