@@ -29,7 +29,9 @@ def find_slope_of(ink_HW: Map) -> float:
 @pytest.mark.parametrize("degrees", [-30, -20, -10, 8, 15, 25])
 def test_the_slope_of_a_row_is_found(row: Map, degrees: float) -> None:
     sloping, _ = turn((row * 255).astype(np.uint8), -degrees)
-    assert find_slope_of(sloping.astype(np.float32) / np.float32(255)) == pytest.approx(degrees, abs=4)
+    assert find_slope_of(sloping.astype(np.float32) / np.float32(255)) == pytest.approx(
+        degrees, abs=4
+    )
 
 
 def test_level_rows_and_single_digits_have_no_slope(row: Map, test_images: LabelledImages) -> None:

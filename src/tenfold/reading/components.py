@@ -16,6 +16,7 @@ MAX_COMPONENTS = 4096  # the largest are kept; an image of noise has a million
 # Gaps of the camera, not of the writer, are closed up to this share of the components' height.
 # A share of the image would join the digits of a dense sheet.
 MAX_GAP_SHARE = 0.008
+MAX_CIRCLES, MIN_CIRCLED_HEIGHT = 64, 0.25  # how many may be circles; height of what is in one
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,29 @@ def find_components(ink: Ink, *, level: float | None = None) -> Components:
     order_M = np.argsort(-table_M5[:, 4], kind="stable")[:MAX_COMPONENTS]
     boxes_M4, areas_M = table_M5[order_M, :4], table_M5[order_M, 4]
     boxes_M4[:, 2:] += boxes_M4[:, :2]
-    return Components(labels_HW, order_M + 1, boxes_M4, areas_M)
+    is_kept_M = ~_find_circles(labels_HW, order_M + 1, boxes_M4)
+    return Components(labels_HW, *(each[is_kept_M] for each in (order_M + 1, boxes_M4, areas_M)))
+
+
+def _find_circles(
+    labels_HW: npt.NDArray[np.int32],
+    numbers_M: npt.NDArray[np.int64],
+    boxes_M4: npt.NDArray[np.int64],
+) -> npt.NDArray[np.bool_]:
+    """Which components are drawn around another that is large: circles and frames by hand."""
+    is_circle_M = np.zeros(len(numbers_M), bool)
+    left, top, right, bottom = boxes_M4.T
+    heights_M = bottom - top
+    for i in range(min(len(numbers_M), MAX_CIRCLES)):
+        x0, y0, x1, y1 = boxes_M4[i]
+        is_inside_M = (left > x0) & (top > y0) & (right < x1) & (bottom < y1)
+        is_inside_M &= heights_M >= MIN_CIRCLED_HEIGHT * heights_M[i]
+        for k in np.flatnonzero(is_inside_M):
+            inside_HW = labels_HW[top[k] : bottom[k], left[k] : right[k]]
+            if not (inside_HW == numbers_M[i]).any():
+                is_circle_M[i] = True
+                break
+    return is_circle_M
 
 
 def _label(mask_HW: Mask) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:

@@ -25,8 +25,8 @@ from tenfold.errors import ModelError
 
 BUNDLED = Path(__file__).parent / "model"
 BUNDLED_SHA256 = {
-    "lines.onnx": "688561313738da7fd693c136665946983f66d0d44cfd895eada64d642d659875",
-    "page.onnx": "afbc17010f5e6787a4c7d6695028853027404c9b86497967c5f6d8ab93943daf",
+    "lines.onnx": "fec518ff78138ad8518157aeb601518ce031c9c46562690eeb89ae983a1d9a36",
+    "page.onnx": "2d1661206fe1eaa208f31b6b92765438b538d553e7515f2469175ff67bd44e5b",
     "reader.onnx": "6c3d6c495891176e63bfb23e9f35229b1f0384d8ed22cefd64e4c95f29660437",
 }
 METADATA_KEY = "tenfold"

@@ -26,9 +26,12 @@ MIN_SIDE_PX = 36  # of the longer side: a smaller image is the crop of a digit
 MIN_TEXT = 0.3  # probability of a pixel that may be ink
 MAX_MARKS = 400  # of which parts are compared
 MIN_TEXT_SHARE, MAX_OUTGROWTH = 0.35, 1.15  # of a mark that is all writing
+# Where less of a mark is writing, a part of it must have this share of the digits' height.
+MIN_PART_SHARE, MIN_PART_HEIGHT = 0.12, 0.5
+MIN_CHARACTER_SHARE, MIN_SIDE_FILL = 0.15, 0.7  # of a mark where nothing is writing
 # An upright stroke beside digits: its height over its width, the share of its height beside them,
 # and its height over theirs, if it goes from edge to edge and if not.
-MIN_UPRIGHT, MIN_SHARED, MAX_HIGHER, MAX_FREE_HIGHER = 2.5, 0.7, 1.3, 1.6
+MIN_UPRIGHT, MIN_SHARED, MAX_HIGHER, MAX_FREE_HIGHER = 2.5, 0.7, 1.3, 1.55
 MAX_SHARE_OF_LONGER = 0.9  # as a digit is narrower than high
 
 
@@ -48,10 +51,12 @@ class PageMap:
         return ((text_HW > MIN_TEXT) & (text_HW > rules_HW)).view(np.uint8)
 
     def _unify_strokes(self) -> tuple[Map, Map]:
-        """Probabilities where each mark that must be writing as a whole is so.
+        """Probabilities where each mark that must be writing as a whole, or none at all, is so.
 
-        A mark is if it has parts of rules only within, as a ruled line or a frame that a digit
-        touches reaches beyond it; and if it is an upright stroke as high as the digits beside it.
+        A mark is writing if it has parts of rules only within, as a ruled line or a frame that a
+        digit touches reaches beyond it; if it is an upright stroke as high as the digits beside it;
+        or if nothing else is and it has the shape of a character. Of a mark that is hardly writing,
+        small parts are none.
         """
         text_HW, rules_HW = self.text_HW.copy(), self.rules_HW.copy()
         is_text_HW = text_HW > rules_HW
@@ -62,12 +67,19 @@ class PageMap:
         shares_M = num_text_M / np.maximum(table_M5[:, 4], 1)
         is_digit_M = shares_M >= MIN_TEXT_SHARE
         is_digit_M[0] = False  # the paper
-        is_stroke_M = _find_strokes(table_M5, is_digit_M, len(text_HW))
-        for i in np.flatnonzero(is_stroke_M | is_digit_M & (shares_M < 1)):
+        is_whole_M = _find_strokes(table_M5, is_digit_M, text_HW.shape)
+        if not is_digit_M.any():
+            is_whole_M |= _find_character(table_M5, labels_HW)
+        is_none_M = ~is_whole_M & (shares_M < MIN_PART_SHARE)
+        is_none_M[0] = False
+        digit_height = float(np.median(table_M5[is_digit_M, 3])) if is_digit_M.any() else np.inf
+        for i in np.flatnonzero(is_whole_M | is_none_M | is_digit_M & (shares_M < 1)):
             left, top, width, height = table_M5[i, :4]
             box = slice(top, top + height), slice(left, left + width)
             mark_HW = labels_HW[box] == i
-            if is_stroke_M[i] or _is_within(mark_HW & is_text_HW[box]):
+            if is_none_M[i]:
+                _remove_small_parts(text_HW[box], mark_HW & is_text_HW[box], digit_height)
+            elif is_whole_M[i] or _is_within(mark_HW & is_text_HW[box]):
                 text_HW[box][mark_HW] = 1.0
                 rules_HW[box][mark_HW] = 0.0
         return text_HW, rules_HW
@@ -82,27 +94,61 @@ def _is_within(part_HW: npt.NDArray[np.bool_]) -> bool:
     )
 
 
+def _remove_small_parts(
+    text_HW: Map, is_text_HW: npt.NDArray[np.bool_], digit_height: float
+) -> None:
+    count, labels_HW, table_M5, _ = cv2.connectedComponentsWithStats(is_text_HW.view(np.uint8))
+    for i in range(1, count):
+        if table_M5[i, 3] < MIN_PART_HEIGHT * digit_height:
+            text_HW[labels_HW == i] = 0.0
+
+
 def _find_strokes(
-    table_M5: npt.NDArray[np.int32], is_digit_M: npt.NDArray[np.bool_], page_height: int
+    table_M5: npt.NDArray[np.int32], is_digit_M: npt.NDArray[np.bool_], size: tuple[int, ...]
 ) -> npt.NDArray[np.bool_]:
     """Which marks are upright strokes about as high as the digits beside them.
 
-    A comb or a row of cells has more lines than digits.
+    A comb or a row of cells has more lines than digits, and a cell's sides lie along the edges.
     """
-    _, top_M, width_M, height_M, _ = table_M5.T
+    left_M, top_M, width_M, height_M, _ = table_M5.T
     is_upright_M = ~is_digit_M & (height_M >= MIN_UPRIGHT * width_M)
     is_upright_M[0] = False
     found_M = np.zeros(len(table_M5), bool)
     for i in np.flatnonzero(is_upright_M):
-        shared_M = np.minimum(top_M + height_M, top_M[i] + height_M[i]) - np.maximum(
-            top_M, top_M[i]
-        )
+        end = top_M[i] + height_M[i]
+        shared_M = np.minimum(top_M + height_M, end) - np.maximum(top_M, top_M[i])
         is_beside_M = shared_M >= MIN_SHARED * np.minimum(height_M, height_M[i])
         digits_M = is_beside_M & is_digit_M & (height_M >= width_M / 2)
         if 0 < np.sum(is_beside_M & is_upright_M) <= np.sum(digits_M):
             ratio = height_M[i] / np.median(height_M[digits_M])
-            is_whole = top_M[i] <= 1 and top_M[i] + height_M[i] >= page_height - 1
-            found_M[i] = 1 / MAX_HIGHER <= ratio <= (MAX_HIGHER if is_whole else MAX_FREE_HIGHER)
+            is_along_edge = left_M[i] <= 2 or left_M[i] + width_M[i] >= size[1] - 2
+            is_cut_off = top_M[i] <= 0 or end >= size[0]
+            most = MAX_HIGHER if is_along_edge or is_cut_off else MAX_FREE_HIGHER
+            found_M[i] = 1 / MAX_HIGHER <= ratio <= most
+    return found_M
+
+
+def _find_character(
+    table_M5: npt.NDArray[np.int32], labels_HW: npt.NDArray[np.int32]
+) -> npt.NDArray[np.bool_]:
+    """Of marks none of which is writing, the one that has the shape of a large character, if any.
+
+    It is neither a line, nor a grid from edge to edge, nor a frame, which fills its box's sides.
+    """
+    height, width = labels_HW.shape
+    found_M = np.zeros(len(table_M5), bool)
+    sizes_M = table_M5[:, 2:4].min(axis=1)
+    sizes_M[0] = 0
+    i = int(sizes_M.argmax())
+    left, top, across, down, _ = table_M5[i].tolist()
+    if sizes_M[i] < MIN_CHARACTER_SHARE * min(width, height):
+        return found_M
+    mark_HW = labels_HW[top : top + down, left : left + across] == i
+    reach = max(2, min(across, down) // 10)
+    sides = (mark_HW[:reach], mark_HW[-reach:], mark_HW[:, :reach].T, mark_HW[:, -reach:].T)
+    num_filled = sum(float(side.any(axis=0).mean()) > MIN_SIDE_FILL for side in sides)
+    is_whole = across >= width - 4 and down >= height - 4
+    found_M[i] = num_filled <= 2 and not is_whole
     return found_M
 
 
