@@ -22,7 +22,7 @@ PAPER, TEXT, RULE = range(3)
 # The network sees a page at the size of its training images: with about this many pixels, and
 # sides of a multiple of its coarsest step.
 AREA_PX, MAX_SIDE_PX, STEP_PX = 70_000, 1024, 32
-MIN_SIDE_PX = 36  # of the longer side: a smaller image is the crop of a digit
+MIN_SIDE_PX = 36  # of the longer side: a smaller image has no ruled lines
 MIN_TEXT = 0.3  # probability of a pixel that may be ink
 MAX_MARKS = 400  # of which parts are compared
 MIN_TEXT_SHARE, MAX_OUTGROWTH = 0.35, 1.15  # of a mark that is all writing
@@ -159,11 +159,9 @@ class PageSegmenter(ModelFile):
         INPUT, (None, None, None, 3), OUTPUT, 4, num_answers=(len(LABELS),), labels=LABELS
     )
 
-    def segment(self, pixels: npt.NDArray[np.uint8]) -> PageMap | None:
-        """The map of an image, uint8 [H, W, 3]; None if it is too small to have ruled lines."""
+    def segment(self, pixels: npt.NDArray[np.uint8]) -> PageMap:
+        """The map of an image, uint8 [H, W, 3] or [H, W]."""
         height, width = pixels.shape[:2]
-        if max(height, width) < MIN_SIDE_PX:
-            return None
         scale = min(math.sqrt(AREA_PX / (height * width)), MAX_SIDE_PX / max(height, width))
         rows, columns = (
             max(1, round(side * scale / STEP_PX)) * STEP_PX for side in (height, width)

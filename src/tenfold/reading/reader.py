@@ -21,7 +21,7 @@ from tenfold.reading.lattice import LOW_HEIGHT, MAX_DIGIT_WIDTH, Candidate, Clas
 from tenfold.reading.layout import find_text_lines
 from tenfold.reading.line_reader import LineReader, load_line_reader
 from tenfold.reading.orientation import Matrix, find_slope, map_box, shows_way_up, turn
-from tenfold.reading.page_segmenter import load_page_segmenter
+from tenfold.reading.page_segmenter import MIN_SIDE_PX, load_page_segmenter
 from tenfold.reading.result import Reading, Status
 from tenfold.reading.single_digit import CLEAR_CONFIDENCE, find_single_digit, is_likelier
 from tenfold.reading.sources import Page, Source, decode_source, split_pages
@@ -93,7 +93,6 @@ class Reader:
         if lines is not None and not isinstance(lines, LineReader):
             lines = load_line_reader(Path(lines), threads)
         self._lines = lines
-        self.segmenter = load_page_segmenter(None, threads)
 
     @property
     def lines(self) -> LineReader:
@@ -157,8 +156,10 @@ class Reader:
 
     def find_ink(self, pixels_HWC: Pixels) -> Ink:
         """The ink of the writing in pixels, uint8 [H, W, 3]."""
-        page_map = self.segmenter.segment(pixels_HWC)
-        text_HW = None if page_map is None else page_map.find_text(*pixels_HWC.shape[:2])
+        text_HW, (height, width) = None, pixels_HWC.shape[:2]
+        if max(height, width) >= MIN_SIDE_PX:  # else it is the crop of a digit
+            page_map = load_page_segmenter(None, self.threads).segment(pixels_HWC)
+            text_HW = page_map.find_text(height, width)
         return find_ink(pixels_HWC, text_HW=text_HW)
 
     def _find_components(self, pixels_HWC: Pixels) -> PageComponents | None:
