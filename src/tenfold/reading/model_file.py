@@ -26,7 +26,7 @@ from tenfold.errors import ModelError
 BUNDLED = Path(__file__).parent / "model"
 BUNDLED_SHA256 = {
     "lines.onnx": "fec518ff78138ad8518157aeb601518ce031c9c46562690eeb89ae983a1d9a36",
-    "page.onnx": "2d1661206fe1eaa208f31b6b92765438b538d553e7515f2469175ff67bd44e5b",
+    "page.onnx": "b9e1ee17c1b21f0010d5cf20e0226200302c1b4460a1a3c1dad0ec1369679c66",
     "reader.onnx": "6c3d6c495891176e63bfb23e9f35229b1f0384d8ed22cefd64e4c95f29660437",
 }
 METADATA_KEY = "tenfold"
