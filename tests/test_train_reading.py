@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 import train_reading
-from tenfold.reading.line_reader import LABELS, load_line_reader
-from tenfold.reading.page_segmenter import load_page_segmenter
+from tenfold.reading.line_reader import LABELS, LineReader, load_line_reader
+from tenfold.reading.page_segmenter import PageSegmenter, load_page_segmenter
 from tenfold.synthetic.samples import SampleBank
 from tenfold.system.processes import starting_pool
 from train_reading import TASKS, Batch, Task, train
@@ -91,14 +91,19 @@ def test_a_network_becomes_a_model_for_reading(
     arguments = ["train_reading.py", name, str(tmp_path), "--chunks", "1", "--threads", "1"]
     monkeypatch.setattr(sys, "argv", arguments)
     train_reading.main()
+    model: PageSegmenter | LineReader
     if name == "page":
-        page = load_page_segmenter(tmp_path / "page.onnx").segment(np.zeros((90, 60, 3), np.uint8))
+        model = segmenter = load_page_segmenter(tmp_path / "page.onnx")
+        page = segmenter.segment(np.zeros((90, 60, 3), np.uint8))
         assert page is not None
         assert page.text_HW.ndim == 2
     else:
-        reader = load_line_reader(tmp_path / "lines.onnx")
+        model = reader = load_line_reader(tmp_path / "lines.onnx")
         assert reader.calibration.is_fitted
         assert reader.read(np.zeros((40, 80), np.uint8)).shape == (20, len(LABELS))
+    assert model.card["network"] == name
+    assert model.card["chunks"] == 1
+    assert {"torch", "tenfold"} <= set(model.card["versions"])
 
 
 def test_batches_have_pages_of_one_shape() -> None:

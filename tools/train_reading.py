@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from tenfold.synthetic.lines import build_line_image
 from tenfold.synthetic.pages import build_page
 from tenfold.synthetic.samples import SampleBank
 from tenfold.system.files import write_file
+from tenfold.system.machine import list_versions
 from tenfold.system.processes import starting_pool
 
 NO_LABEL = 255  # pads the labels of shorter lines
@@ -335,9 +337,12 @@ def main() -> None:
     network = task.build()
     network.load_state_dict(averaged)
     card = {
+        "network": options.network,
         "seed": options.seed,
         "chunks": task.num_chunks,
         "start": getattr(options.start, "name", None),
+        "versions": list_versions(),
+        "trained": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     print(f"wrote {export(network.eval(), options.network, options.folder, card)}")
 

@@ -11,16 +11,12 @@ from tenfold.errors import DataError
 
 PACKAGE = "tenfold_training_data"
 CHECKOUT = Path(__file__).resolve().parents[3] / "training-data" / PACKAGE  # beside src/
-WHAT = {
-    "mnist": "MNIST is",
-    "fonts": "the fonts of the training images are",
-    "writers": "the list of MNIST's writers is",
-    "pen_tracks": "the pen tracks of the training images are",
-}
 
 
-def find_training_data(kind: Literal["mnist", "fonts", "writers", "pen_tracks"]) -> Path:
-    """The folder of MNIST's four files, or of what synthetic images are made of beside them.
+def find_training_data(
+    kind: Literal["mnist", "fonts", "writers", "pen_tracks", "other_characters"],
+) -> Path:
+    """The folder of MNIST's four files, or of what synthetic images are drawn from.
 
     Raises DataError if the training data are not installed.
     """
@@ -28,7 +24,11 @@ def find_training_data(kind: Literal["mnist", "fonts", "writers", "pen_tracks"])
     parent = Path(spec.origin).parent if spec and spec.origin else CHECKOUT
     folder = parent / kind
     if not folder.is_dir():
-        what = WHAT[kind]
+        what = {
+            "mnist": "MNIST is",
+            "fonts": "the fonts of the training images are",
+            "writers": "the list of MNIST's writers is",
+        }.get(kind, "the handwriting of the training images is")
         other = ", or name a folder of images with --data" if kind == "mnist" else ""
         raise DataError(
             f"{what} not installed: run `pip install ./training-data` in Tenfold's checkout{other}"
