@@ -44,6 +44,7 @@ LONGEST_FILES = (
     "workflow/test_train.py",
     "end_to_end/test_readme.py",
     "test_examples.py",
+    "test_train_reading.py",
     "workflow/test_study.py",
     "workflow/test_seed_trainer.py",
     "end_to_end/test_stopped_studies.py",

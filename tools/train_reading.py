@@ -13,9 +13,11 @@ Array names carry their axes: N pictures, H rows, W columns, T columns of logits
 import argparse
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,6 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from tenfold.data.handwriting import find_new_writers, load_writers
-from tenfold.data.mnist import load_part
 from tenfold.digits import NUM_CLASSES
 from tenfold.models.line_network import LineNetwork, compute_ctc_loss
 from tenfold.models.onnx import dump_network
@@ -36,14 +36,16 @@ from tenfold.reading import line_reader, page_segmenter
 from tenfold.reading.ctc import compute_log_likelihood, decode_greedy
 from tenfold.reading.line_image import COLUMN_PX, HEIGHT_PX
 from tenfold.reading.probabilities import log_softmax
-from tenfold.synthetic.hands import Handwriting
-from tenfold.synthetic.lines import LABELS, build_line_image
-from tenfold.synthetic.pages import SampleBank, build_page
+from tenfold.synthetic.hands import Handwriting, load_handwriting
+from tenfold.synthetic.lines import build_line_image
+from tenfold.synthetic.pages import build_page
+from tenfold.synthetic.samples import SampleBank
 from tenfold.system.files import write_file
+from tenfold.system.machine import list_versions
 from tenfold.system.processes import starting_pool
 
 NO_LABEL = 255  # pads the labels of shorter lines
-PAGES_PER_BANK = 15  # chunks for which one bank of samples serves
+PAGES_PER_BANK = 2880  # for which one bank of samples serves
 CHUNKS_AHEAD = 3
 EMA_DECAY, WARM_UP, LAST_RATE = 0.999, 0.02, 0.01
 MAX_NORM = 5.0  # of the gradients
@@ -55,51 +57,53 @@ Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Task:
-    """What one network is trained on and how; `draw` gives the batches of one chunk."""
+    """What one network is trained on and how.
+
+    `draw` gives the batches of one chunk from the seed, the indices of the pictures, and the size
+    of a batch.
+    """
 
     build: Callable[[], nn.Module]
-    draw: Callable[[int, int], list[Batch]]
+    draw: Callable[[int, range, int], list[Batch]]
     compute_loss: Callable[[Tensor, Tensor], Tensor]
     num_chunks: int
+    chunk_size: int
+    batch_size: int
     learning_rate: float
     last_rate_factor: float  # of the last layer, which may start anew
     weight_decay: float
 
 
-def draw_pages(seed: int, chunk: int) -> list[Batch]:
+def draw_pages(seed: int, indices: range, batch_size: int) -> list[Batch]:
     """Batches of pages and the classes of their pixels; all pages of a batch have one shape."""
-    pages_per_chunk, batch_size = 192, 8
-    number = chunk // PAGES_PER_BANK
+    number = indices.start // PAGES_PER_BANK
     if _worker.get("bank") != number:
         _worker.update(bank=number, samples=SampleBank(_get_handwriting(), seed, number))
     by_shape: dict[tuple[int, ...], list[Batch]] = {}
-    for index in range(chunk * pages_per_chunk, (chunk + 1) * pages_per_chunk):
+    for index in indices:
         page_HWC, classes_HW = build_page(_worker["samples"], seed, index)
         by_shape.setdefault(classes_HW.shape, []).append((page_HWC, classes_HW))
-    return [
-        tuple(map(np.stack, zip(*pages[first : first + batch_size], strict=True)))  # type: ignore[misc]
-        for pages in by_shape.values()
-        for first in range(0, len(pages), batch_size)
-    ]
+    batches = []
+    for pages in by_shape.values():
+        for first in range(0, len(pages), batch_size):
+            images, classes = zip(*pages[first : first + batch_size], strict=True)
+            batches.append((np.stack(images), np.stack(classes)))
+    return batches
 
 
-def draw_lines(seed: int, chunk: int) -> list[Batch]:
+def draw_lines(seed: int, indices: range, batch_size: int) -> list[Batch]:
     """Batches of line images and labels; all lines of a batch are about as wide."""
-    lines_per_chunk, batch_size = 640, 32
-    lines = [
-        build_line_image(_get_handwriting(), seed, index)
-        for index in range(chunk * lines_per_chunk, (chunk + 1) * lines_per_chunk)
-    ]
+    lines = [build_line_image(_get_handwriting(), seed, index) for index in indices]
     lines.sort(key=lambda line: line[0].shape[1])
     batches = []
     for first in range(0, len(lines), batch_size):
         batch = lines[first : first + batch_size]
         width, length = batch[-1][0].shape[1], max(len(labels) for _, labels in batch)
-        images_NHW = np.zeros((len(batch), batch[0][0].shape[0], width), np.uint8)
+        images_NHW = np.zeros((len(batch), HEIGHT_PX, width), np.uint8)
         labels_NL = np.full((len(batch), length), NO_LABEL, np.uint8)
         for row, (image_HW, labels) in enumerate(batch):
             images_NHW[row, :, : image_HW.shape[1]] = image_HW
-            labels_NL[row, : len(labels)] = [LABELS.index(label) for label in labels]
+            labels_NL[row, : len(labels)] = [line_reader.LABELS.index(label) for label in labels]
         batches.append((images_NHW, labels_NL))
     return batches
 
@@ -110,15 +114,19 @@ TASKS = {
         draw=draw_pages,
         compute_loss=compute_page_loss,
         num_chunks=200,
+        chunk_size=192,
+        batch_size=8,
         learning_rate=4e-3,
         last_rate_factor=1.0,
         weight_decay=0.01,
     ),
     "lines": Task(
-        build=lambda: LineNetwork(len(LABELS) + 1),
+        build=lambda: LineNetwork(len(line_reader.LABELS)),
         draw=draw_lines,
         compute_loss=lambda logits, labels: compute_ctc_loss(logits, labels.long(), NO_LABEL),
         num_chunks=400,
+        chunk_size=640,
+        batch_size=32,
         learning_rate=5e-4,
         last_rate_factor=2.0,
         weight_decay=0.02,
@@ -129,14 +137,9 @@ _worker: dict[str, Any] = {}  # of a drawing process
 
 
 def _get_handwriting() -> Handwriting:
-    """The handwriting of the writers of MNIST's first 50,000 images."""
+    """The handwriting of the writers of MNIST's first 50,000 images, loaded once a process."""
     if "writing" not in _worker:
-        training, is_known_N = load_part(None, "train"), ~find_new_writers()
-        _worker["writing"] = Handwriting(
-            training.images_NHW[is_known_N],
-            training.labels_N[is_known_N],
-            load_writers()[is_known_N],
-        )
+        _worker["writing"] = load_handwriting()
     writing: Handwriting = _worker["writing"]
     return writing
 
@@ -148,13 +151,16 @@ def _prepare_worker() -> None:
 
 
 def _draw_chunks(task: Task, seed: int, first: int, processes: int) -> Iterator[list[Batch]]:
-    """The batches of each chunk, drawn ahead in other processes."""
+    """The batches of each chunk from the first on, drawn ahead in other processes."""
+    size = task.chunk_size
     with starting_pool(processes, _prepare_worker) as pool:
-        waiting: list[Future[list[Batch]]] = []
+        waiting: deque[Future[list[Batch]]] = deque()
         for chunk in range(first, task.num_chunks):
             while len(waiting) < CHUNKS_AHEAD and chunk + len(waiting) < task.num_chunks:
-                waiting.append(pool.submit(task.draw, seed, chunk + len(waiting)))
-            yield waiting.pop(0).result()
+                start = (chunk + len(waiting)) * size
+                indices = range(start, start + size)
+                waiting.append(pool.submit(task.draw, seed, indices, task.batch_size))
+            yield waiting.popleft().result()
 
 
 def train(
@@ -164,7 +170,7 @@ def train(
     torch.manual_seed(seed)
     network = task.build().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     if start is not None and start.suffix == ".onnx":
-        load_pp_ocr(network, start, LABELS)
+        load_pp_ocr(network, start, line_reader.LABELS)
     elif start is not None:
         network.load_state_dict(load_file(start))
     optimizer = _build_optimizer(network, task)
@@ -172,15 +178,12 @@ def train(
     checkpoint, first = folder / "checkpoint.safetensors", 0
     if checkpoint.exists():
         first = _resume(load_file(checkpoint), network, averaged, optimizer)
-    rng = np.random.default_rng((seed, first))
     begun = saved = time.monotonic()
     mean_loss = math.nan
     for chunk, batches in enumerate(_draw_chunks(task, seed, first, processes), first):
-        for number, row in enumerate(rng.permutation(len(batches))):
-            done = (chunk + number / len(batches)) / task.num_chunks
-            rate = min(1.0, (done + 1e-4) / WARM_UP) * (
-                LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * done)) / 2
-            )
+        order = np.random.default_rng((seed, chunk)).permutation(len(batches))
+        for number, row in enumerate(order):
+            rate = compute_rate((chunk + number / len(batches)) / task.num_chunks)
             for group in optimizer.param_groups:
                 group["lr"] = group["base_rate"] * rate
             images, labels = map(torch.from_numpy, batches[row])
@@ -189,25 +192,32 @@ def train(
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), MAX_NORM)
             optimizer.step()
-            step = chunk * len(batches) + number
-            decay = min(EMA_DECAY, (1 + step) / (10 + step))
-            with torch.no_grad():
-                for name, value in network.state_dict().items():
-                    if value.is_floating_point():
-                        averaged[name].lerp_(value, 1 - decay)
+            _average(averaged, network, chunk * len(batches) + number)
             value = float(loss.detach())
             mean_loss = value if math.isnan(mean_loss) else 0.98 * mean_loss + 0.02 * value
         now = time.monotonic()
-        report = (
-            f"chunk {chunk + 1} of {task.num_chunks}, loss {mean_loss:.4f}, {now - begun:.0f} s"
-        )
-        print(report, flush=True)
+        done = f"chunk {chunk + 1} of {task.num_chunks}"
+        print(f"{done}, loss {mean_loss:.4f}, {now - begun:.0f} s", flush=True)
         is_last = chunk + 1 == task.num_chunks
         if is_last or now - saved > SECONDS_BETWEEN_CHECKPOINTS:
-            tensors = _collect(network, averaged, optimizer, chunk + 1)
-            write_file(checkpoint, save(tensors))
+            write_file(checkpoint, save(_collect(network, averaged, optimizer, chunk + 1)))
             saved = now
     return averaged
+
+
+def compute_rate(share_done: float) -> float:
+    """The learning rate as a share of the highest: a warm-up, then a cosine to LAST_RATE."""
+    cosine = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * share_done)) / 2
+    return min(1.0, (share_done + 1e-4) / WARM_UP) * cosine
+
+
+@torch.no_grad()
+def _average(averaged: dict[str, Tensor], network: nn.Module, step: int) -> None:
+    """An exponential moving average of the weights, over fewer steps at first."""
+    decay = min(EMA_DECAY, (1 + step) / (10 + step))
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            averaged[name].lerp_(value, 1 - decay)
 
 
 def _build_optimizer(network: nn.Module, task: Task) -> torch.optim.AdamW:
@@ -277,30 +287,27 @@ def calibrate_lines(network: nn.Module) -> dict[str, float]:
 
     Only digits count; a text without digits counts as right if none is read.
     """
-    training, is_new_N = load_part(None, "train"), find_new_writers()
-    writing = Handwriting(
-        training.images_NHW[is_new_N], training.labels_N[is_new_N], load_writers()[is_new_N]
-    )
+    writing = load_handwriting(of_new_writers=True)
     confidences, is_right = [], []
     for index in range(NUM_CALIBRATED):
-        image_HW, labels = build_line_image(writing, CALIBRATION_SEED, index)
+        image_HW, characters = build_line_image(writing, CALIBRATION_SEED, index)
         with torch.no_grad():
             logits_TK = network(torch.from_numpy(image_HW)[None])[0].double().numpy()
         log_probs_TK = log_softmax(logits_TK)
         found = [span.label for span in decode_greedy(log_probs_TK)]
         confidences.append(math.exp(compute_log_likelihood(log_probs_TK, found)))
-        written = [LABELS.index(label) for label in labels]
+        written = [line_reader.LABELS.index(character) for character in characters]
         is_right.append(_keep_digits(found) == _keep_digits(written))
     order = np.argsort(confidences)[::-1]
     right_N = np.cumsum(np.array(is_right)[order]) / np.arange(1, len(order) + 1)
-    [*_, last] = [0, *np.flatnonzero(right_N >= RIGHT_IF_READ)]
+    num_read = max(np.flatnonzero(right_N >= RIGHT_IF_READ), default=-1) + 1
     return {
         "temperature": 1.0,
-        "read": confidences[order[last]],
+        "read": confidences[order[num_read - 1]] if num_read else 1.0,
         "not_digit": 1.0,
         "lines": NUM_CALIBRATED,
         "lines_right": float(np.mean(is_right)),
-        "lines_read": (last + 1) / NUM_CALIBRATED,
+        "lines_read": float(num_read / NUM_CALIBRATED),
     }
 
 
@@ -330,9 +337,12 @@ def main() -> None:
     network = task.build()
     network.load_state_dict(averaged)
     card = {
+        "network": options.network,
         "seed": options.seed,
         "chunks": task.num_chunks,
         "start": getattr(options.start, "name", None),
+        "versions": list_versions(),
+        "trained": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     print(f"wrote {export(network.eval(), options.network, options.folder, card)}")
 

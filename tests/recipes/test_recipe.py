@@ -214,6 +214,12 @@ def test_members_of_version_0_1_must_be_1() -> None:
         Recipe.from_json(values | {"members": 5})
 
 
+def test_the_removed_recipe_of_lines_is_named() -> None:
+    model = {"kind": "sequence", "channels": [16, 32, 64, 96, 160]}
+    with pytest.raises(RecipeError, match=r"`lines` .* tools/train_reading\.py"):
+        Recipe.from_json(CLASSIC.to_json() | {"model": model})
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

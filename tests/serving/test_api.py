@@ -23,6 +23,7 @@ from PIL import Image
 from images import encode_all, mutate, to_png
 from servers import Served, draw_dense_page, find_code, send_raw, serving
 from tenfold.data.mnist import LabelledImages
+from tenfold.reading.line_reader import load_line_reader
 from tenfold.reading.reader import Reader
 from tenfold.serving.app import App
 from tenfold.serving.settings import ServingConfig
@@ -174,7 +175,7 @@ def test_probes_model_metrics_and_openapi_are_served(client: httpx.Client) -> No
     assert client.get("/health/ready").json() == {"status": "ready"}
     models = client.get("/v1/model").json()
     assert models["reader"]["card"]["recipe"]["name"] == "reader"
-    assert models["lines"]["card"]["recipe"]["name"] == "lines"
+    assert models["lines"]["card"] == load_line_reader().card
     assert models["reader"]["is_calibrated"]
     assert not models["needs_token"]
     assert 'tenfold_responses_total{status="200"}' in client.get("/metrics").text

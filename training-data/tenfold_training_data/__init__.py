@@ -1,1 +1,1 @@
-"""The files that Tenfold trains with, in the folders `mnist` and `fonts` beside this one."""
+"""The files that Tenfold trains with, in folders beside this one."""

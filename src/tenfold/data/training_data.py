@@ -24,7 +24,11 @@ def find_training_data(
     parent = Path(spec.origin).parent if spec and spec.origin else CHECKOUT
     folder = parent / kind
     if not folder.is_dir():
-        what = "MNIST is" if kind == "mnist" else "the fonts of the training images are"
+        what = {
+            "mnist": "MNIST is",
+            "fonts": "the fonts of the training images are",
+            "writers": "the list of MNIST's writers is",
+        }.get(kind, "the handwriting of the training images is")
         other = ", or name a folder of images with --data" if kind == "mnist" else ""
         raise DataError(
             f"{what} not installed: run `pip install ./training-data` in Tenfold's checkout{other}"

@@ -1,8 +1,9 @@
 """Weights of PP-OCRv6's small recogniser (PaddleOCR, Apache-2.0) as a line network's start."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -14,12 +15,12 @@ from tenfold.models.line_network import LineNetwork
 EPSILON = 1e-5  # of its batch normalisations
 
 
-def load_pp_ocr(network: LineNetwork, path: Path, labels: str) -> None:
+def load_pp_ocr(network: LineNetwork, path: Path, labels: Sequence[str]) -> None:
     """Copy the weights from the ONNX file in rapidocr's wheel, the last layer's for `labels`.
 
     Batch normalisation becomes part of the convolution before it, and the three equal colours of
-    grey become one. The last label stands for every character that has no label: it gets the mean
-    of the letters' weights.
+    grey become one. The last two labels are OTHER, which gets the mean of the letters' weights, and
+    CTC's blank.
     """
     model = onnx.load(path)
     tensors = {
@@ -33,27 +34,31 @@ def load_pp_ocr(network: LineNetwork, path: Path, labels: str) -> None:
         if module is network.stem1:
             weight = weight.sum(1, keepdim=True)
         _copy(module, weight, bias)
-    for number, attention in enumerate(network.attention):
-        layers = (attention.project, attention.out, attention.widen, attention.narrow)
-        for offset, layer in enumerate(layers):
-            name = f"linear_{4 * number + offset}"
-            _copy(layer, tensors[f"{name}.w_0"].T, tensors[f"{name}.b_0"])
-        for offset, layer in enumerate((attention.normalise1, attention.normalise2)):
-            first = 4 * number + 2 * offset
-            _copy(layer, *(tensors[f"helper.reshape.{first + i}"] for i in range(2)))
-    _copy(network.normalise, *(tensors[f"helper.reshape.{8 + i}"] for i in range(2)))
+    _copy_attention(network, tensors)
     [characters] = (p.value for p in model.metadata_props if p.key == "character")
     known = ["", *characters.split("\n"), " "]  # the first is CTC's blank
-    weight, bias = tensors["linear_8.w_0"].T, tensors["linear_8.b_0"]
-    rows = [known.index(label) for label in labels[:-1]]
+    rows = [known.index(label) for label in labels[:-2]]
     letters = [
         row for row, character in enumerate(known) if character.isascii() and character.isalpha()
     ]
-    _copy(
-        network.last,
-        torch.cat([weight[rows], weight[letters].mean(0, keepdim=True), weight[:1]]),
-        torch.cat([bias[rows], bias[letters].mean(0, keepdim=True), bias[:1]]),
+    weight, bias = (
+        torch.cat([rows_K[rows], rows_K[letters].mean(0, keepdim=True), rows_K[:1]])
+        for rows_K in (tensors["linear_8.w_0"].T, tensors["linear_8.b_0"])
     )
+    _copy(network.last, weight, bias)
+
+
+def _copy_attention(network: LineNetwork, tensors: dict[str, Tensor]) -> None:
+    """The file numbers linear layers and normalisations in the order of use."""
+    blocks: Any = network.attention
+    linear = [
+        layer for block in blocks for layer in (block.project, block.out, block.widen, block.narrow)
+    ]
+    for i, layer in enumerate(linear):
+        _copy(layer, tensors[f"linear_{i}.w_0"].T, tensors[f"linear_{i}.b_0"])
+    normalisations = [layer for block in blocks for layer in (block.normalise1, block.normalise2)]
+    for i, layer in enumerate([*normalisations, network.normalise]):
+        _copy(layer, *(tensors[f"helper.reshape.{2 * i + j}"] for j in range(2)))
 
 
 def _list_convolutions(network: LineNetwork) -> Iterator[nn.Module]:

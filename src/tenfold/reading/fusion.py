@@ -29,6 +29,7 @@ from tenfold.reading.splitting import split_at
 
 MAX_DIGITS = 60  # of a line that is read as a whole
 # Weights, chosen on drawn lines and amounts on cheques.
+CROP_WEIGHTS = (0.3, 0.7)  # of the glyphs alone and of all ink around them
 GLYPHS_WEIGHT = 0.5  # of the glyphs' log probabilities beside the line's log likelihood
 DISAGREEMENT_FACTOR = 0.4  # on the line's confidence for each crop, or the glyphs, that differ
 MIN_LIKELIHOOD = 0.01  # the line reader may be sure and wrong
@@ -44,6 +45,7 @@ class _LineReading:
     """What the line reader finds in one crop of a line: log probabilities of digits, or none."""
 
     crop: Glyph
+    weight: float
     labels: list[CtcSpan]
     log_probs_TK: LogProbs
 
@@ -61,10 +63,13 @@ def fuse_line(
 ) -> list[Candidate]:
     """The likeliest reading of a text line: `path`, from its glyphs, or one of the line reader.
 
-    The line reader sees the line in several crops, first its glyphs alone. Each digit gets the
-    line's confidence, which is 0 where the line reader was overruled.
+    The line reader sees the line in two crops, first its glyphs alone, then all ink around them. Each
+    digit gets the line's confidence, which is 0 where the line reader was overruled.
     """
-    readings = [_read_crop(crop, line_reader) for crop in crops]
+    readings = [
+        _read_crop(crop, weight, line_reader)
+        for crop, weight in zip(crops, CROP_WEIGHTS, strict=False)
+    ]
     path_digits = tuple(candidate.digit for candidate in path)
     readings = [each for each in readings if each.digits]
     if not readings or max(map(len, [path_digits, *(r.digits for r in readings)])) > MAX_DIGITS:
@@ -108,19 +113,18 @@ def _find_left_out(path: list[Candidate], segmented: list[Candidate]) -> list[Ca
     ]
 
 
-def _read_crop(crop: Glyph, line_reader: LineReader) -> _LineReading:
+def _read_crop(crop: Glyph, weight: float, line_reader: LineReader) -> _LineReading:
     labels_TK = line_reader.read(normalise_line(crop.strength_HW))
     # Whether a column shows a sign or the space between two digits makes no digit less sure.
     none_T = np.logaddexp.reduce(labels_TK[:, NUM_CLASSES:], axis=1)
     log_probs_TK = np.column_stack([labels_TK[:, :NUM_CLASSES], none_T])
-    return _LineReading(crop, decode_greedy(labels_TK), log_probs_TK)
+    return _LineReading(crop, weight, decode_greedy(labels_TK), log_probs_TK)
 
 
 def _compute_likelihood(digits: Sequence[int], readings: Sequence[_LineReading]) -> float:
-    """The mean over the crops."""
-    return float(
-        np.mean([math.exp(compute_log_likelihood(one.log_probs_TK, digits)) for one in readings])
-    )
+    """The weighted mean over the crops."""
+    likelihoods = [math.exp(compute_log_likelihood(one.log_probs_TK, digits)) for one in readings]
+    return float(np.average(likelihoods, weights=[one.weight for one in readings]))
 
 
 def _classify_labels(reading: _LineReading, classify: Classify) -> list[Candidate]:

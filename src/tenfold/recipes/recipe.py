@@ -90,6 +90,11 @@ class Recipe:
                     "`tenfold compare STUDY --average N` averages N runs of a study"
                 )
             model = dict(check_keys(values["model"], "model", ["kind"]))
+            if model["kind"] == "sequence":  # of version 0.2 and earlier
+                raise RecipeError(
+                    "the recipe `lines` cannot be used any more; "
+                    "tools/train_reading.py trains the network for lines"
+                )
             kind = MODEL_KINDS[model.pop("kind")]
             optimizer = check_keys(values["optimizer"], "optimizer", ())
             augmentation = check_keys(values["augmentation"], "augmentation", ())

@@ -13,18 +13,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.data.handwriting import load_pen_tracks
+from tenfold.data.handwriting import find_new_writers, load_pen_tracks, load_writers
+from tenfold.data.mnist import load_part
 from tenfold.synthetic.allographs import draw_strokes
 from tenfold.synthetic.canvas import Images, InkMap, Labels, crop_to_ink
 from tenfold.synthetic.characters import change_stroke_width, draw_font_character
 from tenfold.synthetic.strokes import Rng, Stroke, spline, warp
 
 MNIST_SCALE = 3  # of an MNIST image before it is scaled to a line's height
-SOURCES = ("mnist", "strokes", "font", "mixed")
+SOURCES = ("one writer", "strokes", "font", "mixed")
 SOURCE_SHARES = (0.5, 0.3, 0.04, 0.16)
 LARGE_SOURCE_SHARES = (0.2, 0.65, 0.05, 0.1)
-PIECES = ("one writer", "strokes", "any writer", "font")  # of a mixed hand
-PIECE_SHARES = (0.2, 0.35, 0.35, 0.1)
+MIXED_SOURCES = ("one writer", "strokes", "any writer", "font")  # of a mixed hand
+MIXED_SHARES = (0.2, 0.35, 0.35, 0.1)
 # Tracks have no pen-up: only digits that are written in one stroke are like those on paper.
 TRACK_SHARES = {0: 0.45, 2: 0.45, 3: 0.45, 6: 0.45, 8: 0.45, 9: 0.45, 1: 0.15, 5: 0.15, 7: 0.15}
 OVERSAMPLING = 3  # of drawn strokes
@@ -56,6 +57,21 @@ class Handwriting:
         return [np.flatnonzero(self.labels_N == digit) for digit in range(10)]
 
 
+def load_handwriting(*, of_new_writers: bool = False) -> Handwriting:
+    """MNIST's training images by the writers of its first 50,000, or those by all others.
+
+    Networks train on the former and are calibrated on the latter.
+    """
+    training, is_chosen_N = load_part(None, "train"), find_new_writers()
+    if not of_new_writers:
+        is_chosen_N = ~is_chosen_N
+    return Handwriting(
+        training.images_NHW[is_chosen_N],
+        training.labels_N[is_chosen_N],
+        load_writers()[is_chosen_N],
+    )
+
+
 def split_tracks() -> list[npt.NDArray[np.uint8]]:
     """The pen tracks of each digit."""
     points_NP2, labels_N = load_pen_tracks()
@@ -63,7 +79,7 @@ def split_tracks() -> list[npt.NDArray[np.uint8]]:
 
 
 class Hand:
-    """A random hand: a source of digits, a pen, a slant of widths.
+    """A random hand: where its digits come from, its pen, and how wide its digits are.
 
     `digit_px` is the usual height of a digit. Large digits have thinner strokes, and fewer are
     enlarged from small images.
@@ -88,7 +104,7 @@ class Hand:
         """The ink of a digit, about `height` pixels high; None if nothing is left of it."""
         source = self.source
         if source == "mixed":
-            source = PIECES[int(self.rng.choice(len(PIECES), p=PIECE_SHARES))]
+            source = MIXED_SOURCES[int(self.rng.choice(len(MIXED_SOURCES), p=MIXED_SHARES))]
         if source == "strokes":
             return render(self._draw_strokes(digit), height, self.pen_px)
         if source == "font":

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from tenfold.reading.line_image import normalise_line
+from tenfold.reading.line_reader import OTHER
 from tenfold.synthetic.canvas import (
     Box,
     Images,
@@ -24,11 +25,10 @@ from tenfold.synthetic.canvas import (
 from tenfold.synthetic.characters import LETTERS, draw_font_character
 from tenfold.synthetic.distractors import draw_distractor
 from tenfold.synthetic.hands import Hand, Handwriting, render
-from tenfold.synthetic.signs import SIGNS, draw_sign
+from tenfold.synthetic.signs import draw_sign
 from tenfold.synthetic.strokes import Rng
-from tenfold.synthetic.texts import OTHER, sample_text
+from tenfold.synthetic.texts import sample_text
 
-LABELS = "0123456789" + SIGNS + OTHER
 LINE_STREAM = 2  # of random numbers
 MAX_WIDTH_PX = 420  # of a line image
 SMALL_PX, LARGE_PX = (28, 44), (60, 150)  # height of a digit
@@ -37,7 +37,7 @@ MARGIN_PX = 60  # left of a line on its canvas
 
 @dataclass(frozen=True)
 class InkLine:
-    """A line on its canvas, its labels, and the usual height of its digits in pixels."""
+    """A line on its canvas, its characters, and the usual height of its digits in pixels."""
 
     canvas_HW: InkMap
     labels: str
@@ -50,7 +50,10 @@ class InkLine:
 
 
 def build_line_image(writing: Handwriting, seed: int, index: int) -> tuple[Images, str]:
-    """A line image, uint8 [H, W], and its labels. It depends on its arguments alone."""
+    """A line image, uint8 [40, W], and the characters on it without spaces.
+
+    It depends on its arguments alone.
+    """
     rng = np.random.default_rng((seed, LINE_STREAM, index))
     while True:
         line = draw_line(writing, sample_text(rng), rng)

@@ -7,7 +7,6 @@ from 0 to 1. Array names carry their axes: H rows, W columns, C colours.
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -15,75 +14,18 @@ import numpy.typing as npt
 
 from tenfold.synthetic.canvas import Images, InkMap, crop_to_ink, displace, paste
 from tenfold.synthetic.characters import LETTERS, draw_font_character
-from tenfold.synthetic.hands import Handwriting
-from tenfold.synthetic.lines import draw_line, draw_pattern
+from tenfold.synthetic.lines import draw_pattern
 from tenfold.synthetic.photographs import photograph
+from tenfold.synthetic.samples import SampleBank
 from tenfold.synthetic.strokes import Rng
-from tenfold.synthetic.texts import sample_text
 
-PAPER, TEXT, RULE = range(3)  # classes of pixels
 # Rows and columns of pages: about as many pixels each.
 SHAPES = ((256, 256), (224, 288), (192, 320), (320, 192), (128, 384), (96, 384), (64, 640))
 SHAPE_SHARES = (0.25, 0.125, 0.125, 0.125, 0.125, 0.125, 0.125)
-PAGE_STREAM, SAMPLE_STREAM = 3, 4  # of random numbers
-STRAIGHT_SHARES = np.array([1, 3, 1, 1, 3, 2, 1, 4, 1, 1]) / 18  # of digits 0 to 9
-NUM_SAMPLES = 900  # lines and single digits from which the pages of a bank are composed
+PAGE_STREAM = 3  # of random numbers
 
 PageBox = tuple[float, float, float, float]  # left, top, right, bottom
 Point = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A text's ink without the space around it, and the usual height of its digits in pixels."""
-
-    ink_HW: InkMap
-    digit_px: int
-
-    def scale(self, digit_px: float, max_width: float = math.inf) -> InkMap:
-        """The ink with digits of that height, or narrower."""
-        scale = min(digit_px / self.digit_px, max_width / self.ink_HW.shape[1])
-        size = tuple(max(2, round(side * scale)) for side in self.ink_HW.shape[::-1])
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        return cv2.resize(self.ink_HW, size, interpolation=how)
-
-
-class SampleBank:
-    """Lines of text, and single and paired digits, drawn once, as a page may need hundreds."""
-
-    def __init__(
-        self, writing: Handwriting, seed: int, number: int, num_samples: int = NUM_SAMPLES
-    ) -> None:
-        rng = np.random.default_rng((seed, SAMPLE_STREAM, number))
-        self.lines: list[Sample] = []
-        self.digits: list[Sample] = []
-        while len(self.digits) < num_samples:
-            num = 1 if rng.random() < 0.75 else 2
-            for kept, text, is_large in (
-                (self.lines, sample_text(rng), False),
-                (self.digits, _sample_straight(num, rng), rng.random() < 0.7),
-            ):
-                line = draw_line(writing, text, rng, is_large=is_large)
-                if line.box is not None and line.labels:
-                    left, top, right, bottom = line.box
-                    rows, columns = slice(max(0, top - 2), bottom + 2), slice(left - 2, right + 2)
-                    kept.append(Sample(line.canvas_HW[rows, columns], line.digit_px))
-
-    def draw(
-        self, digit_px: float, rng: Rng, *, is_digit: bool = False, max_width: float = math.inf
-    ) -> InkMap:
-        """Ink with digits of that height: of several samples the first that is narrow enough."""
-        samples = self.digits if is_digit else self.lines
-        for _ in range(6):
-            sample = samples[int(rng.integers(len(samples)))]
-            if sample.ink_HW.shape[1] * digit_px <= max_width * sample.digit_px:
-                break
-        return sample.scale(digit_px, max_width)
-
-
-def _sample_straight(num: int, rng: Rng) -> str:
-    """Digits, those with straight strokes more often: their strokes are like ruled lines."""
-    return "".join(map(str, rng.choice(10, num, p=STRAIGHT_SHARES)))
 
 
 def build_page(bank: SampleBank, seed: int, index: int) -> tuple[Images, npt.NDArray[np.uint8]]:
@@ -95,7 +37,7 @@ def build_page(bank: SampleBank, seed: int, index: int) -> tuple[Images, npt.NDA
     page = _Page(bank, choose_shape(seed, index), rng)
     page.lay_out()
     page.distort()
-    return photograph(page.text_HW, page.rules_HW, page.pattern_HW, page.digit_px, rng)
+    return photograph(page.text_HW, page.rules_HW, page.pattern_HW, rng)
 
 
 def choose_shape(seed: int, index: int) -> tuple[int, int]:
@@ -244,23 +186,20 @@ class _Page:
         )
         thickness = min(max(1, row_px * share), 9)
         kind = rng.random()
-        if kind < 0.16:
+        is_separate = kind < 0.16
+        if is_separate:
             gap = row_px * u(0.05, 0.35)
             xs, ys = (at + gap * np.arange(len(at)) for at in (xs, ys))
-            cells = [
-                (x, y, x + width, y + row_px)
-                for y in ys[:-1]
-                for x, width in zip(xs[:-1], widths, strict=True)
-            ]
+        cells = [
+            (x, y, x + width, y + row_px)
+            for y in ys[:-1]
+            for x, width in zip(xs[:-1], widths, strict=True)
+        ]
+        if is_separate:
             for cell in cells:
                 self._draw_frame(cell, thickness)
         else:
             self._draw_table(xs, ys, thickness, kind)
-            cells = [
-                (x, y, x + width, y + row_px)
-                for y in ys[:-1]
-                for x, width in zip(xs[:-1], widths, strict=True)
-            ]
         self.digit_px = row_px * (u(0.35, 0.85) if rng.random() < 0.85 else u(0.85, 1.15))
         self._fill_cells(cells)
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.reading.page_segmenter import PAPER, RULE, TEXT
 from tenfold.synthetic.canvas import Images, InkMap
 from tenfold.synthetic.strokes import Rng
 
@@ -21,11 +22,11 @@ MIN_SCAN_CONTRAST = 30  # grey levels between writing and paper of a page scanne
 
 
 def photograph(
-    text_HW: InkMap, rules_HW: InkMap, pattern_HW: InkMap, digit_px: float, rng: Rng
+    text_HW: InkMap, rules_HW: InkMap, pattern_HW: InkMap, rng: Rng
 ) -> tuple[Images, npt.NDArray[np.uint8]]:
     """A picture of layers of ink, uint8 [H, W, 3], and the class of each pixel, uint8 [H, W].
 
-    Classes are 0 for paper, 1 for writing, 2 for rules.
+    Classes are PAPER, TEXT and RULE; a printed pattern counts as paper.
     """
     u = rng.uniform
     shape = text_HW.shape
@@ -58,8 +59,8 @@ def photograph(
         picture *= _draw_light(shape, rng)[..., None]
     if rng.random() < 0.16:
         picture = 1.02 - picture
-    classes_HW = np.where(rules_HW > MIN_RULE, 2, 0).astype(np.uint8)
-    classes_HW[text_HW > MIN_TEXT] = 1
+    classes_HW = np.where(rules_HW > MIN_RULE, RULE, PAPER).astype(np.uint8)
+    classes_HW[text_HW > MIN_TEXT] = TEXT
     return _expose(picture, text_HW, rules_HW, rng), classes_HW
 
 

@@ -9,11 +9,9 @@ import numpy as np
 
 from tenfold.synthetic.strokes import Rng, Stroke, arc, spline
 
-SIGNS = ".,-+/:$*=#%"
-
 
 def draw_sign(sign: str, rng: Rng) -> list[Stroke]:
-    """The strokes of one of SIGNS."""
+    """The strokes of one of the signs that the line reader knows."""
     return _DRAWN[sign](rng)
 
 

@@ -1,18 +1,13 @@
 """What is written on a line: amounts, decimals, dates, times, codes, sums."""
 
+from tenfold.reading.line_reader import OTHER
 from tenfold.synthetic.strokes import Rng
 
-OTHER = "~"  # stands for any character that is neither a digit nor a sign
-MAX_DIGITS = 10
-
-
-def sample_digits(num: int, rng: Rng) -> str:
-    """Digits, all equally likely."""
-    return "".join(map(str, rng.integers(0, 10, num)))
+MAX_CODE = 10  # digits of a code
 
 
 def sample_text(rng: Rng) -> str:
-    """A text of digits, signs, spaces and OTHER."""
+    """A text of digits, signs and spaces; OTHER stands for any other character."""
     kinds = (_code, _amount, _decimal, _date, _time, _sum, _groups, _repeated, _signed, _round)
     shares = (0.2, 0.22, 0.08, 0.07, 0.03, 0.04, 0.04, 0.1, 0.04, 0.1)
     which = rng.random()
@@ -21,16 +16,21 @@ def sample_text(rng: Rng) -> str:
         if which < 0:
             return kind(rng)
     others = OTHER * int(rng.integers(1, 3))
-    number = sample_digits(int(rng.integers(1, 6)), rng)
+    number = _sample_digits(int(rng.integers(1, 6)), rng)
     return number + others if rng.random() < 0.5 else others + number
 
 
+def _sample_digits(num: int, rng: Rng) -> str:
+    """Digits, all equally likely."""
+    return "".join(map(str, rng.integers(0, 10, num)))
+
+
 def _code(rng: Rng) -> str:
-    return sample_digits(int(rng.integers(1, MAX_DIGITS + 1)), rng)
+    return _sample_digits(int(rng.integers(1, MAX_CODE + 1)), rng)
 
 
 def _amount(rng: Rng) -> str:
-    number = str(rng.integers(1, 10)) + sample_digits(int(rng.integers(0, 7)), rng)
+    number = str(rng.integers(1, 10)) + _sample_digits(int(rng.integers(0, 7)), rng)
     zeros = int(rng.choice([0, 0, 1, 2, 3, 3, 4]))
     number = (number[: max(1, len(number) - zeros)] + "0" * zeros)[:8]
     separator = str(rng.choice([".", ",", "", ""]))
@@ -38,7 +38,7 @@ def _amount(rng: Rng) -> str:
         ends = range(len(number), 0, -3)
         number = separator.join([number[max(0, end - 3) : end] for end in ends][::-1])
     if rng.random() < 0.15:
-        number += ("," if separator == "." else ".") + sample_digits(2, rng)
+        number += ("," if separator == "." else ".") + _sample_digits(2, rng)
     if rng.random() < 0.16:
         number += str(rng.choice(["=", "-", "--", ".-", "=", "/", "*", "#", ".=", ",-"]))
     if rng.random() < 0.1:
@@ -47,13 +47,13 @@ def _amount(rng: Rng) -> str:
 
 
 def _decimal(rng: Rng) -> str:
-    whole, part = (sample_digits(int(rng.integers(1, most)), rng) for most in (5, 4))
+    whole, part = (_sample_digits(int(rng.integers(1, most)), rng) for most in (5, 4))
     return "-" * int(rng.random() < 0.15) + whole + str(rng.choice([".", ","])) + part
 
 
 def _date(rng: Rng) -> str:
     day, month = int(rng.integers(1, 32)), int(rng.integers(1, 13))
-    year = str(rng.integers(1900, 2031)) if rng.random() < 0.5 else sample_digits(2, rng)
+    year = str(rng.integers(1900, 2031)) if rng.random() < 0.5 else _sample_digits(2, rng)
     width = 2 if rng.random() < 0.6 else 1
     return str(rng.choice(["/", "-", "."])).join([f"{day:0{width}d}", f"{month:0{width}d}", year])
 
@@ -63,25 +63,25 @@ def _time(rng: Rng) -> str:
 
 
 def _sum(rng: Rng) -> str:
-    first, second = (sample_digits(int(rng.integers(1, 3)), rng) for _ in range(2))
+    first, second = (_sample_digits(int(rng.integers(1, 3)), rng) for _ in range(2))
     return first + str(rng.choice(["+", "-", "=", "/"])) + second
 
 
 def _groups(rng: Rng) -> str:
-    first, second = (sample_digits(int(rng.integers(2, 5)), rng) for _ in range(2))
+    first, second = (_sample_digits(int(rng.integers(2, 5)), rng) for _ in range(2))
     return first + str(rng.choice([" ", "-", " - "])) + second
 
 
 def _repeated(rng: Rng) -> str:
-    two = sample_digits(2, rng)
+    two = _sample_digits(2, rng)
     return "".join(two[int(rng.random() < 0.35)] for _ in range(int(rng.integers(2, 7))))
 
 
 def _signed(rng: Rng) -> str:
-    number = sample_digits(int(rng.integers(1, 4)), rng)
+    number = _sample_digits(int(rng.integers(1, 4)), rng)
     return number + "%" if rng.random() < 0.3 else str(rng.choice(["+", "-"])) + number
 
 
 def _round(rng: Rng) -> str:
-    first = str(rng.integers(1, 10)) + sample_digits(int(rng.integers(0, 3)), rng)
+    first = str(rng.integers(1, 10)) + _sample_digits(int(rng.integers(0, 3)), rng)
     return (first + "0" * int(rng.choice([2, 3, 3, 4, 5])))[:8]
