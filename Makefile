@@ -72,9 +72,10 @@ bench-reading: $(DEV)
 	$(BIN)/python benchmarks/bench_reading.py --peers .venv-peers/bin/python
 
 # Wants node and npm, which bring the load generator; a quarter of an hour, the machine to itself.
+# `make bench-serving OLD=../worktree` also measures the version that is checked out there.
 bench-serving: $(DEV)
 	@npm install --silent --no-fund --no-audit --prefix .bench-node loadtest@8.2.1
-	$(BIN)/python benchmarks/bench_serving.py --node .bench-node/node_modules
+	$(BIN)/python benchmarks/bench_serving.py --node .bench-node/node_modules $(if $(OLD),--old $(OLD))
 
 # The documentation as pages that open offline: site/index.html. A broken link fails.
 docs: $(DEV)

@@ -57,9 +57,7 @@ LONGEST_FILES = (
     "reports/figures/test_study_figures.py",
     "reports/figures/test_figures.py",
     "serving/test_schema.py",
-    "serving/test_service.py",
-    "serving/test_stopping.py",
-    "serving/test_protocol.py",
+    "serving/test_server.py",
     "serving/test_api.py",
 )
 
@@ -159,15 +157,10 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("runs")
-
-
-@pytest.fixture(scope="session")
-def served(runs_folder: Path) -> Iterator[Served]:
+def served() -> Iterator[Served]:
     from servers import serving
 
-    with serving("--runs", str(runs_folder)) as server:
+    with serving("--log-format", "json") as server:
         yield server
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -18,18 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-START_SECONDS = 120
-
-# `tenfold` with longer deadlines, as the machine that runs the tests may be busy.
-PATIENT = """
-import functools, sys
-from tenfold.serving import settings
-settings.ServingConfig = functools.partial(
-    settings.ServingConfig, small_seconds=60, worker_seconds=60, waiting_seconds=120
-)
-from tenfold.cli import main
-sys.exit(main())
-"""
+START_SECONDS = STOP_SECONDS = 60
 
 
 @dataclass
@@ -37,62 +27,65 @@ class Served:
     """A running server: its process, its port, and the lines that it wrote to stderr."""
 
     process: subprocess.Popen[str]
-    port: int
+    port: int = 0
     said: list[str] = field(default_factory=list)
+    scheme: str = "http"
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    def list_workers(self) -> list[psutil.Process]:
+        children = psutil.Process(self.process.pid).children()
+        return [one for one in children if "spawn_main" in str(one.cmdline())]
+
+    def wait_for_line(self, pattern: str) -> re.Match[str]:
+        """The first line that it says that matches."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            for line in list(self.said):
+                if found := re.search(pattern, line):
+                    return found
+            time.sleep(0.02)
+        raise AssertionError(f"no line matches {pattern}: {''.join(self.said)}")
+
+    def find_logged(self, **values: object) -> dict[str, Any]:
+        """The JSON line with these values; the server must log as JSON."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            for line in (json.loads(line) for line in list(self.said) if line.startswith("{")):
+                if values.items() <= line.items():
+                    return dict(line)
+            time.sleep(0.02)
+        raise AssertionError(f"no line has {values}: {''.join(self.said)}")
 
 
 @contextmanager
-def serving(*arguments: str, num_files: int | None = None) -> Iterator[Served]:
-    """Run `tenfold serve` on a free port until the block ends; it is ready when the block starts.
-
-    `num_files` limits how many files it may open.
-    """
-    command = [sys.executable, "-c", PATIENT, "serve", "--port", "0", *arguments]
-    if num_files is not None:
-        command = ["sh", "-c", f'ulimit -n {num_files}; exec "$@"', "sh", *command]
+def serving(*arguments: str, workers: int | None = 1) -> Iterator[Served]:
+    """Run `tenfold serve` on a free port until the block ends; all its workers answer at first."""
+    command = [sys.executable, "-m", "tenfold", "serve", "--port", "0", *arguments]
+    if workers is not None:
+        command += ["--workers", str(workers)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    said: list[str] = []
-    listener = None
+    served = Served(process)
+    listener = threading.Thread(target=served.said.extend, args=(process.stderr,), daemon=True)
+    listener.start()
     try:
-        port = 0
-        while not port:
-            line = process.stderr.readline()
-            assert line, said
-            said.append(line)
-            found = re.search(r"is at http://[^:]+:(\d+) ", line)
-            port = int(found.group(1)) if found else 0
-        # Keep reading, or the server would block once the pipe is full.
-        listener = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
-        listener.start()
-        served = Served(process, port, said)
-        wait_until_ready(served)
+        found = served.wait_for_line(r"Tenfold is at (?:(https?)://[^:]+:(\d+)|unix)")
+        served.scheme, served.port = found[1] or "unix", int(found[2] or 0)
+        for number in range(workers or 1):
+            served.wait_for_line(f"Started worker-{number + 1}")
         yield served
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
         try:
-            process.wait(timeout=30)
+            process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if listener is not None:
-            listener.join()
+        listener.join()
         process.stderr.close()
-
-
-def wait_until_ready(served: Served) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        try:
-            if httpx.get(f"{served.address}/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    raise AssertionError("".join(served.said))
 
 
 def draw_dense_page() -> npt.NDArray[np.uint8]:
@@ -104,16 +97,10 @@ def draw_dense_page() -> npt.NDArray[np.uint8]:
     return page
 
 
-def freeze_workers(one: Served) -> list[psutil.Process]:
-    """Suspend the worker processes of a server, as if they were overloaded."""
-    found = [
-        child
-        for child in psutil.Process(one.process.pid).children()
-        if "spawn_main" in str(child.cmdline())
-    ]
-    for child in found:
-        child.suspend()
-    return found
+def sum_metric(address: str, name: str) -> float:
+    """The value of a metric of a server, over all its labels."""
+    lines = httpx.get(f"{address}/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if re.match(rf"{name}[ {{]", line))
 
 
 def send_raw(port: int, data: bytes, *, seconds: float = 30) -> bytes:

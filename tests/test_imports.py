@@ -37,7 +37,7 @@ MAY_IMPORT = {
         "errors digits system reading recipes data synthetic runs models training evaluation "
         "studies reports cluster"
     ),
-    "serving": "errors digits system reading runs",
+    "serving": "errors system reading",
     "cli": (
         "errors digits system reading recipes data runs training evaluation reports cluster "
         "workflow serving"

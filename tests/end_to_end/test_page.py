@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,15 @@ PHONE: dict[str, Any] = {
 }
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
 TOKEN = "a-token-of-a-test-0123456789"
+FAKE_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", *FAKE_CAMERA]
+        )
         yield browser
         browser.close()
 
@@ -357,11 +360,11 @@ def test_a_phone_shows_everything_and_does_not_scroll_while_drawing(
         assert page.evaluate("scrollY") == 0
         expect_answer(page, "1")
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        for name in ("Undo", "Clear"):
+        for name in ("Undo", "Clear", "Take a photo", "Open images"):
             assert find_box(page.get_by_role("button", name=name))["height"] >= 44
 
 
-@pytest.mark.parametrize("path", ["/", "/runs", "/docs"])
+@pytest.mark.parametrize("path", ["/", "/docs"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_pages_are_accessible(browser: Browser, served: Served, path: str, theme: str) -> None:
     with opening(browser, served.address, path, color_scheme=theme) as page:
@@ -374,124 +377,108 @@ def test_the_pages_are_accessible(browser: Browser, served: Served, path: str, t
         check_accessible(page)
 
 
-def write_run(folder: Path, recipe: str, report: str, losses: Sequence[float]) -> Path:
-    """The folder of a run that is being trained, with a report."""
-    run = folder / f"2026-02-02-{recipe}-0"
-    run.mkdir()
-    (run / "config.json").write_text(json.dumps({"recipe": {"name": recipe}, "seed": 0}))
-    (run / "state.json").write_text(json.dumps({"state": "running"}))
-    (run / "report.html").write_text(report)
-    add_losses(run, losses)
-    return run
+def test_a_wrong_digit_is_corrected_in_all_that_is_taken_along(page: Page) -> None:
+    for number, digit in enumerate((4, 0, 7)):
+        draw(page, digit, seed=2, left=0.1 + 0.28 * number)
+    expect_answer(page, "407")
+    page.get_by_role("button", name="Correct digit 2: 0").click()
+    page.keyboard.press("x")  # no digit
+    page.keyboard.press("8")
+    expect_answer(page, "487")
+    corrected = page.get_by_role("button", name="Correct digit 2: 8, corrected from 0")
+    expect(corrected).to_be_visible()
+    expect(page.locator("#correct-note")).to_have_text("1 digit corrected.")
+    check_accessible(page)
+    page.locator("#copy-text").click()
+    expect(page.locator("#copied")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == "487"
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as CSV").click()
+    lines = saved.value.path().read_text().splitlines()
+    assert lines[1] == "drawing.png,1,487,read,yes,"
+    # With the keyboard alone: to a digit, to its neighbour, and back to what was read.
+    corrected.focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("9")
+    expect_answer(page, "987")
+    page.keyboard.press("0")  # the next one has the keyboard
+    expect_answer(page, "907")
+    expect(page.locator("#correct-note")).to_have_text("1 digit corrected.")
+    page.locator(".sign").first.click()
+    page.keyboard.press("Escape")
+    expect_answer(page, "907")
 
 
-def add_losses(run: Path, losses: Sequence[float]) -> None:
-    with (run / "losses.jsonl").open("a") as file:
-        for number, loss in enumerate(losses):
-            file.write(json.dumps({"epoch": 0, "batch": number, "loss": loss}) + "\n")
-
-
-def test_the_loss_curve_of_a_running_run_grows(
-    browser: Browser, served: Served, runs_folder: Path
+def test_several_images_are_a_table_that_is_saved(
+    browser: Browser, served: Served, tmp_path: Path, test_images: LabelledImages
 ) -> None:
-    report = "<h1>98 %</h1><script>document.title='run'</script>"
-    run = write_run(runs_folder, "classic", report, [2 / (i + 1) for i in range(200)])
-    with opening(browser, served.address, "/runs", "Blocked script execution") as page:
-        page.get_by_role("button", name=f"Loss curve of {run.name}").click()
-        note = page.locator("#curve-note")
-        expect(note).to_contain_text("200 batches, running", timeout=TIMEOUT_MS)
-        expect(page.locator("#curve path")).to_have_count(2)
-        add_losses(run, [0.01] * 100)
-        expect(note).to_contain_text("300 batches, running", timeout=TIMEOUT_MS)
-        page.get_by_role("link", name=f"Report of {run.name}").click()
-        expect(page.locator("h1")).to_have_text("98 %")
-        assert page.title() != "run"
-
-
-def test_the_runs_fit_a_phone_and_a_failed_request_is_repeated(
-    browser: Browser, served: Served, runs_folder: Path
-) -> None:
-    losses = [0.5 - 0.002 * i for i in range(100)]
-    run = write_run(runs_folder, "classic-augmented", "<h1>99 %</h1>", losses)
-    (run / "evaluation.json").write_text(json.dumps({"accuracy": 0.9912}))
-    with opening(browser, served.address, ignored="ERR_FAILED", **PHONE) as page:
-        page.route("**/losses?*", lambda route: route.abort(), times=1)
-        page.goto(f"{served.address}/runs")
-        page.get_by_role("button", name=f"Loss curve of {run.name}").click()
-        expect(page.locator("#curve-note")).to_contain_text("100 batches", timeout=TIMEOUT_MS)
-        labels = page.locator("#curve text")
-        assert labels.count() >= 3 + 3  # an axis title, its ends, and three values of a decade
-        table = find_box(page.locator(".runs"))
-        for place in (*labels.all(), *page.locator("td:visible").all()):
-            box = find_box(place)
-            assert box["height"] >= 12
-            assert box["x"] + box["width"] <= table["x"] + table["width"]
-        check_accessible(page)
-        known = page.request.get(f"{served.address}/v1/runs").json()
-        for one in known["runs"]:
-            one["has_losses"] = one["name"] != run.name
-        page.route("**/v1/runs", lambda route: route.fulfill(json=known))
-        page.reload()
-        expect(page.get_by_role("link", name=f"Report of {run.name}")).to_be_visible()
-        expect(page.get_by_role("button", name=f"Loss curve of {run.name}")).to_have_count(0)
-
-
-@pytest.fixture(scope="module")
-def address_with_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that wants a token."""
-    folder = tmp_path_factory.mktemp("runs")
-    (folder / "token").write_text(TOKEN)
-    with serving("--token-file", str(folder / "token"), "--runs", str(folder)) as server:
-        yield server.address
-
-
-def test_the_page_asks_for_the_token_once(browser: Browser, address_with_token: str) -> None:
-    options: dict[str, Any] = {"ignored": "status of 401", "permissions": CLIPBOARD}
-    with opening(browser, address_with_token, **options) as page:
-        draw(page, 2, seed=5)  # read when the token is there
-        field, note = page.locator("#token"), page.locator("#token-note")
-        submit = page.get_by_role("button", name="Go on")
-        field.fill("another-token-0123456789")
-        submit.click()
-        expect(note).to_contain_text("not this server's token")
-        check_accessible(page)
-        field.fill("ein-Schlüssel")
-        submit.click()
-        expect(note).to_contain_text("only letters")
-        field.fill(TOKEN)
-        submit.click()
-        expect(page.locator("#token-dialog")).to_be_hidden()
+    paths = []
+    for number, name in enumerate(("=1+1.png", "two.png", "one.png")):  # 7, 2 and 1
+        paths.append(tmp_path / name)
+        Image.fromarray(test_images.images_NHW[number]).save(paths[-1])
+    (tmp_path / "no.png").write_text("no image")
+    with opening(browser, served.address, **PHONE) as page:
+        page.set_input_files("#file", [*paths, tmp_path / "no.png"])
+        note = page.locator("#batch-note")
+        expect(note).to_have_text("4 images; 3 read, 1 to look at.", timeout=TIMEOUT_MS)
+        rows = page.locator("#rows tr")
+        assert [one.inner_text() for one in page.locator(".digits-cell").all()][:3] == list("721")
+        expect(rows.nth(3)).to_contain_text("not read")
+        expect_answer(page, "7")  # the first is shown
+        page.get_by_role("button", name="two.png").click()
         expect_answer(page, "2")
-        second = page.context.new_page()  # it has the cookie
-        second.goto(address_with_token)
-        draw(second, 2, seed=5)
-        expect_answer(second, "2")
-        second.locator("#copy").click()
-        expect(second.locator("#copied")).to_contain_text("TENFOLD_TOKEN")
-        line = second.evaluate("navigator.clipboard.readText()")
-        answer = subprocess.run(
-            ["bash", "-c", line], env={**os.environ, "TENFOLD_TOKEN": TOKEN}, capture_output=True
-        )
-        assert json.loads(answer.stdout)["text"] == "2"
+        page.locator(".sign").first.click()
+        page.keyboard.press("5")
+        expect(rows.nth(1)).to_contain_text("5")
+        check_accessible(page)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="Download as CSV").click()
+        lines = saved.value.path().read_text().splitlines()
+        assert lines[:4] == [
+            *("file,line,digits,status,corrected,message", "'=1+1.png,1,7,read,,"),
+            *("two.png,1,5,read,yes,", "one.png,1,1,read,,"),
+        ]
+        assert lines[4].startswith("no.png,,,error,,")
+        page.get_by_role("button", name="Draw instead").click()
+        expect(page.locator("#batch")).to_be_hidden()
 
 
-def test_the_token_can_be_given_later(browser: Browser, address_with_token: str) -> None:
-    with opening(browser, address_with_token, ignored="status of 401") as page:
-        page.clock.install()
-        page.goto(f"{address_with_token}/runs")
-        dialog = page.locator("#token-dialog")
-        expect(dialog).to_be_visible()
-        page.keyboard.press("Escape")
-        expect(page.locator("#note")).to_have_text("This server needs a token.")
-        with page.expect_response("**/v1/runs"):  # the next request does not open the dialog again
-            page.clock.run_for(6000)
-        page.clock.resume()
-        page.wait_for_timeout(200)
-        expect(dialog).to_be_hidden()
-        page.get_by_role("button", name="Give the token").click()
+def test_examples_are_read(page: Page) -> None:
+    for number, text in enumerate(("4", "20745", "1863 407 95210 638", "3196")):
+        page.locator("#examples button").nth(number).click()
+        expect_answer(page, text)
+        page.get_by_role("button", name="Draw instead").click()
+
+
+def test_the_camera_takes_a_photo(browser: Browser, served: Served) -> None:
+    with opening(browser, served.address, permissions=["camera"]) as page:
+        page.get_by_role("button", name="Take a photo").click()
+        page.get_by_role("button", name="Take it").click(timeout=TIMEOUT_MS)
+        expect(page.locator("#camera")).to_be_hidden()
+        expect(page.locator("#picture")).to_be_visible()
+        expect(page.locator("#status")).to_be_visible(timeout=TIMEOUT_MS)
+        page.get_by_role("button", name="Take a photo").click()
+        check_accessible(page)
         page.get_by_role("button", name="Cancel").click()
-        expect(dialog).to_be_hidden()
-        page.get_by_role("button", name="Give the token").click()
-        page.locator("#token").fill(TOKEN)
-        page.keyboard.press("Enter")
-        expect(page.locator("#note")).to_contain_text("There are no runs yet")
+        assert not page.evaluate("document.getElementById('video').srcObject")
+    with opening(browser, served.address) as page:  # as a phone without HTTPS
+        page.evaluate("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
+        with page.expect_file_chooser():
+            page.get_by_role("button", name="Take a photo").click()
+
+
+def test_a_browser_asks_for_the_token_by_itself(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    with serving("--token-file", str(tmp_path / "token")) as server:
+        login = {"username": "anyone", "password": TOKEN}
+        options: dict[str, Any] = {"http_credentials": login, "permissions": CLIPBOARD}
+        with opening(browser, server.address, ignored="status of 401", **options) as page:
+            draw(page, 2, seed=5)
+            expect_answer(page, "2")
+            page.locator("#copy").click()
+            expect(page.locator("#copied")).to_contain_text("TENFOLD_TOKEN")
+            line = page.evaluate("navigator.clipboard.readText()")
+            environment = {**os.environ, "TENFOLD_TOKEN": TOKEN}
+            answer = subprocess.run(["bash", "-c", line], env=environment, capture_output=True)
+            assert json.loads(answer.stdout)["text"] == "2"

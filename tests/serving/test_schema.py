@@ -7,16 +7,14 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from servers import Served
 
 FEW, MANY = 25, 400
 QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 ADDRESSES = {
-    *("POST /v1/read", "POST /v1/session", "GET /v1/model", "GET /v1/runs", "GET /metrics"),
-    *("GET /v1/runs/{name}/losses", "GET /runs/{name}/report"),
-    *("GET /health/live", "GET /health/ready"),
+    *("POST /v1/read", "GET /v1/model", "GET /metrics", "GET /health/live", "GET /health/ready"),
 }
 pytestmark = pytest.mark.filterwarnings("ignore")  # schemathesis' own
 
@@ -33,9 +31,10 @@ def check_every_endpoint(address: str, num_requests: int) -> None:
             @given(case=operation.as_strategy(generation_mode=mode))
             @settings(max_examples=num_requests, suppress_health_check=QUIET, database=None)
             def check(case: Any) -> None:
-                # The schema cannot tell which bytes are an image.
-                excluded = [positive_data_acceptance] if case.method == "POST" else []
-                case.call_and_validate(excluded_checks=excluded)
+                # The schema cannot tell which bytes are an image, nor how a wrong value that
+                # leaves nothing in the query differs from none.
+                excluded = [positive_data_acceptance, negative_data_rejection]
+                case.call_and_validate(excluded_checks=excluded if case.method == "POST" else [])
 
             # An endpoint without parameters and body has no invalid requests.
             with contextlib.suppress(Unsatisfiable):

@@ -1,17 +1,15 @@
 """What `tenfold serve` refuses, in one line each."""
 
 import os
-import socket
 import threading
-import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from tenfold.cli import main
 from tenfold.errors import ServingError
-from tenfold.serving.server import END_UVICORN, FIRST_UVICORN, open_socket
+from tenfold.serving.server import reserve_port
 from tenfold.serving.settings import ServingConfig, read_token
 
 Capture = pytest.CaptureFixture[str]
@@ -23,13 +21,16 @@ Capture = pytest.CaptureFixture[str]
         (["--host", "0.0.0.0"], "--host 0.0.0.0: others on the network could use this server"),
         (["--port", "70000"], "--port must be from 0 to 65535, not 70000"),
         (["--allow-host", "a:80"], "--allow-host must be a name or address without a port"),
-        (["--runs", "nowhere"], "--runs nowhere: no such folder"),
+        (["--workers", "0"], "--workers must be at least 1, not 0"),
+        (["--root-path", "digits/"], "--root-path must start with a slash"),
+        (["--tls-cert", "a.pem"], "--tls-cert and --tls-key are needed together"),
+        (["--tls-cert", "no.pem", "--tls-key", "no.pem"], "--tls-cert, --tls-key: cannot be used"),
+        (["--uds", "/nowhere/socket"], "--uds /nowhere/socket: no such folder"),
         (["--model", "nowhere.onnx"], "nowhere.onnx: cannot read the model: No such file"),
         (["--token-file", "nowhere"], "--token-file nowhere: cannot be read: No such"),
         (["--host", "192.0.2.1", "--allow-host", "a"], "cannot listen on 192.0.2.1"),
         (["--queue", "0"], "--queue must be at least 1, not 0"),
         (["--receive-seconds", "0"], "--receive-seconds must be greater than 0, not 0"),
-        (["--send-seconds", "0"], "--send-seconds must be greater than 0, not 0"),
     ],
 )
 def test_invalid_arguments_are_reported_in_one_line(
@@ -41,24 +42,6 @@ def test_invalid_arguments_are_reported_in_one_line(
     assert printed.count("\n") == 1
 
 
-@pytest.mark.parametrize("version", ["0.52.4", "0.55.0", "1.0.0rc1"])
-def test_an_untested_uvicorn_is_refused(
-    version: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
-    monkeypatch.setattr(uvicorn, "__version__", version)
-    assert main(["serve", "--port", "0"]) == 2
-    assert capsys.readouterr().err.startswith(
-        f"tenfold: uvicorn {version} is installed, but the server needs one from 0.53 on and "
-        "before 0.55. Install it: pip install 'tenfold[serve]'"
-    )
-
-
-def test_the_supported_uvicorn_versions_match_the_package_metadata() -> None:
-    project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
-    first, end = (".".join(map(str, bound)) for bound in (FIRST_UVICORN, END_UVICORN))
-    assert f"uvicorn>={first},<{end}" in project["project"]["optional-dependencies"]["serve"]
-
-
 @pytest.mark.parametrize("text", ["", "short", "two words of a token", "ümlautümlautümlaut"])
 def test_an_invalid_token_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(text)
@@ -68,16 +51,12 @@ def test_an_invalid_token_is_refused(text: str, tmp_path: Path) -> None:
         read_token(tmp_path / "token")
 
 
-def test_nagles_algorithm_is_off() -> None:
-    """asyncio turns it off only for sockets that are known to be TCP."""
-    with open_socket(ServingConfig(port=0)) as listening:
-        assert listening.proto == socket.IPPROTO_TCP
-
-
 def test_allowed_hosts_are_known_besides_the_local_ones() -> None:
     config = ServingConfig(host="0.0.0.0", allow_hosts=("Digits.Example.org",))
     assert config.known_hosts == {"localhost", "127.0.0.1", "[::1]", "digits.example.org"}
     assert config.address == "http://127.0.0.1:8000"
+    config = replace(config, root_path="/digits", tls_cert=Path("a"), tls_key=Path("b"))
+    assert config.address == "https://127.0.0.1:8000/digits/"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +79,7 @@ def test_the_printed_address_is_a_known_host(host: str, address: str, own: str) 
 
 
 def test_another_port_is_suggested_only_if_the_port_is_in_use(capsys: Capture) -> None:
-    with open_socket(ServingConfig(port=0)) as listening:
+    with reserve_port(ServingConfig(port=0)) as listening:  # as another server has it
         port = str(listening.getsockname()[1])
         assert main(["serve", "--port", port]) == 2
     assert "Another port may be free" in capsys.readouterr().err

@@ -1,9 +1,8 @@
 """`tenfold serve`."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -22,20 +21,27 @@ class ServeOptions:
     --allow-host."""
     port: WholeNumber = 8000
     """The port to listen on; by default 8000. 0 takes a free one."""
+    uds: Path | None = None
+    """A Unix domain socket to listen on instead, for a proxy on the same machine."""
+    root_path: str = ""
+    """The path below which a proxy shows the server, such as /digits."""
     allow_hosts: Annotated[tuple[str, ...], Parameter(name="--allow-host", negative=())] = ()
     """A host name that clients may use, without a port; can be repeated."""
-    runs: Path | None = None
-    """A folder of runs and studies to list, with their reports."""
+    tls_cert: Path | None = None
+    """A file with the certificate, for HTTPS; needs --tls-key."""
+    tls_key: Path | None = None
+    """A file with the certificate's private key."""
     model: DigitModel | None = None
     lines: LineModel | None = None
+    workers: WholeNumber | None = None
+    """Number of worker processes; by default one per core."""
     queue: WholeNumber = 8
-    """Maximum number of images that wait or are read; by default 8. Further requests get status
-    503."""
+    """Maximum number of requests that wait or are read in each worker; by default 8. Further
+    requests get status 503."""
     receive_seconds: float = 15.0
     """Seconds after which a request that has not arrived is given up; by default 15."""
-    send_seconds: float = 15.0
-    """Seconds after which a client that does not receive its answer is disconnected; by default
-    15."""
+    log_format: Literal["text", "json"] = "text"
+    """How a request is logged to stderr: a line of text, or a JSON object."""
 
 
 DEFAULTS = ServeOptions()
@@ -47,10 +53,10 @@ def serve(*, options: ServeOptions = DEFAULTS, token_file: Path | None = None) -
     Parameters
     ----------
     token_file
-        A file with a token. Clients must send it as "Authorization: Bearer TOKEN".
+        A file with a token. Clients must send it as "Authorization: Bearer TOKEN", or as the
+        password that a browser asks for.
     """
     try:
-        from tenfold.serving.server import open_socket
         from tenfold.serving.server import serve as run_server
         from tenfold.serving.settings import ServingConfig, is_loopback, read_token
     except ImportError as error:
@@ -61,13 +67,15 @@ def serve(*, options: ServeOptions = DEFAULTS, token_file: Path | None = None) -
 
     token = None if token_file is None else read_token(token_file)
     config = ServingConfig(token=token, **vars(options))
-    with open_socket(config) as listening:
-        config = dataclasses.replace(config, port=listening.getsockname()[1])
-        if not is_loopback(config.host):
+
+    def print_address(address: str) -> None:
+        print_note(f"Tenfold is at {address} (Ctrl-C stops it)")
+        if config.uds is None and not is_loopback(config.host):
             who = "with the token" if token else "without a token"
+            how = "encrypted" if config.tls_cert else "unencrypted"
             print_note(
-                f"Anyone who can reach this machine on port {config.port} can use the server, "
-                f"{who} and unencrypted, as {', '.join(config.allow_hosts)}."
+                f"Anyone who can reach this machine can use the server, {who} and {how}, as "
+                f"{', '.join(config.allow_hosts)}."
             )
-        where = f"Tenfold is at {config.address} (Ctrl-C stops it)"
-        run_server(config, listening, lambda: print_note(where))
+
+    run_server(config, print_address)

@@ -1,134 +1,91 @@
-"""The work of a worker process, which loads the networks, decodes images and reads them."""
+"""Reading the images of requests in a worker process.
 
-import gc
+A small image is read in place: the event loop does nothing else for a few milliseconds. Everything
+that may take longer goes to a thread with a lower priority, an image at a time; OpenCV and ONNX
+Runtime, where most of its time goes, let the event loop run meanwhile.
+"""
+
+import asyncio
 import io
 import os
-from dataclasses import dataclass
-from pathlib import Path
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from PIL import Image
+import PIL.Image
 
-from tenfold.errors import ImageError, MissingExtraError
-from tenfold.reading.decoding import FORMATS, decode
-from tenfold.reading.digit_classifier import Classifier
-from tenfold.reading.line_reader import LineReader
+from tenfold.reading.decoding import FORMATS
+from tenfold.reading.explain import read_explained
 from tenfold.reading.reader import Reader
-from tenfold.reading.result import Reading, Status
-from tenfold.serving.explaining import explain
-from tenfold.serving.settings import MIB
-from tenfold.serving.sizes import is_heif
+from tenfold.serving.limits import refuse
+from tenfold.serving.metrics import READINGS, SECONDS
+from tenfold.serving.uploads import Options, Upload
 
-# The serving process goes first on cores that both need: it feeds the workers, takes what they say,
-# and refuses whom they have no time for.
-NICENESS = 10
-MAX_TOGETHER = 4  # images that a worker gets at once
 # An image that may take more than some milliseconds is large.
 MAX_SMALL_PIXELS, MAX_SMALL_BYTES = 320 * 320, 256 * 1024
+MAX_LARGE = 4  # requests that wait for the thread or are in it
+NICENESS = 10
 
 Answer = dict[str, Any]
 
-_reader: Reader | None = None
+
+class ReadingService:
+    """Reads images for one event loop."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self._num_large = 0
+        self._executor = ThreadPoolExecutor(1, "large-images", initializer=_lower_priority)
+
+    async def answer(self, upload: Upload, options: Options) -> list[Answer]:
+        """An answer for each image. Raises Problem if too many large ones wait."""
+        started = time.perf_counter()
+        is_small = _is_small(upload, options)
+        if is_small:
+            reading = self.reader.read(upload.images[0].data, single=options.single)
+            answers = [reading.to_json()]
+        else:
+            answers = await self._answer_large(upload, options)
+        SECONDS.labels("small" if is_small else "large").observe(time.perf_counter() - started)
+        for answer in answers:
+            READINGS.labels(answer["status"]).inc()
+        return answers
+
+    async def _answer_large(self, upload: Upload, options: Options) -> list[Answer]:
+        if self._num_large >= MAX_LARGE:
+            raise refuse(MAX_LARGE)
+        read = partial(read_explained, self.reader, **asdict(options))
+        answers: list[Answer] = []
+        self._num_large += 1
+        try:
+            for image in upload.images:
+                named = {"file": image.file} if upload.is_list and image.file else {}
+                loop = asyncio.get_running_loop()
+                answers.append(named | await loop.run_in_executor(self._executor, read, image.data))
+        finally:
+            self._num_large -= 1
+        return answers
 
 
-@dataclass(frozen=True)
-class Question:
-    """The bytes of an image, and the options of its request."""
-
-    data: bytes
-    single: bool
-    stages: bool
-
-
-@dataclass(frozen=True)
-class Setup:
-    """The bytes of both model files, and how many MiB of memory a worker may use beside them."""
-
-    model: bytes
-    lines: bytes
-    mib: int
-
-
-def prepare(setup: Setup) -> None:
-    """Load the networks, then limit the memory."""
-    import cv2
-
-    global _reader
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
-    cv2.setNumThreads(1)
-    classifier = Classifier(setup.model, "the model")
-    _reader = Reader(classifier, lines=LineReader(setup.lines, "the model of lines"))
-    _warm_up(_reader)
-    gc.freeze()  # modules and networks stay, so the garbage collector need not scan them
-    _limit_memory(setup.mib)
-
-
-def answer_small(questions: list[Question]) -> list[Answer | None]:
-    """The answers, without stages; None for images that are not small.
-
-    All digit images are classified in one batch.
-    """
-    assert _reader is not None
-    answers: list[Answer | None] = [None] * len(questions)
-    for single in (False, True):
-        numbers = [
-            number
-            for number, one in enumerate(questions)
-            if one.single == single and _is_small(one.data)
-        ]
-        images = (questions[number].data for number in numbers)
-        for number, reading in zip(numbers, _reader.read_many(images, single=single), strict=True):
-            answers[number] = reading.to_json()
-    return answers
-
-
-def answer_large(question: Question) -> Answer:
-    """The answer for an image of any size."""
-    assert _reader is not None
-    return answer(_reader, question)
-
-
-def answer(reader: Reader, question: Question) -> Answer:
-    """A reading as JSON values, as `tenfold read --json` prints it, without the file's name."""
-    try:
-        decoded = decode(question.data)
-    except (ImageError, MissingExtraError) as error:
-        return Reading(Status.ERROR, message=str(error)).to_json()
-    reading = reader.read_decoded(decoded, single=question.single)
-    explained = explain(decoded, reading, reader) if question.stages else {}
-    return reading.to_json() | explained
-
-
-def _is_small(data: bytes) -> bool:
+def _is_small(upload: Upload, options: Options) -> bool:
     """Whether, by its header, an image is decoded and read in a few milliseconds."""
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return image.width * image.height <= MAX_SMALL_PIXELS
-    except Image.DecompressionBombError:
+    data = upload.images[0].data
+    if upload.is_list or options.stages or options.boxes or len(data) > MAX_SMALL_BYTES:
         return False
-    except Exception:  # it is no such image: to be found out costs nothing
-        return not is_heif(data)
-
-
-def _limit_memory(mib: int) -> None:
     try:
-        import resource
-    except ImportError:  # Windows has no such limit; time and pixels are bounded there, too
-        return
-    pages = Path("/proc/self/statm")
-    if not pages.exists():
-        return
-    used = int(pages.read_text().split()[0]) * resource.getpagesize()
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (used + mib * MIB, hard))
+        with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return image.width * image.height <= MAX_SMALL_PIXELS
+    except PIL.Image.DecompressionBombError:
+        return False
+    except Exception:  # it is no such image: to find that out costs nothing
+        return data[4:8] != b"ftyp"  # HEIC takes long to decode whatever its size
 
 
-def _warm_up(reader: Reader) -> None:
-    """Run the networks once, as the first run is slow."""
-    import numpy as np
-
-    page = np.full((40, 60), 255, np.uint8)
-    page[10:30, 15:18] = page[10:30, 40:43] = 0
-    reader.read(page)
-    reader.read(page, single=True)
+def _lower_priority() -> None:
+    """Let this thread come after others where cores are short."""
+    with suppress(AttributeError, OSError):  # not on Windows
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -1,50 +1,46 @@
-"""The counters of a server, in Prometheus' text format."""
+"""The counters of a server over all its processes, in Prometheus' text format.
 
+Each process writes its own files in a folder (prometheus-client's multi-process mode), which
+`PROMETHEUS_MULTIPROC_DIR` must name before this module is imported. Whatever process is asked adds
+them up.
+"""
+
+import platform
+
+import onnxruntime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
+import tenfold
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-BATCH_BUCKETS = (1, 2, 3, 4, 8)
+
+RESPONSES = Counter("tenfold_responses", "Responses by status code.", ["status"])
+READINGS = Counter("tenfold_readings", "Images read, by the reading's status.", ["status"])
+SECONDS = Histogram(
+    "tenfold_reading_seconds",
+    "From the last byte of a request with images to its answer, small and large ones apart.",
+    ["size"],
+    buckets=SECONDS_BUCKETS,
+)
+STARTS = Counter("tenfold_worker_starts", "Worker processes that were started.")
+BUILD = Gauge(
+    "tenfold_build_info",
+    "Versions; the value is 1.",
+    ["version", "python", "onnxruntime"],
+    multiprocess_mode="max",
+)
 
 
-class Metrics:
-    """Counters of one server."""
+def note_start() -> None:
+    """Count a worker that starts, and note its versions."""
+    STARTS.inc()
+    BUILD.labels(tenfold.__version__, platform.python_version(), onnxruntime.__version__).set(1)
 
-    def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self.responses = Counter(
-            "tenfold_responses", "Responses by status code.", ["status"], registry=registry
-        )
-        self.readings = Counter(
-            "tenfold_readings",
-            "Images read, by the reading's status.",
-            ["status"],
-            registry=registry,
-        )
-        self.seconds = Histogram(
-            "tenfold_reading_seconds",
-            "From an image's last byte to its answer, small and large images apart.",
-            ["size"],
-            buckets=SECONDS_BUCKETS,
-            registry=registry,
-        )
-        self.batch_requests = Histogram(
-            "tenfold_batch_requests",
-            "How many requests a worker got at once.",
-            buckets=BATCH_BUCKETS,
-            registry=registry,
-        )
-        self.waiting = Gauge(
-            "tenfold_waiting_images", "Images that are read or wait for it.", registry=registry
-        )
-        self.refused = Counter(
-            "tenfold_refused_images", "Images refused because too many wait.", registry=registry
-        )
-        self.replaced = Counter(
-            "tenfold_replaced_workers",
-            "Workers that exceeded their limits or ended.",
-            registry=registry,
-        )
 
-    def dump(self) -> bytes:
-        """The counters as text."""
-        return generate_latest(self.registry)
+def dump() -> bytes:
+    """The counters of all processes as text."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return generate_latest(registry)

@@ -4,11 +4,32 @@ The codes are stable, so programs can rely on them. The texts reveal nothing of 
 paths.
 """
 
+import ctypes
 import json
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 1
+# On every answer. The page has no inline script or style and loads nothing from other origins.
+SECURITY_HEADERS = {
+    b"content-security-policy": (
+        b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        b"img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"cross-origin-opener-policy": b"same-origin",
+}
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -20,30 +41,19 @@ class Kind:
     title: str
 
 
-BAD_REQUEST = Kind(400, "bad-request", "The request is not valid HTTP")
-UNAUTHORIZED = Kind(401, "unauthorized", "A bearer token is needed")
+BAD_REQUEST = Kind(400, "bad-request", "The body is not what its content type says")
+UNAUTHORIZED = Kind(401, "unauthorized", "A token is needed")
 FORBIDDEN = Kind(403, "cross-site", "Requests from other sites are refused")
 NOT_FOUND = Kind(404, "not-found", "There is nothing here")
 METHOD_NOT_ALLOWED = Kind(405, "method-not-allowed", "This address does not take that method")
 TIMEOUT = Kind(408, "request-timeout", "The request did not arrive in time")
-TOO_LARGE = Kind(413, "too-large", "The image has too many bytes")
+TOO_LARGE = Kind(413, "too-large", "The request has too many bytes or images")
 UNSUPPORTED = Kind(415, "unsupported-media-type", "The body is not called an image")
 UNKNOWN_HOST = Kind(421, "unknown-host", "This server does not go by that name")
-INVALID = Kind(422, "invalid-parameter", "A parameter has a value that it cannot have")
+INVALID = Kind(422, "invalid-parameter", "A parameter is unknown or has an invalid value")
 UNREADABLE = Kind(422, "unreadable-image", "The image cannot be decoded")
-TOO_COSTLY = Kind(422, "too-costly", "Reading the image takes too much time or memory")
-HEADERS_TOO_LARGE = Kind(431, "headers-too-large", "The request's headers are too long")
 INTERNAL = Kind(500, "internal", "Something went wrong in the server")
 BUSY = Kind(503, "busy", "The server has as much to do as it takes on")
-WORKER_DIED = Kind(500, "worker-died", "The process that read the image ended")
-NOT_READY = Kind(503, "not-ready", "The server cannot read images at the moment")
-STOPPING = Kind(503, "stopping", "The server is being stopped")
-ALL_KINDS = (
-    *(BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, METHOD_NOT_ALLOWED, TIMEOUT, TOO_LARGE),
-    *(UNSUPPORTED, UNKNOWN_HOST, INVALID, UNREADABLE, TOO_COSTLY, HEADERS_TOO_LARGE, INTERNAL),
-    *(WORKER_DIED, BUSY, NOT_READY, STOPPING),
-)
-RETRY_AFTER_SECONDS = 1
 
 
 @dataclass
@@ -55,8 +65,8 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
     headers: dict[str, str] = field(default_factory=dict)
     members: dict[str, Any] = field(default_factory=dict)
 
-    def to_bytes(self) -> bytes:
-        """The problem details object as JSON."""
+    def to_response(self) -> Response:
+        """The problem details object as a response, with Retry-After for a temporary problem."""
         kind = self.kind
         details = {
             "type": f"urn:tenfold:problem:{kind.code}",
@@ -65,36 +75,53 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
             "code": kind.code,
             "detail": self.detail,
         }
-        return json.dumps(details | self.members).encode()
-
-    def list_headers(self) -> dict[str, str]:
-        """The response's headers, with Retry-After for a temporary problem."""
-        headers = {"content-type": CONTENT_TYPE, "cache-control": "no-store", **self.headers}
-        if self.kind.status == BUSY.status:
+        headers = {"cache-control": "no-store", **self.headers}
+        if kind is BUSY:
             headers["retry-after"] = str(RETRY_AFTER_SECONDS)
-        if self.kind is UNAUTHORIZED:
-            headers["www-authenticate"] = 'Bearer realm="tenfold"'
-        return headers
-
-    def to_http(self, *, ends: bool = True) -> bytes:
-        """A whole HTTP response, sent without the application; `ends` closes the connection."""
-        body = self.to_bytes()
-        headers = self.list_headers() | SECURITY_HEADERS | {"content-length": str(len(body))}
-        if ends:
-            headers["connection"] = "close"
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return f"HTTP/1.1 {self.kind.status} {self.kind.title}\r\n{lines}\r\n".encode() + body
+        return Response(
+            json.dumps(details | self.members), kind.status, headers, media_type=CONTENT_TYPE
+        )
 
 
-# On every response. The page has no inline script or style and loads nothing from other origins.
-SECURITY_HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-}
+class ProblemDetails:
+    """Middleware that answers exceptions with problem details, and adds the security headers.
+
+    Once `stopping` is set, connections end with their next answer. The problem's code is kept in
+    the scope, for the log.
+    """
+
+    def __init__(self, app: ASGIApp, stopping: ctypes.c_bool) -> None:
+        self.app, self.stopping = app, stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        is_started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal is_started
+            if message["type"] == "http.response.start":
+                is_started = True
+                message["headers"] = [*message.get("headers", ()), *SECURITY_HEADERS.items()]
+                if self.stopping.value:
+                    message["headers"].append((b"connection", b"close"))
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+            return
+        except ClientDisconnect:  # nobody takes an answer
+            return
+        except Problem as caught:
+            problem = caught
+        except Exception:
+            logger.exception("request %s failed", scope["state"]["request_id"])
+            problem = Problem(INTERNAL, "see the server's log")
+        scope["state"]["code"] = problem.kind.code
+        if not is_started:
+            await problem.to_response()(scope, receive, send_with_headers)
+
+
+async def answer_http_exception(_: Request, error: Any) -> Response:  # noqa: ANN401 - Starlette's type
+    """Raise the problem for an address or method that no route has."""
+    kind = METHOD_NOT_ALLOWED if error.status_code == METHOD_NOT_ALLOWED.status else NOT_FOUND
+    raise Problem(kind, "see /docs", dict(error.headers or {}))

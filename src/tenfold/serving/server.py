@@ -1,164 +1,196 @@
-"""A server that listens, and stops in order.
+"""The server: Granian with worker processes that each read images.
 
-On SIGTERM it takes no new connections, says to those that it has that it is not ready, ends each
-with its next answer, or when it says nothing, finishes what it accepted, and is gone within ten
-seconds.
+The main process speaks no HTTP. It checks the configuration, starts the workers, replaces one that
+ends, and stops them.
 """
 
-import asyncio
+import atexit
+import ctypes
 import errno
+import gc
+import multiprocessing
+import os
 import signal
 import socket
+import tempfile
+import threading
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from multiprocessing.synchronize import Event
+from pathlib import Path
 from typing import Any
 
-import uvicorn
+import cv2
+import numpy as np
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+from starlette.types import ASGIApp
 
-from tenfold.errors import ServingError, describe_install
-from tenfold.serving.app import App
-from tenfold.serving.protocol import DeadlineProtocol, allow_connections
+from tenfold.errors import ServingError
+from tenfold.reading.line_reader import BUNDLED_LINES
+from tenfold.reading.reader import Reader
+from tenfold.serving.app import build_app
+from tenfold.serving.logs import describe_logging
+from tenfold.serving.metrics import FOLDER_VARIABLE, note_start
 from tenfold.serving.settings import ServingConfig
+from tenfold.system.machine import count_cores
 
-DRAIN_SECONDS = 0.5
-LAST_SECONDS = 1.0  # for telling those whose answers are not ready that there will be none
-# Connections that the system keeps until they are accepted, and how many are accepted at once: all
-# of these have a file before the first of them can be refused.
-BACKLOG, NUM_ACCEPTED = 512, 32
-# The first whose private parts are what is used of them here, and the first not tried.
-FIRST_UVICORN, END_UVICORN = (0, 53), (0, 55)
-
-
-class Server(uvicorn.Server):
-    """uvicorn's, which first lets those go who are connected."""
-
-    def __init__(
-        self, config: uvicorn.Config, app: App, on_start: Callable[[], None] | None = None
-    ) -> None:
-        super().__init__(config)
-        self.tenfold_app, self.on_start = app, on_start
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so when requests are taken."""
-        await super().startup(sockets)
-        for listening in sockets or []:
-            listening.listen(BACKLOG)  # uvicorn's own is how many are accepted at once
-        if self.on_start is not None and not self.should_exit:
-            self.on_start()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop: see the module's description."""
-        self.tenfold_app.begin_to_stop()
-        await self._stop_listening(sockets or [])
-        await asyncio.sleep(DRAIN_SECONDS)
-        # Before uvicorn ends what is left, which could say nothing then.
-        asyncio.get_running_loop().call_later(
-            max(0.0, self.tenfold_app.config.stop_seconds - LAST_SECONDS),
-            self.tenfold_app.service.abandon,
-        )
-        await super().shutdown(sockets)
-        # uvicorn sends itself the signals that it got; who stops in order has exit code 0.
-        self._captured_signals = [one for one in self._captured_signals if one != signal.SIGTERM]
-
-    async def _stop_listening(self, sockets: list[socket.socket]) -> None:
-        """Take the connections that wait to be accepted, and no more: closing would reset them."""
-        accepted = []
-        for listening in sockets:
-            try:
-                while True:
-                    accepted.append(listening.accept()[0])
-            except OSError:  # nobody waits
-                pass
-        for server in self.servers:
-            server.close()
-        for connection in accepted:
-            connection.setblocking(False)
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self._build_protocol, connection
-            )
-
-    def _build_protocol(self) -> asyncio.Protocol:
-        build: Any = self.config.http_protocol_class
-        protocol: asyncio.Protocol = build(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
-        return protocol
+MAX_HEADER_BYTES = 64 * 1024
+MAX_CONNECTIONS = 900  # of a worker, which usually may have 1024 files open
+MAX_WORKER_MIB = 1024  # one that has more is replaced
+LEAVING_SECONDS = 0.5  # for clients to get an answer that ends their connection
+STOP_SECONDS = 8  # Docker waits for ten
 
 
-def _check_uvicorn() -> None:
-    """Raise ServingError with a uvicorn whose private parts may be others."""
-    version = tuple(int(part) for part in uvicorn.__version__.split(".")[:2])
-    if not FIRST_UVICORN <= version < END_UVICORN:
-        first, end = (".".join(map(str, bound)) for bound in (FIRST_UVICORN, END_UVICORN))
-        raise ServingError(
-            f"uvicorn {uvicorn.__version__} is installed, but the server needs one from {first} "
-            f"on and before {end}. Install it: {describe_install('serve')}"
-        )
+def load_app(config: ServingConfig, ready: Event, stopping: ctypes.c_bool) -> ASGIApp:
+    """Build the application in a worker process, load the networks and use them once.
+
+    The first time is slow. `ready` is set then. Connections end with their next answer once
+    `stopping` is set.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # until Granian has its own way to stop
+    # In the interpreter's own end, Granian's threads would panic for want of it.
+    atexit.register(os._exit, 0)
+    cv2.setNumThreads(1)
+    reader = load_reader(config)
+    page_HW = np.full((40, 60), 255, np.uint8)
+    page_HW[10:30, 15:18] = page_HW[10:30, 40:43] = 0
+    reader.read(page_HW)
+    reader.read(page_HW, single=True)
+    app = build_app(config, reader, stopping)
+    note_start()
+    gc.collect()
+    gc.freeze()  # modules and networks stay, so the garbage collector need not scan them
+    ready.set()
+    return app
 
 
-def open_socket(config: ServingConfig) -> socket.socket:
-    """The socket to listen on. Raises ServingError if the address cannot be had."""
+def load_reader(config: ServingConfig) -> Reader:
+    """Load both networks. Raises ModelError for a file that cannot be used."""
+    return Reader(config.model, lines=config.lines or BUNDLED_LINES)
+
+
+class TenfoldServer(MPServer):
+    """Granian, which lets connections end before it stops, and knows whether Ctrl-C ended it."""
+
+    interrupted = False
+    stopping: ctypes.c_bool
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Granian's
+        """Stop. A request that crosses with the end of its idle connection would be lost."""
+        self.interrupted |= args[0] == signal.SIGINT
+        if not self.interrupted:
+            self.stopping.value = True
+            time.sleep(LEAVING_SECONDS)
+        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+
+def reserve_port(config: ServingConfig) -> socket.socket:
+    """A bound socket that keeps the port for the workers, which listen on it with SO_REUSEPORT.
+
+    Raises ServingError if the address cannot be had, also if another server listens there in the
+    same way.
+    """
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    # Named, or asyncio does not see that it is TCP, and each answer waits 40 ms for an
-    # acknowledgement that the other side delays.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    port = config.port
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((config.host, config.port))
-        listening.listen(BACKLOG)
+        with socket.socket(family, socket.SOCK_STREAM) as alone:
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind((config.host, port))
+            port = alone.getsockname()[1]
+        shared = socket.socket(family, socket.SOCK_STREAM)
+        if hasattr(socket, "SO_REUSEPORT"):
+            shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            shared.bind((config.host, port))
+        return shared
     except (OSError, UnicodeError, OverflowError) as error:
-        listening.close()
         reason = getattr(error, "strerror", None) or str(error)
-        message = f"cannot listen on {config.host}:{config.port}: {reason}"
+        message = f"cannot listen on {config.host}:{port}: {reason}"
         if getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES):
             message += ". Another port may be free: --port 8001"
         raise ServingError(message) from error
-    return listening
 
 
-def build_server(config: ServingConfig, on_start: Callable[[], None] | None = None) -> Server:
-    """A server that runs with `run(sockets=[open_socket(config)])` while its service is running.
+def remove_stale_socket(path: Path) -> None:
+    """Remove the socket of a server that was killed. Raises ServingError if one listens there."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        found = probe.connect_ex(str(path))
+    if found == errno.ECONNREFUSED:
+        path.unlink()
+    elif found != errno.ENOENT:
+        reason = os.strerror(found) if found else "another server listens on it"
+        raise ServingError(f"--uds {path}: {reason}")
 
-    `on_start` is called when it takes requests. Raises ModelError for a model that cannot be used,
-    and ServingError with a uvicorn that was not tried.
+
+def serve(config: ServingConfig, say_where: Callable[[str], None]) -> None:
+    """Serve until a signal ends it; `say_where` gets the address when requests are answered.
+
+    Raises ServingError or ModelError for what cannot be used, and KeyboardInterrupt after Ctrl-C.
     """
-    _check_uvicorn()
-    app = App(config)
+    load_reader(config)
+    # A fork of a process with threads may hang.
+    multiprocessing.set_start_method("spawn", force=True)
+    ready = multiprocessing.Event()
+    # Shared without a lock, which a killed worker might take along.
+    stopping = multiprocessing.RawValue(ctypes.c_bool, False)
+    with tempfile.TemporaryDirectory(prefix="tenfold-") as metrics, ExitStack() as stack:
+        os.environ[FOLDER_VARIABLE] = metrics
+        stack.callback(os.environ.pop, FOLDER_VARIABLE)
+        address = ""
+        if config.uds is not None:
+            remove_stale_socket(config.uds)
+        else:
+            listening = stack.enter_context(reserve_port(config))
+            address, port = listening.getsockname()[:2]
+            config = replace(config, port=port)
 
-    class Protocol(DeadlineProtocol):
-        receive_seconds, send_seconds = config.receive_seconds, config.send_seconds
-        max_connections = allow_connections()
-        count = staticmethod(lambda kind: app.metrics.responses.labels(str(kind.status)).inc())
-        find_refusal = staticmethod(app.find_refusal)
+        def wait_until_ready() -> None:
+            ready.wait()
+            say_where(config.address)
 
-    return Server(
-        uvicorn.Config(
-            app,
-            http=Protocol,
-            ws="none",
-            loop="asyncio",
-            lifespan="off",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            backlog=NUM_ACCEPTED,
-            proxy_headers=False,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=int(config.stop_seconds),
-        ),
-        app,
-        on_start,
-    )
+        server = build_server(config, address)
+        server.stopping = stopping
+        server.on_startup(threading.Thread(target=wait_until_ready, daemon=True).start)
+        load = partial(load_app, config, ready, stopping)
+        try:
+            server.serve(target_loader=load, wrap_loader=False)
+        finally:
+            if server.interrupted:
+                raise KeyboardInterrupt
 
 
-def serve(
-    config: ServingConfig, listening: socket.socket, on_start: Callable[[], None] | None = None
-) -> None:
-    """Serve until a signal ends it; `on_start` is called when requests are taken.
-
-    Raises ModelError for a model that cannot be used, and ServingError where workers cannot be
-    started.
-    """
-    server = build_server(config, on_start)
-    with server.tenfold_app.service.running():
-        server.run(sockets=[listening])
+def build_server(config: ServingConfig, address: str) -> TenfoldServer:
+    """Granian that listens on an address. Raises ServingError for a certificate that is none."""
+    try:
+        return TenfoldServer(
+            "tenfold",  # only a name: the application comes from its loader
+            address=address,
+            port=config.port,
+            uds=config.uds,
+            interface=Interfaces.ASGINL,
+            workers=config.workers or count_cores(),
+            loop=Loops.asyncio,
+            http=HTTPModes.http1,
+            websockets=False,
+            backpressure=MAX_CONNECTIONS,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=round(1000 * config.receive_seconds),
+                max_buffer_size=MAX_HEADER_BYTES,
+            ),
+            log_level=LogLevels.info,
+            log_dictconfig=describe_logging(config.log_format),
+            ssl_cert=config.tls_cert,
+            ssl_key=config.tls_key,
+            url_path_prefix=config.root_path or None,
+            respawn_failed_workers=True,
+            workers_kill_timeout=STOP_SECONDS,
+            workers_max_rss=MAX_WORKER_MIB,
+        )
+    except OSError as error:  # ssl's errors are of this kind
+        reason = error.strerror or str(error)
+        raise ServingError(f"--tls-cert, --tls-key: cannot be used: {reason}") from error

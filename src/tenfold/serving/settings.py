@@ -4,13 +4,17 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tenfold.errors import ServingError
 
 MIB = 1024**2
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 HOST_PATTERN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]")
+ROOT_PATTERN = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 SHORTEST_TOKEN, LONGEST_TOKEN = 16, 4096
+
+LogFormat = Literal["text", "json"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,59 +22,69 @@ class ServingConfig:
     """The configuration of a server.
 
     `allow_hosts` are the names that clients may use, beside those of the loopback interface; an
-    address that others can reach needs at least one. At most `queue` images wait or are being read,
-    at most `large_queue` of them large; further requests get status 503. A request must arrive
-    within `receive_seconds`, and a client must take some of its answer within `send_seconds`. A
-    worker has `small_seconds` for a batch of small images, `worker_seconds` for a large one, and
-    `worker_mib` of address space beside what it starts with. From an image's last byte to its
-    answer take at most `waiting_seconds`.
+    address that others can reach needs at least one. With `uds`, the server listens on that Unix
+    domain socket instead of an address. `workers` processes read images, by default one per core;
+    in each, at most `queue` requests wait. A request must arrive within `receive_seconds`.
 
     Raises ServingError for invalid values.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
+    uds: Path | None = None
+    root_path: str = ""
     allow_hosts: tuple[str, ...] = ()
     token: str | None = None
-    runs: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     model: Path | None = None
     lines: Path | None = None
-    max_body_bytes: int = 16 * MIB
+    workers: int | None = None
     queue: int = 8
-    large_queue: int = 4
     receive_seconds: float = 15.0
-    send_seconds: float = 15.0
-    stop_seconds: float = 8.0
-    small_seconds: float = 4.0
-    worker_seconds: float = 8.0
-    waiting_seconds: float = 25.0
-    worker_mib: int = 768
+    log_format: LogFormat = "text"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise ServingError(f"--port must be from 0 to 65535, not {self.port}")
-        if self.queue < 1:
-            raise ServingError(f"--queue must be at least 1, not {self.queue}")
-        for flag, seconds in (
-            ("--receive-seconds", self.receive_seconds),
-            ("--send-seconds", self.send_seconds),
-        ):
-            if not seconds > 0:
-                raise ServingError(f"{flag} must be greater than 0, not {seconds:g}")
-        for name in self.allow_hosts:
-            if not HOST_PATTERN.fullmatch(name.lower()):
-                raise ServingError(
-                    f"--allow-host must be a name or address without a port, such as "
-                    f"digits.example.org, not {name!r}"
-                )
-        if not is_loopback(self.host) and not self.allow_hosts:
-            raise ServingError(
+        is_open = self.uds is None and not is_loopback(self.host)
+        wrong_names = [one for one in self.allow_hosts if not HOST_PATTERN.fullmatch(one.lower())]
+        for is_wrong, message in (
+            (not 0 <= self.port <= 65535, f"--port must be from 0 to 65535, not {self.port}"),
+            (self.queue < 1, f"--queue must be at least 1, not {self.queue}"),
+            (
+                self.workers is not None and self.workers < 1,
+                f"--workers must be at least 1, not {self.workers}",
+            ),
+            (
+                not self.receive_seconds > 0,
+                f"--receive-seconds must be greater than 0, not {self.receive_seconds:g}",
+            ),
+            (
+                not ROOT_PATTERN.fullmatch(self.root_path),
+                "--root-path must start with a slash and not end with one, as in /digits, "
+                f"not {self.root_path!r}",
+            ),
+            (
+                (self.tls_cert is None) != (self.tls_key is None),
+                "--tls-cert and --tls-key are needed together",
+            ),
+            (
+                self.uds is not None and not self.uds.parent.is_dir(),
+                f"--uds {self.uds}: no such folder",
+            ),
+            (
+                wrong_names,
+                "--allow-host must be a name or address without a port, such as "
+                f"digits.example.org, not {wrong_names}",
+            ),
+            (
+                is_open and not self.allow_hosts,
                 f"--host {self.host}: others on the network could use this server; to allow it, "
                 "give the names they use, as in --allow-host digits.example.org, and consider "
-                "--token-file"
-            )
-        if self.runs is not None and not self.runs.is_dir():
-            raise ServingError(f"--runs {self.runs}: no such folder")
+                "--token-file",
+            ),
+        ):
+            if is_wrong:
+                raise ServingError(message)
 
     @property
     def known_hosts(self) -> frozenset[str]:
@@ -81,42 +95,44 @@ class ServingConfig:
 
     @property
     def address(self) -> str:
-        """The URL of the page for a browser on this machine."""
+        """The URL of the page for a browser on this machine, or the path of the socket."""
+        if self.uds is not None:
+            return f"unix:{self.uds}"
         host = self.host
         if is_any(host):
             host = "::1" if ":" in host else "127.0.0.1"
-        return f"http://{_bracket(host)}:{self.port}"
+        scheme = "http" if self.tls_cert is None else "https"
+        root = f"{self.root_path}/" if self.root_path else ""
+        return f"{scheme}://{_bracket(host)}:{self.port}{root}"
 
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach an address to listen on."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    address = _parse_address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
 
 
 def is_any(host: str) -> bool:
     """Whether an address to listen on means all addresses of this machine."""
+    address = _parse_address(host)
+    return not host or (address is not None and address.is_unspecified)
+
+
+def _parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return not host
+        return ipaddress.ip_address(host)
+    except ValueError:  # a name
+        return None
 
 
 def _bracket(host: str) -> str:
     """An address as in a URL or a Host header."""
-    try:
-        host = ipaddress.ip_address(host).compressed
-    except ValueError:
-        return host
+    host = str(_parse_address(host) or host)
     return f"[{host}]" if ":" in host else host
 
 
 def read_token(path: Path) -> str:
-    """The bearer token in a file. Raises ServingError if it is not a valid one."""
+    """The token in a file. Raises ServingError if it is not a valid one."""
     try:
         with path.open("rb") as file:
             token = file.read(LONGEST_TOKEN + 1).decode("ascii").strip()

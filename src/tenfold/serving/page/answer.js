@@ -1,8 +1,7 @@
 // The answer as it is shown: text, digits, probabilities, pictures, boxes.
 
-import { describeFailure } from "./words.js";
+import { describeFailure, STATUS_WORDS } from "./words.js";
 
-const STATUS_WORDS = { read: "read", uncertain: "uncertain", blank: "blank", not_digits: "not digits", error: "not an image" };
 const STAGE_WORDS = {
   decoded: "original", "bright-ink": "ink made bright", "without-paper": "paper removed",
   cut: "cropped", boxed: "scaled to 20 pixels", centred: "centred by mass", network: "what the network sees",
@@ -28,16 +27,20 @@ export function showNothing(message = "Nothing is written yet.") {
   find("text").replaceChildren();
   find("status").hidden = true;
   find("message").textContent = message;
-  for (const id of ["more", "digits-note", "digits", "why", "way", "actions"]) find(id).hidden = true;
+  for (const id of ["more", "correct-note", "digits-note", "digits", "why", "way", "actions"]) find(id).hidden = true;
   find("boxes").replaceChildren();
 }
 
 export const showFailure = (error) => showNothing(describeFailure(error));
 
-/** A reading with its stages. `frame` is where the sheet lies on the image that was sent, if that is known. */
-export function showAnswer(answer, frame) {
+/**
+ * A reading with its stages. `frame` is where the sheet lies on the image that was sent, if that is
+ * known. `correct` is called with the number of a digit and what it should be; the digit `focused`
+ * then has the keyboard.
+ */
+export function showAnswer(answer, frame, correct, focused = null) {
   const shown = answer.status === "blank" ? [] : answer.digits;
-  showText(answer);
+  showText(answer, correct);
   const status = find("status");
   status.hidden = false;
   status.className = `chip ${answer.status}`;
@@ -50,6 +53,7 @@ export function showAnswer(answer, frame) {
   find("actions").hidden = false;
   find("why").hidden = answer.seen.length === 0;
   if (answer.seen.length) choose(answer, 0);
+  if (focused !== null) focusDigit(focused);
 }
 
 function describe({ status, message, digits }) {
@@ -60,18 +64,16 @@ function describe({ status, message, digits }) {
   return `${message[0].toUpperCase()}${message.slice(1)}.${isMore ? " The whole of their line is marked." : ""}`;
 }
 
-/** The text, a line for each line of digits; those that are not sure are marked. */
-function showText({ text, status, digits }) {
+/** The text, a line for each line of digits; each can be corrected, those that are not sure are marked. */
+function showText({ text, status, digits }, correct) {
   const lines = text ? text.split("\n") : [];
   const place = find("text");
   let number = 0;
   const made = lines.flatMap((line, i) => {
     const parts = [];
     for (const sign of line) {
-      const isDigit = sign >= "0" && sign <= "9";
-      const isSure = !isDigit || digits[number++]?.is_sure !== false;
-      if (isSure && typeof parts.at(-1) === "string") parts.push(parts.pop() + sign);
-      else parts.push(isSure ? sign : make("mark", { text: sign }));
+      parts.push(buildDigit(sign, digits[number], number, correct));
+      number += 1;
     }
     return [...(i ? ["\n"] : []), make("span", { class: "line" }, ...parts)];
   });
@@ -79,10 +81,67 @@ function showText({ text, status, digits }) {
   place.style.setProperty("--longest", String(Math.max(1, ...lines.map((line) => line.length))));
   place.classList.toggle("lines", lines.length > 1);
   place.classList.toggle("faint", status === "uncertain" && digits.every((digit) => digit.is_sure));
+  place.querySelector("button")?.setAttribute("tabindex", "0");
+  const numCorrected = digits.filter(({ was }) => was !== undefined).length;
+  find("correct-note").hidden = !text;
+  find("correct-note").textContent = numCorrected
+    ? `${numCorrected} ${numCorrected === 1 ? "digit" : "digits"} corrected.`
+    : "Something wrong? Click a digit and type the right one.";
   const isLong = lines.length > FEW_LINES + 2;
   place.classList.toggle("cut", isLong);
   find("more").hidden = !isLong;
   find("more").textContent = `Show all ${lines.length} lines`;
+}
+
+/** A digit of the text: a button, which turns into a field for the right digit. */
+function buildDigit(sign, { is_sure: isSure, was }, number, correct) {
+  const isCorrected = was !== undefined;
+  const label = `Correct digit ${number + 1}: ${sign}${isCorrected ? `, corrected from ${was}` : isSure ? "" : ", not sure"}`;
+  const button = make("button", { type: "button", class: "sign", tabindex: "-1", "aria-label": label, text: sign });
+  button.classList.toggle("doubtful", !isSure && !isCorrected);
+  button.classList.toggle("corrected", isCorrected);
+  button.addEventListener("click", () => {
+    // A field, as a phone shows its keyboard for nothing else.
+    const field = make("input", { class: "sign", inputmode: "numeric", maxlength: "1", "aria-label": `${label}. The right digit`, value: sign });
+    const leave = () => {
+      field.onblur = null; // removing it is no second leaving
+      field.replaceWith(button);
+    };
+    button.replaceWith(field);
+    field.focus();
+    field.select();
+    field.addEventListener("input", () => {
+      if (!/^[0-9]$/.test(field.value)) field.value = "";
+      else {
+        leave();
+        correct(number, Number(field.value));
+      }
+    });
+    field.addEventListener("keydown", ({ key }) => {
+      if (key === "Escape" || key === "Enter") {
+        leave();
+        button.focus();
+      }
+    });
+    field.onblur = leave;
+  });
+  button.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (step) focusDigit(number + step);
+    else if (/^[0-9]$/.test(event.key) && !event.ctrlKey && !event.metaKey) correct(number, Number(event.key));
+    else return;
+    event.preventDefault();
+  });
+  return button;
+}
+
+/** Gives a digit of the text the keyboard. Of all of them one is reached by Tab. */
+function focusDigit(number) {
+  const buttons = [...find("text").querySelectorAll(".sign")];
+  const chosen = buttons[Math.min(number, buttons.length - 1)];
+  if (!chosen || number < 0) return;
+  for (const one of buttons) one.tabIndex = one === chosen ? 0 : -1;
+  chosen.focus();
 }
 
 /** Shows the lines that were left out. */
@@ -112,10 +171,11 @@ function listDigits({ seen }, shown) {
   note.textContent = `The first ${seen.length} of ${shown.length} digits, to inspect one by one:`;
   const withShares = shown.length <= MOST_WITH_SHARES;
   group.replaceChildren(...(group.hidden ? [] : seen.map((_, i) => {
-    const { digit, confidence, is_sure: isSure } = shown[i];
-    const label = `digit ${i + 1}: ${digit}, ${percent(confidence)}`;
+    const { digit, confidence, is_sure: isSure, was } = shown[i];
+    const share = was === undefined ? percent(confidence) : `was ${was}`;
+    const label = `digit ${i + 1}: ${digit}, ${share}`;
     const button = make("button", { type: "button", "aria-pressed": "false", "aria-label": label }, String(digit));
-    if (withShares) button.append(make("span", { text: percent(confidence) }));
+    if (withShares) button.append(make("span", { text: share }));
     button.classList.toggle("doubtful", !isSure);
     button.addEventListener("click", () => choose({ seen, digits: shown }, i));
     return button;
@@ -126,7 +186,7 @@ function choose({ seen, digits }, number) {
   [...find("digits").children].forEach((button, i) => button.setAttribute("aria-pressed", String(i === number)));
   [...find("boxes").children].forEach((box, i) => box.classList.toggle("chosen", i === number && find("boxes").children.length > 1));
   const { probabilities, none, image, occlusion } = seen[number];
-  const best = digits[number].digit;
+  const best = digits[number].was ?? digits[number].digit;
   const rows = probabilities.map((share, digit) => {
     const fill = make("div", { class: "fill" });
     fill.style.width = `${100 * share}%`;

@@ -1,7 +1,5 @@
 // Requests to the server that this page came from.
 
-import { askForToken } from "./token.js";
-
 /** An answer's problem details (RFC 9457) as an error. */
 export class Problem extends Error {
   constructor(details) {
@@ -10,31 +8,30 @@ export class Problem extends Error {
   }
 }
 
-/**
- * Fetches JSON, and asks for a token where one is wanted. Throws a Problem, or an error if the
- * server does not answer.
- */
-export async function fetchJson(path, options = {}) {
-  let response = await fetch(path, options);
-  if (response.status === 401 && await askForToken()) {
-    response = await fetch(path, options);
-    if (response.status === 401) throw new Problem({ code: "no-cookie" });
-  }
+/** Fetches JSON. Throws a Problem, or an error if the server does not answer. */
+async function fetchJson(path, options = {}) {
+  const response = await fetch(path, options);
   const isJson = (response.headers.get("content-type") || "").includes("json");
   if (!response.ok) throw new Problem(isJson ? await response.json() : { title: `status ${response.status}` });
   return response.json();
 }
 
-/** Reads an image. A busy server is asked once more. */
-export async function readImage(blob, { single }) {
-  const path = `/v1/read?stages=true${single ? "&single=true" : ""}`;
+/** Reads an image. A busy server is asked again, so many times. */
+export async function readImage(blob, { single, stages, retries = 1 }) {
+  const query = new URLSearchParams({ ...(single && { single }), ...(stages && { stages }) });
   const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
   const options = { method: "POST", body: blob, headers: { "content-type": type } };
-  try {
-    return await fetchJson(path, options);
-  } catch (error) {
-    if (error.details?.code !== "busy") throw error;
+  for (;;) {
+    try {
+      return await fetchJson(`v1/read${query.size ? `?${query}` : ""}`, options);
+    } catch (error) {
+      if (error.details?.code !== "busy" || retries-- <= 0) throw error;
+    }
     await new Promise((resolve) => setTimeout(resolve, 1000));
-    return fetchJson(path, options);
   }
+}
+
+/** Whether programs must send a token; the browser has sent it by itself. */
+export async function needsToken() {
+  return (await fetchJson("v1/model")).needs_token;
 }

@@ -1,6 +1,7 @@
 // The command line that reads the same image.
 
-import { needsToken } from "./token.js";
+import { needsToken } from "./api.js";
+import { save } from "./results.js";
 
 const MAX_INLINE_BYTES = 48_000; // longer ones do not fit on a command line everywhere
 
@@ -9,7 +10,7 @@ export const isSaved = (blob) => blob.size > MAX_INLINE_BYTES;
 
 /** Copies a line for a shell, and saves an image that does not fit into it. What was done, in words. */
 export async function copyCurl(blob, { single }) {
-  const url = `${location.origin}/v1/read${single ? "?single=true" : ""}`;
+  const url = new URL(`v1/read${single ? "?single=true" : ""}`, location.href);
   const type = blob.type || "application/octet-stream";
   const isLocked = await needsToken();
   const token = isLocked ? ` -H "Authorization: Bearer $TENFOLD_TOKEN"` : "";
@@ -27,12 +28,4 @@ export async function copyCurl(blob, { single }) {
   }
   if (isLocked) words.push("Set TENFOLD_TOKEN to the server's token first.");
   return words.join(" ");
-}
-
-function save(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

@@ -31,7 +31,7 @@ export async function reducePicture(file) {
   return { blob, width: canvas.width, height: canvas.height };
 }
 
-/** The first image among what was dropped or pasted, or null. */
-export function findImage(transfer) {
-  return [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/") || /\.hei[cf]$/i.test(file.name)) ?? null;
+/** The images among what was dropped or pasted. */
+export function findImages(transfer) {
+  return [...(transfer?.files ?? [])].filter((file) => file.type.startsWith("image/") || /\.hei[cf]$/i.test(file.name));
 }

@@ -12,20 +12,38 @@ import numpy.typing as npt
 from PIL import Image
 
 from tenfold.digits import IMAGE_SIZE_PX
-from tenfold.reading.annotate import draw_page_stages, draw_stages
-from tenfold.reading.decoding import Decoded
+from tenfold.errors import ImageError, MissingExtraError
+from tenfold.reading.annotate import annotate, draw_page_stages, draw_stages
+from tenfold.reading.decoding import Decoded, decode
 from tenfold.reading.digit_classifier import Classifier
 from tenfold.reading.digit_image import DigitImage
 from tenfold.reading.reader import Reader
-from tenfold.reading.result import ReadDigit, Reading
+from tenfold.reading.result import ReadDigit, Reading, Status
 
 MAX_DIGITS = 40  # of a page of digits, so many are explained
-MAX_SIDE_PX = 480  # of a stage's picture
+MAX_SIDE_PX, MAX_BOXES_SIDE_PX = 480, 1600  # of a stage's picture, of one with boxes
 MAX_PNG_PIXELS = 100 * 100
 PATCH_PX = 7  # of a square that hides a part of a digit image
 # How far such squares lie apart. Each is as much work as a digit; of many digits they are fewer.
 STEP_PX, STEP_OF_MANY_PX, MANY_DIGITS = 2, 4, 10
 FROM_COLOUR, TO_COLOUR = (38, 52, 92), (255, 176, 64)  # of what hardly matters, of what does most
+
+
+def read_explained(
+    reader: Reader, data: bytes, *, single: bool, stages: bool, boxes: bool
+) -> dict[str, Any]:
+    """A reading as `tenfold read --json` prints it, with its stages and a picture with boxes."""
+    try:
+        decoded = decode(data)
+    except (ImageError, MissingExtraError) as error:
+        return Reading(Status.ERROR, message=str(error)).to_json()
+    reading = reader.read_decoded(decoded, single=single)
+    answer = reading.to_json()
+    if stages:
+        answer |= explain(decoded, reading, reader)
+    if boxes:
+        answer["boxes"] = encode_picture(annotate(decoded, reading), MAX_BOXES_SIDE_PX)
+    return answer
 
 
 def explain(decoded: Decoded, reading: Reading, reader: Reader) -> dict[str, Any]:
@@ -73,9 +91,9 @@ def measure_occlusion(
     return mean_HW
 
 
-def encode_picture(picture: Image.Image) -> str:
+def encode_picture(picture: Image.Image, max_side_px: int = MAX_SIDE_PX) -> str:
     """A data URL with a PNG, or for a large picture with a JPEG, which is a tenth of the size."""
-    scale = MAX_SIDE_PX / max(picture.size)
+    scale = max_side_px / max(picture.size)
     if scale < 1:
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
         picture = picture.resize(size, Image.Resampling.BOX)

@@ -1,0 +1,138 @@
+"""What a request to read images carries: the images and the options."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from tenfold.serving.limits import CLOSES, MAX_BODY_BYTES, refuse_length
+from tenfold.serving.problems import BAD_REQUEST, INVALID, TOO_LARGE, UNSUPPORTED, Problem
+
+MAX_IMAGES = 16  # of a request; more are sent in several
+FLAGS = {"": True, "true": True, "1": True, "false": False, "0": False}
+SHOWN = 40  # characters of a wrong value
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked about each image; see the OpenAPI description."""
+
+    single: bool = False
+    stages: bool = False
+    boxes: bool = False
+
+
+@dataclass(frozen=True)
+class Image:
+    """The bytes of an image, and the name of its file if the client gave one."""
+
+    data: bytes
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class Upload:
+    """The images of a request. The answer to several is a list."""
+
+    images: list[Image]
+    is_list: bool
+
+
+def parse_options(request: Request) -> Options:
+    """The options in a request's query. Raises Problem for an unknown or invalid one."""
+    values: dict[str, bool] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in Options.__dataclass_fields__:
+            known = ", ".join(Options.__dataclass_fields__)
+            raise Problem(INVALID, f"unknown parameter {name[:SHOWN]!r}; there are {known}")
+        if name in values or value.lower() not in FLAGS:
+            given = "given twice" if name in values else f"not {value[:SHOWN]!r}"
+            raise Problem(INVALID, f"{name} must be true or false, {given}")
+        values[name] = FLAGS[value.lower()]
+    return Options(**values)
+
+
+async def receive_upload(request: Request) -> Upload:
+    """Receive the images of a request. Raises Problem for a body without images."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    for name, plain in (("Content-Encoding", "identity"), ("Transfer-Encoding", "chunked")):
+        if any(value.strip().lower() != plain for value in request.headers.getlist(name)):
+            raise Problem(UNSUPPORTED, f"{name} may be {plain} alone", CLOSES)
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+        raise refuse_length()
+    if kind == "multipart/form-data":
+        upload = await _receive_form(request)
+    elif kind == "application/json":
+        upload = _parse_json(await request.body())
+    elif kind.startswith("image/") or kind == "application/octet-stream":
+        upload = Upload([Image(await request.body())], is_list=False)
+    else:
+        raise Problem(
+            UNSUPPORTED,
+            "Content-Type must be image/png, image/jpeg or another image type, "
+            f"application/octet-stream, multipart/form-data or application/json, not "
+            f"{kind[:SHOWN] or 'empty'}",
+            CLOSES,
+        )
+    if len(upload.images) > MAX_IMAGES:
+        raise Problem(TOO_LARGE, f"a request has at most {MAX_IMAGES} images")
+    return upload
+
+
+class _InMemoryParser(MultiPartParser):
+    """Starlette's parser of forms, without files on the disk."""
+
+    spool_max_size = MAX_BODY_BYTES
+
+
+async def _receive_form(request: Request) -> Upload:
+    parser = _InMemoryParser(
+        request.headers, request.stream(), max_files=MAX_IMAGES + 1, max_fields=0
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError) as error:  # KeyError: no boundary
+        message = getattr(error, "message", "the boundary is missing")
+        if "Too many files" in message:
+            raise Problem(TOO_LARGE, f"a request has at most {MAX_IMAGES} images") from error
+        raise Problem(BAD_REQUEST, f"multipart/form-data: {message}") from error
+    files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+    images = [Image(await file.read(), file.filename or None) for file in files]
+    if not images:
+        raise Problem(BAD_REQUEST, "multipart/form-data: there is no file")
+    return Upload(images, is_list=len(images) > 1)
+
+
+def _parse_json(body: bytes) -> Upload:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Problem(BAD_REQUEST, "the body is not valid JSON") from error
+    match content:
+        case {"image": str(text), **rest} if not rest:
+            return Upload([Image(_decode_text(text))], is_list=False)
+        case {"images": [_, *_] as texts, **rest} if not rest:
+            return Upload([Image(_decode_text(text)) for text in texts], is_list=True)
+    raise Problem(
+        BAD_REQUEST,
+        'the JSON must be {"image": TEXT} or {"images": [TEXT, ...]}, each TEXT in base64 or a '
+        "data URL",
+    )
+
+
+def _decode_text(text: Any) -> bytes:  # noqa: ANN401 - from JSON
+    """The bytes of base64, which may be in lines, or of a data URL."""
+    try:
+        if text.startswith("data:"):
+            head, _, text = text.partition(",")
+            if not head.endswith(";base64"):
+                raise ValueError
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (AttributeError, ValueError, binascii.Error) as error:
+        raise Problem(BAD_REQUEST, "an image is not in base64 or a data URL with it") from error
