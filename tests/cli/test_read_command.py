@@ -84,7 +84,7 @@ def test_json_is_one_object_per_line(read: Read) -> None:
     for line in lines:
         assert list(line) == ["file", "status", "text", "digits", "message"]
         for digit in line["digits"]:
-            assert list(digit) == ["digit", "confidence", "box", "line", "is_sure"]
+            assert list(digit) == ["digit", "confidence", "box", "line", "is_sure", "starts_number"]
     assert lines[0] == {"file": "scans/a.png", **tenfold.Reader().read("scans/a.png").to_json()}
     assert lines[2] == {
         "file": "scans/z.png",

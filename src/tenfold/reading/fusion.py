@@ -63,8 +63,8 @@ def fuse_line(
 ) -> list[Candidate]:
     """The likeliest reading of a text line: `path`, from its glyphs, or one of the line reader.
 
-    The line reader sees the line in two crops, first its glyphs alone, then all ink around them. Each
-    digit gets the line's confidence, which is 0 where the line reader was overruled.
+    The line reader sees the line in two crops: its glyphs alone, and all ink around them. Digits
+    get the line's confidence, which is 0 where the line reader was overruled.
     """
     readings = [
         _read_crop(crop, weight, line_reader)

@@ -41,7 +41,7 @@ class LineReader(ModelFile):
 
 
 def load_line_reader(path: Path | None = None, threads: int = 1) -> LineReader:
-    """Load a model of lines that `tenfold export` wrote, by default the bundled one.
+    """Load a model of lines that `tools/train_reading.py` wrote, by default the bundled one.
 
     Raises ModelError if the file cannot be read or is not such a model.
     """

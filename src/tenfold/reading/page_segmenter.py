@@ -179,7 +179,7 @@ class PageSegmenter(ModelFile):
 
 
 def load_page_segmenter(path: Path | None = None, threads: int = 1) -> PageSegmenter:
-    """Load a model of pages that `tenfold export` wrote, by default the bundled one.
+    """Load a model of pages that `tools/train_reading.py` wrote, by default the bundled one.
 
     Raises ModelError if the file cannot be read or is not such a model.
     """

@@ -74,10 +74,9 @@ class Reader:
     """Reads handwritten digits from images.
 
     `model` is a file that `tenfold export` wrote, or a loaded model, by default Tenfold's own;
-    `lines` likewise, for the network that reads text lines. `threads` is the number of threads
-    that a network uses. Raises ModelError for a file that cannot be used.
-
-    A reader can be copied and pickled; it contains its models.
+    `lines` likewise a file of `tools/train_reading.py`, for the network that reads text lines.
+    `threads` is the number of threads that a network uses. Raises ModelError for a file that cannot
+    be used.
     """
 
     def __init__(
