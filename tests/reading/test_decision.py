@@ -1,4 +1,6 @@
-"""A decision's message names the doubtful digits."""
+"""A decision's message names the doubtful digits, and wide gaps part numbers."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,3 +45,24 @@ def test_doubtful_digits_are_named_line_by_line(second: list[float], message: st
     lines = [build_line([0.99, 0.5, 0.99]), build_line(second, top=50, line_confidence=0.1)]
     reading = decide(lines, Thresholds(read=0.9, not_digit=0.9), LINE_THRESHOLD)
     assert (reading.status, reading.message) == (Status.UNCERTAIN, message)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "text"),
+    [
+        ([3, 20, 3, 3], "77 777"),  # of digits 30 pixels high
+        ([3, 12, 3, 3], "77777"),
+        ([40, 40, 40, 40], "77777"),  # a box for each
+        ([40, 42, 90, 40], "777 77"),
+        ([-2, 18, -3, 0], "77 777"),
+        ([40], "7 7"),
+        ([20], "77"),
+    ],
+)
+def test_a_gap_wider_than_between_digits_parts_numbers(gaps: list[int], text: str) -> None:
+    line, left = [], 0
+    for candidate, gap in zip(build_line([0.99] * (len(gaps) + 1)), [*gaps, 0], strict=True):
+        glyph = replace(candidate.glyph, box=(left, 0, left + 20, 30))
+        line.append(replace(candidate, glyph=glyph))
+        left += 20 + gap
+    assert decide([line], Thresholds(read=0.9, not_digit=0.9), LINE_THRESHOLD).text == text

@@ -71,7 +71,7 @@ def check_reading(reading: Reading) -> None:
     json.dumps(reading.to_json(), allow_nan=False)
     assert all(0 <= digit.confidence <= 1 for digit in reading.digits)
     if reading.status in (Status.READ, Status.UNCERTAIN):
-        assert len(reading.text.replace("\n", "")) == len(reading.digits) > 0
+        assert len("".join(reading.text.split())) == len(reading.digits) > 0
     else:
         assert reading.text == ""
 

@@ -18,8 +18,9 @@ IGNORED_MESSAGE = "marks that are not digits were ignored"
 CONFIDENT_FRAGMENT = 0.98  # a fragment of a larger glyph must be this confident to be read
 MOSTLY_DIGITS = 0.6  # share of tall glyphs that are digits, for the others to be doubtful digits
 MAX_DOT_DISTANCE = 0.4  # of a digit's height: punctuation is this close to a digit
-NUMBER_GAP = 0.9  # of a digit's height: a wider gap parts two numbers,
-NUMBER_GAP_FACTOR, MIN_GAPS = 2.0, 3  # if it is wider than the usual one of at least so many
+# A gap parts two numbers if it is wider than a share of the digits' height and, where there are
+# enough gaps, so many times as wide as the usual one.
+NUMBER_GAPS, MIN_GAPS = ((0.9, 2.0), (0.55, 4.0)), 3
 MAX_NAMED = 3  # doubtful digits that a message names
 
 
@@ -89,8 +90,10 @@ def _find_gaps(line: Sequence[Candidate]) -> list[bool]:
     height = float(np.median([bottom - top for _, top, _, bottom in boxes]))
     gaps = [after[0] - before[2] for before, after in itertools.pairwise(boxes)]
     # Between boxes of a form all gaps are wide.
-    usual = float(np.median(gaps)) if len(gaps) >= MIN_GAPS else 0.0
-    least = max(NUMBER_GAP * height, NUMBER_GAP_FACTOR * usual)
+    usual = float(np.median(gaps)) if len(gaps) >= MIN_GAPS else None
+    least = NUMBER_GAPS[0][0] * height
+    if usual is not None:
+        least = min(max(gap * height, factor * usual) for gap, factor in NUMBER_GAPS)
     return [False, *(gap > least for gap in gaps)]
 
 

@@ -29,6 +29,8 @@ MAX_NEIGHBOURS = 400  # more are not compared: a page has margins along which it
 
 def find_slope(page: PageComponents) -> float:
     """By how many degrees the text lines fall to the right; 0 if they do not clearly slope."""
+    if len(page.components) < MIN_CHAIN:
+        return 0.0
     height = page.component_height
     is_tall_M = (page.heights_M >= MAX_LOW_HEIGHT * height) & (page.heights_M <= 1.8 * height)
     boxes_M4 = page.components.boxes_M4[is_tall_M][:MAX_NEIGHBOURS]
