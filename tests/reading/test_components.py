@@ -1,5 +1,6 @@
 """Connected components of ink."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -74,3 +75,20 @@ def test_only_the_largest_components_of_noise_are_kept() -> None:
     assert components.areas_M[0] >= 64
     assert components.areas_M[1] >= 8
     assert set(components.areas_M[2:]) == {1}
+
+
+@pytest.mark.parametrize(("radius", "is_left_out"), [(90, True), (30, False)])
+def test_a_circle_around_a_digit_is_left_out(
+    test_images: LabelledImages, radius: int, is_left_out: bool
+) -> None:
+    """A ring beside the digit, or with a speck inside, stays: it may be a zero."""
+    ink_HW, _ = lay_out([[enlarge(test_images.images_NHW[0], 4)]], gap=0, margin=60)
+    centre = (ink_HW.shape[1] // 2, ink_HW.shape[0] // 2)
+    if not is_left_out:
+        ink_HW = np.pad(ink_HW, ((0, 0), (0, 120)))
+        centre = (ink_HW.shape[1] - 60, centre[1])
+        ink_HW[centre[1] : centre[1] + 5, centre[0] : centre[0] + 5] = 1
+    sheet_HW = (ink_HW * 255).astype(np.uint8)
+    cv2.circle(sheet_HW, centre, radius, 255, 4)
+    found = find_components(build_ink(sheet_HW / 255))
+    assert len(found) == (1 if is_left_out else 3)

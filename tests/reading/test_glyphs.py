@@ -123,3 +123,19 @@ def test_digits_are_not_blobs(test_images: LabelledImages, factor: float) -> Non
         ink_HW = cut(enlarge(image_HW, factor))
         num_blobs += is_filled_blob(Glyph((0, 0, ink_HW.shape[1], len(ink_HW)), ink_HW))
     assert num_blobs <= 1
+
+
+def test_the_crop_around_a_line_has_a_margin_or_is_the_whole_image(
+    test_images: LabelledImages,
+) -> None:
+    glyphs = [enlarge(image_HW, 3) for image_HW in test_images.images_NHW[:5]]
+    row_of_five, _ = lay_out([glyphs], gap=20, margin=25)
+    rows, columns = row_of_five.shape
+    page = find_page(np.pad(row_of_five, ((0, 3 * rows), (0, 0))))
+    line = [page.extract([part]) for part in range(len(page.components))]
+    box = merge(line).box
+    left, top, right, bottom = page.crop_around(line).box
+    assert 0 < box[0] - left == box[1] - top == right - box[2] == bottom - box[3]
+    page = find_page(row_of_five)
+    line = [page.extract([part]) for part in range(len(page.components))]
+    assert page.crop_around(line).box == (0, 0, columns, rows)
