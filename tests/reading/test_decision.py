@@ -55,8 +55,8 @@ def test_doubtful_digits_are_named_line_by_line(second: list[float], message: st
         ([40, 40, 40, 40], "77777"),  # a box for each
         ([40, 42, 90, 40], "777 77"),
         ([-2, 18, -3, 0], "77 777"),
-        ([40], "7 7"),
-        ([20], "77"),
+        ([50], "7 7"),
+        ([40], "77"),
     ],
 )
 def test_a_gap_wider_than_between_digits_parts_numbers(gaps: list[int], text: str) -> None:

@@ -72,7 +72,7 @@ def test_a_wrong_path_is_overruled_by_the_line_reader(
         assert likelihood <= found[0].line_confidence / DISAGREEMENT_FACTOR + 1e-6 <= 1.001
         for one, glyph in zip(found, glyphs, strict=True):
             middle = (one.glyph.box[0] + one.glyph.box[2]) / 2
-            assert glyph.box[0] < middle < glyph.box[2]
+            assert glyph.box[0] - 4 < middle < glyph.box[2] + 4
     assert num_right >= 11  # of 15
 
 

@@ -21,6 +21,7 @@ MAX_DOT_DISTANCE = 0.4  # of a digit's height: punctuation is this close to a di
 # A gap parts two numbers if it is wider than a share of the digits' height and, where there are
 # enough gaps, so many times as wide as the usual one.
 NUMBER_GAPS, MIN_GAPS = ((0.9, 2.0), (0.55, 4.0)), 3
+LONE_GAP = 1.5  # of the digits' height, where there are fewer
 MAX_NAMED = 3  # doubtful digits that a message names
 
 
@@ -91,7 +92,7 @@ def _find_gaps(line: Sequence[Candidate]) -> list[bool]:
     gaps = [after[0] - before[2] for before, after in itertools.pairwise(boxes)]
     # Between boxes of a form all gaps are wide.
     usual = float(np.median(gaps)) if len(gaps) >= MIN_GAPS else None
-    least = NUMBER_GAPS[0][0] * height
+    least = LONE_GAP * height
     if usual is not None:
         least = min(max(gap * height, factor * usual) for gap, factor in NUMBER_GAPS)
     return [False, *(gap > least for gap in gaps)]

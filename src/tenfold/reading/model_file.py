@@ -25,7 +25,7 @@ from tenfold.errors import ModelError
 
 BUNDLED = Path(__file__).parent / "model"
 BUNDLED_SHA256 = {
-    "lines.onnx": "0adfdcb77f78f7650d642d81031ca5406e169a0de19f8c19b604732557507c39",
+    "lines.onnx": "96ac00978f2a4255f3507db3f4cd567b2210d3459096614e3f7f7a85b88bac17",
     "page.onnx": "b9e1ee17c1b21f0010d5cf20e0226200302c1b4460a1a3c1dad0ec1369679c66",
     "reader.onnx": "6c3d6c495891176e63bfb23e9f35229b1f0384d8ed22cefd64e4c95f29660437",
 }
