@@ -90,5 +90,5 @@ def test_a_circle_around_a_digit_is_left_out(
         ink_HW[centre[1] : centre[1] + 5, centre[0] : centre[0] + 5] = 1
     sheet_HW = (ink_HW * 255).astype(np.uint8)
     cv2.circle(sheet_HW, centre, radius, 255, 4)
-    found = find_components(build_ink(sheet_HW / np.float32(255)))
+    found = find_components(build_ink((sheet_HW / 255).astype(np.float32)))
     assert len(found) == (1 if is_left_out else 3)
