@@ -35,7 +35,7 @@ def read_lines(text: str) -> list[dict[str, Any]]:
 
 def test_text_is_one_line_per_file_and_more_for_several_lines_of_digits(read: Read) -> None:
     printed = read("scans", "lines.png")
-    assert printed.out == f"{SCANS_TEXT}lines.png:\n  72\n  10\n"
+    assert printed.out == f"{SCANS_TEXT}lines.png:\n  7 2\n  1 0\n"
     assert printed.err == ""
     assert read("notes.txt", "scans/a.png", "none.png", code=1).out == (
         f"notes.txt: (error: {NO_IMAGE})\nscans/a.png: 7\nnone.png: (error: {NO_FILE})\n"
@@ -94,7 +94,7 @@ def test_json_is_one_object_per_line(read: Read) -> None:
         "message": BLANK,
     }
     assert (lines[3]["status"], lines[3]["message"]) == ("error", NO_IMAGE)
-    assert lines[4]["text"] == "72\n10"
+    assert lines[4]["text"] == "7 2\n1 0"
     assert [digit["line"] for digit in lines[4]["digits"]] == [0, 0, 1, 1]
 
 
@@ -105,7 +105,7 @@ def test_csv_is_a_header_and_one_row_per_file(read: Read) -> None:
     rows = read_rows(out)
     least = min(digit.confidence for digit in tenfold.Reader().read("lines.png").digits)
     assert rows[0] == ["file", "status", "text", "confidence", "message", "page", "num_pages"]
-    assert rows[1][:4] == ["lines.png", rows[1][1], "72 10", f"{least:.4f}"]
+    assert rows[1][:4] == ["lines.png", rows[1][1], "7 2 1 0", f"{least:.4f}"]
     assert rows[2][:3] == ['a, "b".png', "read", "7"]
     assert rows[3] == ["notes.txt", "error", "", "", NO_IMAGE, "", ""]
 

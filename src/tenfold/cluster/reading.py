@@ -122,6 +122,7 @@ def build_schema(options: bytes) -> Any:  # noqa: ANN401 - pyarrow's
         required("box", pa.list_(pa.int32())),
         required("line", pa.int32()),
         required("is_sure", pa.bool_()),
+        required("starts_number", pa.bool_()),
     ]
     columns = [
         required("file", pa.string()),

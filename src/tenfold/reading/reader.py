@@ -33,7 +33,7 @@ MAX_LINES = 60  # with more, no line is read as a whole; a page of writing has f
 # Images are classified together until one of these limits is reached.
 BATCH_IMAGES, BATCH_PIXELS = 32, 1_000_000
 # Chosen by eye on photos, symbols and fonts.
-MIN_TURNED_DIGITS = 2  # of an image that is tried upside down
+MIN_TURNED_GLYPHS, MAX_TURNED_GLYPHS = 2, 100  # of an image that is tried upside down
 MAX_SINGLE_GLYPHS = 8  # an image with more glyphs does not show one digit
 MIN_DIGIT_ASPECT = 0.52  # width over height of digits that share a lone glyph: a B is not a 13
 BLOB_FACTOR = 0.05  # on the digit probabilities of a filled blob
@@ -215,7 +215,12 @@ class Reader:
     def _try_other_ways_up(self, segmented: _Segmentation, reading: Reading) -> Reading:
         """The reading of the image turned upside down or on its side, if only that is sure."""
         is_doubtful = reading.status in (Status.UNCERTAIN, Status.NOT_DIGITS)
-        if segmented.is_single or not is_doubtful or len(segmented.glyphs) < MIN_TURNED_DIGITS:
+        num_glyphs = len(segmented.glyphs)
+        if (
+            segmented.is_single
+            or not is_doubtful
+            or not (MIN_TURNED_GLYPHS <= num_glyphs <= MAX_TURNED_GLYPHS)
+        ):
             return reading
         for degrees in (180, 90, 270):
             pixels_HWC, to_upright = turn(segmented.decoded.pixels_HWC, degrees)
