@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,8 +36,12 @@ class Served:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def list_workers(self) -> list[psutil.Process]:
-        children = psutil.Process(self.process.pid).children()
-        return [one for one in children if "spawn_main" in str(one.cmdline())]
+        """The worker processes that have not ended."""
+        found = []
+        for process in psutil.Process(self.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # a zombie, too
+                found += [process] * ("spawn_main" in str(process.cmdline()))
+        return found
 
     def wait_for_line(self, pattern: str) -> re.Match[str]:
         """The first line that it says that matches."""

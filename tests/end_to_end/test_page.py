@@ -318,7 +318,7 @@ def test_a_cleared_drawing_is_not_sent(page: Page) -> None:
     page.locator("#clear").click()
     wait_until(page, lambda: page.evaluate("window.numMade") > 0)
     page.wait_for_timeout(100)
-    assert asked == []
+    assert not [address for address in asked if "/v1/read" in address]
     expect(page.locator("#message")).to_have_text("Nothing is written yet.")
 
 

@@ -45,8 +45,8 @@ def trickle(port: int, head: bytes, *, pause: float, end: float) -> bytes:
     raise AssertionError("the server still waits")
 
 
-# In its headers a request is nobody's yet: its connection is closed without an answer. Of bodies
-# that begin at the same moment, more than the queue takes are refused.
+# A request whose headers are not complete is in no queue yet: its connection is closed without an
+# answer. Of bodies that begin at the same moment, more than the queue takes are refused.
 @pytest.mark.parametrize(
     ("head", "codes"),
     [(HEAD, {""}), (HEAD + b"Content-Length: 5000\r\n\r\n", {"request-timeout"})],
@@ -76,7 +76,7 @@ def test_a_silent_connection_is_closed(impatient: Served, data: bytes) -> None:
     assert send_raw(impatient.port, data).count(b"HTTP/1.1") == (data == LIVE)
 
 
-def test_idle_connections_keep_nobody_out(served: Served) -> None:
+def test_idle_connections_do_not_block_others(served: Served) -> None:
     connections = []
     try:
         for _ in range(NUM_IDLE):

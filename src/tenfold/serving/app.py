@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -87,7 +88,7 @@ def list_routes(service: ReadingService, *, needs_token: bool) -> list[Route | M
         del description["security"], description["components"]["securitySchemes"]
 
     async def count(_: Request) -> Response:
-        return Response(metrics.dump(), headers=NOT_STORED, media_type=METRICS_TYPE)
+        return Response(metrics.dump(), headers=NOT_STORED, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     answers = {  # each is always the same, and encoded once
         "/v1/model": models,
@@ -104,9 +105,6 @@ def list_routes(service: ReadingService, *, needs_token: bool) -> list[Route | M
         *(Route(path, answer, methods=["GET"]) for path, answer in answers.items()),
         Mount("/page", StaticFiles(directory=PAGE)),
     ]
-
-
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def _describe(model: ModelFile) -> dict[str, Any]:

@@ -18,8 +18,8 @@ class Admission:
     """Middleware that lets at most `size` requests with images wait in this process.
 
     A request takes a place when its headers are there, as a refusal costs least then, until its
-    answer begins. While its body is slow to arrive, others have the place. So slow senders and
-    receivers keep nobody out. A body raises a Problem if it is too long or too slow.
+    answer begins. While its body is slow to arrive, others have the place, so slow senders and
+    receivers do not block others. A body raises a Problem if it is too long or too slow.
     """
 
     def __init__(

@@ -63,7 +63,7 @@ class RequestLog:
                 forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
                 entry = {
                     "client": client[0] if client else None,
-                    "forwarded_for": forwarded[:MAX_SHOWN] or None,  # whoever says so
+                    "forwarded_for": forwarded[:MAX_SHOWN] or None,  # as the sender says
                     "method": scope["method"],
                     "path": scope["path"][:MAX_SHOWN],
                     "status": status,

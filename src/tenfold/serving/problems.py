@@ -109,7 +109,7 @@ class ProblemDetails:
         try:
             await self.app(scope, receive, send_with_headers)
             return
-        except ClientDisconnect:  # nobody takes an answer
+        except ClientDisconnect:  # there is no one to answer
             return
         except Problem as caught:
             problem = caught

@@ -94,7 +94,7 @@ async function readNow(image) {
     offerCopy(image);
   } catch (error) {
     if (image !== sent) return;
-    // Nobody can show it.
+    // It cannot be shown.
     if (error.details?.code === "unreadable-image" && picture.hidden && !batch.items.length) hidePicture();
     showFailure(error);
   }
