@@ -33,6 +33,7 @@ LINE_STREAM = 2  # of random numbers
 MAX_WIDTH_PX = 420  # of a line image
 SMALL_PX, LARGE_PX = (28, 44), (60, 150)  # height of a digit
 MARGIN_PX = 60  # left of a line on its canvas
+CLEAN_SHARE = 0.3  # of lines are neither distorted nor degraded nor among other ink
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,16 @@ def build_line_image(writing: Handwriting, seed: int, index: int) -> tuple[Image
     """
     rng = np.random.default_rng((seed, LINE_STREAM, index))
     while True:
-        line = draw_line(writing, sample_text(rng), rng)
+        is_clean = rng.random() < CLEAN_SHARE
+        line = draw_line(writing, sample_text(rng), rng, is_clean=is_clean)
         box = line.box
         if box is None or not line.labels:
             continue
-        _add_artefacts(line.canvas_HW, box, writing, line.digit_px, rng)
-        ink_HW = _degrade(_crop(line.canvas_HW, box, rng), rng)
+        if not is_clean:
+            _add_artefacts(line.canvas_HW, box, writing, line.digit_px, rng)
+        ink_HW = _crop(line.canvas_HW, box, rng)
+        if not is_clean:
+            ink_HW = _degrade(ink_HW, rng)
         if len(ink_HW) < 6:
             continue
         stretch = math.exp(rng.normal(0, 0.07))
@@ -71,11 +76,15 @@ def build_line_image(writing: Handwriting, seed: int, index: int) -> tuple[Image
             return image_HW, line.labels
 
 
-def draw_line(writing: Handwriting, text: str, rng: Rng, *, is_large: bool = False) -> InkLine:
+def draw_line(
+    writing: Handwriting, text: str, rng: Rng, *, is_large: bool = False, is_clean: bool = False
+) -> InkLine:
     """A text on a canvas: same hand, slope, gaps and sizes throughout."""
     digit_px = int(rng.integers(*(LARGE_PX if is_large else SMALL_PX)))
     hand = Hand(writing, digit_px, rng, is_large=is_large)
     line = _LineWriter(hand, text, rng).write()
+    if is_clean:
+        return InkLine(line.canvas_HW, line.labels, digit_px)
     return InkLine(_distort(line.canvas_HW, rng), line.labels, digit_px)
 
 
