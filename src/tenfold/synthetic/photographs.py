@@ -18,6 +18,7 @@ Colour = npt.NDArray[np.float64]
 Picture = npt.NDArray[np.float32]  # [H, W, 3], from 0 to 1
 
 MIN_TEXT, MIN_RULE = 0.35, 0.3  # ink of a pixel that counts as writing, as a rule
+MIN_RULE_CONTRAST = 0.05  # of white, in some colour, between a rule and the paper
 MIN_SCAN_CONTRAST = 30  # grey levels between writing and paper of a page scanned black and white
 
 
@@ -48,20 +49,22 @@ def photograph(
     ink_HW = text_HW * np.float32(strength)
     if rng.random() < 0.3:
         ink_HW = ink_HW * np.clip(_draw_noise(shape, 40, rng, 0.55, 1.3), 0, 1)
-    for layer_HW, colour in (
-        (pattern_HW, u(0.2, 0.8, 3)),
-        (rules_HW, rule_colour),
-        (np.clip(ink_HW, 0, 1), pen),
-    ):
-        cover = layer_HW[..., None]
-        picture = picture * (1 - cover) + cover * colour.astype(np.float32)
+    picture = _paint(picture, pattern_HW, u(0.2, 0.8, 3))
+    without_rules, picture = picture, _paint(picture, rules_HW, rule_colour)
+    is_seen_HW = np.abs(picture - without_rules).max(axis=2) > MIN_RULE_CONTRAST
+    picture = _paint(picture, np.clip(ink_HW, 0, 1), pen)
     if rng.random() < 0.75:
         picture *= _draw_light(shape, rng)[..., None]
     if rng.random() < 0.16:
         picture = 1.02 - picture
-    classes_HW = np.where(rules_HW > MIN_RULE, RULE, PAPER).astype(np.uint8)
+    classes_HW = np.where((rules_HW > MIN_RULE) & is_seen_HW, RULE, PAPER).astype(np.uint8)
     classes_HW[text_HW > MIN_TEXT] = TEXT
     return _expose(picture, text_HW, rules_HW, rng), classes_HW
+
+
+def _paint(picture: Picture, layer_HW: InkMap, colour: Colour) -> Picture:
+    cover = layer_HW[..., None]
+    return picture * (1 - cover) + cover * colour.astype(np.float32)
 
 
 def _choose_paper(rng: Rng) -> Colour:
