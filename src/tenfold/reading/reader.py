@@ -34,6 +34,7 @@ MAX_LINES = 60  # with more, no line is read as a whole; a page of writing has f
 BATCH_IMAGES, BATCH_PIXELS = 32, 1_000_000
 # Chosen by eye on photos, symbols and fonts.
 MIN_TURNED_GLYPHS, MAX_TURNED_GLYPHS = 2, 100  # of an image that is tried upside down
+FEW_DIGITS, MAX_CLEAR_SHARE = 8, 0.67  # with more digits, and more of them clear, it is upright
 MAX_SINGLE_GLYPHS = 8  # an image with more glyphs does not show one digit
 MIN_DIGIT_ASPECT = 0.52  # width over height of digits that share a lone glyph: a B is not a 13
 BLOB_FACTOR = 0.05  # on the digit probabilities of a filled blob
@@ -214,13 +215,7 @@ class Reader:
 
     def _try_other_ways_up(self, segmented: _Segmentation, reading: Reading) -> Reading:
         """The reading of the image turned upside down or on its side, if only that is sure."""
-        is_doubtful = reading.status in (Status.UNCERTAIN, Status.NOT_DIGITS)
-        num_glyphs = len(segmented.glyphs)
-        if (
-            segmented.is_single
-            or not is_doubtful
-            or not (MIN_TURNED_GLYPHS <= num_glyphs <= MAX_TURNED_GLYPHS)
-        ):
+        if not self._may_be_turned(segmented, reading):
             return reading
         for degrees in (180, 90, 270):
             pixels_HWC, to_upright = turn(segmented.decoded.pixels_HWC, degrees)
@@ -234,6 +229,17 @@ class Reader:
                 message = f"read after turning the image by {degrees} degrees"
                 return replace(found, message=message)
         return reading
+
+    def _may_be_turned(self, segmented: _Segmentation, reading: Reading) -> bool:
+        """Whether the doubts about a reading may come from an image that is not upright."""
+        is_doubtful = reading.status in (Status.UNCERTAIN, Status.NOT_DIGITS)
+        if segmented.is_single or not is_doubtful:
+            return False
+        if not MIN_TURNED_GLYPHS <= len(segmented.glyphs) <= MAX_TURNED_GLYPHS:
+            return False
+        threshold, num_digits = self.classifier.thresholds.read, len(reading.digits)
+        num_clear = sum(digit.confidence >= threshold for digit in reading.digits)
+        return num_digits <= FEW_DIGITS or num_clear <= MAX_CLEAR_SHARE * num_digits
 
     def find_single_digit(self, decoded: Decoded) -> Candidate | None:
         """The digit of an image that shows one, as the digit classifier sees it; None if blank."""
