@@ -1,4 +1,4 @@
-"""A decision's message names the doubtful digits, and wide gaps part numbers."""
+"""What a decision says: which digits are doubtful, where numbers part, whether it is one digit."""
 
 from dataclasses import replace
 
@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from tenfold.reading.decision import decide
-from tenfold.reading.glyphs import Glyph
+from tenfold.reading.glyphs import Glyph, merge
 from tenfold.reading.lattice import Candidate
 from tenfold.reading.model_file import Thresholds
 from tenfold.reading.result import Status
+from tenfold.reading.single_digit import is_likelier
 
 LINE_THRESHOLD = 0.6
 
@@ -66,3 +67,12 @@ def test_a_gap_wider_than_between_digits_parts_numbers(gaps: list[int], text: st
         line.append(replace(candidate, glyph=glyph))
         left += 20 + gap
     assert decide([line], Thresholds(read=0.9, not_digit=0.9), LINE_THRESHOLD).text == text
+
+
+def test_two_clear_digits_that_touch_are_not_one_that_is_less_clear() -> None:
+    [*two] = build_line([0.99, 0.99])
+    parts = [replace(one, glyph=replace(one.glyph, is_fragment=True)) for one in two]
+    [single] = build_line([0.85])
+    single = replace(single, glyph=merge([one.glyph for one in two]))
+    assert not is_likelier(single, parts, parts, digit_height=30)
+    assert is_likelier(build_line([0.99])[0], parts[:1], parts[:1], digit_height=30)

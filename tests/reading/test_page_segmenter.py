@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
+import tenfold
 from reading.pages import Map, enlarge, lay_out, paint
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.ink import Mask
 from tenfold.reading.page_segmenter import PageMap, load_page_segmenter
+from tenfold.reading.result import Status
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +104,15 @@ def test_an_upright_stroke_as_high_as_the_digits_beside_it_is_writing() -> None:
     assert not margin.find_text(60, 120)[:, 10:14].any()
     comb = build_map(zeros, [(12, 54, left, left + 3) for left in (22, 53, 83, 113)])
     assert not comb.find_text(60, 120)[:, 22:25].any()
+
+
+def test_writing_that_hardly_stands_out_is_uncertain(
+    reader: tenfold.Reader, row: Map, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page_map = build_map([(14, 50, 40, 46)], [(10, 14, 26, 46)])
+    assert page_map.is_clear
+    assert not PageMap(page_map.text_HW * np.float32(0.5), page_map.rules_HW).is_clear
+    sheet_HWC = paint(row)
+    assert reader.read(sheet_HWC).text == "72104"
+    monkeypatch.setattr("tenfold.reading.page_segmenter.MIN_CLEAR", 1.0)
+    assert reader.read(sheet_HWC).status == Status.UNCERTAIN

@@ -24,6 +24,7 @@ PAPER, TEXT, RULE = range(3)
 AREA_PX, MAX_SIDE_PX, STEP_PX = 70_000, 1024, 32
 MIN_SIDE_PX = 36  # of the longer side: a smaller image has no ruled lines
 MIN_TEXT = 0.3  # probability of a pixel that may be ink
+MIN_CLEAR = 0.55  # mean of these probabilities where writing is clear
 MAX_MARKS = 400  # of which parts are compared
 MIN_TEXT_SHARE, MAX_OUTGROWTH = 0.35, 1.15  # of a mark that is all writing
 # Where less of a mark is writing, a part of it must have this share of the digits' height.
@@ -41,6 +42,12 @@ class PageMap:
 
     text_HW: Map
     rules_HW: Map
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether what may be writing is told from paper with confidence."""
+        is_text_HW = (self.text_HW > MIN_TEXT) & (self.text_HW > self.rules_HW)
+        return not is_text_HW.any() or float(self.text_HW[is_text_HW].mean()) >= MIN_CLEAR
 
     def find_text(self, height: int, width: int) -> Mask:
         """A mask of the writing, for an image of that size."""

@@ -156,11 +156,12 @@ class Reader:
 
     def find_ink(self, pixels_HWC: Pixels) -> Ink:
         """The ink of the writing in pixels, uint8 [H, W, 3]."""
-        text_HW, (height, width) = None, pixels_HWC.shape[:2]
-        if max(height, width) >= MIN_SIDE_PX:  # else it is the crop of a digit
-            page_map = load_page_segmenter(None, self.threads).segment(pixels_HWC)
-            text_HW = page_map.find_text(height, width)
-        return find_ink(pixels_HWC, text_HW=text_HW)
+        height, width = pixels_HWC.shape[:2]
+        if max(height, width) < MIN_SIDE_PX:  # the crop of a digit
+            return find_ink(pixels_HWC)
+        page_map = load_page_segmenter(None, self.threads).segment(pixels_HWC)
+        ink = find_ink(pixels_HWC, text_HW=page_map.find_text(height, width))
+        return replace(ink, is_clear=page_map.is_clear)
 
     def _find_components(self, pixels_HWC: Pixels) -> PageComponents | None:
         """The components of the writing; None if nothing stands out from the paper."""
@@ -346,6 +347,10 @@ class Reader:
         """The reading of a page, with boxes in pixels of the upright image at its original size."""
         # If no line reader has been loaded, no candidate has a line confidence above 0.
         line_threshold = self._lines.thresholds.read if self._lines is not None else 1.0
+        if not segmented.page.ink.is_clear:
+            lines = [
+                [replace(candidate, line_confidence=0.0) for candidate in line] for line in lines
+            ]
         reading = decide(lines, self.classifier.thresholds, line_threshold)
         is_checked = reading.status == Status.READ and not segmented.is_single
         if is_checked and has_ignored_marks(segmented.page, segmented.glyphs, reading.digits):

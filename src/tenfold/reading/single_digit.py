@@ -17,6 +17,7 @@ from tenfold.reading.lattice import CUT_COST, Candidate, Classify
 MAX_ASPECT = 1.6  # of one digit, width over height
 MAX_OUTSIDE = 0.1  # share of the ink that is not part of the one digit
 CLEAR_CONFIDENCE = 0.9  # no further binarisation is tried
+CLEAR_PART = 0.98  # several digits this confident are not one digit that is less so
 ALTERNATIVE_WEIGHT = 0.8  # on later confidences, as the default binarisation is right more often
 EXTRA_DIGIT_COST = 0.5  # in log probability, of each digit more than one
 
@@ -65,6 +66,9 @@ def is_likelier(
         others = [candidate.glyph for candidate in found if candidate is not tall[0]]
         if others and all(_is_beside(other, tall[0].glyph) for other in others):
             return False
+    least = min((candidate.confidence for candidate in tall), default=0.0)
+    if len(tall) > 1 and least >= CLEAR_PART > single.confidence:
+        return False
     score = sum(
         candidate.score(digit_height) - CUT_COST * candidate.glyph.is_fragment
         for candidate in found
