@@ -200,7 +200,7 @@ class _Page:
                 self._draw_frame(cell, thickness)
         else:
             self._draw_table(xs, ys, thickness, kind)
-        self.digit_px = row_px * (u(0.35, 0.85) if rng.random() < 0.85 else u(0.85, 1.15))
+        self.digit_px = row_px * (u(0.35, 0.85) if rng.random() < 0.75 else u(0.85, 1.15))
         self._fill_cells(cells)
 
     def _draw_table(

@@ -33,7 +33,8 @@ def photograph(
     shape = text_HW.shape
     picture = np.broadcast_to(_choose_paper(rng).astype(np.float32), (*shape, 3)).copy()
     if rng.random() < 0.7:
-        picture *= 1 + _draw_texture(shape, rng)[..., None] * np.float32(u(0, 0.035))
+        roughness = u(0, 0.035) if rng.random() < 0.85 else u(0.035, 0.12)
+        picture *= 1 + _draw_texture(shape, rng)[..., None] * np.float32(roughness)
     if rng.random() < 0.09:
         sheet_HW = _find_sheet(text_HW, rng)
         picture = picture * sheet_HW[..., None] + _draw_table_top(shape, rng) * (
