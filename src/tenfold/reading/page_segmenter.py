@@ -31,8 +31,9 @@ MIN_TEXT_SHARE, MAX_OUTGROWTH = 0.35, 1.15  # of a mark that is all writing
 MIN_PART_SHARE, MIN_PART_HEIGHT = 0.12, 0.5
 MIN_CHARACTER_SHARE, MIN_SIDE_FILL = 0.15, 0.7  # of a mark where nothing is writing
 # An upright stroke beside digits: its height over its width, the share of its height beside them,
-# and its height over theirs, if it goes from edge to edge and if not.
-MIN_UPRIGHT, MIN_SHARED, MAX_HIGHER, MAX_FREE_HIGHER = 2.5, 0.7, 1.3, 1.55
+# its height over theirs, if it may be a cut-off line and if not, and its width over their strokes'.
+MIN_UPRIGHT, MIN_SHARED, MAX_HIGHER, MAX_FREE_HIGHER = 2.5, 0.7, 1.3, 1.6
+MIN_THICKNESS = 0.8  # where it goes to an edge of the image
 MAX_SHARE_OF_LONGER = 0.9  # as a digit is narrower than high
 
 
@@ -74,7 +75,9 @@ class PageMap:
         shares_M = num_text_M / np.maximum(table_M5[:, 4], 1)
         is_digit_M = shares_M >= MIN_TEXT_SHARE
         is_digit_M[0] = False  # the paper
-        is_whole_M = _find_strokes(table_M5, is_digit_M, text_HW.shape)
+        is_whole_M = _find_strokes(
+            table_M5, is_digit_M, text_HW.shape, _measure_pen(is_text_HW & (marks_HW > 0))
+        )
         if not is_digit_M.any():
             is_whole_M |= _find_character(table_M5, labels_HW)
         is_none_M = ~is_whole_M & (shares_M < MIN_PART_SHARE)
@@ -110,14 +113,26 @@ def _remove_small_parts(
             text_HW[labels_HW == i] = 0.0
 
 
+def _measure_pen(is_text_HW: npt.NDArray[np.bool_]) -> float:
+    """The width of strokes: four times the mean distance of their pixels to the edge."""
+    if not is_text_HW.any():
+        return 0.0
+    distances_HW = cv2.distanceTransform(is_text_HW.view(np.uint8), cv2.DIST_L2, 3)
+    return 4 * (float(distances_HW[is_text_HW].mean()) - 0.5)  # to the next pixel beyond it
+
+
 def _find_strokes(
-    table_M5: npt.NDArray[np.int32], is_digit_M: npt.NDArray[np.bool_], size: tuple[int, ...]
+    table_M5: npt.NDArray[np.int32],
+    is_digit_M: npt.NDArray[np.bool_],
+    size: tuple[int, ...],
+    pen_px: float,
 ) -> npt.NDArray[np.bool_]:
     """Which marks are upright strokes about as high as the digits beside them.
 
-    A comb or a row of cells has more lines than digits, and a cell's sides lie along the edges.
+    A comb or a row of cells has more lines than digits, and a cell's sides lie along the edges or
+    are thinner than what is written.
     """
-    left_M, top_M, width_M, height_M, _ = table_M5.T
+    left_M, top_M, width_M, height_M, area_M = table_M5.T
     is_upright_M = ~is_digit_M & (height_M >= MIN_UPRIGHT * width_M)
     is_upright_M[0] = False
     found_M = np.zeros(len(table_M5), bool)
@@ -130,7 +145,9 @@ def _find_strokes(
             ratio = height_M[i] / np.median(height_M[digits_M])
             is_along_edge = left_M[i] <= 2 or left_M[i] + width_M[i] >= size[1] - 2
             is_cut_off = top_M[i] <= 0 or end >= size[0]
-            most = MAX_HIGHER if is_along_edge or is_cut_off else MAX_FREE_HIGHER
+            is_thin = area_M[i] < MIN_THICKNESS * pen_px * height_M[i]
+            may_be_line = is_along_edge or (is_cut_off and is_thin)
+            most = MAX_HIGHER if may_be_line else MAX_FREE_HIGHER
             found_M[i] = 1 / MAX_HIGHER <= ratio <= most
     return found_M
 
