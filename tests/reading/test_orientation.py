@@ -10,7 +10,8 @@ from tenfold.data.mnist import LabelledImages
 from tenfold.reading.components import find_components
 from tenfold.reading.glyphs import PageComponents
 from tenfold.reading.ink import find_ink
-from tenfold.reading.orientation import find_slope, map_box, turn
+from tenfold.reading.orientation import find_slope, map_box, shows_way_up, turn
+from tenfold.reading.result import ReadDigit
 
 SAMPLES = [0, 1, 2, 3, 9, 17]  # 7, 2, 1, 0, 9, 7
 
@@ -60,3 +61,14 @@ def test_a_turned_page_is_read_or_uncertain(row: Map, degrees: int) -> None:
     if reading.status == "read":
         assert reading.text == "721097"
         assert reading.message == f"read after turning the image by {360 - degrees} degrees"
+
+
+def test_a_line_of_digits_that_are_digits_upside_down_does_not_show_its_way_up() -> None:
+    def build(text: str) -> list[ReadDigit]:
+        image = np.zeros((28, 28), np.uint8)
+        return [ReadDigit(int(one), 1.0, (0, 0, 9, 9), (1.0,) * 10, image, 0, True) for one in text]
+
+    assert not shows_way_up(build("25000"))
+    assert not shows_way_up(build("9094189"))
+    assert not shows_way_up(build("3"))
+    assert shows_way_up(build("49"))

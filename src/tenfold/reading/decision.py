@@ -47,8 +47,8 @@ def decide(lines: list[list[Candidate]], thresholds: Thresholds, line_threshold:
         return candidate.glyph.height > LOW_HEIGHT * tallest
 
     def is_rejected(candidate: Candidate) -> bool:
-        if candidate.line_confidence is not None and is_sure(candidate):
-            return False  # the whole line is right
+        if candidate.line_confidence:
+            return False  # the line reader found it
         if not is_tall(candidate):  # a dot, a dash or a comma, unless it is clearly a digit
             return candidate.confidence < thresholds.read
         return candidate.reject_probability >= thresholds.not_digit

@@ -21,8 +21,8 @@ from tenfold.reading.ctc import (
     compute_single_digit_probs,
     decode_greedy,
 )
-from tenfold.reading.glyphs import Glyph
-from tenfold.reading.lattice import MIN_PROBABILITY, Candidate, Classify
+from tenfold.reading.glyphs import Glyph, find_box
+from tenfold.reading.lattice import Candidate, Classify
 from tenfold.reading.line_image import COLUMN_PX, SIDE_PX, find_scale, normalise_line
 from tenfold.reading.line_reader import LineReader
 from tenfold.reading.splitting import split_at
@@ -30,13 +30,16 @@ from tenfold.reading.splitting import split_at
 MAX_DIGITS = 60  # of a line that is read as a whole
 # Weights, chosen on drawn lines and amounts on cheques.
 CROP_WEIGHTS = (0.3, 0.7)  # of the glyphs alone and of all ink around them
-GLYPHS_WEIGHT = 0.5  # of the glyphs' log probabilities beside the line's log likelihood
+# Of the glyphs' log probabilities beside the line's log likelihood: that they are these digits, and
+# that those left out are none.
+GLYPHS_WEIGHT, LEFT_OUT_WEIGHT, GLYPHS_FLOOR = 0.1, 0.3, 0.05
 DISAGREEMENT_FACTOR = 0.4  # on the line's confidence for each crop, or the glyphs, that differ
 MIN_LIKELIHOOD = 0.01  # the line reader may be sure and wrong
 LINE_FLOOR, LINE_WEIGHT = 0.05, 0.5  # added to a line's probabilities, and their exponent
 CONFIDENT_ALONE = 0.995  # a digit this confident is not given to the line reader
 # Geometry, chosen by eye.
 MAX_SEAM_OFFSET = 0.15  # of a line's height: distance of a cut from the middle between two digits
+MIN_COVERED = 0.7  # of a line's box, by that of a larger line
 EMPTY = 0.1  # of full ink: a column with less is a gap
 
 
@@ -87,8 +90,8 @@ def fuse_line(
         ]
         left_out = [1 - candidate.confidence for candidate in _find_left_out(path, segmented)]
         score = math.log(likelihood + MIN_LIKELIHOOD)
-        for weight, probabilities in ((GLYPHS_WEIGHT, kept), (1.0, left_out)):
-            score += weight * sum(math.log(max(each, MIN_PROBABILITY)) for each in probabilities)
+        for weight, probabilities in ((GLYPHS_WEIGHT, kept), (LEFT_OUT_WEIGHT, left_out)):
+            score += weight * sum(math.log(max(each, GLYPHS_FLOOR)) for each in probabilities)
         if score <= best_score:
             continue
         num_others = len(readings) - len(own) + (digits != path_digits)
@@ -100,6 +103,26 @@ def fuse_line(
             else [replace(candidate, line_confidence=0.0) for candidate in path]
         )
     return best
+
+
+def drop_covered_lines(lines: list[list[Candidate]]) -> list[list[Candidate]]:
+    """The lines without those that lie in a larger one, which the line reader read with them."""
+    boxes = [find_box([one.glyph.box for one in line]) if line else (0, 0, 0, 0) for line in lines]
+    areas = [(right - left) * (bottom - top) for left, top, right, bottom in boxes]
+
+    def is_covered(i: int, by: int) -> bool:
+        width, height = (
+            min(boxes[i][axis + 2], boxes[by][axis + 2]) - max(boxes[i][axis], boxes[by][axis])
+            for axis in (0, 1)
+        )
+        return max(0, width) * max(0, height) > MIN_COVERED * areas[i]
+
+    readers = [i for i, line in enumerate(lines) if line and line[0].line_confidence]
+    return [
+        line
+        for i, line in enumerate(lines)
+        if not any((areas[by], -by) > (areas[i], -i) and is_covered(i, by) for by in readers)
+    ]
 
 
 def _find_left_out(path: list[Candidate], segmented: list[Candidate]) -> list[Candidate]:

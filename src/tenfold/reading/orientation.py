@@ -20,7 +20,7 @@ Matrix = npt.NDArray[np.float64]  # [2, 3]: an affine map of points
 MIN_SLOPE, MAX_SLOPE = 5.0, 40.0  # degrees; smaller ones do no harm
 MIN_CHAIN = 4  # neighbours that show a slope
 MAX_DISAGREEMENT, MIN_AGREEMENT = 4.0, 0.7  # degrees from the usual slope; share of the neighbours
-ONE_WAY_UP, MIN_ONE_WAY_UP = (2, 3, 4, 5, 7), 2
+ONE_WAY_UP, MIN_SHARE_ONE_WAY_UP = (3, 4, 7), 0.25
 # Of the digits' height:
 MAX_DISTANCE = 2.2  # between the middles of neighbours
 MAX_RESIDUAL = 0.3  # of the middles from their line
@@ -83,8 +83,9 @@ def turn(pixels: Pixels, degrees: float) -> tuple[Pixels, Matrix]:
 
 
 def shows_way_up(digits: Sequence[ReadDigit]) -> bool:
-    """Whether digits are no others upside down, as 0, 1, 6, 8 and 9 are."""
-    return sum(digit.digit in ONE_WAY_UP for digit in digits) >= MIN_ONE_WAY_UP
+    """Whether digits show which way is up: 0, 1, 2, 5, 6, 8 and 9 are digits upside down too."""
+    num_one_way_up = sum(digit.digit in ONE_WAY_UP for digit in digits)
+    return len(digits) > 1 and num_one_way_up >= MIN_SHARE_ONE_WAY_UP * len(digits)
 
 
 def map_box(box: Box, matrix: Matrix) -> Box:

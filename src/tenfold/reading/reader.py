@@ -14,7 +14,7 @@ from tenfold.reading.decision import BLANK_MESSAGE, IGNORED_MESSAGE, decide, has
 from tenfold.reading.decoding import Decoded
 from tenfold.reading.digit_classifier import Classifier, load_classifier
 from tenfold.reading.digit_image import normalise_digit
-from tenfold.reading.fusion import fuse_digit, fuse_line
+from tenfold.reading.fusion import drop_covered_lines, fuse_digit, fuse_line
 from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob, merge
 from tenfold.reading.ink import Ink, Pixels, find_ink
 from tenfold.reading.lattice import LOW_HEIGHT, MAX_DIGIT_WIDTH, Candidate, Classify, find_best_path
@@ -308,12 +308,13 @@ class Reader:
         """Fuse the paths with the line reader's results, as far as the image's limits allow."""
         if len(paths) > MAX_LINES:
             return paths
-        return [
+        fused = [
             self._fuse_line(segmented, glyphs, path, classify)
             if classify.num_left > 0
             else [replace(candidate, line_confidence=0.0) for candidate in path]
             for glyphs, path in zip(segmented.lines, paths, strict=True)
         ]
+        return drop_covered_lines(fused)
 
     def _fuse_line(
         self,
