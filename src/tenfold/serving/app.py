@@ -68,15 +68,12 @@ def list_routes(service: ReadingService, *, needs_token: bool) -> list[Route | M
             raise Problem(UNREADABLE, answer["message"], members={"reading": answer})
         return JSONResponse(answer, headers=NOT_STORED)
 
-    models = JSONResponse(
-        {
-            "version": tenfold.__version__,
-            "reader": _describe(service.reader.classifier),
-            "lines": _describe(service.reader.lines),
-            "needs_token": needs_token,
-        },
-        headers=NOT_STORED,
-    )
+    models = {
+        "version": tenfold.__version__,
+        "reader": _describe(service.reader.classifier),
+        "lines": _describe(service.reader.lines),
+        "needs_token": needs_token,
+    }
     description = json.loads((PAGE / "openapi.json").read_text(encoding="utf-8"))
     description["info"]["version"] = tenfold.__version__
     if not needs_token:
@@ -86,7 +83,7 @@ def list_routes(service: ReadingService, *, needs_token: bool) -> list[Route | M
         return Response(metrics.dump(), headers=NOT_STORED, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     answers = {  # each is always the same, and encoded once
-        "/v1/model": models,
+        "/v1/model": JSONResponse(models, headers=NOT_STORED),
         "/health/live": JSONResponse({"status": "live"}, headers=NOT_STORED),
         "/health/ready": JSONResponse({"status": "ready"}, headers=NOT_STORED),
         "/openapi.json": JSONResponse(description, headers=REVALIDATED),

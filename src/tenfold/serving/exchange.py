@@ -69,11 +69,10 @@ class Exchange:
         except ClientDisconnect:
             pass  # there is no one to answer
         except Exception as error:
-            if isinstance(error, Problem):
-                problem = error
-            else:
+            unknown = Problem(INTERNAL, "see the server's log")
+            problem = error if isinstance(error, Problem) else unknown
+            if problem is unknown:
                 logger.exception("request %s failed", state["request_id"])
-                problem = Problem(INTERNAL, "see the server's log")
             state["code"] = problem.kind.code
             if status == CLIENT_LEFT:  # no answer has begun
                 await problem.to_response()(scope, receive, send_with_headers)

@@ -35,13 +35,12 @@ class LogFormatter(logging.Formatter):
 
 def describe_logging(log_format: LogFormat) -> dict[str, Any]:
     """The configuration of logging for every process of a server, for `logging.config`."""
-    handler = {"class": "logging.StreamHandler", "formatter": "line"}  # to stderr
     logged = {"handlers": ["stderr"], "level": "INFO", "propagate": False}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": LogFormatter, "log_format": log_format}},
-        "handlers": {"stderr": handler},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "_granian": dict(logged),

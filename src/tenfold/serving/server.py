@@ -53,10 +53,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_app(config: ServingConfig, ready: Event, stopping: ctypes.c_bool) -> ASGIApp:
-    """Build the application in a worker process, and set `ready`.
-
-    Connections end with their next answer once `stopping` is set.
-    """
+    """Build the application in a worker process, and set `ready` when it can read."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # until Granian has its own way to stop
     # Granian's threads panic while the interpreter shuts down.
     atexit.register(os._exit, 0)
@@ -108,9 +105,34 @@ def check_files(config: ServingConfig) -> None:
 class TenfoldServer(MPServer):
     """Granian, which lets connections end before it stops, and checks files before it reloads."""
 
-    interrupted = False
-    stopping: ctypes.c_bool
-    config: ServingConfig
+    def __init__(self, config: ServingConfig, address: str) -> None:
+        super().__init__(
+            "tenfold",  # only a name: the application comes from its loader
+            address=address,
+            port=config.port,
+            uds=config.uds,
+            interface=Interfaces.ASGINL,
+            workers=config.workers or count_cores(),
+            loop=Loops.asyncio,
+            http=HTTPModes.http1,
+            websockets=False,
+            backpressure=MAX_CONNECTIONS,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=round(1000 * config.receive_seconds),
+                max_buffer_size=MAX_HEADER_BYTES,
+            ),
+            log_level=LogLevels.info,
+            log_dictconfig=describe_logging(config.log_format),
+            ssl_cert=config.tls_cert,
+            ssl_key=config.tls_key,
+            url_path_prefix=config.root_path or None,
+            respawn_failed_workers=True,
+            workers_kill_timeout=STOP_SECONDS,
+            workers_max_rss=MAX_WORKER_MIB,
+        )
+        self.config, self.interrupted = config, False
+        # Shared without a lock, which a killed worker might take along.
+        self.stopping = multiprocessing.RawValue(ctypes.c_bool, False)
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Granian's
         """Stop. A request that crosses with the end of its idle connection would be lost."""
@@ -148,7 +170,7 @@ def reserve_port(config: ServingConfig) -> socket.socket:
             shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             shared.bind((config.host, port))
         return shared
-    except (OSError, UnicodeError, OverflowError) as error:
+    except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         message = f"cannot listen on {config.host}:{port}: {reason}"
         if getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES):
@@ -183,8 +205,6 @@ def serve(config: ServingConfig, say_where: Callable[[str], None]) -> None:
     # A fork of a process with threads may hang.
     multiprocessing.set_start_method("spawn", force=True)
     ready = multiprocessing.Event()
-    # Shared without a lock, which a killed worker might take along.
-    stopping = multiprocessing.RawValue(ctypes.c_bool, False)
     with tempfile.TemporaryDirectory(prefix="tenfold-") as metrics, ExitStack() as stack:
         os.environ[FOLDER_VARIABLE] = metrics
         stack.callback(os.environ.pop, FOLDER_VARIABLE)
@@ -200,40 +220,11 @@ def serve(config: ServingConfig, say_where: Callable[[str], None]) -> None:
             ready.wait()
             say_where(config.address)
 
-        server = build_server(config, address)
-        server.config, server.stopping = config, stopping
+        server = TenfoldServer(config, address)
         server.on_startup(threading.Thread(target=wait_until_ready, daemon=True).start)
-        load = partial(load_app, config, ready, stopping)
+        load = partial(load_app, config, ready, server.stopping)
         try:
             server.serve(target_loader=load, wrap_loader=False)
         finally:
             if server.interrupted:
                 raise KeyboardInterrupt
-
-
-def build_server(config: ServingConfig, address: str) -> TenfoldServer:
-    """Granian that listens on an address."""
-    return TenfoldServer(
-        "tenfold",  # only a name: the application comes from its loader
-        address=address,
-        port=config.port,
-        uds=config.uds,
-        interface=Interfaces.ASGINL,
-        workers=config.workers or count_cores(),
-        loop=Loops.asyncio,
-        http=HTTPModes.http1,
-        websockets=False,
-        backpressure=MAX_CONNECTIONS,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=round(1000 * config.receive_seconds),
-            max_buffer_size=MAX_HEADER_BYTES,
-        ),
-        log_level=LogLevels.info,
-        log_dictconfig=describe_logging(config.log_format),
-        ssl_cert=config.tls_cert,
-        ssl_key=config.tls_key,
-        url_path_prefix=config.root_path or None,
-        respawn_failed_workers=True,
-        workers_kill_timeout=STOP_SECONDS,
-        workers_max_rss=MAX_WORKER_MIB,
-    )

@@ -53,31 +53,24 @@ class ServingConfig:
         ):
             if not least <= value <= most:
                 raise ServingError(f"{option} must be from {least} to {most}, not {value}")
-        wrong_names = [one for one in self.allow_hosts if not HOST_PATTERN.fullmatch(one.lower())]
-        for is_wrong, message in (
-            (
-                not ROOT_PATTERN.fullmatch(self.root_path),
+        if not ROOT_PATTERN.fullmatch(self.root_path):
+            raise ServingError(
                 "--root-path must start with a slash and not end with one, as in /digits, "
-                f"not {self.root_path!r}",
-            ),
-            (
-                (self.tls_cert is None) != (self.tls_key is None),
-                "--tls-cert and --tls-key are needed together",
-            ),
-            (
-                wrong_names,
+                f"not {self.root_path!r}"
+            )
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ServingError("--tls-cert and --tls-key are needed together")
+        if wrong := [one for one in self.allow_hosts if not HOST_PATTERN.fullmatch(one.lower())]:
+            raise ServingError(
                 "--allow-host must be a name or address without a port, such as "
-                f"digits.example.org, not {wrong_names}",
-            ),
-            (
-                self.is_open and not self.allow_hosts,
+                f"digits.example.org, not {wrong}"
+            )
+        if self.is_open and not self.allow_hosts:
+            raise ServingError(
                 f"--host {self.host}: others on the network could use this server; to allow it, "
                 "give the names they use, as in --allow-host digits.example.org, and consider "
-                "--token-file",
-            ),
-        ):
-            if is_wrong:
-                raise ServingError(message)
+                "--token-file"
+            )
 
     @property
     def is_open(self) -> bool:
