@@ -1,7 +1,7 @@
 """Reading the images of requests in a worker process.
 
 An image of the size of MNIST's is read in place: the event loop does nothing else for about two
-milliseconds, or a tenth of a second if the image was made to take long. Everything else goes to a
+milliseconds, or a fifth of a second if the image was made to take long. Everything else goes to a
 thread with a lower priority, an image at a time; OpenCV and ONNX Runtime, where most of its time
 goes, let the event loop run meanwhile.
 """
@@ -25,7 +25,7 @@ from tenfold.serving.limits import refuse
 from tenfold.serving.metrics import READINGS, SECONDS
 from tenfold.serving.uploads import Options, Upload
 
-# What takes longest of so many pixels took 0.1 s of processor time, of 64 x 64 four times that.
+# Images made to take long took 0.2 s of processor time with so many pixels, 0.4 s with 64 x 64.
 MAX_SMALL_PIXELS = 32 * 32
 MAX_SMALL_BYTES = 8 * 1024  # a PNG's metadata may unpack to a megabyte for each kilobyte
 SMALL_FORMATS = ("PNG", "JPEG", "BMP", "PPM")  # those of one page

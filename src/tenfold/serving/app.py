@@ -31,7 +31,6 @@ from tenfold.serving.uploads import parse_options, receive_upload
 
 PAGE = Path(__file__).parent / "page"
 NOT_STORED = {"cache-control": "no-store"}
-REVALIDATED = {"cache-control": "no-cache"}
 
 
 def build_app(config: ServingConfig, reader: Reader, stopping: ctypes.c_bool) -> ASGIApp:
@@ -86,9 +85,9 @@ def list_routes(service: ReadingService, *, needs_token: bool) -> list[Route | M
         "/v1/model": JSONResponse(models, headers=NOT_STORED),
         "/health/live": JSONResponse({"status": "live"}, headers=NOT_STORED),
         "/health/ready": JSONResponse({"status": "ready"}, headers=NOT_STORED),
-        "/openapi.json": JSONResponse(description, headers=REVALIDATED),
+        "/openapi.json": JSONResponse(description),
     }
-    files = PageFiles(directory=PAGE)
+    files = StaticFiles(directory=PAGE)
 
     async def show(file: str, request: Request) -> Response:
         return await files.get_response(file, request.scope)
@@ -101,16 +100,6 @@ def list_routes(service: ReadingService, *, needs_token: bool) -> list[Route | M
         Route("/docs", partial(show, "docs.html")),
         Mount("/page", files),
     ]
-
-
-class PageFiles(StaticFiles):
-    """The files of the page, of which a browser asks each time whether they have changed."""
-
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - Starlette's
-        """The answer with a file, or 304."""
-        response = super().file_response(*args, **kwargs)
-        response.headers.update(REVALIDATED)
-        return response
 
 
 def _describe(model: ModelFile) -> dict[str, Any]:

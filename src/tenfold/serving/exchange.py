@@ -59,6 +59,9 @@ class Exchange:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 more = [*SECURITY_HEADERS.items(), (ID_HEADER, request_id)]
+                if b"cache-control" not in dict(message["headers"]):
+                    # The page and its description, which a browser keeps but asks for again.
+                    more.append((b"cache-control", b"no-cache"))
                 if self.stopping.value:
                     more.append((b"connection", b"close"))
                 message["headers"] = [*message["headers"], *more]
