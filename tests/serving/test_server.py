@@ -4,15 +4,18 @@ import os
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import numpy as np
 import psutil
 import pytest
 
@@ -173,6 +176,12 @@ def test_what_befalls_a_worker_is_logged_as_json(tmp_path: Path) -> None:
         form = {"content-type": "multipart/form-data; boundary=x"}
         answer = httpx.post(f"{one.address}/v1/read", content=b"no form", headers=form)
         assert answer.status_code == 400
+        huge = to_png(np.zeros((8, 8), np.uint8))
+        size = struct.pack(">II", 10_000, 10_000)  # at which Pillow warns
+        head = b"IHDR" + size + huge[24:29]
+        huge = huge[:12] + head + struct.pack(">I", zlib.crc32(head)) + huge[33:]
+        answer = httpx.post(f"{one.address}/v1/read", content=huge, headers=PNG)
+        assert answer.status_code == 422
         model.unlink()
         [worker] = one.list_workers()
         worker.kill()

@@ -59,6 +59,7 @@ def load_app(config: ServingConfig, ready: Event, stopping: ctypes.c_bool) -> AS
     atexit.register(os._exit, 0)
     threading.Thread(target=end_with_main_process, daemon=True).start()
     cv2.setNumThreads(1)
+    logging.captureWarnings(True)
     try:
         reader = load_reader(config)
     except Exception:
