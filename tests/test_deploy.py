@@ -38,6 +38,14 @@ def test_systemd_knows_every_setting_of_the_unit(tmp_path: Path) -> None:
     assert "tenfold.service" not in found.stderr
 
 
+def test_a_proxy_of_another_user_can_be_in_the_group_of_the_unit_before_it_starts() -> None:
+    unit = (DEPLOY / "tenfold.service").read_text()
+    assert "DynamicUser" not in unit
+    user = re.findall("^User=(.*)", unit, re.MULTILINE)
+    assert user == re.findall("useradd .* (.*)$", unit, re.MULTILINE)
+    assert {"RuntimeDirectoryMode=0750", "UMask=0007"} <= set(unit.splitlines())
+
+
 def test_the_container_runs_as_a_user_and_copies_only_what_exists() -> None:
     instructions = read_instructions()
     assert ("USER", "10001") in instructions
@@ -63,6 +71,9 @@ def test_flags_in_the_files_are_those_of_the_command(capsys: pytest.CaptureFixtu
     used = re.findall(r"--[a-z][a-z-]+", lines)
     assert len(used) >= 8
     assert set(used) <= known
+    # As many workers as cores would not fit into the memory that both allow.
+    assert "--workers 2" in started
+    assert '"--workers", "2"' in given
 
 
 @pytest.mark.heavy

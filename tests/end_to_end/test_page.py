@@ -230,7 +230,9 @@ def test_a_photo_is_scaled_down_before_it_is_sent(
 def test_a_file_that_is_not_an_image_is_reported(page: Page, tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("no image")
     page.set_input_files("#file", tmp_path / "notes.png")
-    expect(page.locator("#message")).to_contain_text("try a photo", timeout=TIMEOUT_MS)
+    expect(page.locator("#message")).to_contain_text(
+        "Not read: not an image (PNG, JPEG", timeout=TIMEOUT_MS
+    )
     expect(page.locator("#sheet-title")).to_have_text("Write some digits")
 
 

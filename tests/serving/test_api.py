@@ -136,9 +136,20 @@ def test_a_body_without_images_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (status, code or "bad-request")
 
 
-def test_a_form_has_at_most_sixteen_files(client: httpx.Client, pngs: list[bytes]) -> None:
-    answer = client.post("/v1/read", files=[("image", pngs[0])] * 17)
+@pytest.mark.parametrize("number", [17, 18, 40])
+def test_a_form_has_at_most_sixteen_files(
+    client: httpx.Client, pngs: list[bytes], number: int
+) -> None:
+    answer = client.post("/v1/read", files=[("image", pngs[0])] * number)
     assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
+
+
+def test_options_in_a_form_are_refused_with_what_to_do(
+    client: httpx.Client, pngs: list[bytes]
+) -> None:
+    answer = client.post("/v1/read", files={"image": pngs[0]}, data={"single": "true"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-request")
+    assert "as in ?single" in answer.json()["detail"]
 
 
 def test_bytes_that_are_not_an_image_get_problem_details(client: httpx.Client) -> None:
@@ -266,6 +277,22 @@ def test_the_description_has_every_problem_and_the_right_security(client: httpx.
         assert answer.status_code == 200
 
 
+def test_the_description_shows_the_messages_that_are_answered(client: httpx.Client) -> None:
+    message = Reader().read(b"no image").message
+    assert json.dumps(message) in client.get("/openapi.json").text
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/page/main.js"])
+def test_a_browser_asks_for_the_page_again_and_gets_it_only_if_it_changed(
+    client: httpx.Client, path: str
+) -> None:
+    first = client.get(path)
+    assert first.headers["cache-control"] == "no-cache"
+    again = client.get(path, headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["cache-control"] == "no-cache"
+
+
 def test_concurrent_requests_get_their_own_readings(
     served: Served, pngs: list[bytes], test_images: LabelledImages
 ) -> None:
@@ -312,7 +339,7 @@ def test_requests_beyond_the_queue_get_503_and_retry_after(pngs: list[bytes]) ->
         assert set(codes) == {200, 503}
         refused = 'tenfold_responses_total{status="503"}'
         assert sum_metric(one.address, re.escape(refused)) == codes.count(503)
-        one.wait_for_line(r"warning refused \d+ requests, as too many wait")
+        one.wait_for_line(r"warning refused \d+ requests?, as too many wait")
 
 
 def test_only_so_many_large_images_wait(served: Served) -> None:
@@ -359,17 +386,18 @@ def test_a_server_with_a_token_requires_it(pngs: list[bytes], tmp_path: Path) ->
 
 
 def test_an_internal_error_gets_problem_details_without_its_cause(
+    pngs: list[bytes],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A real application whose reader fails."""
     reader = Reader()
     app = build_app(ServingConfig(), reader, ctypes.c_bool())
-    reader.read = None  # type: ignore[method-assign, assignment]
+    reader.read_decoded = None  # type: ignore[method-assign, assignment]
     transport = httpx.ASGITransport(app)
 
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            return await client.post("/v1/read", content=b"x", headers=PNG)
+            return await client.post("/v1/read", content=pngs[0], headers=PNG)
 
     answer = asyncio.run(ask())
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
@@ -390,6 +418,30 @@ def test_connections_end_with_their_next_answer_before_a_stop() -> None:
     assert "connection" not in asyncio.run(ask())
     stopping.value = True
     assert asyncio.run(ask())["connection"] == "close"
+
+
+@pytest.mark.parametrize(("number", "counted"), [(1, "1 request"), (5, "5 requests")])
+def test_all_refusals_of_a_second_are_logged_at_its_end(
+    pngs: list[bytes], caplog: pytest.LogCaptureFixture, number: int, counted: str
+) -> None:
+    """Each from a client without an address, as on a Unix socket."""
+    caplog.set_level("INFO")
+    app = build_app(ServingConfig(queue=1), Reader(), ctypes.c_bool())
+    transport = httpx.ASGITransport(app, client=("", 0))
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            url = "/v1/read?stages"  # read in the thread, so that the others come meanwhile
+            asking = [client.post(url, content=pngs[0], headers=PNG) for _ in range(number + 1)]
+            codes = [answer.status_code for answer in await asyncio.gather(*asking)]
+            assert sorted(codes) == [200] + number * [503]
+            await asyncio.sleep(1.2)
+
+    asyncio.run(ask())
+    [told] = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert told == f"refused {counted}, as too many wait"
+    [entry] = [record.entry for record in caplog.records if hasattr(record, "entry")]
+    assert entry["client"] is None
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/page/main.js", "/health/live", "/v1/model"])

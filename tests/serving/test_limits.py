@@ -205,7 +205,7 @@ async def answer_later(_: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
 
 
-NO_PLACE = "3 images are waiting; try again in a second"
+NO_PLACE = "3 requests are waiting; try again in a second"
 
 
 def test_as_many_requests_are_admitted_as_there_are_places() -> None:

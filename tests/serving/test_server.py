@@ -4,15 +4,18 @@ import os
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import numpy as np
 import psutil
 import pytest
 
@@ -140,6 +143,56 @@ def test_sighup_replaces_the_workers_and_loads_the_model_again(
         assert answer.json()["text"] == "7"
 
 
+def test_sighup_keeps_the_workers_if_a_file_cannot_be_used(
+    pngs: list[bytes], certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    model, (cert, key) = tmp_path / "model.onnx", certificate
+    model.write_bytes(BUNDLED_MODEL.read_bytes())
+    files = ("--model", str(model), "--tls-cert", str(cert), "--tls-key", str(key))
+    with serving(*files) as one:
+        [before] = one.list_workers()
+        for file, reason in ((model, "model.onnx"), (cert, "--tls-cert, --tls-key")):
+            good = file.read_bytes()
+            file.write_text("junk")
+            one.process.send_signal(signal.SIGHUP)
+            one.wait_for_line(f"error the workers are kept: .*{reason}")
+            file.write_bytes(good)
+        answer = httpx.post(f"{one.address}/v1/read", content=pngs[0], headers=PNG, verify=False)
+        assert answer.json()["text"] == "7"
+        assert one.list_workers() == [before]
+
+
+def test_a_worker_ends_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
+    with serving("--uds", str(tmp_path / "socket")) as one:
+        [worker] = one.list_workers()
+        one.process.kill()
+        worker.wait(STOP_SECONDS)
+
+
+def test_what_befalls_a_worker_is_logged_as_json(tmp_path: Path) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(BUNDLED_MODEL.read_bytes())
+    with serving("--model", str(model), "--log-format", "json") as one:
+        form = {"content-type": "multipart/form-data; boundary=x"}
+        answer = httpx.post(f"{one.address}/v1/read", content=b"no form", headers=form)
+        assert answer.status_code == 400
+        huge = to_png(np.zeros((8, 8), np.uint8))
+        size = struct.pack(">II", 10_000, 10_000)  # at which Pillow warns
+        head = b"IHDR" + size + huge[24:29]
+        huge = huge[:12] + head + struct.pack(">I", zlib.crc32(head)) + huge[33:]
+        answer = httpx.post(f"{one.address}/v1/read", content=huge, headers=PNG)
+        assert answer.status_code == 422
+        model.unlink()
+        [worker] = one.list_workers()
+        worker.kill()
+        line = one.find_logged(message="the worker cannot start")
+        assert "model.onnx: cannot read the model" in line["exception"]
+        assert one.process.wait(STOP_SECONDS) == 1
+    plain = [line for line in one.said if not line.startswith("{")]
+    assert len(plain) == 1, plain
+    assert plain[0].startswith("Tenfold is at ")
+
+
 def test_metrics_count_what_all_workers_did(pngs: list[bytes]) -> None:
     with serving(workers=2) as one:
         for number in range(20):  # each on a connection of its own
@@ -199,12 +252,20 @@ def test_a_proxy_may_leave_the_path_or_take_it_away(
     assert behind.get("/digitsx/").status_code == 404
 
 
-def test_the_certificate_is_used(tmp_path: Path) -> None:
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 and its key."""
+    folder = tmp_path_factory.mktemp("certificate")
+    cert, key = folder / "cert.pem", folder / "key.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     command += ["-keyout", str(key), "-out", str(cert)]
     subprocess.run(command, check=True, capture_output=True)
+    return cert, key
+
+
+def test_the_certificate_is_used(certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
     with serving("--tls-cert", str(cert), "--tls-key", str(key)) as one:
         assert one.scheme == "https"
         context = ssl.create_default_context(cafile=str(cert))

@@ -1,15 +1,17 @@
 """What `tenfold serve` refuses, in one line each."""
 
 import os
+import socket
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tenfold.cli import main
 from tenfold.errors import ServingError
-from tenfold.serving.server import reserve_port
+from tenfold.serving.server import reserve_port, reserve_socket
 from tenfold.serving.settings import ServingConfig, read_token
 
 Capture = pytest.CaptureFixture[str]
@@ -21,16 +23,17 @@ Capture = pytest.CaptureFixture[str]
         (["--host", "0.0.0.0"], "--host 0.0.0.0: others on the network could use this server"),
         (["--port", "70000"], "--port must be from 0 to 65535, not 70000"),
         (["--allow-host", "a:80"], "--allow-host must be a name or address without a port"),
-        (["--workers", "0"], "--workers must be at least 1, not 0"),
+        (["--workers", "0"], "--workers must be from 1 to 1000, not 0"),
         (["--root-path", "digits/"], "--root-path must start with a slash"),
         (["--tls-cert", "a.pem"], "--tls-cert and --tls-key are needed together"),
         (["--tls-cert", "no.pem", "--tls-key", "no.pem"], "--tls-cert, --tls-key: cannot be used"),
-        (["--uds", "/nowhere/socket"], "--uds /nowhere/socket: no such folder"),
+        (["--uds", "/nowhere/socket"], "--uds /nowhere/socket: No such file"),
         (["--model", "nowhere.onnx"], "nowhere.onnx: cannot read the model: No such file"),
         (["--token-file", "nowhere"], "--token-file nowhere: cannot be read: No such"),
         (["--host", "192.0.2.1", "--allow-host", "a"], "cannot listen on 192.0.2.1"),
-        (["--queue", "0"], "--queue must be at least 1, not 0"),
-        (["--receive-seconds", "0"], "--receive-seconds must be greater than 0, not 0"),
+        (["--queue", "0"], "--queue must be from 1 to 1000, not 0"),
+        (["--receive-seconds", "0"], "--receive-seconds must be from 0.1 to 3600, not 0"),
+        (["--allow-host", "a", "b:80"], "a port, such as digits.example.org, not ['b:80']"),
     ],
 )
 def test_invalid_arguments_are_reported_in_one_line(
@@ -40,6 +43,35 @@ def test_invalid_arguments_are_reported_in_one_line(
     printed = capsys.readouterr().err
     assert message in printed
     assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *({"receive_seconds": seconds} for seconds in (float("inf"), float("nan"), 1e30, 1e-9)),
+        *({"workers": 100_000}, {"queue": 10**9}, {"port": -1}),
+    ],
+)
+def test_numbers_that_no_server_can_work_with_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ServingError, match=r"--[a-z-]+ must be from [\d.]+ to \d+, not "):
+        ServingConfig(**values)
+
+
+def test_only_the_socket_of_a_server_that_was_killed_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        with pytest.raises(ServingError, match=r"--uds .*socket: another server listens on it"):
+            reserve_socket(path)
+    reserve_socket(path)
+    assert not path.exists()
+    path.write_text("notes")
+    (tmp_path / "link").symlink_to(path)
+    for other in (path, tmp_path / "link", tmp_path, tmp_path / ("a" * 120), Path("/proc/socket")):
+        with pytest.raises(ServingError, match=f"^--uds {other}: "):
+            reserve_socket(other)
+    assert path.read_text() == "notes"
 
 
 @pytest.mark.parametrize("text", ["", "short", "two words of a token", "ümlautümlautümlaut"])

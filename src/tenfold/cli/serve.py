@@ -10,6 +10,8 @@ from tenfold.cli.options import DigitModel, LineModel, WholeNumber
 from tenfold.cli.output import print_note
 from tenfold.errors import MissingExtraError, describe_install
 
+ALLOW_HOST = Parameter(name="--allow-host", negative=(), consume_multiple=True)
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +27,8 @@ class ServeOptions:
     """A Unix domain socket to listen on instead, for a proxy on the same machine."""
     root_path: str = ""
     """The path below which a proxy shows the server, such as /digits."""
-    allow_hosts: Annotated[tuple[str, ...], Parameter(name="--allow-host", negative=())] = ()
-    """A host name that clients may use, without a port; can be repeated."""
+    allow_hosts: Annotated[tuple[str, ...], ALLOW_HOST] = ()
+    """Host names that clients may use, without a port."""
     tls_cert: Path | None = None
     """A file with the certificate, for HTTPS; needs --tls-key."""
     tls_key: Path | None = None
@@ -58,7 +60,7 @@ def serve(*, options: ServeOptions = DEFAULTS, token_file: Path | None = None) -
     """
     try:
         from tenfold.serving.server import serve as run_server
-        from tenfold.serving.settings import ServingConfig, is_loopback, read_token
+        from tenfold.serving.settings import ServingConfig, read_token
     except ImportError as error:
         raise MissingExtraError(
             f"the extra 'serve' is not installed ({error.name} missing): "
@@ -70,7 +72,7 @@ def serve(*, options: ServeOptions = DEFAULTS, token_file: Path | None = None) -
 
     def print_address(address: str) -> None:
         print_note(f"Tenfold is at {address} (Ctrl-C stops it)")
-        if config.uds is None and not is_loopback(config.host):
+        if config.is_open:
             who = "with the token" if token else "without a token"
             how = "encrypted" if config.tls_cert else "unencrypted"
             print_note(

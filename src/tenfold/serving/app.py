@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -22,20 +23,14 @@ from tenfold.reading.result import Status
 from tenfold.serving import metrics
 from tenfold.serving.access import AccessControl
 from tenfold.serving.answering import ReadingService
+from tenfold.serving.exchange import Exchange
 from tenfold.serving.limits import READ_PATH, Admission
-from tenfold.serving.logs import RequestLog
-from tenfold.serving.problems import (
-    UNREADABLE,
-    Problem,
-    ProblemDetails,
-    answer_http_exception,
-)
+from tenfold.serving.problems import UNREADABLE, Problem, answer_http_exception
 from tenfold.serving.settings import ServingConfig
 from tenfold.serving.uploads import parse_options, receive_upload
 
 PAGE = Path(__file__).parent / "page"
 NOT_STORED = {"cache-control": "no-store"}
-REVALIDATED = {"cache-control": "no-cache"}
 
 
 def build_app(config: ServingConfig, reader: Reader, stopping: ctypes.c_bool) -> ASGIApp:
@@ -46,8 +41,7 @@ def build_app(config: ServingConfig, reader: Reader, stopping: ctypes.c_bool) ->
     app = Starlette(
         routes=list_routes(ReadingService(reader), needs_token=config.token is not None),
         middleware=[
-            Middleware(RequestLog),
-            Middleware(ProblemDetails, stopping=stopping),
+            Middleware(Exchange, stopping=stopping),
             # Early, as a refusal should cost little.
             Middleware(Admission, size=config.queue, seconds=config.receive_seconds),
             Middleware(AccessControl, known_hosts=config.known_hosts, token=config.token),
@@ -73,15 +67,12 @@ def list_routes(service: ReadingService, *, needs_token: bool) -> list[Route | M
             raise Problem(UNREADABLE, answer["message"], members={"reading": answer})
         return JSONResponse(answer, headers=NOT_STORED)
 
-    models = JSONResponse(
-        {
-            "version": tenfold.__version__,
-            "reader": _describe(service.reader.classifier),
-            "lines": _describe(service.reader.lines),
-            "needs_token": needs_token,
-        },
-        headers=NOT_STORED,
-    )
+    models = {
+        "version": tenfold.__version__,
+        "reader": _describe(service.reader.classifier),
+        "lines": _describe(service.reader.lines),
+        "needs_token": needs_token,
+    }
     description = json.loads((PAGE / "openapi.json").read_text(encoding="utf-8"))
     description["info"]["version"] = tenfold.__version__
     if not needs_token:
@@ -91,19 +82,23 @@ def list_routes(service: ReadingService, *, needs_token: bool) -> list[Route | M
         return Response(metrics.dump(), headers=NOT_STORED, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     answers = {  # each is always the same, and encoded once
-        "/v1/model": models,
+        "/v1/model": JSONResponse(models, headers=NOT_STORED),
         "/health/live": JSONResponse({"status": "live"}, headers=NOT_STORED),
         "/health/ready": JSONResponse({"status": "ready"}, headers=NOT_STORED),
-        "/openapi.json": JSONResponse(description, headers=REVALIDATED),
-        "/": FileResponse(PAGE / "index.html", headers=REVALIDATED),
-        "/docs": FileResponse(PAGE / "docs.html", headers=REVALIDATED),
+        "/openapi.json": JSONResponse(description),
     }
+    files = StaticFiles(directory=PAGE)
+
+    async def show(file: str, request: Request) -> Response:
+        return await files.get_response(file, request.scope)
 
     return [
         Route(READ_PATH, read, methods=["POST"]),
         Route("/metrics", count),
         *(Route(path, answer, methods=["GET"]) for path, answer in answers.items()),
-        Mount("/page", StaticFiles(directory=PAGE)),
+        Route("/", partial(show, "index.html")),
+        Route("/docs", partial(show, "docs.html")),
+        Mount("/page", files),
     ]
 
 

@@ -87,7 +87,7 @@ class Admission:
 
 def refuse(num_waiting: int) -> Problem:
     """The problem of a request for which there is no place."""
-    return Problem(BUSY, f"{num_waiting} images are waiting; try again in a second")
+    return Problem(BUSY, f"{num_waiting} requests are waiting; try again in a second")
 
 
 def refuse_length() -> Problem:

@@ -14,7 +14,6 @@ from prometheus_client.multiprocess import MultiProcessCollector
 import tenfold
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-SECONDS_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 RESPONSES = Counter("tenfold_responses", "Responses by status code.", ["status"])
 READINGS = Counter("tenfold_readings", "Images read, by the reading's status.", ["status"])
@@ -22,7 +21,7 @@ SECONDS = Histogram(
     "tenfold_reading_seconds",
     "From the last byte of a request with images to its answer, small and large ones apart.",
     ["size"],
-    buckets=SECONDS_BUCKETS,
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
 STARTS = Counter("tenfold_worker_starts", "Worker processes that were started.")
 BUILD = Gauge(

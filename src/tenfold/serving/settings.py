@@ -45,90 +45,69 @@ class ServingConfig:
     log_format: LogFormat = "text"
 
     def __post_init__(self) -> None:
-        is_open = self.uds is None and not is_loopback(self.host)
-        wrong_names = [one for one in self.allow_hosts if not HOST_PATTERN.fullmatch(one.lower())]
-        for is_wrong, message in (
-            (not 0 <= self.port <= 65535, f"--port must be from 0 to 65535, not {self.port}"),
-            (self.queue < 1, f"--queue must be at least 1, not {self.queue}"),
-            (
-                self.workers is not None and self.workers < 1,
-                f"--workers must be at least 1, not {self.workers}",
-            ),
-            (
-                not self.receive_seconds > 0,
-                f"--receive-seconds must be greater than 0, not {self.receive_seconds:g}",
-            ),
-            (
-                not ROOT_PATTERN.fullmatch(self.root_path),
+        for option, value, least, most in (
+            ("--port", self.port, 0, 65535),
+            ("--workers", 1 if self.workers is None else self.workers, 1, 1000),
+            ("--queue", self.queue, 1, 1000),
+            ("--receive-seconds", self.receive_seconds, 0.1, 3600),
+        ):
+            if not least <= value <= most:
+                raise ServingError(f"{option} must be from {least} to {most}, not {value}")
+        if not ROOT_PATTERN.fullmatch(self.root_path):
+            raise ServingError(
                 "--root-path must start with a slash and not end with one, as in /digits, "
-                f"not {self.root_path!r}",
-            ),
-            (
-                (self.tls_cert is None) != (self.tls_key is None),
-                "--tls-cert and --tls-key are needed together",
-            ),
-            (
-                self.uds is not None and not self.uds.parent.is_dir(),
-                f"--uds {self.uds}: no such folder",
-            ),
-            (
-                wrong_names,
+                f"not {self.root_path!r}"
+            )
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ServingError("--tls-cert and --tls-key are needed together")
+        if wrong := [one for one in self.allow_hosts if not HOST_PATTERN.fullmatch(one.lower())]:
+            raise ServingError(
                 "--allow-host must be a name or address without a port, such as "
-                f"digits.example.org, not {wrong_names}",
-            ),
-            (
-                is_open and not self.allow_hosts,
+                f"digits.example.org, not {wrong}"
+            )
+        if self.is_open and not self.allow_hosts:
+            raise ServingError(
                 f"--host {self.host}: others on the network could use this server; to allow it, "
                 "give the names they use, as in --allow-host digits.example.org, and consider "
-                "--token-file",
-            ),
-        ):
-            if is_wrong:
-                raise ServingError(message)
+                "--token-file"
+            )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether other machines can reach the server without a proxy on this one."""
+        if self.uds is not None or self.host == "localhost":
+            return False
+        try:
+            return not ipaddress.ip_address(self.host).is_loopback
+        except ValueError:  # another name
+            return True
 
     @property
     def known_hosts(self) -> frozenset[str]:
         """The names that a request's Host may have, in lower case, without a port."""
-        # A page can bind its own name to this machine, but not an address, nor the name given here.
-        own = () if is_any(self.host) else (_bracket(self.host),)
-        return frozenset(name.lower() for name in (*LOOPBACK_NAMES, *self.allow_hosts, *own))
+        # With DNS rebinding a page can give this machine a name of its own, but not an address.
+        names = (*LOOPBACK_NAMES, *self.allow_hosts, _describe_host(self.host))
+        return frozenset(name.lower() for name in names)
 
     @property
     def address(self) -> str:
         """The URL of the page for a browser on this machine, or the path of the socket."""
         if self.uds is not None:
             return f"unix:{self.uds}"
-        host = self.host
-        if is_any(host):
-            host = "::1" if ":" in host else "127.0.0.1"
         scheme = "http" if self.tls_cert is None else "https"
         root = f"{self.root_path}/" if self.root_path else ""
-        return f"{scheme}://{_bracket(host)}:{self.port}{root}"
+        return f"{scheme}://{_describe_host(self.host)}:{self.port}{root}"
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address to listen on."""
-    address = _parse_address(host)
-    return host == "localhost" or (address is not None and address.is_loopback)
-
-
-def is_any(host: str) -> bool:
-    """Whether an address to listen on means all addresses of this machine."""
-    address = _parse_address(host)
-    return not host or (address is not None and address.is_unspecified)
-
-
-def _parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _describe_host(host: str) -> str:
+    """An address to listen on as in a URL; instead of all addresses the one of this machine."""
     try:
-        return ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host or "0.0.0.0")
     except ValueError:  # a name
-        return None
-
-
-def _bracket(host: str) -> str:
-    """An address as in a URL or a Host header."""
-    host = str(_parse_address(host) or host)
-    return f"[{host}]" if ":" in host else host
+        return host
+    if address.is_unspecified:
+        return "[::1]" if address.version == 6 else "127.0.0.1"
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def read_token(path: Path) -> str:

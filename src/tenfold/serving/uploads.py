@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,18 +29,13 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Image:
-    """The bytes of an image, and the name of its file if the client gave one."""
-
-    data: bytes
-    file: str | None = None
-
-
-@dataclass(frozen=True)
 class Upload:
-    """The images of a request. The answer to several is a list."""
+    """The images of a request, each with its file's name if the client gave one.
 
-    images: list[Image]
+    The answer to several is a list.
+    """
+
+    images: list[tuple[str | None, bytes]]
     is_list: bool
 
 
@@ -62,7 +58,7 @@ async def receive_upload(request: Request) -> Upload:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     for name, plain in (("Content-Encoding", "identity"), ("Transfer-Encoding", "chunked")):
         if any(value.strip().lower() != plain for value in request.headers.getlist(name)):
-            raise Problem(UNSUPPORTED, f"{name} may be {plain} alone", CLOSES)
+            raise Problem(UNSUPPORTED, f"{name} must be {plain}", CLOSES)
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > MAX_BODY_BYTES:
         raise refuse_length()
@@ -71,18 +67,22 @@ async def receive_upload(request: Request) -> Upload:
     elif kind == "application/json":
         upload = _parse_json(await request.body())
     elif kind.startswith("image/") or kind == "application/octet-stream":
-        upload = Upload([Image(await request.body())], is_list=False)
+        upload = Upload([(None, await request.body())], is_list=False)
     else:
+        given = f"Content-Type is {kind[:SHOWN]!r}" if kind else "the Content-Type is missing"
         raise Problem(
             UNSUPPORTED,
-            "Content-Type must be image/png, image/jpeg or another image type, "
-            f"application/octet-stream, multipart/form-data or application/json, not "
-            f"{kind[:SHOWN] or 'empty'}",
+            f"{given}; it must be image/png, image/jpeg or another image type, "
+            "application/octet-stream, multipart/form-data or application/json",
             CLOSES,
         )
-    if len(upload.images) > MAX_IMAGES:
-        raise Problem(TOO_LARGE, f"a request has at most {MAX_IMAGES} images")
+    _check_number(upload.images)
     return upload
+
+
+def _check_number(images: Sized) -> None:
+    if len(images) > MAX_IMAGES:
+        raise Problem(TOO_LARGE, f"a request has at most {MAX_IMAGES} images")
 
 
 class _InMemoryParser(MultiPartParser):
@@ -92,18 +92,22 @@ class _InMemoryParser(MultiPartParser):
 
 
 async def _receive_form(request: Request) -> Upload:
-    parser = _InMemoryParser(
-        request.headers, request.stream(), max_files=MAX_IMAGES + 1, max_fields=0
-    )
+    number = MAX_IMAGES + 1
+    parser = _InMemoryParser(request.headers, request.stream(), max_files=number, max_fields=number)
     try:
         form = await parser.parse()
-    except (MultiPartException, KeyError) as error:  # KeyError: no boundary
-        message = getattr(error, "message", "the boundary is missing")
-        if "Too many files" in message:
-            raise Problem(TOO_LARGE, f"a request has at most {MAX_IMAGES} images") from error
-        raise Problem(BAD_REQUEST, f"multipart/form-data: {message}") from error
-    files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-    images = [Image(await file.read(), file.filename or None) for file in files]
+    except MultiPartException as error:
+        _check_number(parser.items)  # of more than one too many, the parser complains itself
+        raise Problem(BAD_REQUEST, f"multipart/form-data: {error.message}") from error
+    images = []
+    for name, value in form.multi_items():
+        if not isinstance(value, UploadFile):
+            raise Problem(
+                BAD_REQUEST,
+                f"multipart/form-data: {name[:SHOWN]!r} is not a file; single, stages and boxes "
+                "belong in the address, as in ?single",
+            )
+        images.append((value.filename or None, await value.read()))
     if not images:
         raise Problem(BAD_REQUEST, "multipart/form-data: there is no file")
     return Upload(images, is_list=len(images) > 1)
@@ -116,9 +120,9 @@ def _parse_json(body: bytes) -> Upload:
         raise Problem(BAD_REQUEST, "the body is not valid JSON") from error
     match content:
         case {"image": str(text), **rest} if not rest:
-            return Upload([Image(_decode_text(text))], is_list=False)
+            return Upload([(None, _decode_text(text))], is_list=False)
         case {"images": [_, *_] as texts, **rest} if not rest:
-            return Upload([Image(_decode_text(text)) for text in texts], is_list=True)
+            return Upload([(None, _decode_text(text)) for text in texts], is_list=True)
     raise Problem(
         BAD_REQUEST,
         'the JSON must be {"image": TEXT} or {"images": [TEXT, ...]}, each TEXT in base64 or a '
@@ -135,4 +139,4 @@ def _decode_text(text: Any) -> bytes:  # noqa: ANN401 - from JSON
                 raise ValueError
         return base64.b64decode("".join(text.split()), validate=True)
     except (AttributeError, ValueError, binascii.Error) as error:
-        raise Problem(BAD_REQUEST, "an image is not in base64 or a data URL with it") from error
+        raise Problem(BAD_REQUEST, "an image is neither base64 nor a base64 data URL") from error

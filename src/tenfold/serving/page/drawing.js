@@ -3,7 +3,7 @@
 const PEN = 0.028; // of the sheet's height
 const FINGER = 1.15; // a finger writes larger digits
 const MARGIN = 0.1; // of the sheet's height, around what is sent
-const MAX_PIXELS = 320 * 320; // of what is sent: the server reads small images first
+const MAX_PIXELS = 320 * 320; // of what is sent; what a pen draws is legible on them
 
 /** Strokes on a canvas. `onChange` is called when a stroke ends, or strokes go. */
 export class Drawing {

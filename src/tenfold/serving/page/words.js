@@ -1,10 +1,8 @@
-// Words for people: of statuses, and of problems by their code.
+// Words for people: of statuses, and of problems where the server's own words are for programs.
 
 export const STATUS_WORDS = { read: "read", uncertain: "uncertain", blank: "blank", not_digits: "not digits", error: "not an image" };
 
 const WORDS = {
-  "unreadable-image": "This file cannot be read as an image. It may be damaged, too large or of another type: try a photo, or a PNG or JPEG file.",
-  "unsupported-media-type": "This file is not an image. Try a photo, or a PNG or JPEG file.",
   "too-large": "This image is too large. Save it smaller, or crop it to the digits.",
   "request-timeout": "The image did not arrive in time. Try again, or a smaller image.",
   unauthorized: "This server needs a token: reload the page, and give it as the password.",
@@ -18,5 +16,5 @@ const WORDS = {
 export function describeFailure(error) {
   const { details } = error;
   if (!details) return "The server does not answer. Check that it is running, then try again.";
-  return WORDS[details.code] ?? `The server refused this${details.code ? ` (${details.code})` : ""}. Reload the page.`;
+  return WORDS[details.code] ?? `Not read: ${details.detail || details.title}.`;
 }
