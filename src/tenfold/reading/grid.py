@@ -27,19 +27,20 @@ Bools = npt.NDArray[np.bool_]
 # Chosen on drawn, photographed tables.
 MIN_RULES_PX, WEAK_RULE = 60, 0.15  # of the network's map: a grid has so many, of this probability
 MIN_TEXT, MIN_MARK_PX = 0.3, 6  # of the map: probability and size of writing
-SEGMENTS_PX, AREA_PX = 120_000, 1_000_000  # of the copies for directions and for lines
+SEGMENTS_PX, AREA_PX = 120_000, 600_000  # of the copies for directions and for lines
 MIN_SEGMENT_PX, MAX_SLOPE, SLOPE_ERROR = 8, 0.6, 0.04  # of segments that show directions
 MAX_CONVERGENCE, NUM_TRIED = 0.4, 40  # difference of slopes from middle to edge; segments tried
 # Of a line: grey levels, multiples of the noise, and share of its usual strength.
 MIN_STRENGTH, NOISE, SHARE = 13.0, 4.0, 0.5
-MIN_COVER, MIN_RULE, USUAL_RULE = 0.7, 0.3, 0.04  # of a strip; probability there, and in the mean
+MIN_COVER, MIN_RULE, USUAL_RULE = 0.8, 0.3, 0.04  # of a strip; probability there, and in the mean
 MIN_SEEN, SOLID = 0.6, 0.8  # of a line between its ends; one that has accidental gaps only
-MIN_SIDE, MIN_KNOWN_SIDE, MIN_SOLID_SIDE = 0.3, 0.4, 0.15  # of the side of a cell
+MIN_SEEN_SIDE, MIN_KNOWN_SIDE, MIN_SOLID_SIDE = 0.3, 0.4, 0.15  # of the side of a cell
 MAX_LINES = 150
 # Of the digits' height:
-MAX_THICKNESS, LONG = 0.4, 3.0  # of lines; a stroke that is this long is no part of a digit
+MIN_SIDE = 4.0  # of the image
+MAX_THICKNESS, LONG = 0.35, 4.0  # of lines; a stroke that is this long is no part of a digit
 STRIP, SMOOTH, GAP, REACH, BEND, APART = 0.25, 0.12, 0.2, 0.1, 0.3, 0.4
-MIN_ROW_LENGTH, MIN_COLUMN_LENGTH = 1.2, 0.8
+MIN_ROW_LENGTH, MIN_COLUMN_LENGTH = 2.0, 1.0
 MIN_WIDTH, MIN_HEIGHT, MIN_USUAL_HEIGHT = 0.4, 0.5, 0.8  # of cells; squared paper has lower ones
 
 
@@ -71,9 +72,9 @@ class _Lines:
         def count(sums: Integers, start: Integers, end: Integers) -> Integers:
             return np.take_along_axis(sums, end, 1) - np.take_along_axis(sums, start, 1)
 
-        reach = np.maximum(1, (last - first) // 4)
+        reach = np.maximum(1, (last - first + 2) // 3)
         is_side = count(seen, first, last) >= MIN_KNOWN_SIDE * count(known, first, last)
-        is_side &= count(seen, first, last) >= MIN_SIDE * (last - first)
+        is_side &= count(seen, first, last) >= MIN_SEEN_SIDE * (last - first)
         for start, end in ((first, np.minimum(first + reach, last)), (last - reach, last)):
             start = np.maximum(start, first)
             is_side &= (count(seen, start, end) > 0) | (count(known, start, end) == 0)
@@ -103,7 +104,9 @@ def find_cells(ink_HW: Map, page_map: PageMap, digit_height: float) -> tuple[Cel
     map_scale = size[1] / page_map.rules_HW.shape[0]
     # Where lines are taken for writing, they join digits, in one of the two more than in the other.
     in_map = max(float(np.percentile(heights_M, 75)) - 1, 4.0) * map_scale
-    digit = min(in_map, digit_height * scale, max(size) / 12)
+    digit = min(in_map, digit_height * scale)
+    if max(size) < MIN_SIDE * digit:
+        return ()
     flatten, flat_size = _find_directions(scaled_HW, page_map)
     enlarge = np.diag([size[0] / page_map.rules_HW.shape[1], map_scale, 1.0])
     near_text_HW = cv2.dilate(is_text_HW.view(np.uint8) * np.uint8(255), np.ones((3, 3), np.uint8))
@@ -123,12 +126,13 @@ def find_cells(ink_HW: Map, page_map: PageMap, digit_height: float) -> tuple[Cel
     quads = [quad for quad in quads if _is_large(quad, digit)]
     boxes = [_find_box(quad) for quad in quads]
     usual_height = np.median([box[3] - box[1] for box in boxes]) if len(boxes) >= 2 else 0.0
-    if usual_height < MIN_USUAL_HEIGHT * digit:
+    usual_digit = min(digit, float(np.median(heights_M)) * map_scale)
+    if usual_height < MIN_USUAL_HEIGHT * usual_digit:
         return ()
     to_image = np.diag([1 / scale, 1 / scale, 1.0]) @ np.linalg.inv(flatten)
     found = zip(
-        _number([(box[1], box[3]) for box in boxes]),
-        _number([(box[0], box[2]) for box in boxes]),
+        _number([box[1] for box in boxes], MIN_WIDTH * digit),
+        _number([box[0] for box in boxes], MIN_WIDTH * digit),
         [_find_box(cv2.perspectiveTransform(quad[None], to_image)[0]) for quad in quads],
         strict=True,
     )
@@ -206,11 +210,12 @@ def _follow(flat: Sequence[Mask], digit: float, min_length: float) -> _Lines:
     """
     ink_HW, rules_HW, text_HW = flat
     height, width = ink_HW.shape
-    num_strips = max(2, round(width / max(3.0, STRIP * digit)))
+    unit = min(digit, max(ink_HW.shape) / 12)  # lines are as close and as bent beside large digits
+    num_strips = max(2, round(width / max(3.0, STRIP * unit)))
     strip_px = width / num_strips
     bar = np.ones((max(3, round(MAX_THICKNESS * digit)) | 1, 1), np.uint8)
     ridge_HW = cv2.morphologyEx(ink_HW, cv2.MORPH_TOPHAT, bar)
-    ridge_HW = cv2.blur(ridge_HW, (max(3, round(SMOOTH * digit)), 1))
+    ridge_HW = cv2.blur(ridge_HW, (max(3, round(SMOOTH * unit)), 1))
     sample = ridge_HW[::2, ::3]
     usual = float(np.median(sample))
     noise = 1.4826 * float(np.median(np.abs(sample - usual)))
@@ -219,14 +224,14 @@ def _follow(flat: Sequence[Mask], digit: float, min_length: float) -> _Lines:
     if len(clear):
         level = max(level, SHARE * float(np.percentile(clear, 25)))
     mask_HW = (ridge_HW > level).view(np.uint8) * np.uint8(255)
-    gap = np.ones((1, round(GAP * digit) | 1), np.uint8)
+    gap = np.ones((1, round(GAP * unit) | 1), np.uint8)
     mask_HW = cv2.dilate(cv2.morphologyEx(mask_HW, cv2.MORPH_CLOSE, gap), np.ones((3, 1), np.uint8))
     size = (num_strips, height)
     cover_HS, rules_HS, text_HS = (
         cv2.resize(layer_HW, size, interpolation=cv2.INTER_AREA) / np.float32(255)
         for layer_HW in (mask_HW, rules_HW, text_HW)
     )
-    reach = np.ones((2 * max(1, round(REACH * digit)) + 1, 1), np.uint8)
+    reach = np.ones((2 * max(1, round(REACH * unit)) + 1, 1), np.uint8)
     rules_HS = cv2.dilate(rules_HS, reach)
     is_ink_HS = (cv2.dilate(cover_HS, np.ones((3, 1), np.uint8)) >= MIN_COVER).view(np.uint8)
     long = np.ones((1, max(3, round(LONG * digit / strip_px))), np.uint8)
@@ -236,23 +241,23 @@ def _follow(flat: Sequence[Mask], digit: float, min_length: float) -> _Lines:
     num_H = cv2.dilate(is_line_HS, reach).sum(axis=1, dtype=np.float64)
     starts: list[int] = []
     for y in np.argsort(-num_H - 0.5 * (cover_HS * is_line_HS).sum(axis=1), kind="stable").tolist():
-        if num_H[y] * strip_px < min_length * digit or len(starts) >= MAX_LINES:
+        if num_H[y] * strip_px < min_length * unit or len(starts) >= MAX_LINES:
             break
-        if all(abs(y - other) >= max(2, round(APART * digit)) for other in starts):
+        if all(abs(y - other) >= max(2, round(APART * unit)) for other in starts):
             starts.append(y)
     if not starts:
         return _Lines(np.empty((0, num_strips), np.int64), np.empty((0, num_strips)), strip_px)
-    at_LS = _trace(cover_HS + is_line_HS, np.array(sorted(starts)), max(2, round(BEND * digit)))
+    at_LS = _trace(cover_HS + is_line_HS, np.array(sorted(starts)), max(2, round(BEND * unit)))
     at_LS = at_LS[np.argsort(at_LS.mean(axis=1), kind="stable")]
     every = (at_LS, np.arange(num_strips)[None])
     is_seen_LS = is_line_HS[every] > 0
     num_seen_L = is_seen_LS.sum(axis=1)
     is_line_L = _measure_seen(is_seen_LS) >= MIN_SEEN
-    is_line_L &= num_seen_L * strip_px >= min_length * digit
+    is_line_L &= num_seen_L * strip_px >= min_length * unit
     is_line_L &= (rules_HS[every] * is_seen_LS).sum(axis=1) >= USUAL_RULE * num_seen_L
     kept: list[int] = []
     for i in np.argsort(-num_seen_L, kind="stable").tolist():
-        is_same_LS = np.abs(at_LS[kept] - at_LS[i]) < APART * digit
+        is_same_LS = np.abs(at_LS[kept] - at_LS[i]) < APART * unit
         is_same_LS &= is_seen_LS[kept] & is_seen_LS[i]
         if is_line_L[i] and (is_same_LS.sum(axis=1) < num_seen_L[i] / 2).all():
             kept.append(i)
@@ -338,13 +343,11 @@ def _is_large(quad: Floats, digit: float) -> bool:
     return right - left > MIN_WIDTH * digit and bottom - top > MIN_HEIGHT * digit
 
 
-def _number(ranges: Sequence[tuple[float, float]]) -> list[int]:
-    """The number of the row, or of the column, that each range belongs to, by where it starts."""
-    half = float(np.median([end - start for start, end in ranges])) / 2
-    order = np.argsort([start for start, _ in ranges], kind="stable")
-    numbers, number, first = [0] * len(ranges), -1, -math.inf
-    for i in order.tolist():
-        if ranges[i][0] > first + half:
-            number, first = number + 1, ranges[i][0]
+def _number(starts: Sequence[float], apart: float) -> list[int]:
+    """The number of the row, or of the column, of each cell, from where it starts."""
+    numbers, number, last = [0] * len(starts), -1, -math.inf
+    for i in np.argsort(starts, kind="stable").tolist():
+        if starts[i] > last + apart:
+            number, last = number + 1, starts[i]
         numbers[i] = number
     return numbers
