@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from tenfold.reading.components import Components
 from tenfold.reading.ink import Ink, Map
+from tenfold.reading.page_segmenter import PageMap
 from tenfold.reading.percentiles import find_weighted_median
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
@@ -61,10 +62,13 @@ class Glyph:
 
 
 class PageComponents:
-    """The ink and components of an image, with geometric features of each component."""
+    """The ink and components of an image, with geometric features of each component.
 
-    def __init__(self, ink: Ink, components: Components) -> None:
-        self.ink, self.components = ink, components
+    `page_map` says which parts are writing and which are lines, if the image is large enough.
+    """
+
+    def __init__(self, ink: Ink, components: Components, page_map: PageMap | None = None) -> None:
+        self.ink, self.components, self.page_map = ink, components, page_map
         height, width = ink.strength_HW.shape
         left, top, right, bottom = components.boxes_M4.T
         self.widths_M, self.heights_M = right - left, bottom - top

@@ -32,8 +32,7 @@ class Ink:
 
     `unmasked_HW` also has the ink of marks that are not writing. A pixel is ink if it is stronger
     than `level`. `contrast` is the difference between paper and strong strokes, `noise` the
-    standard deviation of the paper, both in grey levels. `is_clear` is false where the page network
-    could hardly tell writing from paper.
+    standard deviation of the paper, both in grey levels.
     """
 
     strength_HW: Map
@@ -42,7 +41,6 @@ class Ink:
     contrast: float
     noise: float
     unmasked_HW: Map
-    is_clear: bool = True
 
     @property
     def is_blank(self) -> bool:

@@ -15,14 +15,15 @@ from tenfold.reading.decoding import Decoded
 from tenfold.reading.digit_classifier import Classifier, load_classifier
 from tenfold.reading.digit_image import normalise_digit
 from tenfold.reading.fusion import drop_covered_lines, fuse_digit, fuse_line
-from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob, merge
+from tenfold.reading.glyphs import Box, Glyph, PageComponents, is_filled_blob, merge
+from tenfold.reading.grid import find_cells
 from tenfold.reading.ink import Ink, Pixels, find_ink
 from tenfold.reading.lattice import LOW_HEIGHT, MAX_DIGIT_WIDTH, Candidate, Classify, find_best_path
 from tenfold.reading.layout import find_text_lines
 from tenfold.reading.line_reader import LineReader, load_line_reader
 from tenfold.reading.orientation import Matrix, find_slope, map_box, shows_way_up, turn
-from tenfold.reading.page_segmenter import MIN_SIDE_PX, load_page_segmenter
-from tenfold.reading.result import Reading, Status
+from tenfold.reading.page_segmenter import MIN_SIDE_PX, PageMap, load_page_segmenter
+from tenfold.reading.result import Cell, Reading, Status
 from tenfold.reading.single_digit import CLEAR_CONFIDENCE, find_single_digit, is_likelier
 from tenfold.reading.sources import Page, Source, decode_source, split_pages
 
@@ -69,6 +70,18 @@ class _Segmentation:
         if not heights:
             return 1.0
         return float(np.median([height for height in heights if height > 0.4 * max(heights)]))
+
+    def find_cells(self) -> tuple[Cell, ...]:
+        """The cells of a grid that the writing is in, with boxes as those of the glyphs."""
+        if self.is_single or self.page.page_map is None:
+            return ()
+        return find_cells(self.page.ink.unmasked_HW, self.page.page_map, self.digit_height)
+
+    def to_original(self, box: Box) -> Box:
+        """A box in pixels of the upright image at its original size."""
+        moved = box if self.to_upright is None else map_box(box, self.to_upright)
+        left, top, right, bottom = (round(value * self.decoded.reduction) for value in moved)
+        return left, top, right, bottom
 
 
 class Reader:
@@ -156,17 +169,19 @@ class Reader:
 
     def find_ink(self, pixels_HWC: Pixels) -> Ink:
         """The ink of the writing in pixels, uint8 [H, W, 3]."""
+        return self._find_ink(pixels_HWC)[0]
+
+    def _find_ink(self, pixels_HWC: Pixels) -> tuple[Ink, PageMap | None]:
         height, width = pixels_HWC.shape[:2]
         if max(height, width) < MIN_SIDE_PX:  # the crop of a digit
-            return find_ink(pixels_HWC)
+            return find_ink(pixels_HWC), None
         page_map = load_page_segmenter(None, self.threads).segment(pixels_HWC)
-        ink = find_ink(pixels_HWC, text_HW=page_map.find_text(height, width))
-        return replace(ink, is_clear=page_map.is_clear)
+        return find_ink(pixels_HWC, text_HW=page_map.find_text(height, width)), page_map
 
     def _find_components(self, pixels_HWC: Pixels) -> PageComponents | None:
         """The components of the writing; None if nothing stands out from the paper."""
-        ink = self.find_ink(pixels_HWC)
-        return None if ink.is_blank else PageComponents(ink, find_components(ink))
+        ink, page_map = self._find_ink(pixels_HWC)
+        return None if ink.is_blank else PageComponents(ink, find_components(ink), page_map)
 
     def _recognise(self, segmented: _Segmentation, candidates: list[Candidate]) -> Reading:
         """Turn classified glyphs into a reading: best paths, fusion of both networks, decision."""
@@ -348,7 +363,8 @@ class Reader:
         """The reading of a page, with boxes in pixels of the upright image at its original size."""
         # If no line reader has been loaded, no candidate has a line confidence above 0.
         line_threshold = self._lines.thresholds.read if self._lines is not None else 1.0
-        if not segmented.page.ink.is_clear:
+        page_map = segmented.page.page_map
+        if page_map is not None and not page_map.is_clear:
             lines = [
                 [replace(candidate, line_confidence=0.0) for candidate in line] for line in lines
             ]
@@ -356,13 +372,13 @@ class Reader:
         is_checked = reading.status == Status.READ and not segmented.is_single
         if is_checked and has_ignored_marks(segmented.page, segmented.glyphs, reading.digits):
             reading = replace(reading, message=IGNORED_MESSAGE)
-        scale, to_upright = segmented.decoded.reduction, segmented.to_upright
-        digits = []
-        for digit in reading.digits:
-            box = digit.box if to_upright is None else map_box(digit.box, to_upright)
-            left, top, right, bottom = (round(value * scale) for value in box)
-            digits.append(replace(digit, box=(left, top, right, bottom)))
-        return replace(reading, digits=tuple(digits))
+        digits = tuple(
+            replace(digit, box=segmented.to_original(digit.box)) for digit in reading.digits
+        )
+        cells = tuple(
+            replace(cell, box=segmented.to_original(cell.box)) for cell in segmented.find_cells()
+        )
+        return replace(reading, digits=digits, cells=cells)
 
 
 class _CountingClassifier:

@@ -52,12 +52,29 @@ class ReadDigit:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A cell of a printed or ruled grid: its box, as of digits, and its row and column, from 0.
+
+    A cell that spans several has the first row and column. Grids of an image are counted as one.
+    """
+
+    box: Box
+    row: int
+    column: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The cell as JSON values."""
+        return {"box": list(self.box), "row": self.row, "column": self.column}
+
+
+@dataclass(frozen=True)
 class Reading:
     """The reading of an image: a status, digits in reading order, and a message.
 
     `message` explains the status. With the status `read` it is None, or says that other marks were
     ignored. If the pages of a file were read one by one, `page` is the number of this one, from 1,
-    and `num_pages` how many there are.
+    and `num_pages` how many there are. `cells` are those of a grid that digits are written in,
+    by rows; empty if there is none.
     """
 
     status: Status
@@ -65,6 +82,7 @@ class Reading:
     message: str | None = None
     page: int | None = None
     num_pages: int | None = None
+    cells: tuple[Cell, ...] = ()
 
     @property
     def text(self) -> str:
@@ -81,12 +99,17 @@ class Reading:
         return "\n".join(lines[line] for line in sorted(lines))
 
     def to_json(self) -> dict[str, Any]:
-        """Status, text, digits and message as JSON values, and the page of one of several."""
+        """Status, text, digits and message as JSON values.
+
+        With the page of one of several, and the cells of a grid.
+        """
         pages = {} if self.page is None else {"page": self.page, "num_pages": self.num_pages}
+        cells = {"cells": [cell.to_json() for cell in self.cells]} if self.cells else {}
         return {
             **pages,
             "status": str(self.status),
             "text": self.text,
             "digits": [digit.to_json() for digit in self.digits],
+            **cells,
             "message": self.message,
         }
