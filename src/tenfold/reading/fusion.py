@@ -30,9 +30,9 @@ from tenfold.reading.splitting import split_at
 MAX_DIGITS = 60  # of a line that is read as a whole
 # Weights, chosen on drawn lines and amounts on cheques.
 CROP_WEIGHTS = (0.3, 0.7)  # of the glyphs alone and of all ink around them
-# Of the glyphs' log probabilities beside the line's log likelihood: that they are these digits, and
-# that those left out are none.
-GLYPHS_WEIGHT, LEFT_OUT_WEIGHT, GLYPHS_FLOOR = 0.1, 0.3, 0.05
+# Of the glyphs' log probabilities that they are these digits, beside the line's log likelihood.
+GLYPHS_WEIGHT, GLYPHS_FLOOR = 0.1, 0.05
+LEFT_OUT_FLOOR = 0.005  # of the probability that a glyph left out is no digit
 DISAGREEMENT_FACTOR = 0.4  # on the line's confidence for each crop, or the glyphs, that differ
 MIN_LIKELIHOOD = 0.01  # the line reader may be sure and wrong
 LINE_FLOOR, LINE_WEIGHT = 0.05, 0.5  # added to a line's probabilities, and their exponent
@@ -90,8 +90,8 @@ def fuse_line(
         ]
         left_out = [1 - candidate.confidence for candidate in _find_left_out(path, segmented)]
         score = math.log(likelihood + MIN_LIKELIHOOD)
-        for weight, probabilities in ((GLYPHS_WEIGHT, kept), (LEFT_OUT_WEIGHT, left_out)):
-            score += weight * sum(math.log(max(each, GLYPHS_FLOOR)) for each in probabilities)
+        score += GLYPHS_WEIGHT * sum(math.log(max(each, GLYPHS_FLOOR)) for each in kept)
+        score += sum(math.log(max(each, LEFT_OUT_FLOOR)) for each in left_out)
         if score <= best_score:
             continue
         num_others = len(readings) - len(own) + (digits != path_digits)

@@ -26,7 +26,7 @@ from tenfold.errors import ModelError
 BUNDLED = Path(__file__).parent / "model"
 BUNDLED_SHA256 = {
     "lines.onnx": "df40d4af3bd9bb217e0aa475e03b674d44918809bbdb6b137bc8a1807078a32f",
-    "page.onnx": "b9e1ee17c1b21f0010d5cf20e0226200302c1b4460a1a3c1dad0ec1369679c66",
+    "page.onnx": "cfd2c9e9f7394e1088f9f8c6f669c394db768172de807f72aa5618d429d86e89",
     "reader.onnx": "6c3d6c495891176e63bfb23e9f35229b1f0384d8ed22cefd64e4c95f29660437",
 }
 METADATA_KEY = "tenfold"
