@@ -98,7 +98,8 @@ def compare(sets: dict[str, list[LabelledPixels]], python: Path) -> None:
         texts = [text for text, _ in named]
         single = all(len(text) == 1 for text in texts)
         readings = [reader.read_decoded(decode_array(pixels), single=single) for _, pixels in named]
-        right = [one.text == text for one, text in zip(readings, texts, strict=True)]
+        answers = [map_look_alikes(one.text) for one in readings]
+        right = [answer == text for answer, text in zip(answers, texts, strict=True)]
         is_read = [one.status == "read" for one in readings]
         both = sum(a and b for a, b in zip(right, is_read, strict=True))
         cells = f"{_percent(sum(right), len(named)):>10}{_percent(sum(is_read), len(named)):>8}"
