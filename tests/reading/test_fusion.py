@@ -9,10 +9,22 @@ import pytest
 import tenfold
 from reading.pages import enlarge, lay_out, paint
 from tenfold.data.mnist import LabelledImages
-from tenfold.reading.ctc import compute_log_likelihood, compute_single_digit_probs, decode_greedy
+from tenfold.reading.ctc import (
+    CtcSpan,
+    compute_log_likelihood,
+    compute_single_digit_probs,
+    decode_greedy,
+)
 from tenfold.reading.digit_image import normalise_digit
-from tenfold.reading.fusion import CONFIDENT_ALONE, DISAGREEMENT_FACTOR, fuse_digit, fuse_line
-from tenfold.reading.glyphs import Glyph, merge
+from tenfold.reading.fusion import (
+    CONFIDENT_ALONE,
+    DISAGREEMENT_FACTOR,
+    cut_between_labels,
+    drop_covered_lines,
+    fuse_digit,
+    fuse_line,
+)
+from tenfold.reading.glyphs import Box, Glyph, merge
 from tenfold.reading.lattice import Candidate
 from tenfold.reading.line_image import normalise_line
 
@@ -129,3 +141,25 @@ def test_touching_digits_are_read(reader: tenfold.Reader, test_images: LabelledI
         num_wrong += reading.status == "read" and not is_right
     assert num_right >= 40  # of 50
     assert num_wrong <= 2
+
+
+def test_a_label_in_the_margin_of_a_line_cuts_off_no_empty_glyph() -> None:
+    whole = Glyph((0, 0, 30, 40), np.pad(np.ones((40, 8), np.float32), ((0, 0), (2, 20))))
+    for column in (0, 40):
+        [part] = cut_between_labels(whole, [CtcSpan(1, column, column + 1)])
+        assert 0 < part.width <= whole.width
+        assert part.strength_HW.shape == (part.height, part.width)
+
+
+def test_a_line_within_what_was_read_of_a_larger_one_is_dropped() -> None:
+    def build(box: Box, line_confidence: float | None) -> Candidate:
+        height, width = box[3] - box[1], box[2] - box[0]
+        glyph = Glyph(box, np.ones((height, width), np.float32))
+        image, probabilities_K = np.zeros((28, 28), np.uint8), np.full(11, 1 / 11, np.float32)
+        return Candidate(glyph, image, probabilities_K, line_confidence=line_confidence)
+
+    read, path = build((0, 0, 100, 40), 0.5), build((0, 0, 100, 40), 0.0)
+    within, below = build((60, 20, 80, 42), None), build((60, 30, 80, 70), None)
+    assert drop_covered_lines([[within], [read], [below], []]) == [[read], [below], []]
+    assert drop_covered_lines([[read], [read]]) == [[read]]
+    assert drop_covered_lines([[within], [path]]) == [[within], [path]]  # from its glyphs alone

@@ -152,7 +152,7 @@ def _compute_likelihood(digits: Sequence[int], readings: Sequence[_LineReading])
 
 def _classify_labels(reading: _LineReading, classify: Classify) -> list[Candidate]:
     """The crop cut between its labels; of the parts, the digits."""
-    parts = _segment(reading.crop, reading.labels)
+    parts = cut_between_labels(reading.crop, reading.labels)
     if len(parts) != len(reading.labels):
         return []
     return classify(list(compress(parts, [span.label < NUM_CLASSES for span in reading.labels])))
@@ -174,13 +174,13 @@ def fuse_digit(candidate: Candidate, load_line_reader: Callable[[], LineReader])
     return replace(candidate, probabilities_K=(product_K / product_K.sum()).astype(np.float32))
 
 
-def _segment(whole: Glyph, spans: Sequence[CtcSpan]) -> list[Glyph]:
+def cut_between_labels(whole: Glyph, spans: Sequence[CtcSpan]) -> list[Glyph]:
     """A line cut between the labels that the line reader found, without the ink beside them."""
     scale = find_scale(whole.height, whole.width)
     middles = [((span.start + span.end) / 2 * COLUMN_PX - SIDE_PX) / scale for span in spans]
     between = [(left + right) / 2 for left, right in pairwise(middles)]
-    # The line ends at the gaps next to its first and its last label.
-    first, last = middles[0], middles[-1]
+    # The line ends at the gaps next to its first and its last label, which may lie in the margin.
+    first, last = np.clip([middles[0], middles[-1]], 0, whole.width - 1)
     is_empty_W = whole.strength_HW.max(axis=0) < EMPTY
     before = np.flatnonzero(is_empty_W[: max(0, int(first))])
     after = np.flatnonzero(is_empty_W[int(last) + 1 :])
