@@ -306,7 +306,7 @@ def test_while_a_drawing_is_read_only_the_newest_waits(page: Page) -> None:
     expect(page.locator("#text")).to_have_text("")  # the first reading is outdated
     assert len(held) == 2
     held[1].continue_()
-    expect_answer(page, "111")
+    expect(page.locator("#text")).to_have_text("111", timeout=TIMEOUT_MS)
     with Image.open(io.BytesIO(held[1].request.post_data_buffer or b"")) as sent:
         assert sent.width * sent.height <= 320 * 320  # a small image for the server
 
