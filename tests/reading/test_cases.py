@@ -26,8 +26,7 @@ def test_a_case_is_read_right(name: str, reader: tenfold.Reader) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(LABELS))
-@pytest.mark.parametrize("scale", [0.7, 1.0, 1.6])
-@pytest.mark.parametrize("is_dark", [True, False])
+@pytest.mark.parametrize(("scale", "is_dark"), [(0.7, True), (1.0, False), (1.6, True)])
 def test_a_case_of_another_size_or_polarity_is_not_read_wrong(
     name: str, scale: float, is_dark: bool, reader: tenfold.Reader
 ) -> None:
