@@ -218,10 +218,10 @@ def draw_costly() -> Iterator[tuple[str, npt.NDArray[Any]]]:
         yield name, np.where(cloud > np.quantile(cloud, 0.4), 0, 255)
     digits = load_part(None, "test").images_NHW
     page = np.full((height, width), 255, np.uint8)
-    for i in range(30 * 33):
-        top, left = 20 + 98 * (i // 33), 20 + 120 * (i % 33)
+    for i in range(30 * 30):
+        top, left = 20 + 98 * (i // 30), 20 + 130 * (i % 30)
         page[top : top + 90, left : left + 100] = cv2.resize(255 - digits[i], (100, 90))
-    yield "990 digits", page
+    yield "900 digits", page
 
 
 def _draw_photo(images_NHW: Images) -> Pixels:

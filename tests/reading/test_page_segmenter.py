@@ -116,3 +116,11 @@ def test_writing_that_hardly_stands_out_is_uncertain(
     assert reader.read(sheet_HWC).text == "72104"
     monkeypatch.setattr("tenfold.reading.page_segmenter.MIN_CLEAR", 1.0)
     assert reader.read(sheet_HWC).status == Status.UNCERTAIN
+
+
+def test_small_digits_of_a_large_page_are_found(test_images: LabelledImages) -> None:
+    digits = [image_HW.astype(np.float32) / np.float32(255) for image_HW in test_images.images_NHW]
+    ink_HW = lay_out([digits[30 * row : 30 * row + 30] for row in range(30)], gap=14, margin=40)[0]
+    page_HW = cv2.resize(ink_HW, None, fx=2, fy=2)
+    text_HW = find_text(page_HW)
+    assert text_HW[page_HW > 0.5].mean() > 0.9

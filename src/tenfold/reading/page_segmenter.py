@@ -22,6 +22,9 @@ PAPER, TEXT, RULE = range(3)
 # The network sees a page at the size of its training images: with about this many pixels, and
 # sides of a multiple of its coarsest step.
 AREA_PX, MAX_SIDE_PX, STEP_PX = 70_000, 1024, 32
+# Pages of smaller characters are seen larger, if the image has the pixels for it.
+SMALL_PX, USUAL_PX, MAX_FACTOR, MIN_SMALL = 12, 20, 2.5, 5  # height in the map; so many marks
+MIN_MARK_PX = 3  # height in the map: a smaller mark is noise
 MIN_SIDE_PX = 36  # of the longer side: a smaller image has no ruled lines
 MIN_TEXT = 0.3  # probability of a pixel that may be ink
 MIN_CLEAR = 0.55  # mean of these probabilities where writing is clear
@@ -49,6 +52,13 @@ class PageMap:
         """Whether what may be writing is told from paper with confidence."""
         is_text_HW = (self.text_HW > MIN_TEXT) & (self.text_HW > self.rules_HW)
         return not is_text_HW.any() or float(self.text_HW[is_text_HW].mean()) >= MIN_CLEAR
+
+    def measure_marks(self) -> float:
+        """The usual height of what may be writing, in pixels of the map; infinite for few marks."""
+        is_text_HW = (self.text_HW > MIN_TEXT) & (self.text_HW > self.rules_HW)
+        table_M5 = cv2.connectedComponentsWithStats(is_text_HW.view(np.uint8))[2]
+        heights_M = table_M5[1:, 3][table_M5[1:, 3] >= MIN_MARK_PX]
+        return float(np.median(heights_M)) if len(heights_M) >= MIN_SMALL else math.inf
 
     def find_text(self, height: int, width: int) -> Mask:
         """A mask of the writing, for an image of that size."""
@@ -187,6 +197,14 @@ class PageSegmenter(ModelFile):
         """The map of an image, uint8 [H, W, 3] or [H, W]."""
         height, width = pixels.shape[:2]
         scale = min(math.sqrt(AREA_PX / (height * width)), MAX_SIDE_PX / max(height, width))
+        page_map = self._segment_at(pixels, scale)
+        mark_px = page_map.measure_marks()
+        if mark_px >= SMALL_PX or scale >= 1:
+            return page_map
+        return self._segment_at(pixels, scale * min(MAX_FACTOR, USUAL_PX / mark_px, 1 / scale))
+
+    def _segment_at(self, pixels: npt.NDArray[np.uint8], scale: float) -> PageMap:
+        height, width = pixels.shape[:2]
         rows, columns = (
             max(1, round(side * scale / STEP_PX)) * STEP_PX for side in (height, width)
         )

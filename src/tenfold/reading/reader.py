@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tenfold.reading.grid import find_cells
 from tenfold.reading.ink import Ink, Pixels, find_ink
 from tenfold.reading.lattice import LOW_HEIGHT, MAX_DIGIT_WIDTH, Candidate, Classify, find_best_path
 from tenfold.reading.layout import find_text_lines
+from tenfold.reading.line_image import HEIGHT_PX, MAX_WIDTH_PX
 from tenfold.reading.line_reader import LineReader, load_line_reader
 from tenfold.reading.orientation import Matrix, find_slope, map_box, shows_way_up, turn
 from tenfold.reading.page_segmenter import MIN_SIDE_PX, PageMap, load_page_segmenter
@@ -31,10 +33,12 @@ from tenfold.reading.sources import Page, Source, decode_source, split_pages
 # of glyphs; a thousand are classified, with their fragments and runs, in about a second.
 MAX_GLYPHS, MAX_CLASSIFIED = 1000, 1300
 MAX_LINES = 60  # with more, no line is read as a whole; a page of writing has fewer
+MAX_LINES_PX = 14_000  # width of all line images: twenty lines of ten digits
+MAX_TURNED_PX = 1500  # of them, in an image that is tried upside down
 # Images are classified together until one of these limits is reached.
 BATCH_IMAGES, BATCH_PIXELS = 32, 1_000_000
 # Chosen by eye on photos, symbols and fonts.
-MIN_TURNED_GLYPHS, MAX_TURNED_GLYPHS = 2, 100  # of an image that is tried upside down
+MIN_TURNED_GLYPHS, MAX_TURNED_GLYPHS = 2, 40  # of an image that is tried upside down
 FEW_DIGITS, MAX_CLEAR_SHARE = 8, 0.67  # with more digits, and more of them clear, it is upright
 MAX_SINGLE_GLYPHS = 8  # an image with more glyphs does not show one digit
 MIN_DIGIT_ASPECT = 0.52  # width over height of digits that share a lone glyph: a B is not a 13
@@ -59,7 +63,7 @@ class _Segmentation:
     def glyphs(self) -> list[Glyph]:
         return list(chain.from_iterable(self.lines))
 
-    @property
+    @cached_property
     def digit_height(self) -> float:
         """An estimate of the digits' height: the median height of all but low glyphs.
 
@@ -145,8 +149,8 @@ class Reader:
         if isinstance(segmented, Reading):  # blank, or too many glyphs
             return _add_page(segmented, decoded)
         candidates = self._classify(segmented.glyphs)  # probabilities of each glyph
-        reading = self._recognise(segmented, candidates)  # best paths, fusion, decision
-        return _add_page(self._try_other_ways_up(segmented, reading), decoded)
+        reading = self._recognise(segmented, candidates)  # best paths, fusion, decision, turning
+        return _add_page(reading, decoded)
 
     def _segment(self, decoded: Decoded, single: bool) -> _Segmentation | Reading:
         """Find the glyphs of an image; a reading if it is blank or has too many of them."""
@@ -184,16 +188,25 @@ class Reader:
         return None if ink.is_blank else PageComponents(ink, find_components(ink), page_map)
 
     def _recognise(self, segmented: _Segmentation, candidates: list[Candidate]) -> Reading:
+        """The reading of classified glyphs, or of the image turned, if only that is sure."""
+        effort = _Effort(self._classify, len(candidates))
+        reading = self._recognise_upright(segmented, candidates, effort)
+        if effort.line_px > MAX_TURNED_PX or not self._may_be_turned(segmented, reading):
+            return reading
+        return self._try_other_ways_up(segmented, reading)
+
+    def _recognise_upright(
+        self, segmented: _Segmentation, candidates: list[Candidate], effort: "_Effort"
+    ) -> Reading:
         """Turn classified glyphs into a reading: best paths, fusion of both networks, decision."""
         rest = iter(candidates)
         lines = [list(islice(rest, len(line))) for line in segmented.lines]
-        classify = _CountingClassifier(self._classify, len(candidates))
-        paths = self._find_best_paths(segmented, lines, classify)
+        paths = self._find_best_paths(segmented, lines, effort)
         single = self._try_as_single_digit(segmented, paths)
         if single is not None:
             fused = [[fuse_digit(single, lambda: self.lines)]]
         else:
-            fused = self._fuse_lines(segmented, paths, classify)
+            fused = self._fuse_lines(segmented, paths, effort)
         return self._decide(segmented, fused)
 
     def read_many(self, sources: Iterable[Source], *, single: bool = False) -> Iterator[Reading]:
@@ -227,19 +240,18 @@ class Reader:
                 yield item
             else:
                 reading = self._recognise(item, list(islice(candidates, len(item.glyphs))))
-                yield _add_page(self._try_other_ways_up(item, reading), item.decoded)
+                yield _add_page(reading, item.decoded)
 
     def _try_other_ways_up(self, segmented: _Segmentation, reading: Reading) -> Reading:
-        """The reading of the image turned upside down or on its side, if only that is sure."""
-        if not self._may_be_turned(segmented, reading):
-            return reading
+        """The reading of the image turned upside down or on its side, if that is sure."""
         for degrees in (180, 90, 270):
             pixels_HWC, to_upright = turn(segmented.decoded.pixels_HWC, degrees)
             other = self._segment(replace(segmented.decoded, pixels_HWC=pixels_HWC), single=False)
             if isinstance(other, Reading) or other.to_upright is not None:
                 continue
-            found = self._recognise(
-                replace(other, to_upright=to_upright), self._classify(other.glyphs)
+            effort = _Effort(self._classify, len(other.glyphs))
+            found = self._recognise_upright(
+                replace(other, to_upright=to_upright), self._classify(other.glyphs), effort
             )
             if found.status == Status.READ and shows_way_up(found.digits):
                 message = f"read after turning the image by {degrees} degrees"
@@ -284,13 +296,13 @@ class Reader:
         self,
         segmented: _Segmentation,
         lines: list[list[Candidate]],
-        classify: "_CountingClassifier",
+        effort: "_Effort",
     ) -> list[list[Candidate]]:
         """The likeliest digits of each text line, from its glyphs."""
         if segmented.is_single:
             return lines
         height = segmented.digit_height
-        return [find_best_path(line, height, classify, classify.num_left) for line in lines]
+        return [find_best_path(line, height, effort, effort.num_left) for line in lines]
 
     def _try_as_single_digit(
         self, segmented: _Segmentation, paths: list[list[Candidate]]
@@ -318,14 +330,14 @@ class Reader:
         self,
         segmented: _Segmentation,
         paths: list[list[Candidate]],
-        classify: "_CountingClassifier",
+        effort: "_Effort",
     ) -> list[list[Candidate]]:
         """Fuse the paths with the line reader's results, as far as the image's limits allow."""
         if len(paths) > MAX_LINES:
             return paths
         fused = [
-            self._fuse_line(segmented, glyphs, path, classify)
-            if classify.num_left > 0
+            self._fuse_line(segmented, glyphs, path, effort)
+            if effort.num_left > 0
             else [replace(candidate, line_confidence=0.0) for candidate in path]
             for glyphs, path in zip(segmented.lines, paths, strict=True)
         ]
@@ -336,7 +348,7 @@ class Reader:
         segmented: _Segmentation,
         glyphs: list[Glyph],
         path: list[Candidate],
-        classify: Classify,
+        effort: "_Effort",
     ) -> list[Candidate]:
         digit_height = segmented.digit_height
         if len(glyphs) == 1 and glyphs[0].width < MAX_DIGIT_WIDTH * digit_height:
@@ -348,7 +360,11 @@ class Reader:
             if not digits:
                 return path
             crops = [merge(glyphs), segmented.page.crop_around(glyphs)]
-            fused = fuse_line(crops, digits, self.lines, classify)
+            widths = [HEIGHT_PX * crop.width / crop.height for crop in crops]
+            if max(widths) > MAX_WIDTH_PX or effort.line_px + sum(widths) > MAX_LINES_PX:
+                return [replace(candidate, line_confidence=0.0) for candidate in path]
+            effort.line_px += sum(widths)
+            fused = fuse_line(crops, digits, self.lines, effort)
         is_split_glyph = len(glyphs) == 1 and len(fused) > 1
         if is_split_glyph and glyphs[0].width < MIN_DIGIT_ASPECT * glyphs[0].height * len(fused):
             return [replace(candidate, line_confidence=0.0) for candidate in fused]
@@ -381,11 +397,12 @@ class Reader:
         return replace(reading, digits=digits, cells=cells)
 
 
-class _CountingClassifier:
-    """Classifies glyphs of one page and counts how many more may be classified."""
+class _Effort:
+    """Classifies glyphs of one page; counts how many more may be, and the pixels of line images."""
 
     def __init__(self, classify: Classify, num_classified: int) -> None:
         self.classify, self.num_left = classify, MAX_CLASSIFIED - num_classified
+        self.line_px = 0.0
 
     def __call__(self, glyphs: Sequence[Glyph]) -> list[Candidate]:
         self.num_left -= len(glyphs)
