@@ -29,7 +29,7 @@ from tenfold.reading.result import Cell, Reading, Status
 from tenfold.reading.single_digit import CLEAR_CONFIDENCE, find_single_digit, is_likelier
 from tenfold.reading.sources import Page, Source, decode_source, split_pages
 
-# Limits that keep a reading within three seconds, measured. A full sheet of digits has hundreds
+# Limits that keep a reading within four seconds, measured. A full sheet of digits has hundreds
 # of glyphs; a thousand are classified, with their fragments and runs, in about a second.
 MAX_GLYPHS, MAX_CLASSIFIED = 1000, 1300
 MAX_LINES = 60  # with more, no line is read as a whole; a page of writing has fewer
