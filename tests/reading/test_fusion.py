@@ -163,3 +163,14 @@ def test_a_line_within_what_was_read_of_a_larger_one_is_dropped() -> None:
     assert drop_covered_lines([[within], [read], [below], []]) == [[read], [below], []]
     assert drop_covered_lines([[read], [read]]) == [[read]]
     assert drop_covered_lines([[within], [path]]) == [[within], [path]]  # from its glyphs alone
+
+
+def test_a_line_too_long_for_the_line_reader_is_uncertain_and_keeps_its_digits(
+    reader: tenfold.Reader, test_images: LabelledImages
+) -> None:
+    for num, status in ((10, "read"), (40, "uncertain")):
+        samples = [0, 1, 3, 4, 7, 9, 10, 11, 13, 17] * (num // 10)
+        glyphs = [enlarge(test_images.images_NHW[sample], 2) for sample in samples]
+        reading = reader.read(paint(lay_out([glyphs], gap=16, margin=40)[0]))
+        assert reading.status == status
+        assert [one.digit for one in reading.digits] == test_images.labels_N[samples].tolist()

@@ -22,7 +22,7 @@ from tenfold.reading.ctc import (
     decode_greedy,
 )
 from tenfold.reading.glyphs import Glyph, find_box
-from tenfold.reading.lattice import Candidate, Classify
+from tenfold.reading.lattice import Candidate, Classify, mark_doubtful
 from tenfold.reading.line_image import COLUMN_PX, SIDE_PX, find_scale, normalise_line
 from tenfold.reading.line_reader import LineReader
 from tenfold.reading.splitting import split_at
@@ -97,11 +97,7 @@ def fuse_line(
         num_others = len(readings) - len(own) + (digits != path_digits)
         confidence = DISAGREEMENT_FACTOR**num_others * likelihood
         best_score = score
-        best = (
-            _combine(segmented, own[0], confidence)
-            if own
-            else [replace(candidate, line_confidence=0.0) for candidate in path]
-        )
+        best = _combine(segmented, own[0], confidence) if own else mark_doubtful(path)
     return best
 
 

@@ -9,7 +9,7 @@ Array names carry their axes: K classes.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,11 @@ class Candidate:
         if self.glyph.height >= LOW_HEIGHT * digit_height or not self.reject_probability:
             return digit
         return max(digit, math.log(max(self.reject_probability, MIN_PROBABILITY)) - REJECT_COST)
+
+
+def mark_doubtful(line: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates of a text line that may not be relied on, as its readers differ."""
+    return [replace(candidate, line_confidence=0.0) for candidate in line]
 
 
 Classify = Callable[[Sequence[Glyph]], list[Candidate]]

@@ -28,7 +28,7 @@ MIN_MARK_PX = 3  # height in the map: a smaller mark is noise
 MIN_SIDE_PX = 36  # of the longer side: a smaller image has no ruled lines
 MIN_TEXT = 0.3  # probability of a pixel that may be ink
 MIN_CLEAR = 0.55  # mean of these probabilities where writing is clear
-MAX_MARKS = 400  # of which parts are compared
+MAX_MARKS = 400  # whose parts are compared
 MIN_TEXT_SHARE, MAX_OUTGROWTH = 0.35, 1.15  # of a mark that is all writing
 # Where less of a mark is writing, a part of it must have this share of the digits' height.
 MIN_PART_SHARE, MIN_PART_HEIGHT = 0.12, 0.5

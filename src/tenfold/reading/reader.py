@@ -1,8 +1,7 @@
 """Read digits from images: the pipeline behind `tenfold read`, the HTTP API and the web page."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -16,16 +15,23 @@ from tenfold.reading.decoding import Decoded
 from tenfold.reading.digit_classifier import Classifier, load_classifier
 from tenfold.reading.digit_image import normalise_digit
 from tenfold.reading.fusion import drop_covered_lines, fuse_digit, fuse_line
-from tenfold.reading.glyphs import Box, Glyph, PageComponents, is_filled_blob, merge
-from tenfold.reading.grid import find_cells
+from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob, merge
 from tenfold.reading.ink import Ink, Pixels, find_ink
-from tenfold.reading.lattice import LOW_HEIGHT, MAX_DIGIT_WIDTH, Candidate, Classify, find_best_path
+from tenfold.reading.lattice import (
+    LOW_HEIGHT,
+    MAX_DIGIT_WIDTH,
+    Candidate,
+    Classify,
+    find_best_path,
+    mark_doubtful,
+)
 from tenfold.reading.layout import find_text_lines
 from tenfold.reading.line_image import HEIGHT_PX, MAX_WIDTH_PX
 from tenfold.reading.line_reader import LineReader, load_line_reader
-from tenfold.reading.orientation import Matrix, find_slope, map_box, shows_way_up, turn
+from tenfold.reading.orientation import find_slope, shows_way_up, turn
 from tenfold.reading.page_segmenter import MIN_SIDE_PX, PageMap, load_page_segmenter
-from tenfold.reading.result import Cell, Reading, Status
+from tenfold.reading.result import Reading, Status
+from tenfold.reading.segmentation import Segmentation
 from tenfold.reading.single_digit import CLEAR_CONFIDENCE, find_single_digit, is_likelier
 from tenfold.reading.sources import Page, Source, decode_source, split_pages
 
@@ -43,49 +49,6 @@ FEW_DIGITS, MAX_CLEAR_SHARE = 8, 0.67  # with more digits, and more of them clea
 MAX_SINGLE_GLYPHS = 8  # an image with more glyphs does not show one digit
 MIN_DIGIT_ASPECT = 0.52  # width over height of digits that share a lone glyph: a B is not a 13
 BLOB_FACTOR = 0.05  # on the digit probabilities of a filled blob
-
-
-@dataclass(frozen=True)
-class _Segmentation:
-    """An image before classification: its glyphs in text lines.
-
-    `is_single`: the caller said that it shows one digit; there is at most one glyph. `to_upright`
-    maps points of an image that was turned, because its lines slope, to those of the upright one.
-    """
-
-    decoded: Decoded
-    page: PageComponents
-    lines: list[list[Glyph]]
-    is_single: bool
-    to_upright: Matrix | None = None
-
-    @property
-    def glyphs(self) -> list[Glyph]:
-        return list(chain.from_iterable(self.lines))
-
-    @cached_property
-    def digit_height(self) -> float:
-        """An estimate of the digits' height: the median height of all but low glyphs.
-
-        Unlike `PageComponents.component_height`, it takes into account which components form one
-        glyph.
-        """
-        heights = [glyph.height for glyph in self.glyphs]
-        if not heights:
-            return 1.0
-        return float(np.median([height for height in heights if height > 0.4 * max(heights)]))
-
-    def find_cells(self) -> tuple[Cell, ...]:
-        """The cells of a grid that the writing is in, with boxes as those of the glyphs."""
-        if self.is_single or self.page.page_map is None:
-            return ()
-        return find_cells(self.page.ink.unmasked_HW, self.page.page_map, self.digit_height)
-
-    def to_original(self, box: Box) -> Box:
-        """A box in pixels of the upright image at its original size."""
-        moved = box if self.to_upright is None else map_box(box, self.to_upright)
-        left, top, right, bottom = (round(value * self.decoded.reduction) for value in moved)
-        return left, top, right, bottom
 
 
 class Reader:
@@ -152,14 +115,14 @@ class Reader:
         reading = self._recognise(segmented, candidates)  # best paths, fusion, decision, turning
         return _add_page(reading, decoded)
 
-    def _segment(self, decoded: Decoded, single: bool) -> _Segmentation | Reading:
+    def _segment(self, decoded: Decoded, single: bool) -> Segmentation | Reading:
         """Find the glyphs of an image; a reading if it is blank or has too many of them."""
         page = self._find_components(decoded.pixels_HWC)
         if page is None:
             return Reading(Status.BLANK, message=BLANK_MESSAGE)
         if single:
             glyph = page.find_main_glyph()
-            return _Segmentation(decoded, page, [[glyph]] if glyph else [], is_single=True)
+            return Segmentation(decoded, page, [[glyph]] if glyph else [], is_single=True)
         slope = find_slope(page)
         if slope:
             pixels_HWC, to_upright = turn(decoded.pixels_HWC, slope)
@@ -169,7 +132,7 @@ class Reader:
         if sum(map(len, lines)) > MAX_GLYPHS:
             message = f"more than {MAX_GLYPHS} marks; cut the image into parts"
             return Reading(Status.NOT_DIGITS, message=message)
-        return _Segmentation(decoded, page, lines, False, to_upright if slope else None)
+        return Segmentation(decoded, page, lines, False, to_upright if slope else None)
 
     def find_ink(self, pixels_HWC: Pixels) -> Ink:
         """The ink of the writing in pixels, uint8 [H, W, 3]."""
@@ -187,16 +150,16 @@ class Reader:
         ink, page_map = self._find_ink(pixels_HWC)
         return None if ink.is_blank else PageComponents(ink, find_components(ink), page_map)
 
-    def _recognise(self, segmented: _Segmentation, candidates: list[Candidate]) -> Reading:
+    def _recognise(self, segmented: Segmentation, candidates: list[Candidate]) -> Reading:
         """The reading of classified glyphs, or of the image turned, if only that is sure."""
         effort = _Effort(self._classify, len(candidates))
         reading = self._recognise_upright(segmented, candidates, effort)
-        if effort.line_px > MAX_TURNED_PX or not self._may_be_turned(segmented, reading):
-            return reading
-        return self._try_other_ways_up(segmented, reading)
+        if effort.line_px <= MAX_TURNED_PX and self._may_be_turned(segmented, reading):
+            segmented, reading = self._try_other_ways_up(segmented, reading)
+        return replace(reading, cells=segmented.find_cells())
 
     def _recognise_upright(
-        self, segmented: _Segmentation, candidates: list[Candidate], effort: "_Effort"
+        self, segmented: Segmentation, candidates: list[Candidate], effort: "_Effort"
     ) -> Reading:
         """Turn classified glyphs into a reading: best paths, fusion of both networks, decision."""
         rest = iter(candidates)
@@ -215,7 +178,7 @@ class Reader:
         That takes less time: a network is faster on a batch, and each time it runs it evicts
         everything else from the processor's caches.
         """
-        batch: list[_Segmentation | Reading] = []
+        batch: list[Segmentation | Reading] = []
         num_pixels = 0
         for source in sources:
             try:
@@ -230,9 +193,9 @@ class Reader:
                 batch, num_pixels = [], 0
         yield from self._read_batch(batch)
 
-    def _read_batch(self, batch: Sequence[_Segmentation | Reading]) -> Iterator[Reading]:
+    def _read_batch(self, batch: Sequence[Segmentation | Reading]) -> Iterator[Reading]:
         glyphs = [
-            glyph for item in batch if isinstance(item, _Segmentation) for glyph in item.glyphs
+            glyph for item in batch if isinstance(item, Segmentation) for glyph in item.glyphs
         ]
         candidates = iter(self._classify(glyphs))
         for item in batch:
@@ -242,23 +205,24 @@ class Reader:
                 reading = self._recognise(item, list(islice(candidates, len(item.glyphs))))
                 yield _add_page(reading, item.decoded)
 
-    def _try_other_ways_up(self, segmented: _Segmentation, reading: Reading) -> Reading:
-        """The reading of the image turned upside down or on its side, if that is sure."""
+    def _try_other_ways_up(
+        self, segmented: Segmentation, reading: Reading
+    ) -> tuple[Segmentation, Reading]:
+        """The image turned upside down or on its side, if its reading is sure; else as it is."""
         for degrees in (180, 90, 270):
             pixels_HWC, to_upright = turn(segmented.decoded.pixels_HWC, degrees)
             other = self._segment(replace(segmented.decoded, pixels_HWC=pixels_HWC), single=False)
             if isinstance(other, Reading) or other.to_upright is not None:
                 continue
+            other = replace(other, to_upright=to_upright)
             effort = _Effort(self._classify, len(other.glyphs))
-            found = self._recognise_upright(
-                replace(other, to_upright=to_upright), self._classify(other.glyphs), effort
-            )
+            found = self._recognise_upright(other, self._classify(other.glyphs), effort)
             if found.status == Status.READ and shows_way_up(found.digits):
                 message = f"read after turning the image by {degrees} degrees"
-                return replace(found, message=message)
-        return reading
+                return other, replace(found, message=message)
+        return segmented, reading
 
-    def _may_be_turned(self, segmented: _Segmentation, reading: Reading) -> bool:
+    def _may_be_turned(self, segmented: Segmentation, reading: Reading) -> bool:
         """Whether the doubts about a reading may come from an image that is not upright."""
         is_doubtful = reading.status in (Status.UNCERTAIN, Status.NOT_DIGITS)
         if segmented.is_single or not is_doubtful:
@@ -294,7 +258,7 @@ class Reader:
 
     def _find_best_paths(
         self,
-        segmented: _Segmentation,
+        segmented: Segmentation,
         lines: list[list[Candidate]],
         effort: "_Effort",
     ) -> list[list[Candidate]]:
@@ -305,7 +269,7 @@ class Reader:
         return [find_best_path(line, height, effort, effort.num_left) for line in lines]
 
     def _try_as_single_digit(
-        self, segmented: _Segmentation, paths: list[list[Candidate]]
+        self, segmented: Segmentation, paths: list[list[Candidate]]
     ) -> Candidate | None:
         """The one digit of an image that is known to show one, or that more likely shows one."""
         pixels_HWC = segmented.decoded.pixels_HWC
@@ -328,7 +292,7 @@ class Reader:
 
     def _fuse_lines(
         self,
-        segmented: _Segmentation,
+        segmented: Segmentation,
         paths: list[list[Candidate]],
         effort: "_Effort",
     ) -> list[list[Candidate]]:
@@ -338,14 +302,14 @@ class Reader:
         fused = [
             self._fuse_line(segmented, glyphs, path, effort)
             if effort.num_left > 0
-            else [replace(candidate, line_confidence=0.0) for candidate in path]
+            else mark_doubtful(path)
             for glyphs, path in zip(segmented.lines, paths, strict=True)
         ]
         return drop_covered_lines(fused)
 
     def _fuse_line(
         self,
-        segmented: _Segmentation,
+        segmented: Segmentation,
         glyphs: list[Glyph],
         path: list[Candidate],
         effort: "_Effort",
@@ -362,12 +326,12 @@ class Reader:
             crops = [merge(glyphs), segmented.page.crop_around(glyphs)]
             widths = [HEIGHT_PX * crop.width / crop.height for crop in crops]
             if max(widths) > MAX_WIDTH_PX or effort.line_px + sum(widths) > MAX_LINES_PX:
-                return [replace(candidate, line_confidence=0.0) for candidate in path]
+                return mark_doubtful(path)
             effort.line_px += sum(widths)
             fused = fuse_line(crops, digits, self.lines, effort)
         is_split_glyph = len(glyphs) == 1 and len(fused) > 1
         if is_split_glyph and glyphs[0].width < MIN_DIGIT_ASPECT * glyphs[0].height * len(fused):
-            return [replace(candidate, line_confidence=0.0) for candidate in fused]
+            return mark_doubtful(fused)
         return fused
 
     def _may_be_digit(self, candidate: Candidate, digit_height: float) -> bool:
@@ -375,15 +339,13 @@ class Reader:
         is_low = candidate.glyph.height < LOW_HEIGHT * digit_height
         return not is_low or candidate.confidence >= self.classifier.thresholds.read
 
-    def _decide(self, segmented: _Segmentation, lines: list[list[Candidate]]) -> Reading:
+    def _decide(self, segmented: Segmentation, lines: list[list[Candidate]]) -> Reading:
         """The reading of a page, with boxes in pixels of the upright image at its original size."""
         # If no line reader has been loaded, no candidate has a line confidence above 0.
         line_threshold = self._lines.thresholds.read if self._lines is not None else 1.0
         page_map = segmented.page.page_map
         if page_map is not None and not page_map.is_clear:
-            lines = [
-                [replace(candidate, line_confidence=0.0) for candidate in line] for line in lines
-            ]
+            lines = [mark_doubtful(line) for line in lines]
         reading = decide(lines, self.classifier.thresholds, line_threshold)
         is_checked = reading.status == Status.READ and not segmented.is_single
         if is_checked and has_ignored_marks(segmented.page, segmented.glyphs, reading.digits):
@@ -391,10 +353,7 @@ class Reader:
         digits = tuple(
             replace(digit, box=segmented.to_original(digit.box)) for digit in reading.digits
         )
-        cells = tuple(
-            replace(cell, box=segmented.to_original(cell.box)) for cell in segmented.find_cells()
-        )
-        return replace(reading, digits=digits, cells=cells)
+        return replace(reading, digits=digits)
 
 
 class _Effort:

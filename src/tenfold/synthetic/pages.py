@@ -163,7 +163,7 @@ class _Page:
         self.digit_px = size
 
     def _fill_table(self) -> None:
-        """A table, a comb, a row of boxes or lines, of which the page may show a part."""
+        """A table, a comb, a row of boxes or lines; the page may show a part of it."""
         rng, u = self.rng, self.rng.uniform
         row_px = self.height * (u(0.1, 0.75) if rng.random() < 0.6 else u(0.06, 0.2))
         is_cut_along_rows = rng.random() < 0.15
