@@ -57,6 +57,92 @@ def build_sets(num_images: int) -> dict[str, list[LabelledPixels]]:
     return sets
 
 
+def build_signed_lines(num_images: int) -> list[LabelledPixels]:
+    """Amounts, decimals, dates, times and signed numbers of test digits, with signs by pen.
+
+    The strokes of the signs are drawn here, and not by the functions that draw training images.
+    """
+    test = load_part(None, "test")
+    random = np.random.default_rng(SEED + 1)
+    return [_draw_signed(test, random) for _ in range(num_images)]
+
+
+def _draw_signed(test: LabelledImages, random: Rng) -> LabelledPixels:
+    by_digit = [np.flatnonzero(test.labels_N == digit) for digit in range(10)]
+    text = _sample_signed_text(random)
+    samples = [int(random.choice(by_digit[int(each)])) for each in text if each.isdigit()]
+    digits = iter(_draw_digits(test, samples, random))
+    pen = int(random.integers(7, 11))
+    height = 2 * HEIGHT
+    canvas_HW = np.zeros((height, 2 * HEIGHT * (len(text) + 1)), np.float32)
+    base, x = HEIGHT + HEIGHT // 2, MARGIN
+    for each in text:
+        if each.isdigit():
+            digit_HW = next(digits)
+            paste(canvas_HW, digit_HW, x, base - len(digit_HW) + int(random.integers(-4, 5)))
+            x += digit_HW.shape[1] + int(random.integers(3, 18))
+        else:
+            x = _stroke_sign(canvas_HW, each, x, base, pen, random) + int(random.integers(6, 20))
+    ink_HW = crop_to_ink(canvas_HW)
+    assert ink_HW is not None, "digits have ink"
+    ink_HW = np.pad(ink_HW, MARGIN)
+    return text, _photograph(ink_HW, np.zeros_like(ink_HW), random)
+
+
+def _sample_signed_text(random: Rng) -> str:
+    def digits(least: int, most: int) -> str:
+        num = int(random.integers(least, most + 1))
+        return str(random.integers(1, 10)) + "".join(map(str, random.integers(0, 10, num - 1)))
+
+    day, month = random.integers(1, 29), random.integers(1, 13)
+    sign, stop = str(random.choice([".", ","])), str(random.choice([".", ",", ":"]))
+    two = f"{random.integers(0, 100):02d}"
+    thousands = digits(1, 3) + sign + f"{random.integers(0, 1000):03d}"
+    return [
+        digits(1, 4) + sign + two,
+        thousands,
+        thousands + ("." if sign == "," else ",") + two,
+        f"-{digits(1, 3)}",
+        f"{day:02d}{random.choice(list('/.-'))}{month:02d}{random.choice(list('/.-'))}2026",
+        f"{random.integers(0, 24):02d}:{two}",
+        f"{random.choice(list('+-'))}{digits(1, 2)}{stop if stop != ':' else '.'}{digits(1, 1)}",
+        digits(2, 6),
+        f"{digits(1, 2)}/{digits(1, 2)}",
+    ][int(random.integers(9))]
+
+
+def _stroke_sign(canvas_HW: InkMap, sign: str, x: int, base: int, pen: int, random: Rng) -> int:
+    """Draw a sign with a round pen; return where it ends."""
+
+    def shift(reach: int) -> int:
+        return int(random.integers(-reach, reach + 1))
+
+    def line(x0: float, y0: float, x1: float, y1: float) -> None:
+        start, end = (round(x0) + shift(2), round(y0) + shift(2)), (round(x1), round(y1))
+        cv2.line(canvas_HW, start, end, 1.0, pen, cv2.LINE_AA)
+
+    middle, size = base - HEIGHT // 2, HEIGHT * random.uniform(0.3, 0.55)
+    if sign == ".":
+        cv2.circle(canvas_HW, (x + pen // 2, base - 2 + shift(3)), round(pen * 0.7), 1.0, -1)
+        return x + pen
+    if sign == ",":
+        tail = HEIGHT * random.uniform(0.15, 0.28)
+        line(x + pen, base - 3, x + pen - tail * random.uniform(0.2, 0.7), base + tail)
+        return x + pen
+    if sign == ":":
+        for y in (base - 6, base - 0.55 * HEIGHT):
+            cv2.circle(canvas_HW, (x + pen // 2, round(y) + shift(3)), round(pen * 0.7), 1.0, -1)
+        return x + pen
+    if sign == "/":
+        lean = HEIGHT * random.uniform(0.3, 0.5)
+        line(x + lean, base - HEIGHT * random.uniform(1.0, 1.15), x, base + HEIGHT * 0.12)
+        return x + round(lean)
+    line(x, middle + shift(6), x + size, middle + shift(6))
+    if sign == "+":
+        line(x + size / 2, middle - size / 2, x + size / 2, middle + size / 2)
+    return x + round(size)
+
+
 def _draw_row(test: LabelledImages, random: Rng) -> LabelledPixels:
     """Three to six digits side by side, hardly touching, on uneven paper with noise."""
     samples = random.integers(len(test), size=int(random.integers(3, 7)))

@@ -57,7 +57,7 @@ def test_the_main_glyph_is_near_the_middle(test_images: LabelledImages) -> None:
 def test_a_page_without_components_has_no_glyph() -> None:
     page = find_page(np.zeros((200, 200), np.float32))
     assert page.find_main_glyph() is None
-    assert len(page.find_punctuation()) == 0
+    assert len(page.punctuation) == 0
 
 
 @pytest.mark.parametrize("thickness", [6, 10, 14])
@@ -70,7 +70,7 @@ def test_punctuation_is_at_least_as_large_as_a_touch_of_the_pen(thickness: int) 
         side = round(share * thickness)
         dotted_HW = ink_HW.copy()
         dotted_HW[150 : 150 + side, 140 : 140 + side] = 1
-        dots = find_page(dotted_HW).find_punctuation().tolist()
+        dots = find_page(dotted_HW).punctuation.tolist()
         assert len(dots) == num_dots
         assert all(is_near(box, (140, 150, 140 + side, 150 + side)) for box in dots)
 

@@ -1,7 +1,8 @@
 """The decision: which candidates are rejected, and whether the rest may be relied on."""
 
 import itertools
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,9 @@ from tenfold.digits import NUM_CLASSES
 from tenfold.reading.glyphs import Box, Glyph, PageComponents
 from tenfold.reading.lattice import LOW_HEIGHT, Candidate
 from tenfold.reading.model_file import Thresholds
-from tenfold.reading.result import ReadDigit, Reading, Status
+from tenfold.reading.pattern import Pattern
+from tenfold.reading.result import ReadDigit, Reading, ReadSign, Status
+from tenfold.reading.text_line import TextLine
 
 BLANK_MESSAGE = "nothing stands out from the paper"
 IGNORED_MESSAGE = "marks that are not digits were ignored"
@@ -25,13 +28,18 @@ LONE_GAP = 1.5  # of the digits' height, where there are fewer
 MAX_NAMED = 3  # doubtful digits that a message names
 
 
-def decide(lines: list[list[Candidate]], thresholds: Thresholds, line_threshold: float) -> Reading:
+def decide(
+    lines: list[TextLine],
+    thresholds: Thresholds,
+    line_threshold: float,
+    pattern: Pattern | None = None,
+) -> Reading:
     """Reject candidates that are not digits, and find the status of the others.
 
     `thresholds` are those of single glyphs. `line_threshold` is the least line confidence with
-    which a line that was read as a whole may be relied on.
+    which a line that was read as a whole may be relied on. What does not fit the pattern cannot be.
     """
-    candidates = [candidate for line in lines for candidate in line]
+    candidates = [candidate for line in lines for candidate in line.digits]
     if not candidates:
         return Reading(Status.BLANK, message=BLANK_MESSAGE)
     tallest = max(candidate.glyph.height for candidate in candidates)
@@ -42,6 +50,11 @@ def decide(lines: list[list[Candidate]], thresholds: Thresholds, line_threshold:
         return candidate.confidence >= max(
             thresholds.read, CONFIDENT_FRAGMENT * candidate.glyph.is_fragment
         )
+
+    def are_signs_sure(line: TextLine) -> bool:
+        line_confidence = line.digits[0].line_confidence
+        digits = 1.0 if line_confidence is None else line_confidence
+        return digits * line.signs.confidence >= line_threshold
 
     def is_tall(candidate: Candidate) -> bool:
         return candidate.glyph.height > LOW_HEIGHT * tallest
@@ -57,38 +70,94 @@ def decide(lines: list[list[Candidate]], thresholds: Thresholds, line_threshold:
     num_rejected = sum(map(is_rejected, tall))
     # Among digits, a tall glyph may be a digit although it does not look like one.
     is_among_digits = len(tall) - num_rejected >= max(2, MOSTLY_DIGITS * len(tall))
-    kept = [
-        [
-            candidate
-            for candidate in line
-            if not is_rejected(candidate) or (is_among_digits and is_tall(candidate))
-        ]
-        for line in lines
-    ]
-    digits = tuple(
-        replace(
-            _build_digit(candidate, number, is_sure=is_sure(candidate)), starts_number=starts_number
-        )
-        for number, line in enumerate(filter(None, kept))
-        for candidate, starts_number in zip(line, _find_gaps(line), strict=True)
-    )
-    if not digits or num_rejected > len(digits):
+
+    def is_kept(candidate: Candidate) -> bool:
+        return not is_rejected(candidate) or (is_among_digits and is_tall(candidate))
+
+    kept = [line for line in (_keep(line, is_kept) for line in lines) if line.digits]
+    if not kept or num_rejected > sum(len(line.digits) for line in kept):
         largest = max(
             candidates, key=lambda candidate: candidate.glyph.height * candidate.glyph.width
         )
         message = "the writing does not look like digits"
         return Reading(Status.NOT_DIGITS, (_build_digit(largest, 0, is_sure=False),), message)
+    digits: list[ReadDigit] = []
+    signs: list[ReadSign] = []
+    for number, line in enumerate(kept):
+        line_digits, line_signs = _build_line(line, number, is_sure, are_signs_sure(line))
+        digits += line_digits
+        signs += line_signs
+    reading = Reading(
+        Status.READ,
+        tuple(digits),
+        signs=tuple(signs),
+        line_alternatives=tuple(line.alternatives for line in kept),
+    )
     if num_rejected and not is_among_digits:
-        return Reading(Status.UNCERTAIN, digits, "some of the writing does not look like digits")
-    if all(digit.is_sure for digit in digits):
-        return Reading(Status.READ, digits)
-    return Reading(Status.UNCERTAIN, digits, _explain_doubt(digits, thresholds.read))
+        message = "some of the writing does not look like digits"
+        return replace(reading, status=Status.UNCERTAIN, message=message)
+    doubts, notes = _compare_with_pattern(kept, reading, pattern)
+    if not all(digit.is_sure for digit in digits):
+        doubts.append(_explain_doubt(digits, thresholds.read))
+    elif not all(are_signs_sure(line) for line in kept):
+        doubts.append(_explain_signs(reading))
+    status = Status.UNCERTAIN if doubts else Status.READ
+    return replace(reading, status=status, message="; ".join(doubts + notes) or None)
 
 
-def _find_gaps(line: Sequence[Candidate]) -> list[bool]:
-    """Whether each digit of a text line has a gap before it that parts two numbers."""
-    boxes = [candidate.glyph.box for candidate in line]
-    height = float(np.median([bottom - top for _, top, _, bottom in boxes]))
+def _keep(line: TextLine, is_kept: Callable[[Candidate], bool]) -> TextLine:
+    """A line without the candidates that are rejected."""
+    flags = list(map(is_kept, line.digits))
+    found = tuple(
+        replace(sign, num_digits_before=sum(flags[: sign.num_digits_before]))
+        for sign in line.signs.found
+    )
+    digits = list(itertools.compress(line.digits, flags))
+    return replace(line, digits=digits, signs=replace(line.signs, found=found))
+
+
+def _build_line(
+    line: TextLine, number: int, is_sure: Callable[[Candidate], bool], are_signs_sure: bool
+) -> tuple[list[ReadDigit], list[ReadSign]]:
+    """The digits and the signs of a line."""
+    starts = _find_gaps(line)
+    order = _order(line)
+    digits = [
+        replace(
+            _build_digit(candidate, number, is_sure=is_sure(candidate)),
+            starts_number=starts[order.index((i, 1, 0))],
+        )
+        for i, candidate in enumerate(line.digits)
+    ]
+    signs = [
+        ReadSign(
+            sign.character,
+            sign.confidence,
+            sign.box,
+            number,
+            sign.num_digits_before,
+            are_signs_sure,
+            starts[order.index((sign.num_digits_before, 0, i))],
+        )
+        for i, sign in enumerate(line.signs.found)
+    ]
+    return digits, signs
+
+
+def _order(line: TextLine) -> list[tuple[int, int, int]]:
+    """The places of digits, (i, 1, 0), and signs, (digits before, 0, i), from the left."""
+    signs = [(sign.num_digits_before, 0, i) for i, sign in enumerate(line.signs.found)]
+    return sorted(signs + [(i, 1, 0) for i in range(len(line.digits))])
+
+
+def _find_gaps(line: TextLine) -> list[bool]:
+    """Whether each digit and sign has a gap before it that parts two numbers."""
+    heights = [candidate.glyph.height for candidate in line.digits]
+    height = float(np.median(heights))
+    boxes = [
+        line.digits[first].glyph.box if is_digit else line.signs.found[i].box
+        for first, is_digit, i in _order(line)
+    ]
     gaps = [after[0] - before[2] for before, after in itertools.pairwise(boxes)]
     # Between boxes of a form all gaps are wide.
     usual = float(np.median(gaps)) if len(gaps) >= MIN_GAPS else None
@@ -98,15 +167,44 @@ def _find_gaps(line: Sequence[Candidate]) -> list[bool]:
     return [False, *(gap > least for gap in gaps)]
 
 
+def _compare_with_pattern(
+    lines: Sequence[TextLine], reading: Reading, pattern: Pattern | None
+) -> tuple[list[str], list[str]]:
+    """What does not fit the pattern, and what was read otherwise without it."""
+    if pattern is None:
+        return [], []
+    doubts, notes = [], []
+    for line, read in zip(lines, reading.lines, strict=True):
+        digits = (str(candidate.digit) for candidate in line.digits)
+        if not line.fits or not pattern.digits_automaton.accepts(digits):
+            doubts.append(f"{read.text} does not fit the pattern {pattern.text}")
+        elif line.free_text is not None:
+            notes.append(f"without the pattern {pattern.text} it was read as {line.free_text}")
+    return doubts, notes
+
+
+def _explain_signs(reading: Reading) -> str:
+    """Which signs are doubtful, by what else the text may be."""
+    parts = []
+    for line in reading.lines:
+        text = line.text.replace(" ", "")
+        others = [other for other, _ in line.alternatives if other != text]
+        digits = re.sub(r"\D", "", text)
+        same = [other for other in others if re.sub(r"\D", "", other) == digits]
+        if same:
+            parts.append(f"{text} might be {same[0]}")
+    return "; ".join(parts) or "signs are doubtful"
+
+
 def has_ignored_marks(
-    page: PageComponents, glyphs: Sequence[Glyph], digits: Sequence[ReadDigit]
+    page: PageComponents, glyphs: Sequence[Glyph], read: Sequence[ReadDigit | ReadSign | Glyph]
 ) -> bool:
-    """Whether a sign, a dot or a dash is part of no digit. Noise does not count.
+    """Whether a sign, a dot or a dash is part of nothing that was read. Noise does not count.
 
     Every glyph of a text line counts. Components too small for a glyph count where punctuation may
     be: beside a digit, on the line or below.
     """
-    left, top, right, bottom = np.array([digit.box for digit in digits]).T
+    left, top, right, bottom = np.array([one.box for one in read]).T
 
     def is_ignored(box: Box) -> bool:
         widths = np.minimum(right, box[2]) - np.maximum(left, box[0])
@@ -121,7 +219,7 @@ def has_ignored_marks(
 
     if any(is_ignored(glyph.box) for glyph in glyphs):
         return True
-    dots: list[Box] = list(map(tuple, page.find_punctuation().tolist()))
+    dots: list[Box] = list(map(tuple, page.punctuation.tolist()))
     return any(is_beside_digit(box) and is_ignored(box) for box in dots)
 
 

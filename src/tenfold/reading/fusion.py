@@ -9,7 +9,7 @@ Array names carry their axes: T columns, K classes.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import compress, pairwise
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,15 +17,26 @@ from tenfold.digits import NUM_CLASSES
 from tenfold.reading.ctc import (
     CtcSpan,
     LogProbs,
+    compute_acceptance,
     compute_log_likelihood,
     compute_single_digit_probs,
     decode_greedy,
+    decode_under,
 )
-from tenfold.reading.glyphs import Glyph, find_box
+from tenfold.reading.glyphs import Box, Glyph, find_box
 from tenfold.reading.lattice import Candidate, Classify, mark_doubtful
 from tenfold.reading.line_image import COLUMN_PX, SIDE_PX, find_scale, normalise_line
-from tenfold.reading.line_reader import LineReader
+from tenfold.reading.line_reader import LABELS, SIGNS, LineReader
+from tenfold.reading.pattern import Pattern
 from tenfold.reading.splitting import split_at
+from tenfold.reading.text_line import (
+    MIN_ACCEPTANCE,
+    Signs,
+    TextLine,
+    find_signs,
+    list_alternatives,
+    select_text_classes,
+)
 
 MAX_DIGITS = 60  # of a line that is read as a whole
 # Weights, chosen on drawn lines and amounts on cheques.
@@ -40,17 +51,24 @@ CONFIDENT_ALONE = 0.995  # a digit this confident is not given to the line reade
 # Geometry, chosen by eye.
 MAX_SEAM_OFFSET = 0.15  # of a line's height: distance of a cut from the middle between two digits
 MIN_COVERED = 0.7  # of a line's box, by that of a larger line
+DIGIT_HEIGHTS = (0.7, 1.12)  # of the other digits' height: a one is not lower or higher
 EMPTY = 0.1  # of full ink: a column with less is a gap
 
 
 @dataclass(frozen=True)
 class _LineReading:
-    """What the line reader finds in one crop of a line: log probabilities of digits, or none."""
+    """What the line reader finds in one crop of a line: log probabilities of digits, or none.
+
+    `text_TK` are those of all that a text consists of. `labels` are the likeliest, under a pattern
+    only such as fit it; `acceptance` is the probability that the digits fit it.
+    """
 
     crop: Glyph
     weight: float
     labels: list[CtcSpan]
     log_probs_TK: LogProbs
+    text_TK: LogProbs
+    acceptance: float = 1.0
 
     @property
     def spans(self) -> list[CtcSpan]:
@@ -62,48 +80,106 @@ class _LineReading:
 
 
 def fuse_line(
-    crops: Sequence[Glyph], path: list[Candidate], line_reader: LineReader, classify: Classify
-) -> list[Candidate]:
+    crops: Sequence[Glyph],
+    path: list[Candidate],
+    line_reader: LineReader,
+    classify: Classify,
+    *,
+    pattern: Pattern | None = None,
+    with_signs: bool = True,
+) -> TextLine:
     """The likeliest reading of a text line: `path`, from its glyphs, or one of the line reader.
 
     The line reader sees the line in two crops: its glyphs alone, and all ink around them. Digits
-    get the line's confidence, which is 0 where the line reader was overruled.
+    get the line's confidence, which is 0 where the line reader was overruled. With a pattern, only
+    digits that fit it are chosen from, and confidences are those given that it fits.
     """
-    readings = [
+    free = [
         _read_crop(crop, weight, line_reader)
         for crop, weight in zip(crops, CROP_WEIGHTS, strict=False)
     ]
+    around, chosen = free[-1], _choose_digits(free, path, classify)
+    fits, chosen_freely = True, "".join(str(candidate.digit) for candidate in chosen)
+    if pattern is not None:
+        fitting = [_keep_to(reading, pattern) for reading in free]
+        acceptance = _average([each.acceptance for each in fitting], fitting)
+        fits = acceptance >= MIN_ACCEPTANCE
+        if fits:
+            chosen = _choose_digits(fitting, path, classify, pattern)
+            around = fitting[-1]
+    digits = "".join(str(candidate.digit) for candidate in chosen)
+    if pattern is not None and not pattern.digits_automaton.accepts(digits):
+        fits = False
+    signs = Signs()
+    if with_signs:
+        automaton = pattern.automaton if pattern is not None and fits else None
+        signs = find_signs(around.crop, around.text_TK, digits, automaton)
+    alternatives = list_alternatives(around.text_TK if with_signs else around.log_probs_TK)
+    free_text = chosen_freely if digits != chosen_freely else None
+    return TextLine(chosen, signs, alternatives, free_text, fits and signs.fits)
+
+
+def _choose_digits(
+    readings: Sequence[_LineReading],
+    path: list[Candidate],
+    classify: Classify,
+    pattern: Pattern | None = None,
+) -> list[Candidate]:
     path_digits = tuple(candidate.digit for candidate in path)
     readings = [each for each in readings if each.digits]
     if not readings or max(map(len, [path_digits, *(r.digits for r in readings)])) > MAX_DIGITS:
         return path
-    best, best_score = path, -math.inf
+    best, best_score = mark_doubtful(path) if pattern is not None else path, -math.inf
+    acceptance = _average([reading.acceptance for reading in readings], readings)
     for digits in dict.fromkeys([path_digits, *(reading.digits for reading in readings)]):
+        if pattern is not None and not pattern.digits_automaton.accepts(map(str, digits)):
+            continue
         own = [reading for reading in readings if reading.digits == digits]
-        likelihood = _compute_likelihood(digits, readings)
-        segmented = path if digits == path_digits else _classify_labels(own[0], classify)
+        likelihood = min(1.0, _compute_likelihood(digits, readings) / acceptance)
+        segmented, signs = path, []
+        if digits != path_digits:
+            segmented, signs = _classify_labels(own[0], classify)
         if len(segmented) != len(digits):
             continue
         kept = [
             float(candidate.probabilities_K[digit])
             for candidate, digit in zip(segmented, digits, strict=True)
         ]
-        left_out = [1 - candidate.confidence for candidate in _find_left_out(path, segmented)]
+        outside = _find_outside(path, _select_unlike_digits(signs, segmented))
+        boxes = [candidate.glyph.box for candidate in segmented]
+        left_out = [1 - candidate.confidence for candidate in _find_outside(outside, boxes)]
         score = math.log(likelihood + MIN_LIKELIHOOD)
         score += GLYPHS_WEIGHT * sum(math.log(max(each, GLYPHS_FLOOR)) for each in kept)
         score += sum(math.log(max(each, LEFT_OUT_FLOOR)) for each in left_out)
         if score <= best_score:
             continue
-        num_others = len(readings) - len(own) + (digits != path_digits)
+        is_path = digits == tuple(candidate.digit for candidate in outside)
+        num_others = len(readings) - len(own) + (not is_path)
         confidence = DISAGREEMENT_FACTOR**num_others * likelihood
         best_score = score
         best = _combine(segmented, own[0], confidence) if own else mark_doubtful(path)
     return best
 
 
-def drop_covered_lines(lines: list[list[Candidate]]) -> list[list[Candidate]]:
+def _keep_to(reading: _LineReading, pattern: Pattern) -> _LineReading:
+    """The same crop with its likeliest digits that fit the pattern."""
+    automaton = pattern.digits_automaton
+    spans = decode_under(reading.log_probs_TK, automaton) or []
+    acceptance = compute_acceptance(reading.log_probs_TK, automaton)
+    return replace(reading, labels=spans, acceptance=acceptance)
+
+
+def _average(values: Sequence[float], readings: Sequence[_LineReading]) -> float:
+    """The mean over the crops, by their weights."""
+    return float(np.average(values, weights=[reading.weight for reading in readings]))
+
+
+def drop_covered_lines(lines: list[TextLine]) -> list[TextLine]:
     """The lines without those that lie in a larger one, which the line reader read with them."""
-    boxes = [find_box([one.glyph.box for one in line]) if line else (0, 0, 0, 0) for line in lines]
+    boxes = [
+        find_box([one.glyph.box for one in line.digits]) if line.digits else (0, 0, 0, 0)
+        for line in lines
+    ]
     areas = [(right - left) * (bottom - top) for left, top, right, bottom in boxes]
 
     def is_covered(i: int, by: int) -> bool:
@@ -113,7 +189,7 @@ def drop_covered_lines(lines: list[list[Candidate]]) -> list[list[Candidate]]:
         )
         return max(0, width) * max(0, height) > MIN_COVERED * areas[i]
 
-    readers = [i for i, line in enumerate(lines) if line and line[0].line_confidence]
+    readers = [i for i, line in enumerate(lines) if line.digits and line.digits[0].line_confidence]
     return [
         line
         for i, line in enumerate(lines)
@@ -121,14 +197,23 @@ def drop_covered_lines(lines: list[list[Candidate]]) -> list[list[Candidate]]:
     ]
 
 
-def _find_left_out(path: list[Candidate], segmented: list[Candidate]) -> list[Candidate]:
-    """The digits of the path that are part of no digit of another segmentation."""
-    ranges = [(other.glyph.box[0], other.glyph.box[2]) for other in segmented]
+def _select_unlike_digits(signs: Sequence[Box], digits: Sequence[Candidate]) -> list[Box]:
+    """The signs that are clearly lower or higher than digits.
+
+    Others may be ones: a slash as high as the digits beside it is as likely a slanted one.
+    """
+    height = float(np.median([candidate.glyph.height for candidate in digits] or [1]))
+    low, high = (share * height for share in DIGIT_HEIGHTS)
+    return [box for box in signs if not low <= box[3] - box[1] <= high]
+
+
+def _find_outside(path: list[Candidate], boxes: Sequence[Box]) -> list[Candidate]:
+    """The candidates whose middle is in none of these boxes."""
     middles = [(candidate.glyph.box[0] + candidate.glyph.box[2]) / 2 for candidate in path]
     return [
         candidate
         for candidate, middle in zip(path, middles, strict=True)
-        if not any(left <= middle <= right for left, right in ranges)
+        if not any(left <= middle <= right for left, _, right, _ in boxes)
     ]
 
 
@@ -137,21 +222,29 @@ def _read_crop(crop: Glyph, weight: float, line_reader: LineReader) -> _LineRead
     # Whether a column shows a sign or the space between two digits makes no digit less sure.
     none_T = np.logaddexp.reduce(labels_TK[:, NUM_CLASSES:], axis=1)
     log_probs_TK = np.column_stack([labels_TK[:, :NUM_CLASSES], none_T])
-    return _LineReading(crop, weight, decode_greedy(labels_TK), log_probs_TK)
+    text_TK = select_text_classes(labels_TK)
+    return _LineReading(crop, weight, decode_greedy(labels_TK), log_probs_TK, text_TK)
 
 
 def _compute_likelihood(digits: Sequence[int], readings: Sequence[_LineReading]) -> float:
     """The weighted mean over the crops."""
     likelihoods = [math.exp(compute_log_likelihood(one.log_probs_TK, digits)) for one in readings]
-    return float(np.average(likelihoods, weights=[one.weight for one in readings]))
+    return _average(likelihoods, readings)
 
 
-def _classify_labels(reading: _LineReading, classify: Classify) -> list[Candidate]:
-    """The crop cut between its labels; of the parts, the digits."""
+def _classify_labels(
+    reading: _LineReading, classify: Classify
+) -> tuple[list[Candidate], list[Box]]:
+    """The crop cut between its labels: the digits, and the boxes of signs, which may look like 1.
+
+    Only the line reader, which sees their place and their neighbours, can tell them apart.
+    """
     parts = cut_between_labels(reading.crop, reading.labels)
     if len(parts) != len(reading.labels):
-        return []
-    return classify(list(compress(parts, [span.label < NUM_CLASSES for span in reading.labels])))
+        return [], []
+    labelled = list(zip(parts, (LABELS[span.label] for span in reading.labels), strict=True))
+    signs = [part.box for part, label in labelled if label in SIGNS]
+    return classify([part for part, label in labelled if label.isdigit()]), signs
 
 
 def fuse_digit(candidate: Candidate, load_line_reader: Callable[[], LineReader]) -> Candidate:
@@ -168,6 +261,33 @@ def fuse_digit(candidate: Candidate, load_line_reader: Callable[[], LineReader])
         line_K = np.append(line_K, max(0.0, 1 - line_K.sum()))
     product_K = candidate.probabilities_K * (line_K + LINE_FLOOR) ** LINE_WEIGHT
     return replace(candidate, probabilities_K=(product_K / product_K.sum()).astype(np.float32))
+
+
+def fuse_lone_digit(candidate: Candidate, pattern: Pattern | None) -> TextLine:
+    """The line of one digit. With a pattern its probabilities are those given that it fits."""
+    if pattern is None:
+        return TextLine([candidate])
+    allowed = [pattern.digits_automaton.accepts(str(digit)) for digit in range(NUM_CLASSES)]
+    probs_K = candidate.probabilities_K.copy()
+    probs_K[:NUM_CLASSES][~np.array(allowed)] = 0
+    acceptance = float(probs_K[:NUM_CLASSES].sum())
+    if acceptance < MIN_ACCEPTANCE:
+        return TextLine([candidate], fits=False)
+    total = acceptance + candidate.reject_probability
+    chosen = replace(candidate, probabilities_K=(probs_K / total).astype(np.float32))
+    free_text = str(candidate.digit) if chosen.digit != candidate.digit else None
+    return TextLine([chosen], free_text=free_text)
+
+
+def add_signs(
+    line: TextLine, crop: Glyph, line_reader: LineReader, pattern: Pattern | None
+) -> TextLine:
+    """A line of one digit with the signs that the line reader finds beside it in a crop."""
+    reading = _read_crop(crop, 1.0, line_reader)
+    digits = "".join(str(candidate.digit) for candidate in line.digits)
+    automaton = pattern.automaton if pattern is not None and line.fits else None
+    signs = find_signs(crop, reading.text_TK, digits, automaton)
+    return replace(line, signs=signs, fits=line.fits and signs.fits)
 
 
 def cut_between_labels(whole: Glyph, spans: Sequence[CtcSpan]) -> list[Glyph]:

@@ -135,7 +135,8 @@ class PageComponents:
         is_part_M[main] = True
         return self.extract(np.flatnonzero(is_part_M).tolist())
 
-    def find_punctuation(self) -> npt.NDArray[np.int64]:
+    @cached_property
+    def punctuation(self) -> npt.NDArray[np.int64]:
         """Boxes [N, 4] of low components that are at least as large as a touch of the pen.
 
         Some, such as the dots of a fine pen, are too small to become glyphs of a text line.

@@ -20,6 +20,8 @@ MIN_SIZE = 0.08  # smaller components are noise
 MIN_ALONE_AREA = 0.01  # squared: a smaller component that is part of nothing is noise
 MAX_STACK_HEIGHT, MAX_STACK_GAP = 1.35, 0.3  # of two parts of a digit, one above the other
 MAX_DIGIT_HEIGHT = 1.4  # of a digit with a low part
+# A comma that hangs below its line: its size, how far below it starts and how far it ends.
+MAX_COMMA_WIDTH, MAX_COMMA_HEIGHT, MAX_COMMA_START, MAX_COMMA_END = 0.4, 0.6, 0.25, 0.6
 # Of a box's own size:
 MIN_LINE_OVERLAP = 0.4  # of the lower box's height: two boxes in one text line share this
 
@@ -122,5 +124,39 @@ def _sort_into_lines(boxes: list[BoxArray], height: float) -> list[list[int]]:
         last = [boxes[j] for j in (tall or lines[k])[-3:]]
         tops_L[k] = sum(float(box[1]) for box in last) / len(last)
         bottoms_L[k] = sum(float(box[3]) for box in last) / len(last)
+    lines = _join_commas(lines, np.array(boxes), height)
     lines.sort(key=lambda line: float(np.mean([boxes[i][1] + boxes[i][3] for i in line])))
     return lines
+
+
+def _join_commas(lines: list[list[int]], boxes_G4: BoxArray, height: float) -> list[list[int]]:
+    """Move each comma that hangs below a line into it; alone it would look like a one."""
+    left_G, top_G, right_G, bottom_G = boxes_G4.T
+    is_small_G = bottom_G - top_G < MAX_COMMA_HEIGHT * height
+    is_small_G &= right_G - left_G < MAX_COMMA_WIDTH * height
+    tall = [[i for i in line if not is_small_G[i]] for line in lines]
+    joined: list[list[int]] = [list(line) for line in lines]
+    for number, line in enumerate(lines):
+        for comma in line if not tall[number] else ():
+            above = _find_line_of_comma(boxes_G4[comma], tall, boxes_G4, height)
+            if above is not None:
+                joined[number].remove(comma)
+                joined[above].append(comma)
+                joined[above].sort(key=lambda i: int(left_G[i] + right_G[i]))
+    return [line for line in joined if line]
+
+
+def _find_line_of_comma(
+    comma: BoxArray, tall: list[list[int]], boxes_G4: BoxArray, height: float
+) -> int | None:
+    """The line whose digit before a comma is so near that it hangs from that line."""
+    for number, above in enumerate(tall):
+        before = [i for i in above if boxes_G4[i, 0] < comma[0]]
+        if not before:
+            continue
+        _, _, right, bottom = boxes_G4[max(before, key=lambda i: int(boxes_G4[i, 2]))]
+        starts, ends = comma[1] - bottom, comma[3] - bottom
+        is_below = starts < MAX_COMMA_START * height and 0 < ends < MAX_COMMA_END * height
+        if is_below and comma[0] - right < height:
+            return number
+    return None

@@ -14,7 +14,13 @@ from tenfold.reading.decision import BLANK_MESSAGE, IGNORED_MESSAGE, decide, has
 from tenfold.reading.decoding import Decoded
 from tenfold.reading.digit_classifier import Classifier, load_classifier
 from tenfold.reading.digit_image import normalise_digit
-from tenfold.reading.fusion import drop_covered_lines, fuse_digit, fuse_line
+from tenfold.reading.fusion import (
+    add_signs,
+    drop_covered_lines,
+    fuse_digit,
+    fuse_line,
+    fuse_lone_digit,
+)
 from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob, merge
 from tenfold.reading.ink import Ink, Pixels, find_ink
 from tenfold.reading.lattice import (
@@ -30,10 +36,12 @@ from tenfold.reading.line_image import HEIGHT_PX, MAX_WIDTH_PX
 from tenfold.reading.line_reader import LineReader, load_line_reader
 from tenfold.reading.orientation import find_slope, shows_way_up, turn
 from tenfold.reading.page_segmenter import MIN_SIDE_PX, PageMap, load_page_segmenter
-from tenfold.reading.result import Reading, Status
+from tenfold.reading.result import ReadDigit, Reading, ReadSign, Status
 from tenfold.reading.segmentation import Segmentation
+from tenfold.reading.settings import DecimalSign, Settings, build_settings
 from tenfold.reading.single_digit import CLEAR_CONFIDENCE, find_single_digit, is_likelier
 from tenfold.reading.sources import Page, Source, decode_source, split_pages
+from tenfold.reading.text_line import TextLine
 
 # Limits that keep a reading within four seconds, measured. A full sheet of digits has hundreds
 # of glyphs; a thousand are classified, with their fragments and runs, in about a second.
@@ -81,7 +89,15 @@ class Reader:
             self._lines = load_line_reader(None, self.threads)
         return self._lines
 
-    def read(self, source: Source, *, single: bool = False) -> Reading:
+    def read(
+        self,
+        source: Source,
+        *,
+        single: bool = False,
+        expect: str | None = None,
+        signs: bool = True,
+        decimal: DecimalSign = ".",
+    ) -> Reading:
         """Read an image, or the first page of a file with several, as its message then says.
 
         `source` is a path, the bytes of a file, an open binary file, a Pillow image, of which the
@@ -89,40 +105,65 @@ class Reader:
         integers or floats. White is found from the values: masks of 0 and 1, floats up to 1 or 255,
         and integers of 8 to 16 bits are what they look like.
 
-        `single` says that the image shows one digit. An image that cannot be decoded gives a
-        reading with status error. Raises ImageTypeError, a TypeError, for other objects.
+        `single` says that the image shows one digit. `expect` is a pattern that every line fits, as
+        in `tenfold.reading.pattern`. Without `signs` only digits are read. `decimal` is the decimal
+        sign, "." or ",", of numbers whose value would be ambiguous, such as 1,234.
+
+        An image that cannot be decoded gives a reading with status error. Raises ImageTypeError, a
+        TypeError, for other objects, and PatternError, a TenfoldError, for a pattern that is none.
         """
+        settings = build_settings(single, expect, signs, decimal)
         try:
             decoded = decode_source(source)
         except (ImageError, MissingExtraError) as error:
             return _refuse(source, error)
-        return self.read_decoded(decoded, single=single)
+        return self._read_decoded(decoded, settings)
 
-    def read_pages(self, source: Source, *, single: bool = False) -> Iterator[Reading]:
+    def read_pages(
+        self,
+        source: Source,
+        *,
+        single: bool = False,
+        expect: str | None = None,
+        signs: bool = True,
+        decimal: DecimalSign = ".",
+    ) -> Iterator[Reading]:
         """Read all pages of a TIFF file, one after another; other images have one.
 
-        A page that cannot be decoded gives a reading with status error.
+        A page that cannot be decoded gives a reading with status error. The options are those of
+        `read`.
         """
         for page in split_pages(source):
-            yield self.read(page, single=single)
+            yield self.read(page, single=single, expect=expect, signs=signs, decimal=decimal)
 
-    def read_decoded(self, decoded: Decoded, *, single: bool = False) -> Reading:
-        """Read decoded pixels."""
-        segmented = self._segment(decoded, single)  # find ink, find components, lay out glyphs
+    def read_decoded(
+        self,
+        decoded: Decoded,
+        *,
+        single: bool = False,
+        expect: str | None = None,
+        signs: bool = True,
+        decimal: DecimalSign = ".",
+    ) -> Reading:
+        """Read decoded pixels, with the options of `read`."""
+        return self._read_decoded(decoded, build_settings(single, expect, signs, decimal))
+
+    def _read_decoded(self, decoded: Decoded, settings: Settings) -> Reading:
+        segmented = self._segment(decoded, settings)  # find ink, find components, lay out glyphs
         if isinstance(segmented, Reading):  # blank, or too many glyphs
             return _add_page(segmented, decoded)
         candidates = self._classify(segmented.glyphs)  # probabilities of each glyph
         reading = self._recognise(segmented, candidates)  # best paths, fusion, decision, turning
         return _add_page(reading, decoded)
 
-    def _segment(self, decoded: Decoded, single: bool) -> Segmentation | Reading:
+    def _segment(self, decoded: Decoded, settings: Settings) -> Segmentation | Reading:
         """Find the glyphs of an image; a reading if it is blank or has too many of them."""
         page = self._find_components(decoded.pixels_HWC)
         if page is None:
             return Reading(Status.BLANK, message=BLANK_MESSAGE)
-        if single:
+        if settings.single:
             glyph = page.find_main_glyph()
-            return Segmentation(decoded, page, [[glyph]] if glyph else [], is_single=True)
+            return Segmentation(decoded, page, [[glyph]] if glyph else [], settings)
         slope = find_slope(page)
         if slope:
             pixels_HWC, to_upright = turn(decoded.pixels_HWC, slope)
@@ -132,7 +173,7 @@ class Reader:
         if sum(map(len, lines)) > MAX_GLYPHS:
             message = f"more than {MAX_GLYPHS} marks; cut the image into parts"
             return Reading(Status.NOT_DIGITS, message=message)
-        return Segmentation(decoded, page, lines, False, to_upright if slope else None)
+        return Segmentation(decoded, page, lines, settings, to_upright if slope else None)
 
     def find_ink(self, pixels_HWC: Pixels) -> Ink:
         """The ink of the writing in pixels, uint8 [H, W, 3]."""
@@ -167,24 +208,33 @@ class Reader:
         paths = self._find_best_paths(segmented, lines, effort)
         single = self._try_as_single_digit(segmented, paths)
         if single is not None:
-            fused = [[fuse_digit(single, lambda: self.lines)]]
+            fused = [self._fuse_single(segmented, single)]
         else:
             fused = self._fuse_lines(segmented, paths, effort)
         return self._decide(segmented, fused)
 
-    def read_many(self, sources: Iterable[Source], *, single: bool = False) -> Iterator[Reading]:
+    def read_many(
+        self,
+        sources: Iterable[Source],
+        *,
+        single: bool = False,
+        expect: str | None = None,
+        signs: bool = True,
+        decimal: DecimalSign = ".",
+    ) -> Iterator[Reading]:
         """Read images one after another, as `read` does, but classify small ones together.
 
         That takes less time: a network is faster on a batch, and each time it runs it evicts
         everything else from the processor's caches.
         """
+        settings = build_settings(single, expect, signs, decimal)
         batch: list[Segmentation | Reading] = []
         num_pixels = 0
         for source in sources:
             try:
                 decoded = decode_source(source)
                 num_pixels += decoded.pixels_HWC.shape[0] * decoded.pixels_HWC.shape[1]
-                item = self._segment(decoded, single)
+                item = self._segment(decoded, settings)
                 batch.append(_add_page(item, decoded) if isinstance(item, Reading) else item)
             except (ImageError, MissingExtraError) as error:
                 batch.append(_refuse(source, error))
@@ -211,7 +261,8 @@ class Reader:
         """The image turned upside down or on its side, if its reading is sure; else as it is."""
         for degrees in (180, 90, 270):
             pixels_HWC, to_upright = turn(segmented.decoded.pixels_HWC, degrees)
-            other = self._segment(replace(segmented.decoded, pixels_HWC=pixels_HWC), single=False)
+            turned = replace(segmented.decoded, pixels_HWC=pixels_HWC)
+            other = self._segment(turned, segmented.settings)
             if isinstance(other, Reading) or other.to_upright is not None:
                 continue
             other = replace(other, to_upright=to_upright)
@@ -228,6 +279,8 @@ class Reader:
         if segmented.is_single or not is_doubtful:
             return False
         if not MIN_TURNED_GLYPHS <= len(segmented.glyphs) <= MAX_TURNED_GLYPHS:
+            return False
+        if all(digit.is_sure for digit in reading.digits):  # signs are doubtful
             return False
         threshold, num_digits = self.classifier.thresholds.read, len(reading.digits)
         num_clear = sum(digit.confidence >= threshold for digit in reading.digits)
@@ -290,19 +343,27 @@ class Reader:
             return single
         return None
 
+    def _fuse_single(self, segmented: Segmentation, candidate: Candidate) -> TextLine:
+        """The line of an image that shows one digit."""
+        settings = segmented.settings
+        line = fuse_lone_digit(fuse_digit(candidate, lambda: self.lines), settings.pattern)
+        if settings.single or len(segmented.glyphs) < 2:
+            return line
+        return self._add_signs(segmented, segmented.glyphs, line)
+
     def _fuse_lines(
         self,
         segmented: Segmentation,
         paths: list[list[Candidate]],
         effort: "_Effort",
-    ) -> list[list[Candidate]]:
+    ) -> list[TextLine]:
         """Fuse the paths with the line reader's results, as far as the image's limits allow."""
         if len(paths) > MAX_LINES:
-            return paths
+            return list(map(TextLine, paths))
         fused = [
             self._fuse_line(segmented, glyphs, path, effort)
             if effort.num_left > 0
-            else mark_doubtful(path)
+            else TextLine(mark_doubtful(path))
             for glyphs, path in zip(segmented.lines, paths, strict=True)
         ]
         return drop_covered_lines(fused)
@@ -313,47 +374,70 @@ class Reader:
         glyphs: list[Glyph],
         path: list[Candidate],
         effort: "_Effort",
-    ) -> list[Candidate]:
-        digit_height = segmented.digit_height
-        if len(glyphs) == 1 and glyphs[0].width < MAX_DIGIT_WIDTH * digit_height:
-            fused = [fuse_digit(candidate, lambda: self.lines) for candidate in path]
+    ) -> TextLine:
+        digit_height, settings = segmented.digit_height, segmented.settings
+        is_lone = len(glyphs) == 1 and glyphs[0].width < MAX_DIGIT_WIDTH * digit_height
+        if is_lone and len(path) == 1:
+            digit = fuse_digit(path[0], lambda: self.lines)
+            line = fuse_lone_digit(digit, settings.pattern)
+            return self._add_signs(segmented, glyphs, line)
+        if is_lone:
+            line = TextLine([fuse_digit(candidate, lambda: self.lines) for candidate in path])
         else:
             digits = [
                 candidate for candidate in path if self._may_be_digit(candidate, digit_height)
             ]
             if not digits:
-                return path
+                return TextLine(path)
             crops = [merge(glyphs), segmented.page.crop_around(glyphs)]
             widths = [HEIGHT_PX * crop.width / crop.height for crop in crops]
             if max(widths) > MAX_WIDTH_PX or effort.line_px + sum(widths) > MAX_LINES_PX:
-                return mark_doubtful(path)
+                return TextLine(mark_doubtful(path))
             effort.line_px += sum(widths)
-            fused = fuse_line(crops, digits, self.lines, effort)
-        is_split_glyph = len(glyphs) == 1 and len(fused) > 1
-        if is_split_glyph and glyphs[0].width < MIN_DIGIT_ASPECT * glyphs[0].height * len(fused):
-            return mark_doubtful(fused)
-        return fused
+            pattern, signs = settings.pattern, settings.signs
+            line = fuse_line(crops, digits, self.lines, effort, pattern=pattern, with_signs=signs)
+        num = len(line.digits)
+        is_split_glyph = len(glyphs) == 1 and num > 1
+        if is_split_glyph and glyphs[0].width < MIN_DIGIT_ASPECT * glyphs[0].height * num:
+            return replace(line, digits=mark_doubtful(line.digits))
+        return line
+
+    def _add_signs(
+        self, segmented: Segmentation, glyphs: Sequence[Glyph], line: TextLine
+    ) -> TextLine:
+        """A line of one digit with the signs beside it, if there is anything beside it."""
+        settings, [candidate], page = segmented.settings, line.digits, segmented.page
+        if not settings.signs or candidate.confidence < self.classifier.thresholds.read:
+            return line
+        if len(glyphs) == 1 and not has_ignored_marks(page, glyphs, [candidate.glyph]):
+            return line
+        crop = page.crop_around(glyphs)
+        if HEIGHT_PX * crop.width / crop.height > MAX_WIDTH_PX:
+            return line
+        return add_signs(line, crop, self.lines, settings.pattern)
 
     def _may_be_digit(self, candidate: Candidate, digit_height: float) -> bool:
         """Whether it is as high as digits, or a clear digit, so not a dot or a dash."""
         is_low = candidate.glyph.height < LOW_HEIGHT * digit_height
         return not is_low or candidate.confidence >= self.classifier.thresholds.read
 
-    def _decide(self, segmented: Segmentation, lines: list[list[Candidate]]) -> Reading:
+    def _decide(self, segmented: Segmentation, lines: list[TextLine]) -> Reading:
         """The reading of a page, with boxes in pixels of the upright image at its original size."""
         # If no line reader has been loaded, no candidate has a line confidence above 0.
         line_threshold = self._lines.thresholds.read if self._lines is not None else 1.0
         page_map = segmented.page.page_map
         if page_map is not None and not page_map.is_clear:
-            lines = [mark_doubtful(line) for line in lines]
-        reading = decide(lines, self.classifier.thresholds, line_threshold)
+            lines = [replace(line, digits=mark_doubtful(line.digits)) for line in lines]
+        settings = segmented.settings
+        reading = decide(lines, self.classifier.thresholds, line_threshold, settings.pattern)
         is_checked = reading.status == Status.READ and not segmented.is_single
-        if is_checked and has_ignored_marks(segmented.page, segmented.glyphs, reading.digits):
-            reading = replace(reading, message=IGNORED_MESSAGE)
-        digits = tuple(
-            replace(digit, box=segmented.to_original(digit.box)) for digit in reading.digits
-        )
-        return replace(reading, digits=digits)
+        read: list[ReadDigit | ReadSign] = [*reading.digits, *reading.signs]
+        if is_checked and has_ignored_marks(segmented.page, segmented.glyphs, read):
+            message = "; ".join(filter(None, (reading.message, IGNORED_MESSAGE)))
+            reading = replace(reading, message=message)
+        digits = tuple(replace(one, box=segmented.to_original(one.box)) for one in reading.digits)
+        signs = tuple(replace(one, box=segmented.to_original(one.box)) for one in reading.signs)
+        return replace(reading, digits=digits, signs=signs, decimal=settings.decimal)
 
 
 class _Effort:

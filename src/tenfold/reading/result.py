@@ -1,11 +1,15 @@
 """The result of reading an image: a status, digits and a message."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from tenfold.reading.digit_image import DigitImage
 from tenfold.reading.glyphs import Box
+from tenfold.reading.numbers import parse_number, to_number
 
 
 class Status(StrEnum):
@@ -52,6 +56,42 @@ class ReadDigit:
 
 
 @dataclass(frozen=True)
+class ReadSign:
+    """A sign beside digits: one of `. , - + / : $ %`, with confidence, box and text line.
+
+    `num_digits_before` are those of its line before it. `starts_number` says that a wide gap parts
+    it from what is before it.
+    """
+
+    sign: str
+    confidence: float
+    box: Box
+    line: int
+    num_digits_before: int
+    is_sure: bool = False
+    starts_number: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The sign as JSON values."""
+        return {
+            "sign": self.sign,
+            "confidence": round(self.confidence, 4),
+            "box": list(self.box),
+            "line": self.line,
+            "num_digits_before": self.num_digits_before,
+            "is_sure": self.is_sure,
+        }
+
+
+@dataclass(frozen=True)
+class ReadLine:
+    """A text line: its text, and its likeliest texts with probabilities, the likeliest first."""
+
+    text: str
+    alternatives: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Cell:
     """A cell of a printed or ruled grid: its box, as of digits, and its row and column, from 0.
 
@@ -69,12 +109,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Reading:
-    """The reading of an image: a status, digits in reading order, and a message.
+    """The reading of an image: a status, digits and signs in reading order, and a message.
 
     `message` explains the status. With the status `read` it is None, or says that other marks were
-    ignored. If the pages of a file were read one by one, `page` is the number of this one, from 1,
-    and `num_pages` how many there are. `cells` are those of a grid that digits are written in,
-    by rows; empty if there is none.
+    ignored. `line_alternatives` are the likeliest texts of each line, without spaces, with their
+    probabilities. `decimal` is the decimal sign of numbers that would be ambiguous. If the pages of
+    a file were read one by one, `page` is the number of this one, from 1, and `num_pages` how many
+    there are. `cells` are those of a grid that digits are written in, by rows; empty if there is
+    none.
     """
 
     status: Status
@@ -83,33 +125,79 @@ class Reading:
     page: int | None = None
     num_pages: int | None = None
     cells: tuple[Cell, ...] = ()
+    signs: tuple[ReadSign, ...] = ()
+    line_alternatives: tuple[tuple[tuple[str, float], ...], ...] = ()
+    decimal: str = "."
 
     @property
     def text(self) -> str:
-        """The digits, line by line, with a space where a wide gap parts two numbers.
+        """Digits and signs, line by line, with a space where a wide gap parts two numbers.
 
         Empty unless the status is read or uncertain.
         """
+        return "\n".join(line.text for line in self.lines)
+
+    @property
+    def lines(self) -> tuple[ReadLine, ...]:
+        """The text lines. Empty unless the status is read or uncertain."""
         if self.status not in (Status.READ, Status.UNCERTAIN):
-            return ""
-        lines: dict[int, str] = {}
+            return ()
+        digits: dict[int, list[ReadDigit]] = {}
+        signs: dict[int, list[ReadSign]] = {}
         for digit in self.digits:
-            gap = " " * digit.starts_number
-            lines[digit.line] = lines.get(digit.line, "") + gap + str(digit.digit)
-        return "\n".join(lines[line] for line in sorted(lines))
+            digits.setdefault(digit.line, []).append(digit)
+        for sign in self.signs:
+            signs.setdefault(sign.line, []).append(sign)
+        alternatives = itertools.chain(self.line_alternatives, itertools.repeat(()))
+        return tuple(
+            ReadLine(_spell(digits[line], signs.get(line, [])), likely)
+            for line, likely in zip(sorted(digits), alternatives, strict=False)
+        )
 
-    def to_json(self) -> dict[str, Any]:
-        """Status, text, digits and message as JSON values.
+    @property
+    def value(self) -> Decimal | None:
+        """The number, if the text is exactly one; None for dates, fractions and several numbers."""
+        return parse_number(self.text, self.decimal)
 
-        With the page of one of several, and the cells of a grid.
+    def to_json(self, *, top: int = 0) -> dict[str, Any]:
+        """Status, text, value, digits, signs and message as JSON values.
+
+        With the page of one of several, and the cells of a grid. `top` adds so many of the
+        likeliest labels of each digit, and of the likeliest texts of each line.
         """
         pages = {} if self.page is None else {"page": self.page, "num_pages": self.num_pages}
         cells = {"cells": [cell.to_json() for cell in self.cells]} if self.cells else {}
+        lines = {"lines": [_describe_line(line, top) for line in self.lines]} if top else {}
         return {
             **pages,
             "status": str(self.status),
             "text": self.text,
-            "digits": [digit.to_json() for digit in self.digits],
+            "value": to_number(self.value),
+            "digits": [_describe_digit(digit, top) for digit in self.digits],
+            "signs": [sign.to_json() for sign in self.signs],
+            **lines,
             **cells,
             "message": self.message,
         }
+
+
+def _spell(digits: Sequence[ReadDigit], signs: Sequence[ReadSign]) -> str:
+    text = ""
+    for number in range(len(digits) + 1):
+        for sign in signs:
+            if sign.num_digits_before == number:
+                text += " " * sign.starts_number + sign.sign
+        if number < len(digits):
+            text += " " * digits[number].starts_number + str(digits[number].digit)
+    return text
+
+
+def _describe_line(line: ReadLine, top: int) -> dict[str, Any]:
+    likely = [{"text": text, "probability": round(each, 4)} for text, each in line.alternatives]
+    return {"text": line.text, "alternatives": likely[:top]}
+
+
+def _describe_digit(digit: ReadDigit, top: int) -> dict[str, Any]:
+    likely = sorted(enumerate(digit.probabilities), key=lambda item: -item[1])[:top]
+    alternatives = [{"digit": one, "probability": round(each, 4)} for one, each in likely]
+    return digit.to_json() | ({"alternatives": alternatives} if top else {})

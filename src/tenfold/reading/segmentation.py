@@ -11,21 +11,27 @@ from tenfold.reading.glyphs import Box, Glyph, PageComponents
 from tenfold.reading.grid import find_cells
 from tenfold.reading.orientation import Matrix, map_box
 from tenfold.reading.result import Cell
+from tenfold.reading.settings import Settings
 
 
 @dataclass(frozen=True)
 class Segmentation:
     """An image before classification: its glyphs in text lines.
 
-    `is_single`: the caller said that it shows one digit; there is at most one glyph. `to_upright`
-    maps points of an image that was turned, because its lines slope, to those of the upright one.
+    If the settings say that it shows one digit, there is at most one glyph. `to_upright` maps
+    points of an image that was turned, because its lines slope, to those of the upright one.
     """
 
     decoded: Decoded
     page: PageComponents
     lines: list[list[Glyph]]
-    is_single: bool
+    settings: Settings
     to_upright: Matrix | None = None
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the caller said that it shows one digit."""
+        return self.settings.single
 
     @property
     def glyphs(self) -> list[Glyph]:

@@ -1,0 +1,26 @@
+"""How an image is to be read."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tenfold.errors import ReadingError
+from tenfold.reading.pattern import Pattern, parse_pattern
+
+DecimalSign = Literal[".", ","]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of `Reader.read`, checked; `pattern` is the parsed one of `expect`."""
+
+    single: bool = False
+    pattern: Pattern | None = None
+    signs: bool = True
+    decimal: DecimalSign = "."
+
+
+def build_settings(single: bool, expect: str | None, signs: bool, decimal: DecimalSign) -> Settings:
+    """Check the options. Raises PatternError or ReadingError."""
+    if decimal not in (".", ","):
+        raise ReadingError(f"the decimal sign must be . or , and not {decimal!r}")
+    return Settings(single, None if expect is None else parse_pattern(expect), signs, decimal)

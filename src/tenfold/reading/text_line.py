@@ -1,0 +1,163 @@
+"""A text line after fusion: its digits, and the signs before, between and after them.
+
+The signs are those of the line reader, aligned with digits that are already chosen.
+
+Array names carry their axes: T columns, K classes.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from tenfold.digits import NUM_CLASSES
+from tenfold.reading.automaton import (
+    CHARACTERS,
+    TEXT_SIGNS,
+    Automaton,
+    build_text,
+    build_texts_around,
+)
+from tenfold.reading.ctc import (
+    CtcSpan,
+    LogProbs,
+    compute_acceptance,
+    decode_greedy,
+    decode_under,
+    list_likely_labels,
+)
+from tenfold.reading.glyphs import Box, Glyph
+from tenfold.reading.lattice import Candidate
+from tenfold.reading.line_image import COLUMN_PX, SIDE_PX, find_scale
+from tenfold.reading.line_reader import LABELS, SIGNS
+
+MAX_SIGNS = 2  # before, between or after two digits
+# At the end they change no number, as in 25000/- and 12.-, and which they are need not be sure.
+ENDINGS, MAX_ENDINGS = ".,-+/:", 2
+MIN_ACCEPTANCE = 0.02  # of the probability that a text fits its pattern
+NO_SIGN = 1e-3  # where every sign is less likely in every column, there is none
+INK = 0.3  # of full ink
+SIGN_REACH = 0.5  # of the line's height: how far a sign may reach from its middle
+BEAM_WIDTH, NUM_ALTERNATIVES = 12, 5
+SURE = 0.995  # a line this sure has no alternatives
+
+
+@dataclass(frozen=True)
+class SignCandidate:
+    """A sign, its box, the number of digits before it, and its probability beside those digits."""
+
+    character: str
+    box: Box
+    num_digits_before: int
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Signs:
+    """The signs of a line, and the probability of all of them, given the digits.
+
+    Of signs at the end only that they are there counts for it. `fits` is false if no signs that
+    fit the pattern are likely.
+    """
+
+    found: tuple[SignCandidate, ...] = ()
+    confidence: float = 1.0
+    fits: bool = True
+
+
+@dataclass(frozen=True)
+class TextLine:
+    """The digits of a text line, and its signs.
+
+    `alternatives` are its likeliest texts with their probabilities. `free_text`, if a pattern
+    changed the text, is the text without it; `fits` is false if the writing does not fit it.
+    """
+
+    digits: list[Candidate]
+    signs: Signs = Signs()
+    alternatives: tuple[tuple[str, float], ...] = ()
+    free_text: str | None = None
+    fits: bool = True
+
+
+def select_text_classes(log_probs_TK: LogProbs) -> LogProbs:
+    """The line reader's log probabilities of CHARACTERS and of anything else, [T, 19]."""
+    signs = [LABELS.index(sign) for sign in TEXT_SIGNS]
+    others = [k for k, label in enumerate(LABELS) if k >= NUM_CLASSES and label not in TEXT_SIGNS]
+    none_T = np.logaddexp.reduce(log_probs_TK[:, others], axis=1)
+    return np.column_stack([log_probs_TK[:, :NUM_CLASSES], log_probs_TK[:, signs], none_T])
+
+
+def find_signs(
+    crop: Glyph, text_TK: LogProbs, digits: str, pattern: Automaton | None = None
+) -> Signs:
+    """The likeliest signs around the given digits.
+
+    `text_TK` are log probabilities of CHARACTERS in a crop of the line.
+    """
+    signs_TK = text_TK[:, NUM_CLASSES:-1]
+    if pattern is None and signs_TK.max() < math.log(NO_SIGN):
+        return Signs()
+    allowed, fits = build_texts_around(digits, MAX_SIGNS), True
+    total = compute_acceptance(text_TK, allowed)
+    if pattern is not None:
+        fitting = allowed.intersect(pattern)
+        acceptance = compute_acceptance(text_TK, fitting)
+        fits = acceptance >= MIN_ACCEPTANCE * total
+        if fits:
+            allowed, total = fitting, acceptance
+    spans = decode_greedy(text_TK)
+    if not allowed.accepts(_spell(spans)):
+        spans = decode_under(text_TK, allowed) or []
+    text = _spell(spans)
+    same = build_text(text.rstrip(ENDINGS), endings=ENDINGS, max_endings=MAX_ENDINGS)
+    accepted = compute_acceptance(text_TK, same.intersect(allowed))
+    signs, num_digits = [], 0
+    for number, span in enumerate(spans):
+        if span.label < NUM_CLASSES:
+            num_digits += 1
+            continue
+        probability = float(np.exp(text_TK[span.start : span.end, span.label].max()))
+        box = _find_sign_box(crop, spans, number)
+        signs.append(SignCandidate(CHARACTERS[span.label], box, num_digits, probability))
+    return Signs(tuple(signs), min(1.0, accepted / total) if total > 0 else 0.0, fits)
+
+
+def list_alternatives(text_TK: LogProbs) -> tuple[tuple[str, float], ...]:
+    """The likeliest texts of a line and their probabilities."""
+    likely = list_likely_labels(text_TK, BEAM_WIDTH)
+    likely = sorted(likely, key=lambda item: -item[1])[:NUM_ALTERNATIVES]
+    return tuple(("".join(CHARACTERS[k] for k in labels), prob) for labels, prob in likely)
+
+
+def _spell(spans: Sequence[CtcSpan]) -> str:
+    return "".join(CHARACTERS[span.label] for span in spans)
+
+
+def _find_sign_box(crop: Glyph, spans: Sequence[CtcSpan], number: int) -> Box:
+    """The box of the ink at a sign's columns, up to the middle to its neighbours.
+
+    Of components only those whose middle is there count, so none of a digit that leans over it.
+    """
+    scale = find_scale(crop.height, crop.width)
+    middles = [((span.start + span.end) / 2 * COLUMN_PX - SIDE_PX) / scale for span in spans]
+    here, reach = middles[number], SIGN_REACH * crop.height
+    before = middles[number - 1] if number else here - 2 * reach
+    after = middles[number + 1] if number + 1 < len(spans) else here + 2 * reach
+    start, end = max(0.0, (before + here) / 2), min(float(crop.width), (here + after) / 2)
+    is_ink_HW = (crop.strength_HW > INK).view(np.uint8)
+    _, _, table_M5, middles_M2 = cv2.connectedComponentsWithStats(is_ink_HW)
+    x_M = middles_M2[1:, 0]
+    parts_M5 = table_M5[1:][(x_M >= start) & (x_M <= end)]
+    parts_M5 = parts_M5[parts_M5[:, 2] <= 2 * max(reach, end - start)]
+    left, top, *_ = crop.box
+    if not len(parts_M5):
+        return left + int(start), top, left + max(int(end), int(start) + 1), crop.box[3]
+    x0, y0 = parts_M5[:, :2].min(axis=0).tolist()
+    x1, y1 = (parts_M5[:, :2] + parts_M5[:, 2:4]).max(axis=0).tolist()
+    return left + x0, top + y0, left + x1, top + y1
+
+
+assert set(TEXT_SIGNS) <= set(SIGNS)
