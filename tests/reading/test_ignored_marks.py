@@ -19,8 +19,6 @@ def draw_mark(width: int, height: int, above: int) -> Map:
 
 
 DOT, DASH, SPECK = draw_mark(10, 10, 0), draw_mark(24, 7, 30), draw_mark(3, 3, 5)
-
-
 IGNORED = "marks that are not digits were ignored"
 
 
