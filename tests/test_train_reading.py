@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 import train_reading
@@ -18,7 +19,7 @@ from tenfold.reading.line_reader import LABELS, LineReader, load_line_reader
 from tenfold.reading.page_segmenter import PageSegmenter, load_page_segmenter
 from tenfold.synthetic.samples import SampleBank
 from tenfold.system.processes import starting_pool
-from train_reading import TASKS, Batch, Task, train
+from train_reading import CHECKPOINT, TASKS, Batch, Task, train
 
 NUM_CHUNKS = 3
 NAMES = list(TASKS)
@@ -81,6 +82,20 @@ def test_a_stopped_training_ends_with_the_same_weights(
     assert equal(train(TASKS[name], stopped, None, 0, 1), weights)
     assert capsys.readouterr().out.startswith("chunk 3 of 3, loss ")
     assert not equal(train(TASKS[name], tmp_path, None, 1, 1), weights)
+
+
+def test_runs_are_averaged_and_trained_further(tmp_path: Path) -> None:
+    weights = [task.build().state_dict() for task in 3 * [TASKS["page"]]]
+    runs = [tmp_path / str(number) for number in range(3)]
+    for run, one in zip(runs, weights, strict=True):
+        run.mkdir()
+        save_file({f"averaged.{name}": value for name, value in one.items()}, run / CHECKPOINT)
+    mean = train_reading.average_runs(runs)
+    for name, value in mean.items():
+        expected = torch.stack([one[name].double() for one in weights]).mean(0)
+        torch.testing.assert_close(value.double(), expected)
+    none = dataclasses.replace(TASKS["page"], num_chunks=0)
+    assert equal(train(none, tmp_path, runs[1], 0, 1), weights[1])
 
 
 @pytest.mark.slow
