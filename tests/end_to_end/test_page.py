@@ -35,9 +35,9 @@ pytestmark = [
 TOKEN = "a-token-of-a-test-0123456789"
 
 
-def test_each_digit_can_be_drawn(page: Page) -> None:
-    for digit in range(10):
-        page.locator("#clear").click() if digit else None
+def test_one_digit_after_another_can_be_drawn(page: Page) -> None:
+    for digit in (5, 3, 9):
+        page.locator("#clear").click() if digit != 5 else None
         draw(page, digit, seed=1)
         expect_answer(page, str(digit))
     expect(page.locator("#bars li.best span").first).to_have_text("9")

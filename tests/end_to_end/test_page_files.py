@@ -28,8 +28,8 @@ pytestmark = [
 ]
 
 
-def test_each_digit_can_be_pasted(page: Page, test_images: LabelledImages) -> None:
-    for digit in range(10):
+def test_one_digit_after_another_can_be_pasted(page: Page, test_images: LabelledImages) -> None:
+    for digit in (6, 2):
         first = int(np.flatnonzero(test_images.labels_N == digit)[1])
         paste(page, test_images.images_NHW[first])
         expect_answer(page, str(digit))

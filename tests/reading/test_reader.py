@@ -61,7 +61,7 @@ def share_right(readings: list[Reading], images: LabelledImages) -> float:
 def test_digits_of_mnist_are_read(
     reader: tenfold.Reader, test_images: LabelledImages, single: bool
 ) -> None:
-    images_NHW = test_images.images_NHW[: 1000 if single else 300]
+    images_NHW = test_images.images_NHW[: 600 if single else 200]
     readings = [reader.read(one, single=single) for one in images_NHW]
     assert share_right(readings, test_images) > 0.98
     is_read = [one.status == Status.READ for one in readings]
@@ -140,16 +140,15 @@ def test_digits_on_paper_are_read(
     noise: float,
 ) -> None:
     readings: dict[bool, list[Reading]] = {True: [], False: []}
-    num_digits = 40 if factor < 10 else 20
-    for number, image_HW in enumerate(test_images.images_NHW[:num_digits]):
+    for number, image_HW in enumerate(test_images.images_NHW[:20]):
         row_HW, _ = lay_out([[enlarge(image_HW, factor)]], gap=0, margin=8 * factor)
         pixels_HWC = paint(
             row_HW, ink=ink, paper=paper, gradient=gradient, noise=noise, seed=number
         )
         for single, found in readings.items():
             found.append(reader.read(pixels_HWC, single=single))
-    assert share_right(readings[True], test_images) > 0.93
-    assert share_right(readings[False], test_images) > 0.89
+    assert share_right(readings[True], test_images) > 0.9
+    assert share_right(readings[False], test_images) > 0.85
 
 
 def test_an_image_from_any_source_gives_the_same_reading(
@@ -212,7 +211,7 @@ def test_the_status_and_message_agree_with_the_digits(
 ) -> None:
     threshold = reader.classifier.thresholds.read
     num_uncertain = 0
-    for first in range(0, 360, 3):
+    for first in range(0, 360, 9):
         glyphs = [enlarge(image_HW, 2) for image_HW in test_images.images_NHW[first : first + 3]]
         reading = reader.read(paint(lay_out([glyphs], gap=20, margin=20)[0]))
         if reading.status == Status.READ:
@@ -227,7 +226,7 @@ def test_the_status_and_message_agree_with_the_digits(
             assert not all(digit.is_sure for digit in reading.digits)
             for digit, place in re.findall(r"the (\d) \(digit (\d+)\)", reading.message):
                 assert reading.digits[int(place) - 1].digit == int(digit)
-    assert 2 < num_uncertain < 60
+    assert 1 < num_uncertain < 20
 
 
 @pytest.mark.parametrize("single", [True, False])
@@ -273,7 +272,7 @@ def test_small_images_of_one_digit_are_read(
 def test_with_single_one_of_two_digits_is_read(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
-    for image_HW in test_images.images_NHW[:20]:
+    for image_HW in test_images.images_NHW[:8]:
         row_HW: Map = lay_out([[enlarge(image_HW, 4)] * 2], gap=40, margin=40)[0]
         assert len(reader.read(paint(row_HW), single=True).digits) == 1
         assert len(reader.read(paint(row_HW), single=False).digits) == 2

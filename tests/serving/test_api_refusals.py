@@ -290,7 +290,7 @@ def two_digits(test_images: LabelledImages) -> npt.NDArray[np.uint8]:
 def test_damaged_images_are_read_or_refused(
     client: httpx.Client, two_digits: npt.NDArray[np.uint8]
 ) -> None:
-    send_mutated(client, two_digits, 12)
+    send_mutated(client, two_digits, 5)
 
 
 @pytest.mark.heavy
