@@ -22,7 +22,7 @@ from tenfold.reading.decoding import MIN_SIDE_PX, WORKING_PIXELS, Decoded, decod
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Reading, Status
 
-MUTATIONS = 30  # of each file
+MUTATIONS = 18  # of each file
 MANY_MUTATIONS = 400
 WITHOUT_CHECKSUMS = ("BMP", "PPM", "JPEG", "TIFF", "GIF")
 # Libraries warn of damage.
