@@ -38,6 +38,7 @@ LONGEST_FILES = (
     "end_to_end/test_resuming.py",
     "end_to_end/test_resume_errors.py",
     "end_to_end/test_page.py",
+    "end_to_end/test_page_files.py",
     "cluster/test_connecting.py",
     "cluster/test_studies.py",
     "cluster/test_reading.py",
@@ -58,6 +59,7 @@ LONGEST_FILES = (
     "reports/figures/test_figures.py",
     "serving/test_schema.py",
     "serving/test_server.py",
+    "serving/test_api_refusals.py",
     "serving/test_api.py",
 )
 

@@ -45,10 +45,10 @@ def read_outputs(notebook: nbformat.NotebookNode) -> str:
     return "\n".join(texts)
 
 
-def check_said(said: str) -> None:
-    """Check that the outputs show a run and a digit that was read."""
+def check_said(said: str, least: float) -> None:
+    """Check that the outputs show a run that is at least so accurate, and a digit that was read."""
     [accuracy] = re.findall(r"^(\d\d\.\d\d)% of the test images", said, re.MULTILINE)
-    assert float(accuracy) > 97
+    assert float(accuracy) > least
     assert "**Which digit is misclassified most?**" in said
     assert re.search("^report: runs/.*-classic-0/report.html$", said, re.MULTILINE)
     assert re.search("^3 read$", said, re.MULTILINE)
@@ -59,9 +59,11 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name))  # isolated from the user's settings
     notebook = nbformat.read(NOTEBOOK, as_version=4)
+    [training] = [cell for cell in notebook.cells if cell.source.startswith("run = tenfold.train(")]
+    training.source = training.source.replace("seed=0)", "seed=0, epochs=2)")  # is slow enough
     folder = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(notebook, timeout=600, kernel_name="python3", resources=folder).execute()
-    check_said(read_outputs(notebook))
+    check_said(read_outputs(notebook), least=95)
 
 
 def test_the_notebook_is_committed_with_its_outputs() -> None:
@@ -72,5 +74,5 @@ def test_the_notebook_is_committed_with_its_outputs() -> None:
     assert [cell.execution_count for cell in cells] == [*range(1, len(cells) + 1)]
     assert sum("image/png" in str(cell.outputs) for cell in cells) == 5
     said = read_outputs(notebook)
-    check_said(said)
+    check_said(said, least=97)
     assert not re.search(r"(?<![\w.])/\w", said), "an absolute path"

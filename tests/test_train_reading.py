@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
 import train_reading
+from tenfold.models.line_network import LineNetwork
 from tenfold.reading.line_reader import LABELS, LineReader, load_line_reader
 from tenfold.reading.page_segmenter import PageSegmenter, load_page_segmenter
 from tenfold.synthetic.samples import SampleBank
 from tenfold.system.processes import starting_pool
-from train_reading import TASKS, Batch, Task, train
+from train_reading import CHECKPOINT, TASKS, Batch, Task, train
 
 NUM_CHUNKS = 3
 NAMES = list(TASKS)
@@ -83,12 +85,47 @@ def test_a_stopped_training_ends_with_the_same_weights(
     assert not equal(train(TASKS[name], tmp_path, None, 1, 1), weights)
 
 
+def save_run(folder: Path, network: nn.Module) -> None:
+    folder.mkdir()
+    weights = {f"averaged.{name}": value for name, value in network.state_dict().items()}
+    save_file(weights, folder / CHECKPOINT)
+
+
+def test_runs_are_averaged_and_trained_further(tmp_path: Path) -> None:
+    networks = [TASKS["page"].build() for _ in range(3)]
+    weights = [network.state_dict() for network in networks]
+    runs = [tmp_path / str(number) for number in range(3)]
+    for run, network in zip(runs, networks, strict=True):
+        save_run(run, network)
+    mean = train_reading.average_runs(runs)
+    for name, value in mean.items():
+        expected = torch.stack([one[name].double() for one in weights]).mean(0)
+        torch.testing.assert_close(value.double(), expected)
+    none = dataclasses.replace(TASKS["page"], num_chunks=0)
+    assert equal(train(none, tmp_path, runs[1], 0, 1), weights[1])
+
+
+def build_short_lines() -> nn.Module:
+    """A line network with one block of each kind, as the time of an export is that of its depth."""
+    network = LineNetwork(len(LABELS))
+    network.blocks = nn.Sequential(*(network.blocks[i] for i in (0, 3, 10)))
+    network.attention = nn.Sequential(network.attention[0])
+    return network
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_becomes_a_model_for_reading(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ["train_reading.py", name, str(tmp_path), "--chunks", "1", "--threads", "1"]
+    arguments = ["train_reading.py", name, str(tmp_path), "--threads", "1"]
+    if name == "page":
+        save_run(tmp_path / "run", TASKS["page"].build())
+        arguments += ["--average", str(tmp_path / "run")]
+    else:
+        short = dataclasses.replace(TASKS["lines"], build=build_short_lines)
+        monkeypatch.setitem(TASKS, "lines", short)
+        arguments += ["--chunks", "1"]
     monkeypatch.setattr(sys, "argv", arguments)
     train_reading.main()
     model: PageSegmenter | LineReader
@@ -102,7 +139,8 @@ def test_a_network_becomes_a_model_for_reading(
         assert reader.calibration.is_fitted
         assert reader.read(np.zeros((40, 80), np.uint8)).shape == (20, len(LABELS))
     assert model.card["network"] == name
-    assert model.card["chunks"] == 1
+    assert model.card.get("chunks") == (1 if name == "lines" else None)
+    assert model.card.get("mean_of") == (["run"] if name == "page" else None)
     assert {"torch", "tenfold"} <= set(model.card["versions"])
 
 

@@ -2,10 +2,12 @@
 
     python tools/train_reading.py page runs/page
     python tools/train_reading.py lines runs/lines --start PP-OCRv6_rec_small.onnx
+    python tools/train_reading.py lines runs/mean --average runs/lines runs/more
 
 The same command continues training that was stopped. At the end, FOLDER/page.onnx or lines.onnx is
 a model for `tenfold read`. The line network starts from the weights of PP-OCRv6's small recogniser,
-a file in the wheel of rapidocr 3.10.0 (Apache-2.0).
+a file in the wheel of rapidocr 3.10.0 (Apache-2.0). `--start` also takes the folder of another run,
+and `--average` makes the mean of the weights of several runs, without training.
 
 Array names carry their axes: N pictures, H rows, W columns, T columns of logits, K classes.
 """
@@ -14,7 +16,7 @@ import argparse
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -51,6 +53,7 @@ EMA_DECAY, WARM_UP, LAST_RATE = 0.999, 0.02, 0.01
 MAX_NORM = 5.0  # of the gradients
 NUM_CALIBRATED, CALIBRATION_SEED, RIGHT_IF_READ = 2000, 1_000_000, 0.97
 SECONDS_BETWEEN_CHECKPOINTS = 300
+CHECKPOINT = "checkpoint.safetensors"
 
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 
@@ -169,13 +172,13 @@ def train(
     """Train to the end, from a checkpoint in the folder if there is one; the averaged weights."""
     torch.manual_seed(seed)
     network = task.build().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    if start is not None and start.suffix == ".onnx":
-        load_pp_ocr(network, start, line_reader.LABELS)
+    if start is not None and start.is_dir():
+        network.load_state_dict(load_weights(start))
     elif start is not None:
-        network.load_state_dict(load_file(start))
+        load_pp_ocr(network, start, line_reader.LABELS)
     optimizer = _build_optimizer(network, task)
     averaged = {name: value.clone() for name, value in network.state_dict().items()}
-    checkpoint, first = folder / "checkpoint.safetensors", 0
+    checkpoint, first = folder / CHECKPOINT, 0
     if checkpoint.exists():
         first = _resume(load_file(checkpoint), network, averaged, optimizer)
     begun = saved = time.monotonic()
@@ -264,6 +267,30 @@ def _resume(
     return int(tensors["done"])
 
 
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """The averaged weights of a run's last checkpoint."""
+    tensors, prefix = load_file(folder / CHECKPOINT), "averaged."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def average_runs(folders: Sequence[Path]) -> dict[str, Tensor]:
+    """The mean of several runs' weights, which is often better than each of them.
+
+    Each run must have started from another's weights or from the same: the mean of weights that
+    have nothing in common reads nothing.
+    """
+    first, *others = map(load_weights, folders)
+    for number, weights in enumerate(others, 2):
+        for name, value in weights.items():
+            if value.is_floating_point():
+                first[name].lerp_(value, 1 / number)
+    return first
+
+
 def export(network: nn.Module, name: str, folder: Path, card: dict[str, Any]) -> Path:
     """Write the model of a trained network."""
     metadata: dict[str, Any] = {"calibration": None, "card": card}
@@ -283,9 +310,10 @@ def export(network: nn.Module, name: str, folder: Path, card: dict[str, Any]) ->
 
 
 def calibrate_lines(network: nn.Module) -> dict[str, float]:
-    """The confidence above which RIGHT_IF_READ of drawn lines by new writers are read right.
+    """The confidence above which RIGHT_IF_READ of drawn lines are read right.
 
-    Only digits count; a text without digits counts as right if none is read.
+    Half of the lines are by new writers; the others are made of strokes, pen tracks and fonts, as
+    those of training are. Only digits count; a text without digits counts as right if none is read.
     """
     writing = load_handwriting(of_new_writers=True)
     confidences, is_right = [], []
@@ -316,13 +344,22 @@ def _keep_digits(labels: list[int]) -> list[int]:
 
 
 def main() -> None:
-    """Train one network and export it."""
+    """Train one network, or average runs of it, and export it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("network", choices=TASKS)
     parser.add_argument("folder", type=Path, help="for the checkpoint and the model")
-    parser.add_argument("--start", type=Path, help="PP-OCRv6_rec_small.onnx, for lines")
+    parser.add_argument(
+        "--start", type=Path, help="PP-OCRv6_rec_small.onnx (lines), or the folder of another run"
+    )
+    parser.add_argument(
+        "--average",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="export the mean of the weights in these runs' folders, without training",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--chunks", type=int, help="train for so many chunks")
     parser.add_argument("--threads", type=int, default=2)
@@ -333,14 +370,17 @@ def main() -> None:
     task = TASKS[options.network]
     if options.chunks is not None:
         task = replace(task, num_chunks=options.chunks)
-    averaged = train(task, options.folder, options.start, options.seed, options.processes)
+    card: dict[str, Any] = {"network": options.network}
+    if options.average:
+        weights = average_runs(options.average)
+        card["mean_of"] = [run.name for run in options.average]
+    else:
+        weights = train(task, options.folder, options.start, options.seed, options.processes)
+        start = getattr(options.start, "name", None)
+        card |= {"seed": options.seed, "chunks": task.num_chunks, "start": start}
     network = task.build()
-    network.load_state_dict(averaged)
-    card = {
-        "network": options.network,
-        "seed": options.seed,
-        "chunks": task.num_chunks,
-        "start": getattr(options.start, "name", None),
+    network.load_state_dict(weights)
+    card |= {
         "versions": list_versions(),
         "trained": datetime.now(UTC).isoformat(timespec="seconds"),
     }

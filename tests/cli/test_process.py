@@ -74,7 +74,7 @@ def test_a_closed_pipe_prints_no_traceback(arguments: str, blank: Path) -> None:
             "`tenfold train --resume disk/run` continues it",
         ),
         (
-            "16k",
+            "8k",
             f"read {300 * 'one.png '} --json --out disk/out",
             "cannot write disk/out: no space left on device",
         ),

@@ -38,7 +38,7 @@ def list_pictures(folder: str) -> list[str]:
 def test_an_output_is_continued_wherever_it_was_cut_off(read: Read, format: str) -> None:
     expected = read("scans", "lines.png", format).out
     out = Path("out")
-    for length in (None, *range(0, len(expected), len(expected) // 20)):
+    for length in (None, *range(0, len(expected), len(expected) // 9)):
         num_done = 0
         if length is not None:
             out.write_text(expected[:length])

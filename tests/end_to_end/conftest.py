@@ -1,11 +1,20 @@
-"""A complete run and an interrupted one, each trained once."""
+"""A complete run and an interrupted one, each trained once; a browser."""
+
+from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import tenfold
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from servers import Served
 
 
 @pytest.fixture
@@ -37,3 +46,21 @@ def _interrupted(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def stopped(_interrupted: Path, tmp_path: Path) -> Path:
     """A run that was interrupted after the first step of its second epoch."""
     return Path(shutil.copytree(_interrupted, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")  # a longer one would keep an event loop beside other tests
+def browser() -> Iterator[Browser]:
+    """Chromium, with a camera that shows a test picture."""
+    from end_to_end.browsing import starting_browser
+
+    with starting_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served) -> Iterator[Page]:
+    """The page that draws and reads, in a browser context of its own."""
+    from end_to_end.browsing import CLIPBOARD, opening
+
+    with opening(browser, served.address, permissions=CLIPBOARD) as page:
+        yield page

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("progress_at_every_step")
 @pytest.mark.parametrize(
     ("num_kills", "seed", "flags", "least_runs", "least_from_checkpoint"),
     [
-        pytest.param(10, 0, [], 1, 1, id="while training"),
+        pytest.param(6, 0, [], 1, 1, id="while training"),
         pytest.param(200, 1, [], 20, 50, id="200 times", marks=heavy),
         pytest.param(20, 2, ["--whole"], 1, 0, id="calibrating and reporting, too", marks=heavy),
     ],

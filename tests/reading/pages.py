@@ -17,6 +17,7 @@ Colour = tuple[int, int, int]
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 PAPER, INK = (235, 230, 220), (40, 40, 60)
+FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, cv2.FONT_HERSHEY_TRIPLEX)
 
 
 def enlarge(image_HW: npt.NDArray[np.uint8], factor: float) -> Map:
@@ -87,6 +88,14 @@ def paint(
         pixels_HWC += np.random.default_rng(seed).normal(0, noise, pixels_HWC.shape)
     rounded_HWC: Pixels = np.clip(np.rint(pixels_HWC), 0, 255).astype(np.uint8)
     return rounded_HWC
+
+
+def write_word(word: str, font: int) -> Pixels:
+    """A word in one of OpenCV's fonts on paper."""
+    (width, height), below = cv2.getTextSize(word, font, 4, 8)
+    sheet_HW = np.zeros((height + below + 100, width + 100), np.uint8)
+    cv2.putText(sheet_HW, word, (50, height + 50), font, 4, 255, 8, cv2.LINE_AA)
+    return paint(sheet_HW.astype(np.float32) / np.float32(255))
 
 
 def find_page(ink_HW: Map) -> PageComponents:

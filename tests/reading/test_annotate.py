@@ -101,7 +101,9 @@ def test_an_uncertain_line_has_a_doubtful_digit(
             continue
         num_clear += all(digit.confidence >= threshold for digit in reading.digits)
         assert find_colour(annotate(decoded, reading), DOUBTFUL_COLOUR).any()
-    assert num_clear > 0
+        if num_clear == 2:
+            return
+    raise AssertionError("no such lines")
 
 
 @pytest.mark.parametrize("status", [Status.BLANK, Status.NOT_DIGITS])

@@ -1,27 +1,20 @@
 """Image files with more parts than a decoder should walk through are refused."""
 
-import io
 import struct
 import zlib
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from reading.pictures import encode
 from tenfold.errors import ImageError
 from tenfold.reading.decoding import decode
 
 PLENTY = 40_000  # of any part, more than any limit
 RNG = np.random.default_rng(0)
 NOISE = Image.fromarray(RNG.integers(0, 256, (64, 64, 3), np.uint8))
-
-
-def encode(image: Image.Image, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, **options)
-    return buffer.getvalue()
 
 
 def refuse(data: bytes) -> str:

@@ -12,6 +12,7 @@ from tenfold.errors import RunError
 from tenfold.runs.listing import find_state, list_folder
 from tenfold.system.files import write_json
 from tenfold.system.locks import locking
+from tiny_studies import run_here
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,7 @@ def shelf(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(folder / "begun", folder / "saved")
     (folder / "begun" / "checkpoint.safetensors").unlink()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tenfold.workflow.study.run_seeds", run_here([]))
         patch.setattr(
             "tenfold.reports.study_files.write_study_report",
             lambda study, _: write_json(study.path / "summary.json", {"seeds": [0, 1]}),

@@ -7,7 +7,7 @@ import pytest
 from tenfold.reading.page_segmenter import PAPER, RULE, TEXT
 from tenfold.synthetic.canvas import Images
 from tenfold.synthetic.hands import load_handwriting
-from tenfold.synthetic.pages import SHAPES, build_page, choose_shape
+from tenfold.synthetic.pages import SHAPES, _Page, build_page, choose_shape
 from tenfold.synthetic.samples import SampleBank
 
 NUM_PAGES, NUM_SAMPLES = 100, 30
@@ -75,3 +75,20 @@ def test_samples_are_scaled_to_the_height_of_digits_and_fit_the_width(bank: Samp
     heights = [len(bank.draw(50, rng, is_digit=True)) for _ in range(100)]
     assert 35 < np.median(heights) < 70
     assert max(bank.draw(50, rng, max_width=90).shape[1] for _ in range(50)) <= 90
+
+
+def test_digits_in_boxes_and_combs_stand_close_to_their_lines_and_touch_some(
+    bank: SampleBank,
+) -> None:
+    num_pages, num_touching, num_without_top = 40, 0, 0
+    for seed in range(num_pages):
+        page = _Page(bank, (128, 192), np.random.default_rng(seed))
+        page._fill_boxes()
+        rules_HW, text_HW = page.rules.ink_HW > 0.5, page.text_HW > 0.5
+        assert rules_HW.any()
+        num_touching += bool((rules_HW & text_HW).any())
+        rows = np.flatnonzero(rules_HW.any(axis=1))
+        num_without_top += bool(text_HW[: rows[0]].any())
+    assert num_touching > 0.5 * num_pages
+    # Teeth of combs are lower than the digits between them.
+    assert 0.1 * num_pages < num_without_top < 0.7 * num_pages

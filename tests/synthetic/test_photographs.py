@@ -31,6 +31,21 @@ def test_classes_are_those_of_the_layers_of_ink() -> None:
     assert 0.8 * NUM_PHOTOS < num_whole < NUM_PHOTOS
 
 
+def test_a_faint_rule_that_a_black_and_white_scan_loses_is_paper() -> None:
+    text_HW, rules_HW, nothing_HW = np.zeros((3, HEIGHT, WIDTH), np.float32)
+    text_HW[10:50, 40:50] = 1
+    rules_HW[56:59] = 0.7
+    num_scans = num_lost = 0
+    for seed in range(200):
+        picture, classes_HW = photograph(text_HW, rules_HW, nothing_HW, np.random.default_rng(seed))
+        if set(np.unique(picture)) == {0, 255}:
+            num_scans += 1
+            num_lost += not (classes_HW == RULE).any()
+            assert (picture[classes_HW == RULE] == 0).all()
+            assert (classes_HW[10:50, 40:50] == TEXT).all()
+    assert 0 < num_lost < num_scans
+
+
 def test_photographs_vary_in_brightness_contrast_and_colour() -> None:
     text_HW, nothing_HW = np.zeros((2, HEIGHT, WIDTH), np.float32)
     text_HW[10:50, 40:50] = 1

@@ -3,12 +3,9 @@
 import json
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import pytest
 import torch
@@ -17,67 +14,17 @@ import tenfold
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import DataError, ModelError, RunError
-from tenfold.models.build import build_model
 from tenfold.reading.digit_classifier import Classifier
 from tenfold.reading.model_file import Thresholds
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Status
-from tenfold.recipes.configs import ConvolutionalConfig, OptimizerConfig, PerceptronConfig
 from tenfold.recipes.recipe import Recipe
 from tenfold.system.json_types import to_json
-from tenfold.training.weights import load_weights
 from tenfold.workflow import calibrate as calibrating
-from tenfold.workflow.export import Exported, export_run
+from tenfold.workflow.export import export_run
+from workflow.exports import PERCEPTRON, RECIPES, Kind, compute_probabilities
 
-PERCEPTRON = Recipe(
-    name="perceptron",
-    summary="a small perceptron",
-    model=PerceptronConfig(hidden_sizes=(40,)),
-    optimizer=OptimizerConfig(learning_rate=0.005),
-    epochs=6,
-    batch_size=50,
-)
-CONVOLUTIONAL = Recipe(
-    name="convolutional",
-    summary="a small convolutional network",
-    model=ConvolutionalConfig(channels=(4, 8), depths=(1, 2)),
-    optimizer=OptimizerConfig(learning_rate=0.01),
-    epochs=1,
-    batch_size=50,
-)
-RECIPES = {
-    "perceptron": PERCEPTRON,
-    "convolutional": CONVOLUTIONAL,
-    "scenes": CONVOLUTIONAL.replace(rejects=True, scenes=300, epochs=4),
-}
 NUM_TEST, NUM_VALIDATION = 500, 200
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A run, and what came of exporting it."""
-
-    run: tenfold.Run
-    exported: Exported
-
-    @property
-    def is_held_out(self) -> bool:
-        return self.run.config.holdout
-
-    @property
-    def data(self) -> bytes:
-        return self.exported.path.read_bytes()
-
-    @property
-    def model(self) -> onnx.ModelProto:
-        return onnx.load_from_string(self.data)
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        [entry] = self.model.metadata_props
-        assert entry.key == "tenfold"
-        values: dict[str, Any] = json.loads(entry.value)
-        return values
 
 
 @pytest.fixture(scope="module")
@@ -113,18 +60,6 @@ def held_out(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tenf
     return tenfold.train(
         PERCEPTRON, seed=2, holdout=True, data=small_data, out=out, threads=1, report=False
     )
-
-
-@torch.inference_mode()
-def compute_probabilities(
-    run: tenfold.Run, images_NHW: npt.NDArray[np.uint8], temperature: float = 1.0
-) -> npt.NDArray[np.float32]:
-    """What the run's model says, in PyTorch."""
-    model = build_model(run.config.recipe.model, run.config.seed)
-    load_weights(model, run.weights_path)
-    logits_NK = model.eval()(torch.tensor(images_NHW) / 255)
-    probabilities_NK: npt.NDArray[np.float32] = (logits_NK / temperature).softmax(1).numpy()
-    return probabilities_NK
 
 
 def test_a_file_is_one_small_model_alone(kind: Kind) -> None:

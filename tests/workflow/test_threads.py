@@ -54,7 +54,7 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("num_threads", ["1", "4", None])
+@pytest.mark.parametrize("num_threads", ["4", None])
 def test_the_command_line_gives_the_weights_that_python_gives(
     num_threads: str | None, small_data: Path, tmp_path: Path
 ) -> None:

@@ -17,9 +17,11 @@ from tenfold.reading.result import ReadDigit
 Matrix = npt.NDArray[np.float64]  # [2, 3]: an affine map of points
 
 # Chosen on drawn lines that slope by up to 30 degrees.
-MIN_SLOPE, MAX_SLOPE = 5.0, 40.0  # degrees; smaller ones do no harm
+MIN_SLOPE = 5.0  # degrees of a text line; a smaller slope does no harm
+MAX_SLOPE = 40.0  # degrees from one component to the next; a steeper way leads to another text line
 MIN_CHAIN = 4  # neighbours that show a slope
 MAX_DISAGREEMENT, MIN_AGREEMENT = 4.0, 0.7  # degrees from the usual slope; share of the neighbours
+# Digits that are no digit upside down; if this share of a reading's is, its way up is right.
 ONE_WAY_UP, MIN_SHARE_ONE_WAY_UP = (3, 4, 7), 0.25
 # Of the digits' height:
 MAX_DISTANCE = 2.2  # between the middles of neighbours

@@ -17,27 +17,34 @@ from tenfold.reading.probabilities import softmax
 
 BUNDLED_PAGE = BUNDLED / "page.onnx"
 INPUT, OUTPUT = "pages", "logits"
-LABELS = ("paper", "writing", "rules")
-PAPER, TEXT, RULE = range(3)
+LABELS = ("paper", "writing", "rules")  # as model files spell them
+PAPER, TEXT, RULE = range(3)  # their indices
 # The network sees a page at the size of its training images: with about this many pixels, and
 # sides of a multiple of its coarsest step.
 AREA_PX, MAX_SIDE_PX, STEP_PX = 70_000, 1024, 32
 # Pages of smaller characters are seen larger, if the image has the pixels for it.
-SMALL_PX, USUAL_PX, MAX_FACTOR, MIN_SMALL = 12, 20, 2.5, 5  # height in the map; so many marks
+SMALL_PX, USUAL_PX = 12, 20  # usual height of marks in the map: that of small ones, and aimed at
+MAX_FACTOR, MIN_SMALL = 2.5, 5  # at most so much larger; for at least so many marks
+# A mark is a connected region of what is not paper.
 MIN_MARK_PX = 3  # height in the map: a smaller mark is noise
 MIN_SIDE_PX = 36  # of the longer side: a smaller image has no ruled lines
 MIN_TEXT = 0.3  # probability of a pixel that may be ink
 MIN_CLEAR = 0.55  # mean of these probabilities where writing is clear
 MAX_MARKS = 400  # whose parts are compared
-MIN_TEXT_SHARE, MAX_OUTGROWTH = 0.35, 1.15  # of a mark that is all writing
-# Where less of a mark is writing, a part of it must have this share of the digits' height.
+# A mark is a digit, perhaps with a rule that it touches, if this share of its pixels is writing. It
+# is writing as a whole if its sides are at most so many times those of the part that is.
+MIN_TEXT_SHARE, MAX_OUTGROWTH = 0.35, 1.15
+MAX_SHARE_OF_LONGER = 0.9  # or this share of the part's longer side: a digit may be narrow
+# If less than this share of a mark is writing, parts of it count that have this share of the
+# digits' height; others are ends of rules.
 MIN_PART_SHARE, MIN_PART_HEIGHT = 0.12, 0.5
-MIN_CHARACTER_SHARE, MIN_SIDE_FILL = 0.15, 0.7  # of a mark where nothing is writing
+# Where no mark is writing: the least shorter side of a character, as a share of the image's; and
+# the share of a side's pixels that makes it a side of a frame.
+MIN_CHARACTER_SHARE, MIN_SIDE_FILL = 0.15, 0.7
 # An upright stroke beside digits: its height over its width, the share of its height beside them,
 # its height over theirs, if it may be a cut-off line and if not, and its width over their strokes'.
 MIN_UPRIGHT, MIN_SHARED, MAX_HIGHER, MAX_FREE_HIGHER = 2.5, 0.7, 1.3, 1.6
 MIN_THICKNESS = 0.8  # where it goes to an edge of the image
-MAX_SHARE_OF_LONGER = 0.9  # as a digit is narrower than high
 
 
 @dataclass(frozen=True)

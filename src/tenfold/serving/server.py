@@ -86,7 +86,7 @@ def end_with_main_process() -> None:
 
 
 def load_reader(config: ServingConfig) -> Reader:
-    """Load both networks. Raises ModelError for a file that cannot be used."""
+    """Load the networks. Raises ModelError for a file that cannot be used."""
     return Reader(config.model, lines=config.lines or BUNDLED_LINES)
 
 

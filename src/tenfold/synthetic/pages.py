@@ -4,7 +4,6 @@ A page is laid out as layers of ink, distorted, and photographed (`photographs.p
 from 0 to 1. Array names carry their axes: H rows, W columns, C colours.
 """
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -16,6 +15,7 @@ from tenfold.synthetic.canvas import Images, InkMap, crop_to_ink, displace, past
 from tenfold.synthetic.characters import LETTERS, draw_font_character
 from tenfold.synthetic.lines import draw_pattern
 from tenfold.synthetic.photographs import photograph
+from tenfold.synthetic.rules import PageBox, Point, RuleLayer, draw_polyline
 from tenfold.synthetic.samples import SampleBank
 from tenfold.synthetic.strokes import Rng
 
@@ -23,9 +23,7 @@ from tenfold.synthetic.strokes import Rng
 SHAPES = ((256, 256), (224, 288), (192, 320), (320, 192), (128, 384), (96, 384), (64, 640))
 SHAPE_SHARES = (0.25, 0.125, 0.125, 0.125, 0.125, 0.125, 0.125)
 PAGE_STREAM = 3  # of random numbers
-
-PageBox = tuple[float, float, float, float]  # left, top, right, bottom
-Point = tuple[float, float]
+MIN_BOX_PX = 14  # height of a box for one digit
 
 
 def build_page(bank: SampleBank, seed: int, index: int) -> tuple[Images, npt.NDArray[np.uint8]]:
@@ -37,7 +35,7 @@ def build_page(bank: SampleBank, seed: int, index: int) -> tuple[Images, npt.NDA
     page = _Page(bank, choose_shape(seed, index), rng)
     page.lay_out()
     page.distort()
-    return photograph(page.text_HW, page.rules_HW, page.pattern_HW, rng)
+    return photograph(page.text_HW, page.rules.ink_HW, page.pattern_HW, rng)
 
 
 def choose_shape(seed: int, index: int) -> tuple[int, int]:
@@ -52,18 +50,20 @@ class _Page:
     def __init__(self, bank: SampleBank, shape: tuple[int, int], rng: Rng) -> None:
         self.bank, self.rng = bank, rng
         self.height, self.width = shape
-        self.text_HW, self.rules_HW, self.pattern_HW = np.zeros((3, *shape), np.float32)
+        self.text_HW, rules_HW, self.pattern_HW = np.zeros((3, *shape), np.float32)
+        self.rules = RuleLayer(rules_HW, rng)
         self.boxes: list[PageBox] = []
         self.digit_px = self.height * rng.uniform(0.1, 0.5)
 
     def lay_out(self) -> None:
         """Write texts, then draw marks around them, ruled lines and a printed background."""
         layouts = (
-            (self._write_digit, 0.25),
+            (self._write_digit, 0.22),
             (self._write_line, 0.16),
             (self._write_lines, 0.12),
-            (self._fill_table, 0.27),
-            (self._fill_cell, 0.13),
+            (self._fill_table, 0.19),
+            (self._fill_boxes, 0.13),
+            (self._fill_cell, 0.12),
         )  # the rest of the pages are blank
         which = self.rng.random()
         for lay_out, share in layouts:
@@ -99,12 +99,12 @@ class _Page:
         )
         layers = [
             cv2.warpPerspective(layer_HW, matrix, (columns, rows))
-            for layer_HW in (self.text_HW, self.rules_HW, self.pattern_HW)
+            for layer_HW in (self.text_HW, self.rules.ink_HW, self.pattern_HW)
         ]
         if rng.random() < 0.3:
             fields = rng.normal(0, rng.uniform(0.3, 2), (2, 3, 3)).astype(np.float32)
             layers = [displace(layer_HW, fields) for layer_HW in layers]
-        self.text_HW, self.rules_HW, self.pattern_HW = layers
+        self.text_HW, self.rules.ink_HW, self.pattern_HW = layers
 
     def _write_digit(self) -> None:
         u = self.rng.uniform
@@ -163,17 +163,14 @@ class _Page:
         self.digit_px = size
 
     def _fill_table(self) -> None:
-        """A table, a comb, a row of boxes or lines; the page may show a part of it."""
+        """A table, or rows of lines; the page may show a part of it."""
         rng, u = self.rng, self.rng.uniform
         row_px = self.height * (u(0.1, 0.75) if rng.random() < 0.6 else u(0.06, 0.2))
         is_cut_along_rows = rng.random() < 0.15
         if is_cut_along_rows:
             row_px = self.height * u(0.85, 1.1)
         column_px = row_px * (u(0.6, 1.3) if rng.random() < 0.5 else u(1.3, 4))
-        left, top = (
-            side * (u(-0.4, 0.3) if rng.random() < 0.6 else u(0.02, 0.2))
-            for side in (self.width, self.height)
-        )
+        left, top = self._choose_corner()
         if is_cut_along_rows:
             top = (self.height - row_px) * u(0, 1)
         num_columns = int(rng.integers(1, 20 if rng.random() < 0.3 else 12))
@@ -181,60 +178,66 @@ class _Page:
         widths = column_px * np.where(rng.random(num_columns) < 0.3, u(0.7, 1.4, num_columns), 1.0)
         xs = left + np.concatenate([[0.0], np.cumsum(widths)])
         ys = top + row_px * np.arange(num_rows + 1)
-        share = (
-            u(0.08, 0.16) if rng.random() < 0.12 else math.exp(u(math.log(0.008), math.log(0.09)))
-        )
-        thickness = min(max(1, row_px * share), 9)
-        kind = rng.random()
-        is_separate = kind < 0.16
-        if is_separate:
-            gap = row_px * u(0.05, 0.35)
-            xs, ys = (at + gap * np.arange(len(at)) for at in (xs, ys))
-        cells = [
-            (x, y, x + width, y + row_px)
-            for y in ys[:-1]
-            for x, width in zip(xs[:-1], widths, strict=True)
-        ]
-        if is_separate:
-            for cell in cells:
-                self._draw_frame(cell, thickness)
-        else:
-            self._draw_table(xs, ys, thickness, kind)
+        self.rules.draw_table(xs, ys, self.rules.choose_thickness(row_px))
         self.digit_px = row_px * (u(0.35, 0.85) if rng.random() < 0.75 else u(0.85, 1.15))
-        self._fill_cells(cells)
+        self._fill_cells(
+            [
+                (x, y, x + width, y + row_px)
+                for y in ys[:-1]
+                for x, width in zip(xs[:-1], widths, strict=True)
+            ],
+            filled=u(0.3, 1) if rng.random() < 0.8 else 0.0,
+            is_digit=rng.random() < 0.5,
+        )
 
-    def _draw_table(
-        self,
-        xs: npt.NDArray[np.floating],
-        ys: npt.NDArray[np.floating],
-        thickness: float,
-        kind: float,
+    def _choose_corner(self) -> Point:
+        """The left and the top of a table, which may begin beyond the page."""
+        left, top = (
+            side * (self.rng.uniform(-0.4, 0.3) if self.rng.random() < 0.6 else u)
+            for side, u in zip(
+                (self.width, self.height), self.rng.uniform(0.02, 0.2, 2), strict=True
+            )
+        )
+        return left, top
+
+    def _fill_boxes(self) -> None:
+        """Rows of boxes, or combs, for one digit each, as forms have; many digits touch them."""
+        rng, u = self.rng, self.rng.uniform
+        num_rows = 1 if rng.random() < 0.6 else int(rng.integers(2, 6))
+        height = max(MIN_BOX_PX, self.height / num_rows * (u(0.25, 0.9) if num_rows == 1 else 0.7))
+        width, pitch = height * u(0.45, 1.1), height * u(1.05, 1.8)
+        num_columns = int(rng.integers(2, 16))
+        left, _ = self._choose_corner()
+        top = (self.height - num_rows * pitch) * u(0, 1)
+        is_comb, gap = rng.random() < 0.55, 0.0
+        if not is_comb:
+            gap = width * (u(0.02, 0.12) if rng.random() < 0.6 else u(0.12, 0.5))
+        lefts = left + (width + gap) * np.arange(num_columns)
+        tops = top + pitch * np.arange(num_rows)
+        thickness = self.rules.choose_thickness(height)
+        cells = [(x, y, x + width, y + height) for y in tops for x in lefts]
+        if is_comb:
+            edges = np.append(lefts, lefts[-1] + width)
+            tooth = height * (u(0.12, 0.7) if rng.random() < 0.8 else 1.0)
+            side = height if rng.random() < 0.3 else tooth
+            has_top = rng.random() < 0.25
+            for y in tops:
+                self.rules.draw_comb(edges, y, y + height, tooth, side, thickness)
+                if has_top:
+                    self.rules.draw_line((edges[0], y), (edges[-1], y), thickness)
+        else:
+            for cell in cells:
+                self.rules.draw_frame(cell, thickness)
+        self.digit_px = height * (u(0.45, 0.9) if rng.random() < 0.7 else u(0.9, 1.2))
+        spread = 0.04 if rng.random() < 0.5 else u(0.08, 0.2)
+        filled = u(0.5, 1) if rng.random() < 0.93 else 0.0
+        self._fill_cells(cells, filled, is_digit=True, spread=spread)
+
+    def _fill_cells(
+        self, cells: Iterable[PageBox], filled: float, *, is_digit: bool, spread: float = 0.04
     ) -> None:
+        """Write into a share of the cells; texts are displaced by a share `spread` of one."""
         rng, u = self.rng, self.rng.uniform
-
-        def wobble() -> float:
-            return float(rng.normal(0, 0.25))
-
-        is_comb = kind < 0.28
-        for y in ys[1:] if is_comb and rng.random() < 0.8 else ys:
-            self._draw_rule((xs[0] + wobble(), y + wobble()), (xs[-1] + wobble(), y), thickness)
-            if rng.random() < 0.04:
-                below = y + 2.5 * thickness
-                self._draw_rule((xs[0], below), (xs[-1], below), thickness)
-        if kind > 0.88:  # rows without columns
-            return
-        upright = thickness if rng.random() < 0.7 else max(1, thickness * u(0.4, 1.6))
-        tick = u(0.2, 0.7) if is_comb and rng.random() < 0.7 else 1.0
-        for x in xs:
-            if is_comb:
-                for above, below in itertools.pairwise(ys):
-                    self._draw_rule((x, below - tick * (below - above)), (x, below), upright)
-            else:
-                self._draw_rule((x + wobble(), ys[0]), (x + wobble(), ys[-1]), upright)
-
-    def _fill_cells(self, cells: Iterable[PageBox]) -> None:
-        rng, u = self.rng, self.rng.uniform
-        filled, is_digit = (u(0.3, 1) if rng.random() < 0.8 else 0.0), rng.random() < 0.5
         for left, top, right, bottom in cells:
             is_seen = left < self.width and top < self.height and right > 0 and bottom > 0
             if not is_seen or rng.random() > filled:
@@ -242,12 +245,12 @@ class _Page:
             width, height = right - left, bottom - top
             digit_px = self.digit_px * math.exp(rng.normal(0, 0.08))
             ink_HW = self.bank.draw(
-                digit_px, rng, is_digit=is_digit, max_width=width * u(0.75, 1.15)
+                digit_px, rng, is_digit=is_digit, max_width=width * u(0.75, 1.11 + spread)
             )
             if len(ink_HW) > 1.15 * height:
                 ink_HW = _resize(ink_HW, height / len(ink_HW))
-            x = left + (width - ink_HW.shape[1]) * u(0.15, 0.85) + rng.normal(0, 0.04) * width
-            y = top + (height - len(ink_HW)) * u(0.2, 0.8) + rng.normal(0, 0.05) * height
+            x = left + (width - ink_HW.shape[1]) * u(0.15, 0.85) + rng.normal(0, spread) * width
+            y = top + (height - len(ink_HW)) * u(0.2, 0.8) + rng.normal(0, spread) * height
             self._paste(ink_HW, x, y)
 
     def _fill_cell(self) -> None:
@@ -260,16 +263,16 @@ class _Page:
         start, end = (-5 if rng.random() < 0.8 else u(0, 0.3)), u(0.7, 1)
         if has_left:
             x = columns * u(-0.03, 0.07)
-            self._draw_rule((x, start * rows), (x + lean * rows, rows + 5), thickness)
+            self.rules.draw_line((x, start * rows), (x + lean * rows, rows + 5), thickness)
         if has_right:
             x, last = columns * u(0.93, 1.03), rows + 5 if rng.random() < 0.8 else end * rows
-            self._draw_rule((x, -5), (x + lean * rows, last), thickness)
+            self.rules.draw_line((x, -5), (x + lean * rows, last), thickness)
         if has_top:
             y = rows * u(-0.03, 0.07)
-            self._draw_rule((-5, y), (columns + 5, y - lean * columns), thickness)
+            self.rules.draw_line((-5, y), (columns + 5, y - lean * columns), thickness)
         if has_bottom:
             y, first = rows * u(0.93, 1.03), -5 if rng.random() < 0.8 else u(0, 0.3) * columns
-            self._draw_rule((first, y), (columns + 5, y - lean * columns), thickness)
+            self.rules.draw_line((first, y), (columns + 5, y - lean * columns), thickness)
         if rng.random() < 0.6:
             self._write_digit()
         else:
@@ -292,11 +295,11 @@ class _Page:
                 if rng.random() < 0.5:  # round, whatever it holds
                     across = down = max(across, down) * u(0.75, 1.2)
                 xs, ys = x + reach * across * np.cos(angles), y + reach * down * np.sin(angles)
-                self._draw_curve(np.stack([xs, ys], axis=1), thickness)
+                self.rules.draw_curve(np.stack([xs, ys], axis=1), thickness)
             elif kind < 0.65:
                 margin = size * u(0.1, 0.5)
                 box = (left - margin, top - margin, right + margin, bottom + margin)
-                self._draw_frame(box, thickness, wobble=0.04 * size)
+                self.rules.draw_frame(box, thickness, wobble=0.04 * size)
             elif kind < 0.9:
                 for number in range(2 if rng.random() < 0.2 else 1):
                     below = bottom + size * (u(0.02, 0.3) + 0.18 * number)
@@ -304,12 +307,12 @@ class _Page:
                     middle = below + rng.normal(0, 0.05) * size
                     end = below + rng.normal(0, 0.06) * size
                     points = [(ends[0], below), (x, middle), (ends[1], end)]
-                    self._draw_curve(np.array(points), thickness)
+                    self.rules.draw_curve(np.array(points), thickness)
             else:
                 ends = left - size * u(0, 0.3), right + size * u(0, 0.3)
                 tilts = rng.normal(0, 0.07, 2) * size
                 points = [(ends[0], y + tilts[0]), (ends[1], y + tilts[1])]
-                self._draw_curve(np.array(points), thickness)
+                self.rules.draw_curve(np.array(points), thickness)
 
     def _rule_paper(self) -> None:
         """Ruled or squared paper, some with a margin line."""
@@ -317,7 +320,7 @@ class _Page:
         pitch = max(self.digit_px * u(0.5, 2.2), 5)
         thickness, strength = max(1, pitch * u(0.01, 0.06)), u(0.25, 1)
         for y in np.arange(u(-2, -1) * pitch, self.height + 2 * pitch, pitch):
-            self._draw_rule((-5, y), (self.width + 5, y), thickness, strength)
+            self.rules.draw_line((-5, y), (self.width + 5, y), thickness, strength)
         kind = rng.random()
         xs: Sequence[float] | npt.NDArray[np.float64] = []
         if kind < 0.45:
@@ -325,7 +328,7 @@ class _Page:
         elif kind < 0.6:
             xs = [self.width * u(0, 0.3)]
         for x in xs:
-            self._draw_rule((x, -5), (x, self.height + 5), thickness, strength)
+            self.rules.draw_line((x, -5), (x, self.height + 5), thickness, strength)
 
     def _print_words(self) -> None:
         rng, u = self.rng, self.rng.uniform
@@ -345,40 +348,12 @@ class _Page:
         u = self.rng.uniform
         points = np.stack([u(0, self.width, size=14), u(0, self.height, size=14)], axis=1)
         scribble_HW = np.zeros_like(self.pattern_HW)
-        _draw_polyline(scribble_HW, points, self.digit_px * u(0.03, 0.15))
+        draw_polyline(scribble_HW, points, self.digit_px * u(0.03, 0.15))
         np.maximum(self.pattern_HW, scribble_HW * np.float32(u(0.2, 0.6)), out=self.pattern_HW)
 
     def _paste(self, ink_HW: InkMap, left: float, top: float) -> None:
         paste(self.text_HW, ink_HW, round(left), round(top))
         self.boxes.append((left, top, left + ink_HW.shape[1], top + len(ink_HW)))
-
-    def _draw_rule(self, start: Point, end: Point, thickness: float, strength: float = 1.0) -> None:
-        layer_HW = self.rules_HW if strength == 1 else np.zeros_like(self.rules_HW)
-        _draw_polyline(layer_HW, np.array([start, end]), thickness)
-        if strength < 1:
-            np.maximum(self.rules_HW, layer_HW * np.float32(strength), out=self.rules_HW)
-
-    def _draw_curve(self, points: npt.NDArray[np.float64], thickness: float) -> None:
-        _draw_polyline(self.rules_HW, points, thickness)
-
-    def _draw_frame(self, box: PageBox, thickness: float, wobble: float = 0.0) -> None:
-        left, top, right, bottom = box
-        corners = np.array(
-            [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
-        )
-        if wobble:
-            corners += self.rng.normal(0, wobble, corners.shape)
-            between = np.linspace(0, 1, 8)[:, None]
-            sides = [a + (b - a) * between for a, b in itertools.pairwise(corners)]
-            corners = np.concatenate(sides) + self.rng.normal(0, wobble / 5, (32, 2))
-        self._draw_curve(corners, thickness)
-
-
-def _draw_polyline(layer_HW: InkMap, points: npt.NDArray[np.float64], thickness: float) -> None:
-    fraction_bits = 4
-    at = [np.round(points * 2**fraction_bits).astype(np.int32)]
-    width = max(1, round(thickness))
-    cv2.polylines(layer_HW, at, False, 1.0, width, cv2.LINE_AA, fraction_bits)
 
 
 def _resize(ink_HW: InkMap, scale: float) -> InkMap:

@@ -60,7 +60,7 @@ def photograph(
         picture = 1.02 - picture
     classes_HW = np.where((rules_HW > MIN_RULE) & is_seen_HW, RULE, PAPER).astype(np.uint8)
     classes_HW[text_HW > MIN_TEXT] = TEXT
-    return _expose(picture, text_HW, rules_HW, rng), classes_HW
+    return _expose(picture, text_HW, rules_HW, classes_HW, rng), classes_HW
 
 
 def _paint(picture: Picture, layer_HW: InkMap, colour: Colour) -> Picture:
@@ -164,8 +164,13 @@ def _draw_light(shape: tuple[int, int], rng: Rng) -> InkMap:
     return np.clip(light_HW, 0.04, 2)
 
 
-def _expose(picture: Picture, text_HW: InkMap, rules_HW: InkMap, rng: Rng) -> Images:
-    """Blur, noise, grey or black and white, few pixels, compression; uint8 [H, W, 3]."""
+def _expose(
+    picture: Picture, text_HW: InkMap, rules_HW: InkMap, classes_HW: Images, rng: Rng
+) -> Images:
+    """Blur, noise, grey or black and white, few pixels, compression; uint8 [H, W, 3].
+
+    Rules that black and white leaves nothing of become paper in `classes_HW`.
+    """
     u = rng.uniform
     if rng.random() < 0.7:
         picture = cv2.GaussianBlur(picture, (0, 0), math.exp(u(math.log(0.3), math.log(1.6))))
@@ -175,7 +180,7 @@ def _expose(picture: Picture, text_HW: InkMap, rules_HW: InkMap, rng: Rng) -> Im
         picture = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2)
     pixels = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
     if rng.random() < 0.1:
-        pixels = _scan(pixels, text_HW, rules_HW, rng)
+        pixels = _scan(pixels, text_HW, rules_HW, classes_HW, rng)
     rows, columns = text_HW.shape
     if rng.random() < 0.22:
         scale = max(math.exp(u(math.log(0.11), math.log(0.5))), 20 / min(rows, columns))
@@ -189,8 +194,10 @@ def _expose(picture: Picture, text_HW: InkMap, rules_HW: InkMap, rng: Rng) -> Im
     return pixels
 
 
-def _scan(pixels: Images, text_HW: InkMap, rules_HW: InkMap, rng: Rng) -> Images:
-    """The page in black and white, if the writing stands out enough."""
+def _scan(
+    pixels: Images, text_HW: InkMap, rules_HW: InkMap, classes_HW: Images, rng: Rng
+) -> Images:
+    """The page in black and white, if the writing stands out enough; see `_expose`."""
     grey_HW = pixels.mean(axis=2).astype(np.float32)
     inside = grey_HW[text_HW > 0.6]
     outside = grey_HW[(text_HW < 0.05) & (rules_HW < 0.05)]
@@ -204,4 +211,5 @@ def _scan(pixels: Images, text_HW: InkMap, rules_HW: InkMap, rng: Rng) -> Images
         paper_HW = cv2.GaussianBlur(grey_HW, (0, 0), len(grey_HW) / 6)
     difference_HW, level = grey_HW - paper_HW, rng.uniform(0.3, 0.7) * contrast
     is_white_HW = difference_HW > level if contrast < 0 else difference_HW < level
+    classes_HW[is_white_HW & (classes_HW == RULE)] = PAPER
     return np.repeat(is_white_HW.astype(np.uint8)[..., None] * np.uint8(255), 3, axis=2)

@@ -1,0 +1,87 @@
+"""Marks beside digits are ignored, and the message says so."""
+
+import cv2
+import numpy as np
+import pytest
+
+import tenfold
+from reading.pages import INK, Map, cut, enlarge, paint
+from tenfold.data.mnist import LabelledImages
+from tenfold.reading.decoding import Pixels
+from tenfold.reading.result import Status
+
+
+def draw_mark(width: int, height: int, above: int) -> Map:
+    """A filled box, `above` the bottom of a line of 70 pixels."""
+    mark_HW = np.zeros((70, width), np.float32)
+    mark_HW[70 - above - height : 70 - above] = 1
+    return mark_HW
+
+
+DOT, DASH, SPECK = draw_mark(10, 10, 0), draw_mark(24, 7, 30), draw_mark(3, 3, 5)
+IGNORED = "marks that are not digits were ignored"
+
+
+def write_row(images: LabelledImages, marks: list[Map | None]) -> Pixels:
+    """7, 2, 0 and 4, with a mark before each of them and after the last."""
+    line_HW = [np.zeros((70, 40), np.float32)]
+    for number, mark_HW in enumerate(marks):
+        line_HW += [] if mark_HW is None else [mark_HW, np.zeros((70, 14), np.float32)]
+        if number < 4:
+            glyph_HW = cut(enlarge(images.images_NHW[[0, 1, 3, 4][number]], 3))
+            above = ((70 - len(glyph_HW), 0), (0, 14))
+            line_HW.append(np.pad(glyph_HW, above))
+    row_HW = np.concatenate([*line_HW, np.zeros((70, 26), np.float32)], axis=1)
+    return paint(np.pad(row_HW, ((40, 40), (0, 0))))
+
+
+@pytest.mark.parametrize(
+    ("marks", "message"),
+    [
+        ([None] * 5, None),
+        ([None, None, DOT, None, None], IGNORED),
+        ([None, None, DASH, None, None], IGNORED),
+        ([DASH, None, None, None, None], IGNORED),
+        ([None, None, None, None, DOT], IGNORED),
+        ([SPECK, None, SPECK, None, SPECK], None),
+    ],
+    ids=["plain", "dot", "dash", "sign", "stop", "specks"],
+)
+def test_a_message_says_that_marks_were_ignored(
+    reader: tenfold.Reader,
+    test_images: LabelledImages,
+    marks: list[Map | None],
+    message: str | None,
+) -> None:
+    reading = reader.read(write_row(test_images, marks))
+    assert (reading.status, reading.text.replace(" ", "")) == (Status.READ, "7204")
+    assert reading.message == message
+
+
+@pytest.mark.parametrize(("side", "message"), [(0, None), (2, None), (5, IGNORED)])
+def test_dots_of_a_fine_pen_are_not_noise(
+    reader: tenfold.Reader, side: int, message: str | None
+) -> None:
+    pixels_HWC = np.full((140, 200, 3), 240, np.uint8)
+    one, seven = [(50, 36), (48, 100)], [(100, 38), (142, 36), (115, 100)]
+    for points in (one, seven):
+        cv2.polylines(pixels_HWC, [np.array(points)], False, INK, 3, cv2.LINE_AA)
+    pixels_HWC[100 - side : 100, 76 : 76 + side] = INK
+    reading = reader.read(pixels_HWC)
+    assert (reading.status, reading.text) == (Status.READ, "17")
+    assert reading.message == message
+
+
+@pytest.mark.parametrize("is_sign", [True, False])
+def test_a_sign_beside_a_single_digit_is_ignored(
+    reader: tenfold.Reader, test_images: LabelledImages, is_sign: bool
+) -> None:
+    glyph_HW = cut(enlarge(test_images.images_NHW[1], 3))
+    mark_HW = (DASH if is_sign else DOT)[-len(glyph_HW) :]
+    gap_HW: Map = np.zeros((len(glyph_HW), 8), np.float32)
+    parts = [mark_HW, gap_HW, glyph_HW] if is_sign else [glyph_HW, gap_HW, mark_HW]
+    row_HW = np.pad(np.concatenate(parts, axis=1), 40)
+    reading = reader.read(paint(row_HW))
+    assert (reading.status, reading.text, reading.message) == (Status.READ, "2", IGNORED)
+    left, _, right, _ = reading.digits[0].box
+    assert right - left == pytest.approx(glyph_HW.shape[1], abs=4)
