@@ -43,12 +43,14 @@ MAX_BLOB_ASPECT = 2.4
 class Glyph:
     """Ink in a box, float32 [H, W], without the ink of other glyphs in that box.
 
-    `is_fragment` says that ink was cut at one of its sides.
+    `is_fragment` says that ink was cut at one of its sides. `writing_HW`, of a crop with all ink,
+    is the ink that is not taken for printed lines.
     """
 
     box: Box
     strength_HW: Map
     is_fragment: bool = False
+    writing_HW: Map | None = None
 
     @property
     def width(self) -> int:
@@ -115,11 +117,17 @@ class PageComponents:
         height, width = self.ink.strength_HW.shape
         left, top, right, bottom = find_box([glyph.box for glyph in glyphs])
         if bottom - top >= ONLY_LINE_SHARE * height:
-            return Glyph((0, 0, width, height), self.ink.unmasked_HW)
+            writing_HW = self.ink.strength_HW
+            return Glyph((0, 0, width, height), self.ink.unmasked_HW, writing_HW=writing_HW)
         margin = round(LINE_MARGIN * (bottom - top))
         left, top = max(0, left - margin), max(0, top - margin)
         right, bottom = min(width, right + margin), min(height, bottom + margin)
-        return Glyph((left, top, right, bottom), self.ink.unmasked_HW[top:bottom, left:right])
+        inside = slice(top, bottom), slice(left, right)
+        return Glyph(
+            (left, top, right, bottom),
+            self.ink.unmasked_HW[inside],
+            writing_HW=self.ink.strength_HW[inside],
+        )
 
     def find_main_glyph(self) -> Glyph | None:
         """The main component and its parts, as the one glyph of an image; None without components.

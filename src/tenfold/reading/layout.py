@@ -21,7 +21,7 @@ MIN_ALONE_AREA = 0.01  # squared: a smaller component that is part of nothing is
 MAX_STACK_HEIGHT, MAX_STACK_GAP = 1.35, 0.3  # of two parts of a digit, one above the other
 MAX_DIGIT_HEIGHT = 1.4  # of a digit with a low part
 # A comma that hangs below its line: its size, how far below it starts and how far it ends.
-MAX_COMMA_WIDTH, MAX_COMMA_HEIGHT, MAX_COMMA_START, MAX_COMMA_END = 0.4, 0.6, 0.25, 0.6
+MAX_COMMA_WIDTH, MAX_COMMA_HEIGHT, MAX_COMMA_START, MAX_COMMA_END = 0.4, 0.6, 0.35, 0.7
 # Of a box's own size:
 MIN_LINE_OVERLAP = 0.4  # of the lower box's height: two boxes in one text line share this
 

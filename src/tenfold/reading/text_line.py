@@ -39,6 +39,8 @@ ENDINGS, MAX_ENDINGS = ".,-+/:", 2
 MIN_ACCEPTANCE = 0.02  # of the probability that a text fits its pattern
 NO_SIGN = 1e-3  # where every sign is less likely in every column, there is none
 INK = 0.3  # of full ink
+MIN_SLASH, MIN_WRITING = 0.002, 0.5  # of its probability in a column; of its ink
+NEVER = 30.0  # in log probability
 SIGN_REACH = 0.5  # of the line's height: how far a sign may reach from its middle
 BEAM_WIDTH, NUM_ALTERNATIVES = 12, 5
 SURE = 0.995  # a line this sure has no alternatives
@@ -97,9 +99,9 @@ def find_signs(
 
     `text_TK` are log probabilities of CHARACTERS in a crop of the line.
     """
-    signs_TK = text_TK[:, NUM_CLASSES:-1]
-    if pattern is None and signs_TK.max() < math.log(NO_SIGN):
+    if pattern is None and text_TK[:, NUM_CLASSES:-1].max() < math.log(NO_SIGN):
         return Signs()
+    text_TK = _leave_out_rules(crop, text_TK)
     allowed, fits = build_texts_around(digits, MAX_SIGNS), True
     total = compute_acceptance(text_TK, allowed)
     if pattern is not None:
@@ -123,6 +125,29 @@ def find_signs(
         box = _find_sign_box(crop, spans, number)
         signs.append(SignCandidate(CHARACTERS[span.label], box, num_digits, probability))
     return Signs(tuple(signs), min(1.0, accepted / total) if total > 0 else 0.0, fits)
+
+
+def _leave_out_rules(crop: Glyph, text_TK: LogProbs) -> LogProbs:
+    """Without slashes whose ink is not writing, such as the ticks of a comb.
+
+    Dashes and dots are too often taken for printed lines, or for parts of them.
+    """
+    slash = CHARACTERS.index("/")
+    if crop.writing_HW is None:
+        return text_TK
+    likely = np.flatnonzero(text_TK[:, slash] > math.log(MIN_SLASH)).tolist()
+    digits = [span for span in decode_greedy(text_TK) if span.label != slash]
+    left, top, *_ = crop.box
+    cleared_TK = text_TK.copy()
+    for t in likely:
+        spans = sorted([*digits, CtcSpan(slash, t, t + 1)], key=lambda span: span.start)
+        number = next(i for i, span in enumerate(spans) if span.label == slash)
+        x0, y0, x1, y1 = _find_sign_box(crop, spans, number)
+        inside = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
+        if crop.writing_HW[inside].sum() < MIN_WRITING * crop.strength_HW[inside].sum():
+            cleared_TK[t, -1] = np.logaddexp(text_TK[t, -1], text_TK[t, slash])
+            cleared_TK[t, slash] = -NEVER
+    return cleared_TK
 
 
 def list_alternatives(text_TK: LogProbs) -> tuple[tuple[str, float], ...]:
