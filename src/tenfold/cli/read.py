@@ -14,7 +14,7 @@ from tenfold.cli.read_options import ReadOptions
 from tenfold.cli.read_output import opening_output
 from tenfold.cli.reading_on_ray import read_on_ray
 from tenfold.cli.tokens import STANDARD_INPUT
-from tenfold.errors import ImageError, ReadingError
+from tenfold.errors import ImageError, ReadingError, describe_install
 
 if TYPE_CHECKING:
     from tenfold.reading.bulk import File
@@ -27,16 +27,16 @@ DEFAULTS = ReadOptions()
 def read(*files: str, options: ReadOptions = DEFAULTS) -> int:
     """Read handwritten digits from images: photos, scans, drawings.
 
-    Prints for each file the digits on it, or why they are uncertain; for a TIFF with several pages,
-    for each page. Only digits are read: points, commas and signs are left out. The exit code is 1
-    if a file could not be read as an image, a picture could not be written, or the output was
+    Prints for each file the digits on it, or why they are uncertain; for a PDF or TIFF with several
+    pages, for each page. Only digits are read: points, commas and signs are left out. The exit code
+    is 1 if a file could not be read as an image, a picture could not be written, or the output was
     closed early.
 
     Parameters
     ----------
     files
-        Images, folders of images, or - for an image on standard input. In folders, links to files
-        are read, and links to other folders are skipped.
+        Images, PDF files, folders of them, or - for one on standard input. In folders, links to
+        files are read, and links to other folders are skipped.
     """
     if options.on is not None or options.address is not None:
         return read_on_ray(files, options)
@@ -54,8 +54,7 @@ def _read(arguments: tuple[str, ...], options: ReadOptions) -> int:
     skipped: Counter[str] = Counter()
 
     def skip(path: Path) -> None:
-        is_link = _is_link_to_folder(path)
-        skipped["links to folders" if is_link else "files that are not images"] += 1
+        skipped[_describe_skipped(path)] += 1
 
     pictures, num_without_picture = Pictures(options), 0
     with opening_output(options) as output:
@@ -111,9 +110,26 @@ def _check_folders(arguments: tuple[str, ...], options: ReadOptions) -> None:
         message = f"{argument}: the folder has no images"
         if skipped:
             message += f", only {len(skipped)} other file{'s' * (len(skipped) != 1)}"
+        if any(map(_needs_pdf_extra, skipped)):
+            message += f"; PDF files need the extra 'pdf': {describe_install('pdf')}"
         if any(map(_is_link_to_folder, skipped)):
             message += "; a link to a folder is followed only if it is named itself"
         raise ReadingError(message)
+
+
+def _describe_skipped(path: Path) -> str:
+    if _is_link_to_folder(path):
+        return "links to folders"
+    if _needs_pdf_extra(path):
+        return f"PDF files, which need the extra 'pdf' ({describe_install('pdf')})"
+    return "files that are not images"
+
+
+def _needs_pdf_extra(path: Path) -> bool:
+    from tenfold.reading.bulk import PDF_SUFFIX
+    from tenfold.reading.pdf import has_pdf_extra
+
+    return path.suffix.lower() == PDF_SUFFIX and path.is_file() and not has_pdf_extra()
 
 
 def _is_link_to_folder(path: Path) -> bool:

@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from tenfold.errors import ReadingError
+from tenfold.reading.pdf import has_pdf_extra
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Reading
 from tenfold.reading.sources import Source, split_pages
@@ -21,9 +22,10 @@ CHUNK_FILES = 32
 CHUNKS_AHEAD = 4  # queued for each process
 # Skipped in folders. Any other name may be an image, as the content tells the format.
 OTHER_SUFFIXES = {
-    *(".txt", ".csv", ".json", ".jsonl", ".md", ".html", ".xml", ".pdf"),
+    *(".txt", ".csv", ".json", ".jsonl", ".md", ".html", ".xml"),
     *(".db", ".ini", ".py", ".log", ".sha256"),
 }
+PDF_SUFFIX = ".pdf"  # skipped without the extra that reads it
 
 # Marks a folder that reading wrote pictures to, which is left out inside another folder.
 PICTURES_MARK = ".tenfold-pictures"
@@ -81,10 +83,14 @@ def _walk(folder: Path, outputs: Collection[str], skip: Callable[[Path], object]
         if is_folder:
             if not (path / PICTURES_MARK).exists():
                 yield from _walk(path, outputs, skip)
-        elif is_file and path.suffix.lower() not in OTHER_SUFFIXES:
+        elif is_file and _may_be_image(path.suffix.lower()):
             yield path
         else:
             skip(path)
+
+
+def _may_be_image(suffix: str) -> bool:
+    return has_pdf_extra() if suffix == PDF_SUFFIX else suffix not in OTHER_SUFFIXES
 
 
 def _find_kind(entry: os.DirEntry[str]) -> tuple[bool, bool, bool]:

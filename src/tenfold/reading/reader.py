@@ -99,7 +99,7 @@ class Reader:
         return self.read_decoded(decoded, single=single)
 
     def read_pages(self, source: Source, *, single: bool = False) -> Iterator[Reading]:
-        """Read all pages of a TIFF file, one after another; other images have one.
+        """Read all pages of a PDF or TIFF file, one after another; other images have one.
 
         A page that cannot be decoded gives a reading with status error.
         """
