@@ -107,7 +107,7 @@ def test_csv_is_a_header_and_one_row_per_file(read: Read) -> None:
     rows = read_rows(out)
     least = min(digit.confidence for digit in tenfold.Reader().read("lines.png").digits)
     assert rows[0] == ["file", "status", "text", "confidence", "message", "page", "num_pages"]
-    assert rows[1][:4] == ["lines.png", rows[1][1], "7 2 1 0", f"{least:.4f}"]
+    assert rows[1][:4] == ["lines.png", rows[1][1], "7 2 | 1 0", f"{least:.4f}"]
     assert rows[2][:3] == ['a, "b".png', "read", "7"]
     assert rows[3] == ["notes.txt", "error", "", "", NO_IMAGE, "", ""]
 
