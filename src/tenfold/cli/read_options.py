@@ -25,6 +25,9 @@ class ReadOptions:
     out: Path | None = None
     """Write JSON Lines or CSV to this file. Files that it already contains are skipped, so that a
     stopped command can be continued. Its settings are kept in NAME.settings.json."""
+    watch: Flag = False
+    """Stay, and read files as they come into the folders, each name once, until Ctrl-C. A file is
+    read once it has been the same for two seconds. With --out, the same command again continues."""
     annotate: Path | None = None
     """A folder for copies of the images with boxes, digits and confidences."""
     stages: Path | None = None

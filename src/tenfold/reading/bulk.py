@@ -93,6 +93,11 @@ def _may_be_image(suffix: str) -> bool:
     return has_pdf_extra() if suffix == PDF_SUFFIX else suffix not in OTHER_SUFFIXES
 
 
+def needs_pdf_extra(path: Path) -> bool:
+    """Whether a file was skipped only for want of the extra that reads PDF files."""
+    return path.suffix.lower() == PDF_SUFFIX and not has_pdf_extra() and path.is_file()
+
+
 def _find_kind(entry: os.DirEntry[str]) -> tuple[bool, bool, bool]:
     """Whether an entry is a folder, a file or a link to one, and a link."""
     is_link = entry.is_symlink()
