@@ -1,8 +1,8 @@
 """`tenfold read --watch`: files in folders, each once, as they come in.
 
-Folders are listed every second: unlike the notifications of operating systems, this also works on
-network drives. A file is taken once it has been the same for two seconds and can be decoded, or has
-been the same for a minute.
+Folders are listed every second, or less often if that takes long: unlike the notifications of
+operating systems, this also works on network drives. A file is taken once it has been the same for
+two seconds and can be decoded, or has been the same for a minute.
 """
 
 import os
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Stamp = tuple[int, int, int]  # inode, size and time of modification
 
-INTERVAL_SECONDS = 1.0
+INTERVAL_SECONDS, MAX_LISTING_SHARE = 1.0, 0.1  # of the time, which listing takes
 SETTLED_SECONDS, PATIENCE_SECONDS = 2.0, 60.0
 # Under such names browsers and others write files that are still coming in.
 INCOMPLETE = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp")
@@ -57,15 +57,14 @@ class Watcher:
         """The files that can be read now, with their names, again and again, until Ctrl-C."""
         print_note(f"watching {', '.join(self.folders)}; Ctrl-C ends")
         while True:
-            started = time.monotonic()
-            yield self._take_files()
-            spent = time.monotonic() - started  # of a large folder on a slow drive, seconds
-            time.sleep(max(INTERVAL_SECONDS - spent, INTERVAL_SECONDS / 2))
+            now = time.monotonic()
+            found = self._list_new()
+            seconds = time.monotonic() - now
+            yield self._take_files(found, now)
+            time.sleep(max(INTERVAL_SECONDS, seconds / MAX_LISTING_SHARE))
 
-    def _take_files(self) -> Iterator[tuple[str, Path]]:
-        """List the folders once, and take what is ripe, one file at a time."""
-        now = time.monotonic()
-        found = self._list_new()
+    def _take_files(self, found: dict[Path, Stamp], now: float) -> Iterator[tuple[str, Path]]:
+        """Take the files that are ripe, of those that were found just now, one at a time."""
         for path in self._waiting.keys() - found.keys():
             del self._waiting[path]
             print_note(f"{path}: was deleted before it was read")

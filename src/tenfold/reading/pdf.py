@@ -28,7 +28,7 @@ from tenfold.reading.pdf_renderer import IDLE_SECONDS, MAX_MEMORY_BYTES
 
 MAX_PDF_BYTES = 1024**3  # of a file on the disk; its pages are read from there
 MAX_PDF_PAGES = 1000
-PAGE_SECONDS = 30  # to open a document, or to render a page; a scan takes a tenth of a second
+PAGE_SECONDS = 20  # to open a document, or to render a page; a scan takes a tenth of a second
 # Readers of PDF search its mark in so many bytes, as something else may come before it.
 START, MAX_START_BYTES = b"%PDF-", 1024
 IMAGE_STARTS = re.compile(rb"\xff\xd8|\x89PNG|RIFF|II|MM|GIF8|BM|P[1-6]\s|.{4}ftyp", re.DOTALL)
