@@ -119,26 +119,33 @@ def test_a_file_that_stays_damaged_is_an_error_after_a_minute(watch: Watch, cloc
     assert read_lines(Path("out").read_text())[3]["message"] == NO_IMAGE
 
 
-def test_a_file_that_is_deleted_before_it_is_read_is_a_note(
+def test_a_file_that_is_deleted_or_changes_before_it_is_read_is_a_note(
     watch: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, other = Path("scans/b.png"), Path("scans/c.png")
-    clock.at(1, lambda: shutil.copy("scans/a.png", path))
-    clock.at(2, path.unlink)
-    clock.at(10, lambda: shutil.copy("scans/a.png", other))
+    b, c, d = (Path(f"scans/{name}.png") for name in "bcd")
+    clock.at(1, lambda: shutil.copy("scans/a.png", b))
+    clock.at(2, b.unlink)
+    clock.at(10, lambda: shutil.copy("scans/a.png", c), lambda: shutil.copy("scans/a.png", d))
     find_damage = watching._find_damage
 
-    def delete(found: Path) -> str | None:
+    def disturb(found: Path) -> str | None:
+        """Do what others may do between the check and the reading."""
         damage = find_damage(found)
-        if found == other and clock.seconds < 15:
-            other.unlink()  # between the check and the reading
+        if found == c and clock.seconds < 15:
+            c.unlink()
+        if found == d and clock.seconds < 15:
+            shutil.copy("scans/more/a.png", d)
         return damage
 
-    monkeypatch.setattr(watching, "_find_damage", delete)
-    clock.at(20, lambda: shutil.copy("scans/a.png", other))  # it is read if it comes again
+    monkeypatch.setattr(watching, "_find_damage", disturb)
+    clock.at(20, lambda: shutil.copy("scans/a.png", c))  # it is read if it comes again
     found, notes = watch(30)
-    assert found[3:] == [("scans/c.png", "7")]
-    assert notes == [f"scans/{name}.png: was deleted before it was read" for name in "bc"]
+    assert found[3:] == [("scans/d.png", "2"), ("scans/c.png", "7")]
+    assert notes == [
+        "scans/b.png: was deleted before it was read",
+        "scans/c.png: was deleted before it was read",
+        "scans/d.png: was changed while it was read",
+    ]
 
 
 def test_a_folder_that_is_away_for_a_while_is_still_watched(watch: Watch, clock: Clock) -> None:

@@ -20,7 +20,7 @@ from tenfold.errors import ImageError, MissingExtraError, describe_install
 if TYPE_CHECKING:
     from tenfold.reading.result import Reading
 
-Stamp = tuple[int, int, int]  # inode, size and time of modification
+Stamp = tuple[int, int]  # size and time of modification; network drives change inodes
 
 INTERVAL_SECONDS, MAX_LISTING_SHARE = 1.0, 0.1  # of the time, which listing takes
 SETTLED_SECONDS, PATIENCE_SECONDS = 2.0, 60.0
@@ -49,7 +49,7 @@ class Watcher:
     ) -> None:
         self.folders, self.options, self.contains = folders, options, contains
         self._waiting: dict[Path, Waiting] = {}
-        self._taken: set[Path] = set()
+        self._taken: dict[Path, Stamp | None] = {}  # None if the output had it before
         self._gone: set[str] = set()  # folders that cannot be listed
         self._skips_pdf = False
 
@@ -74,7 +74,7 @@ class Watcher:
                 self._waiting[path] = Waiting(stamp, now)
             elif _find_stamp(path) == stamp and self._is_ripe(path, waiting, now - waiting.since):
                 del self._waiting[path]
-                self._taken.add(path)
+                self._taken[path] = stamp
                 yield str(path), path
 
     def _list_new(self) -> dict[Path, Stamp]:
@@ -96,7 +96,7 @@ class Watcher:
                 if path in self._taken or path.suffix.lower() in INCOMPLETE:
                     continue
                 if self.contains(str(path)):
-                    self._taken.add(path)
+                    self._taken[path] = None
                 elif (stamp := _find_stamp(path)) is not None:
                     found[path] = stamp
         return found
@@ -138,11 +138,15 @@ class Watcher:
         return seconds >= PATIENCE_SECONDS
 
     def is_lost(self, path: object, reading: "Reading") -> bool:
-        """Whether a file was deleted before it could be read; it is read if it comes again."""
-        if reading.status != "error" or not isinstance(path, Path) or path.exists():
+        """Whether a file changed or went before it was read; it is read once it is there again."""
+        if not isinstance(path, Path):
             return False
-        self._taken.discard(path)
-        print_note(f"{path}: was deleted before it was read")
+        stamp = _find_stamp(path)
+        is_gone = stamp is None and reading.status == "error"  # else it went after it was read
+        if not is_gone and stamp in (self._taken.get(path), None):
+            return False
+        self._taken.pop(path, None)
+        print_note(f"{path}: was {'deleted before' if is_gone else 'changed while'} it was read")
         return True
 
 
@@ -154,7 +158,7 @@ def _find_stamp(path: Path) -> Stamp | None:
         return None
     if not stat.S_ISREG(state.st_mode):
         return None
-    return state.st_ino, state.st_size, state.st_mtime_ns
+    return state.st_size, state.st_mtime_ns
 
 
 def _find_damage(path: Path) -> str | None:
