@@ -39,6 +39,7 @@ FILES: dict[str, tuple[str, dict[str, Any]]] = {
     "PPM": ("RGB", {"format": "PPM"}),
     "PGM, deep": ("I;16", {"format": "PPM"}),
     "HEIC": ("RGB", {"format": "HEIF"}),
+    "PDF": ("RGB", {"format": "PDF", "resolution": 200}),  # where a page has the image's pixels
 }
 
 

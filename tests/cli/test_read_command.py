@@ -15,7 +15,9 @@ from PIL import Image
 import tenfold
 from cli.conftest import Fail, Read
 from tenfold.data.mnist import LabelledImages
+from tenfold.reading import bulk, pdf
 from tenfold.reading.digit_classifier import BUNDLED_MODEL
+from tenfold.reading.pdf import has_pdf_extra
 from tenfold.reading.result import Status
 
 NO_IMAGE = "not an image (PNG, JPEG, WebP, BMP, TIFF, GIF, PGM, PPM or HEIC)"
@@ -105,7 +107,7 @@ def test_csv_is_a_header_and_one_row_per_file(read: Read) -> None:
     rows = read_rows(out)
     least = min(digit.confidence for digit in tenfold.Reader().read("lines.png").digits)
     assert rows[0] == ["file", "status", "text", "confidence", "message", "page", "num_pages"]
-    assert rows[1][:4] == ["lines.png", rows[1][1], "7 2 1 0", f"{least:.4f}"]
+    assert rows[1][:4] == ["lines.png", rows[1][1], "7 2 | 1 0", f"{least:.4f}"]
     assert rows[2][:3] == ['a, "b".png', "read", "7"]
     assert rows[3] == ["notes.txt", "error", "", "", NO_IMAGE, "", ""]
 
@@ -122,6 +124,31 @@ def test_each_page_has_a_result(read: Read, pages: list[str]) -> None:
     _, *rows = read_rows(read("scan.tif", "scans/a.png", "--csv").out)
     assert [row[2] for row in rows] == [*pages, "7"]
     assert [row[5:] for row in rows] == [["1", "3"], ["2", "3"], ["3", "3"], ["", ""]]
+
+
+def test_pdf_files_are_read_or_skipped_with_a_note_that_names_the_extra(
+    read: Read, fail: Fail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Image.open("scans/a.png") as image:
+        image.convert("RGB").save("scans/b.pdf", save_all=True, append_images=[image.copy()])
+    if has_pdf_extra():
+        lines = read_lines(read("scans", "--json").out)
+        assert [(line["text"], line.get("page")) for line in lines if ".pdf" in line["file"]] == [
+            ("7", 1),
+            ("7", 2),
+        ]
+    for module in (bulk, pdf):
+        monkeypatch.setattr(module, "has_pdf_extra", lambda: False)
+    printed = read("scans")
+    assert printed.out == SCANS_TEXT
+    install = "pip install 'tenfold[pdf]', or in a checkout pip install '.[pdf]'"
+    assert printed.err == f"skipped PDF files, which need the extra 'pdf' ({install}): 1\n"
+    Path("only").mkdir()
+    shutil.move("scans/b.pdf", "only")
+    assert fail("read only") == (
+        "only: the folder has no images, only 1 other file; PDF files need the extra 'pdf': "
+        + install
+    )
 
 
 def test_an_address_keeps_its_spelling(read: Read) -> None:

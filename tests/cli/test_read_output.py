@@ -1,7 +1,9 @@
 """Files that `tenfold read` writes: outputs, which are continued, and pictures."""
 
 import csv
+import fcntl
 import io
+import json
 import os
 import shutil
 import sys
@@ -167,6 +169,28 @@ def test_an_output_with_other_settings_is_refused(
     Path("out").unlink()  # then its settings do not count
     if "other.onnx" not in flags:
         read("scans", *flags.split(), "--out", "out")
+
+
+def test_an_output_that_another_command_writes_is_refused(read: Read, fail: Fail) -> None:
+    read("scans/a.png", "--json", "--out", "out")
+    with Path("out").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        message = fail("read scans --json --out out")
+    assert message == "out: another command is writing there; wait until it ends"
+
+
+def test_the_page_network_is_among_the_settings(read: Read, fail: Fail) -> None:
+    read("scans/a.png", "--json", "--out", "out")
+    beside = Path("out.settings.json")
+    settings = json.loads(beside.read_text())
+    beside.write_text(json.dumps(settings | {"page": 64 * "0"}))
+    assert fail("read scans --json --out out") == (
+        f"out: was written with other settings: the page network, from another version; {ANEW}"
+    )
+    del settings["page"]  # as earlier versions wrote it
+    beside.write_text(json.dumps(settings))
+    read("scans", "--json", "--out", "out")
+    assert len(read_lines(Path("out").read_text())) == 3
 
 
 @pytest.mark.parametrize("settings", [None, "", "[]", "5", "{"])

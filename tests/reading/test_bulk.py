@@ -14,6 +14,7 @@ from PIL import Image
 import tenfold
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ModelError, ReadingError
+from tenfold.reading import bulk
 from tenfold.reading.bulk import MIN_FILES_FOR_PROCESSES, list_files, read_files
 from tenfold.reading.result import Status
 
@@ -121,6 +122,19 @@ def test_other_kinds_of_files_are_skipped_in_folders(tmp_path: Path) -> None:
     assert found == ["a.PNG", "b", "e.jsonl.png", "txt"]
     assert [path.name for path in skipped] == ["Thumbs.db", "c.TXT", "d.tar.json"]
     assert list(list_files([tmp_path / "c.TXT"])) == [tmp_path / "c.TXT"]
+
+
+def test_pdf_files_are_listed_if_they_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / name for name in ("a.PDF", "b.pdf")]
+    for path in paths:
+        path.touch()
+    for has_extra in (True, False):
+        monkeypatch.setattr(bulk, "has_pdf_extra", lambda has_extra=has_extra: has_extra)
+        skipped: list[Path] = []
+        found = list(list_files([tmp_path], skip=skipped.append))
+        assert (found, skipped) == ((paths, []) if has_extra else ([], paths))
 
 
 def test_pipes_are_skipped_in_folders(tmp_path: Path) -> None:

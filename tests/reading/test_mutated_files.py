@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("pillow_heif")
+pytest.importorskip("pypdfium2")
 
 from images import FILES, convert, encode_all, mutate
 from tenfold.data.mnist import LabelledImages
@@ -21,6 +22,7 @@ from tenfold.errors import ImageError
 from tenfold.reading.decoding import MIN_SIDE_PX, WORKING_PIXELS, Decoded, decode, decode_image
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Reading, Status
+from tenfold.reading.sources import decode_source
 
 MUTATIONS = 18  # of each file
 MANY_MUTATIONS = 400
@@ -43,7 +45,7 @@ def files(page: npt.NDArray[np.uint8]) -> dict[str, bytes]:
 def try_to_decode(data: bytes) -> Decoded | str:
     """The decoded file, or the message with which it is refused."""
     try:
-        return decode(data)
+        return decode_source(data)
     except ImageError as error:
         return str(error)
 

@@ -17,9 +17,11 @@ import tenfold
 from reading.pages import enlarge, lay_out, paint
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ImageTypeError
+from tenfold.reading import pdf
 from tenfold.reading.decoding import MIN_SIDE_PX
 from tenfold.reading.headers import MAX_METADATA_BYTES
 from tenfold.reading.line_reader import BUNDLED_LINES, LineReader
+from tenfold.reading.pdf import has_pdf_extra
 from tenfold.reading.result import Reading, Status
 from tenfold.reading.sources import Source, decode_source, split_pages
 
@@ -33,7 +35,8 @@ def sheets(test_images: LabelledImages) -> list[Image.Image]:
 
 def encode(images: list[Image.Image], format: str = "TIFF", **options: Any) -> bytes:
     buffer = io.BytesIO()
-    images[0].save(buffer, format, save_all=True, append_images=images[1:], **options)
+    first, *rest = [image.copy() for image in images]  # Pillow keeps options of PDF in them
+    first.save(buffer, format, save_all=True, append_images=rest, **options)
     return buffer.getvalue()
 
 
@@ -44,9 +47,13 @@ def encode(images: list[Image.Image], format: str = "TIFF", **options: Any) -> b
         {"compression": "tiff_lzw"},
         {"compression": "jpeg"},
         {"big_tiff": True},
+        pytest.param(
+            {"format": "PDF", "resolution": 200},
+            marks=pytest.mark.skipif(not has_pdf_extra(), reason="needs the extra `pdf`"),
+        ),
     ],
 )
-def test_all_pages_of_a_tiff_are_read(
+def test_all_pages_of_a_tiff_or_pdf_are_read(
     reader: tenfold.Reader, sheets: list[Image.Image], tmp_path: Path, options: dict[str, Any]
 ) -> None:
     data = encode(sheets, **options)
@@ -67,11 +74,13 @@ def test_all_pages_of_a_tiff_are_read(
         assert np.abs(found - np.asarray(sheet, np.float32)).mean() < 4
 
 
-@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize(("format", "single"), [("TIFF", True), ("TIFF", False), ("PDF", False)])
 def test_reading_the_first_page_says_that_there_are_others(
-    reader: tenfold.Reader, sheets: list[Image.Image], single: bool
+    reader: tenfold.Reader, sheets: list[Image.Image], format: str, single: bool
 ) -> None:
-    data = encode(sheets)
+    if format == "PDF":
+        pytest.importorskip("pypdfium2")
+    data = encode(sheets, format)
     reading = reader.read(data, single=single)
     assert (reading.text, reading.page) == ("7", None)
     assert reading.message == "only the first of 3 pages was read"
@@ -297,11 +306,17 @@ def test_an_address_is_named_and_not_downloaded(reader: tenfold.Reader) -> None:
         assert "Tenfold does not download" in str(reading.message)
 
 
-def test_a_pdf_is_named(reader: tenfold.Reader, sheets: list[Image.Image]) -> None:
-    for data in (encode(sheets, "PDF"), b"\n\n%PDF-1.7 and so on"):
-        reading = reader.read(data)
-        assert reading.status == Status.ERROR
-        assert "this is a PDF; save its pages as images first" in str(reading.message)
+def test_a_pdf_needs_its_extra(
+    reader: tenfold.Reader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pdf, "has_pdf_extra", lambda: False)
+    monkeypatch.setattr(pdf, "_renderers", {})
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"\n\n%PDF-1.7 and so on")
+    for source in (path, path.read_bytes()):
+        for reading in (reader.read(source), *reader.read_pages(source)):
+            assert reading.status == Status.ERROR
+            assert str(reading.message).startswith("PDF files need the extra 'pdf': pip install ")
 
 
 @pytest.mark.parametrize("single", [True, False])

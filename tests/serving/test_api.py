@@ -19,6 +19,7 @@ from PIL import Image
 
 import tenfold
 from images import to_png
+from pdfs import save_pdf
 from servers import Served
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.line_reader import load_line_reader
@@ -55,6 +56,15 @@ def test_a_large_image_is_read_as_in_python(
     assert answer.json() == Reader().read(data, single=single).to_json()
     assert answer.json()["text"] == "7"
     assert 'tenfold_reading_seconds_count{size="large"}' in client.get("/metrics").text
+
+
+def test_of_a_pdf_the_first_page_is_read(client: httpx.Client, pngs: list[bytes]) -> None:
+    pytest.importorskip("pypdfium2")
+    data = save_pdf([Image.open(io.BytesIO(png)).convert("RGB") for png in pngs[:2]], dpi=100)
+    answer = client.post("/v1/read", content=data, headers={"content-type": "application/pdf"})
+    assert answer.status_code == 200
+    assert answer.json() == Reader().read(data).to_json()
+    assert "only the first of 2 pages was read" in answer.json()["message"]
 
 
 def test_stages_show_each_step_and_the_input_of_the_network(

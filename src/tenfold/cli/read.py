@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from tenfold.cli.output import print_note
 from tenfold.cli.pictures import Pictures, Stamp
 from tenfold.cli.read_options import ReadOptions
-from tenfold.cli.read_output import opening_output
+from tenfold.cli.read_output import Output, opening_output
 from tenfold.cli.reading_on_ray import read_on_ray
 from tenfold.cli.tokens import STANDARD_INPUT
-from tenfold.errors import ImageError, ReadingError
+from tenfold.cli.watching import Watcher
+from tenfold.errors import ImageError, ReadingError, describe_install
 
 if TYPE_CHECKING:
     from tenfold.reading.bulk import File
@@ -27,16 +28,15 @@ DEFAULTS = ReadOptions()
 def read(*files: str, options: ReadOptions = DEFAULTS) -> int:
     """Read handwritten digits from images: photos, scans, drawings.
 
-    Prints for each file the digits on it, or why they are uncertain; for a TIFF with several pages,
-    for each page. Only digits are read: points, commas and signs are left out. The exit code is 1
-    if a file could not be read as an image, a picture could not be written, or the output was
-    closed early.
+    Prints for each file, or each page of a PDF or TIFF, the digits and signs on it, such as 12.50,
+    or why they are uncertain. The exit code is 1 if a file could not be read as an image, a picture
+    could not be written, or the output was closed early.
 
     Parameters
     ----------
     files
-        Images, folders of images, or - for an image on standard input. In folders, links to files
-        are read, and links to other folders are skipped.
+        Images, PDF files, folders of them, or - for one on standard input. In folders, links to
+        files are read, and links to other folders are skipped.
     """
     if options.on is not None or options.address is not None:
         return read_on_ray(files, options)
@@ -54,66 +54,94 @@ def _read(arguments: tuple[str, ...], options: ReadOptions) -> int:
     skipped: Counter[str] = Counter()
 
     def skip(path: Path) -> None:
-        is_link = _is_link_to_folder(path)
-        skipped["links to folders" if is_link else "files that are not images"] += 1
+        skipped[_describe_skipped(path)] += 1
 
     pictures, num_without_picture = Pictures(options), 0
     with opening_output(options) as output:
+        watcher = Watcher(arguments, options, output.contains)
         inputs = (
             (name, file)
             for name, file in _list_inputs(arguments, options.outputs, skip)
             # Standard input and pipes are always read.
             if isinstance(file, bytes) or not output.contains(name)
         )
-        first = list(itertools.islice(inputs, 1))
-        if first:
-            pictures.make_folders()
-        if output.names and first:
-            print_note(f"skipping {len(output.names)} files that {options.out} already contains")
-        elif output.names:
-            print_note(
-                f"{options.out} already contains all of these files; delete it to read them again"
-            )
         submitted: deque[tuple[str, Stamp | None]] = deque()
 
-        def submit() -> "Iterator[File]":
-            for name, file in itertools.chain(first, inputs):
+        def submit(batch: "Iterator[tuple[str, File]]") -> "Iterator[File]":
+            for name, file in batch:
                 submitted.append((name, pictures.stamp(file)))
                 yield file
 
-        for file, reading in read_files(
-            submit(), model=options.model, lines=options.lines, single=options.single
-        ):
-            if reading.page in (None, 1):
-                name, stamp = submitted.popleft()
-            output.write(name, reading)
-            num_without_picture += not pictures.write(name, file, reading, stamp)
+        if options.watch:
+            _note_names(output, options, has_more=True)
+        for batch in watcher.watch() if options.watch else [inputs]:
+            first = list(itertools.islice(batch, 1))
+            if first:
+                pictures.make_folders()
+            if not options.watch:
+                _note_names(output, options, has_more=bool(first))
+            for file, reading in read_files(
+                submit(itertools.chain(first, batch)),
+                model=options.model,
+                lines=options.lines,
+                **options.reading,
+            ):
+                if reading.page in (None, 1):
+                    name, stamp = submitted.popleft()
+                    if options.watch and watcher.is_lost(file, reading):
+                        continue
+                output.write(name, reading)
+                num_without_picture += not pictures.write(name, file, reading, stamp)
     for kind, count in sorted(skipped.items()):
         print_note(f"skipped {kind}: {count}")
     return output.num_errors + num_without_picture
 
 
+def _note_names(output: Output, options: ReadOptions, *, has_more: bool) -> None:
+    """Print how many files the output already contains."""
+    if output.names and has_more:
+        print_note(f"skipping {len(output.names)} files that {options.out} already contains")
+    elif output.names:
+        print_note(
+            f"{options.out} already contains all of these files; delete it to read them again"
+        )
+
+
 def _check_folders(arguments: tuple[str, ...], options: ReadOptions) -> None:
     """Raise ReadingError for a folder without images, or one that pictures would be written to."""
-    from tenfold.reading.bulk import list_files
+    from tenfold.reading.bulk import list_files, needs_pdf_extra
 
     taken = set(map(os.path.realpath, options.picture_folders))
     for argument in arguments:
+        path = Path(argument)
+        if options.watch and (argument == STANDARD_INPUT or not path.is_dir()):
+            raise ReadingError(f"{argument}: --watch needs folders that exist")
         if argument == STANDARD_INPUT:
             continue
-        path = Path(argument)
         if os.path.realpath(path) in taken:
             raise ReadingError(f"{argument}: pictures cannot be written to the folder that is read")
-        if next(list_files([path], leave_out=options.outputs), None):
+        if options.watch or next(list_files([path], leave_out=options.outputs), None):
             continue
         skipped: list[Path] = []
         list(list_files([path], leave_out=options.outputs, skip=skipped.append))
         message = f"{argument}: the folder has no images"
         if skipped:
             message += f", only {len(skipped)} other file{'s' * (len(skipped) != 1)}"
+        if any(map(needs_pdf_extra, skipped)):
+            message += f"; PDF files need the extra 'pdf': {describe_install('pdf')}"
         if any(map(_is_link_to_folder, skipped)):
             message += "; a link to a folder is followed only if it is named itself"
         raise ReadingError(message)
+
+
+def _describe_skipped(path: Path) -> str:
+    from tenfold.reading.bulk import needs_pdf_extra
+
+    if _is_link_to_folder(path):
+        return "links to folders"
+    if needs_pdf_extra(path):
+        return f"PDF files, which need the extra 'pdf' ({describe_install('pdf')})"
+    return "files that are not images"
 
 
 def _is_link_to_folder(path: Path) -> bool:

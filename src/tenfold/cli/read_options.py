@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from tenfold.cli.options import Address, DigitModel, Engine, Flag, LineModel
 from tenfold.cli.tokens import STANDARD_INPUT
 from tenfold.errors import ReadingError
+from tenfold.reading.settings import DecimalSign, ReadingOptions
 
 
 @Parameter(name="*")
@@ -18,6 +19,17 @@ class ReadOptions:
 
     single: Flag = False
     """Read each image as one digit."""
+    expect: str | None = None
+    """A pattern that every line fits, such as '######', '#{4,6}', '[1-9]#?', date or amount: # is a
+    digit. What does not fit is uncertain."""
+    digits: int | None = None
+    """Short for --expect '#{N}': every line has so many digits."""
+    signs: bool = True
+    """Read the signs . , - + / : $ % beside digits, or leave them out."""
+    decimal: DecimalSign = "."
+    """The decimal sign, . or , where a number would be ambiguous, such as 1,234."""
+    top: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=10))] = 0
+    """With --json: so many of the likeliest labels of each digit and texts of each line."""
     json: Flag = False
     """Print JSON Lines, one object for each file or page."""
     csv: Flag = False
@@ -25,6 +37,9 @@ class ReadOptions:
     out: Path | None = None
     """Write JSON Lines or CSV to this file. Files that it already contains are skipped, so that a
     stopped command can be continued. Its settings are kept in NAME.settings.json."""
+    watch: Flag = False
+    """Stay, and read files as they come into the folders, each name once, until Ctrl-C. A file is
+    read once it has been the same for two seconds. With --out, the same command again continues."""
     annotate: Path | None = None
     """A folder for copies of the images with boxes, digits and confidences."""
     stages: Path | None = None
@@ -35,6 +50,17 @@ class ReadOptions:
     """Read a folder on a Ray cluster, and write Parquet files to the folder that is named second.
     The same command again continues. Ray comes with the extra `cluster`."""
     address: Address | None = None
+
+    @property
+    def reading(self) -> ReadingOptions:
+        """The options of the reader."""
+        expect = self.expect if self.digits is None else f"#{{{self.digits}}}"
+        return {
+            "single": self.single,
+            "expect": expect,
+            "signs": self.signs,
+            "decimal": self.decimal,
+        }
 
     @property
     def format(self) -> Literal["json", "csv", "text"]:
@@ -59,6 +85,10 @@ class ReadOptions:
 
     def check(self) -> None:
         """Raise ReadingError for options that cannot be combined without Ray."""
+        if self.expect is not None and self.digits is not None:
+            raise ReadingError("--expect cannot be combined with --digits")
+        if self.top and not self.json:
+            raise ReadingError("--top needs --json")
         if self.json and self.csv:
             raise ReadingError("--json cannot be combined with --csv")
         if self.out is not None and self.format == "text":

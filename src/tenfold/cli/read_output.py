@@ -15,29 +15,35 @@ from tenfold.cli.read_options import ReadOptions
 from tenfold.errors import ReadingError
 from tenfold.system.escaping import escape
 from tenfold.system.files import parse_json, replace_file
+from tenfold.system.locks import lock_file
 
 if TYPE_CHECKING:
     from tenfold.reading.result import Reading
 
-CSV_COLUMNS = ("file", "status", "text", "confidence", "message", "page", "num_pages")
+CSV_COLUMNS = ("file", "status", "text", "value", "confidence", "message", "page", "num_pages")
+CSV_LINE_BREAK = " | "  # a row stays one line; spaces part the numbers of a line
+# How a setting that differs is named, if not as a flag.
+SETTING_NAMES = {"format": "--csv or --json", "page": "the page network, from another version"}
 START_ANEW = "delete it, or name another file with --out"
 
 
-def format_json(name: str, reading: "Reading") -> str:
+def format_json(name: str, reading: "Reading", top: int = 0) -> str:
     """One line of JSON."""
-    return json.dumps({"file": name, **reading.to_json()}) + "\n"
+    return json.dumps({"file": name, **reading.to_json(top=top)}) + "\n"
 
 
-def format_csv(name: str, reading: "Reading") -> str:
+def format_csv(name: str, reading: "Reading", top: int = 0) -> str:
     """One line of CSV."""
     least = min((digit.confidence for digit in reading.digits), default=None)
     confidence = "" if least is None else f"{least:.4f}"
-    text = reading.text.replace("\n", " ")
+    text = reading.text.replace("\n", CSV_LINE_BREAK)
     pages = ("" if value is None else str(value) for value in (reading.page, reading.num_pages))
-    return _format_row(name, str(reading.status), text, confidence, reading.message or "", *pages)
+    value = "" if reading.value is None else str(reading.value)
+    message = reading.message or ""
+    return _format_row(name, str(reading.status), text, value, confidence, message, *pages)
 
 
-def format_text(name: str, reading: "Reading") -> str:
+def format_text(name: str, reading: "Reading", top: int = 0) -> str:
     """One line of text, and if there are several lines of digits, one more for each."""
     status = str(reading.status).replace("_", " ")
     name, message = escape(name), escape(reading.message or "")
@@ -70,6 +76,7 @@ class Output:
     append: Callable[[str], None]
     names: set[str] = field(default_factory=set)
     num_errors: int = 0
+    top: int = 0
 
     def contains(self, name: str) -> bool:
         """Whether it contained the reading of a file."""
@@ -77,7 +84,7 @@ class Output:
 
     def write(self, name: str, reading: "Reading") -> None:
         """Write a reading at once. Raises ReadingError if a file cannot be written."""
-        self.append(FORMATS[self.format](name, reading))
+        self.append(FORMATS[self.format](name, reading, self.top))
         self.num_errors += reading.status == "error"
 
 
@@ -88,12 +95,13 @@ def opening_output(options: ReadOptions) -> Iterator[Output]:
     The settings of a file are kept beside it. An incomplete last line, which a killed command
     leaves, is removed, and so are the pages of a last file of which some are missing.
 
-    Raises ReadingError if the file cannot be written, has other settings, or is damaged.
+    Raises ReadingError if the file cannot be written, has other settings, is damaged, or is written
+    by another command.
     """
     path, header = options.out, _format_row(*CSV_COLUMNS) if options.format == "csv" else ""
     if path is None:
         _print(header)
-        yield Output(options.format, _print)
+        yield Output(options.format, _print, top=options.top)
         return
     settings = _list_settings(options)
     with writing(path):
@@ -106,9 +114,11 @@ def opening_output(options: ReadOptions) -> Iterator[Output]:
             stream.flush()
 
     try:
+        if not lock_file(stream.fileno()):
+            raise ReadingError(f"{path}: another command is writing there; wait until it ends")
         with writing(path):
             _check_settings(options, settings)
-            output = _find_readings(path, stream, Output(options.format, append))
+            output = _find_readings(path, stream, Output(options.format, append, top=options.top))
         if not stream.tell():
             append(header)
         yield output
@@ -126,9 +136,14 @@ def _list_settings(options: ReadOptions) -> dict[str, Any]:
     from tenfold.reading.digit_classifier import BUNDLED_MODEL
     from tenfold.reading.line_reader import BUNDLED_LINES
     from tenfold.reading.model_file import read_model_bytes
+    from tenfold.reading.page_segmenter import BUNDLED_PAGE
 
-    models = {"model": options.model or BUNDLED_MODEL, "lines": options.lines or BUNDLED_LINES}
-    return {"format": options.format, "single": options.single} | {
+    models = {
+        "model": options.model or BUNDLED_MODEL,
+        "lines": options.lines or BUNDLED_LINES,
+        "page": BUNDLED_PAGE,
+    }
+    return {"format": options.format, "top": options.top, **options.reading} | {
         name: hashlib.sha256(read_model_bytes(model)).hexdigest() for name, model in models.items()
     }
 
@@ -147,9 +162,10 @@ def _check_settings(options: ReadOptions, settings: dict[str, Any]) -> None:
         raise ReadingError(
             f"{path}: the settings it was written with are not in {beside.name}; {START_ANEW}"
         ) from error
-    differing = [f"--{key}" for key, value in settings.items() if earlier.get(key) != value]
+    earlier.setdefault("page", settings["page"])  # which earlier versions did not record
+    differing = [key for key, value in settings.items() if earlier.get(key) != value]
     if differing:
-        differences = ", ".join(differing).replace("--format", "--csv or --json")
+        differences = ", ".join(SETTING_NAMES.get(key, f"--{key}") for key in differing)
         raise ReadingError(f"{path}: was written with other settings: {differences}; {START_ANEW}")
 
 

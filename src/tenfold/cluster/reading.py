@@ -27,6 +27,7 @@ from tenfold.reading.digit_classifier import BUNDLED_MODEL
 from tenfold.reading.line_reader import BUNDLED_LINES
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Status
+from tenfold.reading.settings import ReadingOptions, build_settings
 from tenfold.system.files import make_folder, replace_file
 from tenfold.system.locks import locking
 
@@ -52,7 +53,7 @@ def read_folder(
     images: Path,
     out: Path,
     *,
-    single: bool = False,
+    reading: ReadingOptions | None = None,
     model: Path | None = None,
     lines: Path | None = None,
     address: str | None = None,
@@ -60,16 +61,18 @@ def read_folder(
 ) -> FolderReadings:
     """Read the images of a folder on a cluster into Parquet files in `out`.
 
-    `single`, `model` and `lines` are as in `tenfold read`, `address` is as in `connecting`, and the
-    columns are those of `build_schema`. An image that cannot be read is a row with status error.
-    Images that `out` has are skipped, so the same call continues one that was stopped.
-    `on_progress` is called after each block.
+    `reading` are options of `Reader.read`, `address` is as in `connecting`, and the columns are
+    those of `build_schema`. An image that cannot be read is a row with status error. Images that
+    `out` has are skipped, so the same call continues one that was stopped. `on_progress` is called
+    after each block.
 
     Raises ReadingError if a folder cannot be used, if another call writes to `out`, or if `out` was
     written with other options; ModelError if a model cannot be used; ClusterError if the cluster
     cannot be used or workers died; MissingExtraError without Ray.
     """
     require_cluster_extra()
+    reading = reading or {}
+    build_settings(**reading)  # raises for wrong ones here, not on a worker
     images, out = images.resolve(), out.resolve()
     if images == out:
         raise ReadingError(f"{out}: the readings must go to another folder than the images")
@@ -80,7 +83,7 @@ def read_folder(
     models = (model or BUNDLED_MODEL).resolve(), (lines or BUNDLED_LINES).resolve()
     Reader(models[0], lines=models[1])  # raises ModelError here, not on a worker
     checksums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in models]
-    options = json.dumps([tenfold.__version__, single, *checksums]).encode()
+    options = json.dumps([tenfold.__version__, reading, *checksums]).encode()
     try:
         make_folder(out)
     except OSError as error:
@@ -90,7 +93,7 @@ def read_folder(
         missing = [path for path in paths if _name_row(path, images) not in before]
         if missing:
             with connecting(address) as cluster, translating_ray_errors():
-                common = (images, single, *models, options)
+                common = (images, reading, *models, options)
                 _read_blocks(missing, out, common, cluster.num_cores, on_progress)
             done = _load_statuses(out, options)
     unread = [name for path in missing if (name := _name_row(path, images)) not in done]
@@ -128,6 +131,7 @@ def build_schema(options: bytes) -> Any:  # noqa: ANN401 - pyarrow's
         required("file", pa.string()),
         required("status", pa.string()),
         required("text", pa.string()),
+        pa.field("value", pa.float64()),
         required("digits", pa.list_(pa.struct(digit))),
         pa.field("message", pa.string()),
     ]
@@ -167,7 +171,7 @@ def _load_statuses(out: Path, options: bytes) -> dict[str, str]:
 def _read_blocks(
     paths: list[str],
     out: Path,
-    common: tuple[Path, bool, Path, Path, bytes],
+    common: tuple[Path, ReadingOptions, Path, Path, bytes],
     num_cores: int,
     on_progress: Callable[[int, int], object],
 ) -> None:
@@ -200,7 +204,7 @@ def _read_block(
     paths: list[str],
     file: Path,
     images: Path,
-    single: bool,
+    reading: ReadingOptions,
     model: Path,
     lines: Path,
     options: bytes,
@@ -211,10 +215,10 @@ def _read_block(
 
     if not images.is_dir():  # otherwise each image would become an error
         raise ClusterError(f"{images} is missing on {socket.gethostname()}")
-    readings = _load_reader(model, lines).read_many(map(Path, paths), single=single)
+    readings = _load_reader(model, lines).read_many(map(Path, paths), **reading)
     rows = [
-        {"file": _name_row(path, images), **reading.to_json()}
-        for path, reading in zip(paths, readings, strict=True)
+        {"file": _name_row(path, images), **each.to_json()}
+        for path, each in zip(paths, readings, strict=True)
     ]
     written = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows, schema=build_schema(options)), written)

@@ -7,10 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Unpack
 
 from tenfold.errors import ReadingError
+from tenfold.reading.pdf import has_pdf_extra
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Reading
+from tenfold.reading.settings import ReadingOptions, build_settings
 from tenfold.reading.sources import Source, split_pages
 from tenfold.system.machine import count_cores
 from tenfold.system.processes import KILLED, starting_pool
@@ -21,9 +24,10 @@ CHUNK_FILES = 32
 CHUNKS_AHEAD = 4  # queued for each process
 # Skipped in folders. Any other name may be an image, as the content tells the format.
 OTHER_SUFFIXES = {
-    *(".txt", ".csv", ".json", ".jsonl", ".md", ".html", ".xml", ".pdf"),
+    *(".txt", ".csv", ".json", ".jsonl", ".md", ".html", ".xml"),
     *(".db", ".ini", ".py", ".log", ".sha256"),
 }
+PDF_SUFFIX = ".pdf"  # skipped without the extra that reads it
 
 # Marks a folder that reading wrote pictures to, which is left out inside another folder.
 PICTURES_MARK = ".tenfold-pictures"
@@ -81,10 +85,19 @@ def _walk(folder: Path, outputs: Collection[str], skip: Callable[[Path], object]
         if is_folder:
             if not (path / PICTURES_MARK).exists():
                 yield from _walk(path, outputs, skip)
-        elif is_file and path.suffix.lower() not in OTHER_SUFFIXES:
+        elif is_file and _may_be_image(path.suffix.lower()):
             yield path
         else:
             skip(path)
+
+
+def _may_be_image(suffix: str) -> bool:
+    return has_pdf_extra() if suffix == PDF_SUFFIX else suffix not in OTHER_SUFFIXES
+
+
+def needs_pdf_extra(path: Path) -> bool:
+    """Whether a file was skipped only for want of the extra that reads PDF files."""
+    return path.suffix.lower() == PDF_SUFFIX and not has_pdf_extra() and path.is_file()
 
 
 def _find_kind(entry: os.DirEntry[str]) -> tuple[bool, bool, bool]:
@@ -103,27 +116,28 @@ def read_files(
     *,
     model: Path | None = None,
     lines: Path | None = None,
-    single: bool = False,
     processes: int | None = None,
+    **options: Unpack[ReadingOptions],
 ) -> Iterator[tuple[File, Reading]]:
     """Read files, by path or as bytes, in order. Many files are read on all cores.
 
     A file with several pages comes once for each. A file or page that cannot be read gives a
-    reading with status error. Raises ModelError for a model that cannot be used, and ReadingError
-    if a worker process is killed.
+    reading with status error. The options are those of `Reader.read`. Raises ModelError for a
+    model that cannot be used, and ReadingError for wrong options or if a worker process is killed.
     """
+    build_settings(**options)  # raises for wrong ones before anything is read
     processes = processes or count_cores()
     files = iter(files)
     first = list(itertools.islice(files, MIN_FILES_FOR_PROCESSES))
     reader = Reader(model, lines=lines)
     if processes == 1 or len(first) < MIN_FILES_FOR_PROCESSES:
-        yield from _read_pages(reader, itertools.chain(first, files), single)
+        yield from _read_pages(reader, itertools.chain(first, files), options)
         return
-    yield from _read_in_processes(itertools.chain(first, files), (model, lines), single, processes)
+    yield from _read_in_processes(itertools.chain(first, files), (model, lines), options, processes)
 
 
 def _read_pages(
-    reader: Reader, files: Iterable[File], single: bool
+    reader: Reader, files: Iterable[File], options: ReadingOptions
 ) -> Iterator[tuple[File, Reading]]:
     taken: deque[File] = deque()
 
@@ -133,18 +147,21 @@ def _read_pages(
                 taken.append(file)
                 yield page
 
-    for reading in reader.read_many(take(), single=single):
+    for reading in reader.read_many(take(), **options):
         yield taken.popleft(), reading
 
 
 def _read_in_processes(
-    files: Iterator[File], models: tuple[Path | None, Path | None], single: bool, processes: int
+    files: Iterator[File],
+    models: tuple[Path | None, Path | None],
+    options: ReadingOptions,
+    processes: int,
 ) -> Iterator[tuple[File, Reading]]:
     waiting: deque[Future[list[tuple[File, Reading]]]] = deque()
     try:
         with starting_pool(processes, _prepare_worker, *models, finish=True) as pool:
             for chunk in iter(lambda: list(itertools.islice(files, CHUNK_FILES)), []):
-                waiting.append(pool.submit(_read_chunk, chunk, single))
+                waiting.append(pool.submit(_read_chunk, chunk, options))
                 if len(waiting) >= CHUNKS_AHEAD * processes:
                     yield from waiting.popleft().result()
             while waiting:
@@ -164,6 +181,6 @@ def _prepare_worker(model: Path | None, lines: Path | None) -> None:
     gc.freeze()  # scanning modules and networks took a tenth of the time
 
 
-def _read_chunk(files: list[File], single: bool) -> list[tuple[File, Reading]]:
+def _read_chunk(files: list[File], options: ReadingOptions) -> list[tuple[File, Reading]]:
     assert _reader is not None
-    return list(_read_pages(_reader, files, single))
+    return list(_read_pages(_reader, files, options))

@@ -20,6 +20,7 @@ LogProbs = npt.NDArray[np.floating]  # [T, K]
 # Of the search for likely texts: labels less likely than this in a column are left out of it.
 MIN_BEAM_PROBABILITY = 1e-3
 
+_Moves = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
 # Label sequences, and their probabilities: that a blank is last, and that a label is.
 _Beam = dict[tuple[int, ...], tuple[float, float]]
 
@@ -84,8 +85,8 @@ def compute_acceptance(log_probs_TK: LogProbs, automaton: Automaton) -> float:
 
     The automaton's characters are the labels. As it is deterministic, each text counts once.
     """
-    sources_M, labels_M, targets_M = _list_moves(automaton, log_probs_TK)
-    num_states, num_labels = automaton.next_QK.shape
+    num_states, num_labels = len(automaton.next_QK), log_probs_TK.shape[1] - 1
+    sources_M, labels_M, targets_M = _list_moves(automaton, num_labels)
     flat_M = targets_M * num_labels + labels_M
     blank_Q, on_QK = np.zeros(num_states), np.zeros((num_states, num_labels))
     blank_Q[0] = 1.0
@@ -110,8 +111,8 @@ def decode_under(log_probs_TK: LogProbs, automaton: Automaton) -> list[CtcSpan] 
 
     None if the columns are too few for any.
     """
-    sources_M, labels_M, targets_M = _list_moves(automaton, log_probs_TK)
-    num_states, num_labels = automaton.next_QK.shape
+    num_states, num_labels = len(automaton.next_QK), log_probs_TK.shape[1] - 1
+    sources_M, labels_M, targets_M = _list_moves(automaton, num_labels)
     blank_Q = np.full(num_states, -np.inf, np.float32)
     on_QK = np.full((num_states, num_labels), -np.inf, np.float32)
     blank_Q[0] = 0.0
@@ -126,13 +127,11 @@ def decode_under(log_probs_TK: LogProbs, automaton: Automaton) -> list[CtcSpan] 
     return _trace_back(history, (sources_M, labels_M, targets_M), automaton)
 
 
-def _list_moves(
-    automaton: Automaton, log_probs_TK: LogProbs
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """States, labels and following states of the automaton's moves; labels it lacks have none."""
-    assert automaton.next_QK.shape[1] >= log_probs_TK.shape[1] - 1
-    sources_M, labels_M = np.nonzero(automaton.next_QK >= 0)
-    return sources_M, labels_M, automaton.next_QK[sources_M, labels_M]
+def _list_moves(automaton: Automaton, num_labels: int) -> _Moves:
+    """States, labels and following states of the automaton's moves by the first labels."""
+    next_QK = automaton.next_QK[:, :num_labels]
+    sources_M, labels_M = np.nonzero(next_QK >= 0)
+    return sources_M, labels_M, next_QK[sources_M, labels_M]
 
 
 def _best_other(on_QK: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -148,7 +147,7 @@ def _best_other(on_QK: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def _trace_back(
     history: Sequence[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]],
-    moves: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    moves: _Moves,
     automaton: Automaton,
 ) -> list[CtcSpan] | None:
     sources_M, labels_M, targets_M = moves

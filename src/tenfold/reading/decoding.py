@@ -52,7 +52,6 @@ EXIF_ORIENTATION = 0x0112
 CHANNELS = (1, 3, 4)
 # An address, also after a Path has taken one of its slashes.
 ADDRESS = re.compile(r"(https?|ftp|file|s3|gs):/", re.IGNORECASE)
-PDF_START, MAX_BEFORE_PDF = b"%PDF-", 1024  # readers of PDF search it in so many bytes
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -142,11 +141,6 @@ def _open(data: bytes | bytearray | memoryview) -> Image.Image:
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        if PDF_START in data[:MAX_BEFORE_PDF]:
-            raise ImageError(
-                "this is a PDF; save its pages as images first, for example with "
-                "pdftoppm -r 300 -png"
-            ) from error
         raise ImageError(
             "not an image (PNG, JPEG, WebP, BMP, TIFF, GIF, PGM, PPM or HEIC)"
         ) from error

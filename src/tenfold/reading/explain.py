@@ -14,11 +14,12 @@ from PIL import Image
 from tenfold.digits import IMAGE_SIZE_PX
 from tenfold.errors import ImageError, MissingExtraError
 from tenfold.reading.annotate import annotate, draw_page_stages, draw_stages
-from tenfold.reading.decoding import Decoded, decode
+from tenfold.reading.decoding import Decoded
 from tenfold.reading.digit_classifier import Classifier
 from tenfold.reading.digit_image import DigitImage
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import ReadDigit, Reading, Status
+from tenfold.reading.sources import decode_source
 
 MAX_DIGITS = 40  # of a page of digits, so many are explained
 MAX_SIDE_PX, MAX_BOXES_SIDE_PX = 480, 1600  # of a stage's picture, of one with boxes
@@ -34,7 +35,7 @@ def read_explained(
 ) -> dict[str, Any]:
     """A reading as `tenfold read --json` prints it, with its stages and a picture with boxes."""
     try:
-        decoded = decode(data)
+        decoded = decode_source(data)
     except (ImageError, MissingExtraError) as error:
         return Reading(Status.ERROR, message=str(error)).to_json()
     reading = reader.read_decoded(decoded, single=single)

@@ -136,7 +136,8 @@ def _choose_digits(
             continue
         own = [reading for reading in readings if reading.digits == digits]
         likelihood = min(1.0, _compute_likelihood(digits, readings) / acceptance)
-        segmented, signs = path, []
+        segmented: list[Candidate] = path
+        signs: list[Box] = []
         if digits != path_digits:
             segmented, signs = _classify_labels(own[0], classify)
         if len(segmented) != len(digits):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
@@ -38,7 +39,7 @@ from tenfold.reading.orientation import find_slope, shows_way_up, turn
 from tenfold.reading.page_segmenter import MIN_SIDE_PX, PageMap, load_page_segmenter
 from tenfold.reading.result import ReadDigit, Reading, ReadSign, Status
 from tenfold.reading.segmentation import Segmentation
-from tenfold.reading.settings import DecimalSign, Settings, build_settings
+from tenfold.reading.settings import DecimalSign, ReadingOptions, Settings, build_settings
 from tenfold.reading.single_digit import CLEAR_CONFIDENCE, find_single_digit, is_likelier
 from tenfold.reading.sources import Page, Source, decode_source, split_pages
 from tenfold.reading.text_line import TextLine
@@ -112,41 +113,25 @@ class Reader:
         An image that cannot be decoded gives a reading with status error. Raises ImageTypeError, a
         TypeError, for other objects, and PatternError, a TenfoldError, for a pattern that is none.
         """
-        settings = build_settings(single, expect, signs, decimal)
+        settings = build_settings(single=single, expect=expect, signs=signs, decimal=decimal)
         try:
             decoded = decode_source(source)
         except (ImageError, MissingExtraError) as error:
             return _refuse(source, error)
         return self._read_decoded(decoded, settings)
 
-    def read_pages(
-        self,
-        source: Source,
-        *,
-        single: bool = False,
-        expect: str | None = None,
-        signs: bool = True,
-        decimal: DecimalSign = ".",
-    ) -> Iterator[Reading]:
-        """Read all pages of a TIFF file, one after another; other images have one.
+    def read_pages(self, source: Source, **options: Unpack[ReadingOptions]) -> Iterator[Reading]:
+        """Read all pages of a PDF or TIFF file, one after another; other images have one.
 
         A page that cannot be decoded gives a reading with status error. The options are those of
         `read`.
         """
         for page in split_pages(source):
-            yield self.read(page, single=single, expect=expect, signs=signs, decimal=decimal)
+            yield self.read(page, **options)
 
-    def read_decoded(
-        self,
-        decoded: Decoded,
-        *,
-        single: bool = False,
-        expect: str | None = None,
-        signs: bool = True,
-        decimal: DecimalSign = ".",
-    ) -> Reading:
+    def read_decoded(self, decoded: Decoded, **options: Unpack[ReadingOptions]) -> Reading:
         """Read decoded pixels, with the options of `read`."""
-        return self._read_decoded(decoded, build_settings(single, expect, signs, decimal))
+        return self._read_decoded(decoded, build_settings(**options))
 
     def _read_decoded(self, decoded: Decoded, settings: Settings) -> Reading:
         segmented = self._segment(decoded, settings)  # find ink, find components, lay out glyphs
@@ -214,20 +199,14 @@ class Reader:
         return self._decide(segmented, fused)
 
     def read_many(
-        self,
-        sources: Iterable[Source],
-        *,
-        single: bool = False,
-        expect: str | None = None,
-        signs: bool = True,
-        decimal: DecimalSign = ".",
+        self, sources: Iterable[Source], **options: Unpack[ReadingOptions]
     ) -> Iterator[Reading]:
         """Read images one after another, as `read` does, but classify small ones together.
 
         That takes less time: a network is faster on a batch, and each time it runs it evicts
         everything else from the processor's caches.
         """
-        settings = build_settings(single, expect, signs, decimal)
+        settings = build_settings(**options)
         batch: list[Segmentation | Reading] = []
         num_pixels = 0
         for source in sources:

@@ -1,7 +1,7 @@
 """How an image is to be read."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
 from tenfold.errors import ReadingError
 from tenfold.reading.pattern import Pattern, parse_pattern
@@ -9,9 +9,18 @@ from tenfold.reading.pattern import Pattern, parse_pattern
 DecimalSign = Literal[".", ","]
 
 
+class ReadingOptions(TypedDict, total=False):
+    """The options of `Reader.read`, which says what they mean."""
+
+    single: bool
+    expect: str | None
+    signs: bool
+    decimal: DecimalSign
+
+
 @dataclass(frozen=True)
 class Settings:
-    """The options of `Reader.read`, checked; `pattern` is the parsed one of `expect`."""
+    """The options, checked; `pattern` is the parsed one that is expected."""
 
     single: bool = False
     pattern: Pattern | None = None
@@ -19,7 +28,13 @@ class Settings:
     decimal: DecimalSign = "."
 
 
-def build_settings(single: bool, expect: str | None, signs: bool, decimal: DecimalSign) -> Settings:
+def build_settings(
+    *,
+    single: bool = False,
+    expect: str | None = None,
+    signs: bool = True,
+    decimal: DecimalSign = ".",
+) -> Settings:
     """Check the options. Raises PatternError or ReadingError."""
     if decimal not in (".", ","):
         raise ReadingError(f"the decimal sign must be . or , and not {decimal!r}")

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tenfold.errors import ImageError, ImageTypeError
+from tenfold.errors import ImageError, ImageTypeError, MissingExtraError
 from tenfold.reading.decoding import (
     Decoded,
     decode,
@@ -21,6 +22,7 @@ from tenfold.reading.decoding import (
     read_bytes,
 )
 from tenfold.reading.headers import TIFF_STARTS
+from tenfold.reading.pdf import Pdf, count_pages, decode_pdf, is_pdf, is_pdf_file
 
 
 class Tensor(Protocol):
@@ -31,9 +33,12 @@ class Tensor(Protocol):
 
 @dataclass(frozen=True)
 class Page:
-    """One of the pages of a file: its number, from 1, and the number of its frame, from 0."""
+    """One of the pages of a file: its number, from 1, and the number of its frame, from 0.
 
-    data: bytes
+    A PDF on the disk stays there, so that its pages cost little in other processes.
+    """
+
+    data: Pdf
     frame: int
     number: int
     num_pages: int
@@ -46,15 +51,15 @@ Source = (
 
 
 def decode_source(source: Source) -> Decoded:
-    """Decode an image. Raises as `decode` does, and ImageTypeError for other objects."""
+    """Decode an image. Raises as `decode` and `decode_pdf` do, and ImageTypeError for others."""
     if isinstance(source, Page):
-        decoded = decode(source.data, source.frame)
+        decoded = _decode_file(source.data, source.frame, source.num_pages)
         return replace(decoded, page=source.number, num_pages=source.num_pages)
     if isinstance(source, Image.Image):
         return decode_image(source)
     data = _read_file(source)
     if data is not None:
-        return decode(data)
+        return _decode_file(data)
     if hasattr(source, "__array__"):
         return decode_array(_to_array(source))
     kind = "None" if source is None else f"an object of type {type(source).__name__}"
@@ -67,34 +72,45 @@ def decode_source(source: Source) -> Decoded:
 def split_pages(source: Source) -> list[Source]:
     """The pages of a file that has several, else the source itself or what was read from it."""
     found = source
-    with contextlib.suppress(ImageError):  # decoding will raise it, too
+    with contextlib.suppress(ImageError, MissingExtraError):  # decoding will raise it, too
         data = None if isinstance(source, Page | Image.Image) else _read_file(source)
         if data is None:
             return [source]
-        found = data = bytes(data)
-        frames = list_pages(data) if data.startswith(TIFF_STARTS) else [0]
+        found = data
+        frames: Sequence[int] = [0]
+        if isinstance(data, Path) or is_pdf(data):
+            frames = range(count_pages(data))
+        elif data.startswith(TIFF_STARTS):
+            frames = list_pages(data)
         if len(frames) > 1:
             pages = enumerate(frames, 1)
             return [Page(data, frame, number, len(frames)) for number, frame in pages]
     return [found]
 
 
-def _read_file(source: Any) -> Buffer | None:  # noqa: ANN401 - anything may be given
-    """The bytes of a file, from its beginning; None if the source is no file.
+def _decode_file(data: Pdf, frame: int | None = None, num_pages: int = 1) -> Decoded:
+    if isinstance(data, Path) or is_pdf(data):
+        return decode_pdf(data, frame, num_pages)
+    return decode(data, frame)
+
+
+def _read_file(source: Any) -> Pdf | None:  # noqa: ANN401 - anything may be given
+    """The bytes of a file, from its beginning, or the path of a PDF; None if it is no file.
 
     A buffer that was just written is at its end.
     """
     if isinstance(source, Buffer):
-        return source
+        return bytes(source)
     if isinstance(source, str | os.PathLike):
-        return read_bytes(Path(source))
+        path = Path(source)
+        return path if is_pdf_file(path) else read_bytes(path)
     if isinstance(source, io.TextIOBase):
         raise ImageTypeError("the file is open as text; open it in binary mode, 'rb'")
     if not hasattr(source, "read"):
         return None
     with contextlib.suppress(AttributeError, OSError, ValueError):  # a pipe, or it is closed
         source.seek(0)
-    return read_bytes(source)
+    return bytes(read_bytes(source))
 
 
 def _to_array(source: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - anything may be given

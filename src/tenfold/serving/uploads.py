@@ -15,6 +15,7 @@ from tenfold.serving.limits import CLOSES, MAX_BODY_BYTES, refuse_length
 from tenfold.serving.problems import BAD_REQUEST, INVALID, TOO_LARGE, UNSUPPORTED, Problem
 
 MAX_IMAGES = 16  # of a request; more are sent in several
+OTHER_TYPES = ("application/pdf", "application/octet-stream")  # of files, besides images
 FLAGS = {"": True, "true": True, "1": True, "false": False, "0": False}
 SHOWN = 40  # characters of a wrong value
 
@@ -66,14 +67,14 @@ async def receive_upload(request: Request) -> Upload:
         upload = await _receive_form(request)
     elif kind == "application/json":
         upload = _parse_json(await request.body())
-    elif kind.startswith("image/") or kind == "application/octet-stream":
+    elif kind.startswith("image/") or kind in OTHER_TYPES:
         upload = Upload([(None, await request.body())], is_list=False)
     else:
         given = f"Content-Type is {kind[:SHOWN]!r}" if kind else "the Content-Type is missing"
         raise Problem(
             UNSUPPORTED,
             f"{given}; it must be image/png, image/jpeg or another image type, "
-            "application/octet-stream, multipart/form-data or application/json",
+            "application/pdf, application/octet-stream, multipart/form-data or application/json",
             CLOSES,
         )
     _check_number(upload.images)

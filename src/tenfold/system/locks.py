@@ -1,4 +1,4 @@
-"""Locks on folders, which the system releases when the process ends."""
+"""Locks on folders and files, which the system releases when the process ends."""
 
 import time
 from collections.abc import Iterator
@@ -46,8 +46,16 @@ def is_locked(folder: Path) -> bool | None:
     return None if is_free is None else not is_free
 
 
+def lock_file(descriptor: int) -> bool:
+    """Lock an open file until it is closed; False if another process has locked it.
+
+    Where the system has no such locks, nothing is locked.
+    """
+    return fcntl is None or _try_to_lock(descriptor, fcntl.LOCK_EX) is not False
+
+
 def _try_to_lock(descriptor: int, kind: int) -> bool | None:
-    """Lock a folder until it is closed; False if another process has locked it.
+    """Lock a folder or file until it is closed; False if another process has locked it.
 
     None if the file system has no locks.
     """
