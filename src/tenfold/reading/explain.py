@@ -5,7 +5,7 @@ Array names carry their axes: H rows, W columns, P places.
 
 import base64
 import io
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from tenfold.reading.digit_classifier import Classifier
 from tenfold.reading.digit_image import DigitImage
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import ReadDigit, Reading, Status
+from tenfold.reading.settings import ReadingOptions
 from tenfold.reading.sources import decode_source
 
 MAX_DIGITS = 40  # of a page of digits, so many are explained
@@ -31,15 +32,21 @@ FROM_COLOUR, TO_COLOUR = (38, 52, 92), (255, 176, 64)  # of what hardly matters,
 
 
 def read_explained(
-    reader: Reader, data: bytes, *, single: bool, stages: bool, boxes: bool
+    reader: Reader,
+    data: bytes,
+    *,
+    stages: bool,
+    boxes: bool,
+    top: int = 0,
+    **options: Unpack[ReadingOptions],
 ) -> dict[str, Any]:
     """A reading as `tenfold read --json` prints it, with its stages and a picture with boxes."""
     try:
         decoded = decode_source(data)
     except (ImageError, MissingExtraError) as error:
         return Reading(Status.ERROR, message=str(error)).to_json()
-    reading = reader.read_decoded(decoded, single=single)
-    answer = reading.to_json()
+    reading = reader.read_decoded(decoded, **options)
+    answer = reading.to_json(top=top)
     if stages:
         answer |= explain(decoded, reading, reader)
     if boxes:

@@ -48,8 +48,8 @@ class ReadingService:
         started = time.perf_counter()
         is_small = _is_small(upload, options)
         if is_small:
-            reading = self.reader.read(upload.images[0][1], single=options.single)
-            answers = [reading.to_json()]
+            reading = self.reader.read(upload.images[0][1], **options.reading)
+            answers = [reading.to_json(top=options.top)]
         else:
             answers = await self._answer_large(upload, options)
         SECONDS.labels("small" if is_small else "large").observe(time.perf_counter() - started)

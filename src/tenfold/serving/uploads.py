@@ -11,12 +11,15 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from tenfold.errors import ReadingError
+from tenfold.reading.settings import DecimalSign, ReadingOptions, build_settings
 from tenfold.serving.limits import CLOSES, MAX_BODY_BYTES, refuse_length
 from tenfold.serving.problems import BAD_REQUEST, INVALID, TOO_LARGE, UNSUPPORTED, Problem
 
 MAX_IMAGES = 16  # of a request; more are sent in several
 OTHER_TYPES = ("application/pdf", "application/octet-stream")  # of files, besides images
 FLAGS = {"": True, "true": True, "1": True, "false": False, "0": False}
+MAX_TOP = 10
 SHOWN = 40  # characters of a wrong value
 
 
@@ -27,6 +30,20 @@ class Options:
     single: bool = False
     stages: bool = False
     boxes: bool = False
+    signs: bool = True
+    expect: str | None = None
+    decimal: DecimalSign = "."
+    top: int = 0
+
+    @property
+    def reading(self) -> ReadingOptions:
+        """The options of the reader."""
+        return {
+            "single": self.single,
+            "expect": self.expect,
+            "signs": self.signs,
+            "decimal": self.decimal,
+        }
 
 
 @dataclass(frozen=True)
@@ -42,16 +59,37 @@ class Upload:
 
 def parse_options(request: Request) -> Options:
     """The options in a request's query. Raises Problem for an unknown or invalid one."""
-    values: dict[str, bool] = {}
+    values: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
         if name not in Options.__dataclass_fields__:
             known = ", ".join(Options.__dataclass_fields__)
             raise Problem(INVALID, f"unknown parameter {name[:SHOWN]!r}; there are {known}")
-        if name in values or value.lower() not in FLAGS:
-            given = "given twice" if name in values else f"not {value[:SHOWN]!r}"
-            raise Problem(INVALID, f"{name} must be true or false, {given}")
-        values[name] = FLAGS[value.lower()]
-    return Options(**values)
+        if name in values:
+            raise Problem(INVALID, f"{name} is given twice")
+        values[name] = _parse_value(name, value)
+    options = Options(**values)
+    try:
+        build_settings(expect=options.expect)
+    except ReadingError as error:
+        raise Problem(INVALID, f"expect: {error}") from error
+    return options
+
+
+def _parse_value(name: str, value: str) -> object:
+    shown = f"not {value[:SHOWN]!r}"
+    if name == "expect":
+        return value
+    if name == "decimal":
+        if value not in (".", ","):
+            raise Problem(INVALID, f"decimal must be a point or a comma, {shown}")
+        return value
+    if name == "top":
+        if not (value.isdecimal() and len(value) < 3 and int(value) <= MAX_TOP):
+            raise Problem(INVALID, f"top must be from 0 to {MAX_TOP}, {shown}")
+        return int(value)
+    if value.lower() not in FLAGS:
+        raise Problem(INVALID, f"{name} must be true or false, {shown}")
+    return FLAGS[value.lower()]
 
 
 async def receive_upload(request: Request) -> Upload:

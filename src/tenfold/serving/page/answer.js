@@ -72,8 +72,10 @@ function showText({ text, status, digits }, correct) {
   const made = lines.flatMap((line, i) => {
     const parts = [];
     for (const sign of line) {
-      parts.push(buildDigit(sign, digits[number], number, correct));
-      number += 1;
+      if (/[0-9]/.test(sign)) {
+        parts.push(buildDigit(sign, digits[number], number, correct));
+        number += 1;
+      } else parts.push(make("span", { class: "mark", text: sign }));
     }
     return [...(i ? ["\n"] : []), make("span", { class: "line" }, ...parts)];
   });

@@ -6,9 +6,8 @@
  */
 export function correct(answer, corrections) {
   const digits = answer.digits.map((one, i) => corrections.has(i) ? { ...one, digit: corrections.get(i), was: one.digit } : one);
-  const lines = new Map();
-  for (const { line, digit } of digits) lines.set(line, (lines.get(line) ?? "") + digit);
-  const text = answer.text && [...lines].sort(([a], [b]) => a - b).map(([, line]) => line).join("\n");
+  let number = 0;
+  const text = answer.text.replace(/[0-9]/g, () => digits[number++].digit);
   return { ...answer, digits, text };
 }
 
