@@ -24,14 +24,13 @@ from tenfold.reading.ctc import (
     decode_under,
 )
 from tenfold.reading.glyphs import Box, Glyph, find_box
-from tenfold.reading.lattice import Candidate, Classify, mark_doubtful
+from tenfold.reading.lattice import Candidate, Classify, DigitPath, mark_doubtful
 from tenfold.reading.line_image import COLUMN_PX, SIDE_PX, find_scale, normalise_line
 from tenfold.reading.line_reader import LABELS, SIGNS, LineReader
 from tenfold.reading.pattern import Pattern
 from tenfold.reading.splitting import split_at
 from tenfold.reading.text_line import (
     MIN_ACCEPTANCE,
-    Signs,
     TextLine,
     find_signs,
     list_alternatives,
@@ -81,7 +80,7 @@ class _LineReading:
 
 def fuse_line(
     crops: Sequence[Glyph],
-    path: list[Candidate],
+    path: DigitPath,
     line_reader: LineReader,
     classify: Classify,
     *,
@@ -98,25 +97,34 @@ def fuse_line(
         _read_crop(crop, weight, line_reader)
         for crop, weight in zip(crops, CROP_WEIGHTS, strict=False)
     ]
-    around, chosen = free[-1], _choose_digits(free, path, classify)
-    fits, chosen_freely = True, "".join(str(candidate.digit) for candidate in chosen)
-    if pattern is not None:
-        fitting = [_keep_to(reading, pattern) for reading in free]
-        acceptance = _average([each.acceptance for each in fitting], fitting)
-        fits = acceptance >= MIN_ACCEPTANCE
-        if fits:
-            chosen = _choose_digits(fitting, path, classify, pattern)
-            around = fitting[-1]
-    digits = "".join(str(candidate.digit) for candidate in chosen)
-    if pattern is not None and not pattern.digits_automaton.accepts(digits):
-        fits = False
-    signs = Signs()
-    if with_signs:
-        automaton = pattern.automaton if pattern is not None and fits else None
-        signs = find_signs(around.crop, around.text_TK, digits, automaton)
-    alternatives = list_alternatives(around.text_TK if with_signs else around.log_probs_TK)
-    free_text = chosen_freely if digits != chosen_freely else None
-    return TextLine(chosen, signs, alternatives, free_text, fits and signs.fits)
+    chosen = _choose_digits(free, path.digits, classify)
+    line = _add_signs_and_alternatives(chosen, free[-1], None, with_signs)
+    if pattern is None:
+        return line
+    fitting = [_keep_to(reading, pattern) for reading in free]
+    if _average([each.acceptance for each in fitting], fitting) >= MIN_ACCEPTANCE:
+        chosen = _choose_digits(fitting, path.likeliest, classify, pattern)
+        if pattern.digits_automaton.accepts(_spell(chosen)):
+            fitted = _add_signs_and_alternatives(chosen, free[-1], pattern, with_signs)
+            if fitted.signs.fits:
+                changed = _spell(chosen) != _spell(line.digits)
+                return replace(fitted, free_text=_spell(line.digits) if changed else None)
+    return replace(line, fits=False)
+
+
+def _add_signs_and_alternatives(
+    digits: list[Candidate], around: _LineReading, pattern: Pattern | None, with_signs: bool
+) -> TextLine:
+    """A line of these digits, with the signs and alternatives in the crop around them."""
+    if not with_signs:
+        return TextLine(digits, alternatives=list_alternatives(around.log_probs_TK))
+    automaton = None if pattern is None else pattern.automaton
+    signs = find_signs(around.crop, around.text_TK, _spell(digits), automaton)
+    return TextLine(digits, signs, list_alternatives(around.text_TK))
+
+
+def _spell(digits: Sequence[Candidate]) -> str:
+    return "".join(str(candidate.digit) for candidate in digits)
 
 
 def _choose_digits(
@@ -285,9 +293,8 @@ def add_signs(
 ) -> TextLine:
     """A line of one digit with the signs that the line reader finds beside it in a crop."""
     reading = _read_crop(crop, 1.0, line_reader)
-    digits = "".join(str(candidate.digit) for candidate in line.digits)
     automaton = pattern.automaton if pattern is not None and line.fits else None
-    signs = find_signs(crop, reading.text_TK, digits, automaton)
+    signs = find_signs(crop, reading.text_TK, _spell(line.digits), automaton)
     return replace(line, signs=signs, fits=line.fits and signs.fits)
 
 

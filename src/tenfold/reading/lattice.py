@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.digits import NUM_CLASSES
+from tenfold.reading.automaton import Automaton
 from tenfold.reading.digit_image import DigitImage
 from tenfold.reading.glyphs import Glyph, merge
 from tenfold.reading.ink import Ink
@@ -67,10 +68,13 @@ class Candidate:
         """The log probability of the likeliest digit."""
         return math.log(max(self.confidence, MIN_PROBABILITY))
 
+    def score_width(self, digit_height: float) -> float:
+        """The cost of a width beyond that of digits."""
+        return WIDTH_COST * max(0.0, self.glyph.width / digit_height - USUAL_MAX_WIDTH)
+
     def score(self, digit_height: float) -> float:
         """The log probability that this is a whole digit, or a low glyph that is not a digit."""
-        too_wide = max(0.0, self.glyph.width / digit_height - USUAL_MAX_WIDTH)
-        digit = self.log_probability - WIDTH_COST * too_wide
+        digit = self.log_probability - self.score_width(digit_height)
         if self.glyph.height >= LOW_HEIGHT * digit_height or not self.reject_probability:
             return digit
         return max(digit, math.log(max(self.reject_probability, MIN_PROBABILITY)) - REJECT_COST)
@@ -84,16 +88,48 @@ def mark_doubtful(line: Sequence[Candidate]) -> list[Candidate]:
 Classify = Callable[[Sequence[Glyph]], list[Candidate]]
 
 
-def find_best_path(
+@dataclass(frozen=True)
+class DigitPath:
+    """The likeliest digits of a text line, and the likeliest that fit a pattern, if there are."""
+
+    digits: list[Candidate]
+    fitting: list[Candidate] | None = None
+
+    @property
+    def likeliest(self) -> list[Candidate]:
+        """Those that fit, or else the likeliest."""
+        return self.fitting or self.digits
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Candidates by their first fragment and the one after their last."""
+
+    candidates: dict[tuple[int, int], Candidate]
+    is_cut: list[bool]  # each fragment from the one before
+
+    def list_ending(self, end: int) -> list[tuple[int, Candidate, float]]:
+        """The first fragment of each candidate that ends there, the candidate, and its cost."""
+        found = []
+        for first in range(end):
+            candidate = self.candidates.get((first, end))
+            if candidate is not None:
+                num_bridged = sum(not cut for cut in self.is_cut[first + 1 : end])
+                cost = JOIN_COST * num_bridged + CUT_COST * self.is_cut[first]
+                found.append((first, candidate, cost))
+        return found
+
+
+def build_lattice(
     line: Sequence[Candidate], digit_height: float, classify: Classify, max_glyphs: int
-) -> list[Candidate]:
-    """The likeliest digits of a text line's glyphs, from the left.
+) -> Lattice:
+    """The fragments of a text line's glyphs, and the runs of them that may be digits.
 
     `classify` is called for about `max_glyphs` glyphs at most; beyond that, glyphs stay whole.
     """
     fragments: list[Candidate] = []
-    is_cut: list[bool] = []  # from the fragment before
-    lattice: dict[tuple[int, int], Candidate] = {}  # by first fragment and end
+    is_cut: list[bool] = []
+    wholes: dict[tuple[int, int], Candidate] = {}
     for whole in line:
         parts = [whole]
         # The fragments of a lone glyph cannot be better than the cost of a cut.
@@ -103,7 +139,7 @@ def find_best_path(
             cut = over_segment(whole.glyph, digit_height)
             parts = classify(cut) if len(cut) > 1 else parts
             max_glyphs -= len(cut)
-        lattice[len(fragments), len(fragments) + len(parts)] = whole
+        wholes[len(fragments), len(fragments) + len(parts)] = whole
         fragments += parts
         is_cut += [False] + [True] * (len(parts) - 1)
     glyphs = [fragment.glyph for fragment in fragments]
@@ -112,27 +148,89 @@ def find_best_path(
         (first, end)
         for first in range(len(fragments))
         for end in range(first + 2, min(first + MAX_FRAGMENTS, len(fragments)) + 1)
-        if (first, end) not in lattice
+        if (first, end) not in wholes
         and _may_be_likelier(scores[first:end], is_cut[first + 1 : end])
         and _may_be_digit(glyphs[first:end], is_cut[first + 1 : end], digit_height)
     ][: max(0, max_glyphs)]
     merged = classify([merge(glyphs[first:end]) for first, end in runs])
     singles = {(i, i + 1): fragment for i, fragment in enumerate(fragments)}
-    lattice = dict(zip(runs, merged, strict=True)) | singles | lattice
+    return Lattice(dict(zip(runs, merged, strict=True)) | singles | wholes, is_cut)
+
+
+def find_best_path(
+    lattice: Lattice, digit_height: float, automaton: Automaton | None = None
+) -> DigitPath:
+    """The likeliest digits of a text line, from the left, and those that an automaton accepts."""
+    fitting = None
+    if automaton is not None:
+        fitting = _find_fitting(lattice, digit_height, automaton)
     # The best path to each fragment's end, and its score.
     best: list[tuple[float, list[Candidate]]] = [(0.0, [])]
-    for end in range(1, len(fragments) + 1):
-        paths = []
-        for first in range(end):
-            candidate = lattice.get((first, end))
-            if candidate is None:
-                continue
-            num_bridged = sum(not cut for cut in is_cut[first + 1 : end])
-            cost = JOIN_COST * num_bridged + CUT_COST * is_cut[first]
-            score, before = best[first]
-            paths.append((score + candidate.score(digit_height) - cost, [*before, candidate]))
+    for end in range(1, len(lattice.is_cut) + 1):
+        paths = [
+            (best[first][0] + candidate.score(digit_height) - cost, [*best[first][1], candidate])
+            for first, candidate, cost in lattice.list_ending(end)
+        ]
         best.append(max(paths, key=lambda path: path[0]))
-    return best[-1][1]
+    return DigitPath(best[-1][1], fitting)
+
+
+def _find_fitting(
+    lattice: Lattice, digit_height: float, automaton: Automaton
+) -> list[Candidate] | None:
+    """The likeliest digits that an automaton accepts; None if there are none.
+
+    Low glyphs and those that are likely no digits may be left out. A candidate's probabilities are
+    those given that the others are right, so that its digit is the likeliest.
+    """
+    next_QK, num_states = automaton.next_QK[:, :NUM_CLASSES], len(automaton.next_QK)
+    sources_M, digits_M = np.nonzero(next_QK >= 0)
+    targets_M = next_QK[sources_M, digits_M]
+    scores_EQ = np.full((len(lattice.is_cut) + 1, num_states), -np.inf)
+    scores_EQ[0, 0] = 0.0
+    steps: dict[tuple[int, int], tuple[int, int, Candidate, int | None]] = {}
+    for end in range(1, len(lattice.is_cut) + 1):
+        for first, candidate, cost in lattice.list_ending(end):
+            logs_K = np.log(np.maximum(candidate.probabilities_K[:NUM_CLASSES], MIN_PROBABILITY))
+            excess = candidate.score_width(digit_height) + cost
+            moved_M = scores_EQ[first, sources_M] + logs_K[digits_M] - excess
+            for m in np.flatnonzero(moved_M > scores_EQ[end, targets_M]).tolist():
+                state = int(targets_M[m])
+                if moved_M[m] > scores_EQ[end, state]:
+                    scores_EQ[end, state] = moved_M[m]
+                    steps[end, state] = (first, int(sources_M[m]), candidate, int(digits_M[m]))
+            left_out = math.log(max(candidate.reject_probability, MIN_PROBABILITY)) - REJECT_COST
+            for state in np.flatnonzero(
+                scores_EQ[first] + left_out - cost > scores_EQ[end]
+            ).tolist():
+                scores_EQ[end, state] = scores_EQ[first, state] + left_out - cost
+                steps[end, state] = (first, state, candidate, None)
+    scores_Q = np.where(automaton.is_final_Q, scores_EQ[-1], -np.inf)
+    state, end = int(scores_Q.argmax()), len(lattice.is_cut)
+    if np.isneginf(scores_Q[state]):
+        return None
+    path: list[tuple[Candidate, int]] = []
+    while end > 0:
+        end, state, candidate, digit = steps[end, state]
+        if digit is not None:
+            path.append((candidate, digit))
+    return _condition(path[::-1], automaton)
+
+
+def _condition(path: Sequence[tuple[Candidate, int]], automaton: Automaton) -> list[Candidate]:
+    """Candidates with the probabilities of the digits that the automaton accepts in their place."""
+    digits = [str(digit) for _, digit in path]
+    conditioned = []
+    for i, (candidate, digit) in enumerate(path):
+        probs_K = candidate.probabilities_K.copy()
+        for other in range(NUM_CLASSES):
+            may_be = automaton.accepts([*digits[:i], str(other), *digits[i + 1 :]])
+            if not may_be or (other != digit and probs_K[other] > probs_K[digit]):
+                probs_K[other] = 0.0
+        total = float(probs_K.sum())
+        probs_K = probs_K / total if total > 0 else np.eye(len(probs_K), dtype=np.float32)[digit]
+        conditioned.append(replace(candidate, probabilities_K=probs_K.astype(np.float32)))
+    return conditioned
 
 
 def _may_be_likelier(scores: list[float], is_cut: list[bool]) -> bool:

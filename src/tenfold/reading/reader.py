@@ -29,6 +29,8 @@ from tenfold.reading.lattice import (
     MAX_DIGIT_WIDTH,
     Candidate,
     Classify,
+    DigitPath,
+    build_lattice,
     find_best_path,
     mark_doubtful,
 )
@@ -191,7 +193,7 @@ class Reader:
         rest = iter(candidates)
         lines = [list(islice(rest, len(line))) for line in segmented.lines]
         paths = self._find_best_paths(segmented, lines, effort)
-        single = self._try_as_single_digit(segmented, paths)
+        single = self._try_as_single_digit(segmented, [path.digits for path in paths])
         if single is not None:
             fused = [self._fuse_single(segmented, single)]
         else:
@@ -293,12 +295,16 @@ class Reader:
         segmented: Segmentation,
         lines: list[list[Candidate]],
         effort: "_Effort",
-    ) -> list[list[Candidate]]:
+    ) -> list[DigitPath]:
         """The likeliest digits of each text line, from its glyphs."""
         if segmented.is_single:
-            return lines
-        height = segmented.digit_height
-        return [find_best_path(line, height, effort, effort.num_left) for line in lines]
+            return list(map(DigitPath, lines))
+        height, pattern = segmented.digit_height, segmented.settings.pattern
+        automaton = None if pattern is None else pattern.digits_automaton
+        return [
+            find_best_path(build_lattice(line, height, effort, effort.num_left), height, automaton)
+            for line in lines
+        ]
 
     def _try_as_single_digit(
         self, segmented: Segmentation, paths: list[list[Candidate]]
@@ -333,16 +339,16 @@ class Reader:
     def _fuse_lines(
         self,
         segmented: Segmentation,
-        paths: list[list[Candidate]],
+        paths: list[DigitPath],
         effort: "_Effort",
     ) -> list[TextLine]:
         """Fuse the paths with the line reader's results, as far as the image's limits allow."""
         if len(paths) > MAX_LINES:
-            return list(map(TextLine, paths))
+            return [TextLine(path.likeliest) for path in paths]
         fused = [
             self._fuse_line(segmented, glyphs, path, effort)
             if effort.num_left > 0
-            else TextLine(mark_doubtful(path))
+            else TextLine(mark_doubtful(path.likeliest))
             for glyphs, path in zip(segmented.lines, paths, strict=True)
         ]
         return drop_covered_lines(fused)
@@ -351,30 +357,29 @@ class Reader:
         self,
         segmented: Segmentation,
         glyphs: list[Glyph],
-        path: list[Candidate],
+        path: DigitPath,
         effort: "_Effort",
     ) -> TextLine:
         digit_height, settings = segmented.digit_height, segmented.settings
         is_lone = len(glyphs) == 1 and glyphs[0].width < MAX_DIGIT_WIDTH * digit_height
-        if is_lone and len(path) == 1:
-            digit = fuse_digit(path[0], lambda: self.lines)
+        if is_lone and len(path.digits) == 1:
+            digit = fuse_digit(path.digits[0], lambda: self.lines)
             line = fuse_lone_digit(digit, settings.pattern)
             return self._add_signs(segmented, glyphs, line)
         if is_lone:
-            line = TextLine([fuse_digit(candidate, lambda: self.lines) for candidate in path])
+            line = TextLine([fuse_digit(each, lambda: self.lines) for each in path.likeliest])
         else:
-            digits = [
-                candidate for candidate in path if self._may_be_digit(candidate, digit_height)
-            ]
+            digits = [each for each in path.digits if self._may_be_digit(each, digit_height)]
             if not digits:
-                return TextLine(path)
+                return TextLine(path.digits)
             crops = [merge(glyphs), segmented.page.crop_around(glyphs)]
             widths = [HEIGHT_PX * crop.width / crop.height for crop in crops]
             if max(widths) > MAX_WIDTH_PX or effort.line_px + sum(widths) > MAX_LINES_PX:
-                return TextLine(mark_doubtful(path))
+                return TextLine(mark_doubtful(path.likeliest))
             effort.line_px += sum(widths)
             pattern, signs = settings.pattern, settings.signs
-            line = fuse_line(crops, digits, self.lines, effort, pattern=pattern, with_signs=signs)
+            path = replace(path, digits=digits)
+            line = fuse_line(crops, path, self.lines, effort, pattern=pattern, with_signs=signs)
         num = len(line.digits)
         is_split_glyph = len(glyphs) == 1 and num > 1
         if is_split_glyph and glyphs[0].width < MIN_DIGIT_ASPECT * glyphs[0].height * num:
