@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from tenfold.reading.result import Reading, Status
 from tenfold.reading.segmentation import Segmentation
 from tenfold.reading.single_digit import CLEAR_CONFIDENCE, find_single_digit, is_likelier
 from tenfold.reading.sources import Page, Source, decode_source, split_pages
+from tenfold.reading.table import Table, read_table
 
 # Limits that keep a reading within four seconds, measured. A full sheet of digits has hundreds
 # of glyphs; a thousand are classified, with their fragments and runs, in about a second.
@@ -106,6 +108,31 @@ class Reader:
         for page in split_pages(source):
             yield self.read(page, single=single)
 
+    def read_table(self, source: Source, *, single: bool = False) -> Table:
+        """Read a table: the cells of a grid, or numbers in columns; see `Table`.
+
+        `source` is as of `read`; `single` says that a cell has one digit. An image that cannot be
+        decoded gives a table with status error.
+        """
+        try:
+            decoded = decode_source(source)
+        except (ImageError, MissingExtraError) as error:
+            refused = _refuse(source, error)
+            return Table(refused.status, (), refused.message, refused.page, refused.num_pages)
+        read_cells = partial(self._read_cells, single=single)
+        segmenter = load_page_segmenter(None, self.threads)
+        return read_table(decoded, self._find_components, segmenter, read_cells, self.read_decoded)
+
+    def _read_cells(
+        self, views: Sequence[tuple[Pixels, PageMap]], *, single: bool
+    ) -> Iterator[Reading]:
+        """Read pictures of cells of one page, by the page's map; all of them are upright."""
+        for start in range(0, len(views), BATCH_IMAGES):
+            batch: list[Segmentation | Reading] = []
+            for pixels_HWC, page_map in views[start : start + BATCH_IMAGES]:
+                batch.append(self._segment(Decoded(pixels_HWC), single, page_map))
+            yield from self._read_batch(batch, is_cell=True)
+
     def read_decoded(self, decoded: Decoded, *, single: bool = False) -> Reading:
         """Read decoded pixels."""
         segmented = self._segment(decoded, single)  # find ink, find components, lay out glyphs
@@ -115,15 +142,20 @@ class Reader:
         reading = self._recognise(segmented, candidates)  # best paths, fusion, decision, turning
         return _add_page(reading, decoded)
 
-    def _segment(self, decoded: Decoded, single: bool) -> Segmentation | Reading:
-        """Find the glyphs of an image; a reading if it is blank or has too many of them."""
-        page = self._find_components(decoded.pixels_HWC)
+    def _segment(
+        self, decoded: Decoded, single: bool, page_map: PageMap | None = None
+    ) -> Segmentation | Reading:
+        """Find the glyphs of an image; a reading if it is blank or has too many of them.
+
+        The map of a cell is part of its page's.
+        """
+        page = self._find_components(decoded.pixels_HWC, page_map)
         if page is None:
             return Reading(Status.BLANK, message=BLANK_MESSAGE)
         if single:
             glyph = page.find_main_glyph()
             return Segmentation(decoded, page, [[glyph]] if glyph else [], is_single=True)
-        slope = find_slope(page)
+        slope = find_slope(page) if page_map is None else None
         if slope:
             pixels_HWC, to_upright = turn(decoded.pixels_HWC, slope)
             decoded = replace(decoded, pixels_HWC=pixels_HWC)
@@ -138,22 +170,31 @@ class Reader:
         """The ink of the writing in pixels, uint8 [H, W, 3]."""
         return self._find_ink(pixels_HWC)[0]
 
-    def _find_ink(self, pixels_HWC: Pixels) -> tuple[Ink, PageMap | None]:
+    def _find_ink(
+        self, pixels_HWC: Pixels, page_map: PageMap | None = None
+    ) -> tuple[Ink, PageMap | None]:
         height, width = pixels_HWC.shape[:2]
         if max(height, width) < MIN_SIDE_PX:  # the crop of a digit
             return find_ink(pixels_HWC), None
-        page_map = load_page_segmenter(None, self.threads).segment(pixels_HWC)
+        if page_map is None:
+            page_map = load_page_segmenter(None, self.threads).segment(pixels_HWC)
         return find_ink(pixels_HWC, text_HW=page_map.find_text(height, width)), page_map
 
-    def _find_components(self, pixels_HWC: Pixels) -> PageComponents | None:
+    def _find_components(
+        self, pixels_HWC: Pixels, page_map: PageMap | None = None
+    ) -> PageComponents | None:
         """The components of the writing; None if nothing stands out from the paper."""
-        ink, page_map = self._find_ink(pixels_HWC)
+        ink, page_map = self._find_ink(pixels_HWC, page_map)
         return None if ink.is_blank else PageComponents(ink, find_components(ink), page_map)
 
-    def _recognise(self, segmented: Segmentation, candidates: list[Candidate]) -> Reading:
+    def _recognise(
+        self, segmented: Segmentation, candidates: list[Candidate], *, is_cell: bool = False
+    ) -> Reading:
         """The reading of classified glyphs, or of the image turned, if only that is sure."""
         effort = _Effort(self._classify, len(candidates))
         reading = self._recognise_upright(segmented, candidates, effort)
+        if is_cell:
+            return reading
         if effort.line_px <= MAX_TURNED_PX and self._may_be_turned(segmented, reading):
             segmented, reading = self._try_other_ways_up(segmented, reading)
         return replace(reading, cells=segmented.find_cells())
@@ -193,7 +234,9 @@ class Reader:
                 batch, num_pixels = [], 0
         yield from self._read_batch(batch)
 
-    def _read_batch(self, batch: Sequence[Segmentation | Reading]) -> Iterator[Reading]:
+    def _read_batch(
+        self, batch: Sequence[Segmentation | Reading], *, is_cell: bool = False
+    ) -> Iterator[Reading]:
         glyphs = [
             glyph for item in batch if isinstance(item, Segmentation) for glyph in item.glyphs
         ]
@@ -202,7 +245,8 @@ class Reader:
             if isinstance(item, Reading):
                 yield item
             else:
-                reading = self._recognise(item, list(islice(candidates, len(item.glyphs))))
+                own = list(islice(candidates, len(item.glyphs)))
+                reading = self._recognise(item, own, is_cell=is_cell)
                 yield _add_page(reading, item.decoded)
 
     def _try_other_ways_up(
