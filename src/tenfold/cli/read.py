@@ -12,6 +12,7 @@ from tenfold.cli.output import print_note
 from tenfold.cli.pictures import Pictures, Stamp
 from tenfold.cli.read_options import ReadOptions
 from tenfold.cli.read_output import opening_output
+from tenfold.cli.read_table import write_tables
 from tenfold.cli.reading_on_ray import read_on_ray
 from tenfold.cli.tokens import STANDARD_INPUT
 from tenfold.errors import ImageError, ReadingError
@@ -38,7 +39,8 @@ def read(*files: str, options: ReadOptions = DEFAULTS) -> int:
         Images, folders of images, or - for an image on standard input. In folders, links to files
         are read, and links to other folders are skipped.
     """
-    if options.on is not None or options.address is not None:
+    is_table = options.table or options.xlsx is not None
+    if not is_table and (options.on is not None or options.address is not None):
         return read_on_ray(files, options)
     options.check()
     if not files:
@@ -57,6 +59,10 @@ def _read(arguments: tuple[str, ...], options: ReadOptions) -> int:
         is_link = _is_link_to_folder(path)
         skipped["links to folders" if is_link else "files that are not images"] += 1
 
+    if options.table or options.xlsx is not None:
+        num_errors = write_tables(_list_inputs(arguments, options.outputs, skip), options)
+        _print_skipped(skipped)
+        return num_errors
     pictures, num_without_picture = Pictures(options), 0
     with opening_output(options) as output:
         inputs = (
@@ -88,9 +94,13 @@ def _read(arguments: tuple[str, ...], options: ReadOptions) -> int:
                 name, stamp = submitted.popleft()
             output.write(name, reading)
             num_without_picture += not pictures.write(name, file, reading, stamp)
+    _print_skipped(skipped)
+    return output.num_errors + num_without_picture
+
+
+def _print_skipped(skipped: Counter[str]) -> None:
     for kind, count in sorted(skipped.items()):
         print_note(f"skipped {kind}: {count}")
-    return output.num_errors + num_without_picture
 
 
 def _check_folders(arguments: tuple[str, ...], options: ReadOptions) -> None:

@@ -19,9 +19,9 @@ from tenfold.reading.decision import BLANK_MESSAGE
 from tenfold.reading.decoding import Decoded
 from tenfold.reading.glyphs import Box, PageComponents
 from tenfold.reading.grid import find_cells
-from tenfold.reading.ink import Pixels
+from tenfold.reading.ink import Map, Pixels
 from tenfold.reading.orientation import Matrix, turn
-from tenfold.reading.page_segmenter import PageMap, PageSegmenter
+from tenfold.reading.page_segmenter import MIN_TEXT, PageMap, PageSegmenter
 from tenfold.reading.result import Cell, ReadDigit, Reading, Status
 
 Corners = npt.NDArray[np.float64]
@@ -32,6 +32,7 @@ MIN_HEIGHT_PX, MAX_SIDE_PX = 64, 1600  # of the picture of a cell
 # A cell is empty if within it, apart from an edge of this share of its height, there is less ink
 # than this share of a square as high as digits. Ink is half as strong as elsewhere at least.
 EDGE, MIN_INK, INK_LEVEL = 0.1, 0.01, 0.5
+LINE, MIN_STROKE = 0.06, 0.3  # of a cell's height: where its lines are; a stroke that is no line
 MIN_OUTSIDE_HEIGHT = 0.5  # of the digits' height: what is written outside the cells
 MAP_DIGIT_PX, MAX_MAP_PX = 26, 2_000_000  # digits' height in the map of the cells; its area
 # If fewer of the filled cells are read, the table may not be upright, and is turned if that helps.
@@ -243,7 +244,7 @@ class _View:
         width, height = float(sides_4[[0, 2]].mean()), float(sides_4[[1, 3]].mean())
         self.height_px = height
         scale = min(max(1.0, MIN_HEIGHT_PX / height), MAX_SIDE_PX / max(width, height))
-        margin = MARGIN * height * scale
+        self.margin = margin = MARGIN * height * scale
         self.size = round(width * scale + 2 * margin), round(height * scale + 2 * margin)
         right, bottom = width * scale + margin, height * scale + margin
         target_42 = np.array([(margin, margin), (right, margin), (right, bottom), (margin, bottom)])
@@ -259,7 +260,11 @@ class _View:
         text_HW, rules_HW = (
             self._warp(layer_HW, of_map) for layer_HW in (page_map.text_HW, page_map.rules_HW)
         )
-        return self._warp(pixels_HWC, self.matrix), PageMap(text_HW, rules_HW)
+        edge = round(self.margin + LINE * (self.size[1] - self.margin))
+        _claim_strokes(text_HW, rules_HW, edge)
+        cut_HWC = self._warp(pixels_HWC, self.matrix)
+        _erase_lines(cut_HWC, text_HW, rules_HW, edge)
+        return cut_HWC, PageMap(text_HW, rules_HW)
 
     def _warp(self, layer: Any, matrix: Corners) -> Any:  # noqa: ANN401 - of any type
         flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
@@ -280,6 +285,45 @@ class _View:
         cv2.fillConvexPoly(inside_HW, np.rint(inner_42 - (left, top)).astype(np.int32), 1)
         num = np.count_nonzero(ink_HW[inside_HW > 0] > INK_LEVEL * page.ink.level)
         return bool(num > MIN_INK * self.digit_height**2)
+
+
+def _claim_strokes(text_HW: Map, rules_HW: Map, edge: int) -> None:
+    """Make writing of high strokes within a cell: what is no line of the grid is no line at all.
+
+    A stroke that goes through the cell may be a line that was not found, and one along its sides
+    the rest of one that was.
+    """
+    inner = slice(edge, len(text_HW) - edge), slice(edge, text_HW.shape[1] - edge)
+    marks_HW = (text_HW[inner] + rules_HW[inner] > 0.5).view(np.uint8)
+    if not marks_HW.size:
+        return
+    height, width = marks_HW.shape
+    num, labels_HW, table_M5, _ = cv2.connectedComponentsWithStats(marks_HW)
+    for i in range(1, num):
+        left, _, across, down, _ = table_M5[i].tolist()
+        is_beside_line = left <= 0 or left + across >= width
+        if MIN_STROKE * len(text_HW) <= down < height and not is_beside_line:
+            is_stroke_HW = labels_HW == i
+            text_HW[inner][is_stroke_HW], rules_HW[inner][is_stroke_HW] = 1.0, 0.0
+
+
+def _erase_lines(pixels_HWC: Pixels, text_HW: Map, rules_HW: Map, edge: int) -> None:
+    """Paint over the lines around a cell, and what others reach into it, as if it were paper.
+
+    What is written in the cell, and reaches over its lines, stays.
+    """
+    height, width = text_HW.shape
+    inner = slice(edge, height - edge), slice(edge, width - edge)
+    is_text_HW = (text_HW > rules_HW) & (text_HW > MIN_TEXT)
+    _, labels_HW = cv2.connectedComponents(is_text_HW.view(np.uint8))
+    own = np.unique(labels_HW[inner][is_text_HW[inner]])
+    is_own_HW = np.isin(labels_HW, own).view(np.uint8)
+    is_kept_HW = cv2.dilate(is_own_HW, np.ones((5, 5), np.uint8)) > 0
+    is_kept_HW[inner] = True
+    is_paper_HW = text_HW[inner] + rules_HW[inner] < MIN_TEXT
+    if is_paper_HW.any():
+        pixels_HWC[~is_kept_HW] = np.median(pixels_HWC[inner][is_paper_HW], axis=0)
+        text_HW[~is_kept_HW] = rules_HW[~is_kept_HW] = 0.0
 
 
 def _map_box(box: Box, matrix: npt.NDArray[np.float64]) -> Box:
