@@ -31,6 +31,7 @@ from tenfold.serving.settings import ServingConfig
 
 PNG = {"content-type": "image/png"}
 HEAD = "POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+METERS = Path(__file__).parents[2] / "examples" / "meter-list" / "meter-list.jpg"
 TOKEN = "a-token-of-a-test-0123456789"
 
 
@@ -487,3 +488,14 @@ def test_thousands_of_damaged_images_are_read_or_refused(
     client: httpx.Client, two_digits: npt.NDArray[np.uint8]
 ) -> None:
     send_mutated(client, two_digits, 210)
+
+
+def test_a_table_is_answered_as_in_python(client: httpx.Client) -> None:
+    data = METERS.read_bytes()
+    answer = client.post("/v1/table", content=data, headers={"content-type": "image/jpeg"})
+    assert answer.json() == Reader().read_table(data).to_json()
+    assert (answer.json()["num_rows"], answer.json()["num_columns"]) == (9, 3)
+    refused = client.post("/v1/table?boxes", content=data, headers=PNG).json()
+    assert refused["detail"] == "unknown parameter 'boxes'; there is single"
+    damaged = client.post("/v1/table", content=b"no image", headers=PNG).json()
+    assert (damaged["table"]["status"], damaged["table"]["rows"]) == ("error", [])

@@ -262,9 +262,8 @@ class _View:
         )
         edge = round(self.margin + LINE * (self.size[1] - self.margin))
         _claim_strokes(text_HW, rules_HW, edge)
-        cut_HWC = self._warp(pixels_HWC, self.matrix)
-        _erase_lines(cut_HWC, text_HW, rules_HW, edge)
-        return cut_HWC, PageMap(text_HW, rules_HW)
+        _leave_out_lines(text_HW, rules_HW, edge)
+        return self._warp(pixels_HWC, self.matrix), PageMap(text_HW, rules_HW)
 
     def _warp(self, layer: Any, matrix: Corners) -> Any:  # noqa: ANN401 - of any type
         flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
@@ -307,8 +306,8 @@ def _claim_strokes(text_HW: Map, rules_HW: Map, edge: int) -> None:
             text_HW[inner][is_stroke_HW], rules_HW[inner][is_stroke_HW] = 1.0, 0.0
 
 
-def _erase_lines(pixels_HWC: Pixels, text_HW: Map, rules_HW: Map, edge: int) -> None:
-    """Paint over the lines around a cell, and what others reach into it, as if it were paper.
+def _leave_out_lines(text_HW: Map, rules_HW: Map, edge: int) -> None:
+    """Make paper of the lines around a cell in its map, and of what others reach into it.
 
     What is written in the cell, and reaches over its lines, stays.
     """
@@ -317,13 +316,9 @@ def _erase_lines(pixels_HWC: Pixels, text_HW: Map, rules_HW: Map, edge: int) -> 
     is_text_HW = (text_HW > rules_HW) & (text_HW > MIN_TEXT)
     _, labels_HW = cv2.connectedComponents(is_text_HW.view(np.uint8))
     own = np.unique(labels_HW[inner][is_text_HW[inner]])
-    is_own_HW = np.isin(labels_HW, own).view(np.uint8)
-    is_kept_HW = cv2.dilate(is_own_HW, np.ones((5, 5), np.uint8)) > 0
+    is_kept_HW = cv2.dilate(np.isin(labels_HW, own).view(np.uint8), np.ones((11, 11), np.uint8)) > 0
     is_kept_HW[inner] = True
-    is_paper_HW = text_HW[inner] + rules_HW[inner] < MIN_TEXT
-    if is_paper_HW.any():
-        pixels_HWC[~is_kept_HW] = np.median(pixels_HWC[inner][is_paper_HW], axis=0)
-        text_HW[~is_kept_HW] = rules_HW[~is_kept_HW] = 0.0
+    text_HW[~is_kept_HW] = rules_HW[~is_kept_HW] = 0.0
 
 
 def _map_box(box: Box, matrix: npt.NDArray[np.float64]) -> Box:

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Sized
+from collections.abc import Collection, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,10 @@ class Options:
     boxes: bool = False
 
 
+OPTIONS = tuple(Options.__dataclass_fields__)
+TABLE_OPTIONS = ("single",)
+
+
 @dataclass(frozen=True)
 class Upload:
     """The images of a request, each with its file's name if the client gave one.
@@ -39,13 +43,13 @@ class Upload:
     is_list: bool
 
 
-def parse_options(request: Request) -> Options:
-    """The options in a request's query. Raises Problem for an unknown or invalid one."""
+def parse_options(request: Request, allowed: Collection[str] = OPTIONS) -> Options:
+    """The options in a request's query. Raises Problem for one that is not allowed or invalid."""
     values: dict[str, bool] = {}
     for name, value in request.query_params.multi_items():
-        if name not in Options.__dataclass_fields__:
-            known = ", ".join(Options.__dataclass_fields__)
-            raise Problem(INVALID, f"unknown parameter {name[:SHOWN]!r}; there are {known}")
+        if name not in allowed:
+            known = f"there {'is' if len(allowed) == 1 else 'are'} {', '.join(allowed)}"
+            raise Problem(INVALID, f"unknown parameter {name[:SHOWN]!r}; {known}")
         if name in values or value.lower() not in FLAGS:
             given = "given twice" if name in values else f"not {value[:SHOWN]!r}"
             raise Problem(INVALID, f"{name} must be true or false, {given}")
