@@ -33,7 +33,12 @@ from tenfold.reading.orientation import find_slope, shows_way_up, turn
 from tenfold.reading.page_segmenter import MIN_SIDE_PX, PageMap, load_page_segmenter
 from tenfold.reading.result import Reading, Status
 from tenfold.reading.segmentation import Segmentation
-from tenfold.reading.single_digit import CLEAR_CONFIDENCE, find_single_digit, is_likelier
+from tenfold.reading.single_digit import (
+    CLEAR_CONFIDENCE,
+    are_clear_digits,
+    find_single_digit,
+    is_likelier,
+)
 from tenfold.reading.sources import Page, Source, decode_source, split_pages
 from tenfold.reading.table import Table, read_table
 
@@ -131,7 +136,7 @@ class Reader:
             batch: list[Segmentation | Reading] = []
             for pixels_HWC, page_map in views[start : start + BATCH_IMAGES]:
                 batch.append(self._segment(Decoded(pixels_HWC), single, page_map))
-            yield from self._read_batch(batch, is_cell=True)
+            yield from self._read_batch(batch)
 
     def read_decoded(self, decoded: Decoded, *, single: bool = False) -> Reading:
         """Read decoded pixels."""
@@ -164,7 +169,8 @@ class Reader:
         if sum(map(len, lines)) > MAX_GLYPHS:
             message = f"more than {MAX_GLYPHS} marks; cut the image into parts"
             return Reading(Status.NOT_DIGITS, message=message)
-        return Segmentation(decoded, page, lines, False, to_upright if slope else None)
+        is_cell = page_map is not None
+        return Segmentation(decoded, page, lines, False, to_upright if slope else None, is_cell)
 
     def find_ink(self, pixels_HWC: Pixels) -> Ink:
         """The ink of the writing in pixels, uint8 [H, W, 3]."""
@@ -187,14 +193,10 @@ class Reader:
         ink, page_map = self._find_ink(pixels_HWC, page_map)
         return None if ink.is_blank else PageComponents(ink, find_components(ink), page_map)
 
-    def _recognise(
-        self, segmented: Segmentation, candidates: list[Candidate], *, is_cell: bool = False
-    ) -> Reading:
+    def _recognise(self, segmented: Segmentation, candidates: list[Candidate]) -> Reading:
         """The reading of classified glyphs, or of the image turned, if only that is sure."""
         effort = _Effort(self._classify, len(candidates))
         reading = self._recognise_upright(segmented, candidates, effort)
-        if is_cell:
-            return reading
         if effort.line_px <= MAX_TURNED_PX and self._may_be_turned(segmented, reading):
             segmented, reading = self._try_other_ways_up(segmented, reading)
         return replace(reading, cells=segmented.find_cells())
@@ -234,9 +236,7 @@ class Reader:
                 batch, num_pixels = [], 0
         yield from self._read_batch(batch)
 
-    def _read_batch(
-        self, batch: Sequence[Segmentation | Reading], *, is_cell: bool = False
-    ) -> Iterator[Reading]:
+    def _read_batch(self, batch: Sequence[Segmentation | Reading]) -> Iterator[Reading]:
         glyphs = [
             glyph for item in batch if isinstance(item, Segmentation) for glyph in item.glyphs
         ]
@@ -245,8 +245,7 @@ class Reader:
             if isinstance(item, Reading):
                 yield item
             else:
-                own = list(islice(candidates, len(item.glyphs)))
-                reading = self._recognise(item, own, is_cell=is_cell)
+                reading = self._recognise(item, list(islice(candidates, len(item.glyphs))))
                 yield _add_page(reading, item.decoded)
 
     def _try_other_ways_up(
@@ -269,7 +268,7 @@ class Reader:
     def _may_be_turned(self, segmented: Segmentation, reading: Reading) -> bool:
         """Whether the doubts about a reading may come from an image that is not upright."""
         is_doubtful = reading.status in (Status.UNCERTAIN, Status.NOT_DIGITS)
-        if segmented.is_single or not is_doubtful:
+        if segmented.is_single or segmented.is_cell or not is_doubtful:
             return False
         if not MIN_TURNED_GLYPHS <= len(segmented.glyphs) <= MAX_TURNED_GLYPHS:
             return False
@@ -323,6 +322,8 @@ class Reader:
             return find_single_digit(pixels_HWC, segmented.page, self._classify, first)
         is_clear = len(found) == 1 and found[0].confidence >= CLEAR_CONFIDENCE
         if is_clear or len(segmented.glyphs) > MAX_SINGLE_GLYPHS:
+            return None
+        if segmented.is_cell and are_clear_digits(found):
             return None
         single = find_single_digit(pixels_HWC, segmented.page, self._classify)
         tall = [

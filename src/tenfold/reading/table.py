@@ -307,9 +307,10 @@ def _claim_strokes(text_HW: Map, rules_HW: Map, edge: int) -> None:
 
 
 def _leave_out_lines(text_HW: Map, rules_HW: Map, edge: int) -> None:
-    """Make paper of the lines around a cell in its map, and of what others reach into it.
+    """Make paper of all lines in the map of a cell, and of what others reach into it.
 
-    What is written in the cell, and reaches over its lines, stays.
+    What is written in the cell, and reaches over its lines, stays. The rest of a line would be
+    taken for a stroke beside it.
     """
     height, width = text_HW.shape
     inner = slice(edge, height - edge), slice(edge, width - edge)
@@ -318,7 +319,8 @@ def _leave_out_lines(text_HW: Map, rules_HW: Map, edge: int) -> None:
     own = np.unique(labels_HW[inner][is_text_HW[inner]])
     is_kept_HW = cv2.dilate(np.isin(labels_HW, own).view(np.uint8), np.ones((11, 11), np.uint8)) > 0
     is_kept_HW[inner] = True
-    text_HW[~is_kept_HW] = rules_HW[~is_kept_HW] = 0.0
+    text_HW[~is_kept_HW] = 0.0
+    rules_HW[:] = 0.0
 
 
 def _map_box(box: Box, matrix: npt.NDArray[np.float64]) -> Box:
