@@ -36,7 +36,8 @@ LINE, MIN_STROKE = 0.06, 0.3  # of a cell's height: where its lines are; a strok
 MIN_OUTSIDE_HEIGHT = 0.5  # of the digits' height: what is written outside the cells
 MAP_DIGIT_PX, MAX_MAP_PX = 26, 2_000_000  # digits' height in the map of the cells; its area
 # If fewer of the filled cells are read, the table may not be upright, and is turned if that helps.
-MIN_READ, MIN_FILLED, MIN_GAIN = 0.4, 4, 2.0
+MIN_READ, MIN_FILLED, MIN_GAIN = 0.6, 4, 1.3
+MIN_COLUMN_GAP = 1.2  # of the digits' height, where there is no grid
 EMPTY = Reading(Status.BLANK, message=BLANK_MESSAGE)
 SEVERAL_MESSAGE = "there are several numbers; a line between cells may be missing"
 OUTSIDE_MESSAGE = "what is written outside the cells was not read"
@@ -146,7 +147,7 @@ def read_table(
         return _read_grid(pixels_HWC, find_components, segmenter, read_cells, to_upright)
 
     grid = read_grid(decoded.pixels_HWC)
-    if grid is None:
+    if grid is None or grid.is_ruled_paper:
         table = _align(read_one(decoded))
     else:
         for degrees in (180, 90, 270) if grid.may_be_turned else ():
@@ -169,6 +170,11 @@ class _Grid:
     @property
     def num_read(self) -> int:
         return sum(cell.reading.status == Status.READ for cell in self.cells)
+
+    @property
+    def is_ruled_paper(self) -> bool:
+        """Whether it may be ruled lines and the edges of the paper: one column, and more beside."""
+        return bool(self.messages) and all(cell.column == 0 for cell in self.cells)
 
     @property
     def may_be_turned(self) -> bool:
@@ -388,7 +394,8 @@ def _align(reading: Reading) -> Table:
     if reading.status not in (Status.READ, Status.UNCERTAIN):
         return Table(reading.status, message=reading.message)
     lines = [list(line) for _, line in itertools.groupby(reading.digits, lambda one: one.line)]
-    numbers = [_split(line) for line in lines]
+    height = float(np.median([one.box[3] - one.box[1] for one in reading.digits]))
+    numbers = [_split(line, MIN_COLUMN_GAP * height) for line in lines]
     columns = _find_columns(numbers)
     message = NO_GRID_MESSAGE
     if columns is None:
@@ -405,11 +412,11 @@ def _align(reading: Reading) -> Table:
     return Table(reading.status, rows, said)
 
 
-def _split(line: Sequence[ReadDigit]) -> list[list[ReadDigit]]:
+def _split(line: Sequence[ReadDigit], gap: float) -> list[list[ReadDigit]]:
     """The numbers of a line, which wide gaps part."""
-    numbers: list[list[ReadDigit]] = []
-    for digit in line:
-        if digit.starts_number or not numbers:
+    numbers = [[line[0]]]
+    for before, digit in itertools.pairwise(line):
+        if digit.starts_number or digit.box[0] - before.box[2] > gap:
             numbers.append([])
         numbers[-1].append(digit)
     return numbers
