@@ -88,14 +88,13 @@ def format_table(name: str, table: "Table") -> str:
     note = f" ({escape(table.message)})" if table.message else ""
     page = f", page {table.page}" if table.page is not None else ""
     text = f"{escape(name)}{page}:{note}\n"
-    rows = list_rows(table)
+    # The mark stands right of the digits, which stay in line.
+    rows = [
+        [cell if cell.endswith(DOUBT) else f"{cell} " for cell in row] for row in list_rows(table)
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        # The mark stands right of the digits, which stay in line.
-        cells = (
-            (cell if cell.endswith(DOUBT) else f"{cell} ").rjust(width + 1)
-            for cell, width in zip(row, widths, strict=True)
-        )
+        cells = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
         text += f"  {' '.join(cells)}".rstrip() + "\n"
     return text
 
