@@ -30,8 +30,8 @@ MIN_TEXT, MIN_MARK_PX = 0.3, 6  # of the map: probability and size of writing
 SEGMENTS_PX, AREA_PX = 120_000, 600_000  # of the copies for directions and for lines
 MIN_SEGMENT_PX, MAX_SLOPE, SLOPE_ERROR = 8, 0.6, 0.04  # of segments that show directions
 MAX_CONVERGENCE, NUM_TRIED = 0.4, 40  # difference of slopes from middle to edge; segments tried
-# Of a line: grey levels, multiples of the noise, and share of its usual strength.
-MIN_STRENGTH, MAX_LEVEL, NOISE, SHARE = 13.0, 22.0, 4.0, 0.5
+# Of a line: grey levels, and multiples of the noise.
+MIN_STRENGTH, NOISE = 13.0, 4.0
 MIN_COVER, MIN_RULE, USUAL_RULE = 0.8, 0.3, 0.04  # of a strip; probability there, and in the mean
 MIN_SEEN, SOLID = 0.6, 0.8  # of a line between its ends; one that has accidental gaps only
 MIN_SEEN_SIDE, MIN_KNOWN_SIDE, MIN_SOLID_SIDE = 0.3, 0.4, 0.15  # of the side of a cell
@@ -230,10 +230,6 @@ def _follow(flat: Sequence[Mask], digit: float, min_length: float) -> _Lines:
     usual = float(np.median(sample))
     noise = 1.4826 * float(np.median(np.abs(sample - usual)))
     level = usual + max(NOISE * noise, MIN_STRENGTH)
-    clear = ridge_HW[(rules_HW > 100) & (ridge_HW > level) & (text_HW < 128)]
-    if len(clear):
-        # Thin lines are faint beside a thick frame.
-        level = max(level, min(SHARE * float(np.percentile(clear, 25)), MAX_LEVEL))
     mask_HW = (ridge_HW > level).view(np.uint8) * np.uint8(255)
     gap = np.ones((1, round(GAP * unit) | 1), np.uint8)
     mask_HW = cv2.dilate(cv2.morphologyEx(mask_HW, cv2.MORPH_CLOSE, gap), np.ones((3, 1), np.uint8))
