@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "digits": "",
     "system": "errors",
     "reading": "errors digits system",
+    "forms": "errors digits system reading",
     "recipes": "errors digits system",
     "data": "errors digits system recipes",
     "synthetic": "errors digits system reading recipes data",
@@ -39,7 +40,7 @@ MAY_IMPORT = {
     ),
     "serving": "errors system reading",
     "cli": (
-        "errors digits system reading recipes data runs training evaluation reports cluster "
+        "errors digits system reading forms recipes data runs training evaluation reports cluster "
         "workflow serving"
     ),
 }
@@ -52,10 +53,11 @@ LIBRARIES = {
     "onnx": "workflow models",
     "ray": "cluster",
     "pyarrow": "cluster",
+    "openpyxl": "forms",
 }
 # Importing any module of these does not import torch: they start fast, or run where it is missing.
 WITHOUT_TORCH = (
-    "errors digits system reading recipes data synthetic runs studies serving cluster cli"
+    "errors digits system reading forms recipes data synthetic runs studies serving cluster cli"
 )
 
 

@@ -29,6 +29,7 @@ from tenfold.serving.app import build_app
 from tenfold.serving.settings import ServingConfig
 
 PNG = {"content-type": "image/png"}
+METERS = Path(__file__).parents[2] / "examples" / "meter-list" / "meter-list.jpg"
 
 
 def test_the_api_and_the_command_give_the_same_reading(
@@ -216,3 +217,16 @@ def test_head_is_answered_like_get(client: httpx.Client, path: str) -> None:
     assert asked.content == b""
     for name in ("content-length", "content-type"):
         assert asked.headers[name] == got.headers[name]
+
+
+def test_a_table_is_answered_as_in_python(client: httpx.Client) -> None:
+    data = METERS.read_bytes()
+    answer = client.post("/v1/table", content=data, headers={"content-type": "image/jpeg"})
+    assert answer.json() == Reader().read_table(data).to_json()
+    assert (answer.json()["num_rows"], answer.json()["num_columns"]) == (9, 3)
+    refused = client.post("/v1/table?boxes", content=data, headers=PNG).json()
+    assert (
+        refused["detail"] == "unknown parameter 'boxes'; there are single, signs, expect, decimal"
+    )
+    damaged = client.post("/v1/table", content=b"no image", headers=PNG).json()
+    assert (damaged["table"]["status"], damaged["table"]["rows"]) == ("error", [])

@@ -14,7 +14,14 @@ from servers import Served
 FEW, MANY = 25, 400
 QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 ADDRESSES = {
-    *("POST /v1/read", "GET /v1/model", "GET /metrics", "GET /health/live", "GET /health/ready"),
+    *(
+        "POST /v1/read",
+        "POST /v1/table",
+        "GET /v1/model",
+        "GET /metrics",
+        "GET /health/live",
+        "GET /health/ready",
+    ),
 }
 pytestmark = pytest.mark.filterwarnings("ignore")  # schemathesis' own
 

@@ -12,6 +12,7 @@ from tenfold.cli.output import print_note
 from tenfold.cli.pictures import Pictures, Stamp
 from tenfold.cli.read_options import ReadOptions
 from tenfold.cli.read_output import Output, opening_output
+from tenfold.cli.read_table import write_tables
 from tenfold.cli.reading_on_ray import read_on_ray
 from tenfold.cli.tokens import STANDARD_INPUT
 from tenfold.cli.watching import Watcher
@@ -38,7 +39,8 @@ def read(*files: str, options: ReadOptions = DEFAULTS) -> int:
         Images, PDF files, folders of them, or - for one on standard input. In folders, links to
         files are read, and links to other folders are skipped.
     """
-    if options.on is not None or options.address is not None:
+    is_table = options.table or options.xlsx is not None
+    if not is_table and (options.on is not None or options.address is not None):
         return read_on_ray(files, options)
     options.check()
     if not files:
@@ -56,6 +58,10 @@ def _read(arguments: tuple[str, ...], options: ReadOptions) -> int:
     def skip(path: Path) -> None:
         skipped[_describe_skipped(path)] += 1
 
+    if options.table or options.xlsx is not None:
+        num_errors = write_tables(_list_inputs(arguments, options.outputs, skip), options)
+        _print_skipped(skipped)
+        return num_errors
     pictures, num_without_picture = Pictures(options), 0
     with opening_output(options) as output:
         watcher = Watcher(arguments, options, output.contains)
@@ -92,9 +98,13 @@ def _read(arguments: tuple[str, ...], options: ReadOptions) -> int:
                         continue
                 output.write(name, reading)
                 num_without_picture += not pictures.write(name, file, reading, stamp)
+    _print_skipped(skipped)
+    return output.num_errors + num_without_picture
+
+
+def _print_skipped(skipped: Counter[str]) -> None:
     for kind, count in sorted(skipped.items()):
         print_note(f"skipped {kind}: {count}")
-    return output.num_errors + num_without_picture
 
 
 def _note_names(output: Output, options: ReadOptions, *, has_more: bool) -> None:

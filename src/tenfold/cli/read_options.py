@@ -34,6 +34,14 @@ class ReadOptions:
     """Print JSON Lines, one object for each file or page."""
     csv: Flag = False
     """Print CSV, one row for each file or page."""
+    table: Flag = False
+    """Read the cells of a table, in rows and columns. In text and CSV, a question mark follows a
+    doubtful cell; of several tables, CSV begins each row with file, page and row."""
+    xlsx: Path | None = None
+    """Write a workbook, with doubtful cells coloured: with --table a sheet for each table, else a
+    row for each file or page. Needs the extra `xlsx`."""
+    pictures: Flag = False
+    """With --table and --xlsx: put the picture of each cell beside it."""
     out: Path | None = None
     """Write JSON Lines or CSV to this file. Files that it already contains are skipped, so that a
     stopped command can be continued. Its settings are kept in NAME.settings.json."""
@@ -80,7 +88,7 @@ class ReadOptions:
     @property
     def outputs(self) -> list[Path]:
         """The files and folders that are written."""
-        files = [path for path in (self.out, self.settings) if path is not None]
+        files = [path for path in (self.out, self.settings, self.xlsx) if path is not None]
         return files + self.picture_folders
 
     def check(self) -> None:
@@ -93,8 +101,19 @@ class ReadOptions:
             raise ReadingError("--json cannot be combined with --csv")
         if self.out is not None and self.format == "text":
             raise ReadingError("--out needs --json or --csv")
+        self._check_tables()
         if self.stages is not None and not self.single:
             raise ReadingError("--stages needs --single, as it shows how one digit is read")
-        for name in ("out", "annotate", "stages", "model", "lines"):
+        for name in ("out", "xlsx", "annotate", "stages", "model", "lines"):
             if getattr(self, name) == Path(STANDARD_INPUT):
                 raise ReadingError(f"--{name} needs a path, and - is standard input")
+
+    def _check_tables(self) -> None:
+        if self.pictures and not (self.table and self.xlsx is not None):
+            raise ReadingError("--pictures needs --table and --xlsx")
+        for name, is_given in (("table", self.table), ("xlsx", self.xlsx is not None)):
+            for other in ("annotate", "stages", "on", "address"):
+                if is_given and getattr(self, other) is not None:
+                    raise ReadingError(f"--{name} cannot be combined with --{other}")
+        if self.xlsx is not None and self.format != "text":
+            raise ReadingError(f"--xlsx cannot be combined with --{self.format}")

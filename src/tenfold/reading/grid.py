@@ -30,11 +30,12 @@ MIN_TEXT, MIN_MARK_PX = 0.3, 6  # of the map: probability and size of writing
 SEGMENTS_PX, AREA_PX = 120_000, 600_000  # of the copies for directions and for lines
 MIN_SEGMENT_PX, MAX_SLOPE, SLOPE_ERROR = 8, 0.6, 0.04  # of segments that show directions
 MAX_CONVERGENCE, NUM_TRIED = 0.4, 40  # difference of slopes from middle to edge; segments tried
-# Of a line: grey levels, multiples of the noise, and share of its usual strength.
-MIN_STRENGTH, NOISE, SHARE = 13.0, 4.0, 0.5
+# Of a line: grey levels, and multiples of the noise.
+MIN_STRENGTH, NOISE = 13.0, 4.0
 MIN_COVER, MIN_RULE, USUAL_RULE = 0.8, 0.3, 0.04  # of a strip; probability there, and in the mean
 MIN_SEEN, SOLID = 0.6, 0.8  # of a line between its ends; one that has accidental gaps only
 MIN_SEEN_SIDE, MIN_KNOWN_SIDE, MIN_SOLID_SIDE = 0.3, 0.4, 0.15  # of the side of a cell
+MAX_HIDDEN = 0.6  # by writing, of what is seen of a line: more is a line of printed words
 MAX_LINES = 150
 # Of the digits' height:
 MIN_SIDE = 4.0  # of the image
@@ -78,9 +79,15 @@ class _Lines:
         for start, end in ((first, np.minimum(first + reach, last)), (last - reach, last)):
             start = np.maximum(start, first)
             is_side &= (count(seen, start, end) > 0) | (count(known, start, end) == 0)
+        # Within a line that has accidental gaps only, a side may be missing for the most part.
         is_solid_L = _measure_seen(is_seen_LS) >= SOLID
-        is_side |= is_solid_L[:, None] & (
-            count(seen, first, last) > MIN_SOLID_SIDE * (last - first)
+        middle = (first + last) / 2
+        is_within = middle > is_seen_LS.argmax(axis=1)[:, None]
+        is_within &= middle < num_strips - is_seen_LS[:, ::-1].argmax(axis=1)[:, None]
+        is_side |= (
+            is_solid_L[:, None]
+            & is_within
+            & (count(seen, first, last) > MIN_SOLID_SIDE * (last - first))
         )
         return np.asarray(is_side & (count(seen, first, last) > 0))
 
@@ -119,24 +126,27 @@ def find_cells(ink_HW: Map, page_map: PageMap, digit_height: float) -> tuple[Cel
     rows = _follow(flat, digit, MIN_ROW_LENGTH)
     columns = _follow([np.ascontiguousarray(each.T) for each in flat], digit, MIN_COLUMN_LENGTH)
     crossings_LK2 = _cross(rows, columns)
-    quads = [
-        crossings_LK2[[top, top, bottom, bottom], [left, right, right, left]]
-        for left, top, right, bottom in _enclose(rows, columns, crossings_LK2)
-    ]
-    quads = [quad for quad in quads if _is_large(quad, digit)]
-    boxes = [_find_box(quad) for quad in quads]
-    usual_height = np.median([box[3] - box[1] for box in boxes]) if len(boxes) >= 2 else 0.0
+    found = []
+    for lines in _enclose(rows, columns, crossings_LK2):
+        left, top, right, bottom = lines
+        quad = crossings_LK2[[top, top, bottom, bottom], [left, right, right, left]]
+        if _is_large(quad, digit):
+            found.append((lines, quad))
+    heights = [box[3] - box[1] for box in (_find_box(quad) for _, quad in found)]
     usual_digit = min(digit, float(np.median(heights_M)) * map_scale)
-    if usual_height < MIN_USUAL_HEIGHT * usual_digit:
+    if len(found) < 2 or np.median(heights) < MIN_USUAL_HEIGHT * usual_digit:
         return ()
+    lines_N4, apart = np.array([lines for lines, _ in found]), MIN_WIDTH * digit
+    row_N, row_span_N = _number(lines_N4[:, 1], lines_N4[:, 3], rows, apart)
+    column_N, column_span_N = _number(lines_N4[:, 0], lines_N4[:, 2], columns, apart)
     to_image = np.diag([1 / scale, 1 / scale, 1.0]) @ np.linalg.inv(flatten)
-    found = zip(
-        _number([box[1] for box in boxes], MIN_WIDTH * digit),
-        _number([box[0] for box in boxes], MIN_WIDTH * digit),
-        [_find_box(cv2.perspectiveTransform(quad[None], to_image)[0]) for quad in quads],
-        strict=True,
-    )
-    cells = [Cell((round(a), round(b), round(c), round(d)), *at) for *at, (a, b, c, d) in found]
+    cells = []
+    for i, (_, quad) in enumerate(found):
+        corners_42 = cv2.perspectiveTransform(quad[None], to_image)[0]
+        left, top, right, bottom = (round(value) for value in _find_box(corners_42))
+        corners = tuple((float(x), float(y)) for x, y in corners_42)
+        place = row_N[i], column_N[i], row_span_N[i], column_span_N[i]
+        cells.append(Cell((left, top, right, bottom), *place, corners))
     return tuple(sorted(cells, key=lambda cell: (cell.row, cell.column)))
 
 
@@ -220,9 +230,6 @@ def _follow(flat: Sequence[Mask], digit: float, min_length: float) -> _Lines:
     usual = float(np.median(sample))
     noise = 1.4826 * float(np.median(np.abs(sample - usual)))
     level = usual + max(NOISE * noise, MIN_STRENGTH)
-    clear = ridge_HW[(rules_HW > 100) & (ridge_HW > level) & (text_HW < 128)]
-    if len(clear):
-        level = max(level, SHARE * float(np.percentile(clear, 25)))
     mask_HW = (ridge_HW > level).view(np.uint8) * np.uint8(255)
     gap = np.ones((1, round(GAP * unit) | 1), np.uint8)
     mask_HW = cv2.dilate(cv2.morphologyEx(mask_HW, cv2.MORPH_CLOSE, gap), np.ones((3, 1), np.uint8))
@@ -255,13 +262,15 @@ def _follow(flat: Sequence[Mask], digit: float, min_length: float) -> _Lines:
     is_line_L = _measure_seen(is_seen_LS) >= MIN_SEEN
     is_line_L &= num_seen_L * strip_px >= min_length * unit
     is_line_L &= (rules_HS[every] * is_seen_LS).sum(axis=1) >= USUAL_RULE * num_seen_L
+    is_hidden_LS = ~is_seen_LS & (text_HS[every] >= 0.5)
+    is_line_L &= is_hidden_LS.sum(axis=1) <= MAX_HIDDEN * num_seen_L
     kept: list[int] = []
     for i in np.argsort(-num_seen_L, kind="stable").tolist():
         is_same_LS = np.abs(at_LS[kept] - at_LS[i]) < APART * unit
         is_same_LS &= is_seen_LS[kept] & is_seen_LS[i]
         if is_line_L[i] and (is_same_LS.sum(axis=1) < num_seen_L[i] / 2).all():
             kept.append(i)
-    seen_LS = np.where(is_seen_LS | (text_HS[every] < 0.5), is_seen_LS, np.nan)
+    seen_LS = np.where(is_hidden_LS, np.nan, is_seen_LS)
     return _Lines(at_LS[sorted(kept)], seen_LS[sorted(kept)], strip_px)
 
 
@@ -343,11 +352,18 @@ def _is_large(quad: Floats, digit: float) -> bool:
     return right - left > MIN_WIDTH * digit and bottom - top > MIN_HEIGHT * digit
 
 
-def _number(starts: Sequence[float], apart: float) -> list[int]:
-    """The number of the row, or of the column, of each cell, from where it starts."""
-    numbers, number, last = [0] * len(starts), -1, -math.inf
-    for i in np.argsort(starts, kind="stable").tolist():
-        if starts[i] > last + apart:
-            number, last = number + 1, starts[i]
-        numbers[i] = number
-    return numbers
+def _number(
+    first_N: Integers, last_N: Integers, lines: _Lines, apart: float
+) -> tuple[list[int], list[int]]:
+    """The first row, or column, of each cell, and how many it spans, from its first and last lines.
+
+    Lines that are not apart start the same row: those of cells that do not quite touch.
+    """
+    at_L = lines.at_LS.mean(axis=1)
+    starts: list[float] = []
+    for at in sorted(at_L[np.unique(first_N)].tolist()):
+        if not starts or at > starts[-1] + apart:
+            starts.append(at)
+    number_N = np.searchsorted(starts, at_L[first_N], side="right") - 1
+    end_N = np.searchsorted(starts, at_L[last_N] - apart, side="right")
+    return number_N.tolist(), np.maximum(1, end_N - number_N).tolist()

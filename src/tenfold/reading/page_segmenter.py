@@ -204,13 +204,14 @@ class PageSegmenter(ModelFile):
         """The map of an image, uint8 [H, W, 3] or [H, W]."""
         height, width = pixels.shape[:2]
         scale = min(math.sqrt(AREA_PX / (height * width)), MAX_SIDE_PX / max(height, width))
-        page_map = self._segment_at(pixels, scale)
+        page_map = self.segment_at(pixels, scale)
         mark_px = page_map.measure_marks()
         if mark_px >= SMALL_PX or scale >= 1:
             return page_map
-        return self._segment_at(pixels, scale * min(MAX_FACTOR, USUAL_PX / mark_px, 1 / scale))
+        return self.segment_at(pixels, scale * min(MAX_FACTOR, USUAL_PX / mark_px, 1 / scale))
 
-    def _segment_at(self, pixels: npt.NDArray[np.uint8], scale: float) -> PageMap:
+    def segment_at(self, pixels: npt.NDArray[np.uint8], scale: float) -> PageMap:
+        """The map of an image of another size: so many pixels of it for each of the image."""
         height, width = pixels.shape[:2]
         rows, columns = (
             max(1, round(side * scale / STEP_PX)) * STEP_PX for side in (height, width)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Unpack
@@ -42,8 +43,14 @@ from tenfold.reading.page_segmenter import MIN_SIDE_PX, PageMap, load_page_segme
 from tenfold.reading.result import ReadDigit, Reading, ReadSign, Status
 from tenfold.reading.segmentation import Segmentation
 from tenfold.reading.settings import DecimalSign, ReadingOptions, Settings, build_settings
-from tenfold.reading.single_digit import CLEAR_CONFIDENCE, find_single_digit, is_likelier
+from tenfold.reading.single_digit import (
+    CLEAR_CONFIDENCE,
+    are_clear_digits,
+    find_single_digit,
+    is_likelier,
+)
 from tenfold.reading.sources import Page, Source, decode_source, split_pages
+from tenfold.reading.table import Table, read_table
 from tenfold.reading.text_line import TextLine
 
 # Limits that keep a reading within four seconds, measured. A full sheet of digits has hundreds
@@ -131,6 +138,34 @@ class Reader:
         for page in split_pages(source):
             yield self.read(page, **options)
 
+    def read_table(self, source: Source, **options: Unpack[ReadingOptions]) -> Table:
+        """Read a table: the cells of a grid, or numbers in columns; see `Table`.
+
+        `source` and the options are those of `read`; `single` says that a cell has one digit, and
+        `expect` is what every cell has. An image that cannot be decoded gives a table with status
+        error.
+        """
+        settings = build_settings(**options)
+        try:
+            decoded = decode_source(source)
+        except (ImageError, MissingExtraError) as error:
+            refused = _refuse(source, error)
+            return Table(refused.status, (), refused.message, refused.page, refused.num_pages)
+        read_cells = partial(self._read_cells, settings=settings)
+        read_whole = partial(self._read_decoded, settings=settings)
+        segmenter = load_page_segmenter(None, self.threads)
+        return read_table(decoded, self._find_components, segmenter, read_cells, read_whole)
+
+    def _read_cells(
+        self, views: Sequence[tuple[Pixels, PageMap]], *, settings: Settings
+    ) -> Iterator[Reading]:
+        """Read pictures of cells of one page, by the page's map; all of them are upright."""
+        for start in range(0, len(views), BATCH_IMAGES):
+            batch: list[Segmentation | Reading] = []
+            for pixels_HWC, page_map in views[start : start + BATCH_IMAGES]:
+                batch.append(self._segment(Decoded(pixels_HWC), settings, page_map))
+            yield from self._read_batch(batch)
+
     def read_decoded(self, decoded: Decoded, **options: Unpack[ReadingOptions]) -> Reading:
         """Read decoded pixels, with the options of `read`."""
         return self._read_decoded(decoded, build_settings(**options))
@@ -143,15 +178,20 @@ class Reader:
         reading = self._recognise(segmented, candidates)  # best paths, fusion, decision, turning
         return _add_page(reading, decoded)
 
-    def _segment(self, decoded: Decoded, settings: Settings) -> Segmentation | Reading:
-        """Find the glyphs of an image; a reading if it is blank or has too many of them."""
-        page = self._find_components(decoded.pixels_HWC)
+    def _segment(
+        self, decoded: Decoded, settings: Settings, page_map: PageMap | None = None
+    ) -> Segmentation | Reading:
+        """Find the glyphs of an image; a reading if it is blank or has too many of them.
+
+        The map of a cell is part of its page's.
+        """
+        page = self._find_components(decoded.pixels_HWC, page_map)
         if page is None:
             return Reading(Status.BLANK, message=BLANK_MESSAGE)
         if settings.single:
             glyph = page.find_main_glyph()
             return Segmentation(decoded, page, [[glyph]] if glyph else [], settings)
-        slope = find_slope(page)
+        slope = find_slope(page) if page_map is None else None
         if slope:
             pixels_HWC, to_upright = turn(decoded.pixels_HWC, slope)
             decoded = replace(decoded, pixels_HWC=pixels_HWC)
@@ -160,22 +200,28 @@ class Reader:
         if sum(map(len, lines)) > MAX_GLYPHS:
             message = f"more than {MAX_GLYPHS} marks; cut the image into parts"
             return Reading(Status.NOT_DIGITS, message=message)
-        return Segmentation(decoded, page, lines, settings, to_upright if slope else None)
+        is_cell = page_map is not None
+        return Segmentation(decoded, page, lines, settings, to_upright if slope else None, is_cell)
 
     def find_ink(self, pixels_HWC: Pixels) -> Ink:
         """The ink of the writing in pixels, uint8 [H, W, 3]."""
         return self._find_ink(pixels_HWC)[0]
 
-    def _find_ink(self, pixels_HWC: Pixels) -> tuple[Ink, PageMap | None]:
+    def _find_ink(
+        self, pixels_HWC: Pixels, page_map: PageMap | None = None
+    ) -> tuple[Ink, PageMap | None]:
         height, width = pixels_HWC.shape[:2]
         if max(height, width) < MIN_SIDE_PX:  # the crop of a digit
             return find_ink(pixels_HWC), None
-        page_map = load_page_segmenter(None, self.threads).segment(pixels_HWC)
+        if page_map is None:
+            page_map = load_page_segmenter(None, self.threads).segment(pixels_HWC)
         return find_ink(pixels_HWC, text_HW=page_map.find_text(height, width)), page_map
 
-    def _find_components(self, pixels_HWC: Pixels) -> PageComponents | None:
+    def _find_components(
+        self, pixels_HWC: Pixels, page_map: PageMap | None = None
+    ) -> PageComponents | None:
         """The components of the writing; None if nothing stands out from the paper."""
-        ink, page_map = self._find_ink(pixels_HWC)
+        ink, page_map = self._find_ink(pixels_HWC, page_map)
         return None if ink.is_blank else PageComponents(ink, find_components(ink), page_map)
 
     def _recognise(self, segmented: Segmentation, candidates: list[Candidate]) -> Reading:
@@ -257,7 +303,7 @@ class Reader:
     def _may_be_turned(self, segmented: Segmentation, reading: Reading) -> bool:
         """Whether the doubts about a reading may come from an image that is not upright."""
         is_doubtful = reading.status in (Status.UNCERTAIN, Status.NOT_DIGITS)
-        if segmented.is_single or not is_doubtful:
+        if segmented.is_single or segmented.is_cell or not is_doubtful:
             return False
         if not MIN_TURNED_GLYPHS <= len(segmented.glyphs) <= MAX_TURNED_GLYPHS:
             return False
@@ -317,6 +363,8 @@ class Reader:
             return find_single_digit(pixels_HWC, segmented.page, self._classify, first)
         is_clear = len(found) == 1 and found[0].confidence >= CLEAR_CONFIDENCE
         if is_clear or len(segmented.glyphs) > MAX_SINGLE_GLYPHS:
+            return None
+        if segmented.is_cell and are_clear_digits(found):
             return None
         single = find_single_digit(pixels_HWC, segmented.page, self._classify)
         tall = [

@@ -11,6 +11,8 @@ from tenfold.reading.digit_image import DigitImage
 from tenfold.reading.glyphs import Box
 from tenfold.reading.numbers import parse_number, to_number
 
+Point = tuple[float, float]
+
 
 class Status(StrEnum):
     """How reliable a reading is; `error` means that the image could not be decoded."""
@@ -95,16 +97,23 @@ class ReadLine:
 class Cell:
     """A cell of a printed or ruled grid: its box, as of digits, and its row and column, from 0.
 
-    A cell that spans several has the first row and column. Grids of an image are counted as one.
+    A cell that spans several rows or columns has the first, and how many they are. Grids of an
+    image are counted as one. The corners, x and y from the left at the top clockwise, are those of
+    the quadrangle that a photo shows; the box touches the middles of its sides.
     """
 
     box: Box
     row: int
     column: int
+    row_span: int = 1
+    column_span: int = 1
+    corners: tuple[Point, ...] = field(default=(), repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """The cell as JSON values."""
-        return {"box": list(self.box), "row": self.row, "column": self.column}
+        """The cell as JSON values, without corners; with spans of more than one."""
+        spans = {"row_span": self.row_span, "column_span": self.column_span}
+        spans = {name: span for name, span in spans.items() if span > 1}
+        return {"box": list(self.box), "row": self.row, "column": self.column, **spans}
 
 
 @dataclass(frozen=True)

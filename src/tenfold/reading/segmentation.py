@@ -20,6 +20,7 @@ class Segmentation:
 
     If the settings say that it shows one digit, there is at most one glyph. `to_upright` maps
     points of an image that was turned, because its lines slope, to those of the upright one.
+    `is_cell`: it is a cell of a table that is upright, with digits beside each other.
     """
 
     decoded: Decoded
@@ -27,6 +28,7 @@ class Segmentation:
     lines: list[list[Glyph]]
     settings: Settings
     to_upright: Matrix | None = None
+    is_cell: bool = False
 
     @property
     def is_single(self) -> bool:
@@ -52,7 +54,7 @@ class Segmentation:
 
     def find_cells(self) -> tuple[Cell, ...]:
         """The cells of a grid, with boxes in pixels of the upright image at its original size."""
-        if self.is_single or self.page.page_map is None:
+        if self.is_single or self.is_cell or self.page.page_map is None:
             return ()
         cells = find_cells(self.page.ink.unmasked_HW, self.page.page_map, self.digit_height)
         return tuple(replace(cell, box=self.to_original(cell.box)) for cell in cells)

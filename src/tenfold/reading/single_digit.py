@@ -4,6 +4,7 @@ An image is tried in several binarisations: the default one, with fainter ink, w
 with what the page network takes for ruled lines, and inverted.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -75,6 +76,16 @@ def is_likelier(
     )
     score -= EXTRA_DIGIT_COST * (len(found) - 1)
     return not found or score < single.log_probability
+
+
+def are_clear_digits(found: Sequence[Candidate]) -> bool:
+    """Whether there are several digits side by side, each of them clear."""
+    ordered = sorted(found, key=lambda candidate: candidate.glyph.box[0])
+    return len(found) > 1 and all(
+        first.glyph.box[2] <= second.glyph.box[0]
+        and min(first.confidence, second.confidence) >= CLEAR_CONFIDENCE
+        for first, second in itertools.pairwise(ordered)
+    )
 
 
 def _alternative_binarisations(

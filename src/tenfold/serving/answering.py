@@ -11,6 +11,7 @@ import io
 import os
 import threading
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -51,16 +52,25 @@ class ReadingService:
             reading = self.reader.read(upload.images[0][1], **options.reading)
             answers = [reading.to_json(top=options.top)]
         else:
-            answers = await self._answer_large(upload, options)
-        SECONDS.labels("small" if is_small else "large").observe(time.perf_counter() - started)
-        for answer in answers:
-            READINGS.labels(answer["status"]).inc()
+            read = partial(read_explained, self.reader, **asdict(options))
+            answers = await self._answer_large(upload, read)
+        _count(answers, "small" if is_small else "large", started)
         return answers
 
-    async def _answer_large(self, upload: Upload, options: Options) -> list[Answer]:
+    async def answer_tables(self, upload: Upload, options: Options) -> list[Answer]:
+        """A table for each image. Raises Problem if too many large images wait."""
+        started = time.perf_counter()
+
+        def read(data: bytes) -> Answer:
+            return self.reader.read_table(data, **options.reading).to_json()
+
+        answers = await self._answer_large(upload, read)
+        _count(answers, "large", started)
+        return answers
+
+    async def _answer_large(self, upload: Upload, read: Callable[[bytes], Answer]) -> list[Answer]:
         if self._num_large >= MAX_LARGE:
             raise refuse(MAX_LARGE)
-        read = partial(read_explained, self.reader, **asdict(options))
         answers: list[Answer] = []
         self._num_large += 1
         try:
@@ -71,6 +81,12 @@ class ReadingService:
         finally:
             self._num_large -= 1
         return answers
+
+
+def _count(answers: Sequence[Answer], size: str, started: float) -> None:
+    SECONDS.labels(size).observe(time.perf_counter() - started)
+    for answer in answers:
+        READINGS.labels(answer["status"]).inc()
 
 
 def _is_small(upload: Upload, options: Options) -> bool:

@@ -22,12 +22,12 @@ from tenfold.reading.reader import Reader
 from tenfold.reading.result import Status
 from tenfold.serving import metrics
 from tenfold.serving.access import AccessControl
-from tenfold.serving.answering import ReadingService
+from tenfold.serving.answering import Answer, ReadingService
 from tenfold.serving.exchange import Exchange
-from tenfold.serving.limits import READ_PATH, Admission
+from tenfold.serving.limits import READ_PATH, TABLE_PATH, Admission
 from tenfold.serving.problems import UNREADABLE, Problem, answer_http_exception
 from tenfold.serving.settings import ServingConfig
-from tenfold.serving.uploads import parse_options, receive_upload
+from tenfold.serving.uploads import TABLE_OPTIONS, Upload, parse_options, receive_upload
 
 PAGE = Path(__file__).parent / "page"
 NOT_STORED = {"cache-control": "no-store"}
@@ -58,14 +58,12 @@ def list_routes(service: ReadingService, *, needs_token: bool) -> list[Route | M
     async def read(request: Request) -> Response:
         options = parse_options(request)
         upload = await receive_upload(request)
-        answers = await service.answer(upload, options)
-        request.state.readings = ",".join(answer["status"] for answer in answers)
-        if upload.is_list:
-            return JSONResponse(answers, headers=NOT_STORED)
-        [answer] = answers
-        if answer["status"] == Status.ERROR:
-            raise Problem(UNREADABLE, answer["message"], members={"reading": answer})
-        return JSONResponse(answer, headers=NOT_STORED)
+        return _respond(request, upload, await service.answer(upload, options), "reading")
+
+    async def read_table(request: Request) -> Response:
+        options = parse_options(request, TABLE_OPTIONS)
+        upload = await receive_upload(request)
+        return _respond(request, upload, await service.answer_tables(upload, options), "table")
 
     models = {
         "version": tenfold.__version__,
@@ -94,12 +92,24 @@ def list_routes(service: ReadingService, *, needs_token: bool) -> list[Route | M
 
     return [
         Route(READ_PATH, read, methods=["POST"]),
+        Route(TABLE_PATH, read_table, methods=["POST"]),
         Route("/metrics", count),
         *(Route(path, answer, methods=["GET"]) for path, answer in answers.items()),
         Route("/", partial(show, "index.html")),
         Route("/docs", partial(show, "docs.html")),
         Mount("/page", files),
     ]
+
+
+def _respond(request: Request, upload: Upload, answers: list[Answer], kind: str) -> Response:
+    """The one answer or the list. Raises Problem for the one image that cannot be decoded."""
+    request.state.readings = ",".join(answer["status"] for answer in answers)
+    if upload.is_list:
+        return JSONResponse(answers, headers=NOT_STORED)
+    [answer] = answers
+    if answer["status"] == Status.ERROR:
+        raise Problem(UNREADABLE, answer["message"], members={kind: answer})
+    return JSONResponse(answer, headers=NOT_STORED)
 
 
 def _describe(model: ModelFile) -> dict[str, Any]:

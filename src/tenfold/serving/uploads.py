@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Sized
+from collections.abc import Collection, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,10 @@ class Options:
         }
 
 
+OPTIONS = tuple(Options.__dataclass_fields__)
+TABLE_OPTIONS = ("single", "signs", "expect", "decimal")
+
+
 @dataclass(frozen=True)
 class Upload:
     """The images of a request, each with its file's name if the client gave one.
@@ -57,13 +61,14 @@ class Upload:
     is_list: bool
 
 
-def parse_options(request: Request) -> Options:
-    """The options in a request's query. Raises Problem for an unknown or invalid one."""
+def parse_options(request: Request, allowed: Collection[str] = OPTIONS) -> Options:
+    """The options in a request's query. Raises Problem for one that is not allowed or invalid."""
     values: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
-        if name not in Options.__dataclass_fields__:
-            known = ", ".join(Options.__dataclass_fields__)
-            raise Problem(INVALID, f"unknown parameter {name[:SHOWN]!r}; there are {known}")
+        if name not in allowed:
+            raise Problem(
+                INVALID, f"unknown parameter {name[:SHOWN]!r}; there are {', '.join(allowed)}"
+            )
         if name in values:
             raise Problem(INVALID, f"{name} is given twice")
         values[name] = _parse_value(name, value)

@@ -1,0 +1,1 @@
+"""What people filled in, as rows of a workbook. No torch."""

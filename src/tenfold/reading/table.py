@@ -1,0 +1,451 @@
+"""Reads tables: the cells of a grid, cut out and read together, or numbers aligned in columns.
+
+Array names carry their axes: H rows, W columns of pixels, C colours, M components; 4 corners of x
+and y, clockwise from the left at the top.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.errors import MissingExtraError
+from tenfold.reading.decision import BLANK_MESSAGE
+from tenfold.reading.decoding import Decoded
+from tenfold.reading.glyphs import Box, PageComponents
+from tenfold.reading.grid import find_cells
+from tenfold.reading.ink import Map, Pixels
+from tenfold.reading.orientation import Matrix, turn
+from tenfold.reading.page_segmenter import MIN_TEXT, PageMap, PageSegmenter
+from tenfold.reading.result import Cell, ReadDigit, Reading, Status
+
+Corners = npt.NDArray[np.float64]
+
+# Chosen on drawn tables.
+MARGIN = 0.06  # of a cell's height, around it, so that its lines are seen to be lines
+MIN_HEIGHT_PX, MAX_SIDE_PX = 64, 1600  # of the picture of a cell
+# A cell is empty if within it, apart from an edge of this share of its height, there is less ink
+# than this share of a square as high as digits. Ink is half as strong as elsewhere at least.
+EDGE, MIN_INK, INK_LEVEL = 0.1, 0.01, 0.5
+LINE, MIN_STROKE = 0.06, 0.3  # of a cell's height: where its lines are; a stroke that is no line
+MIN_OUTSIDE_HEIGHT = 0.5  # of the digits' height: what is written outside the cells
+MAP_DIGIT_PX, MAX_MAP_PX = 26, 2_000_000  # digits' height in the map of the cells; its area
+# If fewer of the filled cells are read, the table may not be upright, and is turned if that helps.
+MIN_READ, MIN_FILLED, MIN_GAIN = 0.6, 4, 1.3
+MIN_COLUMN_GAP = 1.2  # of the digits' height, where there is no grid
+EMPTY = Reading(Status.BLANK, message=BLANK_MESSAGE)
+SEVERAL_MESSAGE = "there are several numbers; a line between cells may be missing"
+OUTSIDE_MESSAGE = "what is written outside the cells was not read"
+NO_GRID_MESSAGE = "there is no grid; the columns are those in which numbers are aligned"
+NO_COLUMNS_MESSAGE = "there is no grid, nor clear columns; a row is a line of digits"
+
+FindComponents = Callable[[Pixels], PageComponents | None]
+ReadCells = Callable[[Sequence[tuple[Pixels, PageMap]]], Iterator[Reading]]
+ReadOne = Callable[[Decoded], Reading]
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """A cell: its first row and column, from 0, how many it spans, its box, and its reading.
+
+    Boxes, also of the reading's digits, are in pixels of the upright image at its original size.
+    `picture` is the cell as it was read, uint8 [H, W, 3], without perspective.
+    """
+
+    row: int
+    column: int
+    row_span: int
+    column_span: int
+    box: Box
+    reading: Reading
+    picture: Pixels | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether somebody should look at it: doubtful digits, or something that is no digits."""
+        return self.reading.status not in (Status.READ, Status.BLANK)
+
+    def to_json(self) -> dict[str, Any]:
+        """The cell as JSON values."""
+        return {
+            "row": self.row,
+            "column": self.column,
+            "row_span": self.row_span,
+            "column_span": self.column_span,
+            "box": list(self.box),
+            "reading": self.reading.to_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: a status, its cells in rows, and a message.
+
+    The status is `read` if no cell is doubtful and none is missing. Rows have as many cells as were
+    found; a cell that spans several rows is in its first one. `page` and `num_pages` are as of a
+    reading.
+    """
+
+    status: Status
+    rows: tuple[tuple[TableCell, ...], ...] = ()
+    message: str | None = None
+    page: int | None = None
+    num_pages: int | None = None
+
+    @property
+    def num_columns(self) -> int:
+        """How many columns there are."""
+        ends = (cell.column + cell.column_span for row in self.rows for cell in row)
+        return max(ends, default=0)
+
+    def to_rows(self) -> list[list[str]]:
+        """The text of each cell, as many in each row; empty where nothing was read."""
+        rows = [[""] * self.num_columns for _ in self.rows]
+        for cell in itertools.chain.from_iterable(self.rows):
+            rows[cell.row][cell.column] = cell.reading.text
+        return rows
+
+    def to_dataframe(self) -> Any:  # noqa: ANN401 - pandas is not installed with Tenfold
+        """The texts as a DataFrame of pandas. Raises MissingExtraError without pandas."""
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingExtraError("a DataFrame needs pandas: pip install pandas") from error
+        return pd.DataFrame(self.to_rows(), dtype=str)
+
+    def to_json(self) -> dict[str, Any]:
+        """The table as JSON values."""
+        pages = {} if self.page is None else {"page": self.page, "num_pages": self.num_pages}
+        return {
+            **pages,
+            "status": str(self.status),
+            "num_rows": len(self.rows),
+            "num_columns": self.num_columns,
+            "rows": [[cell.to_json() for cell in row] for row in self.rows],
+            "message": self.message,
+        }
+
+
+def read_table(
+    decoded: Decoded,
+    find_components: FindComponents,
+    segmenter: PageSegmenter,
+    read_cells: ReadCells,
+    read_one: ReadOne,
+) -> Table:
+    """Read the cells of a grid, or without one the numbers of an image, in rows and columns.
+
+    `read_cells` reads pictures of cells by maps of them, `read_one` an image as a whole.
+    """
+
+    def read_grid(pixels_HWC: Pixels, to_upright: Matrix | None = None) -> _Grid | None:
+        return _read_grid(pixels_HWC, find_components, segmenter, read_cells, to_upright)
+
+    grid = read_grid(decoded.pixels_HWC)
+    if grid is None or grid.is_ruled_paper:
+        table = _align(read_one(decoded))
+    else:
+        for degrees in (180, 90, 270) if grid.may_be_turned else ():
+            turned = read_grid(*turn(decoded.pixels_HWC, degrees))
+            if turned is not None and turned.num_read >= MIN_GAIN * max(1, grid.num_read):
+                grid = turned
+                grid.messages.append(f"read after turning the image by {degrees} degrees")
+        table = _scale(_build_table(grid.cells, grid.messages), decoded.reduction)
+    message = "; ".join(filter(None, (table.message, decoded.note))) or None
+    return replace(table, message=message, page=decoded.page, num_pages=decoded.num_pages)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The cells of a grid, and what there is to say about them."""
+
+    cells: list[TableCell]
+    messages: list[str]
+
+    @property
+    def num_read(self) -> int:
+        return sum(cell.reading.status == Status.READ for cell in self.cells)
+
+    @property
+    def is_ruled_paper(self) -> bool:
+        """Whether it may be ruled lines and the edges of the paper: one column, and more beside."""
+        return bool(self.messages) and all(cell.column == 0 for cell in self.cells)
+
+    @property
+    def may_be_turned(self) -> bool:
+        num_filled = sum(cell.reading.status != Status.BLANK for cell in self.cells)
+        return num_filled >= MIN_FILLED and self.num_read < MIN_READ * num_filled
+
+
+def _read_grid(
+    pixels_HWC: Pixels,
+    find_components: FindComponents,
+    segmenter: PageSegmenter,
+    read_cells: ReadCells,
+    to_upright: Matrix | None,
+) -> _Grid | None:
+    """The cells of a grid, with boxes in pixels before they were turned; None without a grid."""
+    page = find_components(pixels_HWC)
+    if page is None or page.page_map is None:
+        return None
+    cells = find_cells(page.ink.unmasked_HW, page.page_map, page.component_height)
+    if not cells:
+        return None
+    digit_px = page.component_height
+    height, width = pixels_HWC.shape[:2]
+    scale = min(MAP_DIGIT_PX / digit_px, math.sqrt(MAX_MAP_PX / (height * width)), 2.0)
+    page_map = segmenter.segment_at(pixels_HWC, scale)
+    to_page = np.eye(3) if to_upright is None else np.vstack([to_upright, [0, 0, 1]])
+    views = [_View(cell, digit_px) for cell in cells]
+    pictures = [view.cut(pixels_HWC, page_map) if view.has_ink(page) else None for view in views]
+    readings = read_cells([picture for picture in pictures if picture is not None])
+    found = []
+    for cell, view, picture in zip(cells, views, pictures, strict=True):
+        reading = EMPTY if picture is None else next(readings)
+        back = to_page @ np.linalg.inv(view.matrix)
+        digits = [replace(digit, box=_map_box(digit.box, back)) for digit in reading.digits]
+        place = cell.row, cell.column, cell.row_span, cell.column_span
+        table_cell = TableCell(
+            *place,
+            _map_box(cell.box, to_page),
+            _check(replace(reading, digits=tuple(digits)), cell),
+            None if picture is None else picture[0],
+        )
+        found.append(table_cell)
+    return _Grid(found, [OUTSIDE_MESSAGE] if _has_writing_outside(page, cells) else [])
+
+
+def _scale(table: Table, reduction: float) -> Table:
+    """The table with boxes in pixels of the image, of which each of its pixels was several."""
+    if reduction == 1:
+        return table
+
+    def enlarge(box: Box) -> Box:
+        left, top, right, bottom = (round(value * reduction) for value in box)
+        return left, top, right, bottom
+
+    rows = []
+    for row in table.rows:
+        cells = []
+        for cell in row:
+            digits = tuple(replace(digit, box=enlarge(digit.box)) for digit in cell.reading.digits)
+            reading = replace(cell.reading, digits=digits)
+            cells.append(replace(cell, box=enlarge(cell.box), reading=reading))
+        rows.append(tuple(cells))
+    return replace(table, rows=tuple(rows))
+
+
+class _View:
+    """A cell seen from above: its place in the picture, and the matrix that cuts it out."""
+
+    def __init__(self, cell: Cell, digit_height: float) -> None:
+        self.digit_height = digit_height
+        self.corners_42: Corners = np.array(cell.corners, np.float64)
+        sides_4 = np.linalg.norm(np.roll(self.corners_42, -1, axis=0) - self.corners_42, axis=1)
+        width, height = float(sides_4[[0, 2]].mean()), float(sides_4[[1, 3]].mean())
+        self.height_px = height
+        scale = min(max(1.0, MIN_HEIGHT_PX / height), MAX_SIDE_PX / max(width, height))
+        self.margin = margin = MARGIN * height * scale
+        self.size = round(width * scale + 2 * margin), round(height * scale + 2 * margin)
+        right, bottom = width * scale + margin, height * scale + margin
+        target_42 = np.array([(margin, margin), (right, margin), (right, bottom), (margin, bottom)])
+        self.matrix = cv2.getPerspectiveTransform(
+            self.corners_42.astype(np.float32), target_42.astype(np.float32)
+        )
+
+    def cut(self, pixels_HWC: Pixels, page_map: PageMap) -> tuple[Pixels, PageMap]:
+        """The pixels of the cell, uint8 [H, W, 3], and its part of the page's map."""
+        height, width = pixels_HWC.shape[:2]
+        rows, columns = page_map.text_HW.shape
+        of_map = self.matrix @ np.diag([width / columns, height / rows, 1.0])
+        text_HW, rules_HW = (
+            self._warp(layer_HW, of_map) for layer_HW in (page_map.text_HW, page_map.rules_HW)
+        )
+        edge = round(self.margin + LINE * (self.size[1] - self.margin))
+        _claim_strokes(text_HW, rules_HW, edge)
+        _leave_out_lines(text_HW, rules_HW, edge)
+        return self._warp(pixels_HWC, self.matrix), PageMap(text_HW, rules_HW)
+
+    def _warp(self, layer: Any, matrix: Corners) -> Any:  # noqa: ANN401 - of any type
+        flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+        return cv2.warpPerspective(layer, matrix, self.size, flags=flags, borderMode=border)
+
+    def has_ink(self, page: PageComponents) -> bool:
+        """Whether anything may be written in the cell."""
+        middle_2 = self.corners_42.mean(axis=0)
+        left, top = np.floor(self.corners_42.min(axis=0)).astype(int).clip(0).tolist()
+        right, bottom = np.ceil(self.corners_42.max(axis=0)).astype(int).tolist()
+        ink_HW = page.ink.unmasked_HW[top:bottom, left:right]
+        if not ink_HW.size:
+            return False
+        edge = EDGE * self.height_px
+        reach_42 = middle_2 - self.corners_42
+        inner_42 = self.corners_42 + np.sign(reach_42) * np.minimum(np.abs(reach_42), edge)
+        inside_HW = np.zeros(ink_HW.shape, np.uint8)
+        cv2.fillConvexPoly(inside_HW, np.rint(inner_42 - (left, top)).astype(np.int32), 1)
+        num = np.count_nonzero(ink_HW[inside_HW > 0] > INK_LEVEL * page.ink.level)
+        return bool(num > MIN_INK * self.digit_height**2)
+
+
+def _claim_strokes(text_HW: Map, rules_HW: Map, edge: int) -> None:
+    """Make writing of high strokes within a cell: what is no line of the grid is no line at all.
+
+    A stroke that goes through the cell may be a line that was not found, and one along its sides
+    the rest of one that was.
+    """
+    inner = slice(edge, len(text_HW) - edge), slice(edge, text_HW.shape[1] - edge)
+    marks_HW = (text_HW[inner] + rules_HW[inner] > 0.5).view(np.uint8)
+    if not marks_HW.size:
+        return
+    height, width = marks_HW.shape
+    num, labels_HW, table_M5, _ = cv2.connectedComponentsWithStats(marks_HW)
+    for i in range(1, num):
+        left, _, across, down, _ = table_M5[i].tolist()
+        is_beside_line = left <= 0 or left + across >= width
+        if MIN_STROKE * len(text_HW) <= down < height and not is_beside_line:
+            is_stroke_HW = labels_HW == i
+            text_HW[inner][is_stroke_HW], rules_HW[inner][is_stroke_HW] = 1.0, 0.0
+
+
+def _leave_out_lines(text_HW: Map, rules_HW: Map, edge: int) -> None:
+    """Make paper of all lines in the map of a cell, and of what others reach into it.
+
+    What is written in the cell, and reaches over its lines, stays. The rest of a line would be
+    taken for a stroke beside it.
+    """
+    height, width = text_HW.shape
+    inner = slice(edge, height - edge), slice(edge, width - edge)
+    is_text_HW = (text_HW > rules_HW) & (text_HW > MIN_TEXT)
+    _, labels_HW = cv2.connectedComponents(is_text_HW.view(np.uint8))
+    own = np.unique(labels_HW[inner][is_text_HW[inner]])
+    is_kept_HW = cv2.dilate(np.isin(labels_HW, own).view(np.uint8), np.ones((11, 11), np.uint8)) > 0
+    is_kept_HW[inner] = True
+    text_HW[~is_kept_HW] = 0.0
+    rules_HW[:] = 0.0
+
+
+def _map_box(box: Box, matrix: npt.NDArray[np.float64]) -> Box:
+    left, top, right, bottom = box
+    corners = np.array([[(left, top), (right, top), (right, bottom), (left, bottom)]], np.float64)
+    mapped_42 = cv2.perspectiveTransform(corners, matrix)[0]
+    middles_42 = (mapped_42 + np.roll(mapped_42, 1, axis=0)) / 2
+    (left, top), (right, bottom) = middles_42.min(axis=0), middles_42.max(axis=0)
+    return round(left), round(top), round(right), round(bottom)
+
+
+def _has_writing_outside(page: PageComponents, cells: Sequence[Cell]) -> bool:
+    boxes_M4 = page.components.boxes_M4[
+        page.heights_M >= MIN_OUTSIDE_HEIGHT * page.component_height
+    ]
+    inside_HW = np.zeros(page.ink.strength_HW.shape, np.uint8)
+    for cell in cells:
+        cv2.fillConvexPoly(inside_HW, np.rint(cell.corners).astype(np.int32), 1)
+    middle_M2 = ((boxes_M4[:, :2] + boxes_M4[:, 2:]) // 2).T
+    return bool((inside_HW[middle_M2[1], middle_M2[0]] == 0).any())
+
+
+def _check(reading: Reading, cell: Cell) -> Reading:
+    """The reading, doubtful if it has several numbers, as the cell may be several."""
+    has_several = any(digit.starts_number or digit.line for digit in reading.digits)
+    is_large = max(cell.row_span, cell.column_span) > 1
+    if not (is_large and has_several and reading.status == Status.READ):
+        return reading
+    digits = tuple(replace(digit, is_sure=False) for digit in reading.digits)
+    return replace(reading, status=Status.UNCERTAIN, digits=digits, message=SEVERAL_MESSAGE)
+
+
+def _build_table(cells: Sequence[TableCell], messages: Sequence[str]) -> Table:
+    num_rows = max(cell.row + cell.row_span for cell in cells)
+    num_columns = max(cell.column + cell.column_span for cell in cells)
+    is_covered = np.zeros((num_rows, num_columns), bool)
+    for cell in cells:
+        last_row, last_column = cell.row + cell.row_span, cell.column + cell.column_span
+        is_covered[cell.row : last_row, cell.column : last_column] = True
+    num_missing = int((~is_covered).sum())
+    num_doubtful = sum(cell.reading.status == Status.UNCERTAIN for cell in cells)
+    num_others = sum(cell.is_doubtful for cell in cells) - num_doubtful
+    said = [
+        *_count(num_doubtful, "cell is doubtful", "cells are doubtful"),
+        *_count(num_others, "cell has no digits", "cells have no digits"),
+        *_count(num_missing, "cell of the grid was not found", "cells of the grid were not found"),
+        *messages,
+    ]
+    if num_doubtful or num_missing:
+        status = Status.UNCERTAIN
+    elif any(cell.reading.status == Status.READ for cell in cells):
+        status = Status.READ
+    else:
+        status = Status.NOT_DIGITS if num_others else Status.BLANK
+    rows = tuple(tuple(cell for cell in cells if cell.row == row) for row in range(num_rows))
+    return Table(status, rows, "; ".join(said) or None)
+
+
+def _count(num: int, one: str, several: str) -> list[str]:
+    return [f"{num} {one if num == 1 else several}"] if num else []
+
+
+def _align(reading: Reading) -> Table:
+    """The numbers of a reading in rows, which are its lines, and columns, if they are clear."""
+    if reading.status not in (Status.READ, Status.UNCERTAIN):
+        return Table(reading.status, message=reading.message)
+    lines = [list(line) for _, line in itertools.groupby(reading.digits, lambda one: one.line)]
+    height = float(np.median([one.box[3] - one.box[1] for one in reading.digits]))
+    numbers = [_split(line, MIN_COLUMN_GAP * height) for line in lines]
+    columns = _find_columns(numbers)
+    message = NO_GRID_MESSAGE
+    if columns is None:
+        numbers, message = [[line] for line in lines], NO_COLUMNS_MESSAGE
+        columns = [[0] for _ in lines]
+    rows = tuple(
+        tuple(
+            TableCell(y, column, 1, 1, _find_box(digits), _read_part(digits, reading))
+            for digits, column in zip(*line, strict=True)
+        )
+        for y, line in enumerate(zip(numbers, columns, strict=True))
+    )
+    said = "; ".join(filter(None, (message, reading.message)))
+    return Table(reading.status, rows, said)
+
+
+def _split(line: Sequence[ReadDigit], gap: float) -> list[list[ReadDigit]]:
+    """The numbers of a line, which wide gaps part."""
+    numbers = [[line[0]]]
+    for before, digit in itertools.pairwise(line):
+        if digit.starts_number or digit.box[0] - before.box[2] > gap:
+            numbers.append([])
+        numbers[-1].append(digit)
+    return numbers
+
+
+def _find_columns(numbers: Sequence[Sequence[Sequence[ReadDigit]]]) -> list[list[int]] | None:
+    """The column of each number; None if there is one, or numbers are not below one another."""
+    boxes = [[_find_box(number) for number in line] for line in numbers]
+    ends: list[int] = []
+    starts: list[int] = []
+    for box in sorted(itertools.chain.from_iterable(boxes)):
+        if not ends or box[0] >= ends[-1]:
+            starts.append(box[0])
+            ends.append(box[2])
+        ends[-1] = max(ends[-1], box[2])
+    columns = [[sum(start <= box[0] for start in starts) - 1 for box in line] for line in boxes]
+    is_clear = all(len(set(line)) == len(line) for line in columns)
+    return columns if is_clear and len(numbers) > 1 and len(starts) > 1 else None
+
+
+def _find_box(digits: Sequence[ReadDigit]) -> Box:
+    left, top, right, bottom = zip(*(digit.box for digit in digits), strict=True)
+    return min(left), min(top), max(right), max(bottom)
+
+
+def _read_part(digits: Sequence[ReadDigit], reading: Reading) -> Reading:
+    """The reading of some digits."""
+    is_sure = all(digit.is_sure for digit in digits)
+    status = Status.READ if is_sure else Status.UNCERTAIN
+    first = replace(digits[0], starts_number=False)
+    message = None if is_sure else reading.message
+    return Reading(status, (first, *digits[1:]), message)
