@@ -27,7 +27,7 @@ BUNDLED = Path(__file__).parent / "model"
 BUNDLED_SHA256 = {
     "lines.onnx": "df40d4af3bd9bb217e0aa475e03b674d44918809bbdb6b137bc8a1807078a32f",
     "page.onnx": "cfd2c9e9f7394e1088f9f8c6f669c394db768172de807f72aa5618d429d86e89",
-    "reader.onnx": "6c3d6c495891176e63bfb23e9f35229b1f0384d8ed22cefd64e4c95f29660437",
+    "reader.onnx": "a58aac48a8cc6bfffc521d93d3b8a1dd2b379a04fa6eb8f8532cabf4e871e85e",
 }
 METADATA_KEY = "tenfold"
 FORMAT = 1
