@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "digits": "",
     "system": "errors",
     "reading": "errors digits system",
+    "forms": "errors digits system reading",
     "recipes": "errors digits system",
     "data": "errors digits system recipes",
     "synthetic": "errors digits system reading recipes data",
@@ -37,10 +38,10 @@ MAY_IMPORT = {
         "errors digits system reading recipes data synthetic runs models training evaluation "
         "studies reports cluster"
     ),
-    "serving": "errors system reading",
+    "serving": "errors system reading forms",
     "cli": (
-        "errors digits system reading recipes data runs training evaluation reports cluster "
-        "workflow serving"
+        "errors digits system reading forms recipes data runs training evaluation reports "
+        "cluster workflow serving"
     ),
 }
 # Heavy libraries, and the packages that may import them.
@@ -55,7 +56,7 @@ LIBRARIES = {
 }
 # Importing any module of these does not import torch: they start fast, or run where it is missing.
 WITHOUT_TORCH = (
-    "errors digits system reading recipes data synthetic runs studies serving cluster cli"
+    "errors digits system reading forms recipes data synthetic runs studies serving cluster cli"
 )
 
 

@@ -1,0 +1,236 @@
+"""Registration: where on a scan or photo each place of a form is.
+
+Features of the print give a first homography, or else corner marks do. Tiles of print are then
+found again, which refines it and shows how far it can be trusted, and each way in which the form
+resembles itself, such as a table shifted by a row, must be told from it.
+
+Array names carry their axes: H rows, W columns, C colours, N features, T tiles.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.errors import FormError
+from tenfold.forms.corner_marks import find_corner_marks, list_turns
+from tenfold.forms.reference import Floats, Mask, Reference, find_features, find_print, resize
+
+SHEET_PX = 1_300_000  # of the copy in which features are searched: a photo also shows a table
+RATIO, RANSAC_PX, MIN_MATCHES = 0.8, 5.0, 10
+MIN_SCALE, MAX_STRETCH = 0.45, 1.7  # pixels of the sheet for one of the reference; of sides
+# Tiles: correlation and distance, in shares of the reach, of one that is found again; the share
+# that must be, of all and in each quarter of the sheet, and the residual in pixels.
+MIN_CORRELATION, MAX_OFF = 0.4, 0.25
+MIN_FOUND, MIN_FOUND_QUARTER, MIN_QUARTER_TILES = 0.8, 0.5, 5
+MIN_MARGIN = 0.35  # of the share of print that a rival lacks over that which it would add
+NEAR, FAR_TILES = 0.06, 3  # of the diagonal: tiles that correct a field's place, how many at least
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The homography from pixels of the reference to those of a sheet, and what it rests on.
+
+    `offsets_T2` is how far tiles around `middles_T2` were found beside it, `found_T` which were;
+    `print_HW` is the sheet's print in the frame of the reference.
+    """
+
+    matrix: Floats
+    middles_T2: Floats
+    offsets_T2: Floats
+    found_T: npt.NDArray[np.bool_]
+    print_HW: Mask
+    seen_HW: Mask
+
+    @property
+    def share_found(self) -> float:
+        """The share of tiles that were found again."""
+        return float(self.found_T.mean())
+
+    def locate(self, points_N2: Floats, diagonal: float) -> Floats:
+        """Where points of the reference are on the sheet, also if its paper is a little bent."""
+        middle = points_N2.mean(axis=0)
+        distances_T = np.hypot(*(self.middles_T2 - middle).T) / (NEAR * diagonal)
+        weights_T = np.exp(-(distances_T**2)) * self.found_T
+        shift = np.zeros(2)
+        if np.count_nonzero(weights_T > 0.02) >= FAR_TILES:
+            shift = (weights_T[:, None] * self.offsets_T2).sum(axis=0) / weights_T.sum()
+        return transform(points_N2 + shift, self.matrix)
+
+
+def transform(points_N2: Floats, matrix: Floats) -> Floats:
+    """Points after a homography."""
+    return np.asarray(cv2.perspectiveTransform(points_N2[None].astype(np.float64), matrix)[0])
+
+
+def register(reference: Reference, pixels_HWC: Mask) -> Registration:
+    """Register a sheet. Raises FormError, with what does not match, if it is not this form."""
+    scale = min(1.0, math.sqrt(SHEET_PX / (pixels_HWC.shape[0] * pixels_HWC.shape[1])))
+    sheet_HW = find_print(resize(pixels_HWC, scale))
+    reasons = []
+    for how, matrix in _list_candidates(reference, sheet_HW):
+        reason = _describe_implausible(reference, matrix, sheet_HW.shape)
+        if reason is None:
+            refined = _refine(reference, sheet_HW, matrix)
+            reason = _describe_mismatch(reference, refined)
+            if reason is None:
+                return _enlarge(refined, scale)
+        reasons.append(f"{how}: {reason}")
+    raise FormError("; ".join(dict.fromkeys(reasons)) or "too little of its print is found")
+
+
+def _enlarge(registration: Registration, scale: float) -> Registration:
+    """The registration with a matrix to pixels of the sheet as it was given."""
+    matrix = np.diag([1 / scale, 1 / scale, 1.0]) @ registration.matrix
+    return Registration(**{**vars(registration), "matrix": matrix})
+
+
+def _list_candidates(reference: Reference, sheet_HW: Mask) -> Iterator[tuple[str, Floats]]:
+    """Homographies from the reference to the sheet, likely ones first, and where they are from."""
+    matrix = _match_features(reference, sheet_HW)
+    if matrix is not None:
+        yield "by its print", matrix
+    own = find_corner_marks(reference.whole_HW)
+    if own is None:
+        return
+    others = find_corner_marks(sheet_HW)
+    if others is None:
+        return
+    for turned in list_turns(others):
+        yield (
+            "by its corner marks",
+            cv2.getPerspectiveTransform(own.astype(np.float32), turned.astype(np.float32)),
+        )
+
+
+def _match_features(reference: Reference, sheet_HW: Mask) -> Floats | None:
+    """The homography on which most features agree whose match is unlike all others."""
+    keypoints_N2, descriptors_NK = find_features(sheet_HW)
+    if min(len(keypoints_N2), len(reference.keypoints_N2)) < MIN_MATCHES:
+        return None
+    pairs = cv2.BFMatcher().knnMatch(reference.descriptors_NK, descriptors_NK, k=2)
+    good = [one for one, other in pairs if one.distance < RATIO * other.distance]
+    if len(good) < MIN_MATCHES:
+        return None
+    source = reference.keypoints_N2[[each.queryIdx for each in good]]
+    target = keypoints_N2[[each.trainIdx for each in good]]
+    cv2.setRNGSeed(0)
+    matrix, is_inlier = cv2.findHomography(source, target, cv2.RANSAC, RANSAC_PX, maxIters=5000)
+    if matrix is None or int(is_inlier.sum()) < MIN_MATCHES:
+        return None
+    return np.asarray(matrix)
+
+
+def _describe_implausible(
+    reference: Reference, matrix: Floats, shape: tuple[int, ...]
+) -> str | None:
+    """Why a sheet cannot lie so before a camera; None if it can."""
+    width, height = reference.size
+    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
+    depths = np.c_[corners, np.ones(4)] @ matrix[2]
+    if not np.isfinite(matrix).all() or (depths * depths[0] <= 0).any():
+        return "the picture shows no flat sheet"
+    target = transform(corners, matrix)
+    sides = np.roll(target, -1, axis=0) - target
+    turns = sides[:, 0] * np.roll(sides, -1, axis=0)[:, 1]
+    turns -= sides[:, 1] * np.roll(sides, -1, axis=0)[:, 0]
+    if (turns <= 0).any():  # not convex, or mirrored
+        return "the picture shows no flat sheet"
+    lengths = np.hypot(*sides.T) / (width, height, width, height)
+    if lengths.min() < MIN_SCALE:
+        return "the sheet is too small in the picture"
+    if lengths.max() > MAX_STRETCH * lengths.min():
+        return "the sheet has other proportions"
+    outside = np.clip(target, 0, shape[::-1]) - target
+    if np.abs(outside).max() > 0.5 * max(target.max(axis=0) - target.min(axis=0)):
+        return "half of the sheet is not in the picture"
+    return None
+
+
+def _refine(reference: Reference, sheet_HW: Mask, matrix: Floats) -> Registration:
+    """Find the tiles again, twice, and fit the homography to where they are."""
+    tile_px = reference.tile_px
+    middles_T2 = np.asarray(reference.corners_T2 + tile_px / 2, np.float64)
+    ink_HW = cv2.GaussianBlur(reference.print_HW, (0, 0), 1)
+    for reach_px in (reference.reach_px, reference.reach_px, reference.reach_px // 2):
+        flat_HW, seen_HW = _flatten(reference, sheet_HW, matrix)
+        soft_HW = cv2.GaussianBlur(cv2.bitwise_and(flat_HW, reference.open_HW), (0, 0), 1)
+        offsets_T2, scores_T = _find_again(reference, ink_HW, soft_HW, reach_px)
+        near_T = np.hypot(*offsets_T2.T) <= max(2.0, MAX_OFF * reference.reach_px)
+        found_T = (scores_T >= MIN_CORRELATION) & near_T
+        good_T = scores_T >= MIN_CORRELATION
+        if reach_px < reference.reach_px or good_T.sum() < 6:
+            break
+        change, _ = cv2.findHomography(
+            middles_T2[good_T], (middles_T2 + offsets_T2)[good_T], cv2.RANSAC, 2.5
+        )
+        if change is not None:
+            matrix = np.asarray(matrix @ change, np.float64)
+    return Registration(matrix, middles_T2, offsets_T2, found_T, flat_HW, seen_HW)
+
+
+def _flatten(reference: Reference, sheet_HW: Mask, matrix: Floats) -> tuple[Mask, Mask]:
+    """The sheet in the frame of the reference, and where it is seen there."""
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    flat_HW = cv2.warpPerspective(sheet_HW, matrix, reference.size, flags=how)
+    full_HW = np.full(sheet_HW.shape, 255, np.uint8)
+    seen_HW = cv2.warpPerspective(full_HW, matrix, reference.size, flags=how)
+    return np.asarray(flat_HW, np.uint8), np.asarray(seen_HW, np.uint8)
+
+
+def _find_again(
+    reference: Reference, ink_HW: Mask, sheet_HW: Mask, reach_px: int
+) -> tuple[Floats, Floats]:
+    """Where each tile is on the flattened sheet, beside its place, and how well it correlates."""
+    tile_px = reference.tile_px
+    offsets, scores = [], []
+    for x, y in reference.corners_T2.tolist():
+        tile_HW = ink_HW[y : y + tile_px, x : x + tile_px]
+        around_HW = sheet_HW[
+            y - reach_px : y + tile_px + reach_px, x - reach_px : x + tile_px + reach_px
+        ]
+        found_HW = cv2.matchTemplate(around_HW, tile_HW, cv2.TM_CCOEFF_NORMED)
+        found_HW[~np.isfinite(found_HW)] = 0
+        _, best, _, (right, down) = cv2.minMaxLoc(found_HW)
+        offsets.append((right - reach_px, down - reach_px))
+        scores.append(best)
+    return np.array(offsets, np.float64), np.array(scores, np.float64)
+
+
+def _describe_mismatch(reference: Reference, registration: Registration) -> str | None:
+    """Why a registered sheet is not the form, or not for certain; None if it is."""
+    found_T = registration.found_T
+    if registration.share_found < MIN_FOUND:
+        return (
+            f"{100 * registration.share_found:.0f} % of its print is found again, and "
+            f"{100 * MIN_FOUND:.0f} % must be"
+        )
+    is_right_T, is_low_T = (
+        middles_T > side / 2
+        for middles_T, side in zip(registration.middles_T2.T, reference.size, strict=True)
+    )
+    for is_low, where in ((False, "upper"), (True, "lower")):
+        for is_right, side in ((False, "left"), (True, "right")):
+            quarter_T = (is_low_T == is_low) & (is_right_T == is_right)
+            is_enough = np.count_nonzero(quarter_T) >= MIN_QUARTER_TILES
+            if is_enough and found_T[quarter_T].mean() < MIN_FOUND_QUARTER:
+                return f"its {where} {side} quarter looks different"
+    return _describe_rival(reference, registration.print_HW)
+
+
+def _describe_rival(reference: Reference, flat_HW: Mask) -> str | None:
+    """The way in which the form resembles itself that the sheet may lie in as well, if any."""
+    strength = float(np.median(flat_HW[reference.print_HW > 128]))
+    is_ink_HW = (flat_HW > max(25.0, 0.35 * strength)).view(np.uint8)
+    near_HW = cv2.dilate(is_ink_HW, np.ones((5, 5), np.uint8))
+    for rival in reference.rivals:
+        own, other = (
+            float(near_HW[only_HW > 0].mean()) if only_HW.any() else 0.0
+            for only_HW in (rival.only_form_HW, rival.only_rival_HW)
+        )
+        if own - other < MIN_MARGIN:
+            return "it may as well lie shifted along its own lines or upside down"
+    return None
