@@ -40,8 +40,8 @@ MAY_IMPORT = {
     ),
     "serving": "errors system reading forms",
     "cli": (
-        "errors digits system reading forms recipes data runs training evaluation reports "
-        "cluster workflow serving"
+        "errors digits system reading forms recipes data runs training evaluation reports cluster "
+        "workflow serving"
     ),
 }
 # Heavy libraries, and the packages that may import them.
@@ -53,6 +53,7 @@ LIBRARIES = {
     "onnx": "workflow models",
     "ray": "cluster",
     "pyarrow": "cluster",
+    "openpyxl": "forms",
 }
 # Importing any module of these does not import torch: they start fast, or run where it is missing.
 WITHOUT_TORCH = (

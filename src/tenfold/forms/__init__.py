@@ -1,8 +1,10 @@
 """Forms: sheets of one layout, registered to a reference picture and read field by field.
 
-from tenfold.forms import load_form, read_form
-reading = read_form(tenfold.Reader(), load_form("marks.toml"), "scan.png")
-reading.values, reading.doubtful
+    from tenfold.forms import load_form, read_form
+    reading = read_form(tenfold.Reader(), load_form("marks.toml"), "scan.png")
+    reading.values, reading.doubtful
+
+Also the workbooks that forms and tables are written to.
 """
 
 from tenfold.forms.form import Field as Field
