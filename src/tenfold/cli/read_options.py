@@ -31,6 +31,11 @@ class ReadOptions:
     """With --single: a folder for pictures of the stages of reading."""
     model: DigitModel | None = None
     lines: LineModel | None = None
+    form: Path | None = None
+    """A form, made by `tenfold form new`: each image is a sheet of it, and a row of the table."""
+    xlsx: Path | None = None
+    """With --form: write the table, and a list of doubtful fields for review, to this workbook.
+    XLSX files come with the extra `xlsx`."""
     on: Engine | None = None
     """Read a folder on a Ray cluster, and write Parquet files to the folder that is named second.
     The same command again continues. Ray comes with the extra `cluster`."""
@@ -54,7 +59,7 @@ class ReadOptions:
     @property
     def outputs(self) -> list[Path]:
         """The files and folders that are written."""
-        files = [path for path in (self.out, self.settings) if path is not None]
+        files = [path for path in (self.out, self.settings, self.xlsx) if path is not None]
         return files + self.picture_folders
 
     def check(self) -> None:
@@ -65,6 +70,8 @@ class ReadOptions:
             raise ReadingError("--out needs --json or --csv")
         if self.stages is not None and not self.single:
             raise ReadingError("--stages needs --single, as it shows how one digit is read")
-        for name in ("out", "annotate", "stages", "model", "lines"):
+        if self.xlsx is not None and self.form is None:
+            raise ReadingError("--xlsx needs --form")
+        for name in ("out", "annotate", "stages", "model", "lines", "form", "xlsx"):
             if getattr(self, name) == Path(STANDARD_INPUT):
                 raise ReadingError(f"--{name} needs a path, and - is standard input")

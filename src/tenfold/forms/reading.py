@@ -7,6 +7,7 @@ from functools import cached_property
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from tenfold.errors import FormError, ImageError, MissingExtraError
 from tenfold.forms.form import Box, Field, Form
@@ -27,6 +28,9 @@ MAX_CROP_PX, MIN_CROP_PX = 1600, 8
 MIN_INK_MM2, MM_ON_A4 = 0.3, 364.0  # less ink is none; the diagonal of A4, for sheets of no size
 MIN_SIDE_SHARE, MIN_SIDE_INK = 0.5, 0.4  # of a printed side found again; of a side that is printed
 
+MAX_UNREAD = 0.3  # of a digit's ink, outside of the digits that were read
+
+UNREAD = "some of the writing was not read"
 NOT_SEEN = "outside of the picture"
 OTHER_PRINT = "the printed box of this field is not found here; is it this version of the form?"
 
@@ -96,7 +100,7 @@ class _Sheet:
         crops = [self.cut(fields[i].box, CONTEXT) for i in whole]
         readings = read_crops(self.reader, crops, [fields[i].expect for i in whole])
         for i, reading in zip(whole, readings, strict=True):
-            found[i] = _to_field(fields[i], reading)
+            found[i] = self._doubt_unread(fields[i], reading, _to_field(fields[i], reading))
         combs = [i for i in waiting if fields[i].digits is not None]
         for i, field_reading in zip(
             combs, self._read_combs([fields[i] for i in combs]), strict=True
@@ -154,6 +158,11 @@ class _Sheet:
         """
         if self.reference.form.filled:
             return False
+        num_new = np.count_nonzero(self._find_new_ink(box, edge))
+        return bool(num_new < MIN_INK_MM2 * self._pixels_per_mm**2)
+
+    def _find_new_ink(self, box: Box, edge: float) -> npt.NDArray[np.bool_]:
+        """Ink in a box that is not the printed form's, leaving out its edge."""
         pixels = self.reference.to_pixels(box)
         ink_HW, known_HW = (
             _crop(layer_HW, pixels)
@@ -162,8 +171,32 @@ class _Sheet:
         near_HW = cv2.dilate(known_HW, np.ones((5, 5), np.uint8))
         is_new_HW = (ink_HW > max(25.0, 0.3 * self._strength)) & (near_HW < 40)
         inset = max(1, round(edge * min(ink_HW.shape)))
-        num_new = np.count_nonzero(is_new_HW[inset:-inset, inset:-inset])
-        return bool(num_new < MIN_INK_MM2 * self._pixels_per_mm**2)
+        is_new_HW[:inset] = is_new_HW[-inset:] = False
+        is_new_HW[:, :inset] = is_new_HW[:, -inset:] = False
+        return np.asarray(is_new_HW)
+
+    def _doubt_unread(self, field: Field, reading: Reading, found: FieldReading) -> FieldReading:
+        """The reading, doubted if there is ink of a digit beside those that were read."""
+        if not found.is_sure or self.reference.form.filled or not reading.digits:
+            return found
+        is_new_HW = self._find_new_ink(field.box, EDGE)
+        num_all = int(is_new_HW.sum())
+        left, top, right, bottom = self.reference.to_pixels(field.box)
+        corners_42 = self._locate(field.box, CONTEXT)
+        more = CONTEXT * min(right - left, bottom - top)
+        across = (right - left + 2 * more) / _measure_sides(corners_42)[0]
+        down = (bottom - top + 2 * more) / _measure_sides(corners_42)[1]
+        for digit in reading.digits:
+            x0, y0, x1, y1 = digit.box
+            rows = slice(max(0, round(y0 * down - more) - 1), max(0, round(y1 * down - more) + 2))
+            columns = slice(
+                max(0, round(x0 * across - more) - 1), max(0, round(x1 * across - more) + 2)
+            )
+            is_new_HW[rows, columns] = False
+        num_unread = int(is_new_HW.sum())
+        if num_unread < MAX_UNREAD * (num_all - num_unread) / len(reading.digits):
+            return found
+        return replace(found, status=Status.UNCERTAIN, message=UNREAD)
 
     @property
     def _pixels_per_mm(self) -> float:
@@ -230,13 +263,7 @@ def _crop(layer_HW: Mask, box: Box) -> Mask:
 
 def cut_out(pixels_HWC: Mask, corners_42: Floats) -> Mask:
     """The quadrangle of an image as an upright picture of about as many pixels."""
-    across, down = (
-        max(
-            math.dist(corners_42[0], corners_42[1 if is_across else 3]),
-            math.dist(corners_42[2], corners_42[3 if is_across else 1]),
-        )
-        for is_across in (True, False)
-    )
+    across, down = _measure_sides(corners_42)
     scale = min(1.0, MAX_CROP_PX / max(across, down, 1.0))
     width, height = (max(MIN_CROP_PX, round(scale * side)) for side in (across, down))
     target = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
@@ -245,6 +272,13 @@ def cut_out(pixels_HWC: Mask, corners_42: Floats) -> Mask:
         pixels_HWC, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(found, np.uint8)
+
+
+def _measure_sides(corners_42: Floats) -> tuple[float, float]:
+    """The width and height of a quadrangle: the longer of both sides."""
+    top_left, top_right, bottom_right, bottom_left = corners_42.tolist()
+    across = max(math.dist(top_left, top_right), math.dist(bottom_left, bottom_right))
+    return across, max(math.dist(top_left, bottom_left), math.dist(top_right, bottom_right))
 
 
 def encode(pixels_HWC: Mask) -> bytes:
