@@ -3,9 +3,9 @@
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -14,6 +14,9 @@ from tenfold.cli.output import print_note, print_text
 from tenfold.errors import FormError
 from tenfold.system.escaping import escape
 from tenfold.system.files import replace_file
+
+if TYPE_CHECKING:
+    from tenfold.forms.form import Box
 
 Out = Annotated[Path | None, Parameter(name=("--out", "-o"))]
 Size = Annotated[str | None, Parameter(name="--size-mm")]
@@ -68,7 +71,7 @@ def form(action: Literal["new", "merge"], file: Path, /, *, options: FormOptions
 def _make_form(source: Path, out: Path, options: FormOptions) -> None:
     from PIL import Image
 
-    from tenfold.forms.form import Field, Form, format_form
+    from tenfold.forms.form import Form, format_form
     from tenfold.forms.propose import propose_fields, straighten
     from tenfold.forms.reference import load_reference
     from tenfold.reading.sources import decode_source, split_pages
@@ -84,10 +87,8 @@ def _make_form(source: Path, out: Path, options: FormOptions) -> None:
     pixels_HWC = straighten(decode_source(split_pages(source)[0]).pixels_HWC)
     proposal = propose_fields(pixels_HWC)
     size_mm, described = _find_size(options, pixels_HWC.shape[1], pixels_HWC.shape[0])
-    width, height = size_mm or (1.0, 1.0)
     fields = tuple(
-        Field(**{**vars(one), "box": tuple(a * b for a, b in zip(one.box, (width, height) * 2))})
-        for one in proposal.fields
+        replace(one, box=_scale(one.box, *(size_mm or (1.0, 1.0)))) for one in proposal.fields
     )
     name = out.stem if out.stem.isprintable() else "form"
     made = Form(name, picture, fields, size_mm, proposal.filled)
@@ -113,6 +114,11 @@ def _make_form(source: Path, out: Path, options: FormOptions) -> None:
         f"name the fields in {out}, delete those that are not to be read, and read sheets with "
         f"tenfold read FOLDER --form {out} --xlsx {out.stem}.xlsx"
     )
+
+
+def _scale(box: "Box", width: float, height: float) -> "Box":
+    """A box in shares of a sheet of that size in its unit."""
+    return box[0] * width, box[1] * height, box[2] * width, box[3] * height
 
 
 def _find_size(

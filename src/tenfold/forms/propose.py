@@ -99,9 +99,9 @@ def propose_fields(pixels_HWC: Mask) -> Proposal:
         named.append((f"comb{number}", _unite(comb), {"digits": len(comb)}))
     for number, grid in enumerate(grids, 1):
         prefix = f"table{number}_" if len(grids) > 1 else ""
-        for (row, column), box in _number(grid):
+        for (row, column), box in _number([box for box in grid if box not in label_boxes]):
             # On a blank sheet, a box with print in it is a label.
-            if box not in label_boxes and (filled or not has_ink[box]):
+            if filled or not has_ink[box]:
                 named.append((f"{prefix}row{row}_column{column}", box, {}))
     num_ticks = num_boxes = 0
     for box in alone:

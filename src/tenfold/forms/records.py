@@ -42,8 +42,7 @@ class Record:
 
 def describe_settings(form: Form, models: dict[str, bytes]) -> dict[str, str]:
     """What the sheets of a record depend on, as checksums."""
-    content = [repr(form.fields), repr(form.size_mm), form.reference.read_bytes()]
-    data = b"\0".join(each.encode() if isinstance(each, str) else each for each in content)
+    data = repr((form.fields, form.size_mm, form.filled)).encode() + form.reference.read_bytes()
     return {"form": hashlib.sha256(data).hexdigest()} | {
         name: hashlib.sha256(model).hexdigest() for name, model in models.items()
     }

@@ -71,15 +71,15 @@ def register(reference: Reference, pixels_HWC: Mask) -> Registration:
     scale = min(1.0, math.sqrt(SHEET_PX / (pixels_HWC.shape[0] * pixels_HWC.shape[1])))
     sheet_HW = find_print(resize(pixels_HWC, scale))
     reasons = []
-    for how, matrix in _list_candidates(reference, sheet_HW):
+    for matrix in _list_candidates(reference, sheet_HW):
         reason = _describe_implausible(reference, matrix, sheet_HW.shape)
         if reason is None:
             refined = _refine(reference, sheet_HW, matrix)
             reason = _describe_mismatch(reference, refined)
             if reason is None:
                 return _enlarge(refined, scale)
-        reasons.append(f"{how}: {reason}")
-    raise FormError("; ".join(dict.fromkeys(reasons)) or "too little of its print is found")
+        reasons.append(reason)
+    raise FormError(" or ".join(dict.fromkeys(reasons)) or "the printed form is not found on it")
 
 
 def _enlarge(registration: Registration, scale: float) -> Registration:
@@ -88,11 +88,11 @@ def _enlarge(registration: Registration, scale: float) -> Registration:
     return Registration(**{**vars(registration), "matrix": matrix})
 
 
-def _list_candidates(reference: Reference, sheet_HW: Mask) -> Iterator[tuple[str, Floats]]:
-    """Homographies from the reference to the sheet, likely ones first, and where they are from."""
+def _list_candidates(reference: Reference, sheet_HW: Mask) -> Iterator[Floats]:
+    """Homographies from the reference to the sheet: by features, then by corner marks."""
     matrix = _match_features(reference, sheet_HW)
     if matrix is not None:
-        yield "by its print", matrix
+        yield matrix
     own = find_corner_marks(reference.whole_HW)
     if own is None:
         return
@@ -100,10 +100,8 @@ def _list_candidates(reference: Reference, sheet_HW: Mask) -> Iterator[tuple[str
     if others is None:
         return
     for turned in list_turns(others):
-        yield (
-            "by its corner marks",
-            cv2.getPerspectiveTransform(own.astype(np.float32), turned.astype(np.float32)),
-        )
+        corners = own.astype(np.float32), turned.astype(np.float32)
+        yield np.asarray(cv2.getPerspectiveTransform(*corners), np.float64)
 
 
 def _match_features(reference: Reference, sheet_HW: Mask) -> Floats | None:
@@ -132,13 +130,13 @@ def _describe_implausible(
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
     depths = np.c_[corners, np.ones(4)] @ matrix[2]
     if not np.isfinite(matrix).all() or (depths * depths[0] <= 0).any():
-        return "the picture shows no flat sheet"
+        return "the printed form is not found on it as a whole"
     target = transform(corners, matrix)
     sides = np.roll(target, -1, axis=0) - target
     turns = sides[:, 0] * np.roll(sides, -1, axis=0)[:, 1]
     turns -= sides[:, 1] * np.roll(sides, -1, axis=0)[:, 0]
     if (turns <= 0).any():  # not convex, or mirrored
-        return "the picture shows no flat sheet"
+        return "the printed form is not found on it as a whole"
     lengths = np.hypot(*sides.T) / (width, height, width, height)
     if lengths.min() < MIN_SCALE:
         return "the sheet is too small in the picture"
