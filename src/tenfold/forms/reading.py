@@ -29,6 +29,7 @@ MIN_INK_MM2, MM_ON_A4 = 0.3, 364.0  # less ink is none; the diagonal of A4, for 
 MIN_SIDE_SHARE, MIN_SIDE_INK = 0.5, 0.4  # of a printed side found again; of a side that is printed
 
 MAX_UNREAD = 0.3  # of a digit's ink, outside of the digits that were read
+MARK_HEIGHT = 0.6  # of the height of all ink: a mark that may be a digit
 
 UNREAD = "some of the writing was not read"
 NOT_SEEN = "outside of the picture"
@@ -180,7 +181,7 @@ class _Sheet:
         if not found.is_sure or self.reference.form.filled or not reading.digits:
             return found
         is_new_HW = self._find_new_ink(field.box, EDGE)
-        num_all = int(is_new_HW.sum())
+        num_all, num_marks = int(is_new_HW.sum()), _count_marks(is_new_HW)
         left, top, right, bottom = self.reference.to_pixels(field.box)
         corners_42 = self._locate(field.box, CONTEXT)
         more = CONTEXT * min(right - left, bottom - top)
@@ -194,7 +195,8 @@ class _Sheet:
             )
             is_new_HW[rows, columns] = False
         num_unread = int(is_new_HW.sum())
-        if num_unread < MAX_UNREAD * (num_all - num_unread) / len(reading.digits):
+        is_little = num_unread < MAX_UNREAD * (num_all - num_unread) / len(reading.digits)
+        if is_little and num_marks <= len(reading.digits):
             return found
         return replace(found, status=Status.UNCERTAIN, message=UNREAD)
 
@@ -254,6 +256,20 @@ class _Sheet:
             if seen[known].mean() < MIN_SIDE_SHARE:
                 return False
         return True
+
+
+def _count_marks(is_ink_HW: npt.NDArray[np.bool_]) -> int:
+    """How many marks stand side by side that are about as high as all ink together."""
+    table_M5 = cv2.connectedComponentsWithStats(is_ink_HW.view(np.uint8))[2][1:]
+    rows = np.flatnonzero(is_ink_HW.any(axis=1))
+    if not len(rows):
+        return 0
+    high_M5 = table_M5[table_M5[:, 3] >= MARK_HEIGHT * np.ptp(rows)]
+    num_marks, end = 0, -math.inf
+    for left, _, width, _, _ in sorted(high_M5.tolist()):
+        num_marks += left >= end
+        end = max(end, left + width)
+    return num_marks
 
 
 def _crop(layer_HW: Mask, box: Box) -> Mask:

@@ -26,6 +26,10 @@ MIN_SCALE, MAX_STRETCH = 0.45, 1.7  # pixels of the sheet for one of the referen
 # that must be, of all and in each quarter of the sheet, and the residual in pixels.
 MIN_CORRELATION, MAX_OFF = 0.4, 0.25
 MIN_FOUND, MIN_FOUND_QUARTER, MIN_QUARTER_TILES = 0.8, 0.5, 5
+# Blocks: their side as a share of the diagonal, the print in one, the share of it that is found,
+# and how many may be without it, as under a fold or a finger.
+BLOCK, MIN_BLOCK_PRINT, MIN_BLOCK_FOUND = 0.015, 0.03, 0.4
+MAX_MISSING, MAX_MISSING_BLOCKS = 0.006, 2
 MIN_MARGIN = 0.35  # of the share of print that a rival lacks over that which it would add
 NEAR, FAR_TILES = 0.06, 3  # of the diagonal: tiles that correct a field's place, how many at least
 
@@ -216,14 +220,39 @@ def _describe_mismatch(reference: Reference, registration: Registration) -> str 
             is_enough = np.count_nonzero(quarter_T) >= MIN_QUARTER_TILES
             if is_enough and found_T[quarter_T].mean() < MIN_FOUND_QUARTER:
                 return f"its {where} {side} quarter looks different"
-    return _describe_rival(reference, registration.print_HW)
+    near_HW = _find_near_print(reference, registration.print_HW)
+    num_missing, num_blocks = _count_missing(reference, registration.seen_HW, near_HW)
+    if num_missing > max(MAX_MISSING_BLOCKS, MAX_MISSING * num_blocks):
+        return (
+            f"its print is missing in {num_missing} of {num_blocks} places; "
+            "it may be another version of the form"
+        )
+    return _describe_rival(reference, near_HW)
 
 
-def _describe_rival(reference: Reference, flat_HW: Mask) -> str | None:
-    """The way in which the form resembles itself that the sheet may lie in as well, if any."""
+def _find_near_print(reference: Reference, flat_HW: Mask) -> Mask:
+    """1 where the flattened sheet has ink nearby that is as dark as its print."""
     strength = float(np.median(flat_HW[reference.print_HW > 128]))
-    is_ink_HW = (flat_HW > max(25.0, 0.35 * strength)).view(np.uint8)
-    near_HW = cv2.dilate(is_ink_HW, np.ones((5, 5), np.uint8))
+    is_ink_HW = (flat_HW > max(20.0, 0.3 * strength)).view(np.uint8)
+    return np.asarray(cv2.dilate(is_ink_HW, np.ones((5, 5), np.uint8)), np.uint8)
+
+
+def _count_missing(reference: Reference, seen_HW: Mask, near_HW: Mask) -> tuple[int, int]:
+    """In how many blocks of the sheet most of the form's print is missing, and of how many."""
+    block = max(8, round(BLOCK * math.hypot(*reference.size)))
+    size = (max(1, reference.size[0] // block), max(1, reference.size[1] // block))
+    is_print_HW = ((reference.print_HW > 100) & (seen_HW > 250)).astype(np.float32)
+    print_BB, found_BB = (
+        cv2.resize(layer_HW, size, interpolation=cv2.INTER_AREA)
+        for layer_HW in (is_print_HW, is_print_HW * near_HW)
+    )
+    is_block_BB = print_BB > MIN_BLOCK_PRINT
+    is_missing_BB = is_block_BB & (found_BB < MIN_BLOCK_FOUND * print_BB)
+    return int(is_missing_BB.sum()), int(is_block_BB.sum())
+
+
+def _describe_rival(reference: Reference, near_HW: Mask) -> str | None:
+    """The way in which the form resembles itself that the sheet may lie in as well, if any."""
     for rival in reference.rivals:
         own, other = (
             float(near_HW[only_HW > 0].mean()) if only_HW.any() else 0.0
