@@ -11,6 +11,7 @@ import io
 import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from typing import Any
 
 import PIL.Image
 
+from tenfold.forms.reading import FormReader
 from tenfold.reading.explain import read_explained
 from tenfold.reading.reader import Reader
 from tenfold.serving.limits import refuse
@@ -51,16 +53,29 @@ class ReadingService:
             reading = self.reader.read(upload.images[0][1], single=options.single)
             answers = [reading.to_json()]
         else:
-            answers = await self._answer_large(upload, options)
+            read = partial(read_explained, self.reader, **asdict(options))
+            answers = await self._answer_large(upload, read)
         SECONDS.labels("small" if is_small else "large").observe(time.perf_counter() - started)
         for answer in answers:
             READINGS.labels(answer["status"]).inc()
         return answers
 
-    async def _answer_large(self, upload: Upload, options: Options) -> list[Answer]:
+    async def answer_form(self, upload: Upload, form_reader: FormReader) -> list[Answer]:
+        """An answer for each sheet of a form. Raises Problem if too many large images wait."""
+        started = time.perf_counter()
+
+        def read(data: bytes) -> Answer:
+            return form_reader.read(data).to_json()
+
+        answers = await self._answer_large(upload, read)
+        SECONDS.labels("large").observe(time.perf_counter() - started)
+        for answer in answers:
+            READINGS.labels(answer["status"]).inc()
+        return answers
+
+    async def _answer_large(self, upload: Upload, read: Callable[[bytes], Answer]) -> list[Answer]:
         if self._num_large >= MAX_LARGE:
             raise refuse(MAX_LARGE)
-        read = partial(read_explained, self.reader, **asdict(options))
         answers: list[Answer] = []
         self._num_large += 1
         try:
