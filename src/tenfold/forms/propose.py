@@ -91,9 +91,10 @@ def propose_fields(pixels_HWC: Mask) -> Proposal:
     combs = [group for group in groups if _is_comb(group, diagonal)]
     grids = [group for group in groups if len(group) > 1 and group not in combs]
     alone = [group[0] for group in groups if len(group) == 1]
-    label_boxes = {box for grid in grids for box in _find_labels(grid, has_ink)}
-    others = [box for box in boxes if box not in label_boxes]
+    heads = {box for grid in grids for place, box in _number(grid) if 1 in place}
+    others = [box for box in boxes if box not in heads] or boxes
     filled = sum(has_ink[box] for box in others) > FILLED * len(others)
+    label_boxes = {box for grid in grids for box in _find_labels(grid, has_ink)}
     named: list[tuple[str, Pixels, dict[str, object]]] = []
     for number, comb in enumerate(combs, 1):
         named.append((f"comb{number}", _unite(comb), {"digits": len(comb)}))
@@ -205,17 +206,13 @@ def _number(grid: Sequence[Pixels]) -> list[tuple[tuple[int, int], Pixels]]:
 
 
 def _find_labels(grid: Sequence[Pixels], has_ink: dict[Pixels, bool]) -> list[Pixels]:
-    """The boxes of the first column, and of the first row, if they alone all have ink."""
-    numbered = _number(grid)
-    labels = []
-    for axis in (1, 0):
-        lines: dict[int, list[Pixels]] = {}
-        for place, box in numbered:
-            lines.setdefault(place[axis], []).append(box)
-        first = all(has_ink[box] for box in lines[1])
-        if first and len(lines) > 1 and not all(has_ink[box] for box in lines[2]):
-            labels += lines[1]
-    return labels
+    """The boxes of the first column, if it alone has ink in each."""
+    columns: dict[int, list[Pixels]] = {}
+    for (_, column), box in _number(grid):
+        columns.setdefault(column, []).append(box)
+    is_full = {column: all(has_ink[box] for box in found) for column, found in columns.items()}
+    is_label = len(columns) > 1 and is_full.pop(1) and not any(is_full.values())
+    return columns[1] if is_label else []
 
 
 def _measure_ink(ink_HW: Mask, box: Pixels) -> float:

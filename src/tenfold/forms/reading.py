@@ -101,7 +101,8 @@ class _Sheet:
         crops = [self.cut(fields[i].box, CONTEXT) for i in whole]
         readings = read_crops(self.reader, crops, [fields[i].expect for i in whole])
         for i, reading in zip(whole, readings, strict=True):
-            found[i] = self._doubt_unread(fields[i], reading, _to_field(fields[i], reading))
+            one = _to_field(fields[i], reading, is_filled_form=self.reference.form.filled)
+            found[i] = self._doubt_unread(fields[i], reading, one)
         combs = [i for i in waiting if fields[i].digits is not None]
         for i, field_reading in zip(
             combs, self._read_combs([fields[i] for i in combs]), strict=True
@@ -125,7 +126,10 @@ class _Sheet:
         ]
         readings = iter(read_crops(self.reader, crops, [None] * len(crops), single=True))
         for field, is_empty in zip(fields, empty, strict=True):
-            yield _join_comb(field, [None if is_none else next(readings) for is_none in is_empty])
+            found = [None if is_none else next(readings) for is_none in is_empty]
+            if self.reference.form.filled:
+                found = [one if one and one.status != Status.BLANK else None for one in found]
+            yield _join_comb(field, found)
 
     def _read_marks(self, field: Field) -> FieldReading | None:
         """The reading of a field that needs no network; None for digits."""
@@ -311,8 +315,13 @@ def split_comb(field: Field) -> list[Box]:
     return [(left + i * width, top, left + (i + 1) * width, bottom) for i in range(count)]
 
 
-def _to_field(field: Field, reading: Reading) -> FieldReading:
-    """The reading of a field that is read as a whole and has ink."""
+def _to_field(field: Field, reading: Reading, *, is_filled_form: bool) -> FieldReading:
+    """The reading of a field that is read as a whole.
+
+    Where only a filled form is known, nothing but reading tells whether a field is empty.
+    """
+    if is_filled_form and reading.status == Status.BLANK:
+        return FieldReading(field.name, field.kind, "", Status.BLANK)
     least = min((digit.confidence for digit in reading.digits), default=None)
     status, message = reading.status, reading.message
     if status not in (Status.READ, Status.UNCERTAIN):

@@ -27,9 +27,10 @@ MIN_SCALE, MAX_STRETCH = 0.45, 1.7  # pixels of the sheet for one of the referen
 MIN_CORRELATION, MAX_OFF = 0.4, 0.25
 MIN_FOUND, MIN_FOUND_QUARTER, MIN_QUARTER_TILES = 0.8, 0.5, 5
 # Blocks: their side as a share of the diagonal, the print in one, the share of it that is found,
-# and how many may be without it, as under a fold or a finger.
+# and how many may be without it, as under a fold or a finger; more if the form's own picture has
+# writing, of which some is not in its fields.
 BLOCK, MIN_BLOCK_PRINT, MIN_BLOCK_FOUND = 0.015, 0.03, 0.4
-MAX_MISSING, MAX_MISSING_BLOCKS = 0.006, 2
+MAX_MISSING, MAX_MISSING_IF_FILLED, MAX_MISSING_BLOCKS = 0.006, 0.03, 2
 MIN_MARGIN = 0.35  # of the share of print that a rival lacks over that which it would add
 NEAR, FAR_TILES = 0.06, 3  # of the diagonal: tiles that correct a field's place, how many at least
 
@@ -222,7 +223,8 @@ def _describe_mismatch(reference: Reference, registration: Registration) -> str 
                 return f"its {where} {side} quarter looks different"
     near_HW = _find_near_print(reference, registration.print_HW)
     num_missing, num_blocks = _count_missing(reference, registration.seen_HW, near_HW)
-    if num_missing > max(MAX_MISSING_BLOCKS, MAX_MISSING * num_blocks):
+    most = MAX_MISSING_IF_FILLED if reference.form.filled else MAX_MISSING
+    if num_missing > max(MAX_MISSING_BLOCKS, most * num_blocks):
         return (
             f"its print is missing in {num_missing} of {num_blocks} places; "
             "it may be another version of the form"
