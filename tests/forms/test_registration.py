@@ -54,6 +54,13 @@ def test_a_table_moved_by_one_row_is_refused(reference: Reference) -> None:
         register(reference, cv2.merge([moved_HW] * 3))
 
 
+def test_another_title_is_noticed(reference: Reference) -> None:
+    sheet_HW = np.array(Image.open(reference.form.reference).resize((620, 877)))
+    assert register(reference, cv2.merge([sheet_HW] * 3)).doubt is None
+    sheet_HW[50:72, 180:360] = sheet_HW[50:72, 180:360][:, ::-1].copy()  # the end of the title
+    assert "look different" in (register(reference, cv2.merge([sheet_HW] * 3)).doubt or "")
+
+
 def test_a_blank_page_is_refused(reference: Reference) -> None:
     with pytest.raises(FormError, match="not found"):
         register(reference, np.full((900, 640, 3), 250, np.uint8))

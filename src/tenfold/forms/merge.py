@@ -10,6 +10,7 @@ from typing import Any
 
 from tenfold.errors import FormError
 from tenfold.forms.formats import fits
+from tenfold.forms.result import DOUBTFUL
 from tenfold.forms.review import ABOUT, ABOUT_HEADER, CORRECT, EMPTY, REVIEW, REVIEW_HEADER, TABLE
 from tenfold.forms.workbook import Entry, Sheet, check_workbook
 from tenfold.system.files import read_file
@@ -131,8 +132,10 @@ def merge(review: Review) -> Merged:
     for (file, page), row in rows.items():
         left = [field for one, other, field in doubtful if (one, other) == (file, page)]
         if row[2] != "error":
-            row[2] = "uncertain" if left else "read"
-            row[3] = f"doubtful: {', '.join(left)}" if left else ""
+            message = row[3].partition(DOUBTFUL)[0].rstrip("; ")
+            row[2] = "uncertain" if left or (message and row[2] == "uncertain") else "read"
+            listed = DOUBTFUL + ", ".join(left) if left else ""
+            row[3] = "; ".join(filter(None, (message, listed)))
     table = tuple(map(tuple, rows.values()))
     return Merged(review.columns, table, num_corrected, tuple(doubtful), tuple(refused))
 

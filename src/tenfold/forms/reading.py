@@ -53,13 +53,15 @@ class FormReader:
         try:
             registration = register(self.reference, decoded.pixels_HWC)
         except FormError as error:
-            message = f"the sheet does not match the form {self.form.name}: {error}"
-            sheet = FormReading(self.form.name, Status.ERROR, (), message)
+            refusal = f"the sheet does not match the form {self.form.name}: {error}"
+            sheet = FormReading(self.form.name, Status.ERROR, (), refusal)
         else:
             fields = _Sheet(self.reader, self.reference, registration, decoded).read()
-            is_sure = all(one.is_sure for one in fields)
+            doubt = registration.doubt
+            is_sure = doubt is None and all(one.is_sure for one in fields)
             status = Status.READ if is_sure else Status.UNCERTAIN
-            sheet = FormReading(self.form.name, status, fields, decoded.note)
+            message = "; ".join(filter(None, (doubt, decoded.note))) or None
+            sheet = FormReading(self.form.name, status, fields, message)
         return replace(sheet, page=decoded.page, num_pages=decoded.num_pages)
 
 

@@ -32,6 +32,7 @@ MIN_FOUND, MIN_FOUND_QUARTER, MIN_QUARTER_TILES = 0.8, 0.5, 5
 BLOCK, MIN_BLOCK_PRINT, MIN_BLOCK_FOUND = 0.015, 0.03, 0.4
 MAX_MISSING, MAX_MISSING_IF_FILLED, MAX_MISSING_BLOCKS = 0.006, 0.03, 2
 MIN_MARGIN = 0.35  # of the share of print that a rival lacks over that which it would add
+MAX_OTHER, MAX_OTHER_TILES = 0.015, 1  # tiles that are not found on a sheet without doubt
 NEAR, FAR_TILES = 0.06, 3  # of the diagonal: tiles that correct a field's place, how many at least
 
 
@@ -49,6 +50,14 @@ class Registration:
     found_T: npt.NDArray[np.bool_]
     print_HW: Mask
     seen_HW: Mask
+
+    @property
+    def doubt(self) -> str | None:
+        """That some of the print looks different, as that of another title does; None if not."""
+        num_all, num_other = len(self.found_T), int((~self.found_T).sum())
+        if num_other <= max(MAX_OTHER_TILES, MAX_OTHER * num_all):
+            return None
+        return f"{num_other} of {num_all} pieces of its print look different; is it this form?"
 
     @property
     def share_found(self) -> float:

@@ -8,6 +8,8 @@ from typing import Any
 from tenfold.forms.form import Form, Kind
 from tenfold.reading.result import Status
 
+DOUBTFUL = "doubtful: "  # before the names of fields, in a row's message
+
 Quad = tuple[tuple[float, float], ...]
 
 
@@ -68,7 +70,8 @@ class FormReading:
     """What was read of a sheet: its fields in the form's order.
 
     A sheet with the status `error` does not match the form, or is no image: it has no fields, and
-    the message says why. Otherwise the status is `read` if all fields are sure, else `uncertain`.
+    the message says why. Otherwise the status is `read` if all fields are sure and the print is the
+    form's everywhere, else `uncertain`.
     """
 
     form: str
@@ -146,5 +149,5 @@ class Batch:
 def describe(sheet: FormReading) -> str:
     """A sheet's message for its row of the table: why it was refused, or what is doubtful."""
     doubtful = ", ".join(one.name for one in sheet.doubtful)
-    parts = (sheet.message, f"doubtful: {doubtful}" if doubtful else None)
+    parts = (sheet.message, DOUBTFUL + doubtful if doubtful else None)
     return "; ".join(filter(None, parts))
