@@ -79,9 +79,20 @@ def test_what_is_not_the_form_is_a_problem(transport: httpx.ASGITransport, tmp_p
         assert ask(transport, "POST", url, content=SHEET, headers=JPEG).status_code == status
 
 
-def test_a_folder_without_forms_is_refused(tmp_path: Path) -> None:
+def test_fields_are_proposed_from_a_sheet(transport: httpx.ASGITransport) -> None:
+    blank = (EXAMPLE / "marks.png").read_bytes()
+    proposed = ask(transport, "POST", "/v1/propose-form", content=blank, headers=JPEG).json()
+    assert (proposed["size_mm"], proposed["filled"], len(proposed["fields"])) == ([210, 297], 0, 57)
+    assert all(0 <= side <= 1 for one in proposed["fields"] for side in one["box"])
+    assert proposed["picture"].startswith("data:image/png;base64,")
+    answer = ask(transport, "POST", "/v1/propose-form", content=b"no image", headers=JPEG)
+    assert answer.json()["code"] == "unreadable-image"
+    assert "Make a form" in ask(transport, "GET", "/forms").text
+
+
+def test_a_folder_that_is_none_or_has_a_wrong_form_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ServingError, match=r"NAME\.toml"):
-        load_forms(tmp_path, Reader())
+        load_forms(tmp_path / "missing", Reader())
     (tmp_path / "marks.toml").write_text("reference = 3")
     with pytest.raises(ServingError, match="reference"):
         load_forms(tmp_path, Reader())

@@ -3,9 +3,9 @@
 import csv
 import io
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -14,9 +14,6 @@ from tenfold.cli.output import print_note, print_text
 from tenfold.errors import FormError
 from tenfold.system.escaping import escape
 from tenfold.system.files import replace_file
-
-if TYPE_CHECKING:
-    from tenfold.forms.form import Box
 
 Out = Annotated[Path | None, Parameter(name=("--out", "-o"))]
 Size = Annotated[str | None, Parameter(name="--size-mm")]
@@ -69,10 +66,8 @@ def form(action: Literal["new", "merge"], file: Path, /, *, options: FormOptions
 
 
 def _make_form(source: Path, out: Path, options: FormOptions) -> None:
-    from PIL import Image
-
-    from tenfold.forms.form import Form, format_form
-    from tenfold.forms.propose import propose_fields, straighten
+    from tenfold.forms.form import format_form
+    from tenfold.forms.propose import propose_form
     from tenfold.forms.reference import load_reference
     from tenfold.reading.sources import decode_source, split_pages
 
@@ -80,62 +75,48 @@ def _make_form(source: Path, out: Path, options: FormOptions) -> None:
         raise FormError(f"{out}: the name of a form ends with .toml")
     picture = out.with_suffix(".png")
     for path in (out, picture):
-        if path.exists() and not options.force and path.resolve() != source.resolve():
+        if path.exists() and not options.force:
             raise FormError(f"{path} exists; name another file with -o, or replace it with --force")
     if not out.parent.is_dir():
         raise FormError(f"{out}: there is no folder {out.parent}")
-    pixels_HWC = straighten(decode_source(split_pages(source)[0]).pixels_HWC)
-    proposal = propose_fields(pixels_HWC)
-    size_mm, described = _find_size(options, pixels_HWC.shape[1], pixels_HWC.shape[0])
-    fields = tuple(
-        replace(one, box=_scale(one.box, *(size_mm or (1.0, 1.0)))) for one in proposal.fields
-    )
     name = out.stem if out.stem.isprintable() else "form"
-    made = Form(name, picture, fields, size_mm, proposal.filled)
-    content = io.BytesIO()
-    is_grey = int((pixels_HWC.max(axis=2) - pixels_HWC.min(axis=2)).max()) < 40
-    Image.fromarray(pixels_HWC).convert("L" if is_grey else "RGB").save(content, "PNG")
+    pixels_HWC = decode_source(split_pages(source)[0]).pixels_HWC
+    made, content = propose_form(pixels_HWC, name, picture, _parse_size(options.size_mm))
+    if not made.fields:
+        raise FormError(
+            f"{source}: no printed boxes were found; use a sharper scan, or write the fields by "
+            "hand, as docs/forms.md shows"
+        )
+    unit = "as shares of the sheet" if made.size_mm is None else "in millimetres"
     comment = (
         f"Fields found in {source.name}. Boxes are left, top, right, bottom, "
-        f"{'in millimetres' if size_mm else 'as shares of the sheet'}.\n"
+        f"{unit}.\n"
         "Rename fields, delete those that are not to be read, and say what is expected, such as\n"
         'expect = "#{1,2}"  # one or two digits'
     )
     try:
-        replace_file(picture, content.getvalue())
+        replace_file(picture, content)
         replace_file(out, format_form(made, escape(comment).replace("\\n", "\n")).encode())
     except OSError as error:
         raise FormError(f"cannot write {out}: {error.strerror}") from error
     load_reference(made)  # raises if sheets cannot be registered to it
-    print_text(f"{out}: {len(fields)} fields")
-    kind = "filled in" if proposal.filled else "blank"
+    print_text(f"{out}: {len(made.fields)} fields")
+    kind = "filled in" if made.filled else "blank"
+    size = "of unknown size" if made.size_mm is None else "{:g} x {:g} mm".format(*made.size_mm)
     print_note(
-        f"The sheet is {described} and taken to be {kind} (size_mm and filled in the file). Next: "
+        f"The sheet is taken to be {size} and {kind} (size_mm and filled in the file). Next: "
         f"name the fields in {out}, delete those that are not to be read, and read sheets with "
         f"tenfold read FOLDER --form {out} --xlsx {out.stem}.xlsx"
     )
 
 
-def _scale(box: "Box", width: float, height: float) -> "Box":
-    """A box in shares of a sheet of that size in its unit."""
-    return box[0] * width, box[1] * height, box[2] * width, box[3] * height
-
-
-def _find_size(
-    options: FormOptions, width: int, height: int
-) -> tuple[tuple[float, float] | None, str]:
-    """The sheet's size in millimetres, if it is known, and what to say about it."""
-    from tenfold.forms.propose import find_size
-
-    if options.size_mm is not None:
-        found = SIZE.fullmatch(options.size_mm.strip())
-        if found is None:
-            raise FormError(f"--size-mm must be as in 210x297, not {options.size_mm}")
-        return (float(found[1]), float(found[2])), f"{options.size_mm} mm"
-    known = find_size(width, height)
-    if known is None:
-        return None, "of unknown size"
-    return known[1], f"of the proportions of {known[0]}, {known[1][0]:g} x {known[1][1]:g} mm,"
+def _parse_size(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    found = SIZE.fullmatch(text.strip())
+    if found is None:
+        raise FormError(f"--size-mm must be as in 210x297, not {text}")
+    return float(found[1]), float(found[2])
 
 
 def _merge(source: Path, out: Path, options: FormOptions) -> None:

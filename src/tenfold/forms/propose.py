@@ -3,15 +3,18 @@
 Array names carry their axes: H rows, W columns, C colours, M boxes.
 """
 
+import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from tenfold.errors import FormError
-from tenfold.forms.form import Box, Field
+from tenfold.forms.form import Box, Field, Form
 from tenfold.forms.reference import Mask, find_print
 
 SHEETS_MM = {"A4": (210.0, 297.0), "Letter": (215.9, 279.4), "A5": (148.0, 210.0)}
@@ -24,6 +27,7 @@ MIN_RECTANGLE = 0.82  # of a box's bounds that it fills
 MIN_COMB, COMB_ASPECT, COMB_WIDTH, SAME = 3, 1.25, 0.028, 0.2
 MIN_INK, FILLED = 0.012, 0.12  # of a box with ink; of the boxes of a filled sheet
 MAX_SLOPE_DEGREES = 8.0
+MAX_GREY = 40  # levels between the colours of a grey picture
 
 Pixels = tuple[int, int, int, int]  # left, top, right, bottom
 
@@ -73,6 +77,36 @@ def straighten(pixels_HWC: Mask) -> Mask:
         pixels_HWC, turn, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(turned, np.uint8)
+
+
+def propose_form(
+    pixels_HWC: Mask, name: str, picture: Path, size_mm: tuple[float, float] | None = None
+) -> tuple[Form, bytes]:
+    """The form of a sheet, with the fields that are proposed, and a PNG file of its picture.
+
+    The form has no fields if there is no printed box on the sheet.
+    """
+    pixels_HWC = straighten(pixels_HWC)
+    height, width = pixels_HWC.shape[:2]
+    try:
+        proposal = propose_fields(pixels_HWC)
+    except FormError:
+        proposal = Proposal((), filled=False)
+    if size_mm is None:
+        known = find_size(width, height)
+        size_mm = None if known is None else known[1]
+    fields = (
+        replace(one, box=_scale(one.box, *(size_mm or (1.0, 1.0)))) for one in proposal.fields
+    )
+    is_grey = int((pixels_HWC.max(axis=2) - pixels_HWC.min(axis=2)).max()) < MAX_GREY
+    content = io.BytesIO()
+    Image.fromarray(pixels_HWC).convert("L" if is_grey else "RGB").save(content, "PNG")
+    return Form(name, picture, tuple(fields), size_mm, proposal.filled), content.getvalue()
+
+
+def _scale(box: Box, width: float, height: float) -> Box:
+    """A box in shares of a sheet of that size in its unit."""
+    return box[0] * width, box[1] * height, box[2] * width, box[3] * height
 
 
 def propose_fields(pixels_HWC: Mask) -> Proposal:

@@ -62,15 +62,20 @@ class ReadingService:
 
     async def answer_form(self, upload: Upload, form_reader: FormReader) -> list[Answer]:
         """An answer for each sheet of a form. Raises Problem if too many large images wait."""
-        started = time.perf_counter()
 
         def read(data: bytes) -> Answer:
             return form_reader.read(data).to_json()
 
-        answers = await self._answer_large(upload, read)
-        SECONDS.labels("large").observe(time.perf_counter() - started)
+        answers = await self.call(upload, read)
         for answer in answers:
             READINGS.labels(answer["status"]).inc()
+        return answers
+
+    async def call(self, upload: Upload, function: Callable[[bytes], Answer]) -> list[Answer]:
+        """What a function answers to each image, in the thread of large ones. Raises Problem."""
+        started = time.perf_counter()
+        answers = await self._answer_large(upload, function)
+        SECONDS.labels("large").observe(time.perf_counter() - started)
         return answers
 
     async def _answer_large(self, upload: Upload, read: Callable[[bytes], Answer]) -> list[Answer]:

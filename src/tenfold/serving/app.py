@@ -26,7 +26,7 @@ from tenfold.serving import metrics
 from tenfold.serving.access import AccessControl
 from tenfold.serving.answering import ReadingService
 from tenfold.serving.exchange import Exchange
-from tenfold.serving.forms import FORMS_PATH, list_form_routes
+from tenfold.serving.forms import FORMS_PATH, PROPOSE_PATH, list_form_routes
 from tenfold.serving.limits import READ_PATH, Admission
 from tenfold.serving.problems import UNREADABLE, Problem, answer_http_exception
 from tenfold.serving.settings import ServingConfig
@@ -47,9 +47,7 @@ def build_app(
     Connections end with their next answer once `stopping` is set.
     """
     app = Starlette(
-        routes=list_routes(
-            ReadingService(reader), forms or {}, needs_token=config.token is not None
-        ),
+        routes=list_routes(ReadingService(reader), forms, needs_token=config.token is not None),
         middleware=[
             Middleware(Exchange, stopping=stopping),
             # Early, as a refusal should cost little.
@@ -63,7 +61,7 @@ def build_app(
 
 
 def list_routes(
-    service: ReadingService, forms: Mapping[str, FormReader], *, needs_token: bool
+    service: ReadingService, forms: Mapping[str, FormReader] | None, *, needs_token: bool
 ) -> list[Route | Mount]:
     """Every address of the server."""
 
@@ -89,8 +87,8 @@ def list_routes(
     description["info"]["version"] = tenfold.__version__
     if not needs_token:
         del description["security"], description["components"]["securitySchemes"]
-    if not forms:
-        for path in [path for path in description["paths"] if path.startswith(FORMS_PATH)]:
+    if forms is None:
+        for path in (FORMS_PATH, f"{FORMS_PATH}/{{name}}", PROPOSE_PATH):
             del description["paths"][path]
 
     async def count(_: Request) -> Response:
@@ -109,7 +107,8 @@ def list_routes(
 
     return [
         Route(READ_PATH, read, methods=["POST"]),
-        *(list_form_routes(service, forms) if forms else ()),
+        *([] if forms is None else list_form_routes(service, forms)),
+        *([] if forms is None else [Route("/forms", partial(show, "forms.html"))]),
         Route("/metrics", count),
         *(Route(path, answer, methods=["GET"]) for path, answer in answers.items()),
         Route("/", partial(show, "index.html")),

@@ -1,5 +1,6 @@
 """Reading sheets of the forms that a server was started with."""
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,16 +11,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tenfold.errors import FormError, ServingError
+from tenfold.errors import FormError, ImageError, MissingExtraError, ServingError
 from tenfold.forms.form import load_form
+from tenfold.forms.propose import propose_form
 from tenfold.forms.reading import FormReader
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Status
+from tenfold.reading.sources import decode_source
 from tenfold.serving.answering import ReadingService
-from tenfold.serving.problems import INVALID, NOT_FOUND, NOT_THE_FORM, Problem
+from tenfold.serving.problems import (
+    BAD_REQUEST,
+    INVALID,
+    NOT_FOUND,
+    NOT_THE_FORM,
+    UNREADABLE,
+    Problem,
+)
 from tenfold.serving.uploads import receive_upload
 
-FORMS_PATH = "/v1/forms"
+FORMS_PATH, PROPOSE_PATH = "/v1/forms", "/v1/propose-form"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MAX_FORMS = 100
 NOT_STORED = {"cache-control": "no-store"}
@@ -27,10 +37,10 @@ NOT_STORED = {"cache-control": "no-store"}
 
 def load_forms(folder: Path, reader: Reader) -> dict[str, FormReader]:
     """The forms in a folder, NAME.toml each. Raises ServingError for one that cannot be used."""
-    paths = sorted(folder.glob("*.toml")) if folder.is_dir() else []
-    if not 1 <= len(paths) <= MAX_FORMS:
+    paths = sorted(folder.glob("*.toml"))
+    if not folder.is_dir() or len(paths) > MAX_FORMS:
         raise ServingError(
-            f"--forms {folder}: must be a folder of 1 to {MAX_FORMS} forms, NAME.toml"
+            f"--forms {folder}: must be a folder of at most {MAX_FORMS} forms, NAME.toml"
         )
     forms = {}
     for path in paths:
@@ -48,7 +58,7 @@ def load_forms(folder: Path, reader: Reader) -> dict[str, FormReader]:
 
 
 def list_form_routes(service: ReadingService, forms: Mapping[str, FormReader]) -> list[Route]:
-    """The addresses of forms: the list of them, and for each one that reads sheets."""
+    """The addresses of forms: the list, one that reads sheets, and one that proposes fields."""
 
     async def read(request: Request) -> Response:
         form_reader = forms.get(request.path_params["name"])
@@ -66,11 +76,36 @@ def list_form_routes(service: ReadingService, forms: Mapping[str, FormReader]) -
             raise Problem(NOT_THE_FORM, answer["message"], members={"sheet": answer})
         return JSONResponse(answer, headers=NOT_STORED)
 
+    async def propose(request: Request) -> Response:
+        upload = await receive_upload(request)
+        if upload.is_list:
+            raise Problem(BAD_REQUEST, "a form is made from one image")
+        [answer] = await service.call(upload, _propose)
+        if "message" in answer:
+            raise Problem(UNREADABLE, answer["message"])
+        return JSONResponse(answer, headers=NOT_STORED)
+
     listed = JSONResponse({"forms": list(map(_describe, forms.values()))}, headers=NOT_STORED)
     return [
         Route(FORMS_PATH, listed, methods=["GET"]),
         Route(f"{FORMS_PATH}/{{name}}", read, methods=["POST"]),
+        Route(PROPOSE_PATH, propose, methods=["POST"]),
     ]
+
+
+def _propose(data: bytes) -> dict[str, Any]:
+    """The form that a sheet's printed boxes make, with boxes as shares, and its picture."""
+    try:
+        form, picture = propose_form(decode_source(data).pixels_HWC, "form", Path("form.png"))
+    except (ImageError, MissingExtraError) as error:
+        return {"message": str(error)}
+    fields = [
+        {"name": one.name, "kind": one.kind, "box": form.get_shares(one.box), "digits": one.digits}
+        for one in form.fields
+    ]
+    size = None if form.size_mm is None else list(form.size_mm)
+    shown = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+    return {"picture": shown, "size_mm": size, "filled": form.filled, "fields": fields}
 
 
 def _describe(form_reader: FormReader) -> dict[str, Any]:

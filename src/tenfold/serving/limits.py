@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tenfold.serving.problems import BUSY, TIMEOUT, TOO_LARGE, Problem
 from tenfold.serving.settings import MIB
 
-READ_PATH, FORM_PATHS = "/v1/read", "/v1/forms/"
+READ_PATH, FORM_PATHS = "/v1/read", ("/v1/forms/", "/v1/propose-form")
 MAX_BODY_BYTES = 16 * MIB
 MAX_ALL_BODIES_BYTES = 128 * MIB  # of a worker, being received or read at any moment
 LENDING_SECONDS = 0.05  # a body that takes longer waits without a place
