@@ -5,12 +5,13 @@ import pytest
 
 from forms.conftest import EXAMPLE
 from tenfold.errors import FormError
-from tenfold.forms.form import Form
+from tenfold.forms.form import load_form
 from tenfold.forms.propose import find_size, propose_fields, straighten
 from tenfold.reading.sources import decode_source
 
 
-def test_boxes_of_the_blank_sheet_are_found_where_they_are(form: Form) -> None:
+def test_boxes_of_the_blank_sheet_are_found_where_they_are() -> None:
+    form = load_form(EXAMPLE / "marks.toml")
     pixels_HWC = straighten(decode_source(form.reference).pixels_HWC)
     proposal = propose_fields(pixels_HWC)
     assert not proposal.filled
