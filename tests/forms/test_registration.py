@@ -13,7 +13,7 @@ from PIL import Image
 from tenfold.errors import FormError
 from tenfold.forms.form import Field, Form
 from tenfold.forms.reference import Reference, load_reference
-from tenfold.forms.registration import Registration, register, transform
+from tenfold.forms.registration import Registration, register
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -21,7 +21,7 @@ Pixels = npt.NDArray[np.uint8]
 def get_corner(reference: Reference, registration: Registration) -> tuple[float, float]:
     """Where the top left corner of the first field is on a sheet."""
     left, top, *_ = reference.to_pixels(reference.form.fields[0].box)
-    x, y = transform(np.array([(left, top)]), registration.matrix)[0]
+    x, y = registration.locate(np.array([(left, top)]))[0]
     return float(x), float(y)
 
 
@@ -33,6 +33,20 @@ def test_a_sheet_upside_down_lies_where_it_does(reference: Reference, scan: Pixe
     # The frame's corner is there: print beside paper.
     around_HW = scan[round(y) - 6 : round(y) + 7, round(x) - 6 : round(x) + 7].min(axis=2)
     assert around_HW[:, :3].min() > 180 > around_HW[4:9, 4:9].min()
+
+
+def test_bent_paper_is_followed(reference: Reference, scan: Pixels) -> None:
+    height, width = scan.shape[:2]
+    y_HW, x_HW = np.mgrid[0:height, 0:width].astype(np.float32)
+    curl_W = 0.013 * height * np.sin(np.pi * np.arange(width) / width)  # 4 mm on A4
+    bent = cv2.remap(scan, x_HW, y_HW + curl_W.astype(np.float32), cv2.INTER_LINEAR)
+    registration = register(reference, np.asarray(bent, np.uint8))
+    assert registration.doubt is None
+    points = np.array([(0.1, 0.5), (0.3, 0.5), (0.5, 0.5), (0.7, 0.5)]) * reference.size
+    flat = register(reference, scan).locate(points)
+    moved = (flat - registration.locate(points))[:, 1] / (0.013 * height)
+    expected = np.sin(np.pi * flat[:, 0] / width)
+    assert np.abs(moved - expected).max() < 0.15
 
 
 def test_a_part_of_a_sheet_is_refused(reference: Reference, scan: Pixels) -> None:
@@ -54,7 +68,7 @@ def test_a_table_moved_by_one_row_is_refused(reference: Reference) -> None:
 
 def test_another_title_is_noticed(reference: Reference) -> None:
     sheet_HW = np.array(Image.open(reference.form.reference).resize((620, 877)))
-    sheet_HW[50:72, 180:360] = sheet_HW[50:72, 180:360][:, ::-1].copy()  # the end of the title
+    sheet_HW[45:85, 50:400] = sheet_HW[45:85, 50:400][:, ::-1].copy()  # the title, mirrored
     assert "look different" in (register(reference, cv2.merge([sheet_HW] * 3)).doubt or "")
 
 

@@ -223,7 +223,7 @@ class _Sheet:
         more = context * min(right - left, bottom - top)
         left, top, right, bottom = left - more, top - more, right + more, bottom + more
         corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
-        return self.registration.locate(corners, math.hypot(*self.reference.size))
+        return self.registration.locate(corners)
 
     def cut(self, box: Box, context: float) -> Mask:
         """The pixels of a box with its context, upright."""

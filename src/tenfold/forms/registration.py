@@ -1,8 +1,8 @@
 """Registration: where on a scan or photo each place of a form is.
 
 Features of the print give a first homography, or else corner marks do. Tiles of print are then
-found again, which refines it and shows how far it can be trusted, and each way in which the form
-resembles itself, such as a table shifted by a row, must be told from it.
+found again, which refines it, shows how the paper is bent, and tells how far all can be trusted.
+Each way in which the form resembles itself, such as a table shifted by a row, must be told from it.
 
 Array names carry their axes: H rows, W columns, C colours, N features, T tiles.
 """
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.errors import FormError
+from tenfold.forms.bend import Bend
 from tenfold.forms.corner_marks import find_corner_marks, list_turns
 from tenfold.forms.reference import Floats, Mask, Reference, find_features, find_print, resize
 
@@ -33,20 +34,21 @@ BLOCK, MIN_BLOCK_PRINT, MIN_BLOCK_FOUND = 0.015, 0.03, 0.4
 MAX_MISSING, MAX_MISSING_IF_FILLED, MAX_MISSING_BLOCKS = 0.006, 0.03, 2
 MIN_MARGIN = 0.35  # of the share of print that a rival lacks over that which it would add
 MAX_OTHER, MAX_OTHER_TILES = 0.015, 1  # tiles that are not found on a sheet without doubt
-NEAR, FAR_TILES = 0.06, 3  # of the diagonal: tiles that correct a field's place, how many at least
+MIN_TILES_TO_FIT = 6
+MAP_STEP = 8  # pixels between the points at which the place on the sheet is computed
 
 
 @dataclass(frozen=True)
 class Registration:
-    """The homography from pixels of the reference to those of a sheet, and what it rests on.
+    """Where the places of the reference are on a sheet, and what that rests on.
 
-    `offsets_T2` is how far tiles around `middles_T2` were found beside it, `found_T` which were;
-    `print_HW` is the sheet's print in the frame of the reference.
+    `bend` moves places of the reference as the sheet's paper is bent, `matrix` is the homography
+    from there to the sheet. `found_T` says which tiles were found again; `print_HW` is the sheet's
+    print in the frame of the reference, and `seen_HW` 255 where it is in the picture.
     """
 
     matrix: Floats
-    middles_T2: Floats
-    offsets_T2: Floats
+    bend: Bend
     found_T: npt.NDArray[np.bool_]
     print_HW: Mask
     seen_HW: Mask
@@ -64,15 +66,9 @@ class Registration:
         """The share of tiles that were found again."""
         return float(self.found_T.mean())
 
-    def locate(self, points_N2: Floats, diagonal: float) -> Floats:
-        """Where points of the reference are on the sheet, also if its paper is a little bent."""
-        middle = points_N2.mean(axis=0)
-        distances_T = np.hypot(*(self.middles_T2 - middle).T) / (NEAR * diagonal)
-        weights_T = np.exp(-(distances_T**2)) * self.found_T
-        shift = np.zeros(2)
-        if np.count_nonzero(weights_T > 0.02) >= FAR_TILES:
-            shift = (weights_T[:, None] * self.offsets_T2).sum(axis=0) / weights_T.sum()
-        return transform(points_N2 + shift, self.matrix)
+    def locate(self, points_N2: Floats) -> Floats:
+        """Where points of the reference are on the sheet."""
+        return transform(self.bend.move(points_N2), self.matrix)
 
 
 def transform(points_N2: Floats, matrix: Floats) -> Floats:
@@ -163,33 +159,44 @@ def _describe_implausible(
 
 
 def _refine(reference: Reference, sheet_HW: Mask, matrix: Floats) -> Registration:
-    """Find the tiles again, twice, and fit the homography to where they are."""
-    tile_px = reference.tile_px
-    middles_T2 = np.asarray(reference.corners_T2 + tile_px / 2, np.float64)
+    """Find the tiles again and again, and fit the homography, then the bend, to where they are."""
+    middles_T2 = np.asarray(reference.corners_T2 + reference.tile_px / 2, np.float64)
     ink_HW = cv2.GaussianBlur(reference.print_HW, (0, 0), 1)
-    for reach_px in (reference.reach_px, reference.reach_px, reference.reach_px // 2):
-        flat_HW, seen_HW = _flatten(reference, sheet_HW, matrix)
+    bend = Bend.of_none(reference.size)
+    reach_px = reference.reach_px
+    for step in ("matrix", "matrix", "bend", "bend", "check"):
+        flat_HW, seen_HW = _flatten(reference, sheet_HW, matrix, bend)
         soft_HW = cv2.GaussianBlur(cv2.bitwise_and(flat_HW, reference.open_HW), (0, 0), 1)
         offsets_T2, scores_T = _find_again(reference, ink_HW, soft_HW, reach_px)
-        near_T = np.hypot(*offsets_T2.T) <= max(2.0, MAX_OFF * reference.reach_px)
-        found_T = (scores_T >= MIN_CORRELATION) & near_T
         good_T = scores_T >= MIN_CORRELATION
-        if reach_px < reference.reach_px or good_T.sum() < 6:
-            break
-        change, _ = cv2.findHomography(
-            middles_T2[good_T], (middles_T2 + offsets_T2)[good_T], cv2.RANSAC, 2.5
-        )
-        if change is not None:
-            matrix = np.asarray(matrix @ change, np.float64)
-    return Registration(matrix, middles_T2, offsets_T2, found_T, flat_HW, seen_HW)
+        if step == "matrix" and good_T.sum() >= MIN_TILES_TO_FIT:
+            change, _ = cv2.findHomography(
+                middles_T2[good_T],
+                (middles_T2 + offsets_T2)[good_T],
+                cv2.RANSAC,
+                MAX_OFF * reference.reach_px,
+            )
+            if change is not None:
+                matrix = np.asarray(matrix @ change, np.float64)
+        elif step == "bend":
+            bend = bend.fit(middles_T2[good_T], offsets_T2[good_T], reference.reach_px)
+            reach_px = reference.reach_px // 2
+    near_T = np.hypot(*offsets_T2.T) <= max(2.0, MAX_OFF * reference.reach_px)
+    return Registration(matrix, bend, good_T & near_T, flat_HW, seen_HW)
 
 
-def _flatten(reference: Reference, sheet_HW: Mask, matrix: Floats) -> tuple[Mask, Mask]:
+def _flatten(reference: Reference, sheet_HW: Mask, matrix: Floats, bend: Bend) -> tuple[Mask, Mask]:
     """The sheet in the frame of the reference, and where it is seen there."""
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    flat_HW = cv2.warpPerspective(sheet_HW, matrix, reference.size, flags=how)
+    width, height = reference.size
+    columns, rows = (np.arange(0, side + MAP_STEP, MAP_STEP) for side in (width, height))
+    grid = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2).astype(np.float64)
+    coarse = transform(bend.move(grid), matrix).reshape(len(rows), len(columns), 2)
+    # Between the points of the grid a homography is nearly linear.
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    maps = cv2.remap(coarse.astype(np.float32), x / MAP_STEP, y / MAP_STEP, cv2.INTER_LINEAR)
+    flat_HW = cv2.remap(sheet_HW, maps, None, cv2.INTER_LINEAR)
     full_HW = np.full(sheet_HW.shape, 255, np.uint8)
-    seen_HW = cv2.warpPerspective(full_HW, matrix, reference.size, flags=how)
+    seen_HW = cv2.remap(full_HW, maps, None, cv2.INTER_LINEAR)
     return np.asarray(flat_HW, np.uint8), np.asarray(seen_HW, np.uint8)
 
 
@@ -222,7 +229,7 @@ def _describe_mismatch(reference: Reference, registration: Registration) -> str 
         )
     is_right_T, is_low_T = (
         middles_T > side / 2
-        for middles_T, side in zip(registration.middles_T2.T, reference.size, strict=True)
+        for middles_T, side in zip(reference.corners_T2.T, reference.size, strict=True)
     )
     for is_low, where in ((False, "upper"), (True, "lower")):
         for is_right, side in ((False, "left"), (True, "right")):
