@@ -66,6 +66,20 @@ def test_nothing_is_overwritten_without_being_told(
     assert "stays as it is" in capsys.readouterr().err
 
 
+def test_tables_are_printed_beside_a_workbook(
+    here: Path, capsys: pytest.CaptureFixture[str], sheet: FormReading
+) -> None:
+    command = ["read", "sheets/scan-1.jpg", "--form", "marks.toml", "--csv"]
+    assert main([*command, "--xlsx", "marks.xlsx"]) == 0
+    printed = capsys.readouterr().out
+    assert main(command) == 0
+    assert capsys.readouterr().out == printed
+    [row] = csv.DictReader(printed.splitlines())
+    assert [row[name] for name in sheet.values] == list(sheet.values.values())
+    assert main([*command, "--out", "marks.csv"]) == 0
+    assert (here / "marks.csv").read_text() == printed
+
+
 def test_a_stopped_batch_is_continued(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = ["read", "sheets", "--form", "marks.toml", "--json", "--out", "marks.jsonl"]
     assert main([*command[:1], "sheets/scan-1.jpg", *command[2:]]) == 0

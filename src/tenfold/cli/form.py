@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from tenfold.cli.options import Flag
 from tenfold.cli.output import print_note, print_text
-from tenfold.errors import FormError
+from tenfold.errors import FormError, ImageError
 from tenfold.system.escaping import escape
 from tenfold.system.files import replace_file
 
@@ -80,7 +80,10 @@ def _make_form(source: Path, out: Path, options: FormOptions) -> None:
     if not out.parent.is_dir():
         raise FormError(f"{out}: there is no folder {out.parent}")
     name = out.stem if out.stem.isprintable() else "form"
-    pixels_HWC = decode_source(split_pages(source)[0]).pixels_HWC
+    try:
+        pixels_HWC = decode_source(split_pages(source)[0]).pixels_HWC
+    except ImageError as error:
+        raise FormError(f"{source}: {error}") from error
     made, content = propose_form(pixels_HWC, name, picture, _parse_size(options.size_mm))
     if not made.fields:
         raise FormError(

@@ -127,16 +127,16 @@ def _read(
 
 
 def _prepare_printing(form: "Form", options: ReadOptions) -> Callable[[str, "FormReading"], None]:
-    """What prints a sheet: to standard output, unless everything goes to files."""
-    if options.out is not None or options.xlsx is not None:
-        return _show_progress
-    if options.csv:
+    """What prints a sheet; if everything goes to files, only why it could not be read."""
+    if options.csv and options.out is None:
         from tenfold.forms.result import Batch
 
         _print(_format_rows([Batch(form, ()).columns]))
         return lambda name, sheet: _print(_format_rows(Batch(form, ((name, sheet),)).list_rows()))
-    if options.json:
+    if options.json and options.out is None:
         return lambda name, sheet: _print(json.dumps({"file": name, **sheet.to_json()}) + "\n")
+    if options.out is not None or options.xlsx is not None:
+        return _show_progress
     return lambda name, sheet: _print(_format_text(name, sheet))
 
 
