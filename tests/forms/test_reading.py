@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tenfold.forms.form import Form
-from tenfold.forms.reading import FormReader
+from tenfold.forms.reading import FormReader, count_marks
 from tenfold.forms.result import Batch, FormReading
 from tenfold.reading.result import Status
 
@@ -33,6 +33,18 @@ def test_only_doubtful_fields_have_pictures_and_all_have_places(sheet: FormReadi
     centres = {one.name: np.mean(one.corners, axis=0) for one in tasks}
     assert centres["task2_a"][1] > centres["task1_a"][1] + 20
     assert centres["task1_b"][0] > centres["task1_a"][0] + 20
+
+
+def test_marks_side_by_side_are_counted() -> None:
+    is_ink_HW = np.zeros((40, 60), bool)
+    assert count_marks(is_ink_HW) == 0
+    is_ink_HW[10:30, 30:45] = True
+    is_ink_HW[8:11, 40:50] = True  # a stroke above it belongs to it
+    assert count_marks(is_ink_HW) == 1
+    is_ink_HW[9:29, 15:18] = True
+    assert count_marks(is_ink_HW) == 2
+    is_ink_HW[25:30, 5:8] = True  # too low for a digit
+    assert count_marks(is_ink_HW) == 2
 
 
 def test_a_reading_survives_json(sheet: FormReading) -> None:

@@ -187,7 +187,7 @@ class _Sheet:
         if not found.is_sure or self.reference.form.filled or not reading.digits:
             return found
         is_new_HW = self._find_new_ink(field.box, EDGE)
-        num_all, num_marks = int(is_new_HW.sum()), _count_marks(is_new_HW)
+        num_all, num_marks = int(is_new_HW.sum()), count_marks(is_new_HW)
         left, top, right, bottom = self.reference.to_pixels(field.box)
         corners_42 = self._locate(field.box, CONTEXT)
         more = CONTEXT * min(right - left, bottom - top)
@@ -264,7 +264,7 @@ class _Sheet:
         return True
 
 
-def _count_marks(is_ink_HW: npt.NDArray[np.bool_]) -> int:
+def count_marks(is_ink_HW: npt.NDArray[np.bool_]) -> int:
     """How many marks stand side by side that are about as high as all ink together."""
     table_M5 = cv2.connectedComponentsWithStats(is_ink_HW.view(np.uint8))[2][1:]
     rows = np.flatnonzero(is_ink_HW.any(axis=1))
