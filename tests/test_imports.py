@@ -38,7 +38,7 @@ MAY_IMPORT = {
         "errors digits system reading recipes data synthetic runs models training evaluation "
         "studies reports cluster"
     ),
-    "serving": "errors system reading",
+    "serving": "errors system reading forms",
     "cli": (
         "errors digits system reading forms recipes data runs training evaluation reports cluster "
         "workflow serving"

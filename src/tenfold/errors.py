@@ -10,6 +10,7 @@
     ├── ImageError           an image cannot be decoded
     ├── ImageTypeError       an object is nothing that an image can be read from; also a TypeError
     ├── ReadingError         images cannot be read with these options
+    ├── FormError            a form, or a table of its readings, cannot be used
     ├── ModelError           an ONNX file is not a model that Tenfold exported
     ├── ServingError         a server cannot be started with these options
     ├── ClusterError         a Ray cluster cannot be started, joined or used
@@ -57,6 +58,10 @@ class ImageTypeError(TenfoldError, TypeError):
 
 class ReadingError(TenfoldError):
     """Images cannot be read with these options, or the output is of other images."""
+
+
+class FormError(TenfoldError):
+    """A form, its reference picture or a table of readings of it cannot be used as asked."""
 
 
 class ModelError(TenfoldError):

@@ -25,6 +25,12 @@ READ, TRAIN, SERVE, OTHER = (
 # parser's own usage line calls all arguments that have a default ARGS.
 VERBS = {
     "read": (READ, "Read handwritten digits from images.", "photo.jpg scans/ --json", "FILES..."),
+    "form": (
+        READ,
+        "Make a form to read sheets by, or merge corrections into their table.",
+        "new sheet.png -o marks.toml",
+        "new|merge FILE",
+    ),
     "train": (TRAIN, "Train a recipe and evaluate it.", "classic --seed 1 --epochs 10", "[RECIPE]"),
     "evaluate": (TRAIN, "Evaluate finished runs again.", "runs/2026-11-22-classic-0", "RUNS..."),
     "export": (

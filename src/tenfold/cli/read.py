@@ -46,6 +46,10 @@ def read(*files: str, options: ReadOptions = DEFAULTS) -> int:
     if not files:
         raise ReadingError("no images or folders were given; try: tenfold read photo.jpg")
     _check_folders(files, options)
+    if options.form is not None:
+        from tenfold.cli.read_form import read_form
+
+        return 1 if read_form(_list_inputs(files, options.outputs, lambda _: None), options) else 0
     return 1 if _read(files, options) else 0
 
 

@@ -38,8 +38,9 @@ class ReadOptions:
     """Read the cells of a table, in rows and columns. In text and CSV, a question mark follows a
     doubtful cell; of several tables, CSV begins each row with file, page and row."""
     xlsx: Path | None = None
-    """Write a workbook, with doubtful cells coloured: with --table a sheet for each table, else a
-    row for each file or page. Needs the extra `xlsx`."""
+    """Write a workbook, with doubtful cells coloured: with --table a sheet for each table, with
+    --form also a list of doubtful fields to correct, else a row for each file or page. Needs the
+    extra `xlsx`."""
     pictures: Flag = False
     """With --table and --xlsx: put the picture of each cell beside it."""
     out: Path | None = None
@@ -54,6 +55,8 @@ class ReadOptions:
     """With --single: a folder for pictures of the stages of reading."""
     model: DigitModel | None = None
     lines: LineModel | None = None
+    form: Path | None = None
+    """A form, made by `tenfold form new`: each image is a sheet of it, and a row of the table."""
     on: Engine | None = None
     """Read a folder on a Ray cluster, and write Parquet files to the folder that is named second.
     The same command again continues. Ray comes with the extra `cluster`."""
@@ -104,11 +107,18 @@ class ReadOptions:
         self._check_tables()
         if self.stages is not None and not self.single:
             raise ReadingError("--stages needs --single, as it shows how one digit is read")
-        for name in ("out", "xlsx", "annotate", "stages", "model", "lines"):
+        for name in ("out", "xlsx", "annotate", "stages", "model", "lines", "form"):
             if getattr(self, name) == Path(STANDARD_INPUT):
                 raise ReadingError(f"--{name} needs a path, and - is standard input")
 
     def _check_tables(self) -> None:
+        kinds = {"table": self.table, "form": self.form is not None, "xlsx": self.xlsx is not None}
+        if self.table and self.form is not None:
+            raise ReadingError("--table cannot be combined with --form")
+        for name in (name for name, is_given in kinds.items() if is_given):
+            for other in ("watch", "top"):
+                if getattr(self, other):
+                    raise ReadingError(f"--{name} cannot be combined with --{other}")
         if self.pictures and not (self.table and self.xlsx is not None):
             raise ReadingError("--pictures needs --table and --xlsx")
         for name, is_given in (("table", self.table), ("xlsx", self.xlsx is not None)):

@@ -4,7 +4,6 @@ import csv
 import io
 import itertools
 import json
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -20,11 +19,9 @@ from tenfold.system.files import replace_file
 if TYPE_CHECKING:
     from tenfold.forms.workbook import Entry, Sheet
     from tenfold.reading.bulk import File
-    from tenfold.reading.result import Reading
     from tenfold.reading.table import Table, TableCell
 
 DOUBT = "?"  # after a doubtful text, or in place of what is no digits
-NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 HEADER = ("file", "page", "text", "status", "message")
 Tables = Iterable[tuple[str, "Table"]]
 
@@ -142,7 +139,7 @@ def _build_sheet(name: str, table: "Table") -> "Sheet":
     for cell in itertools.chain.from_iterable(table.rows):
         rows[cell.row][cell.column] = Entry(
             cell.reading.text,
-            find_value(cell.reading),
+            cell.reading.value,
             cell.is_doubtful,
             cell.reading.message if cell.is_doubtful else None,
             cell.picture,
@@ -173,12 +170,7 @@ def _list_readings(
         yield [
             Entry(names[number]),
             Entry(page, Decimal(page) if page else None),
-            Entry(reading.text, find_value(reading), is_doubtful, reading.message),
+            Entry(reading.text, reading.value, is_doubtful, reading.message),
             Entry(str(reading.status)),
             Entry(reading.message or ""),
         ]
-
-
-def find_value(reading: "Reading") -> Decimal | None:
-    """The number that a reading is; None if it is none, or several."""
-    return Decimal(reading.text) if NUMBER.fullmatch(reading.text) else None

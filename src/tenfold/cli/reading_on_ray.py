@@ -14,7 +14,7 @@ def read_on_ray(paths: tuple[str, ...], options: ReadOptions) -> int:
     from tenfold.cluster.connecting import check_cluster_flags
     from tenfold.cluster.reading import read_folder
 
-    for name in ("csv", "out", "watch", "annotate", "stages", "top"):
+    for name in ("csv", "out", "watch", "annotate", "stages", "top", "form", "xlsx"):
         if getattr(options, name):
             raise ReadingError(
                 f"--{name} cannot be combined with --on ray, which writes Parquet files"

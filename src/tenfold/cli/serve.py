@@ -35,6 +35,8 @@ class ServeOptions:
     """A file with the certificate's private key."""
     model: DigitModel | None = None
     lines: LineModel | None = None
+    forms: Path | None = None
+    """A folder of forms, NAME.toml, whose sheets are read at /v1/forms/NAME."""
     workers: WholeNumber | None = None
     """Number of worker processes; by default one per core."""
     queue: WholeNumber = 8

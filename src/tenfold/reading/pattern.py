@@ -59,6 +59,11 @@ class Pattern:
     text: str
     nfa: "_Nfa"
 
+    def fits(self, text: str) -> bool:
+        """Whether a text, apart from spaces, fits."""
+        characters = "".join(text.split())
+        return set(characters) <= set(CHARACTERS) and self.automaton.accepts(characters)
+
     @cached_property
     def automaton(self) -> Automaton:
         """The texts that fit."""

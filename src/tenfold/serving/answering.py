@@ -20,6 +20,7 @@ from typing import Any
 
 import PIL.Image
 
+from tenfold.forms.reading import FormReader
 from tenfold.reading.explain import read_explained
 from tenfold.reading.reader import Reader
 from tenfold.serving.limits import refuse
@@ -59,12 +60,24 @@ class ReadingService:
 
     async def answer_tables(self, upload: Upload, options: Options) -> list[Answer]:
         """A table for each image. Raises Problem if too many large images wait."""
-        started = time.perf_counter()
 
         def read(data: bytes) -> Answer:
             return self.reader.read_table(data, **options.reading).to_json()
 
-        answers = await self._answer_large(upload, read)
+        return await self.call(upload, read)
+
+    async def answer_form(self, upload: Upload, form_reader: FormReader) -> list[Answer]:
+        """An answer for each sheet of a form. Raises Problem if too many large images wait."""
+
+        def read(data: bytes) -> Answer:
+            return form_reader.read(data).to_json()
+
+        return await self.call(upload, read)
+
+    async def call(self, upload: Upload, function: Callable[[bytes], Answer]) -> list[Answer]:
+        """What a function answers to each image, in the thread of large ones. Raises Problem."""
+        started = time.perf_counter()
+        answers = await self._answer_large(upload, function)
         _count(answers, "large", started)
         return answers
 

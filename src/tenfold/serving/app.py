@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import tenfold
+from tenfold.forms.reading import FormReader
 from tenfold.reading.model_file import ModelFile
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Status
@@ -24,6 +26,7 @@ from tenfold.serving import metrics
 from tenfold.serving.access import AccessControl
 from tenfold.serving.answering import Answer, ReadingService
 from tenfold.serving.exchange import Exchange
+from tenfold.serving.forms import FORMS_PATH, PROPOSE_PATH, list_form_routes
 from tenfold.serving.limits import READ_PATH, TABLE_PATH, Admission
 from tenfold.serving.problems import UNREADABLE, Problem, answer_http_exception
 from tenfold.serving.settings import ServingConfig
@@ -33,13 +36,18 @@ PAGE = Path(__file__).parent / "page"
 NOT_STORED = {"cache-control": "no-store"}
 
 
-def build_app(config: ServingConfig, reader: Reader, stopping: ctypes.c_bool) -> ASGIApp:
+def build_app(
+    config: ServingConfig,
+    reader: Reader,
+    stopping: ctypes.c_bool,
+    forms: Mapping[str, FormReader] | None = None,
+) -> ASGIApp:
     """The application with its middleware, the outermost first.
 
     Connections end with their next answer once `stopping` is set.
     """
     app = Starlette(
-        routes=list_routes(ReadingService(reader), needs_token=config.token is not None),
+        routes=list_routes(ReadingService(reader), forms, needs_token=config.token is not None),
         middleware=[
             Middleware(Exchange, stopping=stopping),
             # Early, as a refusal should cost little.
@@ -52,7 +60,9 @@ def build_app(config: ServingConfig, reader: Reader, stopping: ctypes.c_bool) ->
     return app
 
 
-def list_routes(service: ReadingService, *, needs_token: bool) -> list[Route | Mount]:
+def list_routes(
+    service: ReadingService, forms: Mapping[str, FormReader] | None, *, needs_token: bool
+) -> list[Route | Mount]:
     """Every address of the server."""
 
     async def read(request: Request) -> Response:
@@ -75,6 +85,9 @@ def list_routes(service: ReadingService, *, needs_token: bool) -> list[Route | M
     description["info"]["version"] = tenfold.__version__
     if not needs_token:
         del description["security"], description["components"]["securitySchemes"]
+    if forms is None:
+        for path in (FORMS_PATH, f"{FORMS_PATH}/{{name}}", PROPOSE_PATH):
+            del description["paths"][path]
 
     async def count(_: Request) -> Response:
         return Response(metrics.dump(), headers=NOT_STORED, media_type=CONTENT_TYPE_PLAIN_0_0_4)
@@ -93,6 +106,8 @@ def list_routes(service: ReadingService, *, needs_token: bool) -> list[Route | M
     return [
         Route(READ_PATH, read, methods=["POST"]),
         Route(TABLE_PATH, read_table, methods=["POST"]),
+        *([] if forms is None else list_form_routes(service, forms)),
+        *([] if forms is None else [Route("/forms", partial(show, "forms.html"))]),
         Route("/metrics", count),
         *(Route(path, answer, methods=["GET"]) for path, answer in answers.items()),
         Route("/", partial(show, "index.html")),

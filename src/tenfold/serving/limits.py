@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tenfold.serving.problems import BUSY, TIMEOUT, TOO_LARGE, Problem
 from tenfold.serving.settings import MIB
 
-READ_PATH, TABLE_PATH = "/v1/read", "/v1/table"
+READ_PATH, TABLE_PATH, FORM_PATHS = "/v1/read", "/v1/table", ("/v1/forms/", "/v1/propose-form")
 MAX_BODY_BYTES = 16 * MIB
 MAX_ALL_BODIES_BYTES = 128 * MIB  # of a worker, being received or read at any moment
 LENDING_SECONDS = 0.05  # a body that takes longer waits without a place
@@ -31,7 +31,9 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["method"] != "POST" or scope["path"] not in (READ_PATH, TABLE_PATH):
+        path = scope["path"]
+        is_reading = path in (READ_PATH, TABLE_PATH) or path.startswith(FORM_PATHS)
+        if scope["method"] != "POST" or not is_reading:
             await self.app(scope, receive, send)
         elif self.num_waiting >= self.size:
             scope["state"]["code"] = BUSY.code

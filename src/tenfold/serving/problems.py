@@ -35,6 +35,7 @@ UNSUPPORTED = Kind(415, "unsupported-media-type", "The content type is not suppo
 UNKNOWN_HOST = Kind(421, "unknown-host", "This server does not go by that name")
 INVALID = Kind(422, "invalid-parameter", "A parameter is unknown or has an invalid value")
 UNREADABLE = Kind(422, "unreadable-image", "The image cannot be decoded")
+NOT_THE_FORM = Kind(422, "not-the-form", "The sheet cannot be read by this form")
 INTERNAL = Kind(500, "internal", "Something went wrong in the server")
 BUSY = Kind(503, "busy", "The queue is full")
 

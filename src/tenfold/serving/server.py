@@ -38,6 +38,7 @@ from tenfold.errors import ServingError, TenfoldError
 from tenfold.reading.line_reader import BUNDLED_LINES
 from tenfold.reading.reader import Reader
 from tenfold.serving.app import build_app
+from tenfold.serving.forms import load_forms
 from tenfold.serving.logs import describe_logging
 from tenfold.serving.metrics import FOLDER_VARIABLE, note_start
 from tenfold.serving.settings import ServingConfig
@@ -62,6 +63,7 @@ def load_app(config: ServingConfig, ready: Event, stopping: ctypes.c_bool) -> AS
     logging.captureWarnings(True)
     try:
         reader = load_reader(config)
+        forms = None if config.forms is None else load_forms(config.forms, reader)
     except Exception:
         logger.exception("the worker cannot start")
         sys.exit(1)
@@ -69,7 +71,7 @@ def load_app(config: ServingConfig, ready: Event, stopping: ctypes.c_bool) -> AS
     page_HW[10:30, 15:18] = page_HW[10:30, 40:43] = 0
     for single in (False, True):  # the first time is slow
         reader.read(page_HW, single=single)
-    app = build_app(config, reader, stopping)
+    app = build_app(config, reader, stopping, forms)
     note_start()
     gc.collect()
     gc.freeze()  # modules and networks stay, so the garbage collector need not scan them
@@ -92,7 +94,9 @@ def load_reader(config: ServingConfig) -> Reader:
 
 def check_files(config: ServingConfig) -> None:
     """Load what workers will. Raises ModelError or ServingError for a file that cannot be used."""
-    load_reader(config)
+    reader = load_reader(config)
+    if config.forms is not None:
+        load_forms(config.forms, reader)
     if config.tls_cert is None or config.tls_key is None:
         return
     try:

@@ -23,8 +23,9 @@ class ServingConfig:
 
     `allow_hosts` are the names that clients may use, beside those of the loopback interface; an
     address that others can reach needs at least one. With `uds`, the server listens on that Unix
-    domain socket instead of an address. `workers` processes read images, by default one per core;
-    in each, at most `queue` requests wait. A request must arrive within `receive_seconds`.
+    domain socket instead of an address. `forms` is a folder of forms that sheets can be read by.
+    `workers` processes read images, by default one per core; in each, at most `queue` requests
+    wait. A request must arrive within `receive_seconds`.
 
     Raises ServingError for invalid values.
     """
@@ -39,6 +40,7 @@ class ServingConfig:
     tls_key: Path | None = None
     model: Path | None = None
     lines: Path | None = None
+    forms: Path | None = None
     workers: int | None = None
     queue: int = 8
     receive_seconds: float = 15.0

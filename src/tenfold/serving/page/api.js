@@ -31,6 +31,12 @@ export async function readImage(blob, { single, stages, retries = 1 }) {
   }
 }
 
+/** The fields that are proposed for a sheet, and its picture. */
+export async function proposeForm(blob) {
+  const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
+  return fetchJson("v1/propose-form", { method: "POST", body: blob, headers: { "content-type": type } });
+}
+
 /** Whether programs must send a token; the browser has sent it by itself. */
 export async function needsToken() {
   return (await fetchJson("v1/model")).needs_token;

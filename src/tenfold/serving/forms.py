@@ -1,0 +1,119 @@
+"""Reading sheets of the forms that a server was started with."""
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tenfold.errors import FormError, ImageError, MissingExtraError, ServingError
+from tenfold.forms.form import load_form
+from tenfold.forms.propose import propose_form
+from tenfold.forms.reading import FormReader
+from tenfold.reading.reader import Reader
+from tenfold.reading.result import Status
+from tenfold.reading.sources import decode_source
+from tenfold.serving.answering import ReadingService
+from tenfold.serving.problems import (
+    BAD_REQUEST,
+    INVALID,
+    NOT_FOUND,
+    NOT_THE_FORM,
+    UNREADABLE,
+    Problem,
+)
+from tenfold.serving.uploads import receive_upload
+
+FORMS_PATH, PROPOSE_PATH = "/v1/forms", "/v1/propose-form"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MAX_FORMS = 100
+NOT_STORED = {"cache-control": "no-store"}
+
+
+def load_forms(folder: Path, reader: Reader) -> dict[str, FormReader]:
+    """The forms in a folder, NAME.toml each. Raises ServingError for one that cannot be used."""
+    paths = sorted(folder.glob("*.toml"))
+    if not folder.is_dir() or len(paths) > MAX_FORMS:
+        raise ServingError(
+            f"--forms {folder}: must be a folder of at most {MAX_FORMS} forms, NAME.toml"
+        )
+    forms = {}
+    for path in paths:
+        if not NAME.fullmatch(path.stem):
+            raise ServingError(
+                f"--forms: {path.name}: a form's name is part of its address, so it must be of "
+                "letters, digits and - . _"
+            )
+        try:
+            form = replace(load_form(path), name=path.stem)
+            forms[path.stem] = FormReader(reader, form)
+        except FormError as error:
+            raise ServingError(f"--forms: {error}") from error
+    return forms
+
+
+def list_form_routes(service: ReadingService, forms: Mapping[str, FormReader]) -> list[Route]:
+    """The addresses of forms: the list, one that reads sheets, and one that proposes fields."""
+
+    async def read(request: Request) -> Response:
+        form_reader = forms.get(request.path_params["name"])
+        if form_reader is None:
+            raise Problem(NOT_FOUND, f"there is no such form; {FORMS_PATH} lists them")
+        if request.query_params:
+            raise Problem(INVALID, "reading a form has no parameters")
+        upload = await receive_upload(request)
+        answers = await service.answer_form(upload, form_reader)
+        request.state.readings = ",".join(answer["status"] for answer in answers)
+        if upload.is_list:
+            return JSONResponse(answers, headers=NOT_STORED)
+        [answer] = answers
+        if answer["status"] == Status.ERROR:
+            raise Problem(NOT_THE_FORM, answer["message"], members={"sheet": answer})
+        return JSONResponse(answer, headers=NOT_STORED)
+
+    async def propose(request: Request) -> Response:
+        upload = await receive_upload(request)
+        if upload.is_list:
+            raise Problem(BAD_REQUEST, "a form is made from one image")
+        [answer] = await service.call(upload, _propose)
+        if "message" in answer:
+            raise Problem(UNREADABLE, answer["message"])
+        return JSONResponse(answer, headers=NOT_STORED)
+
+    listed = JSONResponse({"forms": list(map(_describe, forms.values()))}, headers=NOT_STORED)
+    return [
+        Route(FORMS_PATH, listed, methods=["GET"]),
+        Route(f"{FORMS_PATH}/{{name}}", read, methods=["POST"]),
+        Route(PROPOSE_PATH, propose, methods=["POST"]),
+    ]
+
+
+def _propose(data: bytes) -> dict[str, Any]:
+    """The form that a sheet's printed boxes make, with boxes as shares, and its picture."""
+    try:
+        form, picture = propose_form(decode_source(data).pixels_HWC, "form", Path("form.png"))
+    except (ImageError, MissingExtraError) as error:
+        return {"message": str(error)}
+    fields = [
+        {"name": one.name, "kind": one.kind, "box": form.get_shares(one.box), "digits": one.digits}
+        for one in form.fields
+    ]
+    size = None if form.size_mm is None else list(form.size_mm)
+    shown = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+    return {"picture": shown, "size_mm": size, "filled": form.filled, "fields": fields}
+
+
+def _describe(form_reader: FormReader) -> dict[str, Any]:
+    """A form as JSON values: its name, the size of its sheet, and its fields."""
+    form = form_reader.form
+    fields = [
+        {"name": one.name, "kind": one.kind, "box": list(one.box), "expect": one.expect}
+        for one in form.fields
+    ]
+    size = None if form.size_mm is None else list(form.size_mm)
+    return {"name": form.name, "size_mm": size, "fields": fields}
