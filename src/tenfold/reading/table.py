@@ -37,7 +37,8 @@ MIN_OUTSIDE_HEIGHT = 0.5  # of the digits' height: what is written outside the c
 MAP_DIGIT_PX, MAX_MAP_PX = 26, 2_000_000  # digits' height in the map of the cells; its area
 # If fewer of the filled cells are read, the table may not be upright, and is turned if that helps.
 MIN_READ, MIN_FILLED, MIN_GAIN = 0.6, 4, 1.3
-MIN_COLUMN_GAP = 1.2  # of the digits' height, where there is no grid
+# Without a grid: the least gap of columns, of the digits' height; how full they are.
+MIN_COLUMN_GAP, MIN_FULL = 1.2, 0.6
 EMPTY = Reading(Status.BLANK, message=BLANK_MESSAGE)
 SEVERAL_MESSAGE = "there are several numbers; a line between cells may be missing"
 OUTSIDE_MESSAGE = "what is written outside the cells was not read"
@@ -415,6 +416,7 @@ def _find_columns(numbers: Sequence[Sequence[Sequence[ReadDigit]]]) -> list[list
         ends[-1] = max(ends[-1], box[2])
     columns = [[sum(start <= box[0] for start in starts) - 1 for box in line] for line in boxes]
     is_clear = all(len(set(line)) == len(line) for line in columns)
+    is_clear &= sum(map(len, columns)) >= MIN_FULL * len(columns) * len(starts)
     return columns if is_clear and len(numbers) > 1 and len(starts) > 1 else None
 
 
