@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import cv2
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import MissingExtraError
+from tenfold.reading.decoding import Decoded
+from tenfold.reading.page_segmenter import load_page_segmenter
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Status
-from tenfold.reading.table import Table
+from tenfold.reading.table import Table, read_table
 
 Pixels = npt.NDArray[np.uint8]
 LEFT, TOP, ROW, COLUMN, DIGIT = 60, 70, 60, 140, 40
@@ -136,3 +139,24 @@ def test_a_dataframe_needs_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingExtraError, match="pip install pandas"):
         Table(Status.BLANK).to_dataframe()
+
+
+def test_boxes_of_a_reduced_image_are_in_its_own_pixels(
+    reader: Reader, test_images: LabelledImages
+) -> None:
+    small = draw(test_images, TEXTS[1:3], has_lines=True)
+    decoded = Decoded(cv2.merge([small] * 3), reduction=2.0)
+    segmenter = load_page_segmenter()
+    table = read_table(
+        decoded,
+        reader._find_components,
+        segmenter,
+        partial(reader._read_cells, single=False),
+        reader.read_decoded,
+    )
+    assert table.to_rows() == TEXTS[1:3]
+    left, top, right, bottom = table.rows[0][0].box
+    assert (left, top) == pytest.approx((2 * LEFT, 2 * TOP), abs=8)
+    assert (right - left, bottom - top) == pytest.approx((2 * COLUMN, 2 * ROW), abs=10)
+    digit = table.rows[0][0].reading.digits[0]
+    assert 2 * TOP < digit.box[1] < digit.box[3] < 2 * (TOP + ROW)

@@ -35,6 +35,7 @@ MIN_STRENGTH, NOISE = 13.0, 4.0
 MIN_COVER, MIN_RULE, USUAL_RULE = 0.8, 0.3, 0.04  # of a strip; probability there, and in the mean
 MIN_SEEN, SOLID = 0.6, 0.8  # of a line between its ends; one that has accidental gaps only
 MIN_SEEN_SIDE, MIN_KNOWN_SIDE, MIN_SOLID_SIDE = 0.3, 0.4, 0.15  # of the side of a cell
+MAX_TEXT = 0.4  # mean probability of writing along it: more is a stroke of a high digit
 MAX_HIDDEN = 0.6  # by writing, of what is seen of a line: more is a line of printed words
 MAX_LINES = 150
 # Of the digits' height:
@@ -262,6 +263,7 @@ def _follow(flat: Sequence[Mask], digit: float, min_length: float) -> _Lines:
     is_line_L = _measure_seen(is_seen_LS) >= MIN_SEEN
     is_line_L &= num_seen_L * strip_px >= min_length * unit
     is_line_L &= (rules_HS[every] * is_seen_LS).sum(axis=1) >= USUAL_RULE * num_seen_L
+    is_line_L &= (text_HS[every] * is_seen_LS).sum(axis=1) <= MAX_TEXT * num_seen_L
     is_hidden_LS = ~is_seen_LS & (text_HS[every] >= 0.5)
     is_line_L &= is_hidden_LS.sum(axis=1) <= MAX_HIDDEN * num_seen_L
     kept: list[int] = []

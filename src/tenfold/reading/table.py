@@ -37,7 +37,8 @@ MIN_OUTSIDE_HEIGHT = 0.5  # of the digits' height: what is written outside the c
 MAP_DIGIT_PX, MAX_MAP_PX = 26, 2_000_000  # digits' height in the map of the cells; its area
 # If fewer of the filled cells are read, the table may not be upright, and is turned if that helps.
 MIN_READ, MIN_FILLED, MIN_GAIN = 0.6, 4, 1.3
-MIN_COLUMN_GAP = 1.2  # of the digits' height, where there is no grid
+# Without a grid: the least gap of columns, of the digits' height; how full they are.
+MIN_COLUMN_GAP, MIN_FULL = 1.2, 0.6
 EMPTY = Reading(Status.BLANK, message=BLANK_MESSAGE)
 SEVERAL_MESSAGE = "there are several numbers; a line between cells may be missing"
 OUTSIDE_MESSAGE = "what is written outside the cells was not read"
@@ -143,10 +144,11 @@ def read_table(
     `read_cells` reads pictures of cells by maps of them, `read_one` an image as a whole.
     """
 
-    def read_grid(pixels_HWC: Pixels, to_upright: Matrix | None = None) -> _Grid | None:
-        return _read_grid(pixels_HWC, find_components, segmenter, read_cells, to_upright)
+    def read_grid(pixels_HWC: Pixels, to_upright: Matrix) -> _Grid | None:
+        to_page = np.vstack([decoded.reduction * to_upright, [0, 0, 1]])
+        return _read_grid(pixels_HWC, find_components, segmenter, read_cells, to_page)
 
-    grid = read_grid(decoded.pixels_HWC)
+    grid = read_grid(decoded.pixels_HWC, np.eye(2, 3))
     if grid is None or grid.is_ruled_paper:
         table = _align(read_one(decoded))
     else:
@@ -155,7 +157,8 @@ def read_table(
             if turned is not None and turned.num_read >= MIN_GAIN * max(1, grid.num_read):
                 grid = turned
                 grid.messages.append(f"read after turning the image by {degrees} degrees")
-        table = _scale(_build_table(grid.cells, grid.messages), decoded.reduction)
+                break
+        table = _build_table(grid.cells, grid.messages)
     message = "; ".join(filter(None, (table.message, decoded.note))) or None
     return replace(table, message=message, page=decoded.page, num_pages=decoded.num_pages)
 
@@ -187,9 +190,9 @@ def _read_grid(
     find_components: FindComponents,
     segmenter: PageSegmenter,
     read_cells: ReadCells,
-    to_upright: Matrix | None,
+    to_page: Matrix,
 ) -> _Grid | None:
-    """The cells of a grid, with boxes in pixels before they were turned; None without a grid."""
+    """The cells of a grid; None without one. The matrix moves points to the image as it was."""
     page = find_components(pixels_HWC)
     if page is None or page.page_map is None:
         return None
@@ -200,7 +203,6 @@ def _read_grid(
     height, width = pixels_HWC.shape[:2]
     scale = min(MAP_DIGIT_PX / digit_px, math.sqrt(MAX_MAP_PX / (height * width)), 2.0)
     page_map = segmenter.segment_at(pixels_HWC, scale)
-    to_page = np.eye(3) if to_upright is None else np.vstack([to_upright, [0, 0, 1]])
     views = [_View(cell, digit_px) for cell in cells]
     pictures = [view.cut(pixels_HWC, page_map) if view.has_ink(page) else None for view in views]
     readings = read_cells([picture for picture in pictures if picture is not None])
@@ -218,26 +220,6 @@ def _read_grid(
         )
         found.append(table_cell)
     return _Grid(found, [OUTSIDE_MESSAGE] if _has_writing_outside(page, cells) else [])
-
-
-def _scale(table: Table, reduction: float) -> Table:
-    """The table with boxes in pixels of the image, of which each of its pixels was several."""
-    if reduction == 1:
-        return table
-
-    def enlarge(box: Box) -> Box:
-        left, top, right, bottom = (round(value * reduction) for value in box)
-        return left, top, right, bottom
-
-    rows = []
-    for row in table.rows:
-        cells = []
-        for cell in row:
-            digits = tuple(replace(digit, box=enlarge(digit.box)) for digit in cell.reading.digits)
-            reading = replace(cell.reading, digits=digits)
-            cells.append(replace(cell, box=enlarge(cell.box), reading=reading))
-        rows.append(tuple(cells))
-    return replace(table, rows=tuple(rows))
 
 
 class _View:
@@ -434,6 +416,7 @@ def _find_columns(numbers: Sequence[Sequence[Sequence[ReadDigit]]]) -> list[list
         ends[-1] = max(ends[-1], box[2])
     columns = [[sum(start <= box[0] for start in starts) - 1 for box in line] for line in boxes]
     is_clear = all(len(set(line)) == len(line) for line in columns)
+    is_clear &= sum(map(len, columns)) >= MIN_FULL * len(columns) * len(starts)
     return columns if is_clear and len(numbers) > 1 and len(starts) > 1 else None
 
 
