@@ -11,6 +11,7 @@ from tenfold.reading.lattice import Candidate
 from tenfold.reading.model_file import Thresholds
 from tenfold.reading.result import Status
 from tenfold.reading.single_digit import is_likelier
+from tenfold.reading.text_line import TextLine
 
 LINE_THRESHOLD = 0.6
 
@@ -44,7 +45,9 @@ def build_line(
 )
 def test_doubtful_digits_are_named_line_by_line(second: list[float], message: str) -> None:
     lines = [build_line([0.99, 0.5, 0.99]), build_line(second, top=50, line_confidence=0.1)]
-    reading = decide(lines, Thresholds(read=0.9, not_digit=0.9), LINE_THRESHOLD)
+    reading = decide(
+        list(map(TextLine, lines)), Thresholds(read=0.9, not_digit=0.9), LINE_THRESHOLD
+    )
     assert (reading.status, reading.message) == (Status.UNCERTAIN, message)
 
 
@@ -66,7 +69,9 @@ def test_a_gap_wider_than_between_digits_parts_numbers(gaps: list[int], text: st
         glyph = replace(candidate.glyph, box=(left, 0, left + 20, 30))
         line.append(replace(candidate, glyph=glyph))
         left += 20 + gap
-    assert decide([line], Thresholds(read=0.9, not_digit=0.9), LINE_THRESHOLD).text == text
+    assert (
+        decide([TextLine(line)], Thresholds(read=0.9, not_digit=0.9), LINE_THRESHOLD).text == text
+    )
 
 
 def test_two_clear_digits_that_touch_are_not_one_that_is_less_clear() -> None:
