@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,8 +57,12 @@ def test_json_has_status_text_digits_and_message() -> None:
 
 
 def test_json_of_a_reading_without_digits() -> None:
-    values = {"status": "error", "text": "", "value": None, "digits": [], "signs": []}
-    assert Reading(Status.ERROR, message="no image").to_json() == values | {"message": "no image"}
+    values: dict[str, Any] = {"status": "error", "text": "", "value": None, "digits": []}
+    assert Reading(Status.ERROR, message="no image").to_json() == {
+        **values,
+        "signs": [],
+        "message": "no image",
+    }
 
 
 def test_statuses_are_strings() -> None:

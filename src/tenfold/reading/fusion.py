@@ -34,6 +34,7 @@ from tenfold.reading.text_line import (
     Signs,
     TextLine,
     find_signs,
+    leave_out_false_signs,
     list_alternatives,
     select_text_classes,
 )
@@ -86,7 +87,7 @@ def fuse_line(
     classify: Classify,
     *,
     pattern: Pattern | None = None,
-    with_signs: bool = True,
+    reads_signs: bool = True,
 ) -> TextLine:
     """The likeliest reading of a text line: `path`, from its glyphs, or one of the line reader.
 
@@ -111,10 +112,10 @@ def fuse_line(
     if pattern is not None and not pattern.digits_automaton.accepts(digits):
         fits = False
     signs = Signs()
-    if with_signs:
+    if reads_signs:
         automaton = pattern.automaton if pattern is not None and fits else None
         signs = find_signs(around.crop, around.text_TK, digits, automaton)
-    alternatives = list_alternatives(around.text_TK if with_signs else around.log_probs_TK)
+    alternatives = list_alternatives(around.text_TK if reads_signs else around.log_probs_TK)
     free_text = chosen_freely if digits != chosen_freely else None
     return TextLine(chosen, signs, alternatives, free_text, fits and signs.fits)
 
@@ -126,7 +127,7 @@ def _choose_digits(
     pattern: Pattern | None = None,
 ) -> list[Candidate]:
     path_digits = tuple(candidate.digit for candidate in path)
-    readings = [each for each in readings if each.digits]
+    readings = [each for each in readings if each.digits and each.acceptance > 0]
     if not readings or max(map(len, [path_digits, *(r.digits for r in readings)])) > MAX_DIGITS:
         return path
     best, best_score = mark_doubtful(path) if pattern is not None else path, -math.inf
@@ -223,7 +224,7 @@ def _read_crop(crop: Glyph, weight: float, line_reader: LineReader) -> _LineRead
     # Whether a column shows a sign or the space between two digits makes no digit less sure.
     none_T = np.logaddexp.reduce(labels_TK[:, NUM_CLASSES:], axis=1)
     log_probs_TK = np.column_stack([labels_TK[:, :NUM_CLASSES], none_T])
-    text_TK = select_text_classes(labels_TK)
+    text_TK = leave_out_false_signs(crop, select_text_classes(labels_TK))
     return _LineReading(crop, weight, decode_greedy(labels_TK), log_probs_TK, text_TK)
 
 
