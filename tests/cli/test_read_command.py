@@ -57,14 +57,16 @@ def test_an_uncertain_reading_says_why(read: Read, test_images: LabelledImages) 
     assert read("doubt.png").out == expected
 
 
-def test_marks_that_were_left_out_are_mentioned(read: Read) -> None:
+def test_signs_are_read_or_left_out_and_mentioned(read: Read) -> None:
     with Image.open("scans/a.png") as image:
         page_HW = np.full((140, 220), 240, np.uint8)
         digit_HW = np.asarray(image).repeat(3, axis=0).repeat(3, axis=1)
         page_HW[30:114, 20:104] = page_HW[30:114, 120:204] = np.minimum(240, digit_HW)
         page_HW[94:104, 108:118] = 40
     Image.fromarray(page_HW).save("dot.png")
-    assert read("dot.png").out == "dot.png: 77 (marks that are not digits were ignored)\n"
+    assert read("dot.png").out == "dot.png: 7.7\n"
+    ignored = "dot.png: 77 (marks that are not digits were ignored)\n"
+    assert read("dot.png", "--no-signs").out == ignored
 
 
 def test_letters_are_not_digits(read: Read) -> None:
@@ -74,7 +76,7 @@ def test_letters_are_not_digits(read: Read) -> None:
     message = "the writing does not look like digits"
     assert read("h.png").out == f"h.png: (not digits: {message})\n"
     [_, row] = read_rows(read("h.png", "--csv").out)
-    assert row == ["h.png", "not_digits", "", row[3], message, "", ""]
+    assert row == ["h.png", "not_digits", "", "", row[4], message, "", ""]
 
 
 def test_json_is_one_object_per_line(read: Read) -> None:
@@ -84,7 +86,7 @@ def test_json_is_one_object_per_line(read: Read) -> None:
     names = ["scans/a.png", "scans/more/a.png", "scans/z.png", "notes.txt", "lines.png"]
     assert [line["file"] for line in lines] == names
     for line in lines:
-        assert list(line) == ["file", "status", "text", "digits", "message"]
+        assert list(line) == ["file", "status", "text", "value", "digits", "signs", "message"]
         for digit in line["digits"]:
             assert list(digit) == ["digit", "confidence", "box", "line", "is_sure", "starts_number"]
     assert lines[0] == {"file": "scans/a.png", **tenfold.Reader().read("scans/a.png").to_json()}
@@ -92,7 +94,9 @@ def test_json_is_one_object_per_line(read: Read) -> None:
         "file": "scans/z.png",
         "status": "blank",
         "text": "",
+        "value": None,
         "digits": [],
+        "signs": [],
         "message": BLANK,
     }
     assert (lines[3]["status"], lines[3]["message"]) == ("error", NO_IMAGE)
@@ -106,10 +110,12 @@ def test_csv_is_a_header_and_one_row_per_file(read: Read) -> None:
     assert out.count("\n") == 4
     rows = read_rows(out)
     least = min(digit.confidence for digit in tenfold.Reader().read("lines.png").digits)
-    assert rows[0] == ["file", "status", "text", "confidence", "message", "page", "num_pages"]
-    assert rows[1][:4] == ["lines.png", rows[1][1], "7 2 | 1 0", f"{least:.4f}"]
-    assert rows[2][:3] == ['a, "b".png', "read", "7"]
-    assert rows[3] == ["notes.txt", "error", "", "", NO_IMAGE, "", ""]
+    assert rows[0] == [
+        *("file", "status", "text", "value", "confidence", "message", "page", "num_pages")
+    ]
+    assert rows[1][:5] == ["lines.png", rows[1][1], "7 2 | 1 0", "", f"{least:.4f}"]
+    assert rows[2][:4] == ['a, "b".png', "read", "7", "7"]
+    assert rows[3] == ["notes.txt", "error", "", "", "", NO_IMAGE, "", ""]
 
 
 def test_each_page_has_a_result(read: Read, pages: list[str]) -> None:
@@ -120,10 +126,10 @@ def test_each_page_has_a_result(read: Read, pages: list[str]) -> None:
     *lines, last = read_lines(read("scan.tif", "scans/a.png", "--json").out)
     assert [line["text"] for line in lines] == pages
     assert [(line["page"], line["num_pages"]) for line in lines] == [(1, 3), (2, 3), (3, 3)]
-    assert list(last) == ["file", "status", "text", "digits", "message"]
+    assert list(last) == ["file", "status", "text", "value", "digits", "signs", "message"]
     _, *rows = read_rows(read("scan.tif", "scans/a.png", "--csv").out)
     assert [row[2] for row in rows] == [*pages, "7"]
-    assert [row[5:] for row in rows] == [["1", "3"], ["2", "3"], ["3", "3"], ["", ""]]
+    assert [row[6:] for row in rows] == [["1", "3"], ["2", "3"], ["3", "3"], ["", ""]]
 
 
 def test_pdf_files_are_read_or_skipped_with_a_note_that_names_the_extra(

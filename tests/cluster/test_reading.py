@@ -88,10 +88,10 @@ def test_an_output_of_other_options_is_refused(
     for number in range(3):
         (images / f"{number}.png").write_bytes(pngs[number])
     (images / os.fsdecode(b"3\xff.png")).write_bytes(b"no image")
-    done = read_folder(images, out, single=True)
+    done = read_folder(images, out, reading={"single": True})
     assert (done.counts["read"], done.counts["error"], done.num_before) == (3, 1, 0)
     assert [row["file"] for row in load_rows(out)] == ["0.png", "1.png", "2.png", r"3\xff.png"]
-    assert read_folder(images, out, single=True).num_before == 4
+    assert read_folder(images, out, reading={"single": True}).num_before == 4
     with pytest.raises(ReadingError, match="was written with other options"):
         read_folder(images, out)
 

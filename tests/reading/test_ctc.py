@@ -6,12 +6,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tenfold.reading.automaton import CHARACTERS
 from tenfold.reading.ctc import (
     CtcSpan,
+    compute_acceptance,
     compute_log_likelihood,
     compute_single_digit_probs,
     decode_greedy,
+    decode_under,
+    list_likely_labels,
 )
+from tenfold.reading.pattern import parse_pattern
 from tenfold.reading.probabilities import log_softmax
 
 BLANK = 10
@@ -80,3 +85,69 @@ def test_the_likelihood_is_pytorchs(num_columns: int) -> None:
         )
         found = compute_log_likelihood(log_probs_TK, digits.tolist())
         assert found == pytest.approx(-float(loss))
+
+
+USED = [0, 1, CHARACTERS.index("."), CHARACTERS.index("-"), len(CHARACTERS)]
+
+
+def draw_text_log_probs(num_columns: int, seed: int) -> npt.NDArray[np.float64]:
+    """Columns that show 0, 1, a point, a dash or nothing."""
+    scores_TK = np.full((num_columns, len(CHARACTERS) + 1), -40.0)
+    scores_TK[:, USED] = np.random.default_rng(seed).normal(0, 2, (num_columns, len(USED)))
+    return log_softmax(scores_TK)
+
+
+@pytest.mark.parametrize("pattern", ["#{1,3}", "##.#", "(01|10)", "#?1-0", "[01]{2}(.#)?"])
+def test_an_automaton_keeps_to_its_texts_as_all_alignments_say(pattern: str) -> None:
+    automaton = parse_pattern(pattern).automaton
+    for seed in range(3):
+        log_probs_TK = draw_text_log_probs(5, seed)
+        accepted, best, text = 0.0, -np.inf, ""
+        for classes in itertools.product(USED, repeat=5):
+            labels = [one for one, _ in itertools.groupby(classes) if one != len(CHARACTERS)]
+            if not automaton.accepts(CHARACTERS[label] for label in labels):
+                continue
+            score = float(log_probs_TK[np.arange(5), list(classes)].sum())
+            accepted += np.exp(score)
+            if score > best:
+                best, text = score, "".join(CHARACTERS[label] for label in labels)
+        assert compute_acceptance(log_probs_TK, automaton) == pytest.approx(accepted, abs=1e-9)
+        spans = decode_under(log_probs_TK, automaton)
+        assert spans is not None
+        assert "".join(CHARACTERS[span.label] for span in spans) == text
+        ends = [0, *itertools.chain.from_iterable((span.start, span.end) for span in spans), 5]
+        assert ends == sorted(ends)
+        assert all(span.start < span.end for span in spans)
+
+
+def test_too_few_columns_fit_nothing() -> None:
+    automaton = parse_pattern("11").automaton  # which needs a blank between
+    for num_columns, is_enough in ((2, False), (3, True)):
+        log_probs_TK = draw_text_log_probs(num_columns, 0)
+        assert (decode_under(log_probs_TK, automaton) is not None) == is_enough
+        assert (compute_acceptance(log_probs_TK, automaton) > 0) == is_enough
+
+
+def test_the_acceptance_of_a_long_line_is_a_number() -> None:
+    num_columns, blank = 2000, len(CHARACTERS)
+    log_probs_TK = np.full((num_columns, blank + 1), np.log(0.5 / blank))
+    log_probs_TK[:, blank] = np.log(0.5)
+    nothing_or_one = parse_pattern("#?").automaton
+    assert compute_acceptance(log_probs_TK, nothing_or_one) == pytest.approx(0)
+    log_probs_TK[:] = -40
+    log_probs_TK[:, blank] = np.log1p(-1e-12)
+    assert compute_acceptance(log_probs_TK, nothing_or_one) == pytest.approx(1)
+
+
+def test_likely_texts_have_about_their_probabilities() -> None:
+    log_probs_TK = draw_text_log_probs(6, 1)
+    likely = list_likely_labels(log_probs_TK, 3000)
+    for labels, probability in likely[:20]:
+        exact = float(np.exp(compute_log_likelihood(log_probs_TK, labels)))
+        assert probability == pytest.approx(exact, abs=0.01)
+    assert sum(probability for _, probability in likely) == pytest.approx(1, abs=0.02)
+    few = list_likely_labels(log_probs_TK, 5)
+    assert len(few) == 5
+    assert few[0][0] == likely[0][0]
+    probabilities = [probability for _, probability in few]
+    assert probabilities == sorted(probabilities, reverse=True)

@@ -10,7 +10,9 @@ from tenfold.reading.glyphs import Glyph, merge
 from tenfold.reading.lattice import Candidate
 from tenfold.reading.model_file import Thresholds
 from tenfold.reading.result import Status
+from tenfold.reading.settings import build_settings
 from tenfold.reading.single_digit import is_likelier
+from tenfold.reading.text_line import SignCandidate, Signs, TextLine
 
 LINE_THRESHOLD = 0.6
 
@@ -44,7 +46,9 @@ def build_line(
 )
 def test_doubtful_digits_are_named_line_by_line(second: list[float], message: str) -> None:
     lines = [build_line([0.99, 0.5, 0.99]), build_line(second, top=50, line_confidence=0.1)]
-    reading = decide(lines, Thresholds(read=0.9, not_digit=0.9), LINE_THRESHOLD)
+    reading = decide(
+        list(map(TextLine, lines)), Thresholds(read=0.9, not_digit=0.9), LINE_THRESHOLD
+    )
     assert (reading.status, reading.message) == (Status.UNCERTAIN, message)
 
 
@@ -66,7 +70,9 @@ def test_a_gap_wider_than_between_digits_parts_numbers(gaps: list[int], text: st
         glyph = replace(candidate.glyph, box=(left, 0, left + 20, 30))
         line.append(replace(candidate, glyph=glyph))
         left += 20 + gap
-    assert decide([line], Thresholds(read=0.9, not_digit=0.9), LINE_THRESHOLD).text == text
+    assert (
+        decide([TextLine(line)], Thresholds(read=0.9, not_digit=0.9), LINE_THRESHOLD).text == text
+    )
 
 
 def test_two_clear_digits_that_touch_are_not_one_that_is_less_clear() -> None:
@@ -76,3 +82,77 @@ def test_two_clear_digits_that_touch_are_not_one_that_is_less_clear() -> None:
     single = replace(single, glyph=merge([one.glyph for one in two]))
     assert not is_likelier(single, parts, parts, digit_height=30)
     assert is_likelier(build_line([0.99])[0], parts[:1], parts[:1], digit_height=30)
+
+
+THRESHOLDS = Thresholds(read=0.9, not_digit=0.9)
+
+
+def build_text_line(confidence: float, *, top: int = 0, free_text: str | None = None) -> TextLine:
+    """7.7, whose signs have this confidence."""
+    point = SignCandidate(".", (22, top + 26, 26, top + 30), 1, 0.9)
+    digits = build_line([0.99, 0.99], top=top, line_confidence=0.9)
+    alternatives = (("7.7", 0.6), ("1.7", 0.2), ("7,7", 0.1))
+    return TextLine(digits, Signs((point,), confidence), alternatives, free_text)
+
+
+def test_the_signs_of_a_line_are_sure_together_with_its_digits() -> None:
+    reading = decide([build_text_line(0.9)], THRESHOLDS, LINE_THRESHOLD)
+    assert (reading.status, reading.text, reading.message) == (Status.READ, "7.7", None)
+    assert str(reading.value) == "7.7"
+    assert all(sign.is_sure for sign in reading.signs)
+
+
+def test_of_doubtful_signs_only_those_of_their_line_are_named() -> None:
+    lines = [build_text_line(0.9), build_text_line(0.3, top=50)]
+    lines[0] = replace(lines[0], alternatives=(("7.7", 0.9), ("7-7", 0.1)))
+    reading = decide(lines, THRESHOLDS, LINE_THRESHOLD)
+    assert (reading.status, reading.text) == (Status.UNCERTAIN, "7.7\n7.7")
+    assert reading.message == "7.7 might be 7,7"
+    assert [sign.is_sure for sign in reading.signs] == [True, False]
+    assert all(digit.is_sure for digit in reading.digits)
+    nothing_else = replace(lines[1], alternatives=())
+    reading = decide([nothing_else], THRESHOLDS, LINE_THRESHOLD)
+    assert (reading.status, reading.message) == (Status.UNCERTAIN, "signs are doubtful")
+
+
+def test_signs_keep_their_places_among_the_digits_that_are_kept() -> None:
+    line = build_text_line(0.9)
+    speck = build_line([0.2])[0]
+    speck = replace(speck, glyph=Glyph((21, 0, 24, 4), np.ones((4, 3), np.float32)))
+    [before, after] = line.digits
+    [point] = line.signs.found
+    signs = Signs((replace(point, num_digits_before=2),))
+    reading = decide(
+        [TextLine([before, speck, after], signs)], THRESHOLDS, line_threshold=LINE_THRESHOLD
+    )
+    assert reading.text == "7.7"
+    assert reading.signs[0].num_digits_before == 1
+
+
+@pytest.mark.parametrize(
+    ("expect", "signs", "message"),
+    [
+        ("#.#", True, None),
+        ("##", True, "7.7 does not fit the pattern ##"),
+        ("##", False, None),
+        ("#,#", True, "7.7 does not fit the pattern #,#"),
+        ("#{3}", False, "77 does not fit the pattern #{3}"),
+        ("#.#", False, None),  # the digits fit
+    ],
+)
+def test_what_does_not_fit_the_pattern_is_uncertain(
+    expect: str, signs: bool, message: str | None
+) -> None:
+    line = build_text_line(0.9)
+    line = line if signs else replace(line, signs=Signs())
+    settings = build_settings(expect=expect, signs=signs)
+    reading = decide([line], THRESHOLDS, LINE_THRESHOLD, settings)
+    assert reading.message == message
+    assert reading.status == (Status.READ if message is None else Status.UNCERTAIN)
+
+
+def test_a_reading_that_the_pattern_changed_says_what_it_was() -> None:
+    settings = build_settings(expect="7.7")
+    reading = decide([build_text_line(0.9, free_text="17")], THRESHOLDS, LINE_THRESHOLD, settings)
+    expected = "without the pattern 7.7 it was read as 17"
+    assert (reading.status, reading.message) == (Status.READ, expected)

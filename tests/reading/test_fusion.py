@@ -27,12 +27,26 @@ from tenfold.reading.fusion import (
 from tenfold.reading.glyphs import Box, Glyph, merge
 from tenfold.reading.lattice import Candidate
 from tenfold.reading.line_image import normalise_line
+from tenfold.reading.pattern import parse_pattern
+from tenfold.reading.text_line import TextLine
 
 
 def classify(reader: tenfold.Reader, glyphs: Sequence[Glyph]) -> list[Candidate]:
     images = [normalise_digit(glyph.strength_HW) for glyph in glyphs]
     probabilities = reader.classifier.classify(np.stack(images))
     return [Candidate(*one) for one in zip(glyphs, images, probabilities, strict=True)]
+
+
+def fuse(
+    reader: tenfold.Reader,
+    glyphs: list[Glyph],
+    path: list[Candidate],
+    expect: str | None = None,
+) -> TextLine:
+    pattern = None if expect is None else parse_pattern(expect)
+    return fuse_line(
+        [merge(glyphs)], path, reader.lines, lambda some: classify(reader, some), pattern=pattern
+    )
 
 
 def write(images: LabelledImages, samples: list[int], gap: int) -> tuple[list[Glyph], list[int]]:
@@ -50,7 +64,7 @@ def test_where_both_agree_boxes_stay_and_digits_get_the_lines_confidence(
     for first in range(0, 60, 4):
         glyphs, _ = write(test_images, list(range(first, first + 4)), gap=6)
         path = classify(reader, glyphs)
-        found = fuse_line([merge(glyphs)], path, reader.lines, lambda some: classify(reader, some))
+        found = fuse(reader, glyphs, path).digits
         if [one.digit for one in found] != [one.digit for one in path]:
             continue
         num_agreed += 1
@@ -71,7 +85,7 @@ def test_a_wrong_path_is_overruled_by_the_line_reader(
     for first in range(0, 60, 4):
         glyphs, labels = write(test_images, list(range(first, first + 4)), gap=2)
         wrong = classify(reader, glyphs)[:3]  # one is left out
-        found = fuse_line([merge(glyphs)], wrong, reader.lines, lambda some: classify(reader, some))
+        found = fuse(reader, glyphs, wrong).digits
         digits = [one.digit for one in found]
         if digits != labels:
             continue
@@ -124,7 +138,7 @@ def test_a_line_without_digits_for_the_line_reader_keeps_its_path(
     dash_HW = np.ones((4, 30), np.float32)
     glyphs = [Glyph((0, 0, 30, 4), dash_HW), Glyph((40, 0, 70, 4), dash_HW)]
     path = classify(reader, glyphs)
-    found = fuse_line([merge(glyphs)], path, reader.lines, lambda some: classify(reader, some))
+    found = fuse(reader, glyphs, path).digits
     if not decode_greedy(reader.lines.read(normalise_line(merge(glyphs).strength_HW))):
         assert found is path
 
@@ -152,17 +166,18 @@ def test_a_label_in_the_margin_of_a_line_cuts_off_no_empty_glyph() -> None:
 
 
 def test_a_line_within_what_was_read_of_a_larger_one_is_dropped() -> None:
-    def build(box: Box, line_confidence: float | None) -> Candidate:
+    def build(box: Box, line_confidence: float | None) -> TextLine:
         height, width = box[3] - box[1], box[2] - box[0]
         glyph = Glyph(box, np.ones((height, width), np.float32))
         image, probabilities_K = np.zeros((28, 28), np.uint8), np.full(11, 1 / 11, np.float32)
-        return Candidate(glyph, image, probabilities_K, line_confidence=line_confidence)
+        return TextLine([Candidate(glyph, image, probabilities_K, line_confidence=line_confidence)])
 
     read, path = build((0, 0, 100, 40), 0.5), build((0, 0, 100, 40), 0.0)
     within, below = build((60, 20, 80, 42), None), build((60, 30, 80, 70), None)
-    assert drop_covered_lines([[within], [read], [below], []]) == [[read], [below], []]
-    assert drop_covered_lines([[read], [read]]) == [[read]]
-    assert drop_covered_lines([[within], [path]]) == [[within], [path]]  # from its glyphs alone
+    empty = TextLine([])
+    assert drop_covered_lines([within, read, below, empty]) == [read, below, empty]
+    assert drop_covered_lines([read, read]) == [read]
+    assert drop_covered_lines([within, path]) == [within, path]  # from its glyphs alone
 
 
 def test_a_line_too_long_for_the_line_reader_is_uncertain_and_keeps_its_digits(

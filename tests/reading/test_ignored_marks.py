@@ -1,4 +1,4 @@
-"""Marks beside digits are ignored, and the message says so."""
+"""Marks beside digits that are no signs, or are not wanted, are ignored; the message says so."""
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ def draw_mark(width: int, height: int, above: int) -> Map:
 
 
 DOT, DASH, SPECK = draw_mark(10, 10, 0), draw_mark(24, 7, 30), draw_mark(3, 3, 5)
+BLOCK = draw_mark(24, 24, 24)
 IGNORED = "marks that are not digits were ignored"
 
 
@@ -36,26 +37,32 @@ def write_row(images: LabelledImages, marks: list[Map | None]) -> Pixels:
 
 
 @pytest.mark.parametrize(
-    ("marks", "message"),
+    ("marks", "text", "message"),
     [
-        ([None] * 5, None),
-        ([None, None, DOT, None, None], IGNORED),
-        ([None, None, DASH, None, None], IGNORED),
-        ([DASH, None, None, None, None], IGNORED),
-        ([None, None, None, None, DOT], IGNORED),
-        ([SPECK, None, SPECK, None, SPECK], None),
+        ([None] * 5, "7204", None),
+        ([None, None, DOT, None, None], "72.04", IGNORED),
+        ([None, None, DASH, None, None], "72-04", IGNORED),
+        ([DASH, None, None, None, None], "-7204", IGNORED),
+        ([None, None, BLOCK, None, None], "72 04", IGNORED),
+        ([SPECK, None, SPECK, None, SPECK], "7204", None),
     ],
-    ids=["plain", "dot", "dash", "sign", "stop", "specks"],
+    ids=["plain", "dot", "dash", "sign", "block", "specks"],
 )
-def test_a_message_says_that_marks_were_ignored(
+def test_a_mark_is_a_sign_or_ignored_and_the_message_says_so(
     reader: tenfold.Reader,
     test_images: LabelledImages,
     marks: list[Map | None],
+    text: str,
     message: str | None,
 ) -> None:
-    reading = reader.read(write_row(test_images, marks))
-    assert (reading.status, reading.text.replace(" ", "")) == (Status.READ, "7204")
-    assert reading.message == message
+    pixels_HWC = write_row(test_images, marks)
+    reading = reader.read(pixels_HWC)
+    assert (reading.status, reading.text) == (Status.READ, text)
+    is_read = any(sign in text for sign in ".-")
+    assert reading.message == (None if is_read else message)
+    without = reader.read(pixels_HWC, signs=False)
+    assert (without.status, without.text.replace(" ", "")) == (Status.READ, "7204")
+    assert (without.message, without.signs) == (message, ())
 
 
 @pytest.mark.parametrize(("side", "message"), [(0, None), (2, None), (5, IGNORED)])
@@ -67,13 +74,13 @@ def test_dots_of_a_fine_pen_are_not_noise(
     for points in (one, seven):
         cv2.polylines(pixels_HWC, [np.array(points)], False, INK, 3, cv2.LINE_AA)
     pixels_HWC[100 - side : 100, 76 : 76 + side] = INK
-    reading = reader.read(pixels_HWC)
+    reading = reader.read(pixels_HWC, signs=False)
     assert (reading.status, reading.text) == (Status.READ, "17")
     assert reading.message == message
 
 
 @pytest.mark.parametrize("is_sign", [True, False])
-def test_a_sign_beside_a_single_digit_is_ignored(
+def test_without_signs_a_sign_beside_a_single_digit_is_ignored(
     reader: tenfold.Reader, test_images: LabelledImages, is_sign: bool
 ) -> None:
     glyph_HW = cut(enlarge(test_images.images_NHW[1], 3))
@@ -81,7 +88,7 @@ def test_a_sign_beside_a_single_digit_is_ignored(
     gap_HW: Map = np.zeros((len(glyph_HW), 8), np.float32)
     parts = [mark_HW, gap_HW, glyph_HW] if is_sign else [glyph_HW, gap_HW, mark_HW]
     row_HW = np.pad(np.concatenate(parts, axis=1), 40)
-    reading = reader.read(paint(row_HW))
+    reading = reader.read(paint(row_HW), signs=False)
     assert (reading.status, reading.text, reading.message) == (Status.READ, "2", IGNORED)
     left, _, right, _ = reading.digits[0].box
     assert right - left == pytest.approx(glyph_HW.shape[1], abs=4)

@@ -84,3 +84,38 @@ def test_a_line_may_be_oblique(test_images: LabelledImages) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (200, 200)])
 def test_a_page_without_components_has_no_lines(size: tuple[int, int]) -> None:
     assert find_boxes(np.zeros(size, np.float32)) == []
+
+
+def draw_boxes(boxes: list[Box]) -> Map:
+    ink_HW = np.zeros((200, 300), np.float32)
+    for left, top, right, bottom in boxes:
+        ink_HW[top:bottom, left:right] = 1
+    return ink_HW
+
+
+DIGITS: list[Box] = [(40, 40, 70, 100), (80, 40, 110, 100), (150, 40, 180, 100)]
+
+
+@pytest.mark.parametrize(
+    ("low", "num_lines"),
+    [
+        ((118, 112, 128, 138), 1),  # a comma
+        ((118, 130, 128, 156), 2),  # too far below
+        ((118, 112, 146, 138), 2),  # too wide, such as a digit of the next line
+        ((118, 112, 128, 160), 2),  # too high
+        ((10, 112, 20, 138), 2),  # before all digits
+        ((250, 112, 260, 138), 2),  # far behind the last one
+    ],
+    ids=["comma", "below", "wide", "high", "before", "behind"],
+)
+def test_a_comma_that_hangs_below_its_line_is_part_of_it(low: Box, num_lines: int) -> None:
+    lines = find_boxes(draw_boxes([*DIGITS, low]))
+    assert len(lines) == num_lines
+    if num_lines == 1:
+        assert is_near(lines[0][2], low)
+
+
+def test_a_comma_of_two_lines_hangs_from_the_upper_one() -> None:
+    below = [(left, 150, right, 195) for left, _, right, _ in DIGITS]
+    lines = find_boxes(draw_boxes([*DIGITS, (118, 106, 128, 126), *below]))
+    assert [len(line) for line in lines] == [4, 3]

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,18 +45,24 @@ def test_json_has_status_text_digits_and_message() -> None:
     assert json.loads(json.dumps(values)) == {
         "status": "uncertain",
         "text": "7\n2",
+        "value": None,
         "digits": [
             {**first, "digit": 7, "confidence": 0.9877, "box": [0, 10, 20, 40], "line": 0},
             {**second, "digit": 2, "confidence": 0.5, "box": [30, 10, 50, 40], "line": 1},
         ],
+        "signs": [],
         "message": "the 2 (digit 2) might be a 7",
     }
-    assert list(values) == ["status", "text", "digits", "message"]
+    assert list(values) == ["status", "text", "value", "digits", "signs", "message"]
 
 
 def test_json_of_a_reading_without_digits() -> None:
-    values = {"status": "error", "text": "", "digits": [], "message": "no image"}
-    assert Reading(Status.ERROR, message="no image").to_json() == values
+    values: dict[str, Any] = {"status": "error", "text": "", "value": None, "digits": []}
+    assert Reading(Status.ERROR, message="no image").to_json() == {
+        **values,
+        "signs": [],
+        "message": "no image",
+    }
 
 
 def test_statuses_are_strings() -> None:

@@ -9,6 +9,7 @@ from cyclopts import Parameter, validators
 from tenfold.cli.options import Address, DigitModel, Engine, Flag, LineModel
 from tenfold.cli.tokens import STANDARD_INPUT
 from tenfold.errors import ReadingError
+from tenfold.reading.pattern import parse_pattern
 from tenfold.reading.settings import DecimalSign, ReadingOptions
 
 
@@ -22,7 +23,7 @@ class ReadOptions:
     expect: str | None = None
     """A pattern that every line fits, such as '######', '#{4,6}', '[1-9]#?', date or amount: # is a
     digit. What does not fit is uncertain."""
-    digits: int | None = None
+    digits: Annotated[int | None, Parameter(validator=validators.Number(gte=1, lte=60))] = None
     """Short for --expect '#{N}': every line has so many digits."""
     signs: bool = True
     """Read the signs . , - + / : $ % beside digits, or leave them out."""
@@ -64,7 +65,11 @@ class ReadOptions:
 
     @property
     def reading(self) -> ReadingOptions:
-        """The options of the reader."""
+        """The options of the reader. Raises ReadingError for a wrong pattern, or two."""
+        if self.expect is not None and self.digits is not None:
+            raise ReadingError("--expect cannot be combined with --digits")
+        if self.expect is not None:
+            parse_pattern(self.expect)
         expect = self.expect if self.digits is None else f"#{{{self.digits}}}"
         return {
             "single": self.single,
@@ -96,8 +101,7 @@ class ReadOptions:
 
     def check(self) -> None:
         """Raise ReadingError for options that cannot be combined without Ray."""
-        if self.expect is not None and self.digits is not None:
-            raise ReadingError("--expect cannot be combined with --digits")
+        assert self.reading  # which raises
         if self.top and not self.json:
             raise ReadingError("--top needs --json")
         if self.json and self.csv:

@@ -38,7 +38,7 @@ def format_csv(name: str, reading: "Reading", top: int = 0) -> str:
     confidence = "" if least is None else f"{least:.4f}"
     text = reading.text.replace("\n", CSV_LINE_BREAK)
     pages = ("" if value is None else str(value) for value in (reading.page, reading.num_pages))
-    value = "" if reading.value is None else str(reading.value)
+    value = "" if reading.value is None else f"{reading.value:f}"
     message = reading.message or ""
     return _format_row(name, str(reading.status), text, value, confidence, message, *pages)
 

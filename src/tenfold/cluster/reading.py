@@ -26,7 +26,7 @@ from tenfold.reading.bulk import list_files
 from tenfold.reading.digit_classifier import BUNDLED_MODEL
 from tenfold.reading.line_reader import BUNDLED_LINES
 from tenfold.reading.reader import Reader
-from tenfold.reading.result import Status
+from tenfold.reading.result import Reading, Status
 from tenfold.reading.settings import ReadingOptions, build_settings
 from tenfold.system.files import make_folder, replace_file
 from tenfold.system.locks import locking
@@ -127,12 +127,18 @@ def build_schema(options: bytes) -> Any:  # noqa: ANN401 - pyarrow's
         required("is_sure", pa.bool_()),
         required("starts_number", pa.bool_()),
     ]
+    sign = [
+        required("sign", pa.string()),
+        *digit[1:-1],
+        required("num_digits_before", pa.int32()),
+    ]
     columns = [
         required("file", pa.string()),
         required("status", pa.string()),
         required("text", pa.string()),
         pa.field("value", pa.float64()),
         required("digits", pa.list_(pa.struct(digit))),
+        required("signs", pa.list_(pa.struct(sign))),
         pa.field("message", pa.string()),
     ]
     return pa.schema(columns, {OPTIONS: options})
@@ -217,12 +223,18 @@ def _read_block(
         raise ClusterError(f"{images} is missing on {socket.gethostname()}")
     readings = _load_reader(model, lines).read_many(map(Path, paths), **reading)
     rows = [
-        {"file": _name_row(path, images), **each.to_json()}
+        {"file": _name_row(path, images), **_describe(each)}
         for path, each in zip(paths, readings, strict=True)
     ]
     written = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows, schema=build_schema(options)), written)
     replace_file(file, written.getvalue().to_pybytes())
+
+
+def _describe(reading: Reading) -> dict[str, Any]:
+    """A reading as JSON has it, with a value that any column of numbers can have."""
+    value = None if reading.value is None else float(reading.value)
+    return {**reading.to_json(), "value": value}
 
 
 @functools.cache

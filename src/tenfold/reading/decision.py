@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +11,8 @@ from tenfold.digits import NUM_CLASSES
 from tenfold.reading.glyphs import Box, Glyph, PageComponents
 from tenfold.reading.lattice import LOW_HEIGHT, Candidate
 from tenfold.reading.model_file import Thresholds
-from tenfold.reading.pattern import Pattern
-from tenfold.reading.result import ReadDigit, Reading, ReadSign, Status
+from tenfold.reading.result import ReadDigit, Reading, ReadLine, ReadSign, Status
+from tenfold.reading.settings import Settings
 from tenfold.reading.text_line import TextLine
 
 BLANK_MESSAGE = "nothing stands out from the paper"
@@ -26,18 +26,20 @@ MAX_DOT_DISTANCE = 0.4  # of a digit's height: punctuation is this close to a di
 NUMBER_GAPS, MIN_GAPS = ((0.9, 2.0), (0.55, 4.0)), 3
 LONE_GAP = 1.5  # of the digits' height, where there are fewer
 MAX_NAMED = 3  # doubtful digits that a message names
+DEFAULTS = Settings()
 
 
 def decide(
     lines: list[TextLine],
     thresholds: Thresholds,
     line_threshold: float,
-    pattern: Pattern | None = None,
+    settings: Settings = DEFAULTS,
 ) -> Reading:
     """Reject candidates that are not digits, and find the status of the others.
 
     `thresholds` are those of single glyphs. `line_threshold` is the least line confidence with
-    which a line that was read as a whole may be relied on. What does not fit the pattern cannot be.
+    which a line that was read as a whole may be relied on. What does not fit the expected pattern
+    cannot be.
     """
     candidates = [candidate for line in lines for candidate in line.digits]
     if not candidates:
@@ -96,11 +98,12 @@ def decide(
     if num_rejected and not is_among_digits:
         message = "some of the writing does not look like digits"
         return replace(reading, status=Status.UNCERTAIN, message=message)
-    doubts, notes = _compare_with_pattern(kept, reading, pattern)
+    doubts, notes = _compare_with_pattern(kept, reading, settings)
     if not all(digit.is_sure for digit in digits):
         doubts.append(_explain_doubt(digits, thresholds.read))
-    elif not all(are_signs_sure(line) for line in kept):
-        doubts.append(_explain_signs(reading))
+    elif not all(map(are_signs_sure, kept)):
+        doubtful = [not are_signs_sure(line) for line in kept]
+        doubts.append(_explain_signs(itertools.compress(reading.lines, doubtful)))
     status = Status.UNCERTAIN if doubts else Status.READ
     return replace(reading, status=status, message="; ".join(doubts + notes) or None)
 
@@ -168,25 +171,26 @@ def _find_gaps(line: TextLine) -> list[bool]:
 
 
 def _compare_with_pattern(
-    lines: Sequence[TextLine], reading: Reading, pattern: Pattern | None
+    lines: Sequence[TextLine], reading: Reading, settings: Settings
 ) -> tuple[list[str], list[str]]:
     """What does not fit the pattern, and what was read otherwise without it."""
-    if pattern is None:
-        return [], []
-    doubts, notes = [], []
+    doubts: list[str] = []
+    notes: list[str] = []
+    if settings.pattern is None:
+        return doubts, notes
+    expected = f"the pattern {settings.pattern.text}"
     for line, read in zip(lines, reading.lines, strict=True):
-        digits = (str(candidate.digit) for candidate in line.digits)
-        if not line.fits or not pattern.digits_automaton.accepts(digits):
-            doubts.append(f"{read.text} does not fit the pattern {pattern.text}")
+        if not line.fits or not settings.accepts(read.text):
+            doubts.append(f"{read.text} does not fit {expected}")
         elif line.free_text is not None:
-            notes.append(f"without the pattern {pattern.text} it was read as {line.free_text}")
+            notes.append(f"without {expected} it was read as {line.free_text}")
     return doubts, notes
 
 
-def _explain_signs(reading: Reading) -> str:
-    """Which signs are doubtful, by what else the text may be."""
+def _explain_signs(lines: Iterable[ReadLine]) -> str:
+    """Which signs of doubtful lines are doubtful, by what else the text may be."""
     parts = []
-    for line in reading.lines:
+    for line in lines:
         text = line.text.replace(" ", "")
         others = [other for other, _ in line.alternatives if other != text]
         digits = re.sub(r"\D", "", text)

@@ -33,6 +33,7 @@ from tenfold.reading.text_line import (
     MIN_ACCEPTANCE,
     TextLine,
     find_signs,
+    leave_out_false_signs,
     list_alternatives,
     select_text_classes,
 )
@@ -85,7 +86,7 @@ def fuse_line(
     classify: Classify,
     *,
     pattern: Pattern | None = None,
-    with_signs: bool = True,
+    reads_signs: bool = True,
 ) -> TextLine:
     """The likeliest reading of a text line: `path`, from its glyphs, or one of the line reader.
 
@@ -98,14 +99,14 @@ def fuse_line(
         for crop, weight in zip(crops, CROP_WEIGHTS, strict=False)
     ]
     chosen = _choose_digits(free, path.digits, classify)
-    line = _add_signs_and_alternatives(chosen, free[-1], None, with_signs)
+    line = _add_signs_and_alternatives(chosen, free[-1], None, reads_signs)
     if pattern is None:
         return line
     fitting = [_keep_to(reading, pattern) for reading in free]
     if _average([each.acceptance for each in fitting], fitting) >= MIN_ACCEPTANCE:
         chosen = _choose_digits(fitting, path.likeliest, classify, pattern)
         if pattern.digits_automaton.accepts(_spell(chosen)):
-            fitted = _add_signs_and_alternatives(chosen, free[-1], pattern, with_signs)
+            fitted = _add_signs_and_alternatives(chosen, free[-1], pattern, reads_signs)
             if fitted.signs.fits:
                 changed = _spell(chosen) != _spell(line.digits)
                 return replace(fitted, free_text=_spell(line.digits) if changed else None)
@@ -113,10 +114,10 @@ def fuse_line(
 
 
 def _add_signs_and_alternatives(
-    digits: list[Candidate], around: _LineReading, pattern: Pattern | None, with_signs: bool
+    digits: list[Candidate], around: _LineReading, pattern: Pattern | None, reads_signs: bool
 ) -> TextLine:
     """A line of these digits, with the signs and alternatives in the crop around them."""
-    if not with_signs:
+    if not reads_signs:
         return TextLine(digits, alternatives=list_alternatives(around.log_probs_TK))
     automaton = None if pattern is None else pattern.automaton
     signs = find_signs(around.crop, around.text_TK, _spell(digits), automaton)
@@ -134,7 +135,7 @@ def _choose_digits(
     pattern: Pattern | None = None,
 ) -> list[Candidate]:
     path_digits = tuple(candidate.digit for candidate in path)
-    readings = [each for each in readings if each.digits]
+    readings = [each for each in readings if each.digits and each.acceptance > 0]
     if not readings or max(map(len, [path_digits, *(r.digits for r in readings)])) > MAX_DIGITS:
         return path
     best, best_score = mark_doubtful(path) if pattern is not None else path, -math.inf
@@ -231,7 +232,7 @@ def _read_crop(crop: Glyph, weight: float, line_reader: LineReader) -> _LineRead
     # Whether a column shows a sign or the space between two digits makes no digit less sure.
     none_T = np.logaddexp.reduce(labels_TK[:, NUM_CLASSES:], axis=1)
     log_probs_TK = np.column_stack([labels_TK[:, :NUM_CLASSES], none_T])
-    text_TK = select_text_classes(labels_TK)
+    text_TK = leave_out_false_signs(crop, select_text_classes(labels_TK))
     return _LineReading(crop, weight, decode_greedy(labels_TK), log_probs_TK, text_TK)
 
 

@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 
 _SIGN = r"(?P<minus>[+-]?)\$?"
-_END = r"(?:[.,]?-|/-|%)?"  # as in 12.-, 25000/- and 15%
+_END = r"(?:[.,]?-|/-|%|[.,])?"  # as in 12.-, 25000/- and 15%, or the end of a sentence
 # Thousands, and hundred thousands as in India; the same separator throughout.
 _GROUPED = r"[1-9]\d{0,2}(?:(?P<separator>[.,])\d{3})(?:(?P=separator)\d{3})*"
 _INDIAN = r"[1-9]\d?(?P<separator>[.,])(?:\d{2}(?P=separator))+\d{3}"

@@ -13,12 +13,14 @@ Spaces count for nothing, in a pattern as on paper.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
 from tenfold.errors import ReadingError
 from tenfold.reading.automaton import CHARACTERS, Automaton, TooManyStatesError, build_automaton
 
-MAX_PATTERN, MAX_REPEATS = 500, 60  # characters of a pattern; repeats
+MAX_PATTERN, MAX_REPEATS, MAX_DEPTH = 500, 60, 20  # characters of a pattern; repeats; brackets
+# So that a pattern from a stranger takes a second at most.
+MAX_NFA_STATES, MAX_VISITS = 5000, 4_000_000
 NUM_DIGITS = 10
 
 _DAY_MONTH = "((0?[1-9]|[12]#){0}(0?[1-9]|1[0-2])|30{0}(0?[13-9]|1[0-2])|31{0}(0?[13578]|1[02]))"
@@ -85,7 +87,8 @@ def parse_pattern(text: str) -> Pattern:
     start, end = parser.parse(nfa)
     nfa.start, nfa.end = start, end
     pattern = Pattern(text, nfa)
-    automaton = pattern.automaton  # so that a pattern that is too large raises here
+    # Both are built here, so that a pattern that is too large raises here.
+    automaton, _ = pattern.automaton, pattern.digits_automaton
     if (automaton.next_QK[:, :NUM_DIGITS] < 0).all():
         raise PatternError(f"pattern {text!r}: no text with a digit fits it")
     return pattern
@@ -100,7 +103,7 @@ class _Nfa:
         self.start = self.end = 0
 
     def add_state(self) -> int:
-        if len(self.moves) >= 20_000:
+        if len(self.moves) >= MAX_NFA_STATES:
             raise TooManyStatesError
         self.moves.append({})
         self.empty_moves.append([])
@@ -111,7 +114,11 @@ class _Nfa:
             self.moves[start].setdefault(CHARACTERS.index(character), []).append(end)
 
     def determinise(self, text: str, *, skips_signs: bool) -> Automaton:
-        def close(states: set[int]) -> frozenset[int]:
+        num_visits = 0
+
+        @cache  # the characters of a set lead to the same states
+        def close(states: frozenset[int]) -> frozenset[int]:
+            nonlocal num_visits
             found, waiting = set(states), list(states)
             while waiting:
                 state = waiting.pop()
@@ -125,16 +132,23 @@ class _Nfa:
                     ]
                 waiting += [each for each in following if each not in found]
                 found.update(following)
+            num_visits += len(found)
             return frozenset(found)
 
         def step(states: frozenset[int], k: int) -> frozenset[int] | None:
+            nonlocal num_visits
             if skips_signs and k >= NUM_DIGITS:
                 return None
+            num_visits += len(states)
+            if num_visits > MAX_VISITS:
+                raise TooManyStatesError
             following = {end for state in states for end in self.moves[state].get(k, ())}
-            return close(following) if following else None
+            return close(frozenset(following)) if following else None
 
         try:
-            return build_automaton(close({self.start}), step, lambda states: self.end in states)
+            return build_automaton(
+                close(frozenset({self.start})), step, lambda states: self.end in states
+            )
         except TooManyStatesError as error:
             raise PatternError(f"pattern {text!r} allows too much; make it simpler") from error
 
@@ -146,7 +160,7 @@ class _Parser:
     """A recursive descent parser that builds the automaton of a pattern."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.at = text, 0
+        self.text, self.at, self.depth = text, 0, 0
 
     def parse(self, nfa: _Nfa) -> Fragment:
         try:
@@ -221,11 +235,13 @@ class _Parser:
     def _atom(self, nfa: _Nfa) -> Fragment:
         character = self._peek()
         if character == "(":
-            self.at += 1
+            if self.depth == MAX_DEPTH:
+                raise self._error(f"more than {MAX_DEPTH} brackets in each other")
+            self.at, self.depth = self.at + 1, self.depth + 1
             fragment = self._alternatives(nfa)
             if self._peek() != ")":
                 raise self._error("expected a )")
-            self.at += 1
+            self.at, self.depth = self.at + 1, self.depth - 1
             return fragment
         if character.isalpha():
             return self._named(nfa)

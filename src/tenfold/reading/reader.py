@@ -427,7 +427,7 @@ class Reader:
             effort.line_px += sum(widths)
             pattern, signs = settings.pattern, settings.signs
             path = replace(path, digits=digits)
-            line = fuse_line(crops, path, self.lines, effort, pattern=pattern, with_signs=signs)
+            line = fuse_line(crops, path, self.lines, effort, pattern=pattern, reads_signs=signs)
         num = len(line.digits)
         is_split_glyph = len(glyphs) == 1 and num > 1
         if is_split_glyph and glyphs[0].width < MIN_DIGIT_ASPECT * glyphs[0].height * num:
@@ -461,7 +461,7 @@ class Reader:
         if page_map is not None and not page_map.is_clear:
             lines = [replace(line, digits=mark_doubtful(line.digits)) for line in lines]
         settings = segmented.settings
-        reading = decide(lines, self.classifier.thresholds, line_threshold, settings.pattern)
+        reading = decide(lines, self.classifier.thresholds, line_threshold, settings)
         is_checked = reading.status == Status.READ and not segmented.is_single
         read: list[ReadDigit | ReadSign] = [*reading.digits, *reading.signs]
         if is_checked and has_ignored_marks(segmented.page, segmented.glyphs, read):

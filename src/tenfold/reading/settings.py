@@ -27,6 +27,13 @@ class Settings:
     signs: bool = True
     decimal: DecimalSign = "."
 
+    def accepts(self, text: str) -> bool:
+        """Whether a line's text is what is expected. If no signs are read, its digits tell."""
+        if self.pattern is None:
+            return True
+        automaton = self.pattern.automaton if self.signs else self.pattern.digits_automaton
+        return automaton.accepts(text.replace(" ", ""))
+
 
 def build_settings(
     *,

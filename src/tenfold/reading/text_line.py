@@ -17,6 +17,7 @@ from tenfold.reading.automaton import (
     CHARACTERS,
     TEXT_SIGNS,
     Automaton,
+    TooManyStatesError,
     build_text,
     build_texts_around,
 )
@@ -28,7 +29,7 @@ from tenfold.reading.ctc import (
     decode_under,
     list_likely_labels,
 )
-from tenfold.reading.glyphs import Box, Glyph
+from tenfold.reading.glyphs import Box, Glyph, measure_stroke_width
 from tenfold.reading.lattice import Candidate
 from tenfold.reading.line_image import COLUMN_PX, SIDE_PX, find_scale
 from tenfold.reading.line_reader import LABELS, SIGNS
@@ -40,10 +41,11 @@ MIN_ACCEPTANCE = 0.02  # of the probability that a text fits its pattern
 NO_SIGN = 1e-3  # where every sign is less likely in every column, there is none
 INK = 0.3  # of full ink
 MIN_SLASH, MIN_WRITING = 0.002, 0.5  # of its probability in a column; of its ink
+DOTS = ".,:"
+MAX_SPECK_AREA = 0.25  # of a square as wide as the strokes; a pen leaves more
 NEVER = 30.0  # in log probability
 SIGN_REACH = 0.5  # of the line's height: how far a sign may reach from its middle
 BEAM_WIDTH, NUM_ALTERNATIVES = 12, 5
-SURE = 0.995  # a line this sure has no alternatives
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ class SignCandidate:
 class Signs:
     """The signs of a line, and the probability of all of them, given the digits.
 
-    Of signs at the end only that they are there counts for it. `fits` is false if no signs that
-    fit the pattern are likely.
+    Which signs are at the end does not count for it. `fits` is false if no signs that fit the
+    pattern are likely.
     """
 
     found: tuple[SignCandidate, ...] = ()
@@ -99,13 +101,12 @@ def find_signs(
 
     `text_TK` are log probabilities of CHARACTERS in a crop of the line.
     """
-    if pattern is None and text_TK[:, NUM_CLASSES:-1].max() < math.log(NO_SIGN):
+    if pattern is None and _has_no_sign(text_TK):
         return Signs()
-    text_TK = _leave_out_rules(crop, text_TK)
     allowed, fits = build_texts_around(digits, MAX_SIGNS), True
     total = compute_acceptance(text_TK, allowed)
-    if pattern is not None:
-        fitting = allowed.intersect(pattern)
+    fitting = None if pattern is None else _intersect(allowed, pattern)
+    if fitting is not None:
         acceptance = compute_acceptance(text_TK, fitting)
         fits = acceptance >= MIN_ACCEPTANCE * total
         if fits:
@@ -127,6 +128,18 @@ def find_signs(
     return Signs(tuple(signs), min(1.0, accepted / total) if total > 0 else 0.0, fits)
 
 
+def leave_out_false_signs(crop: Glyph, text_TK: LogProbs) -> LogProbs:
+    """Log probabilities as before, but of signs only where the crop shows their ink."""
+    if _has_no_sign(text_TK):
+        return text_TK
+    return _leave_out_noise(crop, _leave_out_rules(crop, text_TK))
+
+
+def _has_no_sign(text_TK: LogProbs) -> bool:
+    """Whether no sign is likely in any column."""
+    return bool(text_TK[:, NUM_CLASSES:-1].max() < math.log(NO_SIGN))
+
+
 def _leave_out_rules(crop: Glyph, text_TK: LogProbs) -> LogProbs:
     """Without slashes whose ink is not writing, such as the ticks of a comb.
 
@@ -137,16 +150,46 @@ def _leave_out_rules(crop: Glyph, text_TK: LogProbs) -> LogProbs:
         return text_TK
     likely = np.flatnonzero(text_TK[:, slash] > math.log(MIN_SLASH)).tolist()
     digits = [span for span in decode_greedy(text_TK) if span.label != slash]
-    left, top, *_ = crop.box
-    cleared_TK = text_TK.copy()
+    cleared_TK = text_TK
     for t in likely:
         spans = sorted([*digits, CtcSpan(slash, t, t + 1)], key=lambda span: span.start)
         number = next(i for i, span in enumerate(spans) if span.label == slash)
-        x0, y0, x1, y1 = _find_sign_box(crop, spans, number)
-        inside = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
+        inside = _find_inside(crop, _find_sign_box(crop, spans, number))
         if crop.writing_HW[inside].sum() < MIN_WRITING * crop.strength_HW[inside].sum():
-            cleared_TK[t, -1] = np.logaddexp(text_TK[t, -1], text_TK[t, slash])
-            cleared_TK[t, slash] = -NEVER
+            cleared_TK = _clear(cleared_TK, slice(t, t + 1), "/")
+    return cleared_TK
+
+
+def _leave_out_noise(crop: Glyph, text_TK: LogProbs) -> LogProbs:
+    """Without points, commas and colons that are specks."""
+    spans = decode_greedy(text_TK)
+    cleared_TK = text_TK
+    for number, span in enumerate(spans):
+        if CHARACTERS[span.label] not in DOTS:
+            continue
+        inside = _find_inside(crop, _find_sign_box(crop, spans, number))
+        area = np.count_nonzero(crop.strength_HW[inside] > INK)
+        if 0 < area < MAX_SPECK_AREA * measure_stroke_width(crop.strength_HW) ** 2:
+            start = spans[number - 1].end if number else 0
+            end = spans[number + 1].start if number + 1 < len(spans) else len(text_TK)
+            cleared_TK = _clear(cleared_TK, slice(start, end), DOTS)
+    return cleared_TK
+
+
+def _find_inside(crop: Glyph, box: Box) -> tuple[slice, slice]:
+    """The rows and columns of a crop that a box has."""
+    left, top, *_ = crop.box
+    x0, y0, x1, y1 = box
+    return slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
+
+
+def _clear(text_TK: LogProbs, columns: slice, signs: str) -> LogProbs:
+    """Columns that show something else than these signs."""
+    labels = [CHARACTERS.index(sign) for sign in signs]
+    cleared_TK = text_TK.copy()
+    none_T = np.logaddexp.reduce(text_TK[columns][:, [*labels, -1]], axis=1)
+    cleared_TK[columns, -1] = none_T
+    cleared_TK[columns, labels] = -NEVER
     return cleared_TK
 
 
@@ -155,6 +198,14 @@ def list_alternatives(text_TK: LogProbs) -> tuple[tuple[str, float], ...]:
     likely = list_likely_labels(text_TK, BEAM_WIDTH)
     likely = sorted(likely, key=lambda item: -item[1])[:NUM_ALTERNATIVES]
     return tuple(("".join(CHARACTERS[k] for k in labels), prob) for labels, prob in likely)
+
+
+def _intersect(allowed: Automaton, pattern: Automaton) -> Automaton | None:
+    """The allowed texts that fit; None if they are too many to tell."""
+    try:
+        return allowed.intersect(pattern)
+    except TooManyStatesError:
+        return None
 
 
 def _spell(spans: Sequence[CtcSpan]) -> str:

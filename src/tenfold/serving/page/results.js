@@ -27,8 +27,9 @@ export function toCsv(items) {
 }
 
 function quote(value) {
-  // What begins like a formula would be one in a spreadsheet.
-  const text = String(value).replace(/^[=+\-@\t\r]/, "'$&");
+  // What begins like a formula would be one in a spreadsheet, unless it is a number.
+  const isNumber = /^[+-]?[0-9.,]+$/.test(value);
+  const text = isNumber ? String(value) : String(value).replace(/^[=+\-@\t\r]/, "'$&");
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
