@@ -247,13 +247,15 @@ def _classify_labels(
 ) -> tuple[list[Candidate], list[Box]]:
     """The crop cut between its labels: the digits, and the boxes of signs, which may look like 1.
 
-    Only the line reader, which sees their place and their neighbours, can tell them apart.
+    Only the line reader, which sees their place and their neighbours, can tell them apart. A slash
+    that is first or last is left to both networks: there a one is likelier.
     """
     parts = cut_between_labels(reading.crop, reading.labels)
     if len(parts) != len(reading.labels):
         return [], []
     labelled = list(zip(parts, (LABELS[span.label] for span in reading.labels), strict=True))
-    signs = [part.box for part, label in labelled if label in SIGNS]
+    inner = labelled[labelled[0][1] == "/" : -1 if labelled[-1][1] == "/" else None]
+    signs = [part.box for part, label in inner if label in SIGNS]
     return classify([part for part, label in labelled if label.isdigit()]), signs
 
 

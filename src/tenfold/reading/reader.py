@@ -364,7 +364,7 @@ class Reader:
         is_clear = len(found) == 1 and found[0].confidence >= CLEAR_CONFIDENCE
         if is_clear or len(segmented.glyphs) > MAX_SINGLE_GLYPHS:
             return None
-        if segmented.is_cell and are_clear_digits(found):
+        if are_clear_digits(found):
             return None
         single = find_single_digit(pixels_HWC, segmented.page, self._classify)
         tall = [
