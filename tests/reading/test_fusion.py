@@ -25,7 +25,7 @@ from tenfold.reading.fusion import (
     fuse_line,
 )
 from tenfold.reading.glyphs import Box, Glyph, merge
-from tenfold.reading.lattice import Candidate
+from tenfold.reading.lattice import Candidate, DigitPath
 from tenfold.reading.line_image import normalise_line
 from tenfold.reading.pattern import parse_pattern
 from tenfold.reading.text_line import TextLine
@@ -45,7 +45,11 @@ def fuse(
 ) -> TextLine:
     pattern = None if expect is None else parse_pattern(expect)
     return fuse_line(
-        [merge(glyphs)], path, reader.lines, lambda some: classify(reader, some), pattern=pattern
+        [merge(glyphs)],
+        DigitPath(path),
+        reader.lines,
+        lambda some: classify(reader, some),
+        pattern=pattern,
     )
 
 

@@ -9,7 +9,8 @@ import tenfold
 from reading.pages import Box, Map, cut, enlarge, find_page, lay_out, paint
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.glyphs import Glyph
-from tenfold.reading.lattice import Candidate, Classify, find_best_path
+from tenfold.reading.lattice import Candidate, Classify, build_lattice, find_best_path
+from tenfold.reading.pattern import parse_pattern
 from tenfold.reading.splitting import over_segment
 
 NO_DIGIT = 10
@@ -43,8 +44,12 @@ def know(answers: dict[Box, tuple[int, float]], tolerance: int = 8) -> Classify:
     return classify
 
 
+def find_digits(line: list[Candidate], classify: Classify, most: int) -> list[Candidate]:
+    return find_best_path(build_lattice(line, HEIGHT, classify, most), HEIGHT).digits
+
+
 def find_path(line: list[Glyph], classify: Classify) -> list[tuple[int, Box]]:
-    path = find_best_path(classify(line), HEIGHT, classify, MANY)
+    path = find_digits(classify(line), classify, MANY)
     return [(one.digit, one.glyph.box) for one in path]
 
 
@@ -60,7 +65,7 @@ def find_touching(images: LabelledImages) -> tuple[Glyph, list[Box]]:
 def test_touching_digits_are_cut_if_the_fragments_are_digits(test_images: LabelledImages) -> None:
     glyph, boxes = find_touching(test_images)
     classify = know({boxes[0]: (3, 0.99), boxes[1]: (7, 0.99)})
-    path = find_best_path(classify([glyph]), HEIGHT, classify, MANY)
+    path = find_digits(classify([glyph]), classify, MANY)
     assert [one.digit for one in path] == [3, 7]
     assert [one.glyph.is_fragment for one in path] == [True, True]
 
@@ -95,7 +100,7 @@ def test_a_lone_glyph_is_cut_only_if_that_may_be_likelier(test_images: LabelledI
             asked.extend(glyphs)
             return know_all(glyphs)
 
-        path = find_best_path(know_all([narrow]), HEIGHT, classify, MANY)
+        path = find_digits(know_all([narrow]), classify, MANY)
         assert len(path) == num_digits
         assert bool(asked) == (num_digits > 1)
 
@@ -142,14 +147,14 @@ def test_the_likeliest_path_is_taken() -> None:
 
 
 def test_an_empty_line_has_no_digits() -> None:
-    assert find_best_path([], HEIGHT, know({}), MANY) == []
+    assert find_digits([], know({}), MANY) == []
 
 
 def test_a_rejected_low_glyph_stays_apart() -> None:
     line = [build_glyph((0, 0, 60, 100)), build_glyph((70, 85, 82, 97))]
     answers = {line[0].box: (4, 0.97), line[1].box: (NO_DIGIT, 0.95)}
     classify = know({**answers, (0, 0, 82, 100): (4, 0.3)})
-    path = find_best_path(classify(line), HEIGHT, classify, MANY)
+    path = find_digits(classify(line), classify, MANY)
     assert [one.glyph.box for one in path] == [line[0].box, line[1].box]
     assert path[1].reject_probability > 0.9
 
@@ -206,7 +211,7 @@ def count_asked(line: list[Glyph], know_all: Classify, most: int) -> tuple[int, 
         asked.extend(glyphs)
         return know_all(glyphs)
 
-    path = find_best_path(know_all(line), HEIGHT, classify, most)
+    path = find_digits(know_all(line), classify, most)
     return len(asked), len(path)
 
 
@@ -230,3 +235,39 @@ def test_the_number_of_classified_glyphs_is_limited(test_images: LabelledImages)
     num_asked, _ = count_asked(line, unknown, 20)
     assert 20 <= num_asked < 20 + num_parts
     assert count_asked(line, unknown, MANY)[0] > num_asked
+
+
+@pytest.mark.parametrize(
+    ("expect", "expected"),
+    [
+        ("##", [4, 7]),  # the last two joined are the likelier pair
+        ("###", [4, 1, 1]),
+        ("4[235]#?", [4, 2]),
+        ("#{5}", None),
+    ],
+)
+def test_digits_that_fit_a_pattern_are_found_in_the_same_lattice(
+    expect: str, expected: list[int] | None
+) -> None:
+    line = [build_glyph((left, 0, left + 24, 100)) for left in (0, 40, 70)]
+    classify = know(
+        {
+            line[0].box: (4, 0.99),
+            line[1].box: (1, 0.5),
+            line[2].box: (1, 0.5),
+            (40, 0, 94, 100): (7, 0.97),
+        },
+        2,
+    )
+    lattice = build_lattice(classify(line), HEIGHT, classify, MANY)
+    automaton = parse_pattern(expect).digits_automaton
+    fitting = find_best_path(lattice, HEIGHT, automaton).fitting
+    if expected is None:
+        assert fitting is None
+        return
+    assert fitting is not None
+    digits = [one.digit for one in fitting]
+    assert automaton.accepts(map(str, digits))
+    assert digits[: len(expected)] == expected
+    for one in fitting:
+        assert one.probabilities_K.sum() == pytest.approx(1)

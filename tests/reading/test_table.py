@@ -15,6 +15,7 @@ from tenfold.reading.decoding import Decoded
 from tenfold.reading.page_segmenter import load_page_segmenter
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Status
+from tenfold.reading.settings import build_settings
 from tenfold.reading.table import Table, read_table
 
 Pixels = npt.NDArray[np.uint8]
@@ -151,7 +152,7 @@ def test_boxes_of_a_reduced_image_are_in_its_own_pixels(
         decoded,
         reader._find_components,
         segmenter,
-        partial(reader._read_cells, single=False),
+        partial(reader._read_cells, settings=build_settings()),
         reader.read_decoded,
     )
     assert table.to_rows() == TEXTS[1:3]
