@@ -14,11 +14,12 @@ from PIL import Image
 
 import tenfold
 from cli.conftest import Fail, Read
+from tenfold.cli.read_output import format_csv
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading import bulk, pdf
 from tenfold.reading.digit_classifier import BUNDLED_MODEL
 from tenfold.reading.pdf import has_pdf_extra
-from tenfold.reading.result import Status
+from tenfold.reading.result import ReadDigit, Reading, ReadSign, Status
 
 NO_IMAGE = "not an image (PNG, JPEG, WebP, BMP, TIFF, GIF, PGM, PPM or HEIC)"
 A_FILE_IN_ITS_PLACE = "there is a file where a folder should be"
@@ -67,6 +68,35 @@ def test_signs_are_read_or_left_out_and_mentioned(read: Read) -> None:
     assert read("dot.png").out == "dot.png: 7.7\n"
     ignored = "dot.png: 77 (marks that are not digits were ignored)\n"
     assert read("dot.png", "--no-signs").out == ignored
+
+
+def test_what_is_expected_is_read_or_doubtful(read: Read) -> None:
+    message = "(uncertain: 7 2 does not fit the pattern #; 1 0 does not fit the pattern #)"
+    assert read("lines.png", "--digits", "2").out == "lines.png:\n  7 2\n  1 0\n"
+    for flags in (["--expect", "#"], ["--expect", " # "]):
+        assert read("lines.png", *flags).out.startswith("lines.png: (uncertain: 7 2 does not fit")
+    assert (
+        read("lines.png", "--digits", "1")
+        .out.replace("#{1}", "#")
+        .startswith(f"lines.png: {message}")
+    )
+
+
+def test_alternatives_are_added_to_json(read: Read) -> None:
+    [line] = read_lines(read("lines.png", "--json", "--top", "2").out)
+    assert [each["text"] for each in line["lines"]] == ["7 2", "1 0"]
+    assert [len(each["alternatives"]) for each in line["lines"]] == [2, 2]
+    assert [digit["alternatives"][0]["digit"] for digit in line["digits"]] == [7, 2, 1, 0]
+
+
+def test_a_small_value_in_csv_has_all_its_digits() -> None:
+    digits = tuple(
+        ReadDigit(digit, 0.99, (0, 0, 9, 9), (0.1,) * 10, np.zeros((28, 28), np.uint8))
+        for digit in (0, 0, 0, 0, 0, 0, 0, 0, 5)
+    )
+    point = ReadSign(".", 0.99, (0, 0, 2, 2), 0, 1)
+    row = format_csv("a.png", Reading(Status.READ, digits, signs=(point,)))
+    assert row.split(",")[2:4] == ["0.00000005", "0.00000005"]
 
 
 def test_letters_are_not_digits(read: Read) -> None:
@@ -201,6 +231,17 @@ def test_skipped_files_and_links_in_folders_are_counted(folder: Path, read: Read
         ("scans --json --csv", "--json cannot be combined with --csv"),
         ("scans --out o.txt", "--out needs --json or --csv"),
         ("scans --stages way", "--stages needs --single"),
+        ("scans --top 3", "--top needs --json"),
+        ("scans --json --top 11", 'Invalid value "11" for --top'),
+        ("scans --digits 0", 'Invalid value "0" for --digits'),
+        ("scans --decimal ;", 'Invalid value ";" for --decimal'),
+        ("scans --expect ## --digits 2", "--expect cannot be combined with --digits"),
+        ("scans --expect #a", "pattern '#a', character 2: no pattern is named 'a'"),
+        # A wrong pattern leaves no output.
+        ("scans --expect ( --json --out o", "pattern '(', character 2: expected a )"),
+        ("scans --expect ( --watch", "pattern '(', character 2: expected a )"),
+        ("scans o --on ray --expect # --digits 1", "--expect cannot be combined with --digits"),
+        ("scans o --on ray --json --top 1", "--top cannot be combined with --on ray"),
         ("scans --model m.onnx", "m.onnx: cannot read the model: No such file or directory"),
         ("scans --model scans/a.png", "scans/a.png: not a valid ONNX model"),
         ("scans --json --out scans", "cannot write scans: is a directory"),

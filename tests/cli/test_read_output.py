@@ -153,6 +153,8 @@ def test_a_dash_is_standard_input_which_is_read_again_and_has_pictures(
         ("--csv", "--csv or --json"),
         ("--json --model other.onnx", "--model"),
         ("--json --lines other.onnx", "--lines"),
+        ("--json --no-signs --decimal ,", "--signs, --decimal"),
+        ("--json --digits 2 --top 1", "--top, --expect"),
         ("--csv --single", "--csv or --json, --single"),
     ],
 )

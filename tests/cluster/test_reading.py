@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cluster.workers import load_rows, needs_cluster_extra
@@ -20,6 +21,7 @@ from tenfold.cluster.reading import read_folder
 from tenfold.errors import ClusterError, ModelError, ReadingError
 from tenfold.reading.bulk import list_files
 from tenfold.reading.reader import Reader
+from tenfold.reading.result import ReadDigit, Reading, ReadSign, Status
 from tenfold.system.locks import locking
 
 pytestmark = needs_cluster_extra
@@ -94,6 +96,20 @@ def test_an_output_of_other_options_is_refused(
     assert read_folder(images, out, reading={"single": True}).num_before == 4
     with pytest.raises(ReadingError, match="was written with other options"):
         read_folder(images, out)
+
+
+def test_rows_have_signs_and_values_of_many_digits() -> None:
+    import pyarrow as pa
+
+    image = np.zeros((28, 28), np.uint8)
+    nines = 20 * (ReadDigit(9, 0.99, (0, 0, 9, 9), (0.1,) * 10, image),)
+    dash = ReadSign("-", 0.99, (0, 0, 2, 2), 0, 0, is_sure=True)
+    reading = Reading(Status.READ, nines, signs=(dash,))
+    row = {"file": "a.png", **module._describe(reading)}
+    schema = module.build_schema(b"")
+    assert pa.Table.from_pylist([row], schema=schema).to_pylist() == [row]
+    assert row["value"] == -99999999999999999999.0
+    assert set(schema.names) == set(row)
 
 
 def test_unusable_folders_are_refused(scans: Path, tmp_path: Path) -> None:

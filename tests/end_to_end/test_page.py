@@ -25,6 +25,7 @@ from end_to_end.browsing import (
     opening,
     wait_until,
 )
+from reading.signed_lines import write_signed
 from servers import Served, serving
 from tenfold.data.mnist import LabelledImages
 
@@ -189,7 +190,9 @@ def test_the_pages_are_accessible(browser: Browser, served: Served, path: str, t
         check_accessible(page)
 
 
-def test_a_wrong_digit_is_corrected_in_all_that_is_taken_along(page: Page) -> None:
+def test_a_wrong_digit_is_corrected_in_all_that_is_taken_along(
+    page: Page, tmp_path: Path, test_images: LabelledImages
+) -> None:
     for number, digit in enumerate((4, 0, 7)):
         draw(page, digit, seed=2, left=0.1 + 0.28 * number)
     expect_answer(page, "407")
@@ -219,6 +222,20 @@ def test_a_wrong_digit_is_corrected_in_all_that_is_taken_along(page: Page) -> No
     page.locator(".sign").first.click()
     page.keyboard.press("Escape")
     expect_answer(page, "907")
+    # Signs are no digits to correct, and stay where they are.
+    Image.fromarray(write_signed(test_images, "-12.50")[0]).save(tmp_path / "signs.png")
+    page.set_input_files("#file", tmp_path / "signs.png")
+    expect_answer(page, "-12.50")
+    expect(page.locator("#text .mark")).to_have_text(["-", "."])
+    page.get_by_role("button", name="Correct digit 2: 2").click()
+    page.keyboard.press("3")
+    expect_answer(page, "-13.50")
+    expect(page.locator("#text .mark")).to_have_text(["-", "."])
+    check_accessible(page)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as CSV").click()
+    # A negative number is no formula.
+    assert saved.value.path().read_text().splitlines()[1] == "signs.png,1,-13.50,read,yes,"
 
 
 def test_a_browser_asks_for_the_token_by_itself(browser: Browser, tmp_path: Path) -> None:

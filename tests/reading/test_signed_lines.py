@@ -2,59 +2,17 @@
 
 from decimal import Decimal
 
-import cv2
-import numpy as np
 import pytest
 
 import tenfold
-from reading.pages import Map, cut, enlarge, is_near, paint
+from reading.pages import is_near
+from reading.signed_lines import write_signed
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ReadingError
-from tenfold.reading.decoding import Pixels
 from tenfold.reading.pattern import PatternError
 from tenfold.reading.result import ReadDigit, Status
 
-HEIGHT, BASE, MARGIN, GAP = 100, 80, 40, 12
 IGNORED = "marks that are not digits were ignored"
-# The strokes of a pen, and the radius of its dots.
-PEN, DOT = 6, 5
-STROKES = {
-    ".": ([], [(5, 76)]),
-    ",": ([((10, 74), (4, 90))], []),
-    "-": ([((4, 50), (30, 50))], []),
-    "/": ([((34, 10), (6, 92))], []),
-    ":": ([], [(5, 50), (5, 76)]),
-}
-
-
-def draw_sign(sign: str) -> Map:
-    lines, dots = STROKES[sign]
-    ink_HW = np.zeros((HEIGHT, 40), np.float32)
-    for start, end in lines:
-        cv2.line(ink_HW, start, end, 1.0, PEN, cv2.LINE_AA)
-    for middle in dots:
-        cv2.circle(ink_HW, middle, DOT, 1.0, -1, cv2.LINE_AA)
-    return ink_HW[:, : np.flatnonzero(ink_HW.any(axis=0))[-1] + 1]
-
-
-def write(images: LabelledImages, text: str) -> tuple[Pixels, list[tuple[int, int]]]:
-    """A line of the first test digits and signs; the columns where its signs begin and end."""
-    parts = [np.zeros((HEIGHT, MARGIN), np.float32)]
-    ends = []
-    samples = {str(digit): list(np.flatnonzero(images.labels_N == digit)) for digit in range(10)}
-    for character in text:
-        if character.isdigit():
-            glyph_HW = cut(enlarge(images.images_NHW[samples[character].pop(0)], 3))
-            above = BASE - len(glyph_HW)
-            part_HW = np.pad(glyph_HW, ((above, HEIGHT - BASE), (0, 0)))
-        else:
-            part_HW = draw_sign(character)
-            first = int(np.flatnonzero((part_HW > 0.5).any(axis=0))[0])
-            start = sum(part.shape[1] for part in parts)
-            ends.append((start + first, start + part_HW.shape[1]))
-        parts += [part_HW, np.zeros((HEIGHT, GAP), np.float32)]
-    row_HW = np.concatenate([*parts, parts[0]], axis=1)
-    return paint(np.pad(row_HW, ((20, 20), (0, 0)))), ends
 
 
 @pytest.mark.parametrize(
@@ -70,7 +28,7 @@ def write(images: LabelledImages, text: str) -> tuple[Pixels, list[tuple[int, in
 def test_signs_are_read_with_their_places(
     reader: tenfold.Reader, test_images: LabelledImages, text: str, value: Decimal | None
 ) -> None:
-    pixels_HWC, ends = write(test_images, text)
+    pixels_HWC, ends = write_signed(test_images, text)
     reading = reader.read(pixels_HWC)
     assert (reading.status, reading.text, reading.value) == (Status.READ, text, value)
     assert reading.message is None
@@ -88,7 +46,7 @@ def test_signs_are_read_with_their_places(
 def test_the_decimal_sign_decides_what_a_comma_means(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
-    pixels_HWC, _ = write(test_images, "1,234")
+    pixels_HWC, _ = write_signed(test_images, "1,234")
     assert reader.read(pixels_HWC).value == 1234
     assert reader.read(pixels_HWC, decimal=",").value == Decimal("1.234")
     with pytest.raises(ReadingError, match="decimal sign must be"):
@@ -112,7 +70,7 @@ def test_the_decimal_sign_decides_what_a_comma_means(
 def test_what_fits_is_read_and_what_does_not_is_uncertain(
     reader: tenfold.Reader, test_images: LabelledImages, text: str, expect: str, fits: bool
 ) -> None:
-    reading = reader.read(write(test_images, text)[0], expect=expect)
+    reading = reader.read(write_signed(test_images, text)[0], expect=expect)
     assert reading.text == text
     assert reading.status == (Status.READ if fits else Status.UNCERTAIN)
     assert reading.message == (None if fits else f"{text} does not fit the pattern {expect}")
@@ -160,7 +118,7 @@ def test_a_wrong_pattern_is_refused_before_anything_is_decoded(reader: tenfold.R
 def test_alternatives_are_the_likeliest_labels_and_texts(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
-    reading = reader.read(write(test_images, "12.50")[0])
+    reading = reader.read(write_signed(test_images, "12.50")[0])
     assert "lines" not in reading.to_json()
     values = reading.to_json(top=3)
     [line] = values["lines"]

@@ -55,12 +55,13 @@ DIGIT, POINT, SPECK = (4, 0, 36), (4, 30, 34), (1, 33, 34)
 INK_HW = draw({2: DIGIT, 5: POINT, 8: DIGIT})
 
 
-def build_sign(*, probability: float = 0.98, sign: str = ".", **others: float) -> LogProbs:
-    return build_posterior({2: {"1": 0.99}, 5: {sign: probability, **others}, 8: {"2": 0.99}})
+def build_sign(probs: dict[str, float]) -> LogProbs:
+    """Of 1 and 2, and what may be between them."""
+    return build_posterior({2: {"1": 0.99}, 5: probs, 8: {"2": 0.99}})
 
 
 def test_a_sign_between_digits_is_found_with_its_box() -> None:
-    signs = find_signs(crop(INK_HW), build_sign(), "12")
+    signs = find_signs(crop(INK_HW), build_sign({".": 0.98}), "12")
     [point] = signs.found
     assert (point.character, point.num_digits_before) == (".", 1)
     assert point.confidence == pytest.approx(0.98)
@@ -71,7 +72,7 @@ def test_a_sign_between_digits_is_found_with_its_box() -> None:
 
 
 def test_a_sign_that_may_be_another_is_doubtful() -> None:
-    posterior = build_sign(probability=0.6, **{",": 0.39})
+    posterior = build_sign({".": 0.6, ",": 0.39})
     signs = find_signs(crop(INK_HW), posterior, "12")
     assert [sign.character for sign in signs.found] == ["."]
     assert signs.confidence == pytest.approx(0.6, abs=0.01)
@@ -80,7 +81,7 @@ def test_a_sign_that_may_be_another_is_doubtful() -> None:
 
 def test_signs_stand_beside_the_digits_that_were_chosen() -> None:
     """Although the line reader sees another digit there."""
-    posterior = build_sign()
+    posterior = build_sign({".": 0.98})
     posterior[8, CHARACTERS.index("7")] = np.log(0.009)
     signs = find_signs(crop(INK_HW), posterior, "17")
     assert [(sign.character, sign.num_digits_before) for sign in signs.found] == [(".", 1)]
@@ -103,7 +104,7 @@ def test_which_signs_are_at_the_end_does_not_count() -> None:
 
 
 def test_a_pattern_chooses_among_signs_that_are_likely() -> None:
-    posterior = build_sign(probability=0.6, **{",": 0.39})
+    posterior = build_sign({".": 0.6, ",": 0.39})
     signs = find_signs(crop(INK_HW), posterior, "12", parse_pattern("#,#").automaton)
     assert [sign.character for sign in signs.found] == [","]
     assert signs.confidence > 0.95  # given that it fits
@@ -117,7 +118,7 @@ def test_a_tick_of_a_comb_is_no_slash(is_writing: bool) -> None:
     ink_HW = draw({2: DIGIT, 5: (3, 6, 36), 8: DIGIT})
     writing_HW = ink_HW if is_writing else draw({2: DIGIT, 8: DIGIT})
     line = crop(ink_HW, writing_HW)
-    posterior = leave_out_false_signs(line, build_sign(sign="/"))
+    posterior = leave_out_false_signs(line, build_sign({"/": 0.98}))
     found = [sign.character for sign in find_signs(line, posterior, "12").found]
     assert found == ["/"] * is_writing
     assert list_alternatives(posterior)[0][0] == ("1/2" if is_writing else "12")
@@ -127,7 +128,7 @@ def test_a_tick_of_a_comb_is_no_slash(is_writing: bool) -> None:
 @pytest.mark.parametrize(("mark", "text"), [(POINT, "1.2"), (SPECK, "12")])
 def test_a_speck_is_no_point(mark: tuple[int, int, int], text: str) -> None:
     line = crop(draw({2: DIGIT, 5: mark, 8: DIGIT}))
-    posterior = leave_out_false_signs(line, build_sign(probability=0.9, **{",": 0.05}))
+    posterior = leave_out_false_signs(line, build_sign({".": 0.9, ",": 0.05}))
     assert list_alternatives(posterior)[0][0] == text
     assert [sign.character for sign in find_signs(line, posterior, "12").found] == ["."] * (
         text == "1.2"

@@ -25,13 +25,13 @@ def encode(image_HW: np.ndarray, kind: str, **options: Any) -> bytes:
 
 def is_read_in_place(data: bytes, monkeypatch: pytest.MonkeyPatch, *, stages: bool = False) -> bool:
     threads = []
-    read = Reader.read_decoded
+    read = Reader._read_decoded
 
     def read_decoded(self: Reader, *arguments: Any, **named: Any) -> Any:
         threads.append(threading.current_thread())
         return read(self, *arguments, **named)
 
-    monkeypatch.setattr(Reader, "read_decoded", read_decoded)
+    monkeypatch.setattr(Reader, "_read_decoded", read_decoded)
     service = ReadingService(Reader())
     asyncio.run(service.answer(Upload([(None, data)], is_list=False), Options(stages=stages)))
     assert len(set(threads)) == 1

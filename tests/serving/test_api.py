@@ -59,6 +59,20 @@ def test_a_large_image_is_read_as_in_python(
     assert 'tenfold_reading_seconds_count{size="large"}' in client.get("/metrics").text
 
 
+@pytest.mark.parametrize("is_small", [True, False])
+def test_what_is_expected_and_alternatives_can_be_asked_for(
+    client: httpx.Client, test_images: LabelledImages, is_small: bool
+) -> None:
+    pixels_HW = np.pad(255 - np.concatenate(test_images.images_NHW[:2], 1), 4, constant_values=255)
+    data = to_png(pixels_HW if is_small else cv2.resize(pixels_HW, (900, 540)))
+    options: dict[str, Any] = {"expect": "#{3}", "signs": "false", "decimal": ","}
+    answer = client.post("/v1/read", content=data, headers=PNG, params=options | {"top": 2}).json()
+    reading = Reader().read(data, expect="#{3}", signs=False, decimal=",")
+    assert answer == reading.to_json(top=2)
+    assert "does not fit the pattern #{3}" in answer["message"]
+    assert len(answer["lines"][0]["alternatives"]) == 2
+
+
 def test_of_a_pdf_the_first_page_is_read(client: httpx.Client, pngs: list[bytes]) -> None:
     pytest.importorskip("pypdfium2")
     data = save_pdf([Image.open(io.BytesIO(png)).convert("RGB") for png in pngs[:2]], dpi=100)

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,37 @@ MAX_NAMED = 3  # doubtful digits that a message names
 DEFAULTS = Settings()
 
 
+@dataclass(frozen=True)
+class _Judge:
+    """Which candidates of an image are digits, and which of them can be relied on."""
+
+    thresholds: Thresholds
+    line_threshold: float
+    tallest: int
+
+    def is_sure(self, candidate: Candidate) -> bool:
+        if candidate.line_confidence is not None:
+            return candidate.line_confidence >= self.line_threshold
+        return candidate.confidence >= max(
+            self.thresholds.read, CONFIDENT_FRAGMENT * candidate.glyph.is_fragment
+        )
+
+    def are_signs_sure(self, line: TextLine) -> bool:
+        line_confidence = line.digits[0].line_confidence
+        digits = 1.0 if line_confidence is None else line_confidence
+        return digits * line.signs.confidence >= self.line_threshold
+
+    def is_tall(self, candidate: Candidate) -> bool:
+        return candidate.glyph.height > LOW_HEIGHT * self.tallest
+
+    def is_rejected(self, candidate: Candidate) -> bool:
+        if candidate.line_confidence:
+            return False  # the line reader found it
+        if not self.is_tall(candidate):  # a dot, a dash or a comma, unless it is clearly a digit
+            return candidate.confidence < self.thresholds.read
+        return candidate.reject_probability >= self.thresholds.not_digit
+
+
 def decide(
     lines: list[TextLine],
     thresholds: Thresholds,
@@ -45,36 +76,14 @@ def decide(
     if not candidates:
         return Reading(Status.BLANK, message=BLANK_MESSAGE)
     tallest = max(candidate.glyph.height for candidate in candidates)
-
-    def is_sure(candidate: Candidate) -> bool:
-        if candidate.line_confidence is not None:
-            return candidate.line_confidence >= line_threshold
-        return candidate.confidence >= max(
-            thresholds.read, CONFIDENT_FRAGMENT * candidate.glyph.is_fragment
-        )
-
-    def are_signs_sure(line: TextLine) -> bool:
-        line_confidence = line.digits[0].line_confidence
-        digits = 1.0 if line_confidence is None else line_confidence
-        return digits * line.signs.confidence >= line_threshold
-
-    def is_tall(candidate: Candidate) -> bool:
-        return candidate.glyph.height > LOW_HEIGHT * tallest
-
-    def is_rejected(candidate: Candidate) -> bool:
-        if candidate.line_confidence:
-            return False  # the line reader found it
-        if not is_tall(candidate):  # a dot, a dash or a comma, unless it is clearly a digit
-            return candidate.confidence < thresholds.read
-        return candidate.reject_probability >= thresholds.not_digit
-
-    tall = [candidate for candidate in candidates if is_tall(candidate)]
-    num_rejected = sum(map(is_rejected, tall))
+    judge = _Judge(thresholds, line_threshold, tallest)
+    tall = list(filter(judge.is_tall, candidates))
+    num_rejected = sum(map(judge.is_rejected, tall))
     # Among digits, a tall glyph may be a digit although it does not look like one.
     is_among_digits = len(tall) - num_rejected >= max(2, MOSTLY_DIGITS * len(tall))
 
     def is_kept(candidate: Candidate) -> bool:
-        return not is_rejected(candidate) or (is_among_digits and is_tall(candidate))
+        return not judge.is_rejected(candidate) or (is_among_digits and judge.is_tall(candidate))
 
     kept = [line for line in (_keep(line, is_kept) for line in lines) if line.digits]
     if not kept or num_rejected > sum(len(line.digits) for line in kept):
@@ -83,27 +92,35 @@ def decide(
         )
         message = "the writing does not look like digits"
         return Reading(Status.NOT_DIGITS, (_build_digit(largest, 0, is_sure=False),), message)
-    digits: list[ReadDigit] = []
-    signs: list[ReadSign] = []
-    for number, line in enumerate(kept):
-        line_digits, line_signs = _build_line(line, number, is_sure, are_signs_sure(line))
-        digits += line_digits
-        signs += line_signs
-    reading = Reading(
-        Status.READ,
-        tuple(digits),
-        signs=tuple(signs),
-        line_alternatives=tuple(line.alternatives for line in kept),
-    )
+    reading = _build_reading(kept, judge)
     if num_rejected and not is_among_digits:
         message = "some of the writing does not look like digits"
         return replace(reading, status=Status.UNCERTAIN, message=message)
-    doubts, notes = _compare_with_pattern(kept, reading, settings)
-    if not all(digit.is_sure for digit in digits):
-        doubts.append(_explain_doubt(digits, thresholds.read))
-    elif not all(map(are_signs_sure, kept)):
-        doubtful = [not are_signs_sure(line) for line in kept]
-        doubts.append(_explain_signs(itertools.compress(reading.lines, doubtful)))
+    return _add_doubts(reading, kept, judge, settings)
+
+
+def _build_reading(lines: Sequence[TextLine], judge: _Judge) -> Reading:
+    """The reading of lines, as if nothing were doubtful."""
+    digits: list[ReadDigit] = []
+    signs: list[ReadSign] = []
+    for number, line in enumerate(lines):
+        line_digits, line_signs = _build_line(line, number, judge)
+        digits += line_digits
+        signs += line_signs
+    alternatives = tuple(line.alternatives for line in lines)
+    return Reading(Status.READ, tuple(digits), signs=tuple(signs), line_alternatives=alternatives)
+
+
+def _add_doubts(
+    reading: Reading, lines: Sequence[TextLine], judge: _Judge, settings: Settings
+) -> Reading:
+    """The reading with its status, and the message that explains it."""
+    doubts, notes = _compare_with_pattern(lines, reading, settings)
+    are_doubtful = [not judge.are_signs_sure(line) for line in lines]
+    if not all(digit.is_sure for digit in reading.digits):
+        doubts.append(_explain_doubt(reading.digits, judge.thresholds.read))
+    elif any(are_doubtful):
+        doubts.append(_explain_signs(itertools.compress(reading.lines, are_doubtful)))
     status = Status.UNCERTAIN if doubts else Status.READ
     return replace(reading, status=status, message="; ".join(doubts + notes) or None)
 
@@ -120,14 +137,14 @@ def _keep(line: TextLine, is_kept: Callable[[Candidate], bool]) -> TextLine:
 
 
 def _build_line(
-    line: TextLine, number: int, is_sure: Callable[[Candidate], bool], are_signs_sure: bool
+    line: TextLine, number: int, judge: _Judge
 ) -> tuple[list[ReadDigit], list[ReadSign]]:
     """The digits and the signs of a line."""
     starts = _find_gaps(line)
     order = _order(line)
     digits = [
         replace(
-            _build_digit(candidate, number, is_sure=is_sure(candidate)),
+            _build_digit(candidate, number, is_sure=judge.is_sure(candidate)),
             starts_number=starts[order.index((i, 1, 0))],
         )
         for i, candidate in enumerate(line.digits)
@@ -139,7 +156,7 @@ def _build_line(
             sign.box,
             number,
             sign.num_digits_before,
-            are_signs_sure,
+            judge.are_signs_sure(line),
             starts[order.index((sign.num_digits_before, 0, i))],
         )
         for i, sign in enumerate(line.signs.found)

@@ -16,27 +16,17 @@ from tenfold.reading.decision import BLANK_MESSAGE, IGNORED_MESSAGE, decide, has
 from tenfold.reading.decoding import Decoded
 from tenfold.reading.digit_classifier import Classifier, load_classifier
 from tenfold.reading.digit_image import normalise_digit
-from tenfold.reading.fusion import (
-    add_signs,
-    drop_covered_lines,
-    fuse_digit,
-    fuse_line,
-    fuse_lone_digit,
-)
-from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob, merge
+from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob
 from tenfold.reading.ink import Ink, Pixels, find_ink
 from tenfold.reading.lattice import (
-    LOW_HEIGHT,
-    MAX_DIGIT_WIDTH,
     Candidate,
-    Classify,
     DigitPath,
     build_lattice,
     find_best_path,
     mark_doubtful,
 )
 from tenfold.reading.layout import find_text_lines
-from tenfold.reading.line_image import HEIGHT_PX, MAX_WIDTH_PX
+from tenfold.reading.line_fusion import Effort, LineFusion, may_be_digit
 from tenfold.reading.line_reader import LineReader, load_line_reader
 from tenfold.reading.orientation import find_slope, shows_way_up, turn
 from tenfold.reading.page_segmenter import MIN_SIDE_PX, PageMap, load_page_segmenter
@@ -56,8 +46,6 @@ from tenfold.reading.text_line import TextLine
 # Limits that keep a reading within four seconds, measured. A full sheet of digits has hundreds
 # of glyphs; a thousand are classified, with their fragments and runs, in about a second.
 MAX_GLYPHS, MAX_CLASSIFIED = 1000, 1300
-MAX_LINES = 60  # with more, no line is read as a whole; a page of writing has fewer
-MAX_LINES_PX = 14_000  # width of all line images: twenty lines of ten digits
 MAX_TURNED_PX = 1500  # of them, in an image that is tried upside down
 # Images are classified together until one of these limits is reached.
 BATCH_IMAGES, BATCH_PIXELS = 32, 1_000_000
@@ -65,7 +53,6 @@ BATCH_IMAGES, BATCH_PIXELS = 32, 1_000_000
 MIN_TURNED_GLYPHS, MAX_TURNED_GLYPHS = 2, 40  # of an image that is tried upside down
 FEW_DIGITS, MAX_CLEAR_SHARE = 8, 0.67  # with more digits, and more of them clear, it is upright
 MAX_SINGLE_GLYPHS = 8  # an image with more glyphs does not show one digit
-MIN_DIGIT_ASPECT = 0.52  # width over height of digits that share a lone glyph: a B is not a 13
 BLOB_FACTOR = 0.05  # on the digit probabilities of a filled blob
 
 
@@ -226,24 +213,23 @@ class Reader:
 
     def _recognise(self, segmented: Segmentation, candidates: list[Candidate]) -> Reading:
         """The reading of classified glyphs, or of the image turned, if only that is sure."""
-        effort = _Effort(self._classify, len(candidates))
+        effort = Effort(self._classify, MAX_CLASSIFIED - len(candidates))
         reading = self._recognise_upright(segmented, candidates, effort)
         if effort.line_px <= MAX_TURNED_PX and self._may_be_turned(segmented, reading):
             segmented, reading = self._try_other_ways_up(segmented, reading)
         return replace(reading, cells=segmented.find_cells())
 
     def _recognise_upright(
-        self, segmented: Segmentation, candidates: list[Candidate], effort: "_Effort"
+        self, segmented: Segmentation, candidates: list[Candidate], effort: Effort
     ) -> Reading:
         """Turn classified glyphs into a reading: best paths, fusion of both networks, decision."""
         rest = iter(candidates)
         lines = [list(islice(rest, len(line))) for line in segmented.lines]
         paths = self._find_best_paths(segmented, lines, effort)
+        threshold = self.classifier.thresholds.read
+        fusion = LineFusion(segmented, lambda: self.lines, threshold, effort)
         single = self._try_as_single_digit(segmented, [path.digits for path in paths])
-        if single is not None:
-            fused = [self._fuse_single(segmented, single)]
-        else:
-            fused = self._fuse_lines(segmented, paths, effort)
+        fused = fusion.fuse_lines(paths) if single is None else [fusion.fuse_single(single)]
         return self._decide(segmented, fused)
 
     def read_many(
@@ -293,7 +279,7 @@ class Reader:
             if isinstance(other, Reading) or other.to_upright is not None:
                 continue
             other = replace(other, to_upright=to_upright)
-            effort = _Effort(self._classify, len(other.glyphs))
+            effort = Effort(self._classify, MAX_CLASSIFIED - len(other.glyphs))
             found = self._recognise_upright(other, self._classify(other.glyphs), effort)
             if found.status == Status.READ and shows_way_up(found.digits):
                 message = f"read after turning the image by {degrees} degrees"
@@ -340,7 +326,7 @@ class Reader:
         self,
         segmented: Segmentation,
         lines: list[list[Candidate]],
-        effort: "_Effort",
+        effort: Effort,
     ) -> list[DigitPath]:
         """The likeliest digits of each text line, from its glyphs."""
         if segmented.is_single:
@@ -370,88 +356,11 @@ class Reader:
         tall = [
             candidate
             for candidate in found
-            if self._may_be_digit(candidate, segmented.digit_height)
+            if may_be_digit(candidate, segmented.digit_height, self.classifier.thresholds.read)
         ]
         if single is not None and is_likelier(single, found, tall, segmented.digit_height):
             return single
         return None
-
-    def _fuse_single(self, segmented: Segmentation, candidate: Candidate) -> TextLine:
-        """The line of an image that shows one digit."""
-        settings = segmented.settings
-        line = fuse_lone_digit(fuse_digit(candidate, lambda: self.lines), settings.pattern)
-        if settings.single or len(segmented.glyphs) < 2:
-            return line
-        return self._add_signs(segmented, segmented.glyphs, line)
-
-    def _fuse_lines(
-        self,
-        segmented: Segmentation,
-        paths: list[DigitPath],
-        effort: "_Effort",
-    ) -> list[TextLine]:
-        """Fuse the paths with the line reader's results, as far as the image's limits allow."""
-        if len(paths) > MAX_LINES:
-            return [TextLine(path.likeliest) for path in paths]
-        fused = [
-            self._fuse_line(segmented, glyphs, path, effort)
-            if effort.num_left > 0
-            else TextLine(mark_doubtful(path.likeliest))
-            for glyphs, path in zip(segmented.lines, paths, strict=True)
-        ]
-        return drop_covered_lines(fused)
-
-    def _fuse_line(
-        self,
-        segmented: Segmentation,
-        glyphs: list[Glyph],
-        path: DigitPath,
-        effort: "_Effort",
-    ) -> TextLine:
-        digit_height, settings = segmented.digit_height, segmented.settings
-        is_lone = len(glyphs) == 1 and glyphs[0].width < MAX_DIGIT_WIDTH * digit_height
-        if is_lone and len(path.digits) == 1:
-            digit = fuse_digit(path.digits[0], lambda: self.lines)
-            line = fuse_lone_digit(digit, settings.pattern)
-            return self._add_signs(segmented, glyphs, line)
-        if is_lone:
-            line = TextLine([fuse_digit(each, lambda: self.lines) for each in path.likeliest])
-        else:
-            digits = [each for each in path.digits if self._may_be_digit(each, digit_height)]
-            if not digits:
-                return TextLine(path.digits)
-            crops = [merge(glyphs), segmented.page.crop_around(glyphs)]
-            widths = [HEIGHT_PX * crop.width / crop.height for crop in crops]
-            if max(widths) > MAX_WIDTH_PX or effort.line_px + sum(widths) > MAX_LINES_PX:
-                return TextLine(mark_doubtful(path.likeliest))
-            effort.line_px += sum(widths)
-            pattern, signs = settings.pattern, settings.signs
-            path = replace(path, digits=digits)
-            line = fuse_line(crops, path, self.lines, effort, pattern=pattern, reads_signs=signs)
-        num = len(line.digits)
-        is_split_glyph = len(glyphs) == 1 and num > 1
-        if is_split_glyph and glyphs[0].width < MIN_DIGIT_ASPECT * glyphs[0].height * num:
-            return replace(line, digits=mark_doubtful(line.digits))
-        return line
-
-    def _add_signs(
-        self, segmented: Segmentation, glyphs: Sequence[Glyph], line: TextLine
-    ) -> TextLine:
-        """A line of one digit with the signs beside it, if there is anything beside it."""
-        settings, [candidate], page = segmented.settings, line.digits, segmented.page
-        if not settings.signs or candidate.confidence < self.classifier.thresholds.read:
-            return line
-        if len(glyphs) == 1 and not has_ignored_marks(page, glyphs, [candidate.glyph]):
-            return line
-        crop = page.crop_around(glyphs)
-        if HEIGHT_PX * crop.width / crop.height > MAX_WIDTH_PX:
-            return line
-        return add_signs(line, crop, self.lines, settings.pattern)
-
-    def _may_be_digit(self, candidate: Candidate, digit_height: float) -> bool:
-        """Whether it is as high as digits, or a clear digit, so not a dot or a dash."""
-        is_low = candidate.glyph.height < LOW_HEIGHT * digit_height
-        return not is_low or candidate.confidence >= self.classifier.thresholds.read
 
     def _decide(self, segmented: Segmentation, lines: list[TextLine]) -> Reading:
         """The reading of a page, with boxes in pixels of the upright image at its original size."""
@@ -470,18 +379,6 @@ class Reader:
         digits = tuple(replace(one, box=segmented.to_original(one.box)) for one in reading.digits)
         signs = tuple(replace(one, box=segmented.to_original(one.box)) for one in reading.signs)
         return replace(reading, digits=digits, signs=signs, decimal=settings.decimal)
-
-
-class _Effort:
-    """Classifies glyphs of one page; counts how many more may be, and the pixels of line images."""
-
-    def __init__(self, classify: Classify, num_classified: int) -> None:
-        self.classify, self.num_left = classify, MAX_CLASSIFIED - num_classified
-        self.line_px = 0.0
-
-    def __call__(self, glyphs: Sequence[Glyph]) -> list[Candidate]:
-        self.num_left -= len(glyphs)
-        return self.classify(glyphs)
 
 
 def _refuse(source: Source, error: Exception) -> Reading:
