@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tenfold.reading.automaton import (
-    CHARACTERS,
     MAX_STATES,
     TooManyStatesError,
     build_automaton,
@@ -59,7 +58,3 @@ def test_no_move_leads_where_no_text_ends() -> None:
 def test_an_automaton_that_is_too_large_is_refused() -> None:
     with pytest.raises(TooManyStatesError):
         build_automaton(0, lambda state, k: state + 1, lambda state: state > MAX_STATES)
-
-
-def test_characters_outside_are_no_text() -> None:
-    assert len(set(CHARACTERS)) == 18

@@ -212,3 +212,10 @@ def test_one_process_gives_the_same_readings(folder: Path) -> None:
 def test_a_missing_model_is_refused_before_any_file_is_read(folder: Path) -> None:
     with pytest.raises(ModelError, match="cannot read the model: No such file"):
         next(read_files(sorted(folder.iterdir()), model=folder / "none.onnx"))
+
+
+def test_a_wrong_pattern_is_refused_before_any_file_is_read() -> None:
+    files = iter([Path("none.png")])
+    with pytest.raises(ReadingError, match=r"pattern '\(', character 2: expected a \)"):
+        next(read_files(files, expect="("))
+    assert list(files) == [Path("none.png")]

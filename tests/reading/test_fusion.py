@@ -106,6 +106,29 @@ def test_a_wrong_path_is_overruled_by_the_line_reader(
     assert num_right >= 11  # of 15
 
 
+def test_with_a_pattern_only_digits_that_fit_it_are_chosen_from(
+    reader: tenfold.Reader, test_images: LabelledImages
+) -> None:
+    for first in range(0, 20, 4):
+        glyphs, labels = write(test_images, list(range(first, first + 4)), gap=6)
+        path = classify(reader, glyphs)
+        free = fuse(reader, glyphs, path)
+        right, wrong = ("".join(str((label + more) % 10) for label in labels) for more in (0, 5))
+        fitting = fuse(reader, glyphs, path, f"{right}|{wrong}")
+        assert fitting.fits
+        found = "".join(str(one.digit) for one in fitting.digits)
+        assert found == right
+        is_changed = [one.digit for one in free.digits] != labels
+        assert (fitting.free_text is not None) == is_changed
+        before, after = free.digits[0].line_confidence, fitting.digits[0].line_confidence
+        assert before is not None
+        assert after is not None
+        assert is_changed or before <= after <= 1  # given that it fits
+        unlikely = fuse(reader, glyphs, path, wrong)
+        assert not unlikely.fits
+        assert [one.digit for one in unlikely.digits] == [one.digit for one in free.digits]
+
+
 def test_a_confident_digit_is_not_given_to_the_line_reader(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:

@@ -29,9 +29,9 @@ DEFAULTS = ReadOptions()
 def read(*files: str, options: ReadOptions = DEFAULTS) -> int:
     """Read handwritten digits from images: photos, scans, drawings.
 
-    Prints for each file, or each page of a PDF or TIFF, the digits and signs on it, such as 12.50,
-    or why they are uncertain. The exit code is 1 if a file could not be read as an image, a picture
-    could not be written, or the output was closed early.
+    Prints for each file, or page of a PDF or TIFF, its digits and signs, such as 12.50, or why they
+    are uncertain. The exit code is 1 if a file could not be read as an image, a picture could not
+    be written, or the output was closed early.
 
     Parameters
     ----------

@@ -148,8 +148,8 @@ async def _receive_form(request: Request) -> Upload:
         if not isinstance(value, UploadFile):
             raise Problem(
                 BAD_REQUEST,
-                f"multipart/form-data: {name[:SHOWN]!r} is not a file; single, stages and boxes "
-                "belong in the address, as in ?single",
+                f"multipart/form-data: {name[:SHOWN]!r} is not a file; options belong in "
+                "the address, as in ?single",
             )
         images.append((value.filename or None, await value.read()))
     if not images:
