@@ -202,6 +202,8 @@ def fill(
             continue
         count = one.digits or int(random.integers(1, 3))
         samples = random.integers(len(test), size=count)
+        if one.name == "date":
+            samples = _choose_date(test, random)
         values[one.name] = "".join(str(test.labels_N[i]) for i in samples)
         digits = [draw_digit(test.images_NHW[i], writer_mm * scale, random) for i in samples]
         if one.digits:
@@ -220,6 +222,12 @@ def fill(
             y = (top + bottom) / 2 + random.normal(0, 0.35) * scale
             paste(ink_HW, digit_HW, round(at), round(y - digit_HW.shape[0] / 2))
     return ink_HW, values
+
+
+def _choose_date(test: LabelledImages, random: Rng) -> list[int]:
+    """Digits of a day, a month and a year."""
+    text = f"{random.integers(1, 29):02d}{random.integers(1, 13):02d}2026"
+    return [int(random.choice(np.flatnonzero(test.labels_N == int(each)))) for each in text]
 
 
 def draw_digit(image_HW: Pixels, height_px: float, random: Rng) -> Map:
