@@ -18,7 +18,7 @@ def find_blocks(language: str, *pages: str) -> Iterator[str]:
 def find_commands(program: str, *pages: str) -> list[str]:
     """The commands of a program in shell blocks, each once and without its comment."""
     blocks = "".join(find_blocks("(?:sh|console)", *pages))
-    found = re.findall(rf"^(?:\$ )?({program}\b[^#\n]*)", blocks, re.MULTILINE)
+    found = re.findall(rf"^(?:\$ )?({program}\b.*?)(?: +# .*)?$", blocks, re.MULTILINE)
     return list(dict.fromkeys(command.strip() for command in found))
 
 

@@ -57,7 +57,7 @@ BLOB_FACTOR = 0.05  # on the digit probabilities of a filled blob
 
 
 class Reader:
-    """Reads handwritten digits from images.
+    """Reads handwritten digits, and the signs beside them, from images.
 
     `model` is a file that `tenfold export` wrote, or a loaded model, by default Tenfold's own;
     `lines` likewise a file of `tools/train_reading.py`, for the network that reads text lines.
