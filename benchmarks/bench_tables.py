@@ -18,7 +18,7 @@ from table_images import DrawnCell, draw_table
 from tenfold.data.mnist import load_part
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Status
-from tenfold.reading.table import Table, TableCell
+from tenfold.reading.table_result import Table, TableCell
 
 SEED = 20261129
 

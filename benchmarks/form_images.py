@@ -201,7 +201,7 @@ def fill(
             cv2.ellipse(ink_HW, middle, axes, random.uniform(0, 180), 0, 360, 0.9, -1)
             continue
         count = one.digits or int(random.integers(1, 3))
-        samples = random.integers(len(test), size=count)
+        samples = random.integers(len(test), size=count).tolist()
         if one.name == "date":
             samples = _choose_date(test, random)
         values[one.name] = "".join(str(test.labels_N[i]) for i in samples)

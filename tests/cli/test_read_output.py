@@ -64,7 +64,7 @@ def test_an_image_whose_pages_are_not_all_in_the_output_is_read_again(
     for num in range(num_before, len(lines) + 1):
         Path("out").write_text("".join(lines[:num]))
         is_whole = num == len(lines)
-        note = "out already contains all" if is_whole else "skipping 1 files"
+        note = "out already contains all" if is_whole else "skipping 1 file that"
         assert read(*command).err.startswith(note)
         assert Path("out").read_text() == expected
 

@@ -17,7 +17,7 @@ from cli.conftest import Fail
 from tenfold.cli import main
 from tenfold.cli.read_table import format_table
 from tenfold.reading.result import ReadDigit, Reading, Status
-from tenfold.reading.table import Table, TableCell
+from tenfold.reading.table_result import Table, TableCell
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Capture = pytest.CaptureFixture[str]

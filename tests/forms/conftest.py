@@ -40,9 +40,9 @@ def reference(form_reader: FormReader) -> Reference:
 
 @pytest.fixture(scope="session")
 def scan() -> npt.NDArray[np.uint8]:
-    """A filled sheet, scanned, at half its size."""
+    """A filled sheet, scanned, at two thirds of its size."""
     pixels_HWC = decode_source(EXAMPLE / "sheets" / "scan-1.jpg").pixels_HWC
-    return np.asarray(cv2.resize(pixels_HWC, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(pixels_HWC, None, fx=2 / 3, fy=2 / 3, interpolation=cv2.INTER_AREA))
 
 
 @pytest.fixture(scope="session")

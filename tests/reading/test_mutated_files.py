@@ -73,7 +73,8 @@ def check_reading(reading: Reading) -> None:
     json.dumps(reading.to_json(), allow_nan=False)
     assert all(0 <= digit.confidence <= 1 for digit in reading.digits)
     if reading.status in (Status.READ, Status.UNCERTAIN):
-        assert len("".join(reading.text.split())) == len(reading.digits) > 0
+        num_read = len(reading.digits) + len(reading.signs)
+        assert len("".join(reading.text.split())) == num_read > 0
     else:
         assert reading.text == ""
 

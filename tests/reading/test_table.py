@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import partial
 
 import cv2
@@ -11,12 +12,14 @@ import pytest
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import MissingExtraError
+from tenfold.reading.aligned_table import align
 from tenfold.reading.decoding import Decoded
 from tenfold.reading.page_segmenter import load_page_segmenter
 from tenfold.reading.reader import Reader
-from tenfold.reading.result import Status
+from tenfold.reading.result import ReadDigit, Reading, ReadSign, Status
 from tenfold.reading.settings import build_settings
-from tenfold.reading.table import Table, read_table
+from tenfold.reading.table import read_table
+from tenfold.reading.table_result import Table
 
 Pixels = npt.NDArray[np.uint8]
 LEFT, TOP, ROW, COLUMN, DIGIT = 60, 70, 60, 140, 40
@@ -154,6 +157,7 @@ def test_boxes_of_a_reduced_image_are_in_its_own_pixels(
         segmenter,
         partial(reader._read_cells, settings=build_settings()),
         reader.read_decoded,
+        build_settings(),
     )
     assert table.to_rows() == TEXTS[1:3]
     left, top, right, bottom = table.rows[0][0].box
@@ -161,3 +165,32 @@ def test_boxes_of_a_reduced_image_are_in_its_own_pixels(
     assert (right - left, bottom - top) == pytest.approx((2 * COLUMN, 2 * ROW), abs=10)
     digit = table.rows[0][0].reading.digits[0]
     assert 2 * TOP < digit.box[1] < digit.box[3] < 2 * (TOP + ROW)
+
+
+def build_line(text: str, lefts: list[int], line: int, *, is_sure: bool = True) -> Reading:
+    """A line of digits 20 pixels wide and 40 high; a sign is narrow, beside what it belongs to."""
+    digits: list[ReadDigit] = []
+    signs: list[ReadSign] = []
+    for character, left in zip(text, lefts, strict=True):
+        box = (left, 100 * line, left + (20 if character.isdigit() else 6), 100 * line + 40)
+        if character.isdigit():
+            image = np.zeros((28, 28), np.uint8)
+            digit = ReadDigit(int(character), 0.99, box, (0.1,) * 10, image, line, is_sure)
+            digits.append(digit)
+        else:
+            signs.append(ReadSign(character, 0.99, box, line, len(digits), is_sure))
+    return Reading(Status.READ, tuple(digits), signs=tuple(signs))
+
+
+@pytest.mark.parametrize(
+    ("expect", "doubtful"), [(None, []), ("#.#{2}|-#", []), ("#.##", ["-5", "-7"])]
+)
+def test_numbers_without_a_grid_keep_their_signs(expect: str | None, doubtful: list[str]) -> None:
+    first = build_line("1.25-5", [0, 24, 34, 60, 186, 200], 0)
+    second = build_line("3.40-7", [0, 24, 34, 60, 186, 200], 1)
+    both = Reading(Status.READ, first.digits + second.digits, signs=first.signs + second.signs)
+    table = align(both, build_settings(expect=expect))
+    assert table.to_rows() == [["1.25", "-5"], ["3.40", "-7"]]
+    cells = [cell for row in table.rows for cell in row]
+    assert [cell.reading.text for cell in cells if cell.is_doubtful] == doubtful
+    assert [cell.reading.value for cell in cells[:2]] == [Decimal("1.25"), Decimal(-5)]

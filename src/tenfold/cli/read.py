@@ -114,7 +114,9 @@ def _print_skipped(skipped: Counter[str]) -> None:
 def _note_names(output: Output, options: ReadOptions, *, has_more: bool) -> None:
     """Print how many files the output already contains."""
     if output.names and has_more:
-        print_note(f"skipping {len(output.names)} files that {options.out} already contains")
+        num = len(output.names)
+        files = "1 file" if num == 1 else f"{num} files"
+        print_note(f"skipping {files} that {options.out} already contains")
     elif output.names:
         print_note(
             f"{options.out} already contains all of these files; delete it to read them again"

@@ -61,9 +61,11 @@ def read_form(inputs: Iterable[tuple[str, "File"]], options: ReadOptions) -> int
 
 def _check(options: ReadOptions) -> None:
     """Raise ReadingError before anything is read, for what could not be written in the end."""
-    for name in ("single", "annotate", "stages", "on"):
+    for name in ("single", "annotate", "stages", "on", "expect", "digits"):
         if getattr(options, name):
             raise ReadingError(f"--form cannot be combined with --{name}")
+    if not options.signs or options.decimal != ".":
+        raise ReadingError("--form cannot be combined with --no-signs or --decimal")
     if options.xlsx is not None:
         from tenfold.forms.workbook import check_workbook
 

@@ -129,5 +129,5 @@ class ReadOptions:
             for other in ("annotate", "stages", "on", "address"):
                 if is_given and getattr(self, other) is not None:
                     raise ReadingError(f"--{name} cannot be combined with --{other}")
-        if self.xlsx is not None and self.format != "text":
+        if self.xlsx is not None and self.form is None and self.format != "text":
             raise ReadingError(f"--xlsx cannot be combined with --{self.format}")

@@ -19,7 +19,7 @@ from tenfold.system.files import replace_file
 if TYPE_CHECKING:
     from tenfold.forms.workbook import Entry, Sheet
     from tenfold.reading.bulk import File
-    from tenfold.reading.table import Table, TableCell
+    from tenfold.reading.table_result import Table, TableCell
 
 DOUBT = "?"  # after a doubtful text, or in place of what is no digits
 HEADER = ("file", "page", "text", "status", "message")

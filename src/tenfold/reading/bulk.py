@@ -24,7 +24,7 @@ CHUNK_FILES = 32
 CHUNKS_AHEAD = 4  # queued for each process
 # Skipped in folders. Any other name may be an image, as the content tells the format.
 OTHER_SUFFIXES = {
-    *(".txt", ".csv", ".json", ".jsonl", ".md", ".html", ".xml"),
+    *(".txt", ".csv", ".json", ".jsonl", ".md", ".html", ".xml", ".toml", ".xlsx"),
     *(".db", ".ini", ".py", ".log", ".sha256"),
 }
 PDF_SUFFIX = ".pdf"  # skipped without the extra that reads it

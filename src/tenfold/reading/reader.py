@@ -40,7 +40,8 @@ from tenfold.reading.single_digit import (
     is_likelier,
 )
 from tenfold.reading.sources import Page, Source, decode_source, split_pages
-from tenfold.reading.table import Table, read_table
+from tenfold.reading.table import read_table
+from tenfold.reading.table_result import Table
 from tenfold.reading.text_line import TextLine
 
 # Limits that keep a reading within four seconds, measured. A full sheet of digits has hundreds
@@ -139,9 +140,12 @@ class Reader:
             refused = _refuse(source, error)
             return Table(refused.status, (), refused.message, refused.page, refused.num_pages)
         read_cells = partial(self._read_cells, settings=settings)
-        read_whole = partial(self._read_decoded, settings=settings)
+        # The pattern is that of a cell, and not of a line.
+        read_whole = partial(self._read_decoded, settings=replace(settings, pattern=None))
         segmenter = load_page_segmenter(None, self.threads)
-        return read_table(decoded, self._find_components, segmenter, read_cells, read_whole)
+        return read_table(
+            decoded, self._find_components, segmenter, read_cells, read_whole, settings
+        )
 
     def _read_cells(
         self, views: Sequence[tuple[Pixels, PageMap]], *, settings: Settings

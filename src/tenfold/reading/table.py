@@ -4,17 +4,16 @@ Array names carry their axes: H rows, W columns of pixels, C colours, M componen
 and y, clockwise from the left at the top.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.errors import MissingExtraError
+from tenfold.reading.aligned_table import align
 from tenfold.reading.decision import BLANK_MESSAGE
 from tenfold.reading.decoding import Decoded
 from tenfold.reading.glyphs import Box, PageComponents
@@ -22,7 +21,9 @@ from tenfold.reading.grid import find_cells
 from tenfold.reading.ink import Map, Pixels
 from tenfold.reading.orientation import Matrix, turn
 from tenfold.reading.page_segmenter import MIN_TEXT, PageMap, PageSegmenter
-from tenfold.reading.result import Cell, ReadDigit, Reading, Status
+from tenfold.reading.result import Cell, Reading, Status
+from tenfold.reading.settings import Settings
+from tenfold.reading.table_result import Table, TableCell
 
 Corners = npt.NDArray[np.float64]
 
@@ -37,99 +38,13 @@ MIN_OUTSIDE_HEIGHT = 0.5  # of the digits' height: what is written outside the c
 MAP_DIGIT_PX, MAX_MAP_PX = 26, 2_000_000  # digits' height in the map of the cells; its area
 # If fewer of the filled cells are read, the table may not be upright, and is turned if that helps.
 MIN_READ, MIN_FILLED, MIN_GAIN = 0.6, 4, 1.3
-# Without a grid: the least gap of columns, of the digits' height; how full they are.
-MIN_COLUMN_GAP, MIN_FULL = 1.2, 0.6
 EMPTY = Reading(Status.BLANK, message=BLANK_MESSAGE)
 SEVERAL_MESSAGE = "there are several numbers; a line between cells may be missing"
 OUTSIDE_MESSAGE = "what is written outside the cells was not read"
-NO_GRID_MESSAGE = "there is no grid; the columns are those in which numbers are aligned"
-NO_COLUMNS_MESSAGE = "there is no grid, nor clear columns; a row is a line of digits"
 
 FindComponents = Callable[[Pixels], PageComponents | None]
 ReadCells = Callable[[Sequence[tuple[Pixels, PageMap]]], Iterator[Reading]]
 ReadOne = Callable[[Decoded], Reading]
-
-
-@dataclass(frozen=True)
-class TableCell:
-    """A cell: its first row and column, from 0, how many it spans, its box, and its reading.
-
-    Boxes, also of the reading's digits, are in pixels of the upright image at its original size.
-    `picture` is the cell as it was read, uint8 [H, W, 3], without perspective.
-    """
-
-    row: int
-    column: int
-    row_span: int
-    column_span: int
-    box: Box
-    reading: Reading
-    picture: Pixels | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def is_doubtful(self) -> bool:
-        """Whether somebody should look at it: doubtful digits, or something that is no digits."""
-        return self.reading.status not in (Status.READ, Status.BLANK)
-
-    def to_json(self) -> dict[str, Any]:
-        """The cell as JSON values."""
-        return {
-            "row": self.row,
-            "column": self.column,
-            "row_span": self.row_span,
-            "column_span": self.column_span,
-            "box": list(self.box),
-            "reading": self.reading.to_json(),
-        }
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: a status, its cells in rows, and a message.
-
-    The status is `read` if no cell is doubtful and none is missing. Rows have as many cells as were
-    found; a cell that spans several rows is in its first one. `page` and `num_pages` are as of a
-    reading.
-    """
-
-    status: Status
-    rows: tuple[tuple[TableCell, ...], ...] = ()
-    message: str | None = None
-    page: int | None = None
-    num_pages: int | None = None
-
-    @property
-    def num_columns(self) -> int:
-        """How many columns there are."""
-        ends = (cell.column + cell.column_span for row in self.rows for cell in row)
-        return max(ends, default=0)
-
-    def to_rows(self) -> list[list[str]]:
-        """The text of each cell, as many in each row; empty where nothing was read."""
-        rows = [[""] * self.num_columns for _ in self.rows]
-        for cell in itertools.chain.from_iterable(self.rows):
-            rows[cell.row][cell.column] = cell.reading.text
-        return rows
-
-    def to_dataframe(self) -> Any:  # noqa: ANN401 - pandas is not installed with Tenfold
-        """The texts as a DataFrame of pandas. Raises MissingExtraError without pandas."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtraError("a DataFrame needs pandas: pip install pandas") from error
-        return pd.DataFrame(self.to_rows(), dtype=str)
-
-    def to_json(self) -> dict[str, Any]:
-        """The table as JSON values."""
-        pages = {} if self.page is None else {"page": self.page, "num_pages": self.num_pages}
-        return {
-            **pages,
-            "status": str(self.status),
-            "num_rows": len(self.rows),
-            "num_columns": self.num_columns,
-            "rows": [[cell.to_json() for cell in row] for row in self.rows],
-            "message": self.message,
-        }
 
 
 def read_table(
@@ -138,10 +53,12 @@ def read_table(
     segmenter: PageSegmenter,
     read_cells: ReadCells,
     read_one: ReadOne,
+    settings: Settings,
 ) -> Table:
     """Read the cells of a grid, or without one the numbers of an image, in rows and columns.
 
-    `read_cells` reads pictures of cells by maps of them, `read_one` an image as a whole.
+    `read_cells` reads pictures of cells by maps of them, `read_one` an image as a whole, without
+    the settings' pattern, which is that of a cell.
     """
 
     def read_grid(pixels_HWC: Pixels, to_upright: Matrix) -> _Grid | None:
@@ -150,7 +67,7 @@ def read_table(
 
     grid = read_grid(decoded.pixels_HWC, np.eye(2, 3))
     if grid is None or grid.is_ruled_paper:
-        table = _align(read_one(decoded))
+        table = align(read_one(decoded), settings)
     else:
         for degrees in (180, 90, 270) if grid.may_be_turned else ():
             turned = read_grid(*turn(decoded.pixels_HWC, degrees))
@@ -211,11 +128,12 @@ def _read_grid(
         reading = EMPTY if picture is None else next(readings)
         back = to_page @ np.linalg.inv(view.matrix)
         digits = [replace(digit, box=_map_box(digit.box, back)) for digit in reading.digits]
+        signs = [replace(sign, box=_map_box(sign.box, back)) for sign in reading.signs]
         place = cell.row, cell.column, cell.row_span, cell.column_span
         table_cell = TableCell(
             *place,
             _map_box(cell.box, to_page),
-            _check(replace(reading, digits=tuple(digits)), cell),
+            _check(replace(reading, digits=tuple(digits), signs=tuple(signs)), cell),
             None if picture is None else picture[0],
         )
         found.append(table_cell)
@@ -369,66 +287,3 @@ def _build_table(cells: Sequence[TableCell], messages: Sequence[str]) -> Table:
 
 def _count(num: int, one: str, several: str) -> list[str]:
     return [f"{num} {one if num == 1 else several}"] if num else []
-
-
-def _align(reading: Reading) -> Table:
-    """The numbers of a reading in rows, which are its lines, and columns, if they are clear."""
-    if reading.status not in (Status.READ, Status.UNCERTAIN):
-        return Table(reading.status, message=reading.message)
-    lines = [list(line) for _, line in itertools.groupby(reading.digits, lambda one: one.line)]
-    height = float(np.median([one.box[3] - one.box[1] for one in reading.digits]))
-    numbers = [_split(line, MIN_COLUMN_GAP * height) for line in lines]
-    columns = _find_columns(numbers)
-    message = NO_GRID_MESSAGE
-    if columns is None:
-        numbers, message = [[line] for line in lines], NO_COLUMNS_MESSAGE
-        columns = [[0] for _ in lines]
-    rows = tuple(
-        tuple(
-            TableCell(y, column, 1, 1, _find_box(digits), _read_part(digits, reading))
-            for digits, column in zip(*line, strict=True)
-        )
-        for y, line in enumerate(zip(numbers, columns, strict=True))
-    )
-    said = "; ".join(filter(None, (message, reading.message)))
-    return Table(reading.status, rows, said)
-
-
-def _split(line: Sequence[ReadDigit], gap: float) -> list[list[ReadDigit]]:
-    """The numbers of a line, which wide gaps part."""
-    numbers = [[line[0]]]
-    for before, digit in itertools.pairwise(line):
-        if digit.starts_number or digit.box[0] - before.box[2] > gap:
-            numbers.append([])
-        numbers[-1].append(digit)
-    return numbers
-
-
-def _find_columns(numbers: Sequence[Sequence[Sequence[ReadDigit]]]) -> list[list[int]] | None:
-    """The column of each number; None if there is one, or numbers are not below one another."""
-    boxes = [[_find_box(number) for number in line] for line in numbers]
-    ends: list[int] = []
-    starts: list[int] = []
-    for box in sorted(itertools.chain.from_iterable(boxes)):
-        if not ends or box[0] >= ends[-1]:
-            starts.append(box[0])
-            ends.append(box[2])
-        ends[-1] = max(ends[-1], box[2])
-    columns = [[sum(start <= box[0] for start in starts) - 1 for box in line] for line in boxes]
-    is_clear = all(len(set(line)) == len(line) for line in columns)
-    is_clear &= sum(map(len, columns)) >= MIN_FULL * len(columns) * len(starts)
-    return columns if is_clear and len(numbers) > 1 and len(starts) > 1 else None
-
-
-def _find_box(digits: Sequence[ReadDigit]) -> Box:
-    left, top, right, bottom = zip(*(digit.box for digit in digits), strict=True)
-    return min(left), min(top), max(right), max(bottom)
-
-
-def _read_part(digits: Sequence[ReadDigit], reading: Reading) -> Reading:
-    """The reading of some digits."""
-    is_sure = all(digit.is_sure for digit in digits)
-    status = Status.READ if is_sure else Status.UNCERTAIN
-    first = replace(digits[0], starts_number=False)
-    message = None if is_sure else reading.message
-    return Reading(status, (first, *digits[1:]), message)

@@ -99,7 +99,8 @@ class ReadingService:
 def _count(answers: Sequence[Answer], size: str, started: float) -> None:
     SECONDS.labels(size).observe(time.perf_counter() - started)
     for answer in answers:
-        READINGS.labels(answer["status"]).inc()
+        if "status" in answer:  # a proposed form has none
+            READINGS.labels(answer["status"]).inc()
 
 
 def _is_small(upload: Upload, options: Options) -> bool:
