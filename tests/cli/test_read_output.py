@@ -47,7 +47,8 @@ def test_an_output_is_continued_wherever_it_was_cut_off(read: Read, format: str)
             num_done = max(0, expected[:length].count("\n") - (format == "--csv"))
         printed = read("scans", "lines.png", format, "--out", "out")
         assert out.read_text() == expected
-        note = f"skipping {num_done} files that out already contains\n" if num_done else ""
+        files = "1 file" if num_done == 1 else f"{num_done} files"
+        note = f"skipping {files} that out already contains\n" if num_done else ""
         assert (printed.out, printed.err) == ("", note)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tenfold.forms.form import Form, load_form
 from tenfold.forms.reading import FormReader
-from tenfold.forms.reference import Reference
+from tenfold.forms.reference import Reference, load_reference
 from tenfold.forms.result import FormReading
 from tenfold.reading.reader import Reader
 from tenfold.reading.sources import decode_source
@@ -34,15 +34,16 @@ def form_reader(form: Form) -> FormReader:
 
 
 @pytest.fixture(scope="session")
-def reference(form_reader: FormReader) -> Reference:
-    return form_reader.reference
+def reference() -> Reference:
+    """That of all fields: what is written outside fields looks like other print."""
+    return load_reference(load_form(EXAMPLE / "marks.toml"))
 
 
 @pytest.fixture(scope="session")
 def scan() -> npt.NDArray[np.uint8]:
-    """A filled sheet, scanned, at two thirds of its size."""
+    """A filled sheet, scanned, at half its size."""
     pixels_HWC = decode_source(EXAMPLE / "sheets" / "scan-1.jpg").pixels_HWC
-    return np.asarray(cv2.resize(pixels_HWC, None, fx=2 / 3, fy=2 / 3, interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(pixels_HWC, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
 
 
 @pytest.fixture(scope="session")

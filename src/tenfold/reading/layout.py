@@ -103,8 +103,8 @@ def _sort_into_lines(boxes: list[BoxArray], height: float) -> list[list[int]]:
 
     A box belongs to the line whose last boxes it overlaps most in height, if that is enough.
     """
-    if len(boxes) == 1:
-        return [[0]]
+    if len(boxes) < 2:
+        return [[i] for i in range(len(boxes))]
     lines: list[list[int]] = []
     # Where each line is now: the mean of its last three boxes that are high enough.
     tops_L, bottoms_L = np.empty(len(boxes)), np.empty(len(boxes))
