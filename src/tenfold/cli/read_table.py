@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tenfold.cli.output import print_note
 from tenfold.cli.read_options import ReadOptions
 from tenfold.cli.read_output import writing
+from tenfold.errors import ReadingError
 from tenfold.system.escaping import escape
 from tenfold.system.files import replace_file
 
@@ -28,6 +29,9 @@ Tables = Iterable[tuple[str, "Table"]]
 
 def write_tables(inputs: "Iterable[tuple[str, File]]", options: ReadOptions) -> int:
     """Read files as tables, or for a workbook also as they are; return how many had an error."""
+    for path in (options.out, options.xlsx):
+        if path is not None and path.exists():
+            raise ReadingError(f"{path}: exists already; delete it, or name another file")
     if options.xlsx is not None:
         return _write_workbook(inputs, options, options.xlsx)
     num_errors = 0

@@ -103,14 +103,20 @@ def fuse_line(
     if pattern is None:
         return line
     fitting = [_keep_to(reading, pattern) for reading in free]
-    if _average([each.acceptance for each in fitting], fitting) >= MIN_ACCEPTANCE:
-        chosen = _choose_digits(fitting, path.likeliest, classify, pattern)
-        if pattern.digits_automaton.accepts(_spell(chosen)):
-            fitted = _add_signs_and_alternatives(chosen, free[-1], pattern, reads_signs)
-            if fitted.signs.fits:
-                changed = _spell(chosen) != _spell(line.digits)
-                return replace(fitted, free_text=_spell(line.digits) if changed else None)
-    return replace(line, fits=False)
+    if _average([each.acceptance for each in fitting], fitting) < MIN_ACCEPTANCE:
+        return replace(line, fits=False)
+    found = [chosen, _choose_digits(fitting, path.likeliest, classify, pattern)]
+    lines = [
+        _add_signs_and_alternatives(digits, free[-1], pattern, reads_signs)
+        for digits in found
+        if pattern.digits_automaton.accepts(_spell(digits))
+    ]
+    lines = [each for each in lines if each.signs.fits]
+    if not lines:
+        return replace(line, fits=False)
+    fitted = max(lines, key=lambda each: each.digits[0].line_confidence or 0.0)
+    changed = _spell(fitted.digits) != _spell(line.digits)
+    return replace(fitted, free_text=_spell(line.digits) if changed else None)
 
 
 def _add_signs_and_alternatives(
@@ -172,10 +178,15 @@ def _choose_digits(
 
 
 def _keep_to(reading: _LineReading, pattern: Pattern) -> _LineReading:
-    """The same crop with its likeliest digits that fit the pattern."""
+    """The same crop with its likeliest digits that fit the pattern.
+
+    Its likeliest labels stay if their digits fit, as their signs say where digits end.
+    """
     automaton = pattern.digits_automaton
-    spans = decode_under(reading.log_probs_TK, automaton) or []
     acceptance = compute_acceptance(reading.log_probs_TK, automaton)
+    if automaton.accepts(map(str, reading.digits)):
+        return replace(reading, acceptance=acceptance)
+    spans = decode_under(reading.log_probs_TK, automaton) or []
     return replace(reading, labels=spans, acceptance=acceptance)
 
 
