@@ -94,6 +94,19 @@ def test_a_dash_means_empty(workbook: Path) -> None:
     assert merged.rows[1][2:] == ("read", "", "", "", "yes")
 
 
+@pytest.mark.parametrize(("column", "fact"), [(1, "late"), (3, "no field 'nope'")])
+def test_no_doubt_is_lost_with_a_row_of_the_list(workbook: Path, column: int, fact: str) -> None:
+    """Its row is deleted, or names another field."""
+    book: Any = openpyxl.load_workbook(workbook)
+    if column == 1:
+        book["review"].delete_rows(4)
+    else:
+        book["review"].cell(4, column).value = "nope"
+    book.save(workbook)
+    with pytest.raises(FormError, match=fact):
+        merge(load_review(workbook))
+
+
 @pytest.mark.parametrize(
     ("field", "value", "facts"),
     [

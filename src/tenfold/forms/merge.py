@@ -10,7 +10,16 @@ from typing import Any
 
 from tenfold.errors import FormError
 from tenfold.forms.result import DOUBTFUL
-from tenfold.forms.review import ABOUT, ABOUT_HEADER, CORRECT, EMPTY, REVIEW, REVIEW_HEADER, TABLE
+from tenfold.forms.review import (
+    ABOUT,
+    ABOUT_HEADER,
+    CORRECT,
+    EMPTY,
+    REVIEW,
+    REVIEW_HEADER,
+    TABLE,
+    WHOLE_SHEET,
+)
 from tenfold.forms.workbook import Entry, Sheet, check_workbook
 from tenfold.reading.pattern import parse_pattern
 from tenfold.system.files import read_file
@@ -110,7 +119,10 @@ def merge(review: Review) -> Merged:
     rows = {key: list(row) for key, row in places.items()}
     mistakes, doubtful, refused, num_corrected = [], [], [], 0
     for number, (file, page, field), given in review.doubts:
-        if field not in review.fields:
+        if field not in (*review.fields, WHOLE_SHEET):
+            mistakes.append(f"row {number}: the form has no field {field[:40]!r}")
+            continue
+        if field == WHOLE_SHEET:
             if given:
                 mistakes.append(f"row {number}: a whole sheet has no correct value")
             refused.append(f"{file}{f', page {page}' if page else ''}")
@@ -125,6 +137,7 @@ def merge(review: Review) -> Merged:
             value = "" if given == EMPTY else given
             num_corrected += 1
             rows[file, page][review.columns.index(field)] = value
+    mistakes += _list_missing(review)
     if mistakes:
         more = f"; and {len(mistakes) - MAX_SHOWN} more" if len(mistakes) > MAX_SHOWN else ""
         listed = "; ".join(mistakes[:MAX_SHOWN])
@@ -138,6 +151,17 @@ def merge(review: Review) -> Merged:
             row[3] = "; ".join(filter(None, (message, listed)))
     table = tuple(map(tuple, rows.values()))
     return Merged(review.columns, table, num_corrected, tuple(doubtful), tuple(refused))
+
+
+def _list_missing(review: Review) -> list[str]:
+    """The doubtful fields of the table that the review list does not have any more."""
+    listed = {place for _, place, _ in review.doubts}
+    return [
+        f"the row of {field} of {row[0]} is missing"
+        for row in review.rows
+        for field in row[3].partition(DOUBTFUL)[2].split(", ")
+        if field and (row[0], row[1], field) not in listed
+    ]
 
 
 def _find_fault(value: str, kind: str, expect: str, labels: Sequence[str]) -> str | None:

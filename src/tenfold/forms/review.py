@@ -21,6 +21,7 @@ TABLE, REVIEW, ABOUT = "table", "review", "about"
 CORRECT = "correct value"
 REVIEW_HEADER = ("file", "page", "field", "read", "why doubtful", CORRECT)
 ABOUT_HEADER = ("Tenfold form", "kind", "format", "labels")
+WHOLE_SHEET = "(the whole sheet)"  # as a field, of a sheet that was refused
 EMPTY = "-"  # as a correct value: the field is empty
 SHOWN = 0.35  # of a field's height: context in its picture
 
@@ -79,7 +80,7 @@ def _list_doubts(name: str, page: str, sheet: FormReading) -> list[list[Entry]]:
     """A row for each doubtful field, or for a sheet that was refused."""
     if not sheet.fields:
         why = Entry(sheet.message or "")
-        return [[Entry(name), to_entry(page), Entry("(the whole sheet)"), Entry(), why, Entry()]]
+        return [[Entry(name), to_entry(page), Entry(WHOLE_SHEET), Entry(), why, Entry()]]
     pixels: list[tuple[Mask, float]] = []
     rows = []
     for one in sheet.doubtful:
