@@ -16,7 +16,7 @@ def save_pdf(images: list[Image.Image], dpi: float = 200) -> bytes:
 
 
 def write_pdf(objects: dict[int, bytes], trailer: bytes = b"") -> bytes:
-    """A PDF of numbered objects, of which the first is its catalogue."""
+    """A PDF of numbered objects; the first is its catalogue."""
     data, offsets = b"%PDF-1.7\n", {}
     for number, content in objects.items():
         offsets[number] = len(data)

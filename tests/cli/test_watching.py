@@ -200,7 +200,7 @@ def wait_for_lines(num: int) -> None:
 def test_killed_and_started_again_nothing_is_read_twice_or_left_out(
     here: Path, test_images: LabelledImages
 ) -> None:
-    """Files come in all the while, also while nobody watches."""
+    """Files come in all the while, also while no command watches."""
     Path("scans").mkdir()
     images = [Image.fromarray(image_HW) for image_HW in test_images.images_NHW[:26]]
     names = [f"scans/{number}.png" for number in range(26)]

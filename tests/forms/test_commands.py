@@ -14,8 +14,10 @@ import pytest
 
 from forms.conftest import EXAMPLE
 from tenfold.cli import main
+from tenfold.errors import ReadingError
 from tenfold.forms.form import load_form
 from tenfold.forms.reading import FormReader
+from tenfold.forms.records import opening_record
 from tenfold.forms.reference import Reference
 from tenfold.forms.result import FormReading
 
@@ -98,6 +100,13 @@ def test_a_stopped_batch_is_continued(here: Path, monkeypatch: pytest.MonkeyPatc
         *("sheets/scan-1.jpg", "sheets/scan-2.jpg", "sheets/photo-3.jpg")
     }
     assert (here / "marks.xlsx").stat().st_size > 10_000
+
+
+def test_one_command_writes_to_a_record(tmp_path: Path) -> None:
+    with opening_record(tmp_path / "out.jsonl", {}):
+        second = opening_record(tmp_path / "out.jsonl", {})
+        with pytest.raises(ReadingError, match="another command is writing"), second:
+            pass
 
 
 def test_what_was_read_is_kept_if_the_workbook_cannot_be_written(

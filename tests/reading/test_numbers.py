@@ -21,7 +21,7 @@ from tenfold.reading.numbers import parse_number, to_number
         # Three digits after the only sign: it depends on the decimal sign.
         ("1,234", "1234", "1.234"),
         ("1.234", "1.234", "1234"),
-        # Nobody parts thousands behind a zero, or behind four digits.
+        # Thousands are not parted behind a zero, or behind four digits.
         ("0,125", "0.125", "0.125"),
         ("1234.567", "1234.567", "1234.567"),
         ("1,234.5", "1234.5", "1234.5"),

@@ -12,6 +12,7 @@ from tenfold.errors import ReadingError
 from tenfold.forms.form import Form
 from tenfold.forms.result import FormReading
 from tenfold.system.files import parse_json, replace_file
+from tenfold.system.locks import lock_file
 
 START_ANEW = "delete it, or name another file"
 
@@ -52,7 +53,7 @@ def describe_settings(form: Form, models: dict[str, bytes]) -> dict[str, str]:
 def opening_record(path: Path, settings: dict[str, str]) -> Iterator[Record]:
     """Open a new record, or continue one with the same settings, which are kept beside it.
 
-    An incomplete last line is removed, and so are the pages of a file of which some are missing.
+    An incomplete last line is removed, and so are the pages of a file that lacks some.
     Raises ReadingError if it cannot be written, has other settings, or is damaged.
     """
     beside = path.with_name(f"{path.name}.settings.json")
@@ -63,6 +64,8 @@ def opening_record(path: Path, settings: dict[str, str]) -> Iterator[Record]:
         reason = getattr(error, "strerror", None) or str(error)
         raise ReadingError(f"cannot write {path}: {reason}") from error
     with stream:
+        if not lock_file(stream.fileno()):
+            raise ReadingError(f"{path}: another command is writing there; wait until it ends")
         if not path.stat().st_size:
             replace_file(beside, (json.dumps(settings, indent=1) + "\n").encode())
         else:

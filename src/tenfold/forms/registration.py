@@ -29,7 +29,7 @@ MIN_CORRELATION, MAX_OFF = 0.4, 0.25
 MIN_FOUND, MIN_FOUND_QUARTER, MIN_QUARTER_TILES = 0.8, 0.5, 5
 # Blocks: their side as a share of the diagonal, the print in one, the share of it that is found,
 # and how many may be without it, as under a fold or a finger; more if the form's own picture has
-# writing, of which some is not in its fields.
+# writing, some of it outside its fields.
 BLOCK, MIN_BLOCK_PRINT, MIN_BLOCK_FOUND = 0.015, 0.03, 0.4
 MAX_MISSING, MAX_MISSING_IF_FILLED, MAX_MISSING_BLOCKS = 0.006, 0.03, 2
 MIN_MARGIN = 0.35  # of the share of print that a rival lacks over that which it would add
