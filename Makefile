@@ -29,7 +29,8 @@ test: $(DEV) browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy examples  # by itself, as benchmarks/ has a classic.py, too
+	# By themselves, as benchmarks/ has a classic.py, too; from there they import form_images.
+	MYPYPATH=benchmarks $(BIN)/mypy examples
 	$(if $(THREAD_DEPENDENT),PYTHONPATH=$(CURDIR)/tests/thread_dependent) \
 	  PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(COVERAGE)
 
