@@ -165,7 +165,8 @@ def _format_text(name: str, sheet: "FormReading") -> str:
     if not sheet.fields:
         return f"{escape(name)}{page}: ({sheet.status}: {escape(sheet.message or '')})\n"
     num_sure = len(sheet.fields) - len(sheet.doubtful)
-    lines = [f"{escape(name)}{page}: {num_sure} of {len(sheet.fields)} fields are sure"]
+    note = f" (uncertain: {escape(sheet.message)})" if sheet.message else ""
+    lines = [f"{escape(name)}{page}: {num_sure} of {len(sheet.fields)} fields are sure{note}"]
     width = max(len(one.name) for one in sheet.fields)
     for one in sheet.fields:
         doubt = "" if one.is_sure else f"  (uncertain: {escape(one.message or 'not sure')})"
