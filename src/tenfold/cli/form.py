@@ -150,6 +150,8 @@ def _merge(source: Path, out: Path, options: FormOptions) -> None:
     if merged.refused:
         names = ", ".join(merged.refused[:MAX_LISTED])
         print_note(f"without values, as they do not match the form: {names}")
+    for hint in merged.hints[:MAX_LISTED]:
+        print_note(hint)
     for file, page, field in merged.doubtful[:MAX_LISTED]:
         print_note(f"still doubtful: {file}{f', page {page}' if page else ''}: {field}")
     if len(merged.doubtful) > MAX_LISTED:

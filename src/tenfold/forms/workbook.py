@@ -38,7 +38,7 @@ class Entry:
 
     `text` is what was read. With a `value` a number is written in its place, if nothing is lost by
     that. A doubtful entry is coloured, and a message becomes a note. `picture` is where it was read
-    from, uint8 [H, W] or [H, W, 3].
+    from, uint8 [H, W] or [H, W, 3]. What people enter in an input stays as it is: 007 is no 7.
     """
 
     text: str = ""
@@ -46,6 +46,7 @@ class Entry:
     is_doubtful: bool = False
     message: str | None = None
     picture: npt.NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    is_input: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,8 @@ def _write_entry(cell: "Cell", entry: Entry) -> None:
         cell.number_format = f"0.{'0' * decimals}" if decimals else "0"
     else:
         _write_text(cell, entry.text)
+    if entry.is_input:
+        cell.number_format = "@"
     if entry.is_doubtful:
         cell.fill = PatternFill("solid", fgColor=DOUBTFUL_FILL)
     if entry.message:
