@@ -20,7 +20,7 @@ from tenfold.forms.review import (
     TABLE,
     WHOLE_SHEET,
 )
-from tenfold.forms.workbook import Entry, Sheet, check_workbook
+from tenfold.forms.workbook import Entry, Sheet, check_name
 from tenfold.reading.pattern import parse_pattern
 from tenfold.system.files import read_file
 
@@ -110,7 +110,7 @@ def load_review(path: Path) -> Review:
     Raises FormError for a file that is none, or too large, and MissingExtraError without the
     extra `xlsx`.
     """
-    check_workbook(path)
+    check_name(path)
     _check_archive(path)
     from openpyxl import load_workbook
 

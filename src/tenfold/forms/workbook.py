@@ -16,7 +16,7 @@ from PIL import Image
 
 from tenfold.errors import MissingExtraError, ReadingError, describe_install
 from tenfold.system.escaping import escape
-from tenfold.system.files import replace_file
+from tenfold.system.files import make_folder, replace_file
 
 if TYPE_CHECKING:
     from openpyxl.cell import Cell
@@ -64,12 +64,9 @@ def check_workbook(path: Path) -> None:
     Raises MissingExtraError without the extra `xlsx`, and ReadingError for a path that is no name
     of a workbook, a folder, or a file that is open elsewhere or cannot be replaced.
     """
-    _import_openpyxl()
-    if path.suffix.lower() != ".xlsx":
-        raise ReadingError(f"{path}: the name of a workbook ends with .xlsx")
+    check_name(path)
     with _writing(path):
-        if not path.parent.is_dir():
-            raise FileNotFoundError(0, f"there is no folder {path.parent}")
+        make_folder(path.parent)
         if not os.access(path.parent, os.W_OK):
             raise PermissionError(0, f"the folder {path.parent} cannot be written to")
         if path.exists():
@@ -103,13 +100,16 @@ def write_workbook(path: Path, sheets: Sequence[Sheet], *, pictures: bool = Fals
         replace_file(path, content.getvalue())
 
 
-def _import_openpyxl() -> None:
+def check_name(path: Path) -> None:
+    """Raise MissingExtraError without the extra `xlsx`, and ReadingError for another suffix."""
     try:
         import openpyxl  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
             f"XLSX files need the extra 'xlsx': {describe_install('xlsx')}"
         ) from error
+    if path.suffix.lower() != ".xlsx":
+        raise ReadingError(f"{path}: the name of a workbook ends with .xlsx")
 
 
 @contextmanager
