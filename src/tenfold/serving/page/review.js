@@ -58,7 +58,7 @@ function show(sheet) {
 
 function build(sheet, field) {
   const item = document.createElement("li");
-  item.innerHTML = `<label><span class="place"></span><img><input autocomplete="off" spellcheck="false"></label><p class="small"></p>`;
+  item.innerHTML = `<label><span class="place"></span><img><input autocomplete="off" spellcheck="false" enterkeyhint="next"></label><p class="small"></p>`;
   const [place, image, input, why] = ["span", "img", "input", "p"].map((name) => item.querySelector(name));
   place.textContent = `${field.name}, ${sheet.name}`;
   why.textContent = field.message ?? "not sure";
