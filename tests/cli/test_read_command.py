@@ -245,7 +245,11 @@ def test_skipped_files_and_links_in_folders_are_counted(folder: Path, read: Read
         ("scans --model m.onnx", "m.onnx: cannot read the model: No such file or directory"),
         ("scans --model scans/a.png", "scans/a.png: not a valid ONNX model"),
         ("scans --json --out scans", "cannot write scans: is a directory"),
-        ("scans --csv --out no/o.csv", "cannot write no/o.csv: no such file or directory"),
+        (
+            "scans --csv --out notes.txt/o.csv",
+            f"cannot write notes.txt/o.csv: {A_FILE_IN_ITS_PLACE}",
+        ),
+        ("scans --expect --json", "--expect needs a value before --json"),
         ("scans --csv --out o.csv --model m.onnx", "m.onnx: cannot read the model: No such"),
         ("scans --json --out -", "--out needs a path, and - is standard input"),
         (

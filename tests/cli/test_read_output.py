@@ -24,7 +24,7 @@ from tenfold.reading import bulk
 from tenfold.reading.bulk import PICTURES_MARK
 from tenfold.reading.result import Reading
 
-ANEW = "delete it, or name another file with --out"
+ANEW = "delete it, or name another file"
 FORMATS = ("--json", "--csv")
 STAGES = [
     *("1-decoded", "2-bright-ink", "3-without-paper"),

@@ -86,8 +86,8 @@ def test_a_workbook_has_a_sheet_for_each_table(part: Path, capsys: Capture) -> N
 def test_a_workbook_without_tables_has_a_row_for_each_file(blank: Path) -> None:
     assert main(["read", "one.png", "--xlsx", "out.xlsx"]) == 0
     header, row = openpyxl.load_workbook("out.xlsx")["readings"].values
-    assert header == ("file", "page", "text", "status", "message")
-    assert (row[0], row[3]) == ("one.png", "blank")
+    assert header == ("file", "page", "text", "value", "status", "message")
+    assert (row[0], row[4]) == ("one.png", "blank")
 
 
 def build_reading(text: str, *, is_sure: bool) -> Reading:

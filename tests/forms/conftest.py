@@ -35,7 +35,7 @@ def form_reader(form: Form) -> FormReader:
 
 @pytest.fixture(scope="session")
 def reference() -> Reference:
-    """That of all fields: what is written outside fields looks like other print."""
+    """That of all fields."""
     return load_reference(load_form(EXAMPLE / "marks.toml"))
 
 

@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,33 @@ def test_a_stopped_batch_is_continued(here: Path, monkeypatch: pytest.MonkeyPatc
         *("sheets/scan-1.jpg", "sheets/scan-2.jpg", "sheets/photo-3.jpg")
     }
     assert (here / "marks.xlsx").stat().st_size > 10_000
+
+
+def test_sheets_are_read_as_they_come_into_a_folder(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["read", "sheets", "--form", "marks.toml", "--json", "--out", "marks.jsonl"]
+
+    def come(_: object) -> Iterator[Iterator[tuple[str, Path]]]:
+        yield iter([("sheets/scan-1.jpg", here / "sheets/scan-1.jpg")])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tenfold.cli.read_form.Watcher.watch", come)
+        patch.setattr("tenfold.cli.read_form.Watcher.is_lost", lambda *_: False)
+        assert main([*command, "--watch"]) == 130
+    [line] = (here / "marks.jsonl").read_text().splitlines()
+    assert json.loads(line)["file"] == "sheets/scan-1.jpg"
+    assert main([*command, "--watch", "--xlsx", "marks.xlsx"]) == 2
+    assert "--json --out" in capsys.readouterr().err
+    assert main(command) == 0
+    assert len((here / "marks.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("action", ["new", "merge"])
+def test_each_action_has_its_own_help(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["form", action, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: tenfold form {action} ")
 
 
 def test_one_command_writes_to_a_record(tmp_path: Path) -> None:

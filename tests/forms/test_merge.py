@@ -94,6 +94,27 @@ def test_a_dash_means_empty(workbook: Path) -> None:
     assert merged.rows[1][2:] == ("read", "", "", "", "yes")
 
 
+@pytest.mark.parametrize(
+    ("word", "value"), [("Yes", "yes"), ("X", "yes"), (True, "yes"), (0, "no"), ("\u2013", "no")]
+)
+def test_the_usual_words_are_taken_for_a_tick(workbook: Path, word: object, value: str) -> None:
+    merged = merge(load_review(correct(workbook, {"late": word, "mark": "\u2014"})))
+    assert merged.rows[1][5:] == ("", value)
+
+
+def test_a_correct_value_in_another_column_gets_a_hint(workbook: Path) -> None:
+    book: Any = openpyxl.load_workbook(workbook)
+    review = book["review"]
+    header = [cell.value for cell in review[1]]
+    assert review.cell(2, header.index(CORRECT) + 1).number_format == "@"
+    review.cell(2, header.index("read") + 1).value = "0013"
+    review.cell(3, len(header) + 1).value = 17
+    book.save(workbook)
+    hints = merge(load_review(workbook)).hints
+    assert [hint.split(":")[0] for hint in hints] == ["row 2, id", "row 3, mark"]
+    assert CORRECT in hints[0]
+
+
 @pytest.mark.parametrize(("column", "fact"), [(1, "late"), (3, "no field 'nope'")])
 def test_no_doubt_is_lost_with_a_row_of_the_list(workbook: Path, column: int, fact: str) -> None:
     """Its row is deleted, or names another field."""
@@ -114,6 +135,7 @@ def test_no_doubt_is_lost_with_a_row_of_the_list(workbook: Path, column: int, fa
         ("mark", "many", ["row 3", "mark", "'many'", "#{1,2}"]),
         ("late", "perhaps", ["row 4", "late", "yes or no"]),
         ("(the whole sheet)", "7", ["row 5", "whole sheet"]),
+        ("mark", "=6+1", ["row 3", "formula"]),
     ],
 )
 def test_a_wrong_value_is_named(
@@ -123,6 +145,20 @@ def test_a_wrong_value_is_named(
     with pytest.raises(FormError) as caught:
         merge(review)
     assert all(fact in str(caught.value) for fact in facts)
+
+
+def test_two_correct_values_of_a_field_are_named(workbook: Path) -> None:
+    path = correct(workbook, {"mark": "7"})
+    book: Any = openpyxl.load_workbook(path)
+    review = book["review"]
+    review.append([cell.value for cell in review[3]])
+    book.save(path)
+    assert merge(load_review(path)).num_corrected == 1
+    book = openpyxl.load_workbook(path)
+    next(cell for cell in book["review"][6] if cell.value == "7").value = "17"
+    book.save(path)
+    with pytest.raises(FormError, match=r"rows 3 and 6.*'7' and '17'"):
+        merge(load_review(path))
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

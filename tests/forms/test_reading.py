@@ -5,11 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from tenfold.forms.form import Form
-from tenfold.forms.reading import FormReader, count_marks
+from tenfold.forms.form import Field, Form
+from tenfold.forms.reading import NO_PRINT, OTHER_PRINT, FormReader, count_marks
 from tenfold.forms.result import Batch, FormReading
-from tenfold.reading.result import Status
+from tenfold.forms.values import join_comb
+from tenfold.reading.reader import Reader
+from tenfold.reading.result import Reading, Status
 
 
 def test_the_fields_of_a_photographed_sheet_are_read(
@@ -45,6 +48,35 @@ def test_marks_side_by_side_are_counted() -> None:
     assert count_marks(is_ink_HW) == 2
     is_ink_HW[25:30, 5:8] = True  # too low for a digit
     assert count_marks(is_ink_HW) == 2
+    leaning_HW = np.zeros((40, 60), bool)
+    leaning_HW[10:30, 20:22] = leaning_HW[10:12, 20:34] = True
+    leaning_HW[14:34, 32:44] = True  # begins below the end of the stroke before it
+    assert count_marks(leaning_HW) == 2
+
+
+def test_a_doubt_is_said_once_for_all_boxes_of_a_comb() -> None:
+    texts = "the 3 might not be a digit", None, "the 7 might not be a digit"
+    status = [Status.READ if text is None else Status.UNCERTAIN for text in texts]
+    readings = [Reading(*each) for each in zip(status, ((),) * 3, texts, strict=True)]
+    found = join_comb(Field("id", (0, 0, 1, 1), digits=3), readings)
+    assert found.message == "boxes 1, 3: might not be a digit"
+
+
+def test_print_that_is_missing_makes_a_field_doubtful_and_deleted_fields_none(
+    form: Form, scan: npt.NDArray[np.uint8]
+) -> None:
+    """Most fields are deleted, the bubbles are erased on the sheet, and a box is beside all."""
+    [grade] = [one for one in form.fields if one.name == "grade"]
+    beside = Field("beside", (150, 220, 160, 225), "tick")
+    sheet_HWC = scan.copy()
+    height, width = scan.shape[:2]
+    left, top, right, bottom = form.get_shares(grade.box)
+    rows = slice(round(top * height), round(bottom * height))
+    sheet_HWC[rows, round(left * width) : round(right * width)] = 250
+    few = replace(form, fields=(form.fields[0], grade, beside))
+    sheet = FormReader(Reader(), few).read(sheet_HWC)
+    assert sheet.message is None
+    assert [one.message for one in sheet.fields] == [None, OTHER_PRINT, NO_PRINT]
 
 
 def test_a_reading_survives_json(sheet: FormReading) -> None:

@@ -73,7 +73,8 @@ def test_titles_are_made_valid_and_different(tmp_path: Path) -> None:
 
 def test_a_path_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "folder.xlsx").mkdir()
-    for name in ("out.csv", "folder.xlsx", "missing/out.xlsx"):
+    (tmp_path / "file").touch()
+    for name in ("out.csv", "folder.xlsx", "file/out.xlsx"):
         with pytest.raises(ReadingError, match=Path(name).name.split(".")[0]):
             check_workbook(tmp_path / name)
 

@@ -130,6 +130,10 @@ def test_client_errors_get_problem_details(
             "/v1/read?expect=" + 480 * "(",
             f"expect: pattern '{480 * '('}', character 21: more than 20",
         ),
+        (
+            "/v1/read?expect=#{6}",
+            "expect: pattern '': no text with a digit fits it; # ends an address, so write %23",
+        ),
         ("/v1/read?expect=((%23?){60}){60}", "expect: pattern '((#?){60}){60}'"),
     ],
 )

@@ -36,7 +36,7 @@ def transport() -> Iterator[httpx.ASGITransport]:
     def read_quickly(self: FormReader, source: Source) -> FormReading:
         if source != SHEET:
             return read(self, source)
-        field = FieldReading("total", "digits", "72", Status.READ, None, 0.99)
+        field = FieldReading("total", "digits", "72", Status.UNCERTAIN, None, 0.4, (), b"png")
         return FormReading("marks", Status.READ, (field,))
 
     with pytest.MonkeyPatch.context() as patch:
@@ -64,6 +64,10 @@ def test_a_sheet_is_answered_with_its_fields(transport: httpx.ASGITransport) -> 
     answer = ask(transport, "POST", "/v1/forms/marks", content=SHEET, headers=JPEG)
     assert answer.status_code == 200
     assert answer.json()["fields"][0]["value"] == "72"
+    [field] = ask(
+        transport, "POST", "/v1/forms/marks?pictures", content=SHEET, headers=JPEG
+    ).json()["fields"]
+    assert field["picture"].startswith("data:image/png;base64,")
     images = [base64.b64encode(data).decode() for data in (SHEET, b"no image")]
     answers = ask(transport, "POST", "/v1/forms/marks", json={"images": images}).json()
     assert [one["status"] for one in answers] == ["read", "error"]

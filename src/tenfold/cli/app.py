@@ -52,6 +52,20 @@ VERBS = {
     "serve": (SERVE, "Serve a web page and an HTTP API for reading.", "--port 8080", ""),
 }
 
+# The usage and the help of each action of `tenfold form`.
+FORM_ACTIONS = {
+    "new": (
+        "tenfold form new SHEET -o FORM.toml [OPTIONS]",
+        "Make a form from a scan of a sheet, blank if there is one. Its printed boxes become "
+        "fields; the picture that sheets are compared with is written beside the form.",
+    ),
+    "merge": (
+        "tenfold form merge WORKBOOK -o FILE [OPTIONS]",
+        "Merge the correct values that were entered in the sheet `review` of a workbook, which "
+        "`tenfold read --form --xlsx` wrote, into its table, and write that as CSV or XLSX.",
+    ),
+}
+
 app = App(
     name="tenfold",
     help="Read handwritten digits, and train and measure classifiers of them.",
@@ -100,6 +114,8 @@ def call(tokens: list[str]) -> int:
     try:
         if verb in VERBS:
             app[verb].help = None  # its own page shows its docstring instead of the summary
+        if verb == "form" and tokens[1:2] and tokens[1] in FORM_ACTIONS:
+            app[verb].usage, app[verb].help = FORM_ACTIONS[tokens[1]]
         return app(tokens) or 0
     except cyclopts.CycloptsError as error:
         raise TenfoldError(_explain(error)) from error
@@ -111,7 +127,7 @@ def call(tokens: list[str]) -> int:
         ) from error
     finally:
         if verb in VERBS:
-            app[verb].help = VERBS[verb][1]
+            app[verb].usage, app[verb].help = USAGE[verb], VERBS[verb][1]
 
 
 def _limit_width() -> None:

@@ -13,7 +13,8 @@ from tenfold.cli.options import Flag
 from tenfold.cli.output import print_note, print_text
 from tenfold.errors import FormError, ImageError
 from tenfold.system.escaping import escape
-from tenfold.system.files import replace_file
+from tenfold.system.files import make_folder, replace_file
+from tenfold.system.outputs import writing
 
 Out = Annotated[Path | None, Parameter(name=("--out", "-o"))]
 Size = Annotated[str | None, Parameter(name="--size-mm")]
@@ -77,8 +78,6 @@ def _make_form(source: Path, out: Path, options: FormOptions) -> None:
     for path in (out, picture):
         if path.exists() and not options.force:
             raise FormError(f"{path} exists; name another file with -o, or replace it with --force")
-    if not out.parent.is_dir():
-        raise FormError(f"{out}: there is no folder {out.parent}")
     name = out.stem if out.stem.isprintable() else "form"
     try:
         pixels_HWC = decode_source(split_pages(source)[0]).pixels_HWC
@@ -97,11 +96,10 @@ def _make_form(source: Path, out: Path, options: FormOptions) -> None:
         "Rename fields, delete those that are not to be read, and say what is expected, such as\n"
         'expect = "#{1,2}"  # one or two digits'
     )
-    try:
+    with writing(out):
+        make_folder(out.parent)
         replace_file(picture, content)
         replace_file(out, format_form(made, escape(comment).replace("\\n", "\n")).encode())
-    except OSError as error:
-        raise FormError(f"cannot write {out}: {error.strerror}") from error
     load_reference(made)  # raises if sheets cannot be registered to it
     print_text(f"{out}: {len(made.fields)} fields")
     kind = "filled in" if made.filled else "blank"
@@ -142,14 +140,15 @@ def _merge(source: Path, out: Path, options: FormOptions) -> None:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerows(map(escape, row) for row in (merged.columns, *merged.rows))
-        try:
+        with writing(out):
+            make_folder(out.parent)
             replace_file(out, text.getvalue().encode())
-        except OSError as error:
-            raise FormError(f"cannot write {out}: {error.strerror}") from error
     print_text(f"{out}: {len(merged.rows)} sheets, {merged.num_corrected} corrected values")
     if merged.refused:
         names = ", ".join(merged.refused[:MAX_LISTED])
         print_note(f"without values, as they do not match the form: {names}")
+    for hint in merged.hints[:MAX_LISTED]:
+        print_note(hint)
     for file, page, field in merged.doubtful[:MAX_LISTED]:
         print_note(f"still doubtful: {file}{f', page {page}' if page else ''}: {field}")
     if len(merged.doubtful) > MAX_LISTED:

@@ -31,7 +31,8 @@ def read(*files: str, options: ReadOptions = DEFAULTS) -> int:
 
     Prints for each file, or page of a PDF or TIFF, its digits and signs, such as 12.50, or why they
     are uncertain. The exit code is 1 if a file could not be read as an image, a picture could not
-    be written, or the output was closed early.
+    be written, or the output was closed early. It is 2, and nothing is read, for a wrong option or
+    a folder without images.
 
     Parameters
     ----------
@@ -49,7 +50,8 @@ def read(*files: str, options: ReadOptions = DEFAULTS) -> int:
     if options.form is not None:
         from tenfold.cli.read_form import read_form
 
-        return 1 if read_form(_list_inputs(files, options.outputs, lambda _: None), options) else 0
+        inputs = _list_inputs(files, options.outputs, lambda _: None)
+        return 1 if read_form(files, inputs, options) else 0
     return 1 if _read(files, options) else 0
 
 

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from tenfold.cli.output import print_note
 from tenfold.cli.read_options import ReadOptions
-from tenfold.cli.read_output import writing
+from tenfold.cli.read_output import hash_models, refuse_existing, writing
+from tenfold.cli.watching import Watcher
 from tenfold.errors import ReadingError, TenfoldError
 from tenfold.system.escaping import escape
-from tenfold.system.files import replace_file
+from tenfold.system.files import make_folder, replace_file
+from tenfold.system.outputs import name_settings_file
 
 if TYPE_CHECKING:
     from tenfold.forms.form import Form
@@ -27,8 +29,12 @@ if TYPE_CHECKING:
 WORKING = ".part.jsonl"  # of the record of a table that is not complete
 
 
-def read_form(inputs: Iterable[tuple[str, "File"]], options: ReadOptions) -> int:
+def read_form(
+    arguments: tuple[str, ...], inputs: Iterable[tuple[str, "File"]], options: ReadOptions
+) -> int:
     """Read sheets of a form, and return how many could not be read.
+
+    With --watch, those that come into the folders `arguments`; else `inputs`.
 
     Sheets are written one by one to standard output, or to a record, from which the table and the
     workbook are made when all are read.
@@ -47,7 +53,15 @@ def read_form(inputs: Iterable[tuple[str, "File"]], options: ReadOptions) -> int
             record = stack.enter_context(_open_record(path, form, options))
             sheets = record.sheets
         show = _prepare_printing(form, options)
-        for name, sheet in _read(inputs, form, options, record):
+        done = set() if record is None else record.names
+        if done:
+            print_note(f"{len(done)} files were read before; reading the others")
+        found = (
+            _watch(arguments, form, options, done)
+            if options.watch
+            else _read(inputs, form, options, done)
+        )
+        for name, sheet in found:
             if record is not None:
                 record.add(name, sheet)
             else:
@@ -66,18 +80,20 @@ def _check(options: ReadOptions) -> None:
             raise ReadingError(f"--form cannot be combined with --{name}")
     if not options.signs or options.decimal != ".":
         raise ReadingError("--form cannot be combined with --no-signs or --decimal")
+    if options.watch and (options.xlsx is not None or (options.csv and options.out is not None)):
+        raise ReadingError(
+            "--watch writes each sheet when it comes, so use --json --out FILE; the same command "
+            "without --watch, and with --xlsx, then makes the workbook"
+        )
     if options.xlsx is not None:
         from tenfold.forms.workbook import check_workbook
 
         check_workbook(options.xlsx)
-        _refuse_existing(options.xlsx, "may have corrections")
+        refuse_existing(options.xlsx)
     if options.csv and options.out is not None:
-        _refuse_existing(options.out, "is complete")
-
-
-def _refuse_existing(path: Path, why: str) -> None:
-    if path.exists():
-        raise ReadingError(f"{path} exists and {why}; delete it, or name another file")
+        refuse_existing(options.out)
+        with writing(options.out):
+            make_folder(options.out.parent)
 
 
 def _find_record(options: ReadOptions) -> Path | None:
@@ -91,28 +107,33 @@ def _find_record(options: ReadOptions) -> Path | None:
 def _open_record(
     path: Path, form: "Form", options: ReadOptions
 ) -> "AbstractContextManager[Record]":
-    from tenfold.forms.records import describe_settings, opening_record
-    from tenfold.reading.digit_classifier import BUNDLED_MODEL
-    from tenfold.reading.line_reader import BUNDLED_LINES
-    from tenfold.reading.model_file import read_model_bytes
+    from tenfold.forms.records import hash_form, opening_record
 
-    models = {"model": options.model or BUNDLED_MODEL, "lines": options.lines or BUNDLED_LINES}
-    contents = {name: read_model_bytes(model) for name, model in models.items()}
-    return opening_record(path, describe_settings(form, contents))
+    return opening_record(path, {"form": hash_form(form), **hash_models(options)})
+
+
+def _watch(
+    folders: tuple[str, ...], form: "Form", options: ReadOptions, done: set[str]
+) -> Iterator[tuple[str, "FormReading"]]:
+    """Read files as they come in, until Ctrl-C; the form is prepared once."""
+    from tenfold.forms.reading import FormReader
+    from tenfold.reading.reader import Reader
+    from tenfold.reading.sources import split_pages
+
+    form_reader = FormReader(Reader(options.model, lines=options.lines), form)
+    watcher = Watcher(folders, options, done.__contains__)
+    for name, path in itertools.chain.from_iterable(watcher.watch()):
+        sheets = [form_reader.read(page) for page in split_pages(path)]
+        if not watcher.is_lost(path, sheets[0]):
+            yield from ((name, sheet) for sheet in sheets)
 
 
 def _read(
-    inputs: Iterable[tuple[str, "File"]],
-    form: "Form",
-    options: ReadOptions,
-    record: "Record | None",
+    inputs: Iterable[tuple[str, "File"]], form: "Form", options: ReadOptions, done: set[str]
 ) -> Iterator[tuple[str, "FormReading"]]:
     """Read what the record does not have yet."""
     from tenfold.forms.batch import read_sheets
 
-    done = set() if record is None else record.names
-    if done:
-        print_note(f"{len(done)} files were read before; reading the others")
     names: deque[str] = deque()
 
     def submit() -> Iterator["File"]:
@@ -165,7 +186,8 @@ def _format_text(name: str, sheet: "FormReading") -> str:
     if not sheet.fields:
         return f"{escape(name)}{page}: ({sheet.status}: {escape(sheet.message or '')})\n"
     num_sure = len(sheet.fields) - len(sheet.doubtful)
-    lines = [f"{escape(name)}{page}: {num_sure} of {len(sheet.fields)} fields are sure"]
+    note = f" (uncertain: {escape(sheet.message)})" if sheet.message else ""
+    lines = [f"{escape(name)}{page}: {num_sure} of {len(sheet.fields)} fields are sure{note}"]
     width = max(len(one.name) for one in sheet.fields)
     for one in sheet.fields:
         doubt = "" if one.is_sure else f"  (uncertain: {escape(one.message or 'not sure')})"
@@ -194,7 +216,7 @@ def _write_tables(batch: "Batch", options: ReadOptions, record: Path | None) -> 
             f"{error}. What was read is in {record}; the same command again continues from it"
         ) from error
     if record is not None and record.name.endswith(WORKING):
-        for path in (record, record.with_name(f"{record.name}.settings.json")):
+        for path in (record, name_settings_file(record)):
             path.unlink(missing_ok=True)
 
 

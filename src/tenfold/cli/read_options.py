@@ -11,6 +11,7 @@ from tenfold.cli.tokens import STANDARD_INPUT
 from tenfold.errors import ReadingError
 from tenfold.reading.pattern import parse_pattern
 from tenfold.reading.settings import DecimalSign, ReadingOptions
+from tenfold.system.outputs import name_settings_file
 
 
 @Parameter(name="*")
@@ -20,7 +21,7 @@ class ReadOptions:
 
     single: Flag = False
     """Read each image as one digit."""
-    expect: str | None = None
+    expect: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     """A pattern that every line fits, such as '######', '#{4,6}', '[1-9]#?', date or amount: # is a
     digit. What does not fit is uncertain."""
     digits: Annotated[int | None, Parameter(validator=validators.Number(gte=1, lte=60))] = None
@@ -66,6 +67,8 @@ class ReadOptions:
     @property
     def reading(self) -> ReadingOptions:
         """The options of the reader. Raises ReadingError for a wrong pattern, or two."""
+        if self.expect is not None and self.expect.startswith("--"):
+            raise ReadingError(f"--expect needs a value before {self.expect}")
         if self.expect is not None and self.digits is not None:
             raise ReadingError("--expect cannot be combined with --digits")
         if self.expect is not None:
@@ -86,7 +89,7 @@ class ReadOptions:
     @property
     def settings(self) -> Path | None:
         """The file with the settings of the output file."""
-        return None if self.out is None else self.out.with_name(f"{self.out.name}.settings.json")
+        return None if self.out is None else name_settings_file(self.out)
 
     @property
     def picture_folders(self) -> list[Path]:
@@ -121,7 +124,7 @@ class ReadOptions:
             raise ReadingError("--table cannot be combined with --form")
         for name in (name for name, is_given in kinds.items() if is_given):
             for other in ("watch", "top"):
-                if getattr(self, other):
+                if getattr(self, other) and not (self.watch and self.form is not None):
                     raise ReadingError(f"--{name} cannot be combined with --{other}")
         if self.pictures and not (self.table and self.xlsx is not None):
             raise ReadingError("--pictures needs --table and --xlsx")

@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from tenfold.cli.read_options import ReadOptions
 from tenfold.errors import ReadingError
 from tenfold.system.escaping import escape
-from tenfold.system.files import parse_json, replace_file
-from tenfold.system.locks import lock_file
+from tenfold.system.files import parse_json
+from tenfold.system.outputs import START_ANEW, continuing
+from tenfold.system.outputs import writing as writing
 
 if TYPE_CHECKING:
     from tenfold.reading.result import Reading
 
 CSV_COLUMNS = ("file", "status", "text", "value", "confidence", "message", "page", "num_pages")
 CSV_LINE_BREAK = " | "  # a row stays one line; spaces part the numbers of a line
-# How a setting that differs is named, if not as a flag.
-SETTING_NAMES = {"format": "--csv or --json", "page": "the page network, from another version"}
-START_ANEW = "delete it, or name another file with --out"
 
 
 def format_json(name: str, reading: "Reading", top: int = 0) -> str:
@@ -103,28 +101,24 @@ def opening_output(options: ReadOptions) -> Iterator[Output]:
         _print(header)
         yield Output(options.format, _print, top=options.top)
         return
-    settings = _list_settings(options)
-    with writing(path):
-        path.touch()
-        stream = path.open("r+b")
+    with continuing(path, _list_settings(options)) as stream:
 
-    def append(text: str) -> None:
-        with writing(path):
-            stream.write(text.encode(errors="surrogateescape"))
-            stream.flush()
+        def append(text: str) -> None:
+            with writing(path):
+                stream.write(text.encode(errors="surrogateescape"))
+                stream.flush()
 
-    try:
-        if not lock_file(stream.fileno()):
-            raise ReadingError(f"{path}: another command is writing there; wait until it ends")
         with writing(path):
-            _check_settings(options, settings)
             output = _find_readings(path, stream, Output(options.format, append, top=options.top))
         if not stream.tell():
             append(header)
         yield output
-    finally:
-        with writing(path):  # closing flushes the buffer
-            stream.close()
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise ReadingError for a file that is written at the end, and that exists already."""
+    if path.exists():
+        raise ReadingError(f"{path} exists; {START_ANEW}")
 
 
 def _print(text: str) -> None:
@@ -133,6 +127,11 @@ def _print(text: str) -> None:
 
 
 def _list_settings(options: ReadOptions) -> dict[str, Any]:
+    return {"format": options.format, "top": options.top, **options.reading, **hash_models(options)}
+
+
+def hash_models(options: ReadOptions) -> dict[str, str]:
+    """The checksums of the networks that read."""
     from tenfold.reading.digit_classifier import BUNDLED_MODEL
     from tenfold.reading.line_reader import BUNDLED_LINES
     from tenfold.reading.model_file import read_model_bytes
@@ -143,30 +142,9 @@ def _list_settings(options: ReadOptions) -> dict[str, Any]:
         "lines": options.lines or BUNDLED_LINES,
         "page": BUNDLED_PAGE,
     }
-    return {"format": options.format, "top": options.top, **options.reading} | {
+    return {
         name: hashlib.sha256(read_model_bytes(model)).hexdigest() for name, model in models.items()
     }
-
-
-def _check_settings(options: ReadOptions, settings: dict[str, Any]) -> None:
-    """Write the settings of an empty file; raise ReadingError if another file has other ones."""
-    path, beside = options.out, options.settings
-    assert path is not None
-    assert beside is not None
-    if not path.stat().st_size:
-        replace_file(beside, (json.dumps(settings, indent=1) + "\n").encode())
-        return
-    try:
-        earlier = dict(parse_json(beside.read_bytes()))
-    except (OSError, ValueError, TypeError) as error:
-        raise ReadingError(
-            f"{path}: the settings it was written with are not in {beside.name}; {START_ANEW}"
-        ) from error
-    earlier.setdefault("page", settings["page"])  # which earlier versions did not record
-    differing = [key for key, value in settings.items() if earlier.get(key) != value]
-    if differing:
-        differences = ", ".join(SETTING_NAMES.get(key, f"--{key}") for key in differing)
-        raise ReadingError(f"{path}: was written with other settings: {differences}; {START_ANEW}")
 
 
 def _find_readings(path: Path, stream: BinaryIO, output: Output) -> Output:
@@ -199,13 +177,3 @@ def _find_readings(path: Path, stream: BinaryIO, output: Output) -> Output:
     stream.seek(end)
     stream.truncate()
     return output
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn an error about a path into a ReadingError."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or "unknown error"
-        raise ReadingError(f"cannot write {path}: {reason[0].lower()}{reason[1:]}") from error

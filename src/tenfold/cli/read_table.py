@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 from tenfold.cli.output import print_note
 from tenfold.cli.read_options import ReadOptions
-from tenfold.cli.read_output import writing
-from tenfold.errors import ReadingError
+from tenfold.cli.read_output import refuse_existing, writing
 from tenfold.system.escaping import escape
-from tenfold.system.files import replace_file
+from tenfold.system.files import make_folder, replace_file
 
 if TYPE_CHECKING:
     from tenfold.forms.workbook import Entry, Sheet
@@ -23,17 +22,20 @@ if TYPE_CHECKING:
     from tenfold.reading.table_result import Table, TableCell
 
 DOUBT = "?"  # after a doubtful text, or in place of what is no digits
-HEADER = ("file", "page", "text", "status", "message")
+HEADER = ("file", "page", "text", "value", "status", "message")
 Tables = Iterable[tuple[str, "Table"]]
 
 
 def write_tables(inputs: "Iterable[tuple[str, File]]", options: ReadOptions) -> int:
     """Read files as tables, or for a workbook also as they are; return how many had an error."""
     for path in (options.out, options.xlsx):
-        if path is not None and path.exists():
-            raise ReadingError(f"{path}: exists already; delete it, or name another file")
+        if path is not None:
+            refuse_existing(path)
     if options.xlsx is not None:
         return _write_workbook(inputs, options, options.xlsx)
+    if options.out is not None:
+        with writing(options.out):
+            make_folder(options.out.parent)
     num_errors = 0
     lines: list[str] = []
     # One table is written as it is; of several, each row says which it is of.
@@ -97,7 +99,7 @@ def format_table(name: str, table: "Table") -> str:
     for row in rows:
         cells = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
         text += f"  {' '.join(cells)}".rstrip() + "\n"
-    return text
+    return text.rstrip("\n") + "\n"  # empty rows at the end show nothing
 
 
 def _list_csv_rows(name: str, table: "Table", *, is_one: bool) -> Iterator[str]:
@@ -127,7 +129,7 @@ def _write_workbook(inputs: "Iterable[tuple[str, File]]", options: ReadOptions, 
             sheets.append(_build_sheet(name, table))
     else:
         rows = list(_list_readings(inputs, options))
-        num_errors = sum(row[3].text == "error" for row in rows)
+        num_errors = sum(row[4].text == "error" for row in rows)
         sheets = [Sheet("readings", HEADER, rows)]
     if sheets:
         write_workbook(path, sheets, pictures=options.pictures)
@@ -171,10 +173,12 @@ def _list_readings(
         number += reading.page in (None, 1)
         is_doubtful = reading.status not in ("read", "blank")
         page = "" if reading.page is None else str(reading.page)
+        value = "" if reading.value is None else f"{reading.value:f}"
         yield [
             Entry(names[number]),
             Entry(page, Decimal(page) if page else None),
-            Entry(reading.text, reading.value, is_doubtful, reading.message),
+            Entry(reading.text, None, is_doubtful, reading.message),
+            Entry(value, reading.value, is_doubtful),
             Entry(str(reading.status)),
             Entry(reading.message or ""),
         ]

@@ -18,6 +18,7 @@ from tenfold.cli.read_options import ReadOptions
 from tenfold.errors import ImageError, MissingExtraError, describe_install
 
 if TYPE_CHECKING:
+    from tenfold.forms.result import FormReading
     from tenfold.reading.result import Reading
 
 Stamp = tuple[int, int]  # size and time of modification; network drives change inodes
@@ -137,7 +138,7 @@ class Watcher:
             )
         return seconds >= PATIENCE_SECONDS
 
-    def is_lost(self, path: object, reading: "Reading") -> bool:
+    def is_lost(self, path: object, reading: "Reading | FormReading") -> bool:
         """Whether a file changed or went before it was read; it is read once it is there again."""
         if not isinstance(path, Path):
             return False

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
 
 from tenfold.errors import FormError
-from tenfold.reading.pattern import PatternError, parse_pattern
+from tenfold.reading.pattern import NUM_DIGITS, Pattern, PatternError, parse_pattern
 
 MAX_FILE_BYTES, MAX_FIELDS = 1_000_000, 1000
 MAX_SIDE_MM, MIN_FIELD_MM, MIN_FIELD_SHARE = 2000.0, 1.0, 0.002
@@ -170,15 +170,29 @@ def _build_field(values: object, number: int, size: tuple[float, float]) -> Fiel
         raise ValueError(f"{where}expect must be a format such as '######', not {expect!r}")
     if expect is not None:
         try:
-            parse_pattern(expect)
+            pattern = parse_pattern(expect)
         except PatternError as error:
             raise ValueError(f"{where}expect: {error}") from error
     digits = values.get("digits")
     if digits is not None and (type(digits) is not int or not 1 <= digits <= MAX_DIGITS):
         raise ValueError(f"{where}digits must be a number from 1 to {MAX_DIGITS}, not {digits!r}")
+    if digits is not None and expect is not None and not _fits_digits(pattern, digits):
+        raise ValueError(
+            f"{where}no number of {digits} digits is of the format {expect!r}, and digits is "
+            f"{digits}; make them agree"
+        )
     if kind != "bubbles":
         return Field(name, box, kind, expect, digits)
     return Field(name, box, kind, None, None, *_to_bubbles(values, where))
+
+
+def _fits_digits(pattern: Pattern, num_digits: int) -> bool:
+    """Whether a text of so many digits, and nothing else, fits a pattern."""
+    automaton, states = pattern.automaton, {0}
+    for _ in range(num_digits):
+        following = automaton.next_QK[sorted(states), :NUM_DIGITS]
+        states = set(following[following >= 0].tolist())
+    return any(automaton.is_final_Q[state] for state in states)
 
 
 def _to_box(value: object, where: str, size: tuple[float, float]) -> Box:
@@ -193,8 +207,10 @@ def _to_box(value: object, where: str, size: tuple[float, float]) -> Box:
             f"first, not {value!r}"
         )
     if left < 0 or top < 0 or right > size[0] or bottom > size[1]:
+        hint = "; for millimetres, add size_mm = [width, height] above the fields"
         raise ValueError(
             f"{where}box must lie within the sheet, [0, 0, {size[0]:g}, {size[1]:g}], not {value!r}"
+            + hint * (size == (1.0, 1.0))
         )
     return left, top, right, bottom
 
@@ -208,6 +224,11 @@ def _to_bubbles(values: dict[str, Any], where: str) -> tuple[int, int, tuple[str
         counts.append(count)
     rows, columns = counts
     labels = values.get("labels")
+    if labels is None:
+        raise ValueError(
+            f"{where}bubbles need labels, and columns or rows, such as columns = 3 and "
+            'labels = ["A", "B", "C"] for three in a row'
+        )
     allowed = sorted({rows * columns, rows, columns} - ({1} if rows * columns > 1 else set()))
     listed = labels if isinstance(labels, list) else []
     texts = [each for each in listed if isinstance(each, str) and each]

@@ -2,7 +2,7 @@
 
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +20,7 @@ from tenfold.forms.review import (
     TABLE,
     WHOLE_SHEET,
 )
-from tenfold.forms.workbook import Entry, Sheet, check_workbook
+from tenfold.forms.workbook import Entry, Sheet, check_name
 from tenfold.reading.pattern import parse_pattern
 from tenfold.system.files import read_file
 
@@ -31,6 +31,15 @@ MAX_ROWS, MAX_TEXT, MAX_SHOWN = 200_000, 1000, 5
 COLUMNS = ("file", "page", "status", "message")
 DOCTYPE = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
 NUM_HEAD_BYTES = 4096  # of a part of XML, where a declaration stands
+
+# What people enter for a box that is ticked, for one that is not, and for an empty field.
+EMPTY_WORDS = (EMPTY, "\u2013", "\u2014", "\u2212", "\u2010", "\u2011", "empty", "blank")
+TICK_WORDS = dict.fromkeys(
+    ("yes", "y", "x", "true", "1", "ticked", "\u2713", "\u2714", "\u00d7"), "yes"
+)
+TICK_WORDS |= dict.fromkeys(("no", "n", "false", "0", *EMPTY_WORDS), "no")
+
+FORMULA = "a formula without a value; open the workbook, save it, and merge again"
 
 Place = tuple[str, str, str]  # file, page, field
 
@@ -44,6 +53,7 @@ class Merged:
     num_corrected: int
     doubtful: tuple[Place, ...]
     refused: tuple[str, ...]
+    hints: tuple[str, ...] = ()
 
     def to_sheet(self, numbers: frozenset[str]) -> Sheet:
         """The table as a sheet of a workbook; columns in `numbers` have numbers."""
@@ -63,6 +73,22 @@ class Merged:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """A row of the review list: its number, what is in its columns, and what is in others."""
+
+    number: int
+    place: Place
+    read: str
+    given: str
+    others: tuple[str, ...]
+
+    @property
+    def where(self) -> str:
+        """The row, for messages."""
+        return f"row {self.number}, {self.place[2][:40]}"
+
+
+@dataclass(frozen=True)
 class Review:
     """A workbook's table, the form's fields, and the rows of its review list."""
 
@@ -70,7 +96,7 @@ class Review:
     fields: dict[str, tuple[str, str, tuple[str, ...]]]  # kind, format, labels
     columns: tuple[str, ...]
     rows: list[list[str]]
-    doubts: list[tuple[int, Place, str]]  # the row's number, and the correct value
+    doubts: list["Doubt"]
 
     @property
     def numbers(self) -> frozenset[str]:
@@ -84,7 +110,7 @@ def load_review(path: Path) -> Review:
     Raises FormError for a file that is none, or too large, and MissingExtraError without the
     extra `xlsx`.
     """
-    check_workbook(path)
+    check_name(path)
     _check_archive(path)
     from openpyxl import load_workbook
 
@@ -94,6 +120,9 @@ def load_review(path: Path) -> Review:
             name: list(_list_rows(workbook[name])) if name in workbook.sheetnames else []
             for name in (TABLE, REVIEW, ABOUT)
         }
+        workbook.close()
+        workbook = load_workbook(path, read_only=True, keep_links=False)  # formulas, not values
+        formulas = list(_list_rows(workbook[REVIEW])) if REVIEW in workbook.sheetnames else []
         workbook.close()
     except FormError:
         raise
@@ -108,7 +137,7 @@ def load_review(path: Path) -> Review:
     if columns != (*COLUMNS, *fields):
         raise FormError(f"{path}: the columns of the sheet {TABLE} are not the form's any more")
     rows = [row[: len(columns)] for row in table[1:] if row[0]]
-    return Review(path, fields, columns, rows, _list_doubts(path, review))
+    return Review(path, fields, columns, rows, _list_doubts(path, review, formulas))
 
 
 def merge(review: Review) -> Merged:
@@ -118,25 +147,34 @@ def merge(review: Review) -> Merged:
         raise FormError(f"{review.path}: the sheet {TABLE} has a file and page twice")
     rows = {key: list(row) for key, row in places.items()}
     mistakes, doubtful, refused, num_corrected = [], [], [], 0
-    for number, (file, page, field), given in review.doubts:
+    given_before: dict[Place, Doubt] = {}
+    for doubt in review.doubts:
+        file, page, field = doubt.place
         if field not in (*review.fields, WHOLE_SHEET):
-            mistakes.append(f"row {number}: the form has no field {field[:40]!r}")
-            continue
-        if field == WHOLE_SHEET:
-            if given:
-                mistakes.append(f"row {number}: a whole sheet has no correct value")
+            mistakes.append(f"row {doubt.number}: the form has no field {field[:40]!r}")
+        elif field == WHOLE_SHEET:
+            if doubt.given:
+                mistakes.append(f"row {doubt.number}: a whole sheet has no correct value")
             refused.append(f"{file}{f', page {page}' if page else ''}")
-            continue
-        if (file, page) not in rows:
-            mistakes.append(f"row {number}: the table has no sheet {file} {page}".rstrip())
-        elif not given:
-            doubtful.append((file, page, field))
-        elif reason := _find_fault(given, *review.fields[field]):
-            mistakes.append(f"row {number}, {field}: {given[:40]!r} {reason}")
+        elif (file, page) not in rows:
+            mistakes.append(f"row {doubt.number}: the table has no sheet {file} {page}".rstrip())
+        elif not doubt.given:
+            doubtful.append(doubt.place)
+        elif doubt.given.startswith("="):
+            mistakes.append(f"{doubt.where}: {FORMULA}")
+        elif reason := _find_fault(doubt.given, *review.fields[field]):
+            mistakes.append(f"{doubt.where}: {doubt.given[:40]!r} {reason}")
         else:
-            value = "" if given == EMPTY else given
-            num_corrected += 1
+            value = _normalise(doubt.given, *review.fields[field])
+            earlier = given_before.setdefault(doubt.place, doubt)
+            if value != _normalise(earlier.given, *review.fields[field]):
+                mistakes.append(
+                    f"rows {earlier.number} and {doubt.number}: {field[:40]} of {file} has two "
+                    f"correct values, {earlier.given[:40]!r} and {doubt.given[:40]!r}"
+                )
+            num_corrected += earlier is doubt
             rows[file, page][review.columns.index(field)] = value
+    doubtful = [place for place in dict.fromkeys(doubtful) if place not in given_before]
     mistakes += _list_missing(review)
     if mistakes:
         more = f"; and {len(mistakes) - MAX_SHOWN} more" if len(mistakes) > MAX_SHOWN else ""
@@ -150,12 +188,28 @@ def merge(review: Review) -> Merged:
             listed = DOUBTFUL + ", ".join(left) if left else ""
             row[3] = "; ".join(filter(None, (message, listed)))
     table = tuple(map(tuple, rows.values()))
-    return Merged(review.columns, table, num_corrected, tuple(doubtful), tuple(refused))
+    hints = tuple(_list_hints(review, places))
+    return Merged(review.columns, table, num_corrected, tuple(doubtful), tuple(refused), hints)
+
+
+def _list_hints(review: Review, places: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
+    """What seems to be a correct value that was entered in another column."""
+    for doubt in review.doubts:
+        file, page, field = doubt.place
+        row = places.get((file, page))
+        others = list(doubt.others)
+        if row is not None and field in review.fields:
+            others += [doubt.read] * (doubt.read != row[review.columns.index(field)])
+        if others and not doubt.given:
+            yield (
+                f"{doubt.where}: {others[0][:40]!r} is not used; correct values belong in the "
+                f"column {CORRECT!r}"
+            )
 
 
 def _list_missing(review: Review) -> list[str]:
     """The doubtful fields of the table that the review list does not have any more."""
-    listed = {place for _, place, _ in review.doubts}
+    listed = {doubt.place for doubt in review.doubts}
     return [
         f"the row of {field} of {row[0]} is missing"
         for row in review.rows
@@ -164,12 +218,21 @@ def _list_missing(review: Review) -> list[str]:
     ]
 
 
-def _find_fault(value: str, kind: str, expect: str, labels: Sequence[str]) -> str | None:
+def _normalise(given: str, kind: str, _: str, labels: Sequence[str]) -> str:
+    """A correct value as it stands in the table, whatever usual word was entered for it."""
+    word = given.lower()
+    if kind == "tick":
+        return TICK_WORDS.get(word, given)
+    return "" if word in EMPTY_WORDS and given not in labels else given
+
+
+def _find_fault(given: str, kind: str, expect: str, labels: Sequence[str]) -> str | None:
     """Why a value cannot be that of a field; None if it can."""
-    if value == EMPTY:
-        return "means empty, and a box is ticked, yes, or not, no" if kind == "tick" else None
-    if kind == "tick" and value not in ("yes", "no"):
-        return "must be yes or no"
+    value = _normalise(given, kind, expect, labels)
+    if kind == "tick":
+        return None if value in ("yes", "no") else "must be yes or no"
+    if not value:
+        return None
     if kind == "bubbles" and not re.fullmatch("|".join(map(re.escape, labels)) + "|", value):
         spelled = "".join(sorted(labels, key=len, reverse=True))
         if not all(character in spelled for character in value):
@@ -181,17 +244,20 @@ def _find_fault(value: str, kind: str, expect: str, labels: Sequence[str]) -> st
     return None
 
 
-def _list_doubts(path: Path, review: list[list[str]]) -> list[tuple[int, Place, str]]:
+def _list_doubts(path: Path, review: list[list[str]], formulas: list[list[str]]) -> list[Doubt]:
     header = review[0] if review else []
     missing = [name for name in REVIEW_HEADER if name not in header]
     if missing:
         raise FormError(f"{path}: the sheet {REVIEW} has no column {missing[0]!r} any more")
-    at = [header.index(name) for name in ("file", "page", "field", CORRECT)]
+    at = [header.index(name) for name in ("file", "page", "field", "read", CORRECT)]
+    others = [i for i, name in enumerate(header) if name not in REVIEW_HEADER]
     doubts = []
-    for number, row in enumerate(review[1:], 2):
-        file, page, field, given = (row[i] if i < len(row) else "" for i in at)
+    for number, (row, formula) in enumerate(zip(review[1:], formulas[1:], strict=True), 2):
+        file, page, field, read, given = (row[i] for i in at)
         if file:
-            doubts.append((number, (file, page, field), given))
+            given = given or formula[at[-1]]  # of a formula without a value, the formula itself
+            beside = tuple(row[i] for i in others if row[i])
+            doubts.append(Doubt(number, (file, page, field), read, given, beside))
     return doubts
 
 

@@ -14,22 +14,20 @@ import numpy as np
 from PIL import Image
 
 from tenfold.errors import FormError
+from tenfold.forms.boxes import Pixels, find_boxes, has_ink_in
 from tenfold.forms.form import Box, Field, Form
 from tenfold.forms.reference import Mask, find_print
 
 SHEETS_MM = {"A4": (210.0, 297.0), "Letter": (215.9, 279.4), "A5": (148.0, 210.0)}
 MAX_ASPECT_ERROR = 0.012
 PICTURE_PX = 2_200_000  # of the picture that is kept: A4 at 150 dpi
-# Of the sheet's diagonal (A4: 364 mm): the shortest line, the least and the most of a box's sides,
-# the width of a line between boxes, and the largest box to tick.
-LINE, MIN_BOX, MAX_BOX, APART, TICK = 0.011, 0.009, 0.5, 0.006, 0.021
-MIN_RECTANGLE = 0.82  # of a box's bounds that it fills
+# Of the sheet's diagonal (A4: 364 mm): the width of a line between boxes, and the largest box to
+# tick.
+APART, TICK = 0.006, 0.021
 MIN_COMB, COMB_ASPECT, COMB_WIDTH, SAME = 3, 1.25, 0.028, 0.2
-MIN_INK, FILLED = 0.012, 0.12  # of a box with ink; of the boxes of a filled sheet
+FILLED = 0.12  # of the boxes of a filled sheet
 MAX_SLOPE_DEGREES = 8.0
 MAX_GREY = 40  # levels between the colours of a grey picture
-
-Pixels = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ def _scale(box: Box, width: float, height: float) -> Box:
 def propose_fields(pixels_HWC: Mask) -> Proposal:
     """The fields of a straightened sheet. Raises FormError if there is no printed box on it."""
     ink_HW = find_print(pixels_HWC)
-    boxes = _find_boxes(ink_HW)
+    boxes = find_boxes(ink_HW)
     if not boxes:
         raise FormError(
             "no printed boxes were found; write the fields by hand, as docs/forms.md shows, "
@@ -121,7 +119,7 @@ def propose_fields(pixels_HWC: Mask) -> Proposal:
     height, width = ink_HW.shape
     diagonal = math.hypot(height, width)
     groups = _group(boxes, APART * diagonal)
-    has_ink = {box: _measure_ink(ink_HW, box) > MIN_INK for box in boxes}
+    has_ink = {box: has_ink_in(ink_HW, box) for box in boxes}
     combs = [group for group in groups if _is_comb(group, diagonal)]
     grids = [group for group in groups if len(group) > 1 and group not in combs]
     alone = [group[0] for group in groups if len(group) == 1]
@@ -157,28 +155,6 @@ def propose_fields(pixels_HWC: Mask) -> Proposal:
 
 def _to_shares(box: Pixels, width: int, height: int) -> Box:
     return box[0] / width, box[1] / height, box[2] / width, box[3] / height
-
-
-def _find_boxes(ink_HW: Mask) -> list[Pixels]:
-    """What printed lines enclose: rectangles, from the top left, up to the middle of the lines."""
-    diagonal = math.hypot(*ink_HW.shape)
-    length = max(9, round(LINE * diagonal))
-    is_ink_HW = (ink_HW > 50).view(np.uint8)
-    is_ink_HW = cv2.morphologyEx(is_ink_HW, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    lines_HW = np.zeros_like(is_ink_HW)
-    for kernel in (np.ones((1, length), np.uint8), np.ones((length, 1), np.uint8)):
-        lines_HW |= cv2.morphologyEx(is_ink_HW, cv2.MORPH_OPEN, kernel)
-    lines_HW = cv2.dilate(lines_HW, np.ones((3, 3), np.uint8))
-    _, _, table_M5, _ = cv2.connectedComponentsWithStats(1 - lines_HW, connectivity=4)
-    boxes = []
-    for left, top, width, height, area in table_M5[1:].tolist():
-        sides = width / diagonal, height / diagonal
-        if min(sides) < MIN_BOX or max(sides) > MAX_BOX or area < MIN_RECTANGLE * width * height:
-            continue
-        if left <= 1 or top <= 1 or left + width >= ink_HW.shape[1] - 1:
-            continue
-        boxes.append((left - 2, top - 2, left + width + 2, top + height + 2))
-    return sorted(boxes, key=lambda box: (box[1], box[0]))
 
 
 def _group(boxes: Sequence[Pixels], apart: float) -> list[list[Pixels]]:
@@ -247,11 +223,3 @@ def _find_labels(grid: Sequence[Pixels], has_ink: dict[Pixels, bool]) -> list[Pi
     is_full = {column: all(has_ink[box] for box in found) for column, found in columns.items()}
     is_label = len(columns) > 1 and is_full.pop(1) and not any(is_full.values())
     return columns[1] if is_label else []
-
-
-def _measure_ink(ink_HW: Mask, box: Pixels) -> float:
-    """The share of a box, without its edge, that has ink."""
-    left, top, right, bottom = box
-    inset = 3 + round(0.08 * min(right - left, bottom - top))
-    inside_HW = ink_HW[top + inset : bottom - inset, left + inset : right - inset]
-    return float((inside_HW > 70).mean()) if inside_HW.size else 0.0

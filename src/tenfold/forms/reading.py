@@ -15,8 +15,8 @@ from tenfold.forms.marks import read_bubbles, read_tick
 from tenfold.forms.reference import Floats, Mask, Reference, load_reference
 from tenfold.forms.registration import Registration, register
 from tenfold.forms.result import FieldReading, FormReading
+from tenfold.forms.values import join_comb, split_comb, to_field
 from tenfold.reading.decoding import Decoded
-from tenfold.reading.pattern import parse_pattern
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import Reading, Status
 from tenfold.reading.sources import Page, Source, decode_source
@@ -27,13 +27,18 @@ EDGE, COMB_INSET = 0.05, 0.04  # of it, not searched for ink; left out of a comp
 MAX_CROP_PX, MIN_CROP_PX = 1600, 8
 MIN_INK_MM2, MM_ON_A4 = 0.3, 364.0  # less ink is none; the diagonal of A4, for sheets of no size
 MIN_SIDE_SHARE, MIN_SIDE_INK = 0.5, 0.4  # of a printed side found again; of a side that is printed
+# Of the sheet's diagonal: how near a printed side is, and how near a field without any has some.
+NEAR_SIDE, NEAR_PRINT = 0.0025, 0.012
 
 MAX_UNREAD = 0.3  # of a digit's ink, outside of the digits that were read
 MARK_HEIGHT = 0.6  # of the height of all ink: a mark that may be a digit
+MAX_OVERLAP = 0.3  # of the narrower of two marks side by side, which may lean
 
 UNREAD = "some of the writing was not read"
 NOT_SEEN = "outside of the picture"
 OTHER_PRINT = "the printed box of this field is not found here; is it this version of the form?"
+NO_PRINT = "nothing is written here, where the form has no printed box; is the field's box right?"
+NOTHING = ("", "no")  # values of fields in which nothing is written
 
 
 class FormReader:
@@ -103,7 +108,7 @@ class _Sheet:
         crops = [self.cut(fields[i].box, CONTEXT) for i in whole]
         readings = read_crops(self.reader, crops, [fields[i].expect for i in whole])
         for i, reading in zip(whole, readings, strict=True):
-            one = _to_field(fields[i], reading, is_filled_form=self.reference.form.filled)
+            one = to_field(fields[i], reading, is_filled_form=self.reference.form.filled)
             found[i] = self._doubt_unread(fields[i], reading, one)
         combs = [i for i in waiting if fields[i].digits is not None]
         for i, field_reading in zip(
@@ -131,7 +136,7 @@ class _Sheet:
             found = [None if is_none else next(readings) for is_none in is_empty]
             if self.reference.form.filled:
                 found = [one if one and one.status != Status.BLANK else None for one in found]
-            yield _join_comb(field, found)
+            yield join_comb(field, found)
 
     def _read_marks(self, field: Field) -> FieldReading | None:
         """The reading of a field that needs no network; None for digits."""
@@ -231,37 +236,55 @@ class _Sheet:
 
     def _finish(self, field: Field, reading: FieldReading) -> FieldReading:
         """The reading with its place, doubted if the print around it is not the form's."""
-        if reading.message != NOT_SEEN and not self._has_sides(field):
-            status = Status.UNCERTAIN
-            reading = replace(reading, status=status, message=OTHER_PRINT)
+        if reading.message != NOT_SEEN:
+            is_found = self._finds_print(field)
+            if is_found is False:
+                reading = replace(reading, status=Status.UNCERTAIN, message=OTHER_PRINT)
+            elif is_found is None and reading.is_sure and reading.value in NOTHING:
+                reading = replace(reading, status=Status.UNCERTAIN, message=NO_PRINT)
         corners = self._locate(field.box, 0) * self.decoded.reduction
         reading = replace(reading, corners=tuple(map(tuple, corners.tolist())))
         if reading.is_sure:
             return reading
         return replace(reading, picture=encode(self.cut(field.box, SHOWN)))
 
-    def _has_sides(self, field: Field) -> bool:
-        """Whether most of each printed side of a field is found on the sheet."""
-        left, top, right, bottom = self.reference.to_pixels(field.box)
-        near = max(2.0, 0.0025 * math.hypot(*self.reference.size))
+    def _finds_print(self, field: Field) -> bool | None:
+        """Whether most of a field's print is on the sheet; None if the form has none there.
+
+        This is each printed side, or the outlines of bubbles.
+        """
         is_known_HW = self.reference.print_HW > 60
         is_ink_HW = self.registration.print_HW > max(20.0, 0.25 * self._strength)
-        for x0, y0, x1, y1 in (
-            (left, top - near, right, top + near),
-            (left, bottom - near, right, bottom + near),
-            (left - near, top, left + near, bottom),
-            (right - near, top, right + near, bottom),
+        if field.kind == "bubbles" and not self.reference.form.filled:
+            box = self.reference.to_pixels(field.box)
+            known_HW = _crop(self.reference.whole_HW, box) > 100
+            ink_HW = cv2.dilate(_crop(is_ink_HW.view(np.uint8), box), np.ones((5, 5), np.uint8))
+            return bool(ink_HW[known_HW].mean() >= MIN_SIDE_SHARE) if known_HW.any() else None
+        diagonal = math.hypot(*self.reference.size)
+        near = max(2.0, NEAR_SIDE * diagonal)
+        sides = (self._look_along(field, near, layer_HW) for layer_HW in (is_known_HW, is_ink_HW))
+        for known, seen in zip(*sides, strict=True):
+            if known.mean() >= MIN_SIDE_INK and seen[known].mean() < MIN_SIDE_SHARE:
+                return False
+        around = self._look_along(field, NEAR_PRINT * diagonal, is_known_HW)
+        return any(known.mean() >= MIN_SIDE_INK for known in around) or None
+
+    def _look_along(
+        self, field: Field, near: float, is_found_HW: npt.NDArray[np.bool_]
+    ) -> list[npt.NDArray[np.bool_]]:
+        """For each side of a field, where along it something is found near it."""
+        left, top, right, bottom = self.reference.to_pixels(field.box)
+        found = []
+        for x0, y0, x1, y1, axis in (
+            (left, top - near, right, top + near, 0),
+            (left, bottom - near, right, bottom + near, 0),
+            (left - near, top, left + near, bottom, 1),
+            (right - near, top, right + near, bottom, 1),
         ):
             rows = slice(max(0, round(y0)), round(y1) + 1)
             columns = slice(max(0, round(x0)), round(x1) + 1)
-            across = 0 if y1 - y0 < x1 - x0 else 1
-            known = np.asarray(is_known_HW[rows, columns].any(axis=across))
-            if known.mean() < MIN_SIDE_INK:
-                continue
-            seen = np.asarray(is_ink_HW[rows, columns].any(axis=across))
-            if seen[known].mean() < MIN_SIDE_SHARE:
-                return False
-        return True
+            found.append(np.asarray(is_found_HW[rows, columns].any(axis=axis)))
+        return found
 
 
 def count_marks(is_ink_HW: npt.NDArray[np.bool_]) -> int:
@@ -271,10 +294,10 @@ def count_marks(is_ink_HW: npt.NDArray[np.bool_]) -> int:
     if not len(rows):
         return 0
     high_M5 = table_M5[table_M5[:, 3] >= MARK_HEIGHT * np.ptp(rows)]
-    num_marks, end = 0, -math.inf
+    num_marks, end, last = 0, -math.inf, math.inf
     for left, _, width, _, _ in sorted(high_M5.tolist()):
-        num_marks += left >= end
-        end = max(end, left + width)
+        num_marks += left >= end - MAX_OVERLAP * min(width, last)
+        end, last = max(end, left + width), width
     return num_marks
 
 
@@ -307,61 +330,3 @@ def encode(pixels_HWC: Mask) -> bytes:
     """A PNG file of RGB pixels."""
     _, data = cv2.imencode(".png", pixels_HWC[..., ::-1])
     return bytes(data)
-
-
-def split_comb(field: Field) -> list[Box]:
-    """The compartments of a comb."""
-    left, top, right, bottom = field.box
-    count = field.digits or 1
-    width = (right - left) / count
-    return [(left + i * width, top, left + (i + 1) * width, bottom) for i in range(count)]
-
-
-def _to_field(field: Field, reading: Reading, *, is_filled_form: bool) -> FieldReading:
-    """The reading of a field that is read as a whole.
-
-    Where only a filled form is known, nothing but reading tells whether a field is empty.
-    """
-    if is_filled_form and reading.status == Status.BLANK:
-        return FieldReading(field.name, field.kind, "", Status.BLANK)
-    least = min((digit.confidence for digit in reading.digits), default=None)
-    status, message = reading.status, reading.message
-    if status not in (Status.READ, Status.UNCERTAIN):
-        status, message = Status.UNCERTAIN, message or "there is ink, but no digits"
-    text = reading.text.replace("\n", " ")
-    return _check_format(field, FieldReading(field.name, field.kind, text, status, message, least))
-
-
-def _join_comb(field: Field, readings: Sequence[Reading | None]) -> FieldReading:
-    """The reading of a comb, from those of its compartments; None is an empty one."""
-    texts = ["" if one is None else one.text.strip() or "?" for one in readings]
-    doubts = [
-        f"box {number}: {one.message or 'not sure'}"
-        for number, one in enumerate(readings, 1)
-        if one is not None and (one.status != Status.READ or one.message)
-    ]
-    if not any(texts):
-        return FieldReading(field.name, field.kind, "", Status.BLANK)
-    written = [number for number, text in enumerate(texts, 1) if text]
-    missing = [i for i in range(written[0], written[-1]) if not texts[i - 1]]
-    doubts += [f"box {number} is empty" for number in missing]
-    if missing:
-        texts = [text or "?" * (number in missing) for number, text in enumerate(texts, 1)]
-    least = min(
-        (digit.confidence for one in readings if one is not None for digit in one.digits),
-        default=None,
-    )
-    status = Status.UNCERTAIN if doubts else Status.READ
-    message = "; ".join(doubts) or None
-    found = FieldReading(field.name, field.kind, "".join(texts), status, message, least)
-    return _check_format(field, found)
-
-
-def _check_format(field: Field, reading: FieldReading) -> FieldReading:
-    """The reading, doubted if it has not the field's format."""
-    if field.expect is None or reading.status != Status.READ:
-        return reading
-    if parse_pattern(field.expect).fits(reading.value):
-        return reading
-    message = f"not of the format {field.expect}"
-    return replace(reading, status=Status.UNCERTAIN, message=message)

@@ -11,10 +11,8 @@ from typing import Any, BinaryIO
 from tenfold.errors import ReadingError
 from tenfold.forms.form import Form
 from tenfold.forms.result import FormReading
-from tenfold.system.files import parse_json, replace_file
-from tenfold.system.locks import lock_file
-
-START_ANEW = "delete it, or name another file"
+from tenfold.system.files import parse_json
+from tenfold.system.outputs import START_ANEW, continuing
 
 
 @dataclass
@@ -41,12 +39,10 @@ class Record:
         self.sheets.append((name, sheet))
 
 
-def describe_settings(form: Form, models: dict[str, bytes]) -> dict[str, str]:
-    """What the sheets of a record depend on, as checksums."""
+def hash_form(form: Form) -> str:
+    """The checksum of what the readings of a sheet depend on, apart from the networks."""
     data = repr((form.fields, form.size_mm, form.filled)).encode() + form.reference.read_bytes()
-    return {"form": hashlib.sha256(data).hexdigest()} | {
-        name: hashlib.sha256(model).hexdigest() for name, model in models.items()
-    }
+    return hashlib.sha256(data).hexdigest()
 
 
 @contextmanager
@@ -56,35 +52,10 @@ def opening_record(path: Path, settings: dict[str, str]) -> Iterator[Record]:
     An incomplete last line is removed, and so are the pages of a file that lacks some.
     Raises ReadingError if it cannot be written, has other settings, or is damaged.
     """
-    beside = path.with_name(f"{path.name}.settings.json")
-    try:
-        path.touch()
-        stream = path.open("r+b")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ReadingError(f"cannot write {path}: {reason}") from error
-    with stream:
-        if not lock_file(stream.fileno()):
-            raise ReadingError(f"{path}: another command is writing there; wait until it ends")
-        if not path.stat().st_size:
-            replace_file(beside, (json.dumps(settings, indent=1) + "\n").encode())
-        else:
-            _check_settings(path, beside, settings)
+    with continuing(path, settings) as stream:
         record = Record(path, stream)
         _load(record)
         yield record
-
-
-def _check_settings(path: Path, beside: Path, settings: dict[str, str]) -> None:
-    try:
-        earlier = dict(parse_json(beside.read_bytes()))
-    except (OSError, ValueError, TypeError) as error:
-        raise ReadingError(
-            f"{path}: the settings it was written with are not in {beside.name}; {START_ANEW}"
-        ) from error
-    other = [f"--{key}" for key, value in settings.items() if earlier.get(key) != value]
-    if other:
-        raise ReadingError(f"{path}: was written with another {', '.join(other)}; {START_ANEW}")
 
 
 def _load(record: Record) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.errors import FormError, ImageError, MissingExtraError
+from tenfold.forms.boxes import Mask as Mask
+from tenfold.forms.boxes import Pixels, find_boxes, has_ink_in
 from tenfold.forms.form import Box, Form
 from tenfold.reading.sources import decode_source
 
@@ -25,7 +27,6 @@ MAX_TILES, MIN_TILES = 220, 10
 # are kept, and the share of the print that must tell it from each.
 MIN_LIKENESS, MAX_RIVALS, MIN_TELLING = 0.3, 32, 0.004
 
-Mask = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
 
@@ -47,8 +48,8 @@ class Rival:
 class Reference:
     """The print of a form, uint8 [H, W], with nothing inside its fields; and what is found by it.
 
-    `open_HW` is 255 outside of the fields' interiors. Tiles are squares of print at
-    `corners_T2` (x, y) that differ from everything near them.
+    `open_HW` is 255 outside of the interiors of fields and of other empty boxes. Tiles are squares
+    of print at `corners_T2` (x, y) that differ from everything near them.
     """
 
     form: Form
@@ -91,7 +92,7 @@ def load_reference(form: Form) -> Reference:
     scale = min(1.0, math.sqrt(AREA_PX / (height * width)))
     small_HWC = resize(pixels_HWC, scale)
     whole_HW = find_print(small_HWC)
-    open_HW = _open_fields(form, whole_HW.shape)
+    open_HW = _open_fields(form, whole_HW)
     print_HW = cv2.bitwise_and(whole_HW, open_HW)
     keypoints_N2, descriptors_NK = find_features(print_HW)
     diagonal = math.hypot(*print_HW.shape)
@@ -151,19 +152,32 @@ def find_features(ink_HW: Mask) -> tuple[npt.NDArray[np.float32], npt.NDArray[np
     return np.array([each.pt for each in keypoints], np.float32), descriptors_NK
 
 
-def _open_fields(form: Form, shape: tuple[int, ...]) -> Mask:
-    """255 everywhere but in the interior of fields, up to their printed sides."""
-    open_HW = np.full(shape, 255, np.uint8)
-    side = SIDE * math.hypot(*shape)
-    for field in form.fields:
-        shares = form.get_shares(field.box)
-        left, right = (share * shape[1] for share in shares[::2])
-        top, bottom = (share * shape[0] for share in shares[1::2])
+def _open_fields(form: Form, whole_HW: Mask) -> Mask:
+    """255 everywhere but in the interior of boxes to write in, up to their printed sides.
+
+    These are the fields, and the empty boxes that no field names: they may be written in, too.
+    """
+    height, width = whole_HW.shape
+    open_HW = np.full(whole_HW.shape, 255, np.uint8)
+    side = SIDE * math.hypot(height, width)
+    shares = (form.get_shares(field.box) for field in form.fields)
+    fields = [(x0 * width, y0 * height, x1 * width, y1 * height) for x0, y0, x1, y1 in shares]
+    others = [
+        box
+        for box in find_boxes(whole_HW)
+        if not has_ink_in(whole_HW, box) and not any(_is_middle_in(box, field) for field in fields)
+    ]
+    for left, top, right, bottom in [*fields, *others]:
         inset = min(side, 0.25 * (right - left), 0.25 * (bottom - top))
         rows = slice(round(top + inset), max(round(top + inset), round(bottom - inset)))
         columns = slice(round(left + inset), max(round(left + inset), round(right - inset)))
         open_HW[rows, columns] = 0
     return open_HW
+
+
+def _is_middle_in(box: Pixels, field: Box) -> bool:
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return field[0] < x < field[2] and field[1] < y < field[3]
 
 
 def _find_tiles(print_HW: Mask, tile_px: int, reach_px: int) -> npt.NDArray[np.int64]:

@@ -35,6 +35,7 @@ MAX_MISSING, MAX_MISSING_IF_FILLED, MAX_MISSING_BLOCKS = 0.006, 0.03, 2
 MIN_MARGIN = 0.35  # of the share of print that a rival lacks over that which it would add
 MAX_OTHER, MAX_OTHER_TILES = 0.015, 1  # tiles that are not found on a sheet without doubt
 MIN_TILES_TO_FIT = 6
+CUT_GRID, MIN_CUT = 40, 0.05  # places looked at in each direction; of a side, what is worth saying
 MAP_STEP = 8  # pixels between the points at which the place on the sheet is computed
 
 
@@ -88,6 +89,8 @@ def register(reference: Reference, pixels_HWC: Mask) -> Registration:
             reason = _describe_mismatch(reference, refined)
             if reason is None:
                 return _enlarge(refined, scale)
+            cut = _describe_cut(reference, refined.matrix, sheet_HW.shape)
+            reason = "; ".join(filter(None, (reason, cut)))
         reasons.append(reason)
     raise FormError(" or ".join(dict.fromkeys(reasons)) or "the printed form is not found on it")
 
@@ -154,8 +157,26 @@ def _describe_implausible(
         return "the sheet has other proportions"
     outside = np.clip(target, 0, shape[::-1]) - target
     if np.abs(outside).max() > 0.5 * max(target.max(axis=0) - target.min(axis=0)):
-        return "half of the sheet is not in the picture"
+        cut = _describe_cut(reference, matrix, shape)
+        return cut or "half of the sheet is not in the picture"
     return None
+
+
+def _describe_cut(reference: Reference, matrix: Floats, shape: tuple[int, ...]) -> str | None:
+    """Which part of the form lies outside of the picture; None if hardly any does."""
+    places = (np.arange(CUT_GRID) + 0.5) / CUT_GRID
+    points = np.stack(np.meshgrid(*(places * side for side in reference.size)), axis=-1)
+    found = transform(points.reshape(-1, 2), matrix)
+    is_seen = ((found >= 0) & (found < shape[::-1])).all(axis=1).reshape(CUT_GRID, CUT_GRID)
+    if not is_seen.any():
+        return None
+    rows, columns = is_seen.any(axis=1), is_seen.any(axis=0)
+    ends = {"upper": rows, "lower": rows[::-1], "left": columns, "right": columns[::-1]}
+    shares = {side: int(line.argmax()) / CUT_GRID for side, line in ends.items()}
+    parts = [
+        f"the {side} {100 * share:.0f} %" for side, share in shares.items() if share >= MIN_CUT
+    ]
+    return f"{' and '.join(parts)} of the sheet is not in the picture" if parts else None
 
 
 def _refine(reference: Reference, sheet_HW: Mask, matrix: Floats) -> Registration:

@@ -90,7 +90,7 @@ def _list_doubts(name: str, page: str, sheet: FormReading) -> list[list[Entry]]:
         else:  # of a sheet that an earlier command read
             picture = _cut_again(name, sheet, one, pixels)
         shown = Entry(one.value, None, is_doubtful=True, picture=picture)
-        texts = Entry(one.name), shown, Entry(one.message or "not sure"), Entry()
+        texts = Entry(one.name), shown, Entry(one.message or "not sure"), Entry(is_input=True)
         rows.append([Entry(name), to_entry(page), *texts])
     return rows
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tenfold.errors import MissingExtraError, ReadingError, describe_install
 from tenfold.system.escaping import escape
-from tenfold.system.files import replace_file
+from tenfold.system.files import make_folder, replace_file
 
 if TYPE_CHECKING:
     from openpyxl.cell import Cell
@@ -38,7 +38,7 @@ class Entry:
 
     `text` is what was read. With a `value` a number is written in its place, if nothing is lost by
     that. A doubtful entry is coloured, and a message becomes a note. `picture` is where it was read
-    from, uint8 [H, W] or [H, W, 3].
+    from, uint8 [H, W] or [H, W, 3]. What people enter in an input stays as it is: 007 is no 7.
     """
 
     text: str = ""
@@ -46,6 +46,7 @@ class Entry:
     is_doubtful: bool = False
     message: str | None = None
     picture: npt.NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    is_input: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,9 @@ def check_workbook(path: Path) -> None:
     Raises MissingExtraError without the extra `xlsx`, and ReadingError for a path that is no name
     of a workbook, a folder, or a file that is open elsewhere or cannot be replaced.
     """
-    _import_openpyxl()
-    if path.suffix.lower() != ".xlsx":
-        raise ReadingError(f"{path}: the name of a workbook ends with .xlsx")
+    check_name(path)
     with _writing(path):
-        if not path.parent.is_dir():
-            raise FileNotFoundError(0, f"there is no folder {path.parent}")
+        make_folder(path.parent)
         if not os.access(path.parent, os.W_OK):
             raise PermissionError(0, f"the folder {path.parent} cannot be written to")
         if path.exists():
@@ -102,13 +100,16 @@ def write_workbook(path: Path, sheets: Sequence[Sheet], *, pictures: bool = Fals
         replace_file(path, content.getvalue())
 
 
-def _import_openpyxl() -> None:
+def check_name(path: Path) -> None:
+    """Raise MissingExtraError without the extra `xlsx`, and ReadingError for another suffix."""
     try:
         import openpyxl  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
             f"XLSX files need the extra 'xlsx': {describe_install('xlsx')}"
         ) from error
+    if path.suffix.lower() != ".xlsx":
+        raise ReadingError(f"{path}: the name of a workbook ends with .xlsx")
 
 
 @contextmanager
@@ -182,6 +183,8 @@ def _write_entry(cell: "Cell", entry: Entry) -> None:
         cell.number_format = f"0.{'0' * decimals}" if decimals else "0"
     else:
         _write_text(cell, entry.text)
+    if entry.is_input:
+        cell.number_format = "@"
     if entry.is_doubtful:
         cell.fill = PatternFill("solid", fgColor=DOUBTFUL_FILL)
     if entry.message:

@@ -7,6 +7,7 @@ goes, let the event loop run meanwhile.
 """
 
 import asyncio
+import base64
 import io
 import os
 import threading
@@ -66,11 +67,22 @@ class ReadingService:
 
         return await self.call(upload, read)
 
-    async def answer_form(self, upload: Upload, form_reader: FormReader) -> list[Answer]:
-        """An answer for each sheet of a form. Raises Problem if too many large images wait."""
+    async def answer_form(
+        self, upload: Upload, form_reader: FormReader, *, with_pictures: bool = False
+    ) -> list[Answer]:
+        """An answer for each sheet of a form. Raises Problem if too many large images wait.
+
+        With pictures, each doubtful field has one, as a data URL.
+        """
 
         def read(data: bytes) -> Answer:
-            return form_reader.read(data).to_json()
+            sheet = form_reader.read(data)
+            answer = sheet.to_json()
+            for one, values in zip(sheet.fields, answer["fields"], strict=True):
+                if with_pictures and one.picture is not None:
+                    content = base64.b64encode(one.picture).decode()
+                    values["picture"] = f"data:image/png;base64,{content}"
+            return answer
 
         return await self.call(upload, read)
 

@@ -27,7 +27,7 @@ from tenfold.serving.problems import (
     UNREADABLE,
     Problem,
 )
-from tenfold.serving.uploads import receive_upload
+from tenfold.serving.uploads import FLAGS, receive_upload
 
 FORMS_PATH, PROPOSE_PATH = "/v1/forms", "/v1/propose-form"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -64,10 +64,9 @@ def list_form_routes(service: ReadingService, forms: Mapping[str, FormReader]) -
         form_reader = forms.get(request.path_params["name"])
         if form_reader is None:
             raise Problem(NOT_FOUND, f"there is no such form; {FORMS_PATH} lists them")
-        if request.query_params:
-            raise Problem(INVALID, "reading a form has no parameters")
+        with_pictures = _parse_pictures(request)
         upload = await receive_upload(request)
-        answers = await service.answer_form(upload, form_reader)
+        answers = await service.answer_form(upload, form_reader, with_pictures=with_pictures)
         request.state.readings = ",".join(answer["status"] for answer in answers)
         if upload.is_list:
             return JSONResponse(answers, headers=NOT_STORED)
@@ -91,6 +90,16 @@ def list_form_routes(service: ReadingService, forms: Mapping[str, FormReader]) -
         Route(f"{FORMS_PATH}/{{name}}", read, methods=["POST"]),
         Route(PROPOSE_PATH, propose, methods=["POST"]),
     ]
+
+
+def _parse_pictures(request: Request) -> bool:
+    """The one parameter of reading a form. Raises Problem for others."""
+    given = request.query_params.multi_items()
+    if not given:
+        return False
+    if len(given) > 1 or given[0][0] != "pictures" or given[0][1].lower() not in FLAGS:
+        raise Problem(INVALID, "reading a form has no parameter but pictures, true or false")
+    return FLAGS[given[0][1].lower()]
 
 
 def _propose(data: bytes) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from tenfold.serving.settings import LogFormat
 from tenfold.system.escaping import escape
 
 REPHRASED = {"Granian shutdown completed, see ya!": "The server has stopped"}
+# Granian's advice about the kernel, which it gives wherever workers can be replaced.
+LEFT_OUT = "Workers respawn is configured"
 
 
 class LogFormatter(logging.Formatter):
@@ -33,6 +35,14 @@ class LogFormatter(logging.Formatter):
         return escape(f"{moment} {level} {message}{rest}")
 
 
+class AdviceFilter(logging.Filter):
+    """Leaves out advice that is given at every start."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is logged."""
+        return not record.getMessage().startswith(LEFT_OUT)
+
+
 def describe_logging(log_format: LogFormat) -> dict[str, Any]:
     """The configuration of logging for every process of a server, for `logging.config`."""
     logged = {"handlers": ["stderr"], "level": "INFO", "propagate": False}
@@ -40,7 +50,10 @@ def describe_logging(log_format: LogFormat) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": LogFormatter, "log_format": log_format}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "filters": {"known": {"()": AdviceFilter}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["known"]}
+        },
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "_granian": dict(logged),

@@ -76,7 +76,10 @@ def parse_options(request: Request, allowed: Collection[str] = OPTIONS) -> Optio
     try:
         build_settings(expect=options.expect)
     except ReadingError as error:
-        raise Problem(INVALID, f"expect: {error}") from error
+        hint = (
+            "" if options.expect else "; # ends an address, so write %23 for it, as in ?expect=%23"
+        )
+        raise Problem(INVALID, f"expect: {error}{hint}") from error
     return options
 
 

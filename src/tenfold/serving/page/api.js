@@ -19,11 +19,15 @@ async function fetchJson(path, options = {}) {
 /** Reads an image. A busy server is asked again, so many times. */
 export async function readImage(blob, { single, stages, retries = 1 }) {
   const query = new URLSearchParams({ ...(single && { single }), ...(stages && { stages }) });
+  return postImage(`v1/read${query.size ? `?${query}` : ""}`, blob, retries);
+}
+
+async function postImage(path, blob, retries = 0) {
   const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
   const options = { method: "POST", body: blob, headers: { "content-type": type } };
   for (;;) {
     try {
-      return await fetchJson(`v1/read${query.size ? `?${query}` : ""}`, options);
+      return await fetchJson(path, options);
     } catch (error) {
       if (error.details?.code !== "busy" || retries-- <= 0) throw error;
     }
@@ -33,8 +37,17 @@ export async function readImage(blob, { single, stages, retries = 1 }) {
 
 /** The fields that are proposed for a sheet, and its picture. */
 export async function proposeForm(blob) {
-  const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
-  return fetchJson("v1/propose-form", { method: "POST", body: blob, headers: { "content-type": type } });
+  return postImage("v1/propose-form", blob);
+}
+
+/** The forms that the server has. */
+export async function listForms() {
+  return (await fetchJson("v1/forms")).forms;
+}
+
+/** What is read of a sheet, with pictures of its doubtful fields. A busy server is asked again, so many times. */
+export async function readSheet(form, blob, retries) {
+  return postImage(`v1/forms/${encodeURIComponent(form)}?pictures`, blob, retries);
 }
 
 /** Whether programs must send a token; the browser has sent it by itself. */

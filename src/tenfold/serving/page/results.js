@@ -26,7 +26,8 @@ export function toCsv(items) {
   return rows.map((row) => row.map(quote).join(",")).join("\r\n") + "\r\n";
 }
 
-function quote(value) {
+/** A value as a cell of CSV. */
+export function quote(value) {
   // What begins like a formula would be one in a spreadsheet, unless it is a number.
   const isNumber = /^[+-]?[0-9.,]+$/.test(value);
   const text = isNumber ? String(value) : String(value).replace(/^[=+\-@\t\r]/, "'$&");
