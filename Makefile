@@ -51,7 +51,7 @@ test-core-%:
 	done; \
 	echo "no Python $* with venv here: the core is not tested with it"
 
-# Thousands of mutated files and the like; minutes more.
+# Thousands of mutated files and the like, and ten minutes of fuzzing.
 test-heavy: $(DEV) browser
 	$(BIN)/pytest -m heavy
 
