@@ -15,7 +15,7 @@ CORE_PYTHONS := 3.11 3.12 3.13
 # `make test COVERAGE=--cov`.
 COVERAGE = $(shell $(BIN)/python -c 'import sys; print("--cov" * (sys.version_info >= (3, 12)))')
 
-.PHONY: train test test-core test-heavy bench bench-reading bench-serving browser docs format clean
+.PHONY: train test test-core test-heavy bench bench-reading bench-serving browser docs format lock clean
 
 train: $(TRAIN)
 	$(BIN)/tenfold train classic
@@ -51,7 +51,7 @@ test-core-%:
 	done; \
 	echo "no Python $* with venv here: the core is not tested with it"
 
-# Thousands of mutated files and the like; minutes more.
+# Thousands of mutated files and the like, and ten minutes of fuzzing.
 test-heavy: $(DEV) browser
 	$(BIN)/pytest -m heavy
 
@@ -89,6 +89,18 @@ docs: $(DEV)
 format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The versions of constraints.txt, and of what these need, with the hashes of the files for every platform. Versions that
+# are locked already stay, unless `make lock UPGRADE=--upgrade`.
+LOCK = $(BIN)/uv pip compile --quiet --config-file requirements/uv.toml --universal --python-version 3.11 \
+  --constraint constraints.txt --generate-hashes --custom-compile-command 'make lock' $(UPGRADE)
+
+lock: $(TRAIN)
+	$(BIN)/pip install --quiet --constraint constraints.txt uv
+	$(LOCK) pyproject.toml --output-file requirements/reader.txt
+	$(LOCK) pyproject.toml --extra serve --output-file requirements/serve.txt
+	$(LOCK) pyproject.toml --extra train --output-file requirements/train.txt
+	$(LOCK) --group build --output-file requirements/build.txt
 
 clean:
 	rm -rf site .venv .venv-core .venv-peers .bench-node

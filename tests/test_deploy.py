@@ -54,7 +54,8 @@ def test_the_container_runs_as_a_user_and_copies_only_what_exists() -> None:
             assert all((ROOT / source).exists() for source in rest.split()[:-1])
     ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().split()
     copied = {path[1:] for path in ignored if path.startswith("!")}
-    assert copied == {"constraints.txt", "pyproject.toml", "README.md", "LICENSE", "NOTICE", "src"}
+    built_from = {"pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "NOTICE", "src"}
+    assert copied == {"constraints.txt", *built_from}
 
 
 def test_flags_in_the_files_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
