@@ -23,7 +23,7 @@ from tenfold.errors import RunError
 from tenfold.evaluation.findings import WARNINGS
 from tenfold.evaluation.text import format_interval
 from tenfold.recipes.fields import flag_name
-from tenfold.runs.config import SEEDS
+from tenfold.runs.config import SEEDS, TrackerName
 from tenfold.runs.folder import CompleteState, Run, read_state
 
 OF_THIS_MACHINE = ("data", "threads", "device")  # may be given with --resume
@@ -51,8 +51,12 @@ class TrainOptions:
     """Also measure the accuracy after each epoch."""
     checkpoint_every: WholeNumber | None = None
     """Epochs between checkpoints; by default 1. With 0 there is one after the last epoch only."""
+    log: Annotated[tuple[TrackerName, ...] | None, Parameter(negative=())] = None
+    """Also log losses, accuracies, the speed and the results: csv writes metrics.csv, tensorboard
+    event files to the run's folder; mlflow logs to MLflow, by default to mlflow.db in the current
+    folder. Repeat it for several."""
     tensorboard: Flag | None = None
-    """Write event files for TensorBoard to the folder tensorboard of the run."""
+    """The same as --log tensorboard."""
 
 
 DEFAULTS = TrainOptions()
