@@ -17,7 +17,6 @@ from tenfold.cli.options import (
     list_given,
 )
 from tenfold.cli.output import print_json, print_note, print_rows
-from tenfold.cli.progress import showing_progress
 from tenfold.cli.recipe_flags import NO_CHANGES, Changes
 from tenfold.errors import RunError
 from tenfold.evaluation.findings import WARNINGS
@@ -86,9 +85,7 @@ def train(
 
     given = list_given(options) | list_given(changes)
     if resume is None:
-        recipe = recipe or "classic"
-        with showing_progress(recipe) as show:
-            run = training.train(recipe, on_progress=show, **given)
+        run = training.train(recipe or "classic", progress=True, **given)
     else:
         run = _resume(resume, recipe, given)
     for finding in run.evaluation.findings:
@@ -113,8 +110,7 @@ def _resume(runs: list[Path], recipe: str | None, given: dict[str, Any]) -> Run:
             f"{', '.join(refused)} cannot be combined with --resume; the run keeps its own"
         )
     was_complete = isinstance(read_state(path), CompleteState)
-    with showing_progress(path.name) as show:
-        run = training.resume(path, on_progress=show, **given)
+    run = training.resume(path, progress=True, **given)
     if was_complete:
         print_note(f"{run.path} was already complete; nothing was trained")
     return run

@@ -55,6 +55,7 @@ from tenfold.workflow.arguments import (
 )
 from tenfold.workflow.evaluate import write_results
 from tenfold.workflow.images import RunImages, generate_images, load_run_images, reload_run_images
+from tenfold.workflow.progress import showing_progress
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,6 +79,7 @@ def train(
     report: bool = True,
     log: str | Iterable[str] = (),
     tensorboard: bool = False,
+    progress: bool | None = None,
     on_progress: OnProgress | None = None,
     **changes: Any,  # noqa: ANN401 - checked against the recipe's fields
 ) -> Run:
@@ -96,7 +98,9 @@ def train(
     also get losses, accuracies, the speed and the results: "csv" writes metrics.csv and
     "tensorboard" event files to the run's folder, "mlflow" logs to MLflow's tracking URI, by
     default mlflow.db in the current folder. `tensorboard` is the same as log="tensorboard".
-    `on_progress` is called with the progress reports of `tenfold.runs.progress`.
+    `progress` shows a bar on stderr, or lines where that is no terminal; by default only a notebook
+    shows progress, and with False it does not. `on_progress` is called with the progress reports of
+    `tenfold.runs.progress`; with it a notebook shows progress only if `progress` is True.
 
     Raises RecipeError, DataError or RunError for arguments that cannot be used. A run that fails or
     is interrupted stays in its folder as unfinished; Ctrl-C writes a checkpoint first.
@@ -127,8 +131,11 @@ def train(
         remove_temporary_files(path)
         write_json(path / CONFIG, config)
         write_running_state(path)
-        with _add_resume_hint(path):
-            return _finish_run(_Job(path, config, config, images, trackers, on_progress))
+        with (
+            _add_resume_hint(path),
+            showing_progress(recipe.name, on_progress, is_shown=progress) as show,
+        ):
+            return _finish_run(_Job(path, config, config, images, trackers, show))
 
 
 def resume(
@@ -137,6 +144,7 @@ def resume(
     data: str | Path | None = None,
     threads: int | None = None,
     device: str | None = None,
+    progress: bool | None = None,
     on_progress: OnProgress | None = None,
 ) -> Run:
     """Continue a run that was stopped or killed, and return it when it is complete.
@@ -146,7 +154,7 @@ def resume(
     device and the versions are the same. Otherwise their last bits may differ: a warning is logged,
     and the run's state and report say so. A complete run is returned unchanged. `data` is the
     run's data folder, needed if it has moved; `threads` and `device` are by default the run's own.
-    `on_progress` is as in `train`.
+    `progress` and `on_progress` are as in `train`.
 
     Raises RunError if there is no run or another process is training it, ResumeError (a RunError)
     if its checkpoint is damaged or another run's, DataError if the data are not the run's.
@@ -180,8 +188,11 @@ def resume(
             )
         resumed_with = tuple(dict.fromkeys([*state.resumed_with, *changes]))
         write_running_state(path, resumed_with)
-        with _add_resume_hint(path, data=data, threads=threads, device=device):
-            job = _Job(path, config, here, images, trackers, on_progress, checkpoint, resumed_with)
+        with (
+            _add_resume_hint(path, data=data, threads=threads, device=device),
+            showing_progress(path.name, on_progress, is_shown=progress) as show,
+        ):
+            job = _Job(path, config, here, images, trackers, show, checkpoint, resumed_with)
             return _finish_run(job)
 
 
@@ -221,7 +232,7 @@ class _Job:
     here: RunConfig
     images: RunImages
     trackers: Trackers
-    on_progress: OnProgress | None
+    on_progress: OnProgress
     checkpoint: "Checkpoint | None" = None
     resumed_with: tuple[str, ...] = ()
 
