@@ -64,6 +64,9 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     folder = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(notebook, timeout=600, kernel_name="python3", resources=folder).execute()
     check_said(read_outputs(notebook), least=95)
+    [bar] = [output for output in training.outputs if output.output_type == "display_data"]
+    assert re.fullmatch(r"classic: epoch 2/2, loss .*images/s", bar.data["text/plain"])
+    assert bar.data["text/html"].startswith('<progress value="1.0000">')
 
 
 def test_the_notebook_is_committed_with_its_outputs() -> None:

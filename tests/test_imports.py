@@ -54,6 +54,7 @@ LIBRARIES = {
     "ray": "cluster",
     "pyarrow": "cluster",
     "openpyxl": "forms",
+    "mlflow": "training",
 }
 # Importing any module of these does not import torch: they start fast, or run where it is missing.
 WITHOUT_TORCH = (

@@ -16,11 +16,11 @@ import tenfold
 from cli.conftest import Fail
 from made_studies import build_study
 from tenfold.cli import main
-from tenfold.cli.progress import showing_progress, showing_study_progress
 from tenfold.data.mnist import load_part
 from tenfold.errors import RecipeError
 from tenfold.runs.progress import DrawingProgress, StageProgress
 from tenfold.studies.study import write_study
+from tenfold.workflow.progress import showing_progress, showing_study_progress
 from tenfold.workflow.study_progress import StudyProgress
 
 Capture = pytest.CaptureFixture[str]
@@ -89,7 +89,7 @@ def test_every_flag_reaches_the_study(monkeypatch: pytest.MonkeyPatch, capsys: C
     flags += " --on ray --address h:6379"
     assert main(["study", "classic", *flags.split()]) == 2
     assert capsys.readouterr().err == "tenfold: enough\n"
-    assert given.pop("on_progress")
+    assert given.pop("progress") is True
     assert dict(given) == {
         "recipe": ("classic",),
         "seeds": 7,
@@ -119,7 +119,7 @@ def read_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
     file = io.StringIO()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(
-        "tenfold.cli.progress.Console",
+        "tenfold.workflow.progress.Console",
         lambda **_: Console(file=file, force_terminal=True, width=99),
     )
     return lambda: re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", file.getvalue())
@@ -128,7 +128,7 @@ def read_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
 def test_a_terminal_shows_a_bar_below_the_seeds(read_terminal: Callable[[], str]) -> None:
     labels_N = np.zeros(4, dtype=np.uint8)
     study = build_study(labels_N, np.zeros((1, 4), dtype=np.int64), seconds=[90.04])
-    with showing_study_progress() as show:
+    with showing_study_progress(is_shown=True) as show:
         for title in ("classic", "classic, 10 epochs"):
             for newest, num_done in ((None, 1), (study.runs[0], 2)):
                 show(
@@ -152,7 +152,7 @@ def test_a_terminal_shows_a_bar_below_the_seeds(read_terminal: Callable[[], str]
 def test_the_title_of_a_bar_is_escaped(read_terminal: Callable[[], str]) -> None:
     """It may be the name of a run's folder."""
     title = "[/x] :smile: \x1b[31m\r\u202e"
-    with showing_progress(title) as show:
+    with showing_progress(title, is_shown=True) as show:
         show(DrawingProgress(num_drawn=1, num_scenes=4, seconds_left=3.0))
         show(StageProgress(stage="calibrating"))
         time.sleep(0.3)

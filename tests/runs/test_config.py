@@ -13,7 +13,7 @@ def test_configs_survive_json() -> None:
     for config in (CONFIG_OF_A_RUN, held_out):
         assert from_json(RunConfig, json.loads(json.dumps(to_json(config)))) == config
     values = to_json(CONFIG_OF_A_RUN)
-    for name in ("by_epoch", "report", "tensorboard", "checkpoint_every"):  # which have defaults
+    for name in ("by_epoch", "report", "checkpoint_every"):  # which have defaults
         del values[name]
     assert from_json(RunConfig, values) == CONFIG_OF_A_RUN
 

@@ -43,6 +43,12 @@ def list_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def test_configs_of_earlier_versions_with_tensorboard_are_loaded(tmp_path: Path) -> None:
+    for tensorboard, log in ((True, ("tensorboard",)), (False, ())):
+        write_json(tmp_path / CONFIG, {**to_json(CONFIG_OF_A_RUN), "tensorboard": tensorboard})
+        assert load_config(tmp_path, RunningState(state="running")).log == log
+
+
 def test_a_new_folder_is_named_after_date_recipe_and_seed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,11 +5,10 @@ from files are not trusted, as terminals obey the control characters in them.
 """
 
 import json
-import sys
-from contextlib import suppress
 from typing import Any
 
 from tenfold.system.escaping import escape
+from tenfold.system.escaping import print_note as print_note
 from tenfold.system.json_types import to_json
 
 
@@ -21,12 +20,6 @@ def print_json(value: object) -> None:
 def print_text(text: str = "") -> None:
     """Print lines of a result."""
     print("\n".join(map(escape, text.split("\n"))))
-
-
-def print_note(text: str) -> None:
-    """Print a line to stderr at once; a closed pipe is ignored."""
-    with suppress(BrokenPipeError):
-        print(escape(text), file=sys.stderr, flush=True)
 
 
 def print_rows(*rows: tuple[str, Any]) -> None:

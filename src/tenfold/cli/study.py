@@ -16,7 +16,6 @@ from tenfold.cli.options import (
     list_given,
 )
 from tenfold.cli.output import print_json, print_rows
-from tenfold.cli.progress import showing_study_progress
 from tenfold.cli.recipe_flags import NO_CHANGES, Changes
 
 
@@ -67,8 +66,7 @@ def study(
     """
     from tenfold.workflow import study as studying
 
-    with showing_study_progress() as show:
-        done = studying.study(recipe, on_progress=show, **vars(options), **list_given(changes))
+    done = studying.study(recipe, progress=True, **vars(options), **list_given(changes))
     summary = done.read_summary()
     if json:
         print_json(summary)

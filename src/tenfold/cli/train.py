@@ -17,13 +17,12 @@ from tenfold.cli.options import (
     list_given,
 )
 from tenfold.cli.output import print_json, print_note, print_rows
-from tenfold.cli.progress import showing_progress
 from tenfold.cli.recipe_flags import NO_CHANGES, Changes
 from tenfold.errors import RunError
 from tenfold.evaluation.findings import WARNINGS
 from tenfold.evaluation.text import format_interval
 from tenfold.recipes.fields import flag_name
-from tenfold.runs.config import SEEDS
+from tenfold.runs.config import SEEDS, TrackerName
 from tenfold.runs.folder import CompleteState, Run, read_state
 
 OF_THIS_MACHINE = ("data", "threads", "device")  # may be given with --resume
@@ -51,8 +50,12 @@ class TrainOptions:
     """Also measure the accuracy after each epoch."""
     checkpoint_every: WholeNumber | None = None
     """Epochs between checkpoints; by default 1. With 0 there is one after the last epoch only."""
+    log: Annotated[tuple[TrackerName, ...] | None, Parameter(negative=())] = None
+    """Also log losses, accuracies, the speed and the results: csv writes metrics.csv, tensorboard
+    event files to the run's folder; mlflow logs to MLflow, by default to mlflow.db in the current
+    folder. Repeat it for several."""
     tensorboard: Flag | None = None
-    """Write event files for TensorBoard to the folder tensorboard of the run."""
+    """The same as --log tensorboard."""
 
 
 DEFAULTS = TrainOptions()
@@ -82,9 +85,7 @@ def train(
 
     given = list_given(options) | list_given(changes)
     if resume is None:
-        recipe = recipe or "classic"
-        with showing_progress(recipe) as show:
-            run = training.train(recipe, on_progress=show, **given)
+        run = training.train(recipe or "classic", progress=True, **given)
     else:
         run = _resume(resume, recipe, given)
     for finding in run.evaluation.findings:
@@ -109,8 +110,7 @@ def _resume(runs: list[Path], recipe: str | None, given: dict[str, Any]) -> Run:
             f"{', '.join(refused)} cannot be combined with --resume; the run keeps its own"
         )
     was_complete = isinstance(read_state(path), CompleteState)
-    with showing_progress(path.name) as show:
-        run = training.resume(path, on_progress=show, **given)
+    run = training.resume(path, progress=True, **given)
     if was_complete:
         print_note(f"{run.path} was already complete; nothing was trained")
     return run

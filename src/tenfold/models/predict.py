@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from tenfold.digits import NUM_CLASSES, WHITE
 
@@ -34,6 +35,14 @@ def compute_probabilities(
     logits_NK = torch.from_numpy(compute_logits(model, images_NHW)[:, :NUM_CLASSES])
     probabilities_NK: npt.NDArray[np.float32] = logits_NK.softmax(1).numpy()
     return probabilities_NK
+
+
+def measure_nll(
+    model: nn.Module, images_NHW: npt.NDArray[np.uint8], labels_N: npt.NDArray[np.uint8]
+) -> float:
+    """The mean negative log-likelihood of the labels of images, in nats, among the ten digits."""
+    logits_NK = torch.from_numpy(compute_logits(model, images_NHW)[:, :NUM_CLASSES])
+    return cross_entropy(logits_NK.double(), torch.tensor(labels_N, dtype=torch.int64)).item()
 
 
 @torch.inference_mode()

@@ -1,15 +1,17 @@
 """The options and the environment of a run: the content of config.json. No torch."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 from tenfold.recipes.recipe import Recipe
+from tenfold.system.json_types import OMIT_DEFAULT
 
 SEEDS, THREADS = range(2**32), range(1, 1025)
 EPOCHS = range(10_001)  # of a recipe, at most
 # The same on every machine, because a weight's last bits may depend on it (training/threads.py).
 # Two threads take 0.57 of the time of one; the small networks here gain nothing from more.
 DEFAULT_THREADS = 2
+TrackerName = Literal["csv", "mlflow", "tensorboard"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,7 @@ class RunConfig:
     files, images first, for each part: "train", and "test" unless it is a hold-out run.
 
     The last four fields do not affect the weights: epochs between checkpoints (0 writes only the
-    last one), accuracy after each epoch, figures and report, TensorBoard event files.
+    last one), accuracy after each epoch, figures and report, trackers.
     """
 
     recipe: Recipe
@@ -36,7 +38,7 @@ class RunConfig:
     checkpoint_every: Annotated[int, EPOCHS] = 1
     by_epoch: bool = False
     report: bool = True
-    tensorboard: bool = False
+    log: tuple[TrackerName, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
     @property
     def fingerprint(self) -> dict[str, str | int]:

@@ -184,6 +184,8 @@ def parse_state(values: dict[str, Any]) -> RunningState | CompleteState:
 
 def _load(path: Path, kind: type[Value]) -> Value:
     values = {name: value for name, value in read_json(path).items() if name not in FORMER_FIELDS}
+    if values.pop("tensorboard", False) is True:  # of version 0.2
+        values["log"] = ["tensorboard"]
     with _naming(path):
         return from_json(kind, values)
 

@@ -3,8 +3,9 @@
 import itertools
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -26,14 +27,14 @@ from tenfold.system.files import (
 from tenfold.training.checkpoint import Checkpoint, dump_checkpoint
 from tenfold.training.loop import Progress, train_model
 from tenfold.training.signals import deferred_signals
-from tenfold.training.tensorboard import open_events
+from tenfold.training.trackers import Metrics, Trackers
 
 
 @dataclass
 class TrainingHistory:
     """Losses, a list for each epoch; the accuracy after each epoch if it was measured.
 
-    `seconds` do not include measuring the accuracies.
+    `seconds` do not include measuring the accuracies and logging.
     """
 
     losses: list[list[float]]
@@ -46,7 +47,7 @@ class Trainer:
 
     `path` is the run's folder, with its config. `start` is when training began, by
     time.perf_counter. `checkpoint` is where an earlier process stopped. `measure_accuracy` is
-    called after each epoch, and its time is not counted.
+    called after each epoch. Its time, and that of `trackers`, which have started, is not counted.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Trainer:
         images: LabelledImages,
         *,
         start: float,
+        trackers: Trackers,
         checkpoint: Checkpoint | None = None,
         measure_accuracy: Callable[[], float] | None = None,
         on_progress: OnProgress | None = None,
@@ -66,7 +68,7 @@ class Trainer:
         self.measure_accuracy, self.on_progress = measure_accuracy, on_progress
         self.config_sha256 = hash_file(path / CONFIG)
         self.num_batches = count_batches(len(images), self.recipe.batch_size)
-        self.start = start
+        self.start, self.trackers = start, trackers
         self.checkpoint = checkpoint or Checkpoint(model={}, optimizer={}, losses=[])
         if checkpoint is not None:
             model.load_state_dict(dict(checkpoint.model))
@@ -76,7 +78,6 @@ class Trainer:
         self.history = TrainingHistory(
             [losses[i : i + self.num_batches] for i in epochs], self.checkpoint.accuracies
         )
-        self.events = open_events(path, self.first_step) if config.tensorboard else None
 
     def train(self) -> TrainingHistory:
         """Train the remaining steps.
@@ -98,17 +99,20 @@ class Trainer:
             ):
                 self._record(progress)
         flush_file(self.path / LOSSES)
-        if self.events is not None:
-            self.events.close()
         self.history.seconds = self._measure_seconds()
         return self.history
 
     def _record(self, progress: Progress) -> None:
-        """Write losses, then the accuracy, then a checkpoint; then report progress."""
+        """Write losses, measure the accuracy, log both, write a checkpoint, report progress."""
         self._record_losses(progress)
         is_epoch_end = progress.first_batch + len(progress.losses) == self.num_batches
+        accuracy = None
         if is_epoch_end and self.measure_accuracy is not None:
-            self._record_accuracy(self.measure_accuracy, progress.epoch)
+            with self._not_counting():
+                accuracy = self.measure_accuracy()
+            self.history.accuracies.append(accuracy)
+        if self.trackers:
+            self._log(progress, accuracy)
         if progress.is_stopped or (is_epoch_end and self._is_checkpoint_due(progress.epoch + 1)):
             self._write_checkpoint(progress.optimizer)
         if self.on_progress is not None:
@@ -123,21 +127,28 @@ class Trainer:
                     "--learning-rate."
                 )
         append_losses(self.path, epoch, progress.first_batch, losses)
-        if self.events is not None:
-            first_step = epoch * self.num_batches + progress.first_batch
-            for step, loss in enumerate(losses, first_step):
-                self.events.add_scalar("loss", loss, step)
         if epoch == len(self.history.losses):
             self.history.losses.append([])
         self.history.losses[epoch] += losses
 
-    def _record_accuracy(self, measure_accuracy: Callable[[], float], epoch: int) -> None:
+    def _log(self, progress: Progress, accuracy: float | None) -> None:
+        epoch = progress.epoch
+        first_step = epoch * self.num_batches + progress.first_batch
+        metrics = [
+            Metrics(step=step, epoch=epoch, loss=loss)
+            for step, loss in enumerate(progress.losses, first_step)
+        ]
+        speed = self._describe_progress(epoch).images_per_second
+        metrics[-1] = replace(metrics[-1], images_per_second=speed, accuracy=accuracy)
+        with self._not_counting():
+            self.trackers.log(metrics)
+
+    @contextmanager
+    def _not_counting(self) -> Iterator[None]:
+        """Leave what is done here out of the time of training."""
         before = time.perf_counter()
-        accuracy = measure_accuracy()
+        yield
         self.start += time.perf_counter() - before
-        self.history.accuracies.append(accuracy)
-        if self.events is not None:
-            self.events.add_scalar("accuracy", accuracy, (epoch + 1) * self.num_batches - 1)
 
     def _is_checkpoint_due(self, num_epochs: int) -> bool:
         """Whether to save after so many epochs: always after the last, for the evaluation."""
@@ -145,8 +156,6 @@ class Trainer:
         return num_epochs == self.recipe.epochs or (every > 0 and num_epochs % every == 0)
 
     def _write_checkpoint(self, optimizer: Mapping[str, Tensor]) -> None:
-        if self.events is not None:
-            self.events.flush()  # resuming does not write events from before the checkpoint
         checkpoint = Checkpoint(
             model=self.model.state_dict(),
             optimizer=optimizer,

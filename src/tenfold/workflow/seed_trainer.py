@@ -92,7 +92,7 @@ class SeedTrainer:
             return None
         try:
             self._check_resumable(out, seed)
-            return StudyRun.from_run(resume(out, data=self.config.data_folder))
+            return StudyRun.from_run(resume(out, data=self.config.data_folder, progress=False))
         except ResumeError as error:
             logger.warning("tenfold: %s; seed %s begins anew", escape(str(error)), seed)
             return None
@@ -123,6 +123,7 @@ class SeedTrainer:
             threads=self.threads,
             by_epoch=self.by_epoch,
             report=False,
+            progress=False,
         )
 
 

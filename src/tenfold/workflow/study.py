@@ -40,6 +40,7 @@ from tenfold.workflow.arguments import (
     require_train_extra,
 )
 from tenfold.workflow.images import RunImages, load_run_images
+from tenfold.workflow.progress import showing_study_progress
 from tenfold.workflow.seed_trainer import SeedTrainer, write_run_files
 from tenfold.workflow.study_progress import OnStudyProgress, ProgressMeter
 
@@ -73,6 +74,7 @@ def study(
     longer: bool | None = None,
     on: str | None = None,
     address: str | None = None,
+    progress: bool | None = None,
     on_progress: OnStudyProgress | None = None,
     **changes: Any,  # noqa: ANN401 - checked against the recipe's fields
 ) -> Study:
@@ -86,7 +88,8 @@ def study(
     run at a time, by default as many as there are cores for their threads. `by_epoch` also measures
     the accuracy after every epoch. `longer` also studies the recipe with twice the epochs; by
     default only for the unchanged recipe classic, for which the exercise claims that this adds
-    little. `on_progress` is called with a `tenfold.workflow.study_progress.StudyProgress`.
+    little. `progress` is as in `train`. `on_progress` is called with a
+    `tenfold.workflow.study_progress.StudyProgress`.
 
     `on="ray"` trains on the cluster at `address`, HOST:PORT, or starts Ray on this machine; no run
     is alone there. Every machine of the cluster needs the folder `data` under the same name; `out`
@@ -108,15 +111,18 @@ def study(
         threads=plan.threads,
     )
     path = Path("studies") / (recipe.name + "-holdout" * holdout) if out is None else Path(out)
-    with _lock_study(path):
+    with (
+        _lock_study(path),
+        showing_study_progress(on_progress, is_shown=progress) as show,
+    ):
         studies = [open_study(path, config)]
         if is_longer_claimed(recipe) if longer is None else longer:
             twice = recipe.replace(epochs=2 * recipe.epochs)
             studies.append(open_study(path / LONGER, dataclasses.replace(config, recipe=twice)))
         with nullcontext() if on is None else connecting(address) as cluster:
-            _train_missing_seeds(studies[0], plan, images, cluster, on_progress)
+            _train_missing_seeds(studies[0], plan, images, cluster, show)
             for opened in studies[1:]:
-                _train_missing_seeds(opened, plan, images, cluster, on_progress, is_longer=True)
+                _train_missing_seeds(opened, plan, images, cluster, show, is_longer=True)
         return _write_report(path, images.evaluated)
 
 
@@ -197,7 +203,7 @@ def _train_missing_seeds(
     plan: _Plan,
     images: RunImages,
     cluster: Cluster | None,
-    on_progress: OnStudyProgress | None,
+    on_progress: OnStudyProgress,
     *,
     is_longer: bool = False,
 ) -> None:
@@ -233,8 +239,7 @@ def _train_missing_seeds(
                 runs[new.seed] = new
                 in_order = tuple(runs[seed] for seed in sorted(runs))
                 write_study(dataclasses.replace(study, runs=in_order))
-            if on_progress is not None:
-                on_progress(meter.measure(runs, new))
+            on_progress(meter.measure(runs, new))
 
 
 def _write_report(path: Path, evaluated: LabelledImages) -> Study:

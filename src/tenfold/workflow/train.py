@@ -6,12 +6,13 @@ Torch is imported when a call needs it.
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tenfold.data.batches import count_batches
 from tenfold.errors import DivergedError, ResumeError, RunError
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.config import EPOCHS, SEEDS, RunConfig
@@ -37,6 +38,13 @@ from tenfold.system.escaping import escape
 from tenfold.system.files import hash_file, write_file, write_json
 from tenfold.system.machine import CpuLoadMonitor
 from tenfold.training.threads import limit_spinning, setting_threads
+from tenfold.training.trackers import (
+    Metrics,
+    Trackers,
+    check_names,
+    list_earlier,
+    open_trackers,
+)
 from tenfold.workflow.arguments import (
     check_integer,
     check_threads,
@@ -47,6 +55,7 @@ from tenfold.workflow.arguments import (
 )
 from tenfold.workflow.evaluate import write_results
 from tenfold.workflow.images import RunImages, generate_images, load_run_images, reload_run_images
+from tenfold.workflow.progress import showing_progress
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,7 +77,9 @@ def train(
     checkpoint_every: int = 1,
     by_epoch: bool = False,
     report: bool = True,
+    log: str | Iterable[str] = (),
     tensorboard: bool = False,
+    progress: bool | None = None,
     on_progress: OnProgress | None = None,
     **changes: Any,  # noqa: ANN401 - checked against the recipe's fields
 ) -> Run:
@@ -83,9 +94,13 @@ def train(
     GPU if PyTorch finds one; GPU training is untested. A checkpoint is written every
     `checkpoint_every` epochs and after the last one (0: only after the last one); `resume`
     continues from it. `by_epoch` also measures the accuracy after every epoch. Without `report`
-    no figures and no report are written; `evaluate` can do that later. `tensorboard` writes event
-    files to the folder tensorboard of the run. `on_progress` is called with the progress reports of
-    `tenfold.runs.progress`.
+    no figures and no report are written; `evaluate` can do that later. `log` names trackers that
+    also get losses, accuracies, the speed and the results: "csv" writes metrics.csv and
+    "tensorboard" event files to the run's folder, "mlflow" logs to MLflow's tracking URI, by
+    default mlflow.db in the current folder. `tensorboard` is the same as log="tensorboard".
+    `progress` shows a bar on stderr, or lines where that is no terminal; by default only a notebook
+    shows progress, and with False it does not. `on_progress` is called with the progress reports of
+    `tenfold.runs.progress`; with it a notebook shows progress only if `progress` is True.
 
     Raises RecipeError, DataError or RunError for arguments that cannot be used. A run that fails or
     is interrupted stays in its folder as unfinished; Ctrl-C writes a checkpoint first.
@@ -96,7 +111,8 @@ def train(
     seed = check_integer("--seed", seed, SEEDS)
     threads = check_threads(threads)
     checkpoint_every = check_integer("--checkpoint-every", checkpoint_every, EPOCHS)
-    _check_tensorboard(tensorboard)
+    log = check_names([*([log] if isinstance(log, str) else log), *["tensorboard"] * tensorboard])
+    trackers = open_trackers(log)
     images = load_run_images(recipe, data, holdout=holdout)
     config = RunConfig(
         recipe=recipe,
@@ -107,7 +123,7 @@ def train(
         checkpoint_every=checkpoint_every,
         by_epoch=by_epoch,
         report=report,
-        tensorboard=tensorboard,
+        log=log,
         **describe_environment(threads, device),
     )
     path = create_run_folder(None if out is None else Path(out), recipe.name, seed)
@@ -115,8 +131,11 @@ def train(
         remove_temporary_files(path)
         write_json(path / CONFIG, config)
         write_running_state(path)
-        with _add_resume_hint(path):
-            return _finish_run(_Job(path, config, config, images, on_progress))
+        with (
+            _add_resume_hint(path),
+            showing_progress(recipe.name, on_progress, is_shown=progress) as show,
+        ):
+            return _finish_run(_Job(path, config, config, images, trackers, show))
 
 
 def resume(
@@ -125,6 +144,7 @@ def resume(
     data: str | Path | None = None,
     threads: int | None = None,
     device: str | None = None,
+    progress: bool | None = None,
     on_progress: OnProgress | None = None,
 ) -> Run:
     """Continue a run that was stopped or killed, and return it when it is complete.
@@ -134,7 +154,7 @@ def resume(
     device and the versions are the same. Otherwise their last bits may differ: a warning is logged,
     and the run's state and report say so. A complete run is returned unchanged. `data` is the
     run's data folder, needed if it has moved; `threads` and `device` are by default the run's own.
-    `on_progress` is as in `train`.
+    `progress` and `on_progress` are as in `train`.
 
     Raises RunError if there is no run or another process is training it, ResumeError (a RunError)
     if its checkpoint is damaged or another run's, DataError if the data are not the run's.
@@ -154,7 +174,7 @@ def resume(
         remove_temporary_files(path)
         config = load_config(path, state)  # first: a changed config makes its checkpoint foreign
         checkpoint = _load_checkpoint(path)
-        _check_tensorboard(config.tensorboard)
+        trackers = open_trackers(config.log, is_resumed=True)
         here = dataclasses.replace(
             config, **describe_environment(threads or config.threads, device or config.device)
         )
@@ -168,8 +188,11 @@ def resume(
             )
         resumed_with = tuple(dict.fromkeys([*state.resumed_with, *changes]))
         write_running_state(path, resumed_with)
-        with _add_resume_hint(path, data=data, threads=threads, device=device):
-            job = _Job(path, config, here, images, on_progress, checkpoint, resumed_with)
+        with (
+            _add_resume_hint(path, data=data, threads=threads, device=device),
+            showing_progress(path.name, on_progress, is_shown=progress) as show,
+        ):
+            job = _Job(path, config, here, images, trackers, show, checkpoint, resumed_with)
             return _finish_run(job)
 
 
@@ -197,14 +220,6 @@ def _add_resume_hint(path: Path, **flags: object) -> Iterator[None]:
         raise
 
 
-def _check_tensorboard(tensorboard: bool) -> None:
-    """Raise MissingExtraError if event files are requested but cannot be written."""
-    if tensorboard:
-        from tenfold.training.tensorboard import find_writer
-
-        find_writer()
-
-
 @dataclass(frozen=True)
 class _Job:
     """A run to train, from its start or a checkpoint.
@@ -216,7 +231,8 @@ class _Job:
     config: RunConfig
     here: RunConfig
     images: RunImages
-    on_progress: OnProgress | None
+    trackers: Trackers
+    on_progress: OnProgress
     checkpoint: "Checkpoint | None" = None
     resumed_with: tuple[str, ...] = ()
 
@@ -224,7 +240,8 @@ class _Job:
 def _finish_run(job: _Job) -> Run:
     """Train the rest of a run, evaluate and calibrate it, and write its state last."""
     images = job.images
-    with setting_threads(job.here.threads):
+    with setting_threads(job.here.threads), job.trackers:
+        _start_trackers(job)
         model, training = _train_model(job)
         run = Run(job.path, job.config, training)
         write_results(
@@ -235,9 +252,38 @@ def _finish_run(job: _Job) -> Run:
             report=job.config.report,
             on_progress=job.on_progress,
         )
+        _finish_trackers(job, run, model)
         write_complete_state(job.path, training)
     clean_up_complete_run(job.path)
     return run
+
+
+def _count_batches(job: _Job) -> int:
+    """The number of steps of an epoch."""
+    recipe = job.config.recipe
+    return count_batches(recipe.scenes or len(job.images.training), recipe.batch_size)
+
+
+def _start_trackers(job: _Job) -> None:
+    saved = job.checkpoint
+    earlier = list_earlier(saved.losses, saved.accuracies, _count_batches(job)) if saved else []
+    job.trackers.start(job.path, job.config, earlier)
+
+
+def _finish_trackers(job: _Job, run: Run, model: "nn.Module") -> None:
+    """Log the evaluation, and end the logs."""
+    from tenfold.models.predict import measure_nll
+
+    if job.trackers:
+        evaluated, epochs = job.images.evaluated, job.config.recipe.epochs
+        metrics = Metrics(
+            step=epochs * _count_batches(job),
+            epoch=epochs,
+            accuracy=run.accuracy,
+            nll=measure_nll(model, evaluated.images_NHW, evaluated.labels_N),
+        )
+        job.trackers.log([metrics])
+        job.trackers.finish(run)
 
 
 def _train_model(job: _Job) -> tuple["nn.Module", Training]:
@@ -266,6 +312,7 @@ def _train_model(job: _Job) -> tuple["nn.Module", Training]:
         model,
         images,
         start=start,
+        trackers=job.trackers,
         checkpoint=job.checkpoint,
         measure_accuracy=measure_accuracy if config.by_epoch else None,
         on_progress=job.on_progress,
