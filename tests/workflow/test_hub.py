@@ -1,6 +1,7 @@
 """A run of a study as a folder for the Hub, and back."""
 
 import hashlib
+import json
 import re
 import shutil
 import statistics
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
@@ -113,3 +115,20 @@ def test_folders_that_are_none_or_damaged_are_refused(model: HubModel, tmp_path:
     (copy / "config.json").write_text('{"format": 2}')
     with pytest.raises(RunError, match=r"copy/config\.json: not from `tenfold export --hub`"):
         tenfold.load_hub(copy)
+
+
+def test_the_onnx_file_is_as_the_page_of_files_says(exported: Exported) -> None:
+    page = (Path(__file__).parents[2] / "docs/files.md").read_text()
+    session = onnxruntime.InferenceSession(exported.path / "model.onnx")
+    [images], [logits] = session.get_inputs(), session.get_outputs()
+    [row] = re.findall(r"^\| digits \| .*$", page, re.MULTILINE)
+    assert (images.name, images.type, images.shape[1:]) == ("images", "tensor(uint8)", [28, 28])
+    assert "`images`: uint8 [N, 28, 28], " in row
+    assert (logits.name, logits.type, logits.shape[1:]) == ("logits", "tensor(float)", [10])
+    assert "`logits`: float32 [N, 10]" in row
+    [(key, text)] = session.get_modelmeta().custom_metadata_map.items()
+    metadata = json.loads(text)
+    section = page.split("### Metadata of a digit model")[1].split("\n## ")[0]
+    table = "".join(re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE))
+    assert key == "tenfold"
+    assert set(re.findall(r"`(\w+)`", table)) == metadata.keys() | metadata["card"].keys()
