@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from tenfold.workflow.compare import compare as compare
     from tenfold.workflow.evaluate import evaluate as evaluate
     from tenfold.workflow.export import export_run as export_run
+    from tenfold.workflow.hub import export_hub as export_hub
+    from tenfold.workflow.hub import load_hub as load_hub
     from tenfold.workflow.study import study as study
     from tenfold.workflow.train import resume as resume
     from tenfold.workflow.train import train as train
@@ -49,7 +51,9 @@ _HOMES = {
     "average_study": "tenfold.workflow.compare",
     "compare": "tenfold.workflow.compare",
     "evaluate": "tenfold.workflow.evaluate",
+    "export_hub": "tenfold.workflow.hub",
     "export_run": "tenfold.workflow.export",
+    "load_hub": "tenfold.workflow.hub",
     "load_mnist": "tenfold.data.mnist",
     "load_run": "tenfold.runs.folder",
     "load_study": "tenfold.studies.study",
@@ -69,7 +73,9 @@ __all__ = [
     "average_study",
     "compare",
     "evaluate",
+    "export_hub",
     "export_run",
+    "load_hub",
     "load_mnist",
     "load_run",
     "load_study",

@@ -53,6 +53,10 @@ def test_export_prints_its_result_and_the_next_command(
     assert f"next        tenfold read image.png --model {path}\n" in printed.out
     assert main(["export", str(held_out.path)]) == 0
     assert "calibrated  by a hold-out run\n" in capfd.readouterr().out
+    hub = run.path / "hub"
+    assert main(["export", str(run.path), "--hub", str(hub), "--license", "mit"]) == 0
+    assert f"next        hf upload USER/NAME {hub} " in capfd.readouterr().out
+    assert 'license: "mit"\n' in (hub / "README.md").read_text()
 
 
 def test_export_takes_a_file_and_a_calibration_and_prints_json(
@@ -103,6 +107,10 @@ def test_read_takes_the_exported_file(
         ("RUN here there", "too many arguments: there; usage: tenfold export RUN [OUT] [OPTIONS]"),
         ("RUN .", ". is a folder, and the second argument is the file to write"),
         ("RUN --out here", "Unknown option: --out."),
+        ("RUN here --hub there", "--hub writes model.onnx into there; leave out here"),
+        ("RUN --license mit", "--license is for the model card, which only --hub writes"),
+        ("RUN --hub new --license GPL!", "such as mit or cc-by-4.0, not GPL!"),
+        ("RUN --hub RUN", "has files that `tenfold export --hub` did not write"),
     ],
 )
 def test_errors_are_one_line_and_exit_with_2(

@@ -42,9 +42,9 @@ VERBS = {
     "study": (TRAIN, "Train a recipe with many seeds.", "classic --seeds 20", "[RECIPE]"),
     "compare": (
         TRAIN,
-        "Compare studies of the same images.",
+        "Compare studies or runs of the same images.",
         "studies/classic studies/strong",
-        "STUDIES...",
+        "FOLDERS...",
     ),
     "runs": (TRAIN, "List runs and studies.", "", "[FOLDERS...]"),
     "recipes": (TRAIN, "List the recipes, or show one.", "strong --show", "[RECIPE]"),

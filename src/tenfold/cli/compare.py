@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    studies: list[Path],
+    folders: list[Path],
     /,
     *,
     data: MovedData | None = None,
@@ -20,14 +20,15 @@ def compare(
     average: WholeNumber | None = None,
     json: AsJson = False,
 ) -> None:
-    """Compare studies of the same images: a table, and the first against each of the others.
+    """Compare studies or runs of the same images: tables, and the first against each of the others.
 
-    With --average, the runs of one study are compared with the average of their probabilities.
+    Only studies show what other seeds give. With --average, the runs of one study are compared with
+    the average of their probabilities.
 
     Parameters
     ----------
-    studies
-        The folders of studies.
+    folders
+        The folders of studies, or of two or more runs.
     out
         A folder to write figures and a report to.
     average
@@ -36,28 +37,30 @@ def compare(
     from tenfold.runs.listing import describe
     from tenfold.workflow import compare as comparing
 
-    for folder in studies:
-        listed = describe(folder)
-        if listed is not None and listed.kind == "run":
-            raise StudyError(f"{folder} is a run, not a study; `tenfold study` makes studies")
     if average is not None:
-        if len(studies) != 1 or out is not None:
+        if len(folders) != 1 or out is not None:
             raise StudyError("--average takes one study, and no --out")
-        averaged = comparing.average_study(studies[0], num_runs=average, data=data)
+        listed = describe(folders[0])
+        if listed is not None and listed.kind == "run":
+            raise StudyError(f"{folders[0]} is a run, not a study; `tenfold study` makes studies")
+        averaged = comparing.average_study(folders[0], num_runs=average, data=data)
         if json:
             print_json(averaged)
         else:
             _print_average(averaged)
         return
-    comparison = comparing.compare(studies, data=data, out=out)
+    comparison = comparing.compare(folders, data=data, out=out)
     if json:
         print_json(comparison)
         return
-    from tenfold.reports.study_report import describe_difference, tabulate
+    from tenfold.reports.run_comparison import lay_out
 
-    print_table(*tabulate(comparison), num_unwrapped=1)
-    for pair in comparison.differences:
-        finding = describe_difference(pair)
+    tables, findings = lay_out(comparison)
+    for number, table in enumerate(tables):
+        if number:
+            print_text()
+        print_table([*table.columns], [*map(list, table.rows)], num_unwrapped=1)
+    for finding in findings:
         print_text(f"\n{finding.question} {finding.answer}\n{finding.sentence}")
     if out is not None:
         print_text(f"\nreport  {out / 'report.html'}")

@@ -13,11 +13,13 @@ def export(
     out: Path | None = None,
     /,
     *,
+    hub: Path | None = None,
+    license: str | None = None,
     calibration: Path | None = None,
     data: MovedData | None = None,
     json: AsJson = False,
 ) -> None:
-    """Write a finished run's model as one ONNX file, for `tenfold read`.
+    """Write a finished run's model as one ONNX file, for `tenfold read`, or as a folder to share.
 
     Parameters
     ----------
@@ -25,9 +27,19 @@ def export(
         The folder of a finished run.
     out
         The file to write; by default model.onnx in the run's folder.
+    hub
+        A folder to write instead, for the Hugging Face Hub: the weights, the ONNX file, config.json
+        and README.md, a model card. It must be new, empty, or written by this command before.
+    license
+        With --hub: the Hub's name of the licence that you give the weights, such as mit; by default
+        the card says that none has been chosen.
     calibration
         A hold-out run of the same recipe; its temperature and thresholds go into the file.
     """
+    if hub is not None and out is not None:
+        raise RunError(f"--hub writes model.onnx into {hub}; leave out {out}")
+    if hub is None and license is not None:
+        raise RunError("--license is for the model card, which only --hub writes")
     if out is not None and out.is_dir():
         raise RunError(
             f"{out} is a folder, and the second argument is the file to write; export several runs "
@@ -37,7 +49,12 @@ def export(
     from tenfold.runs.folder import load_run
     from tenfold.workflow.export import export_run
 
-    exported = export_run(run, out, calibration=calibration, data=data)
+    if hub is None:
+        exported = export_run(run, out, calibration=calibration, data=data)
+    else:
+        from tenfold.workflow.hub import export_hub
+
+        exported = export_hub(run, hub, license_id=license, calibration=calibration, data=data)
     if json:
         print_json({**asdict(exported), "path": str(exported.path)})
         return
@@ -51,10 +68,13 @@ def export(
         f"{exported.num_compared:,} images, probabilities within "
         f"{exported.largest_difference:.1e} of the run's"
     )
+    following = f"tenfold read image.png --model {exported.path}"
+    if hub is not None:
+        following = f"hf upload USER/NAME {exported.path}    (look at README.md in it first)"
     print_rows(
         ("model", exported.path),
         ("size", f"{exported.num_bytes / 1e6:.2f} MB"),
         ("calibrated", calibrated),
         ("compared", compared),
-        ("next", f"tenfold read image.png --model {exported.path}"),
+        ("next", following),
     )

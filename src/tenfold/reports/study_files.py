@@ -56,13 +56,14 @@ def write_study_report(study: Study, evaluated: LabelledImages) -> None:
             summary,
         ),
     }
-    _write_figures(study.path, figures)
+    write_figures(study.path, figures)
     write_json(study.path / SUMMARY, summary)
     page = build_study_report(study, summary, [*figures.values()], is_mnist=is_mnist)
     write_file(study.report, page)
 
 
-def _write_figures(path: Path, figures: dict[str, PageFigure]) -> None:
+def write_figures(path: Path, figures: dict[str, PageFigure]) -> None:
+    """Write the light figures, by name, to a folder's `figures`."""
     for name, figure in figures.items():
         write_file(path / "figures" / f"{name}.png", figure.light)
 
@@ -87,7 +88,7 @@ def write_comparison_report(
             )
     with reporting_disk_errors(path):
         make_folder(path)
-    _write_figures(path, figures)
+    write_figures(path, figures)
     write_json(path / COMPARISON, comparison)
     words = ["tenfold", "compare", *(str(study.path) for study in studies)]
     words += [] if data is None else ["--data", str(data)]

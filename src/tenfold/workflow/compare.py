@@ -7,12 +7,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 
 from tenfold.errors import StudyError
-from tenfold.runs.folder import load_run
+from tenfold.runs.folder import CONFIG, Run, load_run
+from tenfold.runs.listing import describe
 from tenfold.studies.study import RUNS, STUDY, Study, StudyRun, load_study
 from tenfold.training.threads import setting_threads
 from tenfold.workflow.arguments import check_integer, require_train_extra
@@ -21,28 +22,105 @@ from tenfold.workflow.images import reload_evaluated
 
 if TYPE_CHECKING:
     from tenfold.studies.comparison import Comparison
+    from tenfold.studies.run_comparison import RunComparison
 
 
+@overload
 def compare(
-    studies: str | Path | Study | Sequence[str | Path | Study],
+    studies: Sequence[Run], *, data: str | Path | None = None, out: str | Path | None = None
+) -> "RunComparison": ...
+
+
+@overload
+def compare(
+    studies: Study | Sequence[Study],
     *,
     data: str | Path | None = None,
     out: str | Path | None = None,
-) -> "Comparison":
-    """Compare studies of the same images, the first with each of the others.
+) -> "Comparison": ...
 
-    Returns a summary of each study, and for each pair the difference with two tests and the images
-    that one study misclassifies and the other does not. `data` is the folder of the studies' data,
-    if the folder has moved. With `out`, comparison.json, figures and a report are written there.
 
-    Raises StudyError for a folder without a study and for studies of different images, DataError
-    for data that cannot be read or are not the studies'.
+@overload
+def compare(
+    studies: str | Path | Sequence[str | Path | Study | Run],
+    *,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+) -> Any: ...  # noqa: ANN401 - what is compared decides, and paths do not tell
+
+
+def compare(
+    studies: str | Path | Study | Sequence[str | Path | Study | Run],
+    *,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+) -> "Comparison | RunComparison":
+    """Compare studies, or runs, of the same images, the first with each of the others.
+
+    Of studies, returns a Comparison: a summary of each study, and for each pair the difference with
+    two tests and the images that one study misclassifies and the other does not. Of runs, returns a
+    RunComparison: what each run measured, what differs in their settings, and for each pair the
+    images that just one of the two networks gets right, with McNemar's test. `data` is the folder
+    of the data, if the folder has moved. With `out`, comparison.json, figures and a report are
+    written there.
+
+    Raises StudyError for a folder without a study, for studies of different images and for runs
+    together with studies, RunError for runs of different images or that are not finished, DataError
+    for data that cannot be read or are not theirs.
     """
     require_train_extra()
     if isinstance(studies, str | Path | Study):
         studies = [studies]
-    if out is not None and os.path.exists(Path(out) / STUDY):  # noqa: PTH110 - Path.exists may raise
-        raise StudyError(f"{out}: has the report of a study; use another folder")
+    _check_out(out)
+    kinds = [_find_kind(one) for one in studies]
+    if "run" not in kinds:
+        return _compare_studies(cast("Sequence[str | Path | Study]", studies), data, out)
+    if "study" in kinds:
+        run, study = (_get_path(studies[kinds.index(kind)]) for kind in ("run", "study"))
+        raise StudyError(
+            f"{study} is a study, but {run} is a run; compare studies with studies, or runs with "
+            "runs"
+        )
+    runs = [load_run(_get_path(one)) for one in studies]
+    return _compare_runs(runs, data, out)
+
+
+def _check_out(out: str | Path | None) -> None:
+    """Raise StudyError if the report would replace that of a study or a run."""
+    for file, kind in ((STUDY, "study"), (CONFIG, "run")):
+        if out is not None and os.path.exists(Path(out) / file):  # noqa: PTH110 - Path.exists may raise
+            raise StudyError(f"{out}: has the report of a {kind}; use another folder")
+
+
+def _find_kind(given: str | Path | Study | Run) -> str | None:
+    """Whether it is a "run" or a "study", finished or not; None if it is neither."""
+    if isinstance(given, Study | Run):
+        return "study" if isinstance(given, Study) else "run"
+    entry = describe(Path(given))
+    return entry.kind if entry else None
+
+
+def _get_path(given: str | Path | Study | Run) -> Path:
+    return given.path if isinstance(given, Study | Run) else Path(given)
+
+
+def _compare_runs(
+    runs: list[Run], data: str | Path | None, out: str | Path | None
+) -> "RunComparison":
+    from tenfold.studies.run_comparison import compare_runs
+
+    comparison = compare_runs(runs)
+    if out is not None:
+        from tenfold.reports.run_comparison import write_run_comparison
+
+        evaluated = reload_evaluated(runs[0].config, f"the run {runs[0].path}", data)
+        write_run_comparison(Path(out), runs, comparison, evaluated, data)
+    return comparison
+
+
+def _compare_studies(
+    studies: Sequence[str | Path | Study], data: str | Path | None, out: str | Path | None
+) -> "Comparison":
     from tenfold.studies import comparison as comparing
 
     opened = [study if isinstance(study, Study) else load_study(study) for study in studies]

@@ -51,26 +51,52 @@ def export_run(
     run = load_run(get_run_path(run))
     path = run.path / "model.onnx" if out is None else Path(out)
     _check_path(path, run)
-    found = _find_calibration(run, calibration)
+    exported = convert_run(run, path, find_calibration(run, calibration), data)
+    write_file(path, exported.content)
+    return exported.describe(path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    """The bytes of an ONNX file, its calibration, and how it compares with the run's model."""
+
+    content: bytes
+    calibration: Calibration | None
+    num_compared: int
+    largest_difference: float
+
+    def describe(self, path: Path) -> Exported:
+        """What a call returns that has written the file."""
+        return Exported(
+            path=path,
+            num_bytes=len(self.content),
+            num_compared=self.num_compared,
+            largest_difference=self.largest_difference,
+            is_calibrated=self.calibration is not None,
+        )
+
+
+def convert_run(
+    run: Run, path: Path, calibration: Calibration | None, data: str | Path | None
+) -> Converted:
+    """A run's model as the bytes of the ONNX file `path`; raises like `export_run`."""
     evaluated = reload_evaluated(run.config, f"the run {run.path}", data)
 
     from tenfold.models.onnx import MAX_DIFFERENCE, dump_onnx, measure_difference
 
     model = load_model(run.config.recipe, run.config.seed, run.weights_path)
-    exported = dump_onnx(model, build_metadata(run, found))
-    difference = measure_difference(model, exported, evaluated.images_NHW, str(path))
+    content = dump_onnx(model, build_metadata(run, calibration))
+    difference = measure_difference(model, content, evaluated.images_NHW, str(path))
     if difference > MAX_DIFFERENCE:
         raise RunError(
             f"{run.path}: the exported model's probabilities differ by {difference:g} from the "
             f"run's; at most {MAX_DIFFERENCE:g} is allowed"
         )
-    write_file(path, exported)
-    return Exported(
-        path=path,
-        num_bytes=len(exported),
+    return Converted(
+        content=content,
+        calibration=calibration,
         num_compared=len(evaluated),
         largest_difference=difference,
-        is_calibrated=found is not None,
     )
 
 
@@ -81,7 +107,7 @@ def _check_path(path: Path, run: Run) -> None:
         raise RunError(f"{path}: is a file of the run; name another one, such as model.onnx")
 
 
-def _find_calibration(run: Run, calibration: str | Path | Run | None) -> Calibration | None:
+def find_calibration(run: Run, calibration: str | Path | Run | None) -> Calibration | None:
     """The calibration of a matching hold-out run, by default the run's own."""
     if calibration is None:
         return run.calibration if run.is_calibrated else None

@@ -3,6 +3,7 @@
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+from matplotlib.ticker import MaxNLocator
 
 from tenfold.reports.figures.style import (
     LIGHT,
@@ -48,6 +49,36 @@ def draw_losses(losses: list[list[float]], theme: Theme = LIGHT) -> bytes:
         averaged = f"bold: moving average over {window} batches"
         subtitle = f"faint: each batch; {averaged}; logarithmic axis"
         draw_title(axes, "Training loss per batch", subtitle, theme)
+        return save_png(figure)
+
+
+def draw_compared_losses(
+    losses_of_runs: dict[str, list[list[float]]], subtitle: str, theme: Theme = LIGHT
+) -> bytes:
+    """Draw the moving average of each run's losses, a curve per run by its name, as a PNG.
+
+    The axis is epochs, as runs may have batches of other sizes.
+    """
+    with drawing(8.2, 4.8, theme) as figure:
+        axes = figure.add_subplot()
+        shades = mpl.colormaps[theme.epochs](np.linspace(*theme.epochs_range, len(losses_of_runs)))
+        for (name, losses), shade in zip(losses_of_runs.items(), shades, strict=True):
+            window = 2 * round(SMOOTHING_SHARE * len(losses[0]) / 2) + 1
+            curve = smooth(np.concatenate([*map(np.asarray, losses)]), window)
+            ends = np.concatenate(
+                [epoch + np.arange(1, len(one) + 1) / len(one) for epoch, one in enumerate(losses)]
+            )
+            # A logarithmic axis cannot show the zero that a loss may be rounded to.
+            axes.plot(ends, curve.clip(min=1e-6), color=shade, linewidth=1.6, label=name)
+        axes.set_xlim(left=0)
+        set_log_ticks(axes)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+        draw_grid(axes, "y")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("cross-entropy loss")
+        axes.legend(loc="upper right", frameon=False, labelcolor=theme.ink)
+        draw_title(axes, "Training loss", subtitle, theme)
         return save_png(figure)
 
 
