@@ -17,6 +17,7 @@ from PIL import Image
 import tenfold
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import DataError, RunError
+from tenfold.recipes.configs import PerceptronConfig
 from tenfold.runs.hub import load_hub_config
 from tenfold.workflow.export import Exported
 from tenfold.workflow.hub import HubModel
@@ -115,6 +116,14 @@ def test_folders_that_are_none_or_damaged_are_refused(model: HubModel, tmp_path:
     (copy / "config.json").write_text('{"format": 2}')
     with pytest.raises(RunError, match=r"copy/config\.json: not from `tenfold export --hub`"):
         tenfold.load_hub(copy)
+
+
+def test_a_folder_cannot_name_code_to_build_its_network(
+    model: HubModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PerceptronConfig, "kind", "another")
+    with pytest.raises(RunError, match=r"config\.json: the network is not one of Tenfold's; use "):
+        tenfold.load_hub(model.path)
 
 
 def test_the_onnx_file_is_as_the_page_of_files_says(exported: Exported) -> None:

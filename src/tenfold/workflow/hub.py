@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 UNKNOWN_LICENSE = "unknown"  # the Hub's name
+OWN_KINDS = ("perceptron", "convolutional")  # networks that are built by Tenfold's own code
 
 
 def export_hub(
@@ -200,6 +201,10 @@ def load_hub(folder: str | Path) -> HubModel:
             f"{folder}: no such folder; `hf download USER/NAME --local-dir {folder}` downloads one"
         )
     config, weights = load_hub_config(folder), folder / WEIGHTS
+    if config.recipe.model.kind not in OWN_KINDS:  # a downloaded file must not name code to run
+        raise RunError(
+            f"{folder / CONFIG}: the network is not one of Tenfold's; use {folder / MODEL} instead"
+        )
     if hash_file(weights) != config.files[WEIGHTS]:
         raise RunError(f"{weights}: not the file that {CONFIG} names; download or export it again")
     network = load_model(config.recipe, config.seed, weights)
