@@ -52,7 +52,7 @@ LIBRARIES = {
     "jinja2": "reports",
     "onnx": "workflow models",
     "ray": "cluster",
-    "pyarrow": "cluster",
+    "pyarrow": "cluster data",
     "openpyxl": "forms",
 }
 # Importing any module of these does not import torch: they start fast, or run where it is missing.
