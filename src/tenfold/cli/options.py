@@ -38,6 +38,15 @@ DataFolder = Annotated[
         "CSV, NumPy or Parquet files, in a folder or alone; by default MNIST."
     ),
 ]
+ClassNames = Annotated[
+    tuple[str, ...],
+    Parameter(
+        negative=(),
+        consume_multiple=True,
+        help="Ten names, for images other than digits; by default those in classes.txt of the data "
+        "folder.",
+    ),
+]
 MovedData = Annotated[
     Path,
     Parameter(help="The folder of the data, needed if it has moved. The data must be the same."),

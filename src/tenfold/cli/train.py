@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from tenfold.cli.options import (
     AsJson,
+    ClassNames,
     DataFolder,
     Flag,
     Holdout,
@@ -51,6 +52,7 @@ class TrainOptions:
     """Also measure the accuracy after each epoch."""
     checkpoint_every: WholeNumber | None = None
     """Epochs between checkpoints; by default 1. With 0 there is one after the last epoch only."""
+    class_names: ClassNames | None = None
     tensorboard: Flag | None = None
     """Write event files for TensorBoard to the folder tensorboard of the run."""
 

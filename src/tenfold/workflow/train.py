@@ -6,7 +6,7 @@ Torch is imported when a call needs it.
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ from tenfold.training.threads import limit_spinning, setting_threads
 from tenfold.workflow.arguments import (
     check_integer,
     check_threads,
+    choose_class_names,
     choose_recipe,
     describe_environment,
     get_run_path,
@@ -69,6 +70,7 @@ def train(
     by_epoch: bool = False,
     report: bool = True,
     tensorboard: bool = False,
+    class_names: Sequence[str] | None = None,
     on_progress: OnProgress | None = None,
     **changes: Any,  # noqa: ANN401 - checked against the recipe's fields
 ) -> Run:
@@ -84,8 +86,9 @@ def train(
     `checkpoint_every` epochs and after the last one (0: only after the last one); `resume`
     continues from it. `by_epoch` also measures the accuracy after every epoch. Without `report`
     no figures and no report are written; `evaluate` can do that later. `tensorboard` writes event
-    files to the folder tensorboard of the run. `on_progress` is called with the progress reports of
-    `tenfold.runs.progress`.
+    files to the folder tensorboard of the run. `class_names` are those of the labels 0 to 9, by
+    default those in classes.txt of the data folder, if it has one. `on_progress` is called
+    with the progress reports of `tenfold.runs.progress`.
 
     Raises RecipeError, DataError or RunError for arguments that cannot be used. A run that fails or
     is interrupted stays in its folder as unfinished; Ctrl-C writes a checkpoint first.
@@ -108,6 +111,7 @@ def train(
         by_epoch=by_epoch,
         report=report,
         tensorboard=tensorboard,
+        class_names=choose_class_names(class_names, data),
         **describe_environment(threads, device),
     )
     path = create_run_folder(None if out is None else Path(out), recipe.name, seed)
