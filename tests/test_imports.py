@@ -52,7 +52,7 @@ LIBRARIES = {
     "jinja2": "reports",
     "onnx": "workflow models",
     "ray": "cluster",
-    "pyarrow": "cluster",
+    "pyarrow": "cluster data",
     "openpyxl": "forms",
     "mlflow": "training",
 }

@@ -13,9 +13,9 @@ from PIL import Image
 import tenfold
 from run_errors import catch_error
 from tenfold.data import mnist
+from tenfold.data.folders import IMAGE_FORMATS
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import (
-    IMAGE_FORMATS,
     MISLABELLED,
     MNIST_CHECKSUMS,
     LabelledImages,

@@ -170,6 +170,9 @@ def test_class_errors_come_from_the_rows_of_the_confusion_matrix() -> None:
         error_rate=0.1,
         error_rate_interval=wilson_interval(10, 100),
         taken_for={"5": 5, "8": 4, "2": 1},
+        precision=1.0,
+        recall=0.9,
+        f1=180 / 190,
     )
     assert list(three.taken_for) == ["5", "8", "2"]  # most often first
     assert (eight.num_errors, eight.error_rate, eight.taken_for) == (0, 0.0, {})

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from made_studies import CHECKSUMS, build_study, miss
+from data.test_class_names import TEN
+from made_studies import CHECKSUMS, OTHER_DATA, build_study, miss
 from tenfold.cli import main
 from tenfold.errors import RecipeError
 from tenfold.recipes.catalogue import RECIPES, find_changes
@@ -161,3 +162,14 @@ def test_seconds_are_shown_with_their_number_of_runs() -> None:
         summary = summarize(made, LABELS_N, is_mnist=False)
         page = build_study_report(made, summary, [], is_mnist=False)
         assert words in page.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_names_of_classes_are_in_the_report_and_in_its_command(given: dict[str, Any]) -> None:
+    made = build(checksums=OTHER_DATA)
+    made = dataclasses.replace(made, config=dataclasses.replace(made.config, class_names=TEN))
+    assert main(shlex.split(build_study_command(made))[1:]) == 2
+    assert given["class_names"] == TEN
+    summary = summarize(made, LABELS_N, is_mnist=False)
+    page = build_study_report(made, summary, [], is_mnist=False)
+    assert "Error rate of each class" in page
+    assert "<td>Trouser</td>" in page

@@ -33,6 +33,12 @@ VERBS = {
     ),
     "train": (TRAIN, "Train a recipe and evaluate it.", "classic --seed 1 --epochs 10", "[RECIPE]"),
     "evaluate": (TRAIN, "Evaluate finished runs again.", "runs/2026-11-22-classic-0", "RUNS..."),
+    "predict": (
+        TRAIN,
+        "Write what a run says of images, for Kaggle or other tools.",
+        "runs/2026-11-22-classic-0 --data test.csv --csv submission.csv",
+        "RUN",
+    ),
     "export": (
         TRAIN,
         "Write the model of a run as an ONNX file.",

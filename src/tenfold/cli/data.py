@@ -1,5 +1,6 @@
 """`tenfold data`."""
 
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,14 @@ import numpy as np
 
 from tenfold.cli.options import AsJson, DataFolder
 from tenfold.cli.output import print_json, print_rows, print_table, print_text
-from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, Part, load_part
+from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, Part, hash_idx, load_part
+from tenfold.data.pixels import Arrays
+from tenfold.data.sources import load_arrays
 from tenfold.digits import NUM_CLASSES
+from tenfold.errors import DataError
 from tenfold.system.files import write_file
 
-PARTS: tuple[Part, ...] = ("train", "test")
+NO_COUNTS = ["-"] * NUM_CLASSES  # of images without labels
 
 
 def data(
@@ -24,17 +28,19 @@ def data(
     sheet
         A PNG file to write a contact sheet of training images to.
     """
-    parts = {part: load_part(data, part) for part in PARTS}
+    training = load_part(data, "train")
+    described = {"train": _describe("train", (training.images_NHW, training.labels_N))}
+    with suppress(DataError) if data is not None and data.is_file() else nullcontext():
+        described["test"] = _describe("test", _load_test(data))
     if sheet is not None:
-        write_file(sheet, _draw_sheet(parts["train"], data))
-    described = {part: _describe(part, images) for part, images in parts.items()}
+        write_file(sheet, _draw_sheet(training, data))
     if json:
         print_json(described)
         return
     print_table(
         ["part", "images", *map(str, range(NUM_CLASSES))],
         [
-            [part, *map(str, (one["num_images"], *one["num_images_of_label"]))]
+            [part, str(one["num_images"]), *map(str, one["num_images_of_label"] or NO_COUNTS)]
             for part, one in described.items()
         ],
     )
@@ -45,6 +51,7 @@ def data(
             [f"{part} {name}", one[f"{name}_sha256"]]
             for part, one in described.items()
             for name in ("images", "labels")
+            if one[f"{name}_sha256"]
         ],
     )
     is_mnist = all(one["is_mnist"] for one in described.values())
@@ -63,11 +70,24 @@ def _draw_sheet(training: LabelledImages, folder: Path | None) -> bytes:
     return draw_contact_sheet(training.images_NHW, training.labels_N, title)
 
 
-def _describe(part: Part, images: LabelledImages) -> dict[str, Any]:
+def _load_test(data: Path | None) -> Arrays:
+    """The test images, which need no labels to be counted."""
+    if data is not None:
+        return load_arrays(data, "test")
+    test = load_part(None, "test")
+    return test.images_NHW, test.labels_N
+
+
+def _describe(part: Part, arrays: Arrays) -> dict[str, Any]:
+    images_NHW, labels_N = arrays
+    images, labels = hash_idx(images_NHW), None if labels_N is None else hash_idx(labels_N)
+    counts = None
+    if labels_N is not None:
+        counts = np.bincount(labels_N, minlength=NUM_CLASSES).tolist()
     return {
-        "num_images": len(images),
-        "num_images_of_label": np.bincount(images.labels_N, minlength=NUM_CLASSES).tolist(),
-        "images_sha256": images.checksums[0],
-        "labels_sha256": images.checksums[1],
-        "is_mnist": images.checksums == MNIST_CHECKSUMS[part],
+        "num_images": len(images_NHW),
+        "num_images_of_label": counts,
+        "images_sha256": images,
+        "labels_sha256": labels,
+        "is_mnist": (images, labels) == MNIST_CHECKSUMS[part],
     }

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from tenfold.cli.options import AsJson, MovedData
-from tenfold.cli.output import print_json, print_rows, print_text
+from tenfold.cli.output import print_json, print_rows, print_table, print_text
+from tenfold.evaluation.text import tabulate_classes
 
 
 def evaluate(runs: list[Path], /, *, data: MovedData | None = None, json: AsJson = False) -> None:
@@ -31,5 +32,7 @@ def evaluate(runs: list[Path], /, *, data: MovedData | None = None, json: AsJson
             *((finding.question, finding.answer) for finding in run.evaluation.findings),
             ("report", run.report),
         )
+        print_text()
+        print_table(*tabulate_classes(run.evaluation))
     if json:
         print_json(evaluations[0] if len(evaluations) == 1 else evaluations)

@@ -34,8 +34,17 @@ RecipeName = Annotated[
 DataFolder = Annotated[
     Path,
     Parameter(
-        help="A folder of IDX files, or of images in train/0 ... train/9 and test/0 ... test/9; by "
-        "default MNIST."
+        help="A folder of IDX files, or of images in train/0 ... train/9 and test/0 ... test/9; or "
+        "CSV, NumPy or Parquet files, in a folder or alone; by default MNIST."
+    ),
+]
+ClassNames = Annotated[
+    tuple[str, ...],
+    Parameter(
+        negative=(),
+        consume_multiple=True,
+        help="Ten names, for images other than digits; by default those in classes.txt of the data "
+        "folder.",
     ),
 ]
 MovedData = Annotated[

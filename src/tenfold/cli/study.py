@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from tenfold.cli.options import (
     Address,
     AsJson,
+    ClassNames,
     DataFolder,
     Engine,
     Holdout,
@@ -37,6 +38,7 @@ class StudyOptions:
     a cluster 0."""
     holdout: Holdout = False
     data: DataFolder | None = None
+    class_names: ClassNames | None = None
     out: Path | None = None
     """The folder of the study; by default studies/RECIPE. Seeds that it has are not trained
     again."""

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from tenfold.cli.options import (
     AsJson,
+    ClassNames,
     DataFolder,
     Flag,
     Holdout,
@@ -54,6 +55,7 @@ class TrainOptions:
     """Also log losses, accuracies, the speed and the results: csv writes metrics.csv, tensorboard
     event files to the run's folder; mlflow logs to MLflow, by default to mlflow.db in the current
     folder. Repeat it for several."""
+    class_names: ClassNames | None = None
     tensorboard: Flag | None = None
     """The same as --log tensorboard."""
 

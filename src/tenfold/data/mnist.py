@@ -1,34 +1,26 @@
-"""Labelled digit images from MNIST or a folder, and the hold-out split.
+"""Labelled digit images from MNIST or other data, and the hold-out split.
 
 Array names carry their axes: N images, H rows, W columns.
 """
 
 import dataclasses
 import hashlib
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 
-from tenfold.data.idx import dump_idx, load_idx
+from tenfold.data.idx import dump_idx
+from tenfold.data.pixels import Part as Part
+from tenfold.data.sources import load_arrays
 from tenfold.data.training_data import find_training_data
-from tenfold.digits import IMAGE_SIZE_PX, NUM_CLASSES
 from tenfold.errors import DataError
 
 HOLDOUT_SHARE = 6  # one training image in six: 10,000 of MNIST's 60,000
-IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")  # of file managers, in lower case
-
-Part = Literal["train", "test"]
 Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]  # images [N, 28, 28], labels [N]
-
-FILE_PREFIXES: Mapping[Part, str] = MappingProxyType({"train": "train", "test": "t10k"})
 
 # SHA-256 of the unpacked files (images, labels) as published on yann.lecun.com.
 MNIST_CHECKSUMS: Mapping[Part, tuple[str, str]] = MappingProxyType(
@@ -57,7 +49,7 @@ class LabelledImages:
     """Digit images with their labels.
 
     `images_NHW` is uint8 [N, 28, 28], white (255) on black; `labels_N` is uint8 [N], 0 to 9.
-    `checksums` are the SHA-256 of the unpacked IDX files (images, labels); for image files, of the
+    `checksums` are the SHA-256 of the unpacked IDX files (images, labels); for other files, of the
     IDX files with the same content.
     """
 
@@ -91,40 +83,33 @@ def load_mnist() -> tuple[Arrays, Arrays]:
     )
 
 
-def load_part(folder: Path | None, part: Part) -> LabelledImages:
-    """Load the training or the test part of MNIST (`folder` None) or of a folder.
+def load_part(data: Path | None, part: Part) -> LabelledImages:
+    """Load the training or the test part of MNIST (`data` None), or of a folder or file.
 
-    A folder contains either IDX files, gzipped or not, under MNIST's names
-    (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., also with a dot for the last dash),
-    or image files of 28x28 pixels, white on black, in train/0 ... train/9 and test/0 ... test/9.
-    Files of the other part are not opened. Hidden files, Thumbs.db, desktop.ini and __MACOSX are
-    skipped.
+    A folder contains IDX files, gzipped or not, under MNIST's names (train-images-idx3-ubyte,
+    train-labels-idx1-ubyte, t10k-..., also with a dot for the last dash); image files of 28x28
+    pixels, white on black, in train/0 ... train/9 and test/0 ... test/9; or CSV, NumPy or Parquet
+    files, as docs/data.md says. Files of the other part are not opened. Hidden files, Thumbs.db,
+    desktop.ini and __MACOSX are skipped.
 
-    Raises DataError if a file is missing or cannot be used, or if the numbers of images and labels
-    differ.
+    Raises DataError if a file is missing or cannot be used, if the numbers of images and labels
+    differ, or if there are no labels.
     """
-    try:
-        return _load_part(folder, part)
-    except OSError as error:  # such as a name that is too long
-        raise DataError(f"cannot read {folder}: {error.strerror or error}") from error
-
-
-def _load_part(folder: Path | None, part: Part) -> LabelledImages:
-    if folder is None:
-        bundled = find_training_data("mnist")
-        loaded = _load_idx_pair(bundled, part)
-        if loaded.checksums != MNIST_CHECKSUMS[part]:
-            raise DataError(
-                f"{bundled}: the {part} files are damaged: their checksum is not MNIST's; "
-                "install the training data again"
-            )
-        return loaded
-    if not folder.is_dir():
-        reason = "is not a folder" if folder.exists() else "no such folder"
-        raise DataError(f"{folder}: {reason}; --data takes a folder of IDX files or of images")
-    if (folder / part).is_dir():
-        return _load_image_folders(folder / part)
-    return _load_idx_pair(folder, part)
+    source = find_training_data("mnist") if data is None else data
+    images_NHW, labels_N = load_arrays(source, part)
+    if labels_N is None:
+        reason = "which training needs"
+        if part == "test":
+            reason = f"which `tenfold predict RUN --data {data}` predicts once there is a run"
+        raise DataError(f"{data}: the {part} images have no labels, {reason}")
+    images, labels = map(hash_idx, (images_NHW, labels_N))
+    loaded = LabelledImages(images_NHW=images_NHW, labels_N=labels_N, checksums=(images, labels))
+    if data is None and loaded.checksums != MNIST_CHECKSUMS[part]:
+        raise DataError(
+            f"{source}: the {part} files are damaged: their checksum is not MNIST's; "
+            "install the training data again"
+        )
+    return loaded
 
 
 def split_holdout(training: LabelledImages) -> tuple[LabelledImages, LabelledImages]:
@@ -173,80 +158,6 @@ def leave_out_mislabelled(training: LabelledImages) -> LabelledImages:
     return training.select(np.setdiff1d(np.arange(len(training)), MISLABELLED))
 
 
-def _load_idx_pair(folder: Path, part: Part) -> LabelledImages:
-    prefix = FILE_PREFIXES[part]
-    images_path = _find_file(folder, part, f"{prefix}-images-idx3-ubyte")
-    labels_path = _find_file(folder, part, f"{prefix}-labels-idx1-ubyte")
-    images_NHW = load_idx(images_path, (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX))
-    labels_N = load_idx(labels_path, (None,))
-    if len(images_NHW) != len(labels_N):
-        raise DataError(
-            f"{labels_path}: has {len(labels_N)} labels, but {images_path.name} has "
-            f"{len(images_NHW)} images"
-        )
-    wrong = np.flatnonzero(labels_N >= NUM_CLASSES)
-    if len(wrong):
-        raise DataError(
-            f"{labels_path}: label {wrong[0]} is {labels_N[wrong[0]]}, but labels are 0 to 9"
-        )
-    return _build(images_NHW, labels_N)
-
-
-def _find_file(folder: Path, part: Part, name: str) -> Path:
-    for stem in (name, name.replace("-idx", ".idx")):  # some archivers write a dot
-        for path in (folder / stem, folder / f"{stem}.gz"):
-            if path.is_file():
-                return path
-    raise DataError(
-        f"{folder}: there is neither {name} (or {name}.gz) nor a folder {part} with images in "
-        f"{part}/0 ... {part}/9"
-    )
-
-
-def _load_image_folders(folder: Path) -> LabelledImages:
-    images, labels = [], []
-    for digit in range(NUM_CLASSES):
-        digit_folder = folder / str(digit)
-        if not digit_folder.is_dir():
-            raise DataError(f"{digit_folder}: no such folder; it must have the images of {digit}")
-        for path in sorted(digit_folder.iterdir()):
-            if not path.name.startswith(".") and path.name.lower() not in SYSTEM_FILES:
-                images.append(_load_image(path))
-                labels.append(digit)
-    if not images:
-        raise DataError(f"{folder}: there are no images in its folders 0 ... 9")
-    return _build(np.stack(images), np.array(labels, dtype=np.uint8))
-
-
-def _load_image(path: Path) -> npt.NDArray[np.uint8]:
-    try:
-        # Pillow only warns about some damage; turn the warnings into errors.
-        with (
-            warnings.catch_warnings(action="error"),
-            Image.open(path, formats=IMAGE_FORMATS) as image,
-        ):
-            # Checked before the pixels are decoded.
-            if image.size != (IMAGE_SIZE_PX, IMAGE_SIZE_PX):
-                raise DataError(
-                    f"{path}: the image is {image.width}x{image.height} pixels, but must be "
-                    f"{IMAGE_SIZE_PX}x{IMAGE_SIZE_PX}"
-                )
-            transparency = " with transparency" * ("transparency" in image.info)
-            if image.mode not in ("1", "L", "P", "RGB") or transparency:
-                raise DataError(
-                    f"{path}: the colour mode is {image.mode}{transparency}, but must be 8-bit "
-                    "grey or RGB without transparency"
-                )
-            return np.asarray(image.convert("L"), dtype=np.uint8)
-    except UnidentifiedImageError as error:
-        raise DataError(
-            f"{path}: not an image ({', '.join(IMAGE_FORMATS)}); move it out of the folder"
-        ) from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
-        raise DataError(f"{path}: the image cannot be read: {error}") from error
-
-
-def _build(images_NHW: npt.NDArray[np.uint8], labels_N: npt.NDArray[np.uint8]) -> LabelledImages:
-    images, labels = (hashlib.sha256(dump_idx(array)) for array in (images_NHW, labels_N))
-    checksums = images.hexdigest(), labels.hexdigest()
-    return LabelledImages(images_NHW=images_NHW, labels_N=labels_N, checksums=checksums)
+def hash_idx(array: npt.NDArray[np.uint8]) -> str:
+    """The SHA-256 of the IDX file with an array."""
+    return hashlib.sha256(dump_idx(array)).hexdigest()

@@ -48,6 +48,7 @@ def build_evaluation(
         training=training,
         findings=(),
         headline="",
+        class_names=config.class_names,
     )
     headline = (
         f"{format_percent(accuracy.accuracy)} of {accuracy.num_images:,} "

@@ -65,8 +65,8 @@ def _single_class(evaluation: Evaluation) -> Finding | None:
         answer="no",
         sentence=(
             f"All {evaluation.num_images:,} {PART_NAMES[evaluation.part]} images have the label "
-            f"{evaluation.classes[0].label}, so the accuracy does not show whether the model can "
-            "tell classes apart."
+            f"{evaluation.name_label(evaluation.classes[0].label)}, so the accuracy does not show "
+            "whether the model can tell classes apart."
         ),
     )
 
@@ -125,7 +125,7 @@ def _claimed_accuracy(evaluation: Evaluation) -> Finding:
 
 
 def _hardest_class(evaluation: Evaluation) -> Finding:
-    noun = "digit" if evaluation.is_mnist else "class"
+    noun = evaluation.noun
     question = f"Which {noun} is misclassified most?"
     classes = sorted(evaluation.classes, key=lambda errors: -errors.error_rate)
     hardest, others = classes[0], classes[1:]
@@ -143,15 +143,21 @@ def _hardest_class(evaluation: Evaluation) -> Finding:
         for other in others
     }
     similar = [other for other in others if differences[str(other.label)][0] <= 0]
-    mistaken_for = [f"{k} ({count}×)" for k, count in list(hardest.taken_for.items())[:3]]
+    name = evaluation.name_label(hardest.label)
+    mistaken_for = [
+        f"{evaluation.name_label(k)} ({count}×)" for k, count in list(hardest.taken_for.items())[:3]
+    ]
     sentence = (
-        f"The {noun} {hardest.label} has the highest error rate: {hardest.num_errors} of "
+        f"The {noun} {name} has the highest error rate: {hardest.num_errors} of "
         f"{hardest.num_images:,}, {format_percent(hardest.error_rate)} (95 % CI "
         f"{format_interval(hardest.error_rate_interval)}). It is most often mistaken for "
         f"{join_words(mistaken_for)}."
     )
     if similar:
-        names = [f"{other.label} ({format_percent(other.error_rate)})" for other in similar]
+        names = [
+            f"{evaluation.name_label(other.label)} ({format_percent(other.error_rate)})"
+            for other in similar
+        ]
         sentence += f" The difference from {join_words(names)} is not significant at the 5 % level."
     elif others:
         sentence += f" The difference from every other {noun} is significant at the 5 % level."
@@ -160,7 +166,7 @@ def _hardest_class(evaluation: Evaluation) -> Finding:
     return Finding(
         name="hardest_class",
         question=question,
-        answer=f"{hardest.label}, but not significantly" if similar else str(hardest.label),
+        answer=f"{name}, but not significantly" if similar else name,
         sentence=sentence,
         numbers={"difference_intervals": differences},
     )

@@ -96,7 +96,8 @@ def measure_class_errors(confusions_KK: npt.NDArray[np.int64]) -> tuple[ClassErr
         num_images = int(row.sum())
         if num_images == 0:
             continue
-        num_errors = num_images - int(row[label])
+        num_hits, num_predicted = int(row[label]), int(confusions_KK[:, label].sum())
+        num_errors = num_images - num_hits
         taken_for = {str(k): int(row[k]) for k in np.argsort(-row, kind="stable") if k != label}
         classes.append(
             ClassErrors(
@@ -106,6 +107,9 @@ def measure_class_errors(confusions_KK: npt.NDArray[np.int64]) -> tuple[ClassErr
                 error_rate=num_errors / num_images,
                 error_rate_interval=wilson_interval(num_errors, num_images),
                 taken_for={k: count for k, count in taken_for.items() if count},
+                precision=num_hits / num_predicted if num_predicted else None,
+                recall=num_hits / num_images,
+                f1=2 * num_hits / (num_images + num_predicted),
             )
         )
     return tuple(classes)

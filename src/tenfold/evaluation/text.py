@@ -1,5 +1,7 @@
 """Numbers and lists as English text."""
 
+from tenfold.runs.results import Evaluation
+
 PART_NAMES = {"test": "test", "validation": "held-out validation"}
 
 
@@ -24,3 +26,20 @@ def join_words(words: list[str]) -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def tabulate_classes(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
+    """Errors, precision, recall and F1 of each class as a table: its header and rows."""
+    rows = [
+        [
+            evaluation.name_label(errors.label),
+            f"{errors.num_images:,}",
+            f"{errors.num_errors:,}",
+            *(
+                "" if share is None else format_percent(share)
+                for share in (errors.precision, errors.recall, errors.f1)
+            ),
+        ]
+        for errors in evaluation.classes
+    ]
+    return [evaluation.noun, "images", "errors", "precision", "recall", "F1"], rows

@@ -27,6 +27,8 @@ def list_config_flags(config: RunConfig | StudyConfig) -> list[str]:
         flags.append("--holdout")
     if config.data_folder is not None:
         flags += ["--data", config.data_folder]
+    if config.class_names:
+        flags += ["--class-names", *config.class_names]
     if config.threads not in (None, DEFAULT_THREADS):
         flags += ["--threads", str(config.threads)]
     return flags

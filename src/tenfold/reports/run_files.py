@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.reports.figures.confusion import draw_confusions
-from tenfold.reports.figures.images import draw_misclassified
+from tenfold.reports.figures.images import draw_misclassified, title_misclassified
 from tenfold.reports.figures.loss import draw_losses
 from tenfold.reports.page import PageFigure
 from tenfold.reports.run_report import build_report
@@ -36,7 +36,7 @@ def write_run_report(
             evaluation,
         ),
         "misclassified": PageFigure.draw(
-            "Misclassified digits",
+            title_misclassified(evaluation),
             "Misclassified images with true label, given label and confidence.",
             draw_misclassified,
             evaluated.images_NHW,

@@ -2,10 +2,10 @@
 
 import shlex
 
-from tenfold.evaluation.text import PART_NAMES, format_interval, format_percent
+from tenfold.evaluation.text import PART_NAMES, format_interval, format_percent, tabulate_classes
 from tenfold.recipes.catalogue import RECIPES, build_display_name
 from tenfold.reports.describe import list_config_flags, list_data, list_recipe
-from tenfold.reports.page import Page, PageFigure
+from tenfold.reports.page import Page, PageFigure, PageTable
 from tenfold.runs.config import RunConfig
 from tenfold.runs.results import Evaluation, Training
 
@@ -19,6 +19,7 @@ def build_train_command(config: RunConfig) -> str:
 def build_report(config: RunConfig, evaluation: Evaluation, figures: list[PageFigure]) -> str:
     """The page as HTML."""
     recipe, training = config.recipe, evaluation.training
+    columns, rows = tabulate_classes(evaluation)
     return Page(
         title=f"{format_percent(evaluation.accuracy)} on {PART_NAMES[evaluation.part]} images",
         subtitle=(
@@ -26,6 +27,7 @@ def build_report(config: RunConfig, evaluation: Evaluation, figures: list[PageFi
         ),
         numbers=_list_numbers(evaluation),
         findings=evaluation.findings,
+        tables=[PageTable(title=f"Errors by {evaluation.noun}", columns=columns, rows=rows)],
         figures=figures,
         configuration=_list_configuration(config, training),
         reproduction=_describe_reproduction(training),
@@ -36,7 +38,7 @@ def build_report(config: RunConfig, evaluation: Evaluation, figures: list[PageFi
         ),
         sources=(
             ". evaluation.json and config.json beside it hold every number on this page, "
-            "losses.jsonl the loss of every batch."
+            "losses.jsonl the loss of every batch, predictions.csv every prediction."
         ),
         is_mnist=evaluation.is_mnist,
     ).to_html()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shlex
+from functools import partial
 from pathlib import Path
 
 from tenfold.data.mnist import LabelledImages
@@ -43,9 +44,10 @@ def write_study_report(study: Study, evaluated: LabelledImages) -> None:
             summary,
         ),
         "digits": PageFigure.draw(
-            "Error rate of each digit",
-            "The error rate of each digit for each seed, their mean and its confidence interval.",
-            draw_digits,
+            f"Error rate of each {study.noun}",
+            f"The error rate of each {study.noun} for each seed, their mean and its confidence "
+            "interval.",
+            partial(draw_digits, noun=study.noun, class_names=study.config.class_names),
             summary,
         ),
         "hardest_images": PageFigure.draw(

@@ -2,6 +2,7 @@
 
 import shlex
 
+from tenfold.digits import NUM_CLASSES
 from tenfold.evaluation.text import PART_NAMES, format_interval, format_percent, join_words
 from tenfold.recipes.catalogue import RECIPES, build_display_name
 from tenfold.reports.describe import list_config_flags, list_data, list_recipe
@@ -48,9 +49,11 @@ def build_study_report(
         findings=summary.findings,
         tables=[
             PageTable(
-                title="Error rate of each digit",
-                columns=("digit", "mean", "95 % CI", "hardest in", "mistaken for (per run)"),
-                rows=[_list_digit(digit, len(runs)) for digit in summary.digits],
+                title=f"Error rate of each {study.noun}",
+                columns=(study.noun, "mean", "95 % CI", "hardest in", "mistaken for (per run)"),
+                rows=[
+                    _list_digit(digit, len(runs), config.class_names) for digit in summary.digits
+                ],
             )
         ],
         figures=figures,
@@ -72,11 +75,12 @@ def build_study_report(
     ).to_html()
 
 
-def _list_digit(digit: DigitErrors, num_runs: int) -> list[str]:
-    """The row of a digit in the table of error rates."""
-    mistaken = [f"{label} ({count:.1f})" for label, count in digit.taken_for.items()]
+def _list_digit(digit: DigitErrors, num_runs: int, class_names: tuple[str, ...]) -> list[str]:
+    """The row of a digit, or of a class with a name, in the table of error rates."""
+    names = class_names or tuple(map(str, range(NUM_CLASSES)))
+    mistaken = [f"{names[int(label)]} ({count:.1f})" for label, count in digit.taken_for.items()]
     return [
-        str(digit.label),
+        names[digit.label],
         format_percent(digit.error_rate.mean),
         format_interval(digit.error_rate.images_interval),
         f"{digit.num_hardest} of {num_runs}",

@@ -21,8 +21,9 @@ class RunConfig:
     `data_folder` is None for MNIST. `checksums` are the SHA-256 of the unpacked data
     files, images first, for each part: "train", and "test" unless it is a hold-out run.
 
-    The last four fields do not affect the weights: epochs between checkpoints (0 writes only the
-    last one), accuracy after each epoch, figures and report, trackers.
+    Four fields do not affect the weights: epochs between checkpoints (0 writes only the last one),
+    accuracy after each epoch, figures and report, trackers. `class_names` are those of the labels 0
+    to 9, empty for digits.
     """
 
     recipe: Recipe
@@ -39,6 +40,7 @@ class RunConfig:
     by_epoch: bool = False
     report: bool = True
     log: tuple[TrackerName, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    class_names: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
     @property
     def fingerprint(self) -> dict[str, str | int]:

@@ -7,6 +7,7 @@ evaluation.json     every number in figures, findings and report
 calibration.json    of a hold-out run: temperature and thresholds for an exported model
 figures/            loss_per_batch.png, confusion_matrix.png, misclassified.png
 report.html         one file that opens offline
+predictions.csv     the prediction of every evaluated image; written with the report
 checkpoint.safetensors   during training: everything needed to resume
 state.json          running, then complete: written last
 """
@@ -42,6 +43,7 @@ from tenfold.system.locks import locking
 
 CONFIG, STATE, WEIGHTS = "config.json", "state.json", "model.safetensors"
 EVALUATION, REPORT, CALIBRATION = "evaluation.json", "report.html", "calibration.json"
+PREDICTIONS = "predictions.csv"
 CHECKPOINT = "checkpoint.safetensors"
 FIGURES = {
     "loss_per_batch": "figures/loss_per_batch.png",
@@ -101,6 +103,14 @@ class Run:
     def report(self) -> Path:
         """The path of the report, one HTML file."""
         return self.path / REPORT
+
+    @property
+    def predictions(self) -> Path:
+        """The path of a CSV file: index, label, predicted, confidence of each evaluated image.
+
+        It is written with the report.
+        """
+        return self.path / PREDICTIONS
 
     @property
     def weights_path(self) -> Path:

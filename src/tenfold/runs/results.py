@@ -32,7 +32,12 @@ class CorrectedAccuracy(Accuracy):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassErrors:
-    """The errors of one class; `taken_for` counts the wrong predictions by label."""
+    """The errors of one class; `taken_for` counts the wrong predictions by label.
+
+    `precision` is the share of the images predicted as this class that are of it, None if no image
+    is; `recall` the share of the class's images that are predicted as it; `f1` their harmonic mean.
+    Evaluations of Tenfold 0.1 lack them.
+    """
 
     label: int
     num_images: int
@@ -40,6 +45,9 @@ class ClassErrors:
     error_rate: float
     error_rate_interval: Interval
     taken_for: dict[str, int]
+    precision: float | None = field(default=None, metadata=OMIT_DEFAULT)
+    recall: float | None = field(default=None, metadata=OMIT_DEFAULT)
+    f1: float | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +109,7 @@ class Evaluation:
 
     `confusions` has a row for each label and a column for each predicted label. `corrected` is None
     for images other than MNIST's test images. `misclassified` lists the most confident first.
+    `class_names` are those of the labels 0 to 9, empty for digits.
     """
 
     part: Literal["test", "validation"]
@@ -117,6 +126,16 @@ class Evaluation:
     training: Training
     findings: tuple[Finding, ...]
     headline: str
+    class_names: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+
+    @property
+    def noun(self) -> str:
+        """What a class is called."""
+        return "digit" if self.is_mnist and not self.class_names else "class"
+
+    def name_label(self, label: int | str) -> str:
+        """The name of a label, or the digit itself."""
+        return self.class_names[int(label)] if self.class_names else str(label)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ study.json alone is enough to share, compare and continue a study.
 
 import json
 import reprlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,7 +26,7 @@ from tenfold.runs.config import SEEDS, THREADS
 from tenfold.runs.folder import Run
 from tenfold.studies.summary import Summary
 from tenfold.system.files import parse_json, write_file
-from tenfold.system.json_types import check_keys, from_json, to_json
+from tenfold.system.json_types import OMIT_DEFAULT, check_keys, from_json, to_json
 
 STUDY, SUMMARY, REPORT = "study.json", "summary.json", "report.html"
 RUNS, LONGER = "runs", "longer"
@@ -41,7 +41,8 @@ class StudyConfig:
 
     `data_folder` is None for MNIST. `checksums` are the SHA-256 of the unpacked data
     files, by part ("train", and "test" unless held out), images first. `threads` is the number
-    per run; None in studies of Tenfold 0.1, whose runs differ in it.
+    per run; None in studies of Tenfold 0.1, whose runs differ in it. `class_names` are as in
+    RunConfig.
     """
 
     recipe: Recipe
@@ -50,6 +51,7 @@ class StudyConfig:
     checksums: dict[str, tuple[str, str]]
     num_evaluated: Annotated[int, range(1, 2**31)]
     threads: Annotated[int, THREADS] | None = None
+    class_names: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
     @property
     def part(self) -> Literal["test", "validation"]:
@@ -128,6 +130,11 @@ class Study:
     def is_mnist(self) -> bool:
         """Whether the data are MNIST's original files."""
         return self.config.checksums.items() <= MNIST_CHECKSUMS.items()
+
+    @property
+    def noun(self) -> str:
+        """What a class of its images is called."""
+        return "digit" if self.is_mnist and not self.config.class_names else "class"
 
     @property
     def accuracies(self) -> npt.NDArray[np.float64]:

@@ -3,10 +3,11 @@
 import datetime
 import importlib.util
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tenfold.data.class_names import check_class_names, find_class_names
 from tenfold.errors import MissingExtraError, RecipeError, describe_install
 from tenfold.recipes.catalogue import find_recipe
 from tenfold.recipes.recipe import Recipe
@@ -46,6 +47,16 @@ def check_threads(threads: int | None) -> int:
 def choose_recipe(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
     """A recipe, by name or as it is, with some fields changed."""
     return (find_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**changes)
+
+
+def choose_class_names(names: Sequence[str] | None, data: object) -> tuple[str, ...]:
+    """The names of the classes, by default those that the data folder has; empty for digits.
+
+    Raises DataError if they cannot be used.
+    """
+    if names is not None:
+        return check_class_names(names, "--class-names")
+    return find_class_names(Path(data)) if isinstance(data, str | Path) else ()
 
 
 def get_run_path(run: str | Path | Run) -> Path:

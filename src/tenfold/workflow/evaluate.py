@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.recipes.recipe import Recipe
-from tenfold.runs.folder import CALIBRATION, EVALUATION, Run, load_run
+from tenfold.runs.folder import CALIBRATION, EVALUATION, PREDICTIONS, Run, load_run
 from tenfold.runs.progress import OnProgress, StageProgress
-from tenfold.system.files import write_json
+from tenfold.system.files import write_file, write_json
 from tenfold.training.threads import setting_threads
 from tenfold.workflow.arguments import get_run_path, require_train_extra
 from tenfold.workflow.images import reload_evaluated, reload_run_images
@@ -63,9 +63,11 @@ def write_results(
 ) -> None:
     """Evaluate the model of a trained run and calibrate it on the validation images, if any.
 
-    Writes evaluation.json, with `report` also figures and report, and calibration.json.
+    Writes evaluation.json, with `report` also figures, report and predictions, and
+    calibration.json.
     """
     from tenfold.evaluation.evaluation import build_evaluation
+    from tenfold.evaluation.prediction_tables import dump_predictions
     from tenfold.models.predict import predict
     from tenfold.workflow.calibrate import calibrate
 
@@ -78,6 +80,8 @@ def write_results(
         from tenfold.reports.run_files import write_run_report
 
         write_run_report(run.path, run.config, evaluation, evaluated, losses)
+        table = dump_predictions(evaluated.labels_N, predictions, run.config.class_names)
+        write_file(run.path / PREDICTIONS, table)
     if validation is not None:
         show(StageProgress(stage="calibrating"))
         calibration = calibrate(model, run.config.recipe, validation, run.config.seed)

@@ -53,7 +53,8 @@ def load_run_images(recipe: Recipe, data: str | Path | None, *, holdout: bool) -
         assert validation is not None
         evaluated = validation
     else:
-        evaluated = load_part(folder, "test")
+        with _add_holdout_hint():
+            evaluated = load_part(folder, "test")
         checksums["test"] = evaluated.checksums
     if (
         validation is not None
@@ -101,6 +102,18 @@ def reload_evaluated(
             checksums=config.checksums["train" if config.holdout else "test"],
             owner=owner,
         )
+
+
+@contextmanager
+def _add_holdout_hint() -> Iterator[None]:
+    """Add to an error of the test images that a hold-out run needs none."""
+    try:
+        yield
+    except DataError as error:
+        error.add_note(
+            "train with --holdout, which measures on a sixth of the training images instead"
+        )
+        raise
 
 
 @contextmanager

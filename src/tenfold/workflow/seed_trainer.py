@@ -119,6 +119,7 @@ class SeedTrainer:
             seed=seed,
             holdout=self.config.holdout,
             data=self.config.data_folder,
+            class_names=self.config.class_names or None,
             out=out,
             threads=self.threads,
             by_epoch=self.by_epoch,

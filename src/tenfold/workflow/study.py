@@ -36,6 +36,7 @@ from tenfold.system.machine import count_cores
 from tenfold.workflow.arguments import (
     check_integer,
     check_threads,
+    choose_class_names,
     choose_recipe,
     require_train_extra,
 )
@@ -72,6 +73,7 @@ def study(
     alone: int | None = None,
     by_epoch: bool = True,
     longer: bool | None = None,
+    class_names: Sequence[str] | None = None,
     on: str | None = None,
     address: str | None = None,
     progress: bool | None = None,
@@ -80,12 +82,13 @@ def study(
 ) -> Study:
     """Train a recipe with many seeds and return the study, stored as a folder with a report.
 
-    `recipe`, `holdout`, `data` and `changes` are as in `train`. The seeds are `seeds` numbers from
-    `first_seed` on. `out` is the study's folder, by default ./studies/RECIPE; seeds that it has
-    are not trained again, so the same call continues a stopped study. Each run uses `threads` CPU
-    threads, by default 2, and is the same run that `train` makes with its seed. The first `alone`
-    runs, by default 3, are trained one at a time to measure the training time; `jobs` of the others
-    run at a time, by default as many as there are cores for their threads. `by_epoch` also measures
+    `recipe`, `holdout`, `data`, `class_names` and `changes` are as in `train`. The seeds are
+    `seeds` numbers from `first_seed` on. `out` is the study's folder, by default ./studies/RECIPE;
+    seeds that it has are not trained again, so the same call continues a stopped study. Each run
+    uses `threads` CPU threads, by default 2, and is the same run that `train` makes with its seed.
+    The first `alone` runs, by default 3, are trained one at a time to measure the training time;
+    `jobs` of the others run at a time, by default as many as there are cores for their threads.
+    `by_epoch` also measures
     the accuracy after every epoch. `longer` also studies the recipe with twice the epochs; by
     default only for the unchanged recipe classic, for which the exercise claims that this adds
     little. `progress` is as in `train`. `on_progress` is called with a
@@ -109,6 +112,7 @@ def study(
         checksums=images.checksums,
         num_evaluated=len(images.evaluated),
         threads=plan.threads,
+        class_names=choose_class_names(class_names, data),
     )
     path = Path("studies") / (recipe.name + "-holdout" * holdout) if out is None else Path(out)
     with (

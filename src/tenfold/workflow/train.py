@@ -6,7 +6,7 @@ Torch is imported when a call needs it.
 import dataclasses
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,7 @@ from tenfold.training.trackers import (
 from tenfold.workflow.arguments import (
     check_integer,
     check_threads,
+    choose_class_names,
     choose_recipe,
     describe_environment,
     get_run_path,
@@ -80,6 +81,7 @@ def train(
     log: str | Iterable[str] = (),
     tensorboard: bool = False,
     progress: bool | None = None,
+    class_names: Sequence[str] | None = None,
     on_progress: OnProgress | None = None,
     **changes: Any,  # noqa: ANN401 - checked against the recipe's fields
 ) -> Run:
@@ -98,9 +100,11 @@ def train(
     also get losses, accuracies, the speed and the results: "csv" writes metrics.csv and
     "tensorboard" event files to the run's folder, "mlflow" logs to MLflow's tracking URI, by
     default mlflow.db in the current folder. `tensorboard` is the same as log="tensorboard".
-    `progress` shows a bar on stderr, or lines where that is no terminal; by default only a notebook
-    shows progress, and with False it does not. `on_progress` is called with the progress reports of
-    `tenfold.runs.progress`; with it a notebook shows progress only if `progress` is True.
+    `class_names` are those of the labels 0 to 9, by default those in classes.txt of the data
+    folder, if it has one. `progress` shows a bar on stderr, or lines where that is no terminal; by
+    default only a notebook shows progress, and with False it does not. `on_progress` is called with
+    the progress reports of `tenfold.runs.progress`; with it a notebook shows progress only if
+    `progress` is True.
 
     Raises RecipeError, DataError or RunError for arguments that cannot be used. A run that fails or
     is interrupted stays in its folder as unfinished; Ctrl-C writes a checkpoint first.
@@ -124,6 +128,7 @@ def train(
         by_epoch=by_epoch,
         report=report,
         log=log,
+        class_names=choose_class_names(class_names, data),
         **describe_environment(threads, device),
     )
     path = create_run_folder(None if out is None else Path(out), recipe.name, seed)

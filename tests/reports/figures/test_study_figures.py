@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 from matplotlib.figure import Figure
 
+from data.test_class_names import TEN
 from images import open_picture
 from made_studies import build_study, miss
 from tenfold.data.label_errors import CONTESTED
@@ -45,7 +46,14 @@ def labels_N(test_images: LabelledImages) -> npt.NDArray[np.uint8]:  # noqa: N80
 @pytest.fixture(scope="module")
 def draws(images_NHW: npt.NDArray[np.uint8]) -> dict[str, Draw]:
     hardest = functools.partial(draw_hardest, images_NHW)
-    return {"seeds": draw_seeds, "epochs": draw_epochs, "digits": draw_digits, "hardest": hardest}
+    named = functools.partial(draw_digits, noun="class", class_names=TEN)
+    return {
+        "seeds": draw_seeds,
+        "epochs": draw_epochs,
+        "digits": draw_digits,
+        "named": named,
+        "hardest": hardest,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +103,7 @@ def galleries(monkeypatch: pytest.MonkeyPatch) -> Galleries:
     return noted
 
 
-@pytest.mark.parametrize("name", ["seeds", "epochs", "digits", "hardest"])
+@pytest.mark.parametrize("name", ["seeds", "epochs", "digits", "named", "hardest"])
 def test_figures_are_drawn_in_both_themes(
     name: str,
     draws: dict[str, Draw],

@@ -1,10 +1,13 @@
 """The confusion matrix, second of the exercise's figures."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.patches import Rectangle
 
+from tenfold.reports.figures.images import shorten_name
 from tenfold.reports.figures.style import LIGHT, Theme, draw_title, drawing, save_png
 from tenfold.runs.results import Evaluation
 
@@ -53,6 +56,11 @@ def _draw_cells(axes: Axes, evaluation: Evaluation, theme: Theme) -> None:
     axes.set_xticks(range(size))
     axes.set_yticks(range(size))
     axes.tick_params(length=0, labelsize=11, labelcolor=theme.ink)
+    if evaluation.class_names:
+        names = [shorten_name(name) for name in evaluation.class_names]
+        style: dict[str, Any] = {"fontsize": 9.5, "parse_math": False}
+        axes.set_xticklabels(names, rotation=40, ha="right", rotation_mode="anchor", **style)
+        axes.set_yticklabels(names, **style)
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted label", x=0.45)
     axes.set_ylabel("true label")

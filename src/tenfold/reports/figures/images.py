@@ -8,11 +8,13 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from tenfold.reports.figures.style import LIGHT, Theme, drawing, save_png
-from tenfold.runs.results import Evaluation
+from tenfold.runs.results import Evaluation, Mistake
 
 GREY: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}
 GALLERY_COLUMNS, GALLERY_ROWS = 8, 5
 CELL_HEIGHT, CAPTION, MARGIN = 1.48, 0.27, 0.04  # of the gallery, in cells
+NAME_LINE = 0.16  # height of a second line of text, in cells
+MAX_NAME = 14  # characters of a class name in a figure
 SHEET_COLUMNS = 20
 LEFT = 0.016  # margin of the headings, as a share of the width
 TITLE_CHARACTERS, SUBTITLE_CHARACTERS = 68, 112  # per line
@@ -28,7 +30,7 @@ def draw_misclassified(
     """
     mistakes = evaluation.misclassified
     shown = [
-        (image.index, f"{image.label} → {image.predicted}", _describe_confidence(image.confidence))
+        (image.index, *_describe_mistake(image, evaluation))
         for image in mistakes[: GALLERY_COLUMNS * GALLERY_ROWS]
     ]
     subtitle = f"none of {evaluation.num_images:,} images"
@@ -37,8 +39,35 @@ def draw_misclassified(
             f"{len(shown)} of {len(mistakes):,} mistakes, most confident first: "
             "true label → predicted label, confidence"
         )
-    title = "Misclassified digits"
-    return draw_gallery(images_NHW, shown, title=title, subtitle=subtitle, theme=theme)
+    return draw_gallery(
+        images_NHW,
+        shown,
+        title=title_misclassified(evaluation),
+        subtitle=subtitle,
+        theme=theme,
+        has_names=bool(evaluation.class_names),
+    )
+
+
+def title_misclassified(evaluation: Evaluation) -> str:
+    """The title of the gallery; images other than MNIST's need not show digits."""
+    return f"Misclassified {'digits' if evaluation.noun == 'digit' else 'images'}"
+
+
+def shorten_name(name: str) -> str:
+    """The name of a class as short as a caption is."""
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"
+
+
+def _describe_mistake(mistake: Mistake, evaluation: Evaluation) -> tuple[str, str]:
+    """The texts above and below an image; names need lines of their own."""
+    confidence = _describe_confidence(mistake.confidence)
+    if not evaluation.class_names:
+        return f"{mistake.label} → {mistake.predicted}", confidence
+    label, predicted = (
+        shorten_name(evaluation.name_label(one)) for one in (mistake.label, mistake.predicted)
+    )
+    return label, f"→ {predicted}\n{confidence}"
 
 
 def _describe_confidence(confidence: float) -> str:
@@ -53,26 +82,33 @@ def draw_gallery(
     title: str,
     subtitle: str,
     theme: Theme,
+    has_names: bool = False,
 ) -> bytes:
-    """Draw images in rows of eight as a PNG; `shown` has index, text above and text below."""
+    """Draw images in rows of eight as a PNG; `shown` has index, text above and text below.
+
+    `has_names` makes room for names of classes, with a second line below.
+    """
+    more = NAME_LINE * has_names
+    cell_height = CELL_HEIGHT + more
     num_rows = max(1, -(-len(shown) // GALLERY_COLUMNS))
-    with drawing(8.2, 0.75 + 1.51 * num_rows, theme) as figure:
+    with drawing(8.2, 0.75 + (1.51 + more) * num_rows, theme) as figure:
         _draw_heading(figure, title, subtitle, theme)
         # One plot with cells one unit wide: the layout of forty plots takes a second.
         axes = figure.add_subplot()
         for i, (index, above, below) in enumerate(shown):
             row, column = divmod(i, GALLERY_COLUMNS)
-            left, top = column + MARGIN, row * CELL_HEIGHT + CAPTION
+            left, top = column + MARGIN, row * cell_height + CAPTION
             right, bottom = left + 1 - 2 * MARGIN, top + 1 - 2 * MARGIN
             axes.imshow(images_NHW[index], extent=(left, right, bottom, top), **GREY)
             middle = column + 0.5
             # Texts fit their cells, and measuring them is slow.
-            around: dict[str, Any] = {"ha": "center", "in_layout": False}
-            axes.text(middle, top - 0.05, above, va="bottom", fontsize=11.5, **around)
+            around: dict[str, Any] = {"ha": "center", "in_layout": False, "parse_math": False}
+            size = 8.5 if has_names else 11.5
+            axes.text(middle, top - 0.05, above, va="bottom", fontsize=size, **around)
             around |= {"fontsize": 8.5, "color": theme.quiet}
             axes.text(middle, bottom + 0.05, below, va="top", **around)
         axes.set_xlim(0, GALLERY_COLUMNS)
-        axes.set_ylim(num_rows * CELL_HEIGHT, 0)
+        axes.set_ylim(num_rows * cell_height, 0)
         axes.set_aspect("equal")
         axes.set_axis_off()
         return save_png(figure)

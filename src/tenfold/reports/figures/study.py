@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from tenfold.data.label_errors import CONTESTED
-from tenfold.reports.figures.images import draw_gallery
+from tenfold.reports.figures.images import draw_gallery, shorten_name
 from tenfold.reports.figures.style import (
     LIGHT,
     Theme,
@@ -107,8 +107,17 @@ def _draw_band(axes: Axes, epochs: Sequence[EpochEstimate], key: Panel, colour: 
     axes.plot(numbers, mean, style, color=colour, markersize=4, label=label)
 
 
-def draw_digits(summary: Summary, theme: Theme = LIGHT) -> bytes:
-    """Draw the error rate of each digit in each run, with their mean and interval, as a PNG."""
+def draw_digits(
+    summary: Summary,
+    theme: Theme = LIGHT,
+    *,
+    noun: str = "digit",
+    class_names: Sequence[str] = (),
+) -> bytes:
+    """Draw the error rate of each digit in each run, with their mean and interval, as a PNG.
+
+    Classes that are no digits have another noun, and may have names.
+    """
     digits = summary.digits
     with drawing(8.2, 4.6, theme) as figure:
         axes = figure.add_subplot()
@@ -124,14 +133,19 @@ def draw_digits(summary: Summary, theme: Theme = LIGHT) -> bytes:
             place: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 9}
             colour = theme.ink if digit.num_hardest else theme.quiet
             axes.annotate(text, (k, 0), xytext=(0, -32), color=colour, **place)
-        axes.set_xticks(range(len(digits)), [str(digit.label) for digit in digits])
-        axes.set_xlabel("digit, and in how many seeds it has the highest error rate", labelpad=26)
-        axes.tick_params(axis="x", length=0, labelsize=12, labelcolor=theme.ink)
+        names = [
+            shorten_name(class_names[digit.label]) if class_names else str(digit.label)
+            for digit in digits
+        ]
+        axes.set_xticks(range(len(digits)), names, parse_math=False)
+        axes.set_xlabel(f"{noun}, and in how many seeds it has the highest error rate", labelpad=26)
+        size = 7 if class_names else 12
+        axes.tick_params(axis="x", length=0, labelsize=size, labelcolor=theme.ink)
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter("{x:g} %")
         draw_grid(axes, "y")
         subtitle = "dots: seeds; bar: mean and its 95 % interval for other images of the same kind"
-        draw_title(axes, "Error rate of each digit", subtitle, theme)
+        draw_title(axes, f"Error rate of each {noun}", subtitle, theme)
         return save_png(figure)
 
 
