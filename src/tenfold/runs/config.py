@@ -1,9 +1,10 @@
 """The options and the environment of a run: the content of config.json. No torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from tenfold.recipes.recipe import Recipe
+from tenfold.system.json_types import OMIT_DEFAULT
 
 SEEDS, THREADS = range(2**32), range(1, 1025)
 EPOCHS = range(10_001)  # of a recipe, at most
@@ -16,10 +17,11 @@ DEFAULT_THREADS = 2
 class RunConfig:
     """The options and the environment of a run: the content of config.json.
 
-    `data_folder` is None for MNIST. `checksums` are the SHA-256 of the unpacked data
-    files, images first, for each part: "train", and "test" unless it is a hold-out run.
+    `data_folder` is None for MNIST, and for data that were arrays (`from_arrays`). `checksums` are
+    the SHA-256 of the unpacked data files, images first, for each part: "train", and "test" unless
+    it is a hold-out run.
 
-    The last four fields do not affect the weights: epochs between checkpoints (0 writes only the
+    The next four fields do not affect the weights: epochs between checkpoints (0 writes only the
     last one), accuracy after each epoch, figures and report, TensorBoard event files.
     """
 
@@ -37,6 +39,7 @@ class RunConfig:
     by_epoch: bool = False
     report: bool = True
     tensorboard: bool = False
+    from_arrays: bool = field(default=False, metadata=OMIT_DEFAULT)
 
     @property
     def fingerprint(self) -> dict[str, str | int]:

@@ -149,7 +149,7 @@ def load_run(path: str | Path) -> Run:
     if isinstance(state, RunningState):
         raise RunError(
             f"{path}: the run is not finished: it was interrupted or is still being trained. "
-            f"`{build_resume_command(path)}` continues it."
+            f"`{describe_resuming(path, config)}` continues it."
         )
     _check_hash(path / WEIGHTS, state.weights_sha256)
     return Run(path, config, state.training)
@@ -230,6 +230,13 @@ def is_unfinished(path: Path) -> bool:
 def lock_run(path: Path) -> AbstractContextManager[None]:
     """Lock a run's folder for this process. Raises RunError if another one has locked it."""
     return locking(path, RunError(f"{path}: the run is locked: another process is training it"))
+
+
+def describe_resuming(path: Path, config: RunConfig, **flags: object) -> str:
+    """How to resume a stopped run: by a command, or from Python if its data were arrays."""
+    if config.from_arrays:
+        return f"tenfold.resume({str(path)!r}, data=...)"
+    return build_resume_command(path, **flags)
 
 
 def build_resume_command(path: Path, **flags: object) -> str:

@@ -13,17 +13,18 @@ from tenfold.runs.progress import OnProgress, StageProgress
 from tenfold.system.files import write_json
 from tenfold.training.threads import setting_threads
 from tenfold.workflow.arguments import get_run_path, require_train_extra
-from tenfold.workflow.images import reload_evaluated, reload_run_images
+from tenfold.workflow.images import Data, reload_evaluated, reload_run_images
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
+def evaluate(run: str | Path | Run, *, data: Data | None = None) -> Run:
     """Evaluate a finished run again and replace its evaluation, figures, report and calibration.
 
     The calibration, if the run has one, is measured again because it depends on how images are
-    read. `data` is the folder of the run's data, if it has moved; their checksums must match.
+    read. `data` is the folder of the run's data, if it has moved, or its arrays; their checksums
+    must match.
 
     Raises RunError if the folder holds no finished run, DataError if the data cannot be read or are
     not the run's.

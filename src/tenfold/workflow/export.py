@@ -16,7 +16,7 @@ from tenfold.system.files import write_file
 from tenfold.system.json_types import to_json
 from tenfold.workflow.arguments import get_run_path, require_train_extra
 from tenfold.workflow.evaluate import load_model
-from tenfold.workflow.images import reload_evaluated
+from tenfold.workflow.images import Data, reload_evaluated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +35,14 @@ def export_run(
     out: str | Path | None = None,
     *,
     calibration: str | Path | Run | None = None,
-    data: str | Path | None = None,
+    data: Data | None = None,
 ) -> Exported:
     """Write a run's model as one ONNX file, by default `model.onnx` in the run's folder.
 
     The file gets the run's own calibration, if it has one, or that of `calibration`, a hold-out run
     of the same recipe; otherwise it says that it is not calibrated. `data` is the folder of the
-    run's data, if it has moved: the probabilities of file and model are compared on the images
-    that the run was evaluated on.
+    run's data, if it has moved, or its arrays: the probabilities of file and model are compared on
+    the images that the run was evaluated on.
 
     Raises RunError if a folder holds no finished run, the two runs do not match, or the file and
     the model disagree; DataError if the data cannot be read.

@@ -97,6 +97,11 @@ def study(
     require_train_extra()
     check_cluster_flags(on, address=address)
     recipe = choose_recipe(recipe, changes)
+    if not isinstance(data, str | Path | None):
+        raise StudyError(
+            "the runs of a study are processes of their own, which read the images from files: "
+            "data must be a path"
+        )
     plan = _check_plan(seeds, first_seed, threads, jobs, alone, by_epoch, on)
     images = load_run_images(recipe, data, holdout=holdout)
     config = StudyConfig(

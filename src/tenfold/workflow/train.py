@@ -20,9 +20,9 @@ from tenfold.runs.folder import (
     WEIGHTS,
     CompleteState,
     Run,
-    build_resume_command,
     clean_up_complete_run,
     create_run_folder,
+    describe_resuming,
     load_config,
     load_run,
     lock_run,
@@ -46,7 +46,14 @@ from tenfold.workflow.arguments import (
     require_train_extra,
 )
 from tenfold.workflow.evaluate import write_results
-from tenfold.workflow.images import RunImages, generate_images, load_run_images, reload_run_images
+from tenfold.workflow.images import (
+    Data,
+    RunImages,
+    generate_images,
+    load_run_images,
+    name_source,
+    reload_run_images,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,7 +68,7 @@ def train(
     *,
     seed: int = 0,
     holdout: bool = False,
-    data: str | Path | None = None,
+    data: Data | None = None,
     out: str | Path | None = None,
     threads: int | None = None,
     device: str = "auto",
@@ -77,7 +84,11 @@ def train(
     `recipe` is a name or a Recipe; `changes` are fields of it to change, such as epochs=10.
     `holdout` trains on five sixths of the training images and evaluates on the remaining sixth (for
     MNIST, the last 10,000); the test images are not opened. `data` is a folder of IDX files or of
-    image folders, by default MNIST. `out` is the run's folder, by default a new one in ./runs.
+    image folders, by default MNIST; or arrays, ((images, labels), (test images, test labels)), as
+    `load_mnist` returns, or (images, labels) with `holdout`. Images are [N, 28, 28] or [N, 784],
+    bytes or floats, white on black (`tenfold.data.arrays.convert_images` has the rule), and labels
+    0 to 9. The run's folder keeps checksums of arrays, not the arrays: `resume`, `evaluate` and
+    `export_run` need them again. `out` is the run's folder, by default a new one in ./runs.
     `threads` is the number of CPU threads, by default 2 on every machine, because on some machines
     the last bits of the weights depend on it. `device` is "cpu", "cuda" or "auto", which takes a
     GPU if PyTorch finds one; GPU training is untested. A checkpoint is written every
@@ -102,7 +113,7 @@ def train(
         recipe=recipe,
         seed=seed,
         holdout=holdout,
-        data_folder=None if data is None else str(Path(data).resolve()),
+        **name_source(data, images),
         checksums=images.checksums,
         checkpoint_every=checkpoint_every,
         by_epoch=by_epoch,
@@ -115,14 +126,14 @@ def train(
         remove_temporary_files(path)
         write_json(path / CONFIG, config)
         write_running_state(path)
-        with _add_resume_hint(path):
+        with _add_resume_hint(path, config):
             return _finish_run(_Job(path, config, config, images, on_progress))
 
 
 def resume(
     run: str | Path | Run,
     *,
-    data: str | Path | None = None,
+    data: Data | None = None,
     threads: int | None = None,
     device: str | None = None,
     on_progress: OnProgress | None = None,
@@ -133,8 +144,8 @@ def resume(
     was started with. Its weights are the same as without the stop if the machine, the threads, the
     device and the versions are the same. Otherwise their last bits may differ: a warning is logged,
     and the run's state and report say so. A complete run is returned unchanged. `data` is the
-    run's data folder, needed if it has moved; `threads` and `device` are by default the run's own.
-    `on_progress` is as in `train`.
+    run's data folder, needed if it has moved, or its arrays; `threads` and `device` are by default
+    the run's own. `on_progress` is as in `train`.
 
     Raises RunError if there is no run or another process is training it, ResumeError (a RunError)
     if its checkpoint is damaged or another run's, DataError if the data are not the run's.
@@ -168,7 +179,7 @@ def resume(
             )
         resumed_with = tuple(dict.fromkeys([*state.resumed_with, *changes]))
         write_running_state(path, resumed_with)
-        with _add_resume_hint(path, data=data, threads=threads, device=device):
+        with _add_resume_hint(path, config, data=data, threads=threads, device=device):
             job = _Job(path, config, here, images, on_progress, checkpoint, resumed_with)
             return _finish_run(job)
 
@@ -185,14 +196,14 @@ def _load_checkpoint(path: Path) -> "Checkpoint | None":
 
 
 @contextmanager
-def _add_resume_hint(path: Path, **flags: object) -> Iterator[None]:
+def _add_resume_hint(path: Path, config: RunConfig, **flags: object) -> Iterator[None]:
     """Add the command that resumes a run to any error or interrupt that stops it."""
     try:
         yield
     except BaseException as error:
         note = f"the unfinished run stays in {path}"
         if not isinstance(error, DivergedError):
-            note += f": `{build_resume_command(path, **flags)}` continues it"
+            note += f": `{describe_resuming(path, config, **flags)}` continues it"
         error.add_note(note)
         raise
 
