@@ -27,8 +27,8 @@ MAY_IMPORT = {
     "recipes": "errors digits system",
     "data": "errors digits system recipes",
     "synthetic": "errors digits system reading recipes data",
-    "runs": "errors digits system recipes",
     "models": "errors digits system reading recipes",
+    "runs": "errors digits system recipes data models",
     "training": "errors digits system recipes data runs models",
     "evaluation": "errors digits system reading recipes data runs models",
     "studies": "errors digits system recipes data runs evaluation",
@@ -47,7 +47,7 @@ MAY_IMPORT = {
 # Heavy libraries, and the packages that may import them.
 LIBRARIES = {
     "torch": "models training workflow cli",
-    "safetensors": "training workflow",
+    "safetensors": "training workflow models",
     "matplotlib": "reports",
     "jinja2": "reports",
     "onnx": "workflow models",

@@ -22,9 +22,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from tenfold.errors import RecipeError, RunError
+from tenfold.errors import MissingExtraError, RecipeError, RunError, describe_install
 from tenfold.recipes.fields import flag_name
 from tenfold.runs.config import RunConfig
 from tenfold.runs.losses import read_losses
@@ -39,6 +39,10 @@ from tenfold.system.files import (
 )
 from tenfold.system.json_types import OMIT_DEFAULT, Value, check_keys, from_json
 from tenfold.system.locks import locking
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 CONFIG, STATE, WEIGHTS = "config.json", "state.json", "model.safetensors"
 EVALUATION, REPORT, CALIBRATION = "evaluation.json", "report.html", "calibration.json"
@@ -119,6 +123,37 @@ class Run:
         Raises RunError if the run is not calibrated or the file cannot be read.
         """
         return _load(self.path / CALIBRATION, Calibration)
+
+    def predict(self, images: Any) -> "npt.NDArray[np.int64]":  # noqa: ANN401 - as NumPy has them
+        """The digit on each image, int64 [N]; `images` are as in `predict_proba`."""
+        labels_N: npt.NDArray[np.int64] = self.predict_proba(images).argmax(axis=1)
+        return labels_N
+
+    def predict_proba(self, images: Any) -> "npt.NDArray[np.float32]":  # noqa: ANN401
+        """The probability of each digit, float32 [N, 10], as training left it: not calibrated.
+
+        `images` are [N, 28, 28] or [N, 784], white on black, framed as MNIST's: whole numbers 0 to
+        255, booleans, or floats, 0 to 1 if none is above 1, otherwise 0 to 255
+        (`tenfold.data.arrays.convert_images`). The model is loaded once; a model of your own is
+        imported. Photos and scans need `tenfold.Reader` and an exported model.
+
+        Raises ArrayError for other images, MissingExtraError without PyTorch.
+        """
+        from tenfold.data.arrays import convert_images
+
+        images_NHW, model = convert_images(images), self._model
+        from tenfold.models.predict import compute_probabilities
+
+        return compute_probabilities(model, images_NHW)
+
+    @cached_property
+    def _model(self) -> Any:  # noqa: ANN401 - a module of PyTorch, which is not imported here
+        try:
+            from tenfold.models.weights import load_model
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(f"{error}: {describe_install('train')}") from error
+        config = self.config
+        return load_model(config.recipe.model, config.seed, self.weights_path, config.versions)
 
     def read_losses(self) -> list[list[float]]:
         """The training loss of every batch, a list for each epoch."""

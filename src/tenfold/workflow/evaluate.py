@@ -3,6 +3,7 @@
 Torch and Matplotlib are imported when a call needs them.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,20 +38,19 @@ def evaluate(run: str | Path | Run, *, data: Data | None = None) -> Run:
         evaluated, validation = images.evaluated, images.validation
     else:
         evaluated = reload_evaluated(config, f"the run {run.path}", data)
-    model = load_model(config.recipe, config.seed, run.weights_path)
+    model = load_model(config.recipe, config.seed, run.weights_path, config.versions)
     with setting_threads(config.threads):
         write_results(run, model, evaluated, validation)
     return load_run(run.path)
 
 
-def load_model(recipe: Recipe, seed: int, weights_path: Path) -> "nn.Module":
+def load_model(
+    recipe: Recipe, seed: int, weights_path: Path, versions: Mapping[str, str] | None = None
+) -> "nn.Module":
     """The model of a recipe with the weights of a run. Raises RunError if they do not fit."""
-    from tenfold.models.build import build_model
-    from tenfold.training.weights import load_weights
+    from tenfold.models import weights
 
-    model = build_model(recipe.model, seed)
-    load_weights(model, weights_path)
-    return model
+    return weights.load_model(recipe.model, seed, weights_path, versions)
 
 
 def write_results(

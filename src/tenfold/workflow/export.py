@@ -56,7 +56,8 @@ def export_run(
 
     from tenfold.models.onnx import MAX_DIFFERENCE, dump_onnx, measure_difference
 
-    model = load_model(run.config.recipe, run.config.seed, run.weights_path)
+    config = run.config
+    model = load_model(config.recipe, config.seed, run.weights_path, config.versions)
     exported = dump_onnx(model, build_metadata(run, found))
     difference = measure_difference(model, exported, evaluated.images_NHW, str(path))
     if difference > MAX_DIFFERENCE:

@@ -54,6 +54,7 @@ from tenfold.workflow.images import (
     name_source,
     reload_run_images,
 )
+from tenfold.workflow.own_model import check_own_model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -109,6 +110,7 @@ def train(
     checkpoint_every = check_integer("--checkpoint-every", checkpoint_every, EPOCHS)
     _check_tensorboard(tensorboard)
     images = load_run_images(recipe, data, holdout=holdout)
+    check_own_model(recipe, images, seed)
     config = RunConfig(
         recipe=recipe,
         seed=seed,
@@ -119,7 +121,7 @@ def train(
         by_epoch=by_epoch,
         report=report,
         tensorboard=tensorboard,
-        **describe_environment(threads, device),
+        **describe_environment(threads, device, recipe.model),
     )
     path = create_run_folder(None if out is None else Path(out), recipe.name, seed)
     with lock_run(path):
@@ -167,7 +169,10 @@ def resume(
         checkpoint = _load_checkpoint(path)
         _check_tensorboard(config.tensorboard)
         here = dataclasses.replace(
-            config, **describe_environment(threads or config.threads, device or config.device)
+            config,
+            **describe_environment(
+                threads or config.threads, device or config.device, config.recipe.model
+            ),
         )
         images = reload_run_images(config, path, data)
         changes = config.describe_changes(here)
