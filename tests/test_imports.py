@@ -38,6 +38,7 @@ MAY_IMPORT = {
         "errors digits system reading recipes data synthetic runs models training evaluation "
         "studies reports cluster"
     ),
+    "sklearn": "errors digits system recipes data runs workflow",
     "serving": "errors system reading forms",
     "cli": (
         "errors digits system reading forms recipes data runs training evaluation reports cluster "
@@ -54,6 +55,7 @@ LIBRARIES = {
     "ray": "cluster",
     "pyarrow": "cluster",
     "openpyxl": "forms",
+    "sklearn": "sklearn",
 }
 # Importing any module of these does not import torch: they start fast, or run where it is missing.
 WITHOUT_TORCH = (

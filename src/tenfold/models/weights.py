@@ -39,6 +39,13 @@ def load_model(
     return model
 
 
+def build_from_weights(config: ModelConfig, seed: int, weights: bytes) -> nn.Module:
+    """A model with the weights in the bytes of a file that was written for it."""
+    model = build_model(config, seed)
+    model.load_state_dict(safetensors.torch.load(weights))
+    return model
+
+
 def load_weights(model: nn.Module, path: Path) -> None:
     """Read the weights of a run into `model`.
 

@@ -19,7 +19,7 @@ class RunConfig:
 
     `data_folder` is None for MNIST, and for data that were arrays (`from_arrays`). `checksums` are
     the SHA-256 of the unpacked data files, images first, for each part: "train", and "test" unless
-    it is a hold-out run.
+    it is a hold-out run or was not evaluated (`is_evaluated`), as an estimator is not.
 
     The next four fields do not affect the weights: epochs between checkpoints (0 writes only the
     last one), accuracy after each epoch, figures and report, TensorBoard event files.
@@ -40,6 +40,7 @@ class RunConfig:
     report: bool = True
     tensorboard: bool = False
     from_arrays: bool = field(default=False, metadata=OMIT_DEFAULT)
+    is_evaluated: bool = field(default=True, metadata=OMIT_DEFAULT)
 
     @property
     def fingerprint(self) -> dict[str, str | int]:

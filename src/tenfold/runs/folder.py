@@ -89,7 +89,16 @@ class Run:
     @cached_property
     def evaluation(self) -> Evaluation:
         """Every number in figures, findings and report. Raises RunError if it cannot be read."""
+        self.check_evaluated()
         return _load(self.path / EVALUATION, Evaluation)
+
+    def check_evaluated(self) -> None:
+        """Raise RunError if the run was not evaluated, as an estimator's is not."""
+        if not self.config.is_evaluated:
+            raise RunError(
+                f"{self.path}: the run was trained without test images; "
+                "tenfold.sklearn.DigitClassifier.load(PATH).score(images, labels) measures it"
+            )
 
     @property
     def accuracy(self) -> float:
@@ -114,7 +123,8 @@ class Run:
     @property
     def is_calibrated(self) -> bool:
         """Whether the run kept images aside to calibrate on, as a hold-out run does."""
-        return self.config.holdout or self.config.recipe.calibrates
+        config = self.config
+        return config.is_evaluated and (config.holdout or config.recipe.calibrates)
 
     @property
     def calibration(self) -> Calibration:
@@ -160,9 +170,13 @@ class Run:
         return read_losses(self.path)
 
     def __repr__(self) -> str:
-        return f"<Run {self.path}: {self.evaluation.headline}>"
+        is_evaluated = self.config.is_evaluated
+        headline = self.evaluation.headline if is_evaluated else "not evaluated"
+        return f"<Run {self.path}: {headline}>"
 
     def _repr_html_(self) -> str:
+        if not self.config.is_evaluated:
+            return html.escape(repr(self))
         figures = "".join(
             f'<img alt="{name}" style="max-width: min(100%, 46em); display: block" '
             f'src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
@@ -236,9 +250,8 @@ def load_config(path: Path, state: RunningState | CompleteState) -> RunConfig:
     """The config of a run with that state. Raises RunError if it is invalid or has changed."""
     config = _load(path / CONFIG, RunConfig)
     with _naming(path / CONFIG):
-        check_keys(
-            config.checksums, "checksums", ["train"] if config.holdout else ["train", "test"]
-        )
+        has_test = config.is_evaluated and not config.holdout
+        check_keys(config.checksums, "checksums", ["train", "test"] if has_test else ["train"])
     if state.config_sha256 is not None:
         _check_hash(path / CONFIG, state.config_sha256)
     return config

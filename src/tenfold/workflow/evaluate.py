@@ -32,6 +32,7 @@ def evaluate(run: str | Path | Run, *, data: Data | None = None) -> Run:
     """
     require_train_extra()
     run = load_run(get_run_path(run))
+    run.check_evaluated()
     config, validation = run.config, None
     if run.is_calibrated:
         images = reload_run_images(config, run.path, data)

@@ -103,7 +103,14 @@ def build_metadata(run: Run, calibration: Calibration | None) -> dict[str, Any]:
     """The metadata of the file: labels, calibration, and a card of origin and measurements."""
     from tenfold.models.onnx import OPSET, list_labels
 
-    config, evaluation, training = run.config, run.evaluation, run.training
+    config, training, measured = run.config, run.training, {}
+    if config.is_evaluated:
+        evaluation = run.evaluation
+        measured = {
+            "part": evaluation.part,
+            "num_images": evaluation.num_images,
+            "accuracy": evaluation.accuracy,
+        }
     card = {
         "tenfold": __version__,
         "recipe": config.recipe,
@@ -115,9 +122,7 @@ def build_metadata(run: Run, calibration: Calibration | None) -> dict[str, Any]:
         "trained": config.started,
         "training_seconds": training.seconds,
         "num_parameters": training.num_parameters,
-        "part": evaluation.part,
-        "num_images": evaluation.num_images,
-        "accuracy": evaluation.accuracy,
+        **measured,
         "calibration": calibration or "none: this model's probabilities are as training left them",
         "opset": OPSET,
     }

@@ -118,7 +118,7 @@ def reload_evaluated(
     in an error. Raises DataError if the images cannot be read or differ.
     """
     folder = _choose_source(config, owner, data)
-    part: Part = "train" if config.holdout else "test"
+    part: Part = "test" if "test" in config.checksums else "train"
     checksums = config.checksums[part]
     if folder is None or isinstance(folder, PATH):
         path = None if folder is None else Path(folder)
