@@ -27,8 +27,8 @@ MAY_IMPORT = {
     "recipes": "errors digits system",
     "data": "errors digits system recipes",
     "synthetic": "errors digits system reading recipes data",
-    "runs": "errors digits system recipes",
     "models": "errors digits system reading recipes",
+    "runs": "errors digits system recipes data models",
     "training": "errors digits system recipes data runs models",
     "evaluation": "errors digits system reading recipes data runs models",
     "studies": "errors digits system recipes data runs evaluation",
@@ -38,6 +38,7 @@ MAY_IMPORT = {
         "errors digits system reading recipes data synthetic runs models training evaluation "
         "studies reports cluster"
     ),
+    "sklearn": "errors digits system recipes data runs workflow",
     "serving": "errors system reading forms",
     "cli": (
         "errors digits system reading forms recipes data runs training evaluation reports cluster "
@@ -47,7 +48,7 @@ MAY_IMPORT = {
 # Heavy libraries, and the packages that may import them.
 LIBRARIES = {
     "torch": "models training workflow cli",
-    "safetensors": "training workflow",
+    "safetensors": "training workflow models",
     "matplotlib": "reports",
     "jinja2": "reports",
     "onnx": "workflow models",
@@ -55,6 +56,7 @@ LIBRARIES = {
     "pyarrow": "cluster data",
     "openpyxl": "forms",
     "mlflow": "training",
+    "sklearn": "sklearn",
 }
 # Importing any module of these does not import torch: they start fast, or run where it is missing.
 WITHOUT_TORCH = (

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from tenfold.reading.result import Reading as Reading
     from tenfold.reading.result import Status as Status
     from tenfold.recipes.catalogue import RECIPES as RECIPES
+    from tenfold.recipes.configs import AugmentationConfig as AugmentationConfig
+    from tenfold.recipes.configs import ConvolutionalConfig as ConvolutionalConfig
+    from tenfold.recipes.configs import OptimizerConfig as OptimizerConfig
+    from tenfold.recipes.configs import PerceptronConfig as PerceptronConfig
+    from tenfold.recipes.own_model import ModuleConfig as ModuleConfig
     from tenfold.recipes.recipe import Recipe as Recipe
     from tenfold.runs.folder import Run as Run
     from tenfold.runs.folder import load_run as load_run
@@ -40,6 +45,11 @@ if TYPE_CHECKING:
     from tenfold.workflow.train import train as train
 
 _HOMES = {
+    "AugmentationConfig": "tenfold.recipes.configs",
+    "ConvolutionalConfig": "tenfold.recipes.configs",
+    "ModuleConfig": "tenfold.recipes.own_model",
+    "OptimizerConfig": "tenfold.recipes.configs",
+    "PerceptronConfig": "tenfold.recipes.configs",
     "RECIPES": "tenfold.recipes.catalogue",
     "Reader": "tenfold.reading.reader",
     "Reading": "tenfold.reading.result",
@@ -63,6 +73,11 @@ _HOMES = {
 }
 __all__ = [
     "RECIPES",
+    "AugmentationConfig",
+    "ConvolutionalConfig",
+    "ModuleConfig",
+    "OptimizerConfig",
+    "PerceptronConfig",
     "Reader",
     "Reading",
     "Recipe",

@@ -2,6 +2,7 @@
 
     TenfoldError             its one-line message says where the problem is and how to fix it
     ├── DataError            a data folder or a file in it cannot be used
+    │   └── ArrayError       arrays are not images or labels; also a ValueError
     ├── RecipeError          a recipe is unknown, or a field is out of range
     ├── RunError             a run folder cannot be written, read or used
     │   ├── ResumeError      a run cannot be continued from its checkpoint
@@ -26,6 +27,10 @@ class TenfoldError(Exception):
 
 class DataError(TenfoldError):
     """A data folder, an IDX file or an image cannot be used."""
+
+
+class ArrayError(DataError, ValueError):
+    """Arrays cannot be used as images or labels: their shape, type or values do not fit."""
 
 
 class RecipeError(TenfoldError):

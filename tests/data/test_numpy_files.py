@@ -86,7 +86,8 @@ IMAGES = np.full((2, 28, 28), 255)
         (IMAGES, [1, 10], "label 1, counted from 0, is 10, but labels are 0 to 9"),
         (IMAGES, [1.5, 1], "label 0, counted from 0, is 1.5"),
         (IMAGES, np.eye(10)[:2], "the shape is [2, 10], but must be [N]"),
-        (IMAGES, ["1", "2"], "the type is <U1, but must be a whole number"),
+        (IMAGES, ["1", "two"], "label 1, counted from 0, is 'two'"),
+        (IMAGES, [True, False], "the type is bool, but must be a whole number"),
         (IMAGES, [1], "has 1 labels for 2 images"),
     ],
 )

@@ -90,8 +90,8 @@ def test_a_named_recipe_is_valid_and_small(name: str) -> None:
     assert find_changes(recipe) == {}
     assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
     # Small enough to run on any machine.
-    assert recipe.model.count_parameters() <= 1_000_000
-    assert recipe.model.count_multiply_adds() <= 25_000_000
+    assert (recipe.model.count_parameters() or 0) <= 1_000_000
+    assert (recipe.model.count_multiply_adds() or 0) <= 25_000_000
 
 
 def test_recipes_cannot_be_changed_in_place() -> None:

@@ -7,11 +7,12 @@ import torch
 
 from run_errors import catch_error
 from tenfold.models.build import build_model
+from tenfold.models.weights import load_weights
 from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.configs import PerceptronConfig
 from tenfold.recipes.recipe import Recipe
 from tenfold.training.flat_parameters import flatten_parameters
-from tenfold.training.weights import dump_weights, load_weights
+from tenfold.training.weights import dump_weights
 
 CONFIG = PerceptronConfig(hidden_sizes=(7, 5))
 RECIPE = RECIPES["classic"].replace(hidden_sizes=(7, 5))

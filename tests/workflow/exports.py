@@ -11,9 +11,9 @@ import torch
 
 import tenfold
 from tenfold.models.build import build_model
+from tenfold.models.weights import load_weights
 from tenfold.recipes.configs import ConvolutionalConfig, OptimizerConfig, PerceptronConfig
 from tenfold.recipes.recipe import Recipe
-from tenfold.training.weights import load_weights
 from tenfold.workflow.export import Exported
 
 PERCEPTRON = Recipe(

@@ -15,13 +15,13 @@ import tenfold
 from tenfold.data.mnist import LabelledImages, load_part, split_holdout
 from tenfold.models.build import build_model
 from tenfold.models.predict import compute_logits
+from tenfold.models.weights import load_weights
 from tenfold.reading.probabilities import softmax
 from tenfold.reading.reader import Reader
 from tenfold.recipes.configs import ConvolutionalConfig, OptimizerConfig, PerceptronConfig
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.results import Calibration
 from tenfold.synthetic.generate import DigitSource, generate_images
-from tenfold.training.weights import load_weights
 from tenfold.workflow import calibrate as calibration
 from tenfold.workflow.calibrate import (
     MAX_NOT_DIGIT_SHARE,

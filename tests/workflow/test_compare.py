@@ -14,8 +14,8 @@ from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import LabelledImages, load_part
 from tenfold.errors import DataError, RunError, StudyError
 from tenfold.models.build import build_model
+from tenfold.models.weights import load_weights
 from tenfold.system.json_types import to_json
-from tenfold.training.weights import load_weights
 from tiny_studies import TINY, Calls, list_files
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 import tenfold
 from tenfold.data.mnist import LabelledImages
-from tenfold.errors import DataError, RunError
+from tenfold.errors import ArrayError, RunError
 from tenfold.recipes.configs import PerceptronConfig
 from tenfold.runs.hub import load_hub_config
 from tenfold.workflow.export import Exported
@@ -74,14 +74,8 @@ def test_a_loaded_model_answers_as_the_run_does(
     answers_NK = model.predict_proba(images_NHW)
     assert answers_NK.shape == (300, 10)
     np.testing.assert_allclose(answers_NK, compute_probabilities(run, images_NHW), atol=1e-6)
-    assert model.predict_proba(images_NHW[:0]).shape == (0, 10)
-    for wrong, found in (
-        (images_NHW[0], r"uint8 \[28, 28\]"),
-        (images_NHW / 255, r"float64 \[300, 28, 28\]"),
-        ([[1]], "list"),
-    ):
-        with pytest.raises(DataError, match=rf"uint8 \[N, 28, 28\], not {found}$"):
-            model.predict_proba(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ArrayError, match=r"images: the shape is \[28, 28\]"):
+        model.predict_proba(images_NHW[0])
 
 
 def test_the_lines_in_the_card_classify_a_picture(

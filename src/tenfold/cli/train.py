@@ -132,7 +132,7 @@ def _summarize(run: Run) -> dict[str, Any]:
 
 
 def _print_run(run: Run) -> None:
-    from tenfold.reports.run_report import build_train_command
+    from tenfold.reports.run_report import describe_training
 
     evaluation = run.evaluation
     answers = {finding.name: finding.answer for finding in evaluation.findings}
@@ -143,5 +143,5 @@ def _print_run(run: Run) -> None:
         ("95 % CI", format_interval(evaluation.accuracy_interval)),
         ("hardest", answers.get("hardest_class", "unknown")),
         ("report", report),
-        ("next", f"{build_train_command(another)}    (how much depends on the seed?)"),
+        ("next", f"{describe_training(another)}    (how much depends on the seed?)"),
     )

@@ -102,14 +102,21 @@ def load_part(data: Path | None, part: Part) -> LabelledImages:
         if part == "test":
             reason = f"which `tenfold predict RUN --data {data}` predicts once there is a run"
         raise DataError(f"{data}: the {part} images have no labels, {reason}")
-    images, labels = map(hash_idx, (images_NHW, labels_N))
-    loaded = LabelledImages(images_NHW=images_NHW, labels_N=labels_N, checksums=(images, labels))
+    loaded = label_images(images_NHW, labels_N)
     if data is None and loaded.checksums != MNIST_CHECKSUMS[part]:
         raise DataError(
             f"{source}: the {part} files are damaged: their checksum is not MNIST's; "
             "install the training data again"
         )
     return loaded
+
+
+def label_images(
+    images_NHW: npt.NDArray[np.uint8], labels_N: npt.NDArray[np.uint8]
+) -> LabelledImages:
+    """Images, uint8 [N, 28, 28], and labels, uint8 [N], with their checksums."""
+    checksums = hash_idx(images_NHW), hash_idx(labels_N)
+    return LabelledImages(images_NHW=images_NHW, labels_N=labels_N, checksums=checksums)
 
 
 def split_holdout(training: LabelledImages) -> tuple[LabelledImages, LabelledImages]:

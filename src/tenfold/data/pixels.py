@@ -1,4 +1,4 @@
-"""Images and labels of files in the one form that all data have.
+"""Images and labels of files and arrays in the one form that all data have.
 
 Array names carry their axes: N images, H rows, W columns.
 """
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.digits import IMAGE_SIZE_PX, NUM_CLASSES, WHITE
-from tenfold.errors import DataError
+from tenfold.errors import ArrayError
 
 Part = Literal["train", "test"]
 # uint8 [N, 28, 28], and uint8 [N] or None for images without labels.
@@ -18,63 +18,82 @@ Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]
 NUM_PIXELS = IMAGE_SIZE_PX**2
 SHAPES = f"[N, {IMAGE_SIZE_PX}, {IMAGE_SIZE_PX}] or [N, {NUM_PIXELS}]"
 # Between 1 and this, the largest value does not tell which value is white: scikit-learn's
-# load_digits has 16.
+# load_digits has 16, and resampled floats slightly more than 1.
 LEAST_WHITE = 20
+IMAGES_AT_A_TIME = 5000  # converted; the results of each step are larger than bytes
 
 
 def convert_images(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
-    """Images, white on black, as uint8 [N, 28, 28].
+    """Images of any numeric type, white on black, as uint8 [N, 28, 28].
 
-    They are [N, 28, 28] or [N, 784], also with one channel, of whole numbers from 0 to 255; floats
-    may also be 0 to 1. `where` names them in an error. Raises DataError.
+    They are [N, 28, 28] or [N, 784], also with one channel. Whole numbers are 0 to 255 and booleans
+    black and white. Floats are 0 to 1 if none is above 1, otherwise 0 to 255, and are rounded.
+    Values that are negative, above 255 or not finite are refused, and so are images whose largest
+    value lies between 1 (for floats, above 1) and 20, as it is unclear which value is white.
+
+    `where` names them in an error. Raises ArrayError.
     """
     sizes = tuple(size for size in values.shape[1:] if size != 1)
     if sizes not in ((IMAGE_SIZE_PX, IMAGE_SIZE_PX), (NUM_PIXELS,)):
-        raise DataError(f"{where}: the shape is {list(values.shape)}, but must be {SHAPES}")
+        raise ArrayError(f"{where}: the shape is {list(values.shape)}, but must be {SHAPES}")
     if len(values) == 0:
-        raise DataError(f"{where}: there are no images")
-    if values.dtype.kind not in "uif":
-        raise DataError(f"{where}: the type is {values.dtype}, but must be a number")
+        raise ArrayError(f"{where}: there are no images")
+    if values.dtype.kind not in "buif":
+        raise ArrayError(f"{where}: the type is {values.dtype}, but must be a number")
+    scale = WHITE if values.dtype.kind == "b" else _find_scale(values, where)
+    images_NHW = values.reshape(-1, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
+    if images_NHW.dtype == np.uint8:
+        return np.ascontiguousarray(images_NHW)
+    scaled_NHW = np.empty(images_NHW.shape, np.uint8)
+    for first in range(0, len(images_NHW), IMAGES_AT_A_TIME):
+        some = slice(first, first + IMAGES_AT_A_TIME)
+        scaled_NHW[some] = np.rint(images_NHW[some] * np.float64(scale))
+    return scaled_NHW
+
+
+def _find_scale(values: npt.NDArray[Any], where: str) -> int:
+    """What makes the white of these values 255."""
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= WHITE):  # also for NaN
         wrong = np.argwhere(~((values >= 0) & (values <= WHITE)))[0]
-        value = values[tuple(wrong)]
         row, column = np.unravel_index(
             int(np.ravel_multi_index(tuple(wrong[1:]), values.shape[1:])),
             (IMAGE_SIZE_PX, IMAGE_SIZE_PX),
         )
-        raise DataError(
-            f"{where}: image {wrong[0]}, row {row}, column {column}, counted from 0, is {value}, "
-            f"but pixels are 0 to {WHITE}"
+        raise ArrayError(
+            f"{where}: image {wrong[0]}, row {row}, column {column}, counted from 0, is "
+            f"{values[tuple(wrong)]}, but pixels are 0 to {WHITE}"
         )
-    is_float = values.dtype.kind == "f"
-    scale = WHITE if is_float and high <= 1 else 1
-    if scale == 1 and 0 < high < LEAST_WHITE:
-        raise DataError(
+    if values.dtype.kind == "f" and high <= 1:
+        return WHITE
+    if 0 < high < LEAST_WHITE:
+        raise ArrayError(
             f"{where}: it is unclear which value is white, as the largest is {high}; scale the "
-            f"images so that white is {WHITE}"
+            f"images so that white is {WHITE}, or 1.0 as a float"
         )
-    images = np.rint(values * scale) if is_float else values
-    return images.astype(np.uint8).reshape(-1, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
+    return 1
 
 
 def convert_labels(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
-    """Labels as uint8 [N]: whole numbers from 0 to 9, [N] or [N, 1].
+    """Labels, [N] or [N, 1], as uint8 [N]: whole numbers 0 to 9, also as floats or as text ("7").
 
-    `where` names them in an error. Raises DataError.
+    `where` names them in an error. Raises ArrayError.
     """
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
-        raise DataError(f"{where}: the shape is {list(values.shape)}, but must be [N]")
-    if values.dtype.kind not in "uif":
-        raise DataError(f"{where}: the type is {values.dtype}, but must be a whole number")
-    is_wrong = ~np.isin(values, np.arange(NUM_CLASSES))
-    if is_wrong.any():
-        first = int(is_wrong.argmax())
-        raise DataError(
-            f"{where}: label {first}, counted from 0, is {values[first]}, but labels are 0 to "
-            f"{NUM_CLASSES - 1}"
+        raise ArrayError(f"{where}: the shape is {list(values.shape)}, but must be [N]")
+    known = np.arange(NUM_CLASSES)
+    if values.dtype.kind in "OUST":
+        values, known = values.astype(str), known.astype(str)
+    elif values.dtype.kind not in "uif":
+        raise ArrayError(f"{where}: the type is {values.dtype}, but must be a whole number")
+    is_wrong_N = ~np.isin(values, known)
+    if is_wrong_N.any():
+        first = int(is_wrong_N.argmax())
+        raise ArrayError(
+            f"{where}: label {first}, counted from 0, is {values[first].item()!r}, but labels are "
+            f"0 to {NUM_CLASSES - 1}"
         )
     return values.astype(np.uint8)
 
@@ -82,6 +101,6 @@ def convert_labels(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8
 def check_counts(
     images_NHW: npt.NDArray[np.uint8], labels_N: npt.NDArray[np.uint8] | None, where: str
 ) -> None:
-    """Raise DataError unless there is a label for each image, or there are none."""
+    """Raise ArrayError unless there is a label for each image, or there are none."""
     if labels_N is not None and len(images_NHW) != len(labels_N):
-        raise DataError(f"{where}: has {len(labels_N)} labels for {len(images_NHW)} images")
+        raise ArrayError(f"{where}: has {len(labels_N)} labels for {len(images_NHW)} images")

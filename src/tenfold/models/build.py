@@ -1,20 +1,24 @@
 """Builds a model from its config and a seed."""
 
-import torch
 from torch import nn
 
 from tenfold.models.convolutional import ConvolutionalNetwork
+from tenfold.models.own_model import build_own_model
 from tenfold.models.perceptron import Perceptron
+from tenfold.models.seeding import seeding
 from tenfold.recipes.configs import ModelConfig, PerceptronConfig
+from tenfold.recipes.own_model import ModuleConfig
 
 
 def build_model(config: ModelConfig, seed: int) -> nn.Module:
-    """A model with PyTorch's default initialisation, drawn from `seed`.
+    """A model with PyTorch's default initialisation, or its own, drawn from `seed`.
 
-    PyTorch's global generator is left unchanged.
+    PyTorch's global generator is left unchanged. Raises RecipeError for a model of one's own that
+    cannot be imported or does not fit.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeding(seed):
         if isinstance(config, PerceptronConfig):
             return Perceptron(config)
+        if isinstance(config, ModuleConfig):
+            return build_own_model(config)
         return ConvolutionalNetwork(config)

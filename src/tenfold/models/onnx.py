@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.digits import IMAGE_SIZE_PX, NUM_CLASSES, WHITE
+from tenfold.errors import RecipeError
+from tenfold.models.own_model import OwnModel, describe_error
 from tenfold.models.predict import compute_logits
 from tenfold.reading.digit_classifier import INPUT, OUTPUT, Classifier
 from tenfold.reading.model_file import FORMAT, METADATA_KEY
@@ -22,6 +24,7 @@ from tenfold.reading.probabilities import softmax
 from tenfold.recipes.recipe import Recipe
 
 OPSET = 18
+GUARDS = "torch.fx.experimental.symbolic_shapes"  # logs what the exporter's error says
 MAX_DIFFERENCE = 1e-4  # between the probabilities of the file and of the PyTorch model
 
 
@@ -44,10 +47,20 @@ def list_labels(recipe: Recipe) -> list[str]:
 
 
 def dump_onnx(model: nn.Module, metadata: dict[str, Any]) -> bytes:
-    """The bytes of an ONNX file with a model of digit images and its metadata."""
+    """The bytes of an ONNX file with a model of digit images and its metadata.
+
+    Raises RecipeError for a model of one's own that cannot be exported.
+    """
     images = torch.zeros(2, IMAGE_SIZE_PX, IMAGE_SIZE_PX, dtype=torch.uint8)
     sizes = {0: torch.export.Dim("num_images", min=1)}
-    return dump_network(Normalised(model).eval(), images, (INPUT, OUTPUT), sizes, metadata)
+    network = Normalised(model).eval()
+    try:
+        return dump_network(network, images, (INPUT, OUTPUT), sizes, metadata)
+    except Exception as error:  # whatever the exporter does not understand
+        if not isinstance(model, OwnModel):
+            raise
+        reason = describe_error(error.__cause__ or error)
+        raise RecipeError(f"{model.name} cannot be exported to ONNX: {reason}") from error
 
 
 def dump_network(
@@ -62,7 +75,7 @@ def dump_network(
     `names` are those of its input and output; `sizes` are the axes of the input that may have other
     sizes than those of the example.
     """
-    with warnings.catch_warnings(action="ignore"), _quiet("torch.onnx"):
+    with warnings.catch_warnings(action="ignore"), _quiet("torch.onnx"), _quiet(GUARDS):
         program = torch.onnx.export(
             network,
             (example,),
@@ -99,7 +112,7 @@ def measure_difference(
 
 @contextmanager
 def _quiet(logger_name: str) -> Iterator[None]:
-    """Suppress the exporter's warnings about packages that it does not need."""
+    """Suppress the exporter's warnings, such as of packages that it does not need."""
     logger = logging.getLogger(logger_name)
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -9,6 +9,7 @@ from typing import ClassVar
 from tenfold.digits import IMAGE_SIZE_PX, NUM_CLASSES
 from tenfold.errors import RecipeError
 from tenfold.recipes.fields import boolean, check_fields, choice, flag_name, integers, number
+from tenfold.recipes.own_model import ModuleConfig
 
 NUM_INPUTS = IMAGE_SIZE_PX**2
 # 400 MB of weights, and four times that in training. The largest named recipe has 1.5 million;
@@ -138,13 +139,13 @@ class ConvolutionalConfig:
         return sum(layer.count_multiply_adds() for layer in self.list_convolutions()) + last
 
 
-ModelConfig = PerceptronConfig | ConvolutionalConfig
+ModelConfig = PerceptronConfig | ConvolutionalConfig | ModuleConfig
 MODEL_KINDS: Mapping[str, type[ModelConfig]] = MappingProxyType(
-    {kind.kind: kind for kind in (PerceptronConfig, ConvolutionalConfig)}
+    {kind.kind: kind for kind in (PerceptronConfig, ConvolutionalConfig, ModuleConfig)}
 )
 
 
-def _check_parameters(config: ModelConfig, field_name: str) -> None:
+def _check_parameters(config: PerceptronConfig | ConvolutionalConfig, field_name: str) -> None:
     """Raise RecipeError for a model that may not fit into memory, naming the field."""
     count = config.count_parameters()
     if count > MAX_PARAMETERS:

@@ -63,6 +63,11 @@ class Recipe:
                 f"a recipe's name must be lower-case letters, digits and dashes, not {self.name!r}"
             )
         check_fields(self)
+        if not isinstance(self.model, ModelConfig):
+            raise RecipeError(
+                "the model of a recipe is a config, such as ModuleConfig('my_models:Net') for one "
+                f"of your own, not {self.model!r}"
+            )
         if self.scenes and not self.model.rejects:
             raise RecipeError(
                 f"--scenes must be 0 for a model without --rejects, not {self.scenes}"

@@ -36,13 +36,12 @@ def list_config_flags(config: RunConfig | StudyConfig) -> list[str]:
 
 def list_recipe(recipe: Recipe) -> list[tuple[str, str]]:
     """A recipe as names and values, without the features that it does not use."""
+    num_multiply_adds = recipe.model.count_multiply_adds()
+    cost = "" if num_multiply_adds is None else f", {num_multiply_adds:,} multiply-adds"
     rows = [
         ("recipe", f"{recipe.name}: {recipe.summary}"),
         ("changed", " ".join(list_change_flags(recipe)) or "nothing"),
-        (
-            "model",
-            f"{recipe.model.describe()}, {recipe.model.count_multiply_adds():,} multiply-adds",
-        ),
+        ("model", recipe.model.describe() + cost),
         *([("synthetic images", f"{recipe.scenes:,}")] * bool(recipe.scenes)),
         ("optimizer", _describe_optimizer(recipe)),
         ("batch size", f"{recipe.batch_size:,}"),

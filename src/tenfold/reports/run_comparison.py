@@ -57,7 +57,9 @@ def _list_column(run: ComparedRun) -> dict[str, str]:
         "training (s)": f"{run.seconds:.1f}",
         "other load (cores)": "unknown" if run.other_cores is None else f"{run.other_cores:.2f}",
         "parameters": f"{run.num_parameters:,}",
-        "multiply-adds": f"{run.num_multiply_adds:,}",
+        "multiply-adds": (
+            "unknown" if run.num_multiply_adds is None else f"{run.num_multiply_adds:,}"
+        ),
     }
 
 

@@ -16,6 +16,19 @@ def build_train_command(config: RunConfig) -> str:
     return shlex.join([*words, *list_config_flags(config)])
 
 
+def describe_training(config: RunConfig) -> str:
+    """The command that trains the same run again, or the call for what has no flags."""
+    recipe = config.recipe
+    if recipe.name in RECIPES and not config.from_arrays:
+        return build_train_command(config)
+    arguments = [repr(recipe), f"seed={config.seed}"]
+    if config.holdout:
+        arguments.append("holdout=True")
+    if config.from_arrays or config.data_folder is not None:
+        arguments.append("data=" + ("..." if config.from_arrays else repr(config.data_folder)))
+    return f"tenfold.train({', '.join(arguments)}, threads={config.threads})"
+
+
 def build_report(config: RunConfig, evaluation: Evaluation, figures: list[PageFigure]) -> str:
     """The page as HTML."""
     recipe, training = config.recipe, evaluation.training
@@ -31,11 +44,7 @@ def build_report(config: RunConfig, evaluation: Evaluation, figures: list[PageFi
         figures=figures,
         configuration=_list_configuration(config, training),
         reproduction=_describe_reproduction(training),
-        command=(
-            build_train_command(config)
-            if recipe.name in RECIPES
-            else f"tenfold.train({recipe!r}, seed={config.seed}, threads={config.threads})"
-        ),
+        command=describe_training(config),
         sources=(
             ". evaluation.json and config.json beside it hold every number on this page, "
             "losses.jsonl the loss of every batch, predictions.csv every prediction."
@@ -79,7 +88,7 @@ def _list_configuration(config: RunConfig, training: Training) -> list[tuple[str
         *list_recipe(config.recipe),
         ("seed", str(config.seed)),
         ("training images", f"{training.num_images:,}"),
-        *list_data(config.data_folder, config.checksums),
+        *list_data("arrays" if config.from_arrays else config.data_folder, config.checksums),
         ("weights", f"SHA-256 {training.weights_sha256}"),
         ("machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"),
         ("threads", f"{config.threads}, {config.device}"),

@@ -103,7 +103,9 @@ def _list_numbers(summary: Summary) -> list[tuple[str, str, str]]:
     seconds = alone or summary.seconds
     runs = f"mean of {seconds.num_values} run{'s' * (seconds.num_values > 1)}"
     load = f"machine idle, {alone.threads} threads" if alone else "possibly under load"
-    cost = f"{summary.num_multiply_adds:,} multiply-adds"
+    cost = "weights and biases"
+    if summary.num_multiply_adds is not None:
+        cost = f"{summary.num_multiply_adds:,} multiply-adds"
     return [
         *numbers,
         ("training", f"{seconds.mean:.1f} s", f"{runs}, {load}"),
@@ -154,7 +156,8 @@ def _list_column(summary: Summary) -> dict[str, str]:
         runs = f"{alone.num_values} runs, {alone.threads} threads"
         column["training (s)"] = f"{alone.mean:.1f} ({runs})"
     column["parameters"] = f"{summary.num_parameters:,}"
-    column["multiply-adds"] = f"{summary.num_multiply_adds:,}"
+    if summary.num_multiply_adds is not None:
+        column["multiply-adds"] = f"{summary.num_multiply_adds:,}"
     return column
 
 

@@ -18,8 +18,9 @@ TrackerName = Literal["csv", "mlflow", "tensorboard"]
 class RunConfig:
     """The options and the environment of a run: the content of config.json.
 
-    `data_folder` is None for MNIST. `checksums` are the SHA-256 of the unpacked data
-    files, images first, for each part: "train", and "test" unless it is a hold-out run.
+    `data_folder` is None for MNIST, and for data that were arrays (`from_arrays`). `checksums` are
+    the SHA-256 of the unpacked data files, images first, for each part: "train", and "test" unless
+    it is a hold-out run or was not evaluated (`is_evaluated`), as an estimator is not.
 
     Four fields do not affect the weights: epochs between checkpoints (0 writes only the last one),
     accuracy after each epoch, figures and report, trackers. `class_names` are those of the labels 0
@@ -41,6 +42,8 @@ class RunConfig:
     report: bool = True
     log: tuple[TrackerName, ...] = field(default=(), metadata=OMIT_DEFAULT)
     class_names: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    from_arrays: bool = field(default=False, metadata=OMIT_DEFAULT)
+    is_evaluated: bool = field(default=True, metadata=OMIT_DEFAULT)
 
     @property
     def fingerprint(self) -> dict[str, str | int]:

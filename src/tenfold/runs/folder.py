@@ -23,9 +23,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from tenfold.errors import RecipeError, RunError
+from tenfold.errors import MissingExtraError, RecipeError, RunError, describe_install
 from tenfold.recipes.fields import flag_name
 from tenfold.runs.config import RunConfig
 from tenfold.runs.losses import read_losses
@@ -40,6 +40,10 @@ from tenfold.system.files import (
 )
 from tenfold.system.json_types import OMIT_DEFAULT, Value, check_keys, from_json
 from tenfold.system.locks import locking
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 CONFIG, STATE, WEIGHTS = "config.json", "state.json", "model.safetensors"
 EVALUATION, REPORT, CALIBRATION = "evaluation.json", "report.html", "calibration.json"
@@ -87,7 +91,16 @@ class Run:
     @cached_property
     def evaluation(self) -> Evaluation:
         """Every number in figures, findings and report. Raises RunError if it cannot be read."""
+        self.check_evaluated()
         return _load(self.path / EVALUATION, Evaluation)
+
+    def check_evaluated(self) -> None:
+        """Raise RunError if the run was not evaluated, as an estimator's is not."""
+        if not self.config.is_evaluated:
+            raise RunError(
+                f"{self.path}: the run was trained without test images; "
+                "tenfold.sklearn.DigitClassifier.load(PATH).score(images, labels) measures it"
+            )
 
     @property
     def accuracy(self) -> float:
@@ -120,7 +133,8 @@ class Run:
     @property
     def is_calibrated(self) -> bool:
         """Whether the run kept images aside to calibrate on, as a hold-out run does."""
-        return self.config.holdout or self.config.recipe.calibrates
+        config = self.config
+        return config.is_evaluated and (config.holdout or config.recipe.calibrates)
 
     @property
     def calibration(self) -> Calibration:
@@ -130,14 +144,49 @@ class Run:
         """
         return _load(self.path / CALIBRATION, Calibration)
 
+    def predict(self, images: Any) -> "npt.NDArray[np.int64]":  # noqa: ANN401 - as NumPy has them
+        """The digit on each image, int64 [N]; `images` are as in `predict_proba`."""
+        labels_N: npt.NDArray[np.int64] = self.predict_proba(images).argmax(axis=1)
+        return labels_N
+
+    def predict_proba(self, images: Any) -> "npt.NDArray[np.float32]":  # noqa: ANN401
+        """The probability of each digit, float32 [N, 10], as training left it: not calibrated.
+
+        `images` are [N, 28, 28] or [N, 784], white on black, framed as MNIST's: whole numbers 0 to
+        255, booleans, or floats, 0 to 1 if none is above 1, otherwise 0 to 255
+        (`tenfold.data.pixels.convert_images`). The model is loaded once; a model of your own is
+        imported. Photos and scans need `tenfold.Reader` and an exported model.
+
+        Raises ArrayError for other images, MissingExtraError without PyTorch.
+        """
+        from tenfold.data.arrays import read_images
+
+        images_NHW, model = read_images(images), self._model
+        from tenfold.models.predict import compute_probabilities
+
+        return compute_probabilities(model, images_NHW)
+
+    @cached_property
+    def _model(self) -> Any:  # noqa: ANN401 - a module of PyTorch, which is not imported here
+        try:
+            from tenfold.models.weights import load_model
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(f"{error}: {describe_install('train')}") from error
+        config = self.config
+        return load_model(config.recipe.model, config.seed, self.weights_path, config.versions)
+
     def read_losses(self) -> list[list[float]]:
         """The training loss of every batch, a list for each epoch."""
         return read_losses(self.path)
 
     def __repr__(self) -> str:
-        return f"<Run {self.path}: {self.evaluation.headline}>"
+        is_evaluated = self.config.is_evaluated
+        headline = self.evaluation.headline if is_evaluated else "not evaluated"
+        return f"<Run {self.path}: {headline}>"
 
     def _repr_html_(self) -> str:
+        if not self.config.is_evaluated:
+            return html.escape(repr(self))
         figures = "".join(
             f'<img alt="{name}" style="max-width: min(100%, 46em); display: block" '
             f'src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
@@ -159,7 +208,7 @@ def load_run(path: str | Path) -> Run:
     if isinstance(state, RunningState):
         raise RunError(
             f"{path}: the run is not finished: it was interrupted or is still being trained. "
-            f"`{build_resume_command(path)}` continues it."
+            f"`{describe_resuming(path, config)}` continues it."
         )
     _check_hash(path / WEIGHTS, state.weights_sha256)
     return Run(path, config, state.training)
@@ -213,9 +262,8 @@ def load_config(path: Path, state: RunningState | CompleteState) -> RunConfig:
     """The config of a run with that state. Raises RunError if it is invalid or has changed."""
     config = _load(path / CONFIG, RunConfig)
     with _naming(path / CONFIG):
-        check_keys(
-            config.checksums, "checksums", ["train"] if config.holdout else ["train", "test"]
-        )
+        has_test = config.is_evaluated and not config.holdout
+        check_keys(config.checksums, "checksums", ["train", "test"] if has_test else ["train"])
     if state.config_sha256 is not None:
         _check_hash(path / CONFIG, state.config_sha256)
     return config
@@ -242,6 +290,13 @@ def is_unfinished(path: Path) -> bool:
 def lock_run(path: Path) -> AbstractContextManager[None]:
     """Lock a run's folder for this process. Raises RunError if another one has locked it."""
     return locking(path, RunError(f"{path}: the run is locked: another process is training it"))
+
+
+def describe_resuming(path: Path, config: RunConfig, **flags: object) -> str:
+    """How to resume a stopped run: by a command, or from Python if its data were arrays."""
+    if config.from_arrays:
+        return f"tenfold.resume({str(path)!r}, data=...)"
+    return build_resume_command(path, **flags)
 
 
 def build_resume_command(path: Path, **flags: object) -> str:

@@ -43,8 +43,9 @@ class RunEntry:
     """A run or a study in a list.
 
     `changes` are the fields in which the recipe differs from the one of its name. `data` is
-    "MNIST" or the name of the data folder. `accuracy` is of the validation images with `holdout`,
-    otherwise of the test images; it is a share from 0 to 1, for a study the mean of its runs.
+    "MNIST", "arrays" or the name of the data folder. `accuracy` is of the validation images with
+    `holdout`, otherwise of the test images; it is a share from 0 to 1, for a study the mean of its
+    runs.
 
     The state is "running" while a process trains it and "stopped" if it can be continued. A
     study.json that was shared without its runs is complete.
@@ -184,6 +185,7 @@ def _is_complete(path: Path, runs: list[Any], find: Find) -> bool:
 def _describe_config(config: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
     """The fields of an entry that come from the config of a run or study."""
     folder = _get(config, str, "data_folder")
+    from_arrays = _get(config, bool, "from_arrays")
     is_mnist = isinstance(config, dict) and config.get("data_folder", "") is None
     try:
         changes = find_changes(Recipe.from_json(config["recipe"]))
@@ -192,7 +194,7 @@ def _describe_config(config: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
     return {
         "recipe": _get(config, str, "recipe", "name"),
         "changes": changes,
-        "data": "MNIST" if is_mnist else folder and Path(folder).name,
+        "data": "arrays" if from_arrays else "MNIST" if is_mnist else folder and Path(folder).name,
         "holdout": _get(config, bool, "holdout") is True,
     }
 

@@ -19,7 +19,8 @@ class ComparedRun:
     """One of the compared runs.
 
     `corrected_accuracy` is on MNIST's corrected test labels; None for other images. `other_cores`
-    is how many cores other programs used during training, None if unknown.
+    is how many cores other programs used during training, None if unknown. `num_multiply_adds` is None
+    for a model of one's own.
     """
 
     path: str
@@ -32,7 +33,7 @@ class ComparedRun:
     other_cores: float | None
     threads: int
     num_parameters: int
-    num_multiply_adds: int
+    num_multiply_adds: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -132,7 +132,7 @@ class Summary:
     seconds: Estimate
     seconds_alone: UncontendedSeconds | None
     num_parameters: int
-    num_multiply_adds: int
+    num_multiply_adds: int | None
     hardest_images: tuple[HardImage, ...]
     contested: ContestedErrors | None = field(default=None, metadata=OMIT_DEFAULT)
     longer: LongerTraining | None = field(default=None, metadata=OMIT_DEFAULT)

@@ -47,7 +47,11 @@ def dump_checkpoint(checkpoint: Checkpoint, config_sha256: str) -> bytes:
         **{OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()},
         LOSSES: torch.tensor(checkpoint.losses, dtype=torch.float32),
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Cloned, as the format refuses tensors that share memory, such as weights used twice.
+    tensors = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
     content = {
         "format": FORMAT,
         "config_sha256": config_sha256,

@@ -21,8 +21,11 @@ class FlatParameters:
 
 
 def flatten_parameters(model: nn.Module) -> FlatParameters:
-    """Make a model's parameters views of one buffer, and their `.grad` views of another."""
-    parameters = list(model.parameters())
+    """Make a model's parameters views of one buffer, and their `.grad` views of another.
+
+    Parameters that do not require a gradient are left as they are.
+    """
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     sizes = [parameter.numel() for parameter in parameters]
     values = torch.empty(sum(sizes), device=parameters[0].device)
     flat = FlatParameters(values, torch.zeros_like(values))

@@ -5,6 +5,7 @@ It writes and prints nothing; the caller does.
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 
 from tenfold.data.batches import build_order, count_batches
 from tenfold.digits import WHITE
+from tenfold.models.seeding import seeding
+from tenfold.recipes.own_model import ModuleConfig
 from tenfold.recipes.recipe import Recipe
 from tenfold.training.augment import Augmentation, Draws, build_generator
 from tenfold.training.flat_parameters import flatten_parameters
@@ -98,6 +101,7 @@ def train_model(
     if optimizer_tensors:
         optimizer.resume(optimizer_tensors)
     losses = torch.empty(num_batches, device=device)
+    has_own_model = isinstance(recipe.model, ModuleConfig)  # which may draw random numbers
 
     model.train()
     first_batch, reported = first_step % num_batches, time.perf_counter()
@@ -106,7 +110,8 @@ def train_model(
         images, labels = batches.gather(indices)
         if draws is not None:
             images = augmentation.apply(images, draws)
-        losses[batch] = compute_gradients(images, labels)
+        with seeding(mix_seed(seed, step), device) if has_own_model else nullcontext():
+            losses[batch] = compute_gradients(images, labels)
         optimizer.step(recipe.optimizer.scale_at(step, num_steps))
 
         is_stopped = stop.is_set
@@ -123,6 +128,11 @@ def train_model(
                 return
             model.train()  # the caller may have evaluated the model
             first_batch, reported = (batch + 1) % num_batches, time.perf_counter()
+
+
+def mix_seed(seed: int, step: int) -> int:
+    """The seed of the random numbers that a model draws in a step, so that none need be saved."""
+    return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0])
 
 
 def _iterate_steps(

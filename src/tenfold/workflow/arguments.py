@@ -9,7 +9,9 @@ from typing import Any
 
 from tenfold.data.class_names import check_class_names, find_class_names
 from tenfold.errors import MissingExtraError, RecipeError, describe_install
-from tenfold.recipes.catalogue import find_recipe
+from tenfold.recipes.catalogue import RECIPES, find_recipe
+from tenfold.recipes.configs import ModelConfig
+from tenfold.recipes.own_model import ModuleConfig
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.config import DEFAULT_THREADS, THREADS
 from tenfold.runs.folder import Run
@@ -46,7 +48,12 @@ def check_threads(threads: int | None) -> int:
 
 def choose_recipe(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
     """A recipe, by name or as it is, with some fields changed."""
-    return (find_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**changes)
+    chosen = (find_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**changes)
+    if isinstance(chosen.model, ModuleConfig) and chosen.name in RECIPES:
+        raise RecipeError(
+            f"a recipe with a model of your own needs a name of its own, not {chosen.name}"
+        )
+    return chosen
 
 
 def choose_class_names(names: Sequence[str] | None, data: object) -> tuple[str, ...]:
@@ -64,19 +71,27 @@ def get_run_path(run: str | Path | Run) -> Path:
     return run.path if isinstance(run, Run) else Path(run)
 
 
-def describe_environment(threads: int, device: str) -> dict[str, Any]:
+def describe_environment(
+    threads: int, device: str, model: ModelConfig | None = None
+) -> dict[str, Any]:
     """The fields of a RunConfig that describe this machine: device, versions, time and so on.
+
+    The source of a model of one's own, which is imported, counts as a version.
 
     Raises RunError for threads or a device that cannot be used here.
     """
     from tenfold.training.devices import choose_device, describe_device
 
     check_environment(threads)
-    chosen = choose_device(device)
+    chosen, source = choose_device(device), {}
+    if isinstance(model, ModuleConfig):
+        from tenfold.models.own_model import describe_source
+
+        source = describe_source(model)
     return {
         "threads": threads,
         "device": chosen.type,
-        "versions": list_versions(),
+        "versions": list_versions() | source,
         "machine": describe_machine() | describe_device(chosen),
         "started": datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds"),
     }

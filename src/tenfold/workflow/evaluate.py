@@ -3,6 +3,7 @@
 Torch and Matplotlib are imported when a call needs them.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,43 +14,44 @@ from tenfold.runs.progress import OnProgress, StageProgress
 from tenfold.system.files import write_file, write_json
 from tenfold.training.threads import setting_threads
 from tenfold.workflow.arguments import get_run_path, require_train_extra
-from tenfold.workflow.images import reload_evaluated, reload_run_images
+from tenfold.workflow.images import Data, reload_evaluated, reload_run_images
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def evaluate(run: str | Path | Run, *, data: str | Path | None = None) -> Run:
+def evaluate(run: str | Path | Run, *, data: Data | None = None) -> Run:
     """Evaluate a finished run again and replace its evaluation, figures, report and calibration.
 
     The calibration, if the run has one, is measured again because it depends on how images are
-    read. `data` is the folder of the run's data, if it has moved; their checksums must match.
+    read. `data` is the folder of the run's data, if it has moved, or its arrays; their checksums
+    must match.
 
     Raises RunError if the folder holds no finished run, DataError if the data cannot be read or are
     not the run's.
     """
     require_train_extra()
     run = load_run(get_run_path(run))
+    run.check_evaluated()
     config, validation = run.config, None
     if run.is_calibrated:
         images = reload_run_images(config, run.path, data)
         evaluated, validation = images.evaluated, images.validation
     else:
         evaluated = reload_evaluated(config, f"the run {run.path}", data)
-    model = load_model(config.recipe, config.seed, run.weights_path)
+    model = load_model(config.recipe, config.seed, run.weights_path, config.versions)
     with setting_threads(config.threads):
         write_results(run, model, evaluated, validation)
     return load_run(run.path)
 
 
-def load_model(recipe: Recipe, seed: int, weights_path: Path) -> "nn.Module":
+def load_model(
+    recipe: Recipe, seed: int, weights_path: Path, versions: Mapping[str, str] | None = None
+) -> "nn.Module":
     """The model of a recipe with the weights of a run. Raises RunError if they do not fit."""
-    from tenfold.models.build import build_model
-    from tenfold.training.weights import load_weights
+    from tenfold.models import weights
 
-    model = build_model(recipe.model, seed)
-    load_weights(model, weights_path)
-    return model
+    return weights.load_model(recipe.model, seed, weights_path, versions)
 
 
 def write_results(

@@ -16,7 +16,7 @@ from tenfold.system.files import write_file
 from tenfold.system.json_types import to_json
 from tenfold.workflow.arguments import get_run_path, require_train_extra
 from tenfold.workflow.evaluate import load_model
-from tenfold.workflow.images import reload_evaluated
+from tenfold.workflow.images import Data, reload_evaluated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +35,14 @@ def export_run(
     out: str | Path | None = None,
     *,
     calibration: str | Path | Run | None = None,
-    data: str | Path | None = None,
+    data: Data | None = None,
 ) -> Exported:
     """Write a run's model as one ONNX file, by default `model.onnx` in the run's folder.
 
     The file gets the run's own calibration, if it has one, or that of `calibration`, a hold-out run
     of the same recipe; otherwise it says that it is not calibrated. `data` is the folder of the
-    run's data, if it has moved: the probabilities of file and model are compared on the images
-    that the run was evaluated on.
+    run's data, if it has moved, or its arrays: the probabilities of file and model are compared on
+    the images that the run was evaluated on.
 
     Raises RunError if a folder holds no finished run, the two runs do not match, or the file and
     the model disagree; DataError if the data cannot be read.
@@ -77,14 +77,15 @@ class Converted:
 
 
 def convert_run(
-    run: Run, path: Path, calibration: Calibration | None, data: str | Path | None
+    run: Run, path: Path, calibration: Calibration | None, data: Data | None
 ) -> Converted:
     """A run's model as the bytes of the ONNX file `path`; raises like `export_run`."""
     evaluated = reload_evaluated(run.config, f"the run {run.path}", data)
 
     from tenfold.models.onnx import MAX_DIFFERENCE, dump_onnx, measure_difference
 
-    model = load_model(run.config.recipe, run.config.seed, run.weights_path)
+    config = run.config
+    model = load_model(config.recipe, config.seed, run.weights_path, config.versions)
     content = dump_onnx(model, build_metadata(run, calibration))
     difference = measure_difference(model, content, evaluated.images_NHW, str(path))
     if difference > MAX_DIFFERENCE:
@@ -128,7 +129,14 @@ def build_metadata(run: Run, calibration: Calibration | None) -> dict[str, Any]:
     """The metadata of the file: labels, calibration, and a card of origin and measurements."""
     from tenfold.models.onnx import OPSET, list_labels
 
-    config, evaluation, training = run.config, run.evaluation, run.training
+    config, training, measured = run.config, run.training, {}
+    if config.is_evaluated:
+        evaluation = run.evaluation
+        measured = {
+            "part": evaluation.part,
+            "num_images": evaluation.num_images,
+            "accuracy": evaluation.accuracy,
+        }
     card = {
         "tenfold": __version__,
         "recipe": config.recipe,
@@ -140,9 +148,7 @@ def build_metadata(run: Run, calibration: Calibration | None) -> dict[str, Any]:
         "trained": config.started,
         "training_seconds": training.seconds,
         "num_parameters": training.num_parameters,
-        "part": evaluation.part,
-        "num_images": evaluation.num_images,
-        "accuracy": evaluation.accuracy,
+        **measured,
         "calibration": calibration or "none: this model's probabilities are as training left them",
         "opset": OPSET,
     }

@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold._version import __version__
-from tenfold.digits import IMAGE_SIZE_PX, WHITE
-from tenfold.errors import DataError, RunError
+from tenfold.data.arrays import read_images
+from tenfold.digits import WHITE
+from tenfold.errors import RunError
+from tenfold.runs.config import RunConfig
 from tenfold.runs.folder import CONFIG, WEIGHTS, Run, load_run
 from tenfold.runs.hub import (
     CARD,
@@ -39,6 +41,7 @@ from tenfold.system.files import (
 from tenfold.workflow.arguments import get_run_path, require_train_extra
 from tenfold.workflow.evaluate import load_model
 from tenfold.workflow.export import Exported, convert_run, find_calibration
+from tenfold.workflow.images import Data
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,7 +56,7 @@ def export_hub(
     *,
     license_id: str | None = None,
     calibration: str | Path | Run | None = None,
-    data: str | Path | None = None,
+    data: Data | None = None,
 ) -> Exported:
     """Write a run's model as a folder for the Hugging Face Hub.
 
@@ -126,7 +129,7 @@ def _build_config(run: Run, calibration: Calibration | None) -> HubConfig:
         corrected_accuracy=evaluation.corrected.accuracy if evaluation.corrected else None,
         study=_measure_study(run),
         # Not the whole path, which says how this machine's folders are called.
-        data="MNIST" if config.data_folder is None else escape(Path(config.data_folder).name),
+        data=_name_data(config),
         is_mnist=evaluation.is_mnist,
         checksums=config.checksums,
         num_parameters=training.num_parameters,
@@ -137,6 +140,12 @@ def _build_config(run: Run, calibration: Calibration | None) -> HubConfig:
         versions=config.versions,
         files={},
     )
+
+
+def _name_data(config: RunConfig) -> str:
+    if config.from_arrays:
+        return "arrays"
+    return "MNIST" if config.data_folder is None else escape(Path(config.data_folder).name)
 
 
 def _measure_study(run: Run) -> SeedStatistics | None:
@@ -166,27 +175,16 @@ class HubModel:
     config: HubConfig
     network: "nn.Module" = field(repr=False)
 
-    def predict_proba(self, images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """The probability of each digit, float32 [N, 10], for images, uint8 [N, 28, 28].
+    def predict_proba(self, images: Any) -> npt.NDArray[np.float32]:  # noqa: ANN401
+        """The probability of each digit, float32 [N, 10], for images as `Run.predict` takes them.
 
-        Images are white (255) on black (0). The probabilities are as training left them; the
-        calibration in `config` is not applied.
+        The probabilities are as training left them; the calibration in `config` is not applied.
 
-        Raises DataError for other arrays.
+        Raises ArrayError for other arrays.
         """
         from tenfold.models.predict import compute_probabilities
 
-        return compute_probabilities(self.network, _check_images(images_NHW))
-
-
-def _check_images(images: Any) -> npt.NDArray[np.uint8]:  # noqa: ANN401 - whatever a caller gives
-    size = IMAGE_SIZE_PX
-    is_array = isinstance(images, np.ndarray)
-    if not is_array or images.dtype != np.uint8 or images.shape[1:] != (size, size):
-        found = f"{images.dtype} {list(images.shape)}" if is_array else type(images).__name__
-        raise DataError(f"images must be an array of uint8 [N, {size}, {size}], not {found}")
-    checked: npt.NDArray[np.uint8] = images
-    return checked
+        return compute_probabilities(self.network, read_images(images))
 
 
 def load_hub(folder: str | Path) -> HubModel:

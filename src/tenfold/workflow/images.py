@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tenfold.data.arrays import FORM, ArrayData, load_array_part
 from tenfold.data.handwriting import find_new_writers
 from tenfold.data.mnist import (
     MNIST_CHECKSUMS,
     LabelledImages,
+    Part,
     leave_out_mislabelled,
     load_evaluated,
     load_part,
@@ -24,6 +27,9 @@ from tenfold.runs.config import RunConfig
 from tenfold.runs.progress import DrawingProgress, OnProgress
 from tenfold.studies.study import StudyConfig
 
+Data = str | Path | ArrayData
+PATH = str | Path  # other data are arrays
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunImages:
@@ -35,8 +41,10 @@ class RunImages:
     checksums: dict[str, tuple[str, str]]
 
 
-def load_run_images(recipe: Recipe, data: str | Path | None, *, holdout: bool) -> RunImages:
+def load_run_images(recipe: Recipe, data: Data | None, *, holdout: bool) -> RunImages:
     """The images of a run. A hold-out run does not open the test images.
+
+    `data` is a folder, or arrays as `load_array_part` takes them; None is MNIST.
 
     Of MNIST, a run calibrates on digits by writers that it was not trained on, as users are.
 
@@ -44,8 +52,7 @@ def load_run_images(recipe: Recipe, data: str | Path | None, *, holdout: bool) -
     """
     if recipe.scenes:
         find_training_data("fonts")  # fail before training, not while images are generated
-    folder = None if data is None else Path(data)
-    training, validation = load_part(folder, "train"), None
+    training, validation = _load_part(data, "train"), None
     checksums = {"train": training.checksums}
     if holdout or recipe.calibrates:
         training, validation = split_holdout(training)
@@ -54,7 +61,7 @@ def load_run_images(recipe: Recipe, data: str | Path | None, *, holdout: bool) -
         evaluated = validation
     else:
         with _add_holdout_hint():
-            evaluated = load_part(folder, "test")
+            evaluated = _load_part(data, "test")
         checksums["test"] = evaluated.checksums
     if (
         validation is not None
@@ -70,38 +77,77 @@ def load_run_images(recipe: Recipe, data: str | Path | None, *, holdout: bool) -
     )
 
 
-def reload_run_images(config: RunConfig, path: Path, data: str | Path | None) -> RunImages:
-    """The images of the run in `path`; `data` is their folder, needed if it has moved.
+def _load_part(data: Data | None, part: Part) -> LabelledImages:
+    if data is None or isinstance(data, PATH):
+        return load_part(None if data is None else Path(data), part)
+    return load_array_part(data, part)
+
+
+def name_source(data: Data | None, images: RunImages) -> dict[str, Any]:
+    """The fields of a config that say where the images came from.
+
+    Arrays of MNIST are MNIST, which every later call finds by itself.
+    """
+    if data is None or isinstance(data, PATH):
+        return {"data_folder": None if data is None else str(Path(data).resolve())}
+    is_mnist = images.checksums.items() <= MNIST_CHECKSUMS.items()
+    return {"data_folder": None, "from_arrays": not is_mnist}
+
+
+def reload_run_images(config: RunConfig, path: Path, data: Data | None) -> RunImages:
+    """The images of the run in `path`; `data` are needed if their folder moved or they were arrays.
 
     Raises DataError if they cannot be read or are not the run's.
     """
-    folder = config.data_folder if data is None else data
+    folder = _choose_source(config, f"the run in {path}", data)
     with _add_data_hint(folder, data):
         images = load_run_images(config.recipe, folder, holdout=config.holdout)
     if images.checksums != config.checksums:
         raise DataError(
-            f"{folder or 'the MNIST of tenfold-training-data'}: not the data of the run in {path}: "
-            "the checksums differ. If the data folder has moved, name it with --data."
+            f"{_describe_source(folder)}: not the data of the run in {path}: the checksums differ. "
+            "If the data folder has moved, name it with --data."
         )
     return images
 
 
 def reload_evaluated(
-    config: RunConfig | StudyConfig, owner: str, data: str | Path | None
+    config: RunConfig | StudyConfig, owner: str, data: Data | None
 ) -> LabelledImages:
     """The images that a run or study was evaluated on.
 
-    `data` is their folder, needed if it has moved. `owner` names the run or study in an error.
-    Raises DataError if the images cannot be read or differ.
+    `data` are needed if their folder has moved or they were arrays. `owner` names the run or study
+    in an error. Raises DataError if the images cannot be read or differ.
     """
-    folder = config.data_folder if data is None else data
-    with _add_data_hint(folder, data):
-        return load_evaluated(
-            None if folder is None else Path(folder),
-            holdout=config.holdout,
-            checksums=config.checksums["train" if config.holdout else "test"],
-            owner=owner,
+    folder = _choose_source(config, owner, data)
+    part: Part = "test" if "test" in config.checksums else "train"
+    checksums = config.checksums[part]
+    if folder is None or isinstance(folder, PATH):
+        path = None if folder is None else Path(folder)
+        with _add_data_hint(folder, data):
+            return load_evaluated(path, holdout=config.holdout, checksums=checksums, owner=owner)
+    loaded = load_array_part(folder, part)
+    if loaded.checksums != checksums:
+        raise DataError(f"the arrays are not the {part} part of {owner}: the checksums differ")
+    return split_holdout(loaded)[1] if config.holdout else loaded
+
+
+def _choose_source(config: RunConfig | StudyConfig, owner: str, data: Data | None) -> Data | None:
+    """The images that are given, by default the folder in the config.
+
+    Raises DataError for a run on arrays, which its folder does not keep.
+    """
+    if data is None and isinstance(config, RunConfig) and config.from_arrays:
+        raise DataError(
+            f"{owner} was trained on arrays, which its folder does not keep; pass them again from "
+            f"Python: data={FORM}"
         )
+    return config.data_folder if data is None else data
+
+
+def _describe_source(data: Data | None) -> str:
+    if data is None or isinstance(data, PATH):
+        return str(data or "the MNIST of tenfold-training-data")
+    return "the arrays"
 
 
 @contextmanager
@@ -117,7 +163,7 @@ def _add_holdout_hint() -> Iterator[None]:
 
 
 @contextmanager
-def _add_data_hint(folder: str | Path | None, data: str | Path | None) -> Iterator[None]:
+def _add_data_hint(folder: Data | None, data: Data | None) -> Iterator[None]:
     """Add to an error in the folder that a config names that --data can name another."""
     try:
         yield

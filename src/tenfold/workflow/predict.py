@@ -66,18 +66,19 @@ def predict(
     require_train_extra()
     run = load_run(path)
     if data is None:
-        evaluated = reload_evaluated(run.config, f"the run {run.path}", None)
+        evaluated = reload_evaluated(run.config, f"the run in {run.path}", None)
         images_NHW, labels_N = evaluated.images_NHW, evaluated.labels_N
     else:
         images_NHW, labels_N = load_arrays(Path(data), part)
 
     from tenfold.models.predict import compute_probabilities
 
-    network = load_model(run.config.recipe, run.config.seed, run.weights_path)
-    with setting_threads(run.config.threads):
+    config = run.config
+    network = load_model(config.recipe, config.seed, run.weights_path, config.versions)
+    with setting_threads(config.threads):
         probabilities_NK = compute_probabilities(network, images_NHW)
     return Predicted(
-        probabilities_NK=probabilities_NK, labels_N=labels_N, class_names=run.config.class_names
+        probabilities_NK=probabilities_NK, labels_N=labels_N, class_names=config.class_names
     )
 
 

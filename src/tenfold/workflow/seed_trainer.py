@@ -107,7 +107,8 @@ class SeedTrainer:
             config = load_config(out, state)
         if not self._matches(config, seed):
             raise ResumeError(f"{out}: the run has another recipe, data or number of threads")
-        here = dataclasses.replace(config, **describe_environment(config.threads, config.device))
+        now = describe_environment(config.threads, config.device, config.recipe.model)
+        here = dataclasses.replace(config, **now)
         changes = [*getattr(state, "resumed_with", ()), *config.describe_changes(here)]
         if changes:
             raise ResumeError(f"{out}: the run would be resumed with {'; '.join(changes)}")

@@ -41,6 +41,7 @@ from tenfold.workflow.arguments import (
     require_train_extra,
 )
 from tenfold.workflow.images import RunImages, load_run_images
+from tenfold.workflow.own_model import check_own_model
 from tenfold.workflow.progress import showing_study_progress
 from tenfold.workflow.seed_trainer import SeedTrainer, write_run_files
 from tenfold.workflow.study_progress import OnStudyProgress, ProgressMeter
@@ -103,8 +104,14 @@ def study(
     require_train_extra()
     check_cluster_flags(on, address=address)
     recipe = choose_recipe(recipe, changes)
+    if not isinstance(data, str | Path | None):
+        raise StudyError(
+            "the runs of a study are processes of their own, which read the images from files: "
+            "data must be a path"
+        )
     plan = _check_plan(seeds, first_seed, threads, jobs, alone, by_epoch, on)
     images = load_run_images(recipe, data, holdout=holdout)
+    check_own_model(recipe, images, plan.seeds[0])
     config = StudyConfig(
         recipe=recipe,
         holdout=holdout,
@@ -189,6 +196,7 @@ def open_study(path: Path, config: StudyConfig) -> Study:
         return dataclasses.replace(known, config=config)  # stopped before its first run ended
     mine, theirs = config.recipe.flatten(), known.config.recipe.flatten()
     differing = [name for name in mine if mine[name] != theirs.get(name)]
+    differing += ["model"] * (not differing and config.recipe.model != known.config.recipe.model)
     differing += ["name"] * (config.recipe.name != known.config.recipe.name)
     differing += ["holdout"] * (config.holdout != known.config.holdout)
     differing += ["data"] * (config.checksums != known.config.checksums)

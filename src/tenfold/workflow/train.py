@@ -21,9 +21,9 @@ from tenfold.runs.folder import (
     WEIGHTS,
     CompleteState,
     Run,
-    build_resume_command,
     clean_up_complete_run,
     create_run_folder,
+    describe_resuming,
     load_config,
     load_run,
     lock_run,
@@ -55,7 +55,15 @@ from tenfold.workflow.arguments import (
     require_train_extra,
 )
 from tenfold.workflow.evaluate import write_results
-from tenfold.workflow.images import RunImages, generate_images, load_run_images, reload_run_images
+from tenfold.workflow.images import (
+    Data,
+    RunImages,
+    generate_images,
+    load_run_images,
+    name_source,
+    reload_run_images,
+)
+from tenfold.workflow.own_model import check_own_model
 from tenfold.workflow.progress import showing_progress
 
 if TYPE_CHECKING:
@@ -71,7 +79,7 @@ def train(
     *,
     seed: int = 0,
     holdout: bool = False,
-    data: str | Path | None = None,
+    data: Data | None = None,
     out: str | Path | None = None,
     threads: int | None = None,
     device: str = "auto",
@@ -90,7 +98,11 @@ def train(
     `recipe` is a name or a Recipe; `changes` are fields of it to change, such as epochs=10.
     `holdout` trains on five sixths of the training images and evaluates on the remaining sixth (for
     MNIST, the last 10,000); the test images are not opened. `data` is a folder of IDX files or of
-    image folders, by default MNIST. `out` is the run's folder, by default a new one in ./runs.
+    image folders, by default MNIST; or arrays, ((images, labels), (test images, test labels)), as
+    `load_mnist` returns, or (images, labels) with `holdout`. Images are [N, 28, 28] or [N, 784],
+    bytes or floats, white on black (`tenfold.data.pixels.convert_images` has the rule), and labels
+    0 to 9. The run's folder keeps checksums of arrays, not the arrays: `resume`, `evaluate` and
+    `export_run` need them again. `out` is the run's folder, by default a new one in ./runs.
     `threads` is the number of CPU threads, by default 2 on every machine, because on some machines
     the last bits of the weights depend on it. `device` is "cpu", "cuda" or "auto", which takes a
     GPU if PyTorch finds one; GPU training is untested. A checkpoint is written every
@@ -118,18 +130,19 @@ def train(
     log = check_names([*([log] if isinstance(log, str) else log), *["tensorboard"] * tensorboard])
     trackers = open_trackers(log)
     images = load_run_images(recipe, data, holdout=holdout)
+    check_own_model(recipe, images, seed)
     config = RunConfig(
         recipe=recipe,
         seed=seed,
         holdout=holdout,
-        data_folder=None if data is None else str(Path(data).resolve()),
+        **name_source(data, images),
         checksums=images.checksums,
         checkpoint_every=checkpoint_every,
         by_epoch=by_epoch,
         report=report,
         log=log,
         class_names=choose_class_names(class_names, data),
-        **describe_environment(threads, device),
+        **describe_environment(threads, device, recipe.model),
     )
     path = create_run_folder(None if out is None else Path(out), recipe.name, seed)
     with lock_run(path):
@@ -137,7 +150,7 @@ def train(
         write_json(path / CONFIG, config)
         write_running_state(path)
         with (
-            _add_resume_hint(path),
+            _add_resume_hint(path, config),
             showing_progress(recipe.name, on_progress, is_shown=progress) as show,
         ):
             return _finish_run(_Job(path, config, config, images, trackers, show))
@@ -146,7 +159,7 @@ def train(
 def resume(
     run: str | Path | Run,
     *,
-    data: str | Path | None = None,
+    data: Data | None = None,
     threads: int | None = None,
     device: str | None = None,
     progress: bool | None = None,
@@ -158,8 +171,8 @@ def resume(
     was started with. Its weights are the same as without the stop if the machine, the threads, the
     device and the versions are the same. Otherwise their last bits may differ: a warning is logged,
     and the run's state and report say so. A complete run is returned unchanged. `data` is the
-    run's data folder, needed if it has moved; `threads` and `device` are by default the run's own.
-    `progress` and `on_progress` are as in `train`.
+    run's data folder, needed if it has moved, or its arrays; `threads` and `device` are by default
+    the run's own. `progress` and `on_progress` are as in `train`.
 
     Raises RunError if there is no run or another process is training it, ResumeError (a RunError)
     if its checkpoint is damaged or another run's, DataError if the data are not the run's.
@@ -181,7 +194,10 @@ def resume(
         checkpoint = _load_checkpoint(path)
         trackers = open_trackers(config.log, is_resumed=True)
         here = dataclasses.replace(
-            config, **describe_environment(threads or config.threads, device or config.device)
+            config,
+            **describe_environment(
+                threads or config.threads, device or config.device, config.recipe.model
+            ),
         )
         images = reload_run_images(config, path, data)
         changes = config.describe_changes(here)
@@ -194,7 +210,7 @@ def resume(
         resumed_with = tuple(dict.fromkeys([*state.resumed_with, *changes]))
         write_running_state(path, resumed_with)
         with (
-            _add_resume_hint(path, data=data, threads=threads, device=device),
+            _add_resume_hint(path, config, data=data, threads=threads, device=device),
             showing_progress(path.name, on_progress, is_shown=progress) as show,
         ):
             job = _Job(path, config, here, images, trackers, show, checkpoint, resumed_with)
@@ -213,14 +229,14 @@ def _load_checkpoint(path: Path) -> "Checkpoint | None":
 
 
 @contextmanager
-def _add_resume_hint(path: Path, **flags: object) -> Iterator[None]:
+def _add_resume_hint(path: Path, config: RunConfig, **flags: object) -> Iterator[None]:
     """Add the command that resumes a run to any error or interrupt that stops it."""
     try:
         yield
     except BaseException as error:
         note = f"the unfinished run stays in {path}"
         if not isinstance(error, DivergedError):
-            note += f": `{build_resume_command(path, **flags)}` continues it"
+            note += f": `{describe_resuming(path, config, **flags)}` continues it"
         error.add_note(note)
         raise
 

@@ -1,0 +1,65 @@
+"""Images and labels that a program has in memory."""
+
+from typing import Any, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.data.mnist import LabelledImages, label_images
+from tenfold.data.pixels import Part, check_counts, convert_images, convert_labels
+from tenfold.errors import ArrayError
+
+FORM = "((images, labels), (test images, test labels))"
+
+Labelled = tuple[Any, Any]  # images and labels, as NumPy understands them
+ArrayData = Labelled | tuple[Labelled, Labelled]
+
+
+def load_array_part(data: ArrayData, part: Part) -> LabelledImages:
+    """The training or the test part of ((images, labels), (test images, test labels)).
+
+    The test part may be missing, also as (images, labels); the other part is not looked at.
+    The checksums are those of IDX files with the same content. Raises ArrayError.
+    """
+    parts = data
+    if _is_pair(data) and not _is_pair(data[0]):
+        parts = (data, None)
+    if not _is_pair(parts) or not _is_pair(parts[0]):
+        raise ArrayError(f"data must be a path, or {FORM}, not of the type {type(data).__name__}")
+    chosen, prefix = (parts[0], "") if part == "train" else (parts[1], "test ")
+    if chosen is None:
+        raise ArrayError(f"data has no test images; pass {FORM}, or (images, labels) with holdout")
+    if not _is_pair(chosen):
+        raise ArrayError(f"data must be {FORM}; the second is of the type {type(chosen).__name__}")
+    images_NHW = read_images(chosen[0], f"{prefix}images")
+    labels_N = read_labels(chosen[1], f"{prefix}labels")
+    check_counts(images_NHW, labels_N, "data")
+    return label_images(images_NHW, labels_N)
+
+
+def _is_pair(value: object) -> TypeGuard[tuple[Any, Any]]:
+    return isinstance(value, tuple) and len(value) == 2
+
+
+def read_images(images: Any, name: str = "images") -> npt.NDArray[np.uint8]:  # noqa: ANN401
+    """Images of a program as uint8 [N, 28, 28], by the rule of `tenfold.data.pixels`.
+
+    `name` is what an error calls them. Raises ArrayError.
+    """
+    return convert_images(_to_array(images, name), name)
+
+
+def read_labels(labels: Any, name: str = "labels") -> npt.NDArray[np.uint8]:  # noqa: ANN401
+    """Labels of a program as uint8 [N], by the rule of `tenfold.data.pixels`.
+
+    `name` is what an error calls them. Raises ArrayError.
+    """
+    return convert_labels(_to_array(labels, name), name)
+
+
+def _to_array(values: Any, name: str) -> npt.NDArray[Any]:  # noqa: ANN401
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:  # of NumPy, or of a tensor on a GPU
+        raise ArrayError(f"{name} cannot be made an array: {error}") from error
+    return array
