@@ -7,10 +7,11 @@ import numpy.typing as npt
 
 from tenfold.auditing.corruptions import CORRUPTIONS, corrupt
 from tenfold.auditing.results import Audit
-from tenfold.reports.figures.images import draw_rows
+from tenfold.reports.figures.images import GREY
 from tenfold.reports.figures.style import LIGHT, Theme, draw_grid, draw_title, drawing, save_png
 
 NUM_EXAMPLES = 16
+FEWEST_SHOWN = 0.01  # percent: an image in the 10,000 of a test set
 
 
 def draw_corruption_errors(audit: Audit, theme: Theme = LIGHT) -> bytes:
@@ -41,9 +42,20 @@ def draw_corruption_errors(audit: Audit, theme: Theme = LIGHT) -> bytes:
 def draw_examples(images_NHW: npt.NDArray[np.uint8], seed: int, theme: Theme = LIGHT) -> bytes:
     """Draw the first images, clean and with each corruption, as a PNG."""
     first_NHW = images_NHW[:NUM_EXAMPLES]
-    rows = [first_NHW, *(corrupt(name, first_NHW, seed) for name in CORRUPTIONS)]
-    subtitle = f"first row: clean; then {', '.join(CORRUPTIONS).replace('_', ' ')}"
-    return draw_rows(np.stack(rows), "The corruptions", subtitle, theme)
+    rows = {"clean": first_NHW}
+    rows |= {name.replace("_", " "): corrupt(name, first_NHW, seed) for name in CORRUPTIONS}
+    framed_RNHW = np.pad(np.stack([*rows.values()]), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    cell_px = framed_RNHW.shape[2]
+    sheet = framed_RNHW.swapaxes(1, 2).reshape(len(rows) * cell_px, -1)
+    with drawing(8.2, 0.8 + 0.41 * len(rows), theme) as figure:
+        axes = figure.add_subplot()
+        axes.imshow(sheet, **GREY)
+        axes.set_yticks((np.arange(len(rows)) + 0.5) * cell_px, [*rows])
+        axes.set_xticks([])
+        axes.tick_params(length=0, labelcolor=theme.ink)
+        axes.spines[:].set_visible(False)
+        draw_title(axes, "The corruptions", "the first images, clean and corrupted", theme)
+        return save_png(figure)
 
 
 def draw_reliability(audit: Audit, theme: Theme = LIGHT) -> bytes:
@@ -54,13 +66,12 @@ def draw_reliability(audit: Audit, theme: Theme = LIGHT) -> bytes:
     bins = audit.calibration.bins
     promised = [100 * (1 - each.confidence) for each in bins]
     found = [100 * (1 - each.accuracy) for each in bins]
-    seen = [value for value in (*promised, *found) if value > 0] or [1.0]
-    lowest, highest = max(min(seen), 1e-4) / 2, min(100.0, 2 * max(seen))
+    lowest, highest = FEWEST_SHOWN, min(100.0, 2 * max(*promised, *found, 1.0))
     with drawing(8.2, 5.0, theme) as figure:
         axes = figure.add_subplot()
         axes.plot([lowest, highest], [lowest, highest], color=theme.quiet, linewidth=1)
-        places = np.maximum(promised, lowest), np.maximum(found, lowest)
-        axes.scatter(*places, s=40, color=theme.accent, zorder=3, clip_on=False)
+        across, up = np.clip([promised, found], lowest, highest)
+        axes.scatter(across, up, s=40, color=theme.accent, zorder=3, clip_on=False)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlim(lowest, highest)
@@ -72,7 +83,7 @@ def draw_reliability(audit: Audit, theme: Theme = LIGHT) -> bytes:
         axes.set_ylabel("errors made")
         subtitle = (
             f"{len(bins)} bins of equally many images; above the line: too confident; "
-            "at the lower edge: no errors"
+            "at an edge: that or fewer"
         )
         draw_title(axes, "Reliability", subtitle, theme)
         return save_png(figure)
@@ -86,7 +97,8 @@ def draw_risk(audit: Audit, theme: Theme = LIGHT) -> bytes:
         coverages, risks = 100 * np.array(selective.coverages), 100 * np.array(selective.risks)
         axes.plot(coverages, risks, color=theme.accent, linewidth=2)
         axes.axhline(0.1, color=theme.ink, linewidth=1.2, linestyle=(0, (3, 2)))
-        axes.set_xlim(0, 100)
+        rising = coverages[risks > 0]  # the rest of the curve is at 0
+        axes.set_xlim(max(0, 10 * ((rising.min() if len(rising) else 60) // 10) - 10), 100)
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_formatter("{x:g} %")
         axes.yaxis.set_major_formatter("{x:g} %")
