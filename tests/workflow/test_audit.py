@@ -1,4 +1,4 @@
-"""Audits of a small run, of the bundled model, and of a study's labels."""
+"""Audits of a small run and of a study's labels."""
 
 import json
 from collections.abc import Iterator
@@ -61,16 +61,6 @@ def test_the_numbers_and_the_page_lie_in_the_folder_of_the_run(
     assert "Audit of perceptron, seed 0" in page
     assert f"tenfold audit {run.path} --seed 3" in page
     assert tenfold.load_run(run.path).accuracy == run.accuracy
-
-
-def test_the_bundled_reader_has_a_reject_class() -> None:
-    audited = tenfold.audit("reader", images=100)
-    assert audited.has_reject_class
-    assert audited.accuracy.num_images == 100
-    assert audited.corrected is None  # its indices are of all 10,000 images
-    for each in audited.not_digits:
-        assert each.auroc_reject is not None
-        assert each.auroc_reject > 0.9
 
 
 def test_a_model_is_audited_on_the_images_that_it_was_evaluated_on(small_data: Path) -> None:
