@@ -78,6 +78,7 @@ def test_noise_has_the_strength_that_its_name_says(test_images: LabelledImages) 
     black = images == 0
     assert (salted[black] == 255).mean() == pytest.approx(0.085, abs=0.005)
     white = images == 255
+    assert (salted[white] == 0).mean() == pytest.approx(0.085, abs=0.02)
     counts = corrupt("shot_noise", images)[white]
     # Of a Poisson number with a mean of 3: 5 % are 0, 15 % are 1, 22 % are 2.
     for value, share in ((0, 0.0498), (85, 0.1494), (170, 0.2240)):
