@@ -57,13 +57,14 @@ def tabulate_corruptions(audit: Audit) -> PageTable:
 
 def tabulate_not_digits(audit: Audit) -> PageTable:
     """How other images are told from digits."""
+    rejects = audit.has_reject_class
     return PageTable(
         title="Images without digits",
         columns=(
             "images",
             "number",
             "AUROC",
-            "AUROC by reject class",
+            *["AUROC by reject class"] * rejects,
             "read although 1 % of digits are turned away",
         ),
         rows=[
@@ -71,7 +72,7 @@ def tabulate_not_digits(audit: Audit) -> PageTable:
                 each.name,
                 f"{each.num_images:,}",
                 f"{each.auroc:.4f}",
-                "–" if each.auroc_reject is None else f"{each.auroc_reject:.4f}",
+                *([] if each.auroc_reject is None else [f"{each.auroc_reject:.4f}"]),
                 format_percent(each.false_reading),
             )
             for each in audit.not_digits
@@ -108,13 +109,13 @@ def _list_numbers(audit: Audit) -> list[tuple[str, str, str]]:
     calibration = audit.calibration
     return [
         *numbers,
-        ("corrupted", format_percent(audit.mean_corruption_error), f"errors, {times} clean"),
+        ("errors if corrupted", format_percent(audit.mean_corruption_error), f"{times} clean"),
         ("calibration error", f"{calibration.error:.4f}", _describe_interval(audit)),
         ("log loss", f"{calibration.log_loss:.4f}", f"Brier score {calibration.brier:.4f}"),
         (
             "read at 0.1 % errors",
             format_percent(audit.selective.coverage_at_low_risk, 1),
-            f"area under risk {audit.selective.area:.1e}",
+            f"area under risk {format_percent(audit.selective.area, 4)}",
         ),
     ]
 
