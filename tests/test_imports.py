@@ -32,17 +32,18 @@ MAY_IMPORT = {
     "training": "errors digits system recipes data runs models",
     "evaluation": "errors digits system reading recipes data runs models",
     "studies": "errors digits system recipes data runs evaluation",
-    "reports": "errors digits system recipes data runs evaluation studies",
+    "auditing": ("errors digits system reading recipes data synthetic runs evaluation studies"),
+    "reports": "errors digits system recipes data runs evaluation studies auditing",
     "cluster": "errors digits system reading",
     "workflow": (
         "errors digits system reading recipes data synthetic runs models training evaluation "
-        "studies reports cluster"
+        "studies auditing reports cluster"
     ),
     "sklearn": "errors digits system recipes data runs workflow",
     "serving": "errors system reading forms",
     "cli": (
-        "errors digits system reading forms recipes data runs training evaluation reports cluster "
-        "workflow serving"
+        "errors digits system reading forms recipes data runs training evaluation auditing reports "
+        "cluster workflow serving"
     ),
 }
 # Heavy libraries, and the packages that may import them.
@@ -60,7 +61,8 @@ LIBRARIES = {
 }
 # Importing any module of these does not import torch: they start fast, or run where it is missing.
 WITHOUT_TORCH = (
-    "errors digits system reading forms recipes data synthetic runs studies serving cluster cli"
+    "errors digits system reading forms recipes data synthetic runs studies auditing serving "
+    "cluster cli"
 )
 
 

@@ -18,6 +18,7 @@ TYPE_CHECKING = False  # importing it from typing would take longer than all the
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
+    from tenfold.auditing.results import Audit as Audit
     from tenfold.data.mnist import load_mnist as load_mnist
     from tenfold.errors import TenfoldError as TenfoldError
     from tenfold.reading.reader import Reader as Reader
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from tenfold.runs.folder import load_run as load_run
     from tenfold.studies.study import Study as Study
     from tenfold.studies.study import load_study as load_study
+    from tenfold.workflow.audit import audit as audit
+    from tenfold.workflow.audit import audit_labels as audit_labels
     from tenfold.workflow.compare import average_study as average_study
     from tenfold.workflow.compare import compare as compare
     from tenfold.workflow.evaluate import evaluate as evaluate
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from tenfold.workflow.train import train as train
 
 _HOMES = {
+    "Audit": "tenfold.auditing.results",
     "AugmentationConfig": "tenfold.recipes.configs",
     "ConvolutionalConfig": "tenfold.recipes.configs",
     "ModuleConfig": "tenfold.recipes.own_model",
@@ -58,6 +62,8 @@ _HOMES = {
     "Status": "tenfold.reading.result",
     "Study": "tenfold.studies.study",
     "TenfoldError": "tenfold.errors",
+    "audit": "tenfold.workflow.audit",
+    "audit_labels": "tenfold.workflow.audit",
     "average_study": "tenfold.workflow.compare",
     "compare": "tenfold.workflow.compare",
     "evaluate": "tenfold.workflow.evaluate",
@@ -73,6 +79,7 @@ _HOMES = {
 }
 __all__ = [
     "RECIPES",
+    "Audit",
     "AugmentationConfig",
     "ConvolutionalConfig",
     "ModuleConfig",
@@ -85,6 +92,8 @@ __all__ = [
     "Status",
     "Study",
     "TenfoldError",
+    "audit",
+    "audit_labels",
     "average_study",
     "compare",
     "evaluate",

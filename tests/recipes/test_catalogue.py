@@ -33,6 +33,7 @@ MODERATE = {
     "shear": 0.12,
     "elastic_px": 0.8,
     "stroke": 0.0,
+    "corrupted_share": 0.0,
 }
 STRONG = {
     "channels": (32, 64, 128),

@@ -52,6 +52,12 @@ VERBS = {
         "studies/classic studies/strong",
         "FOLDERS...",
     ),
+    "audit": (
+        TRAIN,
+        "Measure what a model's answers are worth.",
+        "runs/2026-11-22-strong-0",
+        "RUN",
+    ),
     "runs": (TRAIN, "List runs and studies.", "", "[FOLDERS...]"),
     "recipes": (TRAIN, "List the recipes, or show one.", "strong --show", "[RECIPE]"),
     "data": (TRAIN, "Show the training and test images.", "--sheet digits.png", ""),

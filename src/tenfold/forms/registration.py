@@ -167,8 +167,9 @@ def _describe_cut(reference: Reference, matrix: Floats, shape: tuple[int, ...]) 
     places = (np.arange(CUT_GRID) + 0.5) / CUT_GRID
     points = np.stack(np.meshgrid(*(places * side for side in reference.size)), axis=-1)
     found = transform(points.reshape(-1, 2), matrix)
-    is_inside: npt.NDArray[np.bool_] = ((found >= 0) & (found < shape[::-1])).all(axis=1)
-    is_seen = is_inside.reshape(CUT_GRID, CUT_GRID)
+    x, y = found.T
+    is_seen = (x >= 0) & (x < shape[1]) & (y >= 0) & (y < shape[0])
+    is_seen = is_seen.reshape(CUT_GRID, CUT_GRID)
     if not is_seen.any():
         return None
     rows, columns = is_seen.any(axis=1), is_seen.any(axis=0)

@@ -44,6 +44,17 @@ STRONG = Recipe(
     leave_out_mislabelled=True,
     precision="bfloat16",
 )
+ROBUST = Recipe(
+    name="robust",
+    summary="strong, trained on corrupted images too",
+    model=STRONG.model,
+    optimizer=STRONG.optimizer,
+    augmentation=dataclasses.replace(STRONG.augmentation, corrupted_share=0.5),
+    batch_size=STRONG.batch_size,
+    epochs=STRONG.epochs,
+    leave_out_mislabelled=True,
+    precision=STRONG.precision,
+)
 READER = Recipe(
     name="reader",
     summary="the bundled reader's network, trained on drawn scenes of digits and of other marks",
@@ -66,7 +77,7 @@ READER = Recipe(
 )
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {recipe.name: recipe for recipe in (CLASSIC, CLASSIC_AUGMENTED, STRONG, READER)}
+    {recipe.name: recipe for recipe in (CLASSIC, CLASSIC_AUGMENTED, STRONG, ROBUST, READER)}
 )
 
 

@@ -208,6 +208,13 @@ class AugmentationConfig:
         "bicubic",
         help="The interpolation of augmented images; bicubic keeps them sharper.",
     )
+    corrupted_share: float = number(
+        0.0,
+        0.0,
+        1.0,
+        "The share of images that are also transformed twice as much and corrupted: tone, shading, "
+        "inverted bands, lines, blur or noise.",
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -226,5 +233,6 @@ class AugmentationConfig:
             (self.shear, "shear ±{:g}"),
             (self.elastic_px, "elastic {:g} px"),
             (self.stroke, "stroke ±{:g} px"),
+            (100 * self.corrupted_share, "{:g} % corrupted"),
         )
         return ", ".join(text.format(strength) for strength, text in parts if strength)

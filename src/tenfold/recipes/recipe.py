@@ -82,6 +82,8 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON values; `Recipe.from_json` reads them back."""
         values = dataclasses.asdict(self)
+        if not self.augmentation.corrupted_share:  # a later field: older files stay as they are
+            del values["augmentation"]["corrupted_share"]
         return {**values, "model": {"kind": self.model.kind, **values["model"]}}
 
     @classmethod

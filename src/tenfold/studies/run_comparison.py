@@ -19,8 +19,8 @@ class ComparedRun:
     """One of the compared runs.
 
     `corrected_accuracy` is on MNIST's corrected test labels; None for other images. `other_cores`
-    is how many cores other programs used during training, None if unknown. `num_multiply_adds` is None
-    for a model of one's own.
+    is how many cores other programs used during training, None if unknown. `num_multiply_adds` is
+    None for a model of one's own.
     """
 
     path: str

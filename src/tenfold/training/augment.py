@@ -21,10 +21,12 @@ from torch import Tensor
 
 from tenfold.digits import IMAGE_SIZE_PX
 from tenfold.recipes.configs import AugmentationConfig
+from tenfold.training.corrupt import corrupt, draw_corruptions
 
 ELASTIC_LENGTH_PX = 6.0  # at this distance the displacements of pixels have a correlation of 0.61
 ELASTIC_WAVES = 6  # along each axis; they hold 99.8 % of the variance of such a field
 HALF_PX = IMAGE_SIZE_PX / 2
+WIDER = 2  # how much more an image that is also corrupted is rotated, shifted, scaled and sheared
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,17 @@ class Draws:
     """Random draws for N images; `draws[rows]` selects some of them.
 
     `fields_N2C` are coefficients of displacement fields along x and y. `strokes_N` are changes of
-    the stroke width on each side, in pixels from -1 to 1.
+    the stroke width on each side, in pixels from -1 to 1. `corruptions_NC` are those of
+    `draw_corruptions`, None if no image is corrupted.
     """
 
     fields_N2C: Tensor
     strokes_N: Tensor
+    corruptions_NC: Tensor | None = None
 
     def __getitem__(self, rows: Tensor) -> "Draws":
-        return Draws(self.fields_N2C[rows], self.strokes_N[rows])
+        corruptions_NC = None if self.corruptions_NC is None else self.corruptions_NC[rows]
+        return Draws(self.fields_N2C[rows], self.strokes_N[rows], corruptions_NC)
 
 
 class Augmentation:
@@ -55,6 +60,13 @@ class Augmentation:
         config = self.config
         uniform, normal = generator.spawn(2)
         draws = uniform.uniform(-1, 1, (num_images, 7)).astype(np.float32)
+        corruptions = None
+        if config.corrupted_share:
+            which, how = generator.spawn(2)
+            is_corrupted_N = which.uniform(0, 1, num_images) < config.corrupted_share
+            draws[is_corrupted_N, :6] *= WIDER
+            corruptions_NC = draw_corruptions(num_images, is_corrupted_N, how)
+            corruptions = torch.from_numpy(corruptions_NC).to(self.device)
         angles = np.radians(config.rotation_degrees) * draws[:, 0]
         widths, heights = np.exp(config.scale * draws[:, 1:3]).T
         shears = config.shear * draws[:, 3]
@@ -71,6 +83,7 @@ class Augmentation:
         return Draws(
             torch.from_numpy(fields_N2C).to(self.device),
             torch.from_numpy(config.stroke * draws[:, 6]).to(self.device),
+            corruptions,
         )
 
     def apply(self, images_NHW: Tensor, draws: Draws) -> Tensor:
@@ -87,7 +100,10 @@ class Augmentation:
             padding_mode="zeros",
             align_corners=False,
         )
-        return augmented[:, 0].clamp_(0, 1)  # bicubic interpolation overshoots
+        augmented = augmented[:, 0].clamp_(0, 1)  # bicubic interpolation overshoots
+        if draws.corruptions_NC is not None:
+            augmented = corrupt(augmented, draws.corruptions_NC)
+        return augmented
 
 
 def build_generator(seed: int, epoch: int) -> np.random.Generator:

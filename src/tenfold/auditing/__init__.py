@@ -1,0 +1,1 @@
+"""What a classifier's numbers are worth: corruption, calibration, rejection, labels. No torch."""
