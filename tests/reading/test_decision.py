@@ -172,7 +172,7 @@ def test_digits_that_might_be_none_are_named_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("confidence", "overlap", "are_clear"), [(0.85, 3, True), (0.85, 12, False), (0.7, 3, False)]
+    ("confidence", "overlap", "are_clear"), [(0.95, 3, True), (0.95, 12, False), (0.8, 3, False)]
 )
 def test_clear_digits_may_overlap_a_little(
     confidence: float, overlap: int, are_clear: bool

@@ -37,15 +37,6 @@ def test_what_is_no_digit_makes_a_line_doubtful_and_is_said(
     assert not any(digit.is_sure for digit in reading.digits)
 
 
-@pytest.mark.parametrize("expect", ["#{1,3}", "###"])
-def test_a_pattern_does_not_drop_the_point_between_digits(
-    reader: tenfold.Reader, test_images: LabelledImages, expect: str
-) -> None:
-    reading = reader.read(write_signed(test_images, "12.5")[0], expect=expect)
-    assert (reading.status, reading.text) == (Status.UNCERTAIN, "12.5")
-    assert reading.message == f"12.5 does not fit the pattern {expect}"
-
-
 def test_a_line_that_the_edge_cuts_off_is_doubtful(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:

@@ -17,7 +17,8 @@ MAX_COMPONENTS = 4096  # the largest are kept; an image of noise has a million
 # A share of the image would join the digits of a dense sheet.
 MAX_GAP_SHARE = 0.008
 MAX_CIRCLES, MIN_CIRCLED_HEIGHT = 64, 0.25  # how many may be circles; height of what is in one
-DIRECTIONS, MIN_SEEN = 48, 0.85  # a circle by hand need not be closed
+# A circle by hand need not be closed, unless it is so many times wider than high.
+MAX_COMPACT, DIRECTIONS, MIN_SEEN = 2, 48, 0.85
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,9 @@ def _find_circles(
             inside_HW = labels_HW[top[k] : bottom[k], left[k] : right[k]]
             own_HW = labels_HW[y0:y1, x0:x1] == numbers_M[i]
             middle = (left[k] + right[k]) // 2 - x0, (top[k] + bottom[k]) // 2 - y0
-            if not (inside_HW == numbers_M[i]).any() and _is_around(own_HW, middle):
+            is_compact = x1 - x0 <= MAX_COMPACT * (y1 - y0)
+            is_around = is_compact or _is_around(own_HW, middle)
+            if is_around and not (inside_HW == numbers_M[i]).any():
                 is_circle_M[i] = True
                 break
     return is_circle_M

@@ -7,7 +7,7 @@ Array names carry their axes: T columns, K classes.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,10 +17,11 @@ from tenfold.reading.ctc import LogProbs, decode_greedy
 from tenfold.reading.glyphs import Glyph
 from tenfold.reading.lattice import Candidate
 from tenfold.reading.line_reader import LABELS, OTHER
+from tenfold.reading.numbers import parse_number
 from tenfold.reading.text_line import ENDINGS, INK, TextLine
 
 # Chosen on drawn lines.
-MAX_FOREIGN = 0.2  # probability that a line has a character that is neither a digit nor a sign
+MAX_FOREIGN = 0.2  # probability of such a character somewhere in a line
 # A stroke that is first or last is a one unless it is so much higher than the other digits, ends so
 # far below them, in their height, and has the shape of a slash or a bracket.
 MAX_ONE_HEIGHT, MAX_ONE_BELOW = 1.1, 0.06
@@ -28,30 +29,37 @@ MAX_ONE_HEIGHT, MAX_ONE_BELOW = 1.1, 0.06
 MAX_WAVE, MIN_LEAN, MIN_BOW, MIN_SHAPE_PX = 0.01, 0.1, 0.1, 8
 EDGE_PX, MAX_CUT_HEIGHT = 1, 0.75  # to the image's edge; of another line's digits, of what is cut
 FOREIGN_DOUBT = "there is something that is neither a digit nor a sign"
+PLUS_DOUBT = "there may be a plus before the digits"
 CUT_DOUBT = "cut off by the edge of the image"
 OTHER_CHARACTER, STAR = LABELS.index(OTHER), LABELS.index("*")
 UNREAD_SIGNS = [LABELS.index(sign) for sign in "*=#"]
 
 
-def measure_foreign(labels_TK: LogProbs) -> float:
-    """The probability that a line has a character that is neither a digit nor a sign.
+def find_foreign(labels_TK: LogProbs) -> frozenset[str]:
+    """The doubts about a line that come from characters that are not read.
 
     `labels_TK` are log probabilities of LABELS. Signs that are not read count between digits. At
-    the ends they protect an amount, as in #250#, and change no number. A star before it may be a
-    plus.
+    the ends they protect an amount, as in #250#, and change no number; but a star before it may be
+    a plus.
     """
     foreign_T = np.exp(labels_TK[:, OTHER_CHARACTER])
+    plus_T = np.zeros(0)
     digits = [span for span in decode_greedy(labels_TK) if span.label < NUM_CLASSES]
     if digits:
-        before, inside = slice(digits[0].end), slice(digits[0].end, digits[-1].start)
-        foreign_T[before] += np.exp(labels_TK[before, STAR])
+        inside = slice(digits[0].end, digits[-1].start)
         foreign_T[inside] += np.exp(labels_TK[inside][:, UNREAD_SIGNS]).sum(axis=1)
-    return float(1 - np.prod(1 - np.minimum(foreign_T, 1)))
+        plus_T = np.exp(labels_TK[: digits[0].end, STAR])
+    shares = {FOREIGN_DOUBT: foreign_T, PLUS_DOUBT: plus_T}
+    return frozenset(
+        doubt
+        for doubt, probs_T in shares.items()
+        if 1 - np.prod(1 - np.minimum(probs_T, 1)) > MAX_FOREIGN
+    )
 
 
-def find_doubts(digits: Sequence[Candidate], foreign: float) -> tuple[str, ...]:
-    """The doubts about a line of these digits, in which `foreign` is measured."""
-    doubts = [FOREIGN_DOUBT] if foreign > MAX_FOREIGN else []
+def find_doubts(digits: Sequence[Candidate], foreign: Iterable[str]) -> tuple[str, ...]:
+    """The doubts about a line of these digits, with those that come from other characters."""
+    doubts = sorted(foreign)
     for number in _find_strokes(digits):
         doubts.append(f"the 1 (digit {number + 1}) might be a slash or a bracket")
     return tuple(doubts)
@@ -60,12 +68,20 @@ def find_doubts(digits: Sequence[Candidate], foreign: float) -> tuple[str, ...]:
 def doubt_signs(alone: str, line: TextLine) -> tuple[str, ...]:
     """A doubt about a line's signs if its glyphs alone, whose text is given, have others as well.
 
-    What is around glyphs can hide a sign, but does not add one.
+    What is around glyphs can hide a sign, but does not add one. A sign that may part thousands
+    changes no number.
     """
     text = line.spell()
     is_same = re.sub(r"\D", "", alone) == re.sub(r"\D", "", text)
     is_more = len(alone.rstrip(ENDINGS)) > len(text.rstrip(ENDINGS))
-    return (f"{text} might be {alone}",) if is_same and is_more else ()
+    may_be_equal = any(parse_number(alone, sign) == parse_number(text, sign) for sign in ".,")
+    return (f"{text} might be {alone}",) if is_same and is_more and not may_be_equal else ()
+
+
+def doubt_left_out(line: TextLine) -> tuple[str, ...]:
+    """A doubt about a line whose pattern leaves out a clear sign."""
+    free_text = line.signs.free_text
+    return () if free_text is None else (f"{line.spell()} might be {free_text}",)
 
 
 def _find_strokes(digits: Sequence[Candidate]) -> Iterator[int]:

@@ -24,7 +24,7 @@ from tenfold.reading.ctc import (
     decode_greedy,
     decode_under,
 )
-from tenfold.reading.doubts import doubt_signs, find_doubts, measure_foreign
+from tenfold.reading.doubts import doubt_left_out, doubt_signs, find_doubts, find_foreign
 from tenfold.reading.glyphs import Box, Glyph, find_box
 from tenfold.reading.lattice import Candidate, Classify, DigitPath, mark_doubtful
 from tenfold.reading.line_image import COLUMN_PX, SIDE_PX, find_scale, normalise_line
@@ -61,7 +61,7 @@ EMPTY = 0.1  # of full ink: a column with less is a gap
 class _LineReading:
     """What the line reader finds in one crop of a line: log probabilities of digits, or none.
 
-    `text_TK` are those of all that a text consists of, `foreign` is the probability that there is
+    `text_TK` are those of all that a text consists of, `foreign` are the doubts that come from
     anything else. `labels` are the likeliest, under a pattern only such as fit it; `acceptance` is
     the probability that the digits fit it.
     """
@@ -71,7 +71,7 @@ class _LineReading:
     labels: list[CtcSpan]
     log_probs_TK: LogProbs
     text_TK: LogProbs
-    foreign: float
+    foreign: frozenset[str]
     acceptance: float = 1.0
 
     @property
@@ -104,7 +104,7 @@ def fuse_line(
     ]
     chosen = _choose_digits(free, path.digits, classify)
     line = _add_signs_and_alternatives(chosen, free[-1], None, reads_signs)
-    doubts = find_doubts(chosen, min(each.foreign for each in free))
+    doubts = find_doubts(chosen, frozenset.intersection(*(each.foreign for each in free)))
     if reads_signs:
         doubts += doubt_signs(_spell_labels(free[0].text_TK), line)
     if pattern is None:
@@ -124,7 +124,7 @@ def fuse_line(
     fitted = max(lines, key=lambda each: each.digits[0].line_confidence or 0.0)
     changed = _spell(fitted.digits) != _spell(line.digits)
     free_text = _spell(line.digits) if changed else None
-    return replace(fitted, free_text=free_text, doubts=doubts)
+    return replace(fitted, free_text=free_text, doubts=doubts + doubt_left_out(fitted))
 
 
 def _add_signs_and_alternatives(
@@ -257,7 +257,7 @@ def _read_crop(crop: Glyph, weight: float, line_reader: LineReader) -> _LineRead
     none_T = np.logaddexp.reduce(labels_TK[:, NUM_CLASSES:], axis=1)
     log_probs_TK = np.column_stack([labels_TK[:, :NUM_CLASSES], none_T])
     text_TK = leave_out_false_signs(crop, select_text_classes(labels_TK))
-    foreign = measure_foreign(labels_TK)
+    foreign = find_foreign(labels_TK)
     return _LineReading(crop, weight, decode_greedy(labels_TK), log_probs_TK, text_TK, foreign)
 
 
@@ -324,7 +324,8 @@ def add_signs(
     automaton = pattern.automaton if pattern is not None and line.fits else None
     signs = find_signs(crop, reading.text_TK, _spell(line.digits), automaton)
     doubts = find_doubts(line.digits, reading.foreign)
-    return replace(line, signs=signs, fits=line.fits and signs.fits, doubts=doubts)
+    line = replace(line, signs=signs, fits=line.fits and signs.fits)
+    return replace(line, doubts=doubts + doubt_left_out(line))
 
 
 def cut_between_labels(whole: Glyph, spans: Sequence[CtcSpan]) -> list[Glyph]:

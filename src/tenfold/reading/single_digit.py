@@ -17,10 +17,8 @@ from tenfold.reading.lattice import CUT_COST, Candidate, Classify
 # Chosen by eye on photos of single digits and form cells.
 MAX_ASPECT = 1.6  # of one digit, width over height
 MAX_OUTSIDE = 0.1  # share of the ink that is not part of the one digit
-CLEAR_CONFIDENCE = 0.9  # no further binarisation is tried
-# Several digits are not one if all are this confident. So much of the smaller one's side may
-# overlap with its neighbour's.
-CLEAR_DIGIT, MAX_OVERLAP = 0.8, 0.2
+CLEAR_CONFIDENCE = 0.9  # no further binarisation is tried, and several such digits are not one
+MAX_OVERLAP = 0.2  # of two digits, of the smaller one's side
 ALTERNATIVE_WEIGHT = 0.8  # on later confidences, as the default binarisation is right more often
 EXTRA_DIGIT_COST = 0.5  # in log probability, of each digit more than one
 
@@ -80,7 +78,7 @@ def is_likelier(
 def are_clear_digits(tall: Sequence[Candidate]) -> bool:
     """Whether glyphs, none of them a dot or a dash, are several clear digits beside each other."""
     return len(tall) > 1 and all(
-        min(one.confidence, other.confidence) >= CLEAR_DIGIT
+        min(one.confidence, other.confidence) >= CLEAR_CONFIDENCE
         and _hardly_overlap(one.glyph, other.glyph)
         for one, other in itertools.combinations(tall, 2)
     )

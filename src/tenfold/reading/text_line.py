@@ -38,7 +38,7 @@ MAX_SIGNS = 2  # before, between or after two digits
 # At the end they change no number, as in 25000/- and 12.-, and which they are need not be sure.
 ENDINGS, MAX_ENDINGS = ".,-+/:", 2
 MIN_ACCEPTANCE = 0.02  # of the probability that a text fits its pattern
-MIN_WITHOUT_SIGN = 0.5  # the same, if it fits only without a sign
+MIN_WITHOUT_SIGN = 0.2  # the same, for a pattern that leaves out a sign
 NO_SIGN = 1e-3  # where every sign is less likely in every column, there is none
 INK = 0.3  # of full ink
 MIN_SLASH, MIN_WRITING = 0.002, 0.5  # of its probability in a column; of its ink
@@ -64,12 +64,13 @@ class Signs:
     """The signs of a line, and the probability of all of them, given the digits.
 
     Which signs are at the end does not count for it. `fits` is false if no signs that fit the
-    pattern are likely.
+    pattern are likely. `free_text` is the text without the pattern, if it leaves out a clear sign.
     """
 
     found: tuple[SignCandidate, ...] = ()
     confidence: float = 1.0
     fits: bool = True
+    free_text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,14 +117,17 @@ def find_signs(
         return Signs()
     allowed, fits = build_texts_around(digits, MAX_SIGNS), True
     total = compute_acceptance(text_TK, allowed)
-    spans = _decode(text_TK, allowed)
+    spans, free_text = _decode(text_TK, allowed), None
     fitting = None if pattern is None else _intersect(allowed, pattern)
     if fitting is not None:
-        acceptance, fitted = compute_acceptance(text_TK, fitting), _decode(text_TK, fitting)
-        # A pattern chooses among signs, but of 12.5 it does not make 125.
-        drops_sign = _count_signs(_spell(fitted)) < _count_signs(_spell(spans))
-        fits = acceptance >= (MIN_WITHOUT_SIGN if drops_sign else MIN_ACCEPTANCE) * total
+        acceptance = compute_acceptance(text_TK, fitting)
+        fits = acceptance >= MIN_ACCEPTANCE * total
         if fits:
+            fitted = _decode(text_TK, fitting)
+            is_less = _count_signs(_spell(fitted)) < _count_signs(_spell(spans))
+            # A pattern chooses among signs, but that 12.5 becomes 125 is doubtful.
+            if is_less and acceptance < MIN_WITHOUT_SIGN * total:
+                free_text = _spell(spans)
             allowed, total, spans = fitting, acceptance, fitted
     text = _spell(spans)
     same = build_text(text.rstrip(ENDINGS), endings=ENDINGS, max_endings=MAX_ENDINGS)
@@ -136,7 +140,8 @@ def find_signs(
         probability = float(np.exp(text_TK[span.start : span.end, span.label].max()))
         box = _find_sign_box(crop, spans, number)
         signs.append(SignCandidate(CHARACTERS[span.label], box, num_digits, probability))
-    return Signs(tuple(signs), min(1.0, accepted / total) if total > 0 else 0.0, fits)
+    confidence = min(1.0, accepted / total) if total > 0 else 0.0
+    return Signs(tuple(signs), confidence, fits, free_text)
 
 
 def _decode(text_TK: LogProbs, allowed: Automaton) -> list[CtcSpan]:
