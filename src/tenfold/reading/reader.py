@@ -49,8 +49,7 @@ from tenfold.reading.text_line import TextLine
 # of glyphs; a thousand are classified, with their fragments and runs, in about a second.
 MAX_GLYPHS, MAX_CLASSIFIED = 1000, 1300
 MAX_TURNED_PX = 1500  # of them, in an image that is tried upside down
-# Images are classified together until one of these limits is reached.
-BATCH_IMAGES, BATCH_PIXELS = 32, 1_000_000
+BATCH_IMAGES, BATCH_PIXELS = 32, 1_000_000  # at which limit images are classified together
 # Chosen by eye on photos, symbols and fonts.
 MIN_TURNED_GLYPHS, MAX_TURNED_GLYPHS = 2, 40  # of an image that is tried upside down
 PLAUSIBLE = 0.5  # confidence of a digit that may be upright
@@ -278,9 +277,9 @@ class Reader:
         self, segmented: Segmentation, reading: Reading
     ) -> tuple[Segmentation, Reading]:
         """The image turned upside down or on its side, if its reading is sure; else as it is."""
-        is_plausible = all(digit.confidence >= PLAUSIBLE for digit in reading.digits)
         # Digits upside down hardly look like digits.
-        is_upright = is_plausible and FOREIGN_DOUBT not in (reading.message or "")
+        is_upright = FOREIGN_DOUBT not in (reading.message or "")
+        is_upright &= all(digit.confidence >= PLAUSIBLE for digit in reading.digits)
         for degrees in (90, 270) if is_upright else (180, 90, 270):
             pixels_HWC, to_upright = turn(segmented.decoded.pixels_HWC, degrees)
             turned = replace(segmented.decoded, pixels_HWC=pixels_HWC)
@@ -306,7 +305,9 @@ class Reader:
             return False
         threshold, num_digits = self.classifier.thresholds.read, len(reading.digits)
         num_clear = sum(digit.confidence >= threshold for digit in reading.digits)
-        return num_digits <= FEW_DIGITS or num_clear <= MAX_CLEAR_SHARE * num_digits
+        is_clear = num_clear == num_digits > 1 and FOREIGN_DOUBT not in (reading.message or "")
+        is_possible = num_digits <= FEW_DIGITS or num_clear <= MAX_CLEAR_SHARE * num_digits
+        return is_possible and not is_clear
 
     def find_single_digit(self, decoded: Decoded) -> Candidate | None:
         """The digit of an image that shows one, as the digit classifier sees it; None if blank."""
@@ -364,9 +365,7 @@ class Reader:
         if are_clear_digits(tall):
             return None
         single = find_single_digit(pixels_HWC, segmented.page, self._classify)
-        if single is not None and is_likelier(single, found, tall, height):
-            return single
-        return None
+        return single if single and is_likelier(single, found, tall, height) else None
 
     def _decide(self, segmented: Segmentation, lines: list[TextLine]) -> Reading:
         """The reading of a page, with boxes in pixels of the upright image at its original size."""
