@@ -11,7 +11,7 @@ from tenfold.reading.lattice import Candidate
 from tenfold.reading.model_file import Thresholds
 from tenfold.reading.result import Status
 from tenfold.reading.settings import build_settings
-from tenfold.reading.single_digit import is_likelier
+from tenfold.reading.single_digit import are_clear_digits, is_likelier
 from tenfold.reading.text_line import SignCandidate, Signs, TextLine
 
 LINE_THRESHOLD = 0.6
@@ -156,3 +156,28 @@ def test_a_reading_that_the_pattern_changed_says_what_it_was() -> None:
     reading = decide([build_text_line(0.9, free_text="17")], THRESHOLDS, LINE_THRESHOLD, settings)
     expected = "without the pattern 7.7 it was read as 17"
     assert (reading.status, reading.message) == (Status.READ, expected)
+
+
+def test_digits_that_might_be_none_are_named_together() -> None:
+    def doubt(candidate: Candidate) -> Candidate:
+        probabilities_K = np.full(11, 0.01, np.float32)
+        probabilities_K[7], probabilities_K[10] = 0.6, 0.3
+        return replace(candidate, probabilities_K=probabilities_K)
+
+    first, second, third = build_line([0.99, 0.5, 0.99])
+    line = TextLine([doubt(first), second, doubt(third)])
+    assert decide([line], THRESHOLDS, LINE_THRESHOLD).message == (
+        "the 7 (digit 2) might be a 1; the 7 (digit 1) and the 7 (digit 3) might not be digits"
+    )
+
+
+@pytest.mark.parametrize(
+    ("confidence", "overlap", "are_clear"), [(0.95, 3, True), (0.95, 12, False), (0.8, 3, False)]
+)
+def test_clear_digits_may_overlap_a_little(
+    confidence: float, overlap: int, are_clear: bool
+) -> None:
+    first, second = build_line([0.99, confidence])  # 20 pixels wide
+    left = first.glyph.box[2] - overlap
+    glyph = replace(second.glyph, box=(left, 0, left + 20, 30))
+    assert are_clear_digits([first, replace(second, glyph=glyph)]) == are_clear

@@ -27,14 +27,16 @@ from reading.pages import (
 )
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.decoding import Decoded, Pixels, decode_array
+from tenfold.reading.doubts import FOREIGN_DOUBT
 from tenfold.reading.reader import BATCH_IMAGES, BATCH_PIXELS
 from tenfold.reading.result import Reading, Status
 from tenfold.reading.sources import Source
 
 TWO_LINES = "721\n067"
-DOUBT = r"the \d( \((line \d+, )?digit \d+\))? might (be an? \d|not be a digit)"
+NAME = r"the \d( \((line \d+, )?digit \d+\))?"
+DOUBT = rf"{NAME}((, {NAME})* and {NAME})? might (be an? \d|not be (a digit|digits))"
 MESSAGES = re.compile(
-    rf"{DOUBT}(; {DOUBT})*|\d+ of \d+ digits are doubtful"
+    rf"{DOUBT}(; {DOUBT})*|{FOREIGN_DOUBT}|\d+ of \d+ digits are doubtful"
     "|some of the writing does not look like digits"
 )
 

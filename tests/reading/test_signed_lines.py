@@ -9,7 +9,7 @@ from reading.pages import is_near
 from reading.signed_lines import write_signed
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ReadingError
-from tenfold.reading.pattern import PatternError
+from tenfold.reading.pattern import PatternError, parse_pattern
 from tenfold.reading.result import ReadDigit, Status
 
 IGNORED = "marks that are not digits were ignored"
@@ -95,6 +95,17 @@ def test_a_pattern_may_change_a_doubtful_digit_and_says_so(
     assert reading.message is not None
     assert note in reading.message
     assert reading.digits[0].confidence > digit.probabilities[other]  # given that it fits
+
+
+def test_alternatives_fit_the_pattern_and_are_those_given_that_it_fits(
+    reader: tenfold.Reader, test_images: LabelledImages
+) -> None:
+    pixels_HWC, _ = write_signed(test_images, "12.50")
+    [(_, free), *_] = reader.read(pixels_HWC).line_alternatives[0]
+    [line] = reader.read(pixels_HWC, expect="##[.,]##|#{5}").lines
+    assert line.alternatives[0][0] == line.text == "12.50"
+    assert line.alternatives[0][1] >= free
+    assert all(parse_pattern("##[.,]##|#{5}").fits(text) for text, _ in line.alternatives)
 
 
 @pytest.mark.parametrize("single", [True, False])

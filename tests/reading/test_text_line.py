@@ -113,6 +113,16 @@ def test_a_pattern_chooses_among_signs_that_are_likely() -> None:
     assert [sign.character for sign in unlikely.found] == ["."]
 
 
+@pytest.mark.parametrize(("point", "free_text"), [(0.9, "1.2"), (0.6, None)])
+def test_a_pattern_that_leaves_out_a_clear_sign_is_doubted(
+    point: float, free_text: str | None
+) -> None:
+    signs = find_signs(
+        crop(draw({})), build_sign({".": point}), "12", parse_pattern("##").automaton
+    )
+    assert (signs.found, signs.fits, signs.free_text) == ((), True, free_text)
+
+
 @pytest.mark.parametrize("is_writing", [True, False])
 def test_a_tick_of_a_comb_is_no_slash(is_writing: bool) -> None:
     ink_HW = draw({2: DIGIT, 5: (3, 6, 36), 8: DIGIT})

@@ -13,7 +13,7 @@ import numpy.typing as npt
 # What a text consists of. Other signs that the line reader knows are not part of it.
 TEXT_SIGNS = ".,-+/:$%"
 CHARACTERS = "0123456789" + TEXT_SIGNS
-MAX_STATES = 4000
+MAX_STATES = 2000
 
 S = TypeVar("S", bound=Hashable)
 

@@ -17,6 +17,8 @@ MAX_COMPONENTS = 4096  # the largest are kept; an image of noise has a million
 # A share of the image would join the digits of a dense sheet.
 MAX_GAP_SHARE = 0.008
 MAX_CIRCLES, MIN_CIRCLED_HEIGHT = 64, 0.25  # how many may be circles; height of what is in one
+# A circle by hand need not be closed, unless it is so many times wider than high.
+MAX_COMPACT, DIRECTIONS, MIN_SEEN = 2, 48, 0.85
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,25 @@ def _find_circles(
         is_inside_M &= heights_M >= MIN_CIRCLED_HEIGHT * heights_M[i]
         for k in np.flatnonzero(is_inside_M):
             inside_HW = labels_HW[top[k] : bottom[k], left[k] : right[k]]
-            if not (inside_HW == numbers_M[i]).any():
+            own_HW = labels_HW[y0:y1, x0:x1] == numbers_M[i]
+            middle = (left[k] + right[k]) // 2 - x0, (top[k] + bottom[k]) // 2 - y0
+            is_compact = x1 - x0 <= MAX_COMPACT * (y1 - y0)
+            is_around = is_compact or _is_around(own_HW, middle)
+            if is_around and not (inside_HW == numbers_M[i]).any():
                 is_circle_M[i] = True
                 break
     return is_circle_M
+
+
+def _is_around(mark_HW: npt.NDArray[np.bool_], middle: tuple[int, int]) -> bool:
+    """Whether a mark is seen in nearly all directions from a point, and not only on most sides.
+
+    Digits that a ruled line joins are on three sides of another that stands between them.
+    """
+    y, x = np.nonzero(mark_HW)
+    angles = np.arctan2(y - middle[1], x - middle[0])
+    seen = np.unique(np.floor((angles + np.pi) / (2 * np.pi) * DIRECTIONS).astype(int))
+    return len(seen) >= MIN_SEEN * DIRECTIONS
 
 
 def _label(mask_HW: Mask) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:

@@ -183,14 +183,19 @@ def _trace_back(
     return spans[::-1]
 
 
-def list_likely_labels(log_probs_TK: LogProbs, width: int) -> list[tuple[tuple[int, ...], float]]:
+def list_likely_labels(
+    log_probs_TK: LogProbs, width: int, automaton: Automaton | None = None
+) -> list[tuple[tuple[int, ...], float]]:
     """The likeliest label sequences and about their probabilities: a prefix beam search.
+
+    With an automaton, whose characters are the labels, only those that it accepts.
 
     Graves and Jaitly 2014, "Towards end-to-end speech recognition with recurrent neural networks".
     """
     probs_TK = np.exp(log_probs_TK)
     blank = probs_TK.shape[1] - 1
     beam: _Beam = {(): (1.0, 0.0)}  # ends in blank, in label
+    states: dict[tuple[int, ...], int] = {(): 0}  # of the automaton, after each prefix
     for probs_K in probs_TK:
         labels = [k for k in np.flatnonzero(probs_K > MIN_BEAM_PROBABILITY).tolist() if k != blank]
         grown: _Beam = {}
@@ -205,8 +210,17 @@ def list_likely_labels(log_probs_TK: LogProbs, width: int) -> list[tuple[tuple[i
             stays = in_label * float(probs_K[prefix[-1]]) if prefix else 0.0
             add(prefix, (in_blank + in_label) * float(probs_K[blank]), stays)
             for k in labels:
+                if automaton is not None:
+                    state = int(automaton.next_QK[states[prefix], k])
+                    if state < 0:
+                        continue
+                    states[(*prefix, k)] = state
                 follows_itself = bool(prefix) and prefix[-1] == k
                 source = in_blank if follows_itself else in_blank + in_label
                 add((*prefix, k), 0.0, source * float(probs_K[k]))
         beam = dict(sorted(grown.items(), key=lambda item: -sum(item[1]))[:width])
-    return [(prefix, sum(ends)) for prefix, ends in beam.items()]
+    return [
+        (prefix, sum(ends))
+        for prefix, ends in beam.items()
+        if automaton is None or automaton.is_final_Q[states[prefix]]
+    ]

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -117,9 +117,14 @@ def _add_doubts(
     """The reading with its status, and the message that explains it."""
     doubts, notes = _compare_with_pattern(lines, reading, settings)
     are_doubtful = [not judge.are_signs_sure(line) for line in lines]
-    if not all(digit.is_sure for digit in reading.digits):
-        doubts.append(_explain_doubt(reading.digits, judge.thresholds.read))
-    elif any(are_doubtful):
+    for number, line in enumerate(lines, 1):
+        place = f"line {number}: " if len(lines) > 1 else ""
+        doubts += [place + doubt for doubt in line.doubts]
+    # The doubts of a line explain why none of its digits is sure.
+    explained = {number for number, line in enumerate(lines) if line.doubts}
+    if not all(digit.is_sure for digit in reading.digits if digit.line not in explained):
+        doubts.append(_explain_doubt(reading.digits, explained, judge.thresholds.read))
+    elif any(are_doubtful) and not explained:
         doubts.append(_explain_signs(itertools.compress(reading.lines, are_doubtful)))
     status = Status.UNCERTAIN if doubts else Status.READ
     return replace(reading, status=status, message="; ".join(doubts + notes) or None)
@@ -144,7 +149,7 @@ def _build_line(
     order = _order(line)
     digits = [
         replace(
-            _build_digit(candidate, number, is_sure=judge.is_sure(candidate)),
+            _build_digit(candidate, number, is_sure=judge.is_sure(candidate) and not line.doubts),
             starts_number=starts[order.index((i, 1, 0))],
         )
         for i, candidate in enumerate(line.digits)
@@ -156,7 +161,7 @@ def _build_line(
             sign.box,
             number,
             sign.num_digits_before,
-            judge.are_signs_sure(line),
+            judge.are_signs_sure(line) and not line.doubts,
             starts[order.index((sign.num_digits_before, 0, i))],
         )
         for i, sign in enumerate(line.signs.found)
@@ -244,9 +249,12 @@ def has_ignored_marks(
     return any(is_beside_digit(box) and is_ignored(box) for box in dots)
 
 
-def _explain_doubt(digits: Sequence[ReadDigit], threshold: float) -> str:
-    """Which digits are doubtful and what else they might be, or only how many if they are many."""
-    doubtful = [digit for digit in digits if not digit.is_sure]
+def _explain_doubt(digits: Sequence[ReadDigit], explained: Set[int], threshold: float) -> str:
+    """Which digits are doubtful and what else they might be, or only how many if they are many.
+
+    Not those of lines whose doubts are explained otherwise.
+    """
+    doubtful = [digit for digit in digits if not digit.is_sure and digit.line not in explained]
     named = []
     for _, group in itertools.groupby(doubtful, key=lambda digit: digit.line):
         # Name the digits that make a line doubtful, or all of it.
@@ -254,16 +262,23 @@ def _explain_doubt(digits: Sequence[ReadDigit], threshold: float) -> str:
         named += [digit for digit in line if digit.confidence < threshold] or line
     if len(named) > MAX_NAMED and len(digits) > 1:
         return f"{len(doubtful)} of {len(digits)} digits are doubtful"
-    parts = []
+    parts, unlike_digits = [], []
     for doubted in named:
         second = sorted(range(NUM_CLASSES), key=lambda digit: -doubted.probabilities[digit])[1]
         is_digit = doubted.probabilities[second] >= 1 - sum(doubted.probabilities)
-        other = f"be {'an' if second == 8 else 'a'} {second}" if is_digit else "not be a digit"
         number = [digit for digit in digits if digit.line == doubted.line].index(doubted) + 1
         place = f" (digit {number})" if len(digits) > 1 else ""
         if digits[-1].line > 0:
             place = f" (line {doubted.line + 1}, digit {number})"
-        parts.append(f"the {doubted.digit}{place} might {other}")
+        name = f"the {doubted.digit}{place}"
+        if is_digit:
+            parts.append(f"{name} might be {'an' if second == 8 else 'a'} {second}")
+        else:
+            unlike_digits.append(name)
+    if unlike_digits:
+        *others, last = unlike_digits
+        names = f"{', '.join(others)} and {last}" if others else last
+        parts.append(f"{names} might not be {'digits' if others else 'a digit'}")
     return "; ".join(parts)
 
 

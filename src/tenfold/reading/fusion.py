@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from tenfold.digits import NUM_CLASSES
+from tenfold.reading.automaton import CHARACTERS
 from tenfold.reading.ctc import (
     CtcSpan,
     LogProbs,
@@ -23,6 +24,7 @@ from tenfold.reading.ctc import (
     decode_greedy,
     decode_under,
 )
+from tenfold.reading.doubts import doubt_left_out, doubt_signs, find_doubts, find_foreign
 from tenfold.reading.glyphs import Box, Glyph, find_box
 from tenfold.reading.lattice import Candidate, Classify, DigitPath, mark_doubtful
 from tenfold.reading.line_image import COLUMN_PX, SIDE_PX, find_scale, normalise_line
@@ -59,8 +61,9 @@ EMPTY = 0.1  # of full ink: a column with less is a gap
 class _LineReading:
     """What the line reader finds in one crop of a line: log probabilities of digits, or none.
 
-    `text_TK` are those of all that a text consists of. `labels` are the likeliest, under a pattern
-    only such as fit it; `acceptance` is the probability that the digits fit it.
+    `text_TK` are those of all that a text consists of, `foreign` are the doubts that come from
+    anything else. `labels` are the likeliest, under a pattern only such as fit it; `acceptance` is
+    the probability that the digits fit it.
     """
 
     crop: Glyph
@@ -68,6 +71,7 @@ class _LineReading:
     labels: list[CtcSpan]
     log_probs_TK: LogProbs
     text_TK: LogProbs
+    foreign: frozenset[str]
     acceptance: float = 1.0
 
     @property
@@ -100,11 +104,14 @@ def fuse_line(
     ]
     chosen = _choose_digits(free, path.digits, classify)
     line = _add_signs_and_alternatives(chosen, free[-1], None, reads_signs)
+    doubts = find_doubts(chosen, frozenset.intersection(*(each.foreign for each in free)))
+    if reads_signs:
+        doubts += doubt_signs(_spell_labels(free[0].text_TK), line)
     if pattern is None:
-        return line
+        return replace(line, doubts=doubts)
     fitting = [_keep_to(reading, pattern) for reading in free]
     if _average([each.acceptance for each in fitting], fitting) < MIN_ACCEPTANCE:
-        return replace(line, fits=False)
+        return replace(line, fits=False, doubts=doubts)
     found = [chosen, _choose_digits(fitting, path.likeliest, classify, pattern)]
     lines = [
         _add_signs_and_alternatives(digits, free[-1], pattern, reads_signs)
@@ -113,10 +120,11 @@ def fuse_line(
     ]
     lines = [each for each in lines if each.signs.fits]
     if not lines:
-        return replace(line, fits=False)
+        return replace(line, fits=False, doubts=doubts)
     fitted = max(lines, key=lambda each: each.digits[0].line_confidence or 0.0)
     changed = _spell(fitted.digits) != _spell(line.digits)
-    return replace(fitted, free_text=_spell(line.digits) if changed else None)
+    free_text = _spell(line.digits) if changed else None
+    return replace(fitted, free_text=free_text, doubts=doubts + doubt_left_out(fitted))
 
 
 def _add_signs_and_alternatives(
@@ -124,14 +132,19 @@ def _add_signs_and_alternatives(
 ) -> TextLine:
     """A line of these digits, with the signs and alternatives in the crop around them."""
     if not reads_signs:
-        return TextLine(digits, alternatives=list_alternatives(around.log_probs_TK))
+        automaton = None if pattern is None else pattern.digits_automaton
+        return TextLine(digits, alternatives=list_alternatives(around.log_probs_TK, automaton))
     automaton = None if pattern is None else pattern.automaton
     signs = find_signs(around.crop, around.text_TK, _spell(digits), automaton)
-    return TextLine(digits, signs, list_alternatives(around.text_TK))
+    return TextLine(digits, signs, list_alternatives(around.text_TK, automaton))
 
 
 def _spell(digits: Sequence[Candidate]) -> str:
     return "".join(str(candidate.digit) for candidate in digits)
+
+
+def _spell_labels(text_TK: LogProbs) -> str:
+    return "".join(CHARACTERS[span.label] for span in decode_greedy(text_TK))
 
 
 def _choose_digits(
@@ -244,7 +257,8 @@ def _read_crop(crop: Glyph, weight: float, line_reader: LineReader) -> _LineRead
     none_T = np.logaddexp.reduce(labels_TK[:, NUM_CLASSES:], axis=1)
     log_probs_TK = np.column_stack([labels_TK[:, :NUM_CLASSES], none_T])
     text_TK = leave_out_false_signs(crop, select_text_classes(labels_TK))
-    return _LineReading(crop, weight, decode_greedy(labels_TK), log_probs_TK, text_TK)
+    foreign = find_foreign(labels_TK)
+    return _LineReading(crop, weight, decode_greedy(labels_TK), log_probs_TK, text_TK, foreign)
 
 
 def _compute_likelihood(digits: Sequence[int], readings: Sequence[_LineReading]) -> float:
@@ -309,7 +323,9 @@ def add_signs(
     reading = _read_crop(crop, 1.0, line_reader)
     automaton = pattern.automaton if pattern is not None and line.fits else None
     signs = find_signs(crop, reading.text_TK, _spell(line.digits), automaton)
-    return replace(line, signs=signs, fits=line.fits and signs.fits)
+    doubts = find_doubts(line.digits, reading.foreign)
+    line = replace(line, signs=signs, fits=line.fits and signs.fits)
+    return replace(line, doubts=doubts + doubt_left_out(line))
 
 
 def cut_between_labels(whole: Glyph, spans: Sequence[CtcSpan]) -> list[Glyph]:

@@ -16,6 +16,7 @@ from tenfold.reading.decision import BLANK_MESSAGE, IGNORED_MESSAGE, decide, has
 from tenfold.reading.decoding import Decoded
 from tenfold.reading.digit_classifier import Classifier, load_classifier
 from tenfold.reading.digit_image import normalise_digit
+from tenfold.reading.doubts import FOREIGN_DOUBT, doubt_cut_lines
 from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob
 from tenfold.reading.ink import Ink, Pixels, find_ink
 from tenfold.reading.lattice import (
@@ -30,7 +31,7 @@ from tenfold.reading.line_fusion import Effort, LineFusion, may_be_digit
 from tenfold.reading.line_reader import LineReader, load_line_reader
 from tenfold.reading.orientation import find_slope, shows_way_up, turn
 from tenfold.reading.page_segmenter import MIN_SIDE_PX, PageMap, load_page_segmenter
-from tenfold.reading.result import ReadDigit, Reading, ReadSign, Status
+from tenfold.reading.result import ReadDigit, Reading, ReadSign, Status, part_cells
 from tenfold.reading.segmentation import Segmentation
 from tenfold.reading.settings import DecimalSign, ReadingOptions, Settings, build_settings
 from tenfold.reading.single_digit import (
@@ -48,10 +49,10 @@ from tenfold.reading.text_line import TextLine
 # of glyphs; a thousand are classified, with their fragments and runs, in about a second.
 MAX_GLYPHS, MAX_CLASSIFIED = 1000, 1300
 MAX_TURNED_PX = 1500  # of them, in an image that is tried upside down
-# Images are classified together until one of these limits is reached.
-BATCH_IMAGES, BATCH_PIXELS = 32, 1_000_000
+BATCH_IMAGES, BATCH_PIXELS = 32, 1_000_000  # at which limit images are classified together
 # Chosen by eye on photos, symbols and fonts.
 MIN_TURNED_GLYPHS, MAX_TURNED_GLYPHS = 2, 40  # of an image that is tried upside down
+PLAUSIBLE = 0.5  # confidence of a digit that may be upright
 FEW_DIGITS, MAX_CLEAR_SHARE = 8, 0.67  # with more digits, and more of them clear, it is upright
 MAX_SINGLE_GLYPHS = 8  # an image with more glyphs does not show one digit
 BLOB_FACTOR = 0.05  # on the digit probabilities of a filled blob
@@ -221,7 +222,7 @@ class Reader:
         reading = self._recognise_upright(segmented, candidates, effort)
         if effort.line_px <= MAX_TURNED_PX and self._may_be_turned(segmented, reading):
             segmented, reading = self._try_other_ways_up(segmented, reading)
-        return replace(reading, cells=segmented.find_cells())
+        return part_cells(replace(reading, cells=segmented.find_cells()))
 
     def _recognise_upright(
         self, segmented: Segmentation, candidates: list[Candidate], effort: Effort
@@ -276,7 +277,10 @@ class Reader:
         self, segmented: Segmentation, reading: Reading
     ) -> tuple[Segmentation, Reading]:
         """The image turned upside down or on its side, if its reading is sure; else as it is."""
-        for degrees in (180, 90, 270):
+        # Digits upside down hardly look like digits.
+        is_upright = FOREIGN_DOUBT not in (reading.message or "")
+        is_upright &= all(digit.confidence >= PLAUSIBLE for digit in reading.digits)
+        for degrees in (90, 270) if is_upright else (180, 90, 270):
             pixels_HWC, to_upright = turn(segmented.decoded.pixels_HWC, degrees)
             turned = replace(segmented.decoded, pixels_HWC=pixels_HWC)
             other = self._segment(turned, segmented.settings)
@@ -301,7 +305,9 @@ class Reader:
             return False
         threshold, num_digits = self.classifier.thresholds.read, len(reading.digits)
         num_clear = sum(digit.confidence >= threshold for digit in reading.digits)
-        return num_digits <= FEW_DIGITS or num_clear <= MAX_CLEAR_SHARE * num_digits
+        is_clear = num_clear == num_digits > 1 and FOREIGN_DOUBT not in (reading.message or "")
+        is_possible = num_digits <= FEW_DIGITS or num_clear <= MAX_CLEAR_SHARE * num_digits
+        return is_possible and not is_clear
 
     def find_single_digit(self, decoded: Decoded) -> Candidate | None:
         """The digit of an image that shows one, as the digit classifier sees it; None if blank."""
@@ -354,17 +360,12 @@ class Reader:
         is_clear = len(found) == 1 and found[0].confidence >= CLEAR_CONFIDENCE
         if is_clear or len(segmented.glyphs) > MAX_SINGLE_GLYPHS:
             return None
-        if are_clear_digits(found):
+        height, threshold = segmented.digit_height, self.classifier.thresholds.read
+        tall = [each for each in found if may_be_digit(each, height, threshold)]
+        if are_clear_digits(tall):
             return None
         single = find_single_digit(pixels_HWC, segmented.page, self._classify)
-        tall = [
-            candidate
-            for candidate in found
-            if may_be_digit(candidate, segmented.digit_height, self.classifier.thresholds.read)
-        ]
-        if single is not None and is_likelier(single, found, tall, segmented.digit_height):
-            return single
-        return None
+        return single if single and is_likelier(single, found, tall, height) else None
 
     def _decide(self, segmented: Segmentation, lines: list[TextLine]) -> Reading:
         """The reading of a page, with boxes in pixels of the upright image at its original size."""
@@ -373,8 +374,8 @@ class Reader:
         page_map = segmented.page.page_map
         if page_map is not None and not page_map.is_clear:
             lines = [replace(line, digits=mark_doubtful(line.digits)) for line in lines]
-        settings = segmented.settings
-        reading = decide(lines, self.classifier.thresholds, line_threshold, settings)
+        lines = doubt_cut_lines(lines, segmented.decoded.pixels_HWC.shape[0])
+        reading = decide(lines, self.classifier.thresholds, line_threshold, segmented.settings)
         is_checked = reading.status == Status.READ and not segmented.is_single
         read: list[ReadDigit | ReadSign] = [*reading.digits, *reading.signs]
         if is_checked and has_ignored_marks(segmented.page, segmented.glyphs, read):
@@ -382,7 +383,7 @@ class Reader:
             reading = replace(reading, message=message)
         digits = tuple(replace(one, box=segmented.to_original(one.box)) for one in reading.digits)
         signs = tuple(replace(one, box=segmented.to_original(one.box)) for one in reading.signs)
-        return replace(reading, digits=digits, signs=signs, decimal=settings.decimal)
+        return replace(reading, digits=digits, signs=signs, decimal=segmented.settings.decimal)
 
 
 def _refuse(source: Source, error: Exception) -> Reading:

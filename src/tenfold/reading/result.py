@@ -1,8 +1,8 @@
 """The result of reading an image: a status, digits and a message."""
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -82,6 +82,7 @@ class ReadSign:
             "line": self.line,
             "num_digits_before": self.num_digits_before,
             "is_sure": self.is_sure,
+            "starts_number": self.starts_number,
         }
 
 
@@ -190,15 +191,53 @@ class Reading:
         }
 
 
-def _spell(digits: Sequence[ReadDigit], signs: Sequence[ReadSign]) -> str:
-    text = ""
+def part_cells(reading: Reading) -> Reading:
+    """The reading with a gap between what is in different cells of a grid.
+
+    If no cell has several digits, the cells may be boxes for the digits of one number.
+    """
+
+    def find_cell(box: Box) -> int | None:
+        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        for number, (left, top, right, bottom) in enumerate(cell.box for cell in reading.cells):
+            if left <= x < right and top <= y < bottom:
+                return number
+        return None
+
+    cells = [find_cell(digit.box) for digit in reading.digits]
+    inside = [cell for cell in cells if cell is not None]
+    if len(set(inside)) == len(inside):
+        return reading
+    parted: list[ReadDigit | ReadSign] = []
+    for line in sorted({digit.line for digit in reading.digits}):
+        last = None
+        for mark in _order(
+            [one for one in reading.digits if one.line == line],
+            [one for one in reading.signs if one.line == line],
+        ):
+            cell = find_cell(mark.box)
+            is_first = cell is not None and last is not None and cell != last
+            parted.append(replace(mark, starts_number=True) if is_first else mark)
+            last = last if cell is None else cell
+    digits = tuple(mark for mark in parted if isinstance(mark, ReadDigit))
+    signs = tuple(mark for mark in parted if isinstance(mark, ReadSign))
+    return replace(reading, digits=digits, signs=signs)
+
+
+def _order(
+    digits: Sequence[ReadDigit], signs: Sequence[ReadSign]
+) -> Iterator[ReadDigit | ReadSign]:
+    """The digits and signs of a line, from the left."""
     for number in range(len(digits) + 1):
-        for sign in signs:
-            if sign.num_digits_before == number:
-                text += " " * sign.starts_number + sign.sign
-        if number < len(digits):
-            text += " " * digits[number].starts_number + str(digits[number].digit)
-    return text
+        yield from (sign for sign in signs if sign.num_digits_before == number)
+        yield from digits[number : number + 1]
+
+
+def _spell(digits: Sequence[ReadDigit], signs: Sequence[ReadSign]) -> str:
+    return "".join(
+        " " * mark.starts_number + str(mark.digit if isinstance(mark, ReadDigit) else mark.sign)
+        for mark in _order(digits, signs)
+    )
 
 
 def _describe_line(line: ReadLine, top: int) -> dict[str, Any]:

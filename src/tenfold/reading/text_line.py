@@ -38,6 +38,7 @@ MAX_SIGNS = 2  # before, between or after two digits
 # At the end they change no number, as in 25000/- and 12.-, and which they are need not be sure.
 ENDINGS, MAX_ENDINGS = ".,-+/:", 2
 MIN_ACCEPTANCE = 0.02  # of the probability that a text fits its pattern
+MIN_WITHOUT_SIGN = 0.2  # the same, for a pattern that leaves out a sign
 NO_SIGN = 1e-3  # where every sign is less likely in every column, there is none
 INK = 0.3  # of full ink
 MIN_SLASH, MIN_WRITING = 0.002, 0.5  # of its probability in a column; of its ink
@@ -63,12 +64,13 @@ class Signs:
     """The signs of a line, and the probability of all of them, given the digits.
 
     Which signs are at the end does not count for it. `fits` is false if no signs that fit the
-    pattern are likely.
+    pattern are likely. `free_text` is the text without the pattern, if it leaves out a clear sign.
     """
 
     found: tuple[SignCandidate, ...] = ()
     confidence: float = 1.0
     fits: bool = True
+    free_text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class TextLine:
 
     `alternatives` are its likeliest texts with their probabilities. `free_text`, if a pattern
     changed the text, is the text without it; `fits` is false if the writing does not fit it.
+    `doubts` say why the line cannot be relied on, however sure its digits and signs are.
     """
 
     digits: list[Candidate]
@@ -84,6 +87,15 @@ class TextLine:
     alternatives: tuple[tuple[str, float], ...] = ()
     free_text: str | None = None
     fits: bool = True
+    doubts: tuple[str, ...] = ()
+
+    def spell(self) -> str:
+        """The text, without spaces."""
+        text, signs = "", self.signs.found
+        for number in range(len(self.digits) + 1):
+            text += "".join(sign.character for sign in signs if sign.num_digits_before == number)
+            text += "".join(str(one.digit) for one in self.digits[number : number + 1])
+        return text
 
 
 def select_text_classes(log_probs_TK: LogProbs) -> LogProbs:
@@ -105,15 +117,18 @@ def find_signs(
         return Signs()
     allowed, fits = build_texts_around(digits, MAX_SIGNS), True
     total = compute_acceptance(text_TK, allowed)
+    spans, free_text = _decode(text_TK, allowed), None
     fitting = None if pattern is None else _intersect(allowed, pattern)
     if fitting is not None:
         acceptance = compute_acceptance(text_TK, fitting)
         fits = acceptance >= MIN_ACCEPTANCE * total
         if fits:
-            allowed, total = fitting, acceptance
-    spans = decode_greedy(text_TK)
-    if not allowed.accepts(_spell(spans)):
-        spans = decode_under(text_TK, allowed) or []
+            fitted = _decode(text_TK, fitting)
+            is_less = _count_signs(_spell(fitted)) < _count_signs(_spell(spans))
+            # A pattern chooses among signs, but that 12.5 becomes 125 is doubtful.
+            if is_less and acceptance < MIN_WITHOUT_SIGN * total:
+                free_text = _spell(spans)
+            allowed, total, spans = fitting, acceptance, fitted
     text = _spell(spans)
     same = build_text(text.rstrip(ENDINGS), endings=ENDINGS, max_endings=MAX_ENDINGS)
     accepted = compute_acceptance(text_TK, same.intersect(allowed))
@@ -125,7 +140,19 @@ def find_signs(
         probability = float(np.exp(text_TK[span.start : span.end, span.label].max()))
         box = _find_sign_box(crop, spans, number)
         signs.append(SignCandidate(CHARACTERS[span.label], box, num_digits, probability))
-    return Signs(tuple(signs), min(1.0, accepted / total) if total > 0 else 0.0, fits)
+    confidence = min(1.0, accepted / total) if total > 0 else 0.0
+    return Signs(tuple(signs), confidence, fits, free_text)
+
+
+def _decode(text_TK: LogProbs, allowed: Automaton) -> list[CtcSpan]:
+    """The likeliest of the allowed texts."""
+    spans = decode_greedy(text_TK)
+    return spans if allowed.accepts(_spell(spans)) else decode_under(text_TK, allowed) or []
+
+
+def _count_signs(text: str) -> int:
+    """How many signs say which number it is: those between digits, and a minus before them."""
+    return text.startswith("-") + sum(not each.isdigit() for each in text.strip(TEXT_SIGNS))
 
 
 def leave_out_false_signs(crop: Glyph, text_TK: LogProbs) -> LogProbs:
@@ -193,11 +220,20 @@ def _clear(text_TK: LogProbs, columns: slice, signs: str) -> LogProbs:
     return cleared_TK
 
 
-def list_alternatives(text_TK: LogProbs) -> tuple[tuple[str, float], ...]:
-    """The likeliest texts of a line and their probabilities."""
-    likely = list_likely_labels(text_TK, BEAM_WIDTH)
+def list_alternatives(
+    text_TK: LogProbs, pattern: Automaton | None = None
+) -> tuple[tuple[str, float], ...]:
+    """The likeliest texts of a line and their probabilities, with a pattern given that it fits."""
+    likely = list_likely_labels(text_TK, BEAM_WIDTH, pattern)
     likely = sorted(likely, key=lambda item: -item[1])[:NUM_ALTERNATIVES]
-    return tuple(("".join(CHARACTERS[k] for k in labels), prob) for labels, prob in likely)
+    total = 1.0
+    if pattern is not None:  # the search finds their probabilities only about
+        found = sum(probability for _, probability in likely)
+        total = max(compute_acceptance(text_TK, pattern), found) or 1.0
+    return tuple(
+        ("".join(CHARACTERS[k] for k in labels), probability / total)
+        for labels, probability in likely
+    )
 
 
 def _intersect(allowed: Automaton, pattern: Automaton) -> Automaton | None:
