@@ -94,6 +94,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         shear: float | None = None,
         elastic_px: float | None = None,
         stroke: float | None = None,
+        corrupted_share: float | None = None,
         interpolation: str | None = None,
         clean_share: float | None = None,
         precision: str | None = None,
@@ -120,6 +121,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.shear = shear
         self.elastic_px = elastic_px
         self.stroke = stroke
+        self.corrupted_share = corrupted_share
         self.interpolation = interpolation
         self.clean_share = clean_share
         self.precision = precision

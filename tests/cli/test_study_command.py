@@ -86,7 +86,7 @@ def test_every_flag_reaches_the_study(monkeypatch: pytest.MonkeyPatch, capsys: C
     monkeypatch.setattr("tenfold.workflow.study.study", study)
     flags = "--seeds 7 --first-seed 3 --threads 3 --jobs 2 --alone 1 --holdout --data d --out o"
     flags += " --no-by-epoch --longer --learning-rate 3e-4 --hidden-sizes 40 20"
-    flags += " --on ray --address h:6379"
+    flags += " --on ray --address h:6379 --class-names a b c d e f g h i j"
     assert main(["study", "classic", *flags.split()]) == 2
     assert capsys.readouterr().err == "tenfold: enough\n"
     assert given.pop("progress") is True
@@ -104,6 +104,7 @@ def test_every_flag_reaches_the_study(monkeypatch: pytest.MonkeyPatch, capsys: C
         "longer": True,
         "on": "ray",
         "address": "h:6379",
+        "class_names": tuple("abcdefghij"),
         "learning_rate": 3e-4,
         "hidden_sizes": (40, 20),
     }

@@ -91,6 +91,7 @@ def test_a_run_folder_has_these_files(run: tenfold.Run) -> None:
         "figures/misclassified.png",
         "losses.jsonl",
         "model.safetensors",
+        "predictions.csv",
         "report.html",
         "state.json",
     }

@@ -129,7 +129,7 @@ def build_schema(options: bytes) -> Any:  # noqa: ANN401 - pyarrow's
     ]
     sign = [
         required("sign", pa.string()),
-        *digit[1:-1],
+        *digit[1:],
         required("num_digits_before", pa.int32()),
     ]
     columns = [

@@ -18,7 +18,8 @@ from tenfold.reading.lattice import CUT_COST, Candidate, Classify
 MAX_ASPECT = 1.6  # of one digit, width over height
 MAX_OUTSIDE = 0.1  # share of the ink that is not part of the one digit
 CLEAR_CONFIDENCE = 0.9  # no further binarisation is tried, and several such digits are not one
-MAX_OVERLAP = 0.2  # of two digits, of the smaller one's side
+CLEAR_PART = 0.98  # several digits this confident are not one digit that is less so
+MAX_OVERLAP = 0.2  # of two digits beside each other, of the narrower one's width
 ALTERNATIVE_WEIGHT = 0.8  # on later confidences, as the default binarisation is right more often
 EXTRA_DIGIT_COST = 0.5  # in log probability, of each digit more than one
 
@@ -67,6 +68,9 @@ def is_likelier(
         others = [candidate.glyph for candidate in found if candidate is not tall[0]]
         if others and all(_is_beside(other, tall[0].glyph) for other in others):
             return False
+    least = min((candidate.confidence for candidate in tall), default=0.0)
+    if len(tall) > 1 and least >= CLEAR_PART > single.confidence:
+        return False
     score = sum(
         candidate.score(digit_height) - CUT_COST * candidate.glyph.is_fragment
         for candidate in found
@@ -76,21 +80,19 @@ def is_likelier(
 
 
 def are_clear_digits(tall: Sequence[Candidate]) -> bool:
-    """Whether glyphs, none of them a dot or a dash, are several clear digits beside each other."""
-    return len(tall) > 1 and all(
-        min(one.confidence, other.confidence) >= CLEAR_CONFIDENCE
-        and _hardly_overlap(one.glyph, other.glyph)
-        for one, other in itertools.combinations(tall, 2)
-    )
+    """Whether glyphs, none of them a dot or a dash, are several clear digits beside each other.
 
+    Not above each other, as the halves of a broken digit may be: see `is_likelier`.
+    """
 
-def _hardly_overlap(one: Glyph, other: Glyph) -> bool:
-    """Whether the boxes of two glyphs are beside or above one another."""
-    return any(
-        min(one.box[axis + 2], other.box[axis + 2]) - max(one.box[axis], other.box[axis])
-        <= MAX_OVERLAP * min(sides)
-        for axis, sides in enumerate(((one.width, other.width), (one.height, other.height)))
-    )
+    def are_clear(one: Candidate, other: Candidate) -> bool:
+        left, right = one.glyph.box, other.glyph.box
+        overlap = min(left[2], right[2]) - max(left[0], right[0])
+        return min(
+            one.confidence, other.confidence
+        ) >= CLEAR_CONFIDENCE and overlap <= MAX_OVERLAP * min(one.glyph.width, other.glyph.width)
+
+    return len(tall) > 1 and all(itertools.starmap(are_clear, itertools.combinations(tall, 2)))
 
 
 def _alternative_binarisations(

@@ -128,6 +128,15 @@ class Evaluation:
     headline: str
     class_names: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
+    def get_accuracy(self) -> Accuracy:
+        """The accuracy with its interval, on the labels as given."""
+        return Accuracy(
+            num_images=self.num_images,
+            num_correct=self.num_correct,
+            accuracy=self.accuracy,
+            accuracy_interval=self.accuracy_interval,
+        )
+
     @property
     def noun(self) -> str:
         """What a class is called."""

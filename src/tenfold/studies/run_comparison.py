@@ -150,12 +150,7 @@ def _describe_run(run: Run, name: str) -> ComparedRun:
         name=name,
         recipe=config.recipe,
         seed=config.seed,
-        accuracy=Accuracy(
-            num_images=evaluation.num_images,
-            num_correct=evaluation.num_correct,
-            accuracy=evaluation.accuracy,
-            accuracy_interval=evaluation.accuracy_interval,
-        ),
+        accuracy=evaluation.get_accuracy(),
         corrected_accuracy=evaluation.corrected.accuracy if evaluation.corrected else None,
         seconds=training.seconds,
         other_cores=training.other_cores,

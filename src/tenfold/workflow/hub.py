@@ -27,7 +27,7 @@ from tenfold.runs.hub import (
     check_hub_folder,
     load_hub_config,
 )
-from tenfold.runs.results import Accuracy, Calibration
+from tenfold.runs.results import Calibration
 from tenfold.studies.study import RUNS, STUDY, load_study
 from tenfold.system.escaping import escape
 from tenfold.system.files import (
@@ -120,12 +120,7 @@ def _build_config(run: Run, calibration: Calibration | None) -> HubConfig:
         scale=float(WHITE),
         calibration=calibration,
         part=evaluation.part,
-        accuracy=Accuracy(
-            num_images=evaluation.num_images,
-            num_correct=evaluation.num_correct,
-            accuracy=evaluation.accuracy,
-            accuracy_interval=evaluation.accuracy_interval,
-        ),
+        accuracy=evaluation.get_accuracy(),
         corrected_accuracy=evaluation.corrected.accuracy if evaluation.corrected else None,
         study=_measure_study(run),
         # Not the whole path, which says how this machine's folders are called.
