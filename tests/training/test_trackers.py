@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 import tenfold
+from runs.made_runs import CONFIG_OF_A_RUN
 from tenfold.errors import MissingExtraError, RunError
+from tenfold.runs.folder import CONFIG
 from tenfold.runs.progress import StageProgress, TrainingProgress
+from tenfold.system.files import write_json
+from tenfold.training.trackers import open_trackers
 
 SHORT: dict[str, Any] = {"hidden_sizes": [16], "threads": 1, "report": False}  # 12 steps an epoch
 
@@ -101,6 +105,22 @@ def test_each_step_is_logged_once_after_a_stop_behind_a_checkpoint(
     from mlflow.telemetry import get_telemetry_client
 
     assert get_telemetry_client() is None  # so it sends nothing
+
+
+def test_mlflow_knows_a_run_by_its_folder_which_may_move(tmp_path: Path, client: Any) -> None:
+    """Not by its config, which two runs that start in the same second have in common."""
+    client()
+    folders = [tmp_path / place for place in ("a", "b", "moved")]
+    for folder in folders[:2]:
+        folder.mkdir(parents=True)
+        write_json(folder / CONFIG, CONFIG_OF_A_RUN)
+    open_trackers(["mlflow"]).start(folders[0], CONFIG_OF_A_RUN, [])
+    open_trackers(["mlflow"]).start(folders[1], CONFIG_OF_A_RUN, [])
+    folders[0].rename(folders[2])
+    open_trackers(["mlflow"]).start(folders[2], CONFIG_OF_A_RUN, [])
+    found = client().search_runs([client().get_experiment_by_name("tenfold").experiment_id])
+    assert {run.data.tags["tenfold.run"] for run in found} == {str(one) for one in folders[:2]}
+    assert len(found) == 2
 
 
 def test_a_tracker_that_fails_ends_no_training(

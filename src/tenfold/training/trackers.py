@@ -17,9 +17,9 @@ from tenfold.errors import MissingExtraError, RunError, TenfoldError, describe_i
 from tenfold.runs.config import RunConfig, TrackerName
 from tenfold.runs.folder import CONFIG, Run
 from tenfold.system.escaping import escape
-from tenfold.system.files import append_to_file, hash_file, write_file
+from tenfold.system.files import append_to_file, write_file
 
-TENSORBOARD, METRICS = "tensorboard", "metrics.csv"  # in the run's folder
+TENSORBOARD, METRICS, MLFLOW_RUN = "tensorboard", "metrics.csv", "mlflow.txt"  # in a run's folder
 EXPERIMENT = "tenfold"
 MOST_METRICS = 1000  # that MLflow takes at once
 
@@ -121,7 +121,7 @@ class TensorBoardTracker:
 class MlflowTracker:
     """Logs to where MLflow is set up to log, by default mlflow.db and mlruns in this folder.
 
-    A run in MLflow is known by the checksum of its config, so the run's folder may move.
+    mlflow.txt in the run's folder has the id of the run in MLflow, so the folder may move.
     """
 
     def __init__(self) -> None:
@@ -141,8 +141,10 @@ class MlflowTracker:
         """Find the run or create it, and log the earlier steps that it lacks."""
         from mlflow.entities import Param
 
-        tag, checksum = "tenfold.config_sha256", hash_file(path / CONFIG)
-        found = self.client.search_runs([self.experiment], f"tags.`{tag}` = '{checksum}'")
+        file, found = path / MLFLOW_RUN, []
+        if file.exists():
+            wanted = f"attributes.run_id = '{file.read_text().strip()}'"
+            found = self.client.search_runs([self.experiment], wanted)
         self.last_steps: dict[str, int] = {}
         if found:
             self.run = found[0].info.run_id
@@ -151,9 +153,10 @@ class MlflowTracker:
                 history = self.client.get_metric_history(self.run, name)
                 self.last_steps[name] = max(metric.step for metric in history)
         else:
-            tags = {tag: checksum, "tenfold.run": str(path.resolve())}
+            tags = {"tenfold.run": str(path.resolve())}
             run = self.client.create_run(self.experiment, tags=tags, run_name=path.name)
             self.run = run.info.run_id
+            write_file(file, f"{self.run}\n")
             params = [Param(name, str(value)) for name, value in list_parameters(config).items()]
             self.client.log_batch(self.run, params=params)
         self.log(earlier)
