@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ from tenfold.errors import MissingExtraError, RunError
 from tenfold.runs.folder import CONFIG
 from tenfold.runs.progress import StageProgress, TrainingProgress
 from tenfold.system.files import write_json
-from tenfold.training.trackers import open_trackers
+from tenfold.training.trackers import list_parameters, open_trackers
 
 SHORT: dict[str, Any] = {"hidden_sizes": [16], "threads": 1, "report": False}  # 12 steps an epoch
 
@@ -121,6 +122,17 @@ def test_mlflow_knows_a_run_by_its_folder_which_may_move(tmp_path: Path, client:
     found = client().search_runs([client().get_experiment_by_name("tenfold").experiment_id])
     assert {run.data.tags["tenfold.run"] for run in found} == {str(one) for one in folders[:2]}
     assert len(found) == 2
+
+
+def test_the_parameters_name_arrays_and_a_model_of_ones_own() -> None:
+    model = tenfold.ModuleConfig("own_models:Net", {"width": 4})
+    recipe = dataclasses.replace(CONFIG_OF_A_RUN.recipe, name="mine", model=model)
+    versions = {**CONFIG_OF_A_RUN.versions, "own_models": "SHA-256 ab"}
+    config = dataclasses.replace(CONFIG_OF_A_RUN, recipe=recipe, versions=versions)
+    found = list_parameters(dataclasses.replace(config, from_arrays=True))
+    assert (found["factory"], found["arguments"]) == ("own_models:Net", {"width": 4})
+    assert (found["version.own_models"], found["data"]) == ("SHA-256 ab", "arrays")
+    assert list_parameters(config)["data"] == "MNIST"
 
 
 def test_a_tracker_that_fails_ends_no_training(

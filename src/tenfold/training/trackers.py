@@ -188,7 +188,10 @@ class MlflowTracker:
 
 
 def list_parameters(config: RunConfig) -> dict[str, Any]:
-    """The parameters of a run: recipe and its fields, seed, data, threads and device."""
+    """The parameters of a run: recipe and its fields, seed, data, threads, device and versions.
+
+    The source of a model of one's own counts as a version.
+    """
     checksums = {
         f"{part}_{kind}_sha256": checksum
         for part, pair in config.checksums.items()
@@ -196,13 +199,15 @@ def list_parameters(config: RunConfig) -> dict[str, Any]:
     }
     return {
         "recipe": config.recipe.name,
+        **dataclasses.asdict(config.recipe.model),  # also what no flag can change
         **config.recipe.flatten(),
         "seed": config.seed,
         "holdout": config.holdout,
-        "data": config.data_folder or "MNIST",
+        "data": config.data_folder or ("arrays" if config.from_arrays else "MNIST"),
         **checksums,
         "threads": config.threads,
         "device": config.device,
+        **{f"version.{name}": version for name, version in config.versions.items()},
     }
 
 
