@@ -15,7 +15,7 @@ from tenfold.errors import MissingExtraError, RunError
 from tenfold.runs.folder import CONFIG
 from tenfold.runs.progress import StageProgress, TrainingProgress
 from tenfold.system.files import write_json
-from tenfold.training.trackers import list_parameters, open_trackers
+from tenfold.training.trackers import check_names, list_parameters, open_trackers
 
 SHORT: dict[str, Any] = {"hidden_sizes": [16], "threads": 1, "report": False}  # 12 steps an epoch
 
@@ -173,7 +173,8 @@ def test_a_missing_extra_is_named_before_training_and_ends_no_run_that_has_begun
     assert "--log tensorboard failed, training continues: " + needed in message
 
 
-def test_an_unknown_tracker_is_refused(tmp_path: Path) -> None:
+def test_none_is_no_tracker_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
+    assert check_names(None) == ()
     with pytest.raises(RunError, match="--log must be csv, mlflow, tensorboard, not wandb"):
         tenfold.train(out=tmp_path / "run", log=["csv", "wandb"])
 

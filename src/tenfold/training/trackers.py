@@ -256,10 +256,10 @@ class Trackers:
                 warn(name, error)
 
 
-def check_names(names: str | Iterable[str]) -> tuple[TrackerName, ...]:
+def check_names(names: str | Iterable[str] | None) -> tuple[TrackerName, ...]:
     """The names of trackers, each once. Raises RunError for others."""
     known: dict[str, TrackerName] = {name: name for name in get_args(TrackerName)}
-    names = [names] if isinstance(names, str) else list(names)
+    names = [names] if isinstance(names, str) else list(names or ())
     for name in names:
         if name not in known:
             raise RunError(f"--log must be {', '.join(known)}, not {name}")
