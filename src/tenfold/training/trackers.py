@@ -1,14 +1,17 @@
 """Trackers: they log the metrics of a run where other programs show them.
 
-None of them can end training: one that fails is reported once and left out from then on.
+One that cannot be opened ends the command before training. One that fails later, or when a run is
+resumed, is reported once and left out from then on.
 """
 
+import csv
 import dataclasses
 import importlib.util
 import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self, get_args
@@ -70,16 +73,27 @@ class CsvTracker:
     """Writes metrics.csv to the run's folder, a row for each step."""
 
     def start(self, path: Path, config: RunConfig, earlier: Sequence[Metrics]) -> None:
-        """Keep the rows of earlier steps, which have the speed, and make those that are missing."""
+        """Write the rows of the earlier steps again, with their speed, which only the file has."""
         self.file = path / METRICS
-        rows = [self._format(metrics) for metrics in earlier]
-        if self.file.exists():
-            written = self.file.read_text(errors="replace").splitlines(keepends=True)[1:]
-            for step, (row, old) in enumerate(zip(rows, written, strict=False)):
-                if old.endswith("\n") and old.split(",")[:3] == row.split(",")[:3]:
-                    rows[step] = old
+        speeds = self._read_speeds() if self.file.exists() else {}
+        rows = [
+            dataclasses.replace(one, images_per_second=speeds.get((one.step, one.loss)))
+            for one in earlier
+        ]
         names = [field.name for field in dataclasses.fields(Metrics)]
-        write_file(self.file, "".join([",".join(names) + "\n", *rows]))
+        write_file(self.file, ",".join(names) + "\n" + "".join(map(self._format, rows)))
+
+    def _read_speeds(self) -> dict[tuple[int, float | None], float]:
+        """The speed after each step with its loss; a row that a full disk cut off has none."""
+        speeds: dict[tuple[int, float | None], float] = {}
+        with self.file.open(errors="replace", newline="") as file:
+            for row in csv.DictReader(file):
+                is_whole = row.get("nll") is not None  # the last column
+                if is_whole and row["images_per_second"]:
+                    with suppress(ValueError):  # a row that was edited
+                        step, loss = int(row["step"]), float(row["loss"])
+                        speeds[step, loss] = float(row["images_per_second"])
+        return speeds
 
     def log(self, metrics: Sequence[Metrics]) -> None:
         """Append rows."""
