@@ -124,6 +124,18 @@ def test_mlflow_knows_a_run_by_its_folder_which_may_move(tmp_path: Path, client:
     assert len(found) == 2
 
 
+def test_a_file_that_is_no_database_is_named_at_once(
+    tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client()
+    file = tmp_path / "mlflow.db"
+    file.write_text("something else " * 100)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file.as_posix()}")
+    with pytest.raises(RunError) as raised:  # without MLflow's own attempts, 100 s long
+        open_trackers(["mlflow"])
+    assert str(raised.value).startswith(f"--log mlflow: {file}: cannot be opened: ")
+
+
 def test_the_parameters_name_arrays_and_a_model_of_ones_own() -> None:
     model = tenfold.ModuleConfig("own_models:Net", {"width": 4})
     recipe = dataclasses.replace(CONFIG_OF_A_RUN.recipe, name="mine", model=model)

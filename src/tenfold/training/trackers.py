@@ -9,9 +9,10 @@ import dataclasses
 import importlib.util
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self, get_args
@@ -23,7 +24,7 @@ from tenfold.system.escaping import escape
 from tenfold.system.files import append_to_file, write_file
 
 TENSORBOARD, METRICS, MLFLOW_RUN = "tensorboard", "metrics.csv", "mlflow.txt"  # in a run's folder
-EXPERIMENT = "tenfold"
+EXPERIMENT, SQLITE = "tenfold", "sqlite:///"
 MOST_METRICS = 1000  # that MLflow takes at once
 
 logger = logging.getLogger("tenfold")
@@ -141,8 +142,9 @@ class MlflowTracker:
     def __init__(self) -> None:
         # MLflow sends usage data over the network; it reads this when it is imported.
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-        from mlflow import MlflowClient
+        from mlflow import MlflowClient, get_tracking_uri
 
+        _check_database(get_tracking_uri())
         self.client: Any = MlflowClient()
         experiment = self.client.get_experiment_by_name(EXPERIMENT)
         self.experiment: str = (
@@ -199,6 +201,19 @@ class MlflowTracker:
                 folder = file.parent.relative_to(run.path).as_posix()
                 self.client.log_artifact(self.run, str(file), None if folder == "." else folder)
         self.client.set_terminated(self.run, "FINISHED")
+
+
+def _check_database(uri: str) -> None:
+    """Raise RunError if MLflow's SQLite file cannot be opened, which MLflow tries for 100 s."""
+    file = Path(uri.removeprefix(SQLITE).partition("?")[0])
+    if uri.startswith(SQLITE) and file.parent.is_dir():  # which MLflow makes
+        try:
+            with closing(sqlite3.connect(file)) as connection:
+                connection.execute("PRAGMA schema_version")
+        except sqlite3.Error as error:
+            raise RunError(
+                f"{file}: cannot be opened: {error}; MLFLOW_TRACKING_URI can name another place"
+            ) from error
 
 
 def list_parameters(config: RunConfig) -> dict[str, Any]:
