@@ -50,6 +50,8 @@ def test_an_audit_has_the_accuracy_of_the_run_and_a_number_for_everything(
     assert found.mean_corruption_error == pytest.approx(mean)
     assert found.relative_corruption_error == pytest.approx(mean / (1 - run.accuracy))
     assert not found.has_reject_class
+    assert repr(found).startswith(f"<Audit of perceptron, seed 0: {100 * run.accuracy:.2f} % of ")
+    assert len(repr(found)) < 200
     assert {each.auroc_reject for each in found.not_digits} == {None}
     assert [each.name for each in found.not_digits] == ["letters", "other alphabets"]
     assert [each.wanted for each in found.conformal] == [0.9, 0.99, 0.999]
