@@ -176,6 +176,7 @@ def test_a_comparison_describes_each_difference(first: Study, other: Study) -> N
     assert [compared.name for compared in comparison.studies] == names
     assert comparison.part == "test"
     assert comparison.num_images == NUM_IMAGES
+    assert repr(comparison).startswith(f"<Comparison on {NUM_IMAGES:,} test images: studies/synth")
     pair, same = comparison.differences
     assert (pair.first, pair.other) == ("studies/synthetic", "other")
     assert same.difference.difference == 0

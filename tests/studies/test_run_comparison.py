@@ -35,6 +35,9 @@ def test_two_runs_are_compared_image_by_image(images: LabelledImages, tmp_path: 
     comparison = compare_runs([first, other])
     assert (comparison.part, comparison.num_images) == ("test", 500)
     assert [run.name for run in comparison.runs] == ["classic (seed=0)", "classic (seed=1)"]
+    assert repr(comparison) == (
+        "<RunComparison on 500 test images: classic (seed=0) 98.60 %, classic (seed=1) 99.60 %>"
+    )
     assert [run.accuracy.num_correct for run in comparison.runs] == [493, 498]
     assert comparison.runs[0].accuracy.accuracy_interval == first.evaluation.accuracy_interval
     [pair] = comparison.differences

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import os
 import subprocess
@@ -9,8 +10,12 @@ from typing import Any
 import pytest
 
 import tenfold
+from runs.made_runs import CONFIG_OF_A_RUN
 from tenfold.errors import MissingExtraError, RunError
+from tenfold.runs.folder import CONFIG
 from tenfold.runs.progress import StageProgress, TrainingProgress
+from tenfold.system.files import write_json
+from tenfold.training.trackers import check_names, list_parameters, open_trackers
 
 SHORT: dict[str, Any] = {"hidden_sizes": [16], "threads": 1, "report": False}  # 12 steps an epoch
 
@@ -103,6 +108,45 @@ def test_each_step_is_logged_once_after_a_stop_behind_a_checkpoint(
     assert get_telemetry_client() is None  # so it sends nothing
 
 
+def test_mlflow_knows_a_run_by_its_folder_which_may_move(tmp_path: Path, client: Any) -> None:
+    """Not by its config, which two runs that start in the same second have in common."""
+    client()
+    folders = [tmp_path / place for place in ("a", "b", "moved")]
+    for folder in folders[:2]:
+        folder.mkdir(parents=True)
+        write_json(folder / CONFIG, CONFIG_OF_A_RUN)
+    open_trackers(["mlflow"]).start(folders[0], CONFIG_OF_A_RUN, [])
+    open_trackers(["mlflow"]).start(folders[1], CONFIG_OF_A_RUN, [])
+    folders[0].rename(folders[2])
+    open_trackers(["mlflow"]).start(folders[2], CONFIG_OF_A_RUN, [])
+    found = client().search_runs([client().get_experiment_by_name("tenfold").experiment_id])
+    assert {run.data.tags["tenfold.run"] for run in found} == {str(one) for one in folders[:2]}
+    assert len(found) == 2
+
+
+def test_a_file_that_is_no_database_is_named_at_once(
+    tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client()
+    file = tmp_path / "mlflow.db"
+    file.write_text("something else " * 100)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file.as_posix()}")
+    with pytest.raises(RunError) as raised:  # without MLflow's own attempts, 100 s long
+        open_trackers(["mlflow"])
+    assert str(raised.value).startswith(f"--log mlflow: {file}: cannot be opened: ")
+
+
+def test_the_parameters_name_arrays_and_a_model_of_ones_own() -> None:
+    model = tenfold.ModuleConfig("own_models:Net", {"width": 4})
+    recipe = dataclasses.replace(CONFIG_OF_A_RUN.recipe, name="mine", model=model)
+    versions = {**CONFIG_OF_A_RUN.versions, "own_models": "SHA-256 ab"}
+    config = dataclasses.replace(CONFIG_OF_A_RUN, recipe=recipe, versions=versions)
+    found = list_parameters(dataclasses.replace(config, from_arrays=True))
+    assert (found["factory"], found["arguments"]) == ("own_models:Net", {"width": 4})
+    assert (found["version.own_models"], found["data"]) == ("SHA-256 ab", "arrays")
+    assert list_parameters(config)["data"] == "MNIST"
+
+
 def test_a_tracker_that_fails_ends_no_training(
     small_data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -141,7 +185,8 @@ def test_a_missing_extra_is_named_before_training_and_ends_no_run_that_has_begun
     assert "--log tensorboard failed, training continues: " + needed in message
 
 
-def test_an_unknown_tracker_is_refused(tmp_path: Path) -> None:
+def test_none_is_no_tracker_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
+    assert check_names(None) == ()
     with pytest.raises(RunError, match="--log must be csv, mlflow, tensorboard, not wandb"):
         tenfold.train(out=tmp_path / "run", log=["csv", "wandb"])
 

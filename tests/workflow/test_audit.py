@@ -3,14 +3,17 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import tenfold
 from tenfold.auditing import metrics, not_digits
+from tenfold.data.mnist import label_images
 from tenfold.errors import DataError, ModelError, RecipeError, RunError, StudyError
 from tenfold.system.json_types import from_json
+from tenfold.workflow.fit import fit
 from workflow.exports import PERCEPTRON
 
 
@@ -47,6 +50,8 @@ def test_an_audit_has_the_accuracy_of_the_run_and_a_number_for_everything(
     assert found.mean_corruption_error == pytest.approx(mean)
     assert found.relative_corruption_error == pytest.approx(mean / (1 - run.accuracy))
     assert not found.has_reject_class
+    assert repr(found).startswith(f"<Audit of perceptron, seed 0: {100 * run.accuracy:.2f} % of ")
+    assert len(repr(found)) < 200
     assert {each.auroc_reject for each in found.not_digits} == {None}
     assert [each.name for each in found.not_digits] == ["letters", "other alphabets"]
     assert [each.wanted for each in found.conformal] == [0.9, 0.99, 0.999]
@@ -66,6 +71,20 @@ def test_the_numbers_and_the_page_lie_in_the_folder_of_the_run(
 def test_a_model_is_audited_on_the_images_that_it_was_evaluated_on(small_data: Path) -> None:
     with pytest.raises(DataError, match="not the test images of the model"):
         tenfold.audit("reader", data=small_data)
+
+
+def test_a_run_that_was_not_evaluated_is_refused_rather_than_audited_on_its_training_images(
+    tmp_path: Path,
+) -> None:
+    images_NHW = np.zeros((40, 28, 28), np.uint8)
+    images_NHW[:20] = 255
+    labels_N = np.arange(40, dtype=np.uint8) % 10
+    fitted = fit(PERCEPTRON, label_images(images_NHW, labels_N), seed=0, threads=1, device="cpu")
+    fitted.write(tmp_path / "saved")
+    arrays: dict[str, Any] = {"data": ((images_NHW, labels_N), (images_NHW[::-1], labels_N))}
+    for data in (arrays, {}):
+        with pytest.raises(RunError, match="was trained without test images"):
+            tenfold.audit(tmp_path / "saved", images=100, **data)
 
 
 @pytest.mark.parametrize(

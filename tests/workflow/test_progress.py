@@ -1,3 +1,4 @@
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -75,6 +76,15 @@ def test_a_notebook_shows_a_line_that_ends_with_the_last_epoch(output: Output) -
     assert last == (
         '<progress value="1.0000"></progress> &lt;b&gt;: epoch 2/2, loss 0.5000, 60,000 images/s'
     )
+
+
+def test_a_notebook_keeps_the_state_in_which_a_run_was_stopped(output: Output) -> None:
+    with suppress(KeyboardInterrupt), showing_progress("classic", is_shown=None) as show:
+        show(HALF)
+        show(STAGE)
+        raise KeyboardInterrupt
+    [[half, _, last]] = output.states
+    assert last == half
 
 
 def test_a_notebook_shows_nothing_beside_a_callback_or_if_told(output: Output) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tenfold.evaluation.text import PART_NAMES, format_percent
 from tenfold.runs.results import Accuracy, CorrectedAccuracy, Interval
 
 
@@ -117,6 +118,14 @@ class Audit:
     selective: Selective
     not_digits: tuple[NotDigits, ...]
     conformal: tuple[ConformalSets, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Audit of {self.model}: {format_percent(self.accuracy.accuracy)} of "
+            f"{self.accuracy.num_images:,} {PART_NAMES[self.part]} images, "
+            f"{format_percent(self.mean_corruption_error)} errors on corrupted images, "
+            f"calibration error {self.calibration.error:.4f}>"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,12 +109,18 @@ class Run:
 
     @property
     def figures(self) -> dict[str, Path]:
-        """The paths of the figures, PNG files, by name."""
+        """The paths of the figures, PNG files, by name.
+
+        They are written with the report: not with report=False, nor for a saved classifier.
+        """
         return {name: self.path / file for name, file in FIGURES.items()}
 
     @property
     def report(self) -> Path:
-        """The path of the report, one HTML file."""
+        """The path of the report, one HTML file.
+
+        There is none with report=False, until `tenfold.evaluate`, nor for a saved classifier.
+        """
         return self.path / REPORT
 
     @property

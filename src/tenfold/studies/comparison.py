@@ -13,6 +13,7 @@ from scipy import stats
 
 from tenfold.errors import StudyError
 from tenfold.evaluation.metrics import CONFIDENCE_LEVEL
+from tenfold.evaluation.text import PART_NAMES, format_percent
 from tenfold.runs.results import Interval
 from tenfold.studies.statistics import summarize
 from tenfold.studies.study import Study
@@ -106,6 +107,14 @@ class Comparison:
     num_images: int
     studies: tuple[ComparedStudy, ...]
     differences: tuple[ComparedPair, ...]
+
+    def __repr__(self) -> str:
+        means = [
+            f"{study.name} {format_percent(study.summary.accuracy.mean, 3)}"
+            for study in self.studies
+        ]
+        images = f"{self.num_images:,} {PART_NAMES[self.part]} images"
+        return f"<Comparison on {images}: {', '.join(means)}>"
 
 
 def check_comparable(studies: list[Study]) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from scipy import stats
 
 from tenfold.errors import RunError
+from tenfold.evaluation.text import PART_NAMES, format_percent
 from tenfold.recipes.catalogue import find_changes, format_changes
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.folder import EVALUATION, Run
@@ -77,6 +78,11 @@ class RunComparison:
     runs: tuple[ComparedRun, ...]
     settings: dict[str, tuple[Setting, ...]]
     differences: tuple[ComparedRunPair, ...]
+
+    def __repr__(self) -> str:
+        found = [f"{run.name} {format_percent(run.accuracy.accuracy)}" for run in self.runs]
+        images = f"{self.num_images:,} {PART_NAMES[self.part]} images"
+        return f"<RunComparison on {images}: {', '.join(found)}>"
 
 
 def check_comparable(runs: list[Run]) -> None:

@@ -1,14 +1,18 @@
 """Trackers: they log the metrics of a run where other programs show them.
 
-None of them can end training: one that fails is reported once and left out from then on.
+One that cannot be opened ends the command before training. One that fails later, or when a run is
+resumed, is reported once and left out from then on.
 """
 
+import csv
 import dataclasses
 import importlib.util
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self, get_args
@@ -17,10 +21,10 @@ from tenfold.errors import MissingExtraError, RunError, TenfoldError, describe_i
 from tenfold.runs.config import RunConfig, TrackerName
 from tenfold.runs.folder import CONFIG, Run
 from tenfold.system.escaping import escape
-from tenfold.system.files import append_to_file, hash_file, write_file
+from tenfold.system.files import append_to_file, write_file
 
-TENSORBOARD, METRICS = "tensorboard", "metrics.csv"  # in the run's folder
-EXPERIMENT = "tenfold"
+TENSORBOARD, METRICS, MLFLOW_RUN = "tensorboard", "metrics.csv", "mlflow.txt"  # in a run's folder
+EXPERIMENT, SQLITE = "tenfold", "sqlite:///"
 MOST_METRICS = 1000  # that MLflow takes at once
 
 logger = logging.getLogger("tenfold")
@@ -70,16 +74,27 @@ class CsvTracker:
     """Writes metrics.csv to the run's folder, a row for each step."""
 
     def start(self, path: Path, config: RunConfig, earlier: Sequence[Metrics]) -> None:
-        """Keep the rows of earlier steps, which have the speed, and make those that are missing."""
+        """Write the rows of the earlier steps again, with their speed, which only the file has."""
         self.file = path / METRICS
-        rows = [self._format(metrics) for metrics in earlier]
-        if self.file.exists():
-            written = self.file.read_text(errors="replace").splitlines(keepends=True)[1:]
-            for step, (row, old) in enumerate(zip(rows, written, strict=False)):
-                if old.endswith("\n") and old.split(",")[:3] == row.split(",")[:3]:
-                    rows[step] = old
+        speeds = self._read_speeds() if self.file.exists() else {}
+        rows = [
+            dataclasses.replace(one, images_per_second=speeds.get((one.step, one.loss)))
+            for one in earlier
+        ]
         names = [field.name for field in dataclasses.fields(Metrics)]
-        write_file(self.file, "".join([",".join(names) + "\n", *rows]))
+        write_file(self.file, ",".join(names) + "\n" + "".join(map(self._format, rows)))
+
+    def _read_speeds(self) -> dict[tuple[int, float | None], float]:
+        """The speed after each step with its loss; a row that a full disk cut off has none."""
+        speeds: dict[tuple[int, float | None], float] = {}
+        with self.file.open(errors="replace", newline="") as file:
+            for row in csv.DictReader(file):
+                is_whole = row.get("nll") is not None  # the last column
+                if is_whole and row["images_per_second"]:
+                    with suppress(ValueError):  # a row that was edited
+                        step, loss = int(row["step"]), float(row["loss"])
+                        speeds[step, loss] = float(row["images_per_second"])
+        return speeds
 
     def log(self, metrics: Sequence[Metrics]) -> None:
         """Append rows."""
@@ -121,14 +136,15 @@ class TensorBoardTracker:
 class MlflowTracker:
     """Logs to where MLflow is set up to log, by default mlflow.db and mlruns in this folder.
 
-    A run in MLflow is known by the checksum of its config, so the run's folder may move.
+    mlflow.txt in the run's folder has the id of the run in MLflow, so the folder may move.
     """
 
     def __init__(self) -> None:
         # MLflow sends usage data over the network; it reads this when it is imported.
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-        from mlflow import MlflowClient
+        from mlflow import MlflowClient, get_tracking_uri
 
+        _check_database(get_tracking_uri())
         self.client: Any = MlflowClient()
         experiment = self.client.get_experiment_by_name(EXPERIMENT)
         self.experiment: str = (
@@ -141,8 +157,10 @@ class MlflowTracker:
         """Find the run or create it, and log the earlier steps that it lacks."""
         from mlflow.entities import Param
 
-        tag, checksum = "tenfold.config_sha256", hash_file(path / CONFIG)
-        found = self.client.search_runs([self.experiment], f"tags.`{tag}` = '{checksum}'")
+        file, found = path / MLFLOW_RUN, []
+        if file.exists():
+            wanted = f"attributes.run_id = '{file.read_text().strip()}'"
+            found = self.client.search_runs([self.experiment], wanted)
         self.last_steps: dict[str, int] = {}
         if found:
             self.run = found[0].info.run_id
@@ -151,9 +169,10 @@ class MlflowTracker:
                 history = self.client.get_metric_history(self.run, name)
                 self.last_steps[name] = max(metric.step for metric in history)
         else:
-            tags = {tag: checksum, "tenfold.run": str(path.resolve())}
+            tags = {"tenfold.run": str(path.resolve())}
             run = self.client.create_run(self.experiment, tags=tags, run_name=path.name)
             self.run = run.info.run_id
+            write_file(file, f"{self.run}\n")
             params = [Param(name, str(value)) for name, value in list_parameters(config).items()]
             self.client.log_batch(self.run, params=params)
         self.log(earlier)
@@ -184,8 +203,24 @@ class MlflowTracker:
         self.client.set_terminated(self.run, "FINISHED")
 
 
+def _check_database(uri: str) -> None:
+    """Raise RunError if MLflow's SQLite file cannot be opened, which MLflow tries for 100 s."""
+    file = Path(uri.removeprefix(SQLITE).partition("?")[0])
+    if uri.startswith(SQLITE) and file.parent.is_dir():  # which MLflow makes
+        try:
+            with closing(sqlite3.connect(file)) as connection:
+                connection.execute("PRAGMA schema_version")
+        except sqlite3.Error as error:
+            raise RunError(
+                f"{file}: cannot be opened: {error}; MLFLOW_TRACKING_URI can name another place"
+            ) from error
+
+
 def list_parameters(config: RunConfig) -> dict[str, Any]:
-    """The parameters of a run: recipe and its fields, seed, data, threads and device."""
+    """The parameters of a run: recipe and its fields, seed, data, threads, device and versions.
+
+    The source of a model of one's own counts as a version.
+    """
     checksums = {
         f"{part}_{kind}_sha256": checksum
         for part, pair in config.checksums.items()
@@ -193,13 +228,15 @@ def list_parameters(config: RunConfig) -> dict[str, Any]:
     }
     return {
         "recipe": config.recipe.name,
+        **dataclasses.asdict(config.recipe.model),  # also what no flag can change
         **config.recipe.flatten(),
         "seed": config.seed,
         "holdout": config.holdout,
-        "data": config.data_folder or "MNIST",
+        "data": config.data_folder or ("arrays" if config.from_arrays else "MNIST"),
         **checksums,
         "threads": config.threads,
         "device": config.device,
+        **{f"version.{name}": version for name, version in config.versions.items()},
     }
 
 
@@ -248,10 +285,10 @@ class Trackers:
                 warn(name, error)
 
 
-def check_names(names: str | Iterable[str]) -> tuple[TrackerName, ...]:
+def check_names(names: str | Iterable[str] | None) -> tuple[TrackerName, ...]:
     """The names of trackers, each once. Raises RunError for others."""
     known: dict[str, TrackerName] = {name: name for name in get_args(TrackerName)}
-    names = [names] if isinstance(names, str) else list(names)
+    names = [names] if isinstance(names, str) else list(names or ())
     for name in names:
         if name not in known:
             raise RunError(f"--log must be {', '.join(known)}, not {name}")

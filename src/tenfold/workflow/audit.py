@@ -131,6 +131,7 @@ def _open_run(run: Run, data: str | Path | None) -> _Audited:
     from tenfold.models.predict import compute_logits
     from tenfold.workflow.evaluate import load_model
 
+    run.check_evaluated()  # it has no checksums of test images, by which to know them
     config = run.config
     evaluated = reload_evaluated(config, f"the run {run.path}", data)
     model = load_model(config.recipe, config.seed, run.weights_path)

@@ -1,4 +1,4 @@
-"""Progress of training: a live bar on a terminal, a line in a notebook, plain lines elsewhere."""
+"""Progress of training: a live bar on a terminal or in a notebook, plain lines elsewhere."""
 
 import html
 import sys
@@ -87,8 +87,10 @@ def _call_both(
 def _showing_run(title: str) -> Iterator[OnProgress]:
     if is_in_notebook():
         line = _NotebookLine(title)
-        yield line.show_training
-        line.end()
+        try:
+            yield line.show_training
+        finally:
+            line.end()
         return
     bar = build_bar(TextColumn("loss {task.fields[loss]:.4f}  {task.fields[speed]:,.0f} images/s"))
     if bar.disable:
@@ -186,7 +188,8 @@ class _NotebookLine:
     """
 
     def __init__(self, title: str) -> None:
-        self.title, self.last = title, ""
+        self.title = title
+        self.last: tuple[float, str] | None = None  # the share and the text of the last epoch
         self.handle: Any = None
 
     def show(self, share: float | None, text: str) -> None:
@@ -212,13 +215,13 @@ class _NotebookLine:
                 share = progress.num_drawn / progress.num_scenes
             case TrainingProgress():
                 share = progress.step / progress.num_steps
-                self.last = _describe(progress).removesuffix(", 0 s left")
+                self.last = share, _describe(progress).removesuffix(", 0 s left")
         self.show(share, _describe(progress))
 
     def end(self) -> None:
-        """Leave the state at the end of training."""
-        if self.last:
-            self.show(1.0, self.last)
+        """Leave the state at the end of training, or where it was stopped."""
+        if self.last is not None:
+            self.show(*self.last)
 
 
 @contextmanager

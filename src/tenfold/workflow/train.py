@@ -86,7 +86,7 @@ def train(
     checkpoint_every: int = 1,
     by_epoch: bool = False,
     report: bool = True,
-    log: str | Iterable[str] = (),
+    log: str | Iterable[str] | None = (),
     tensorboard: bool = False,
     progress: bool | None = None,
     class_names: Sequence[str] | None = None,
@@ -127,8 +127,10 @@ def train(
     seed = check_integer("--seed", seed, SEEDS)
     threads = check_threads(threads)
     checkpoint_every = check_integer("--checkpoint-every", checkpoint_every, EPOCHS)
-    log = check_names([*([log] if isinstance(log, str) else log), *["tensorboard"] * tensorboard])
-    trackers = open_trackers(log)
+    names = check_names(log)
+    if tensorboard:
+        names = check_names([*names, "tensorboard"])
+    trackers = open_trackers(names)
     images = load_run_images(recipe, data, holdout=holdout)
     check_own_model(recipe, images, seed)
     config = RunConfig(
@@ -140,7 +142,7 @@ def train(
         checkpoint_every=checkpoint_every,
         by_epoch=by_epoch,
         report=report,
-        log=log,
+        log=names,
         class_names=choose_class_names(class_names, data),
         **describe_environment(threads, device, recipe.model),
     )
@@ -153,7 +155,15 @@ def train(
             _add_resume_hint(path, config),
             showing_progress(recipe.name, on_progress, is_shown=progress) as show,
         ):
-            return _finish_run(_Job(path, config, config, images, trackers, show))
+            job = _Job(
+                path=path,
+                config=config,
+                here=config,
+                images=images,
+                trackers=trackers,
+                on_progress=show,
+            )
+            return _finish_run(job)
 
 
 def resume(
@@ -213,7 +223,16 @@ def resume(
             _add_resume_hint(path, config, data=data, threads=threads, device=device),
             showing_progress(path.name, on_progress, is_shown=progress) as show,
         ):
-            job = _Job(path, config, here, images, trackers, show, checkpoint, resumed_with)
+            job = _Job(
+                path=path,
+                config=config,
+                here=here,
+                images=images,
+                trackers=trackers,
+                on_progress=show,
+                checkpoint=checkpoint,
+                resumed_with=resumed_with,
+            )
             return _finish_run(job)
 
 
@@ -241,7 +260,7 @@ def _add_resume_hint(path: Path, config: RunConfig, **flags: object) -> Iterator
         raise
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Job:
     """A run to train, from its start or a checkpoint.
 
@@ -256,6 +275,12 @@ class _Job:
     on_progress: OnProgress
     checkpoint: "Checkpoint | None" = None
     resumed_with: tuple[str, ...] = ()
+
+    @property
+    def num_batches(self) -> int:
+        """The number of steps of an epoch."""
+        recipe = self.config.recipe
+        return count_batches(recipe.scenes or len(self.images.training), recipe.batch_size)
 
 
 def _finish_run(job: _Job) -> Run:
@@ -279,15 +304,9 @@ def _finish_run(job: _Job) -> Run:
     return run
 
 
-def _count_batches(job: _Job) -> int:
-    """The number of steps of an epoch."""
-    recipe = job.config.recipe
-    return count_batches(recipe.scenes or len(job.images.training), recipe.batch_size)
-
-
 def _start_trackers(job: _Job) -> None:
     saved = job.checkpoint
-    earlier = list_earlier(saved.losses, saved.accuracies, _count_batches(job)) if saved else []
+    earlier = list_earlier(saved.losses, saved.accuracies, job.num_batches) if saved else []
     job.trackers.start(job.path, job.config, earlier)
 
 
@@ -298,7 +317,7 @@ def _finish_trackers(job: _Job, run: Run, model: "nn.Module") -> None:
     if job.trackers:
         evaluated, epochs = job.images.evaluated, job.config.recipe.epochs
         metrics = Metrics(
-            step=epochs * _count_batches(job),
+            step=epochs * job.num_batches,
             epoch=epochs,
             accuracy=run.accuracy,
             nll=measure_nll(model, evaluated.images_NHW, evaluated.labels_N),
