@@ -3,7 +3,10 @@
 import re
 from collections.abc import Sequence
 
+from tenfold.reading.automaton import CHARACTERS
 from tenfold.reading.pattern import parse_pattern
+
+SIGNS = "".join(sign for sign in CHARACTERS if not sign.isdigit())
 
 # What people enter for a box that is ticked, for one that is not, and for an empty field.
 EMPTY_WORDS = ("-", "\u2013", "\u2014", "\u2212", "\u2010", "\u2011", "empty", "blank")
@@ -33,6 +36,9 @@ def find_fault(given: str, kind: str, expect: str, labels: Sequence[str]) -> str
         if not all(character in spelled for character in value):
             return f"must be of {', '.join(labels)}"
     if kind == "digits" and expect and not parse_pattern(expect).fits(value):
+        unknown = sorted(set("".join(value.split())) - set(CHARACTERS))
+        if unknown and any(character.isdecimal() for character in value):
+            return f"has {' '.join(unknown)}; only digits and the signs {' '.join(SIGNS)} fit"
         return f"is not of the format {expect}"
     if kind == "digits" and not any(character.isdigit() for character in value):
         return "has no digit"
