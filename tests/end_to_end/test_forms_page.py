@@ -114,6 +114,7 @@ def test_doubtful_fields_are_checked_and_the_table_is_saved(
         if text == "13":
             page.wait_for_selector("[aria-invalid=true]")
             assert "####" in page.inner_text("#review-message")
+            assert "####" in page.inner_text("#doubts > li:first-child p")
             page.keyboard.press("ControlOrMeta+a")
         elif text == "0013":
             page.wait_for_selector("li[data-done]")

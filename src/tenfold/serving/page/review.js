@@ -112,6 +112,7 @@ async function take(sheet, field, item, input) {
   input.setAttribute("aria-invalid", String(Boolean(checked.fault)));
   if (checked.fault) {
     message.textContent = `${field.name}: ${entered.trim()} ${checked.fault}`;
+    item.querySelector("p").textContent = `${entered.trim()} ${checked.fault}`; // the other may be out of sight
     return;
   }
   sheet.checked.set(field.name, checked.value);
