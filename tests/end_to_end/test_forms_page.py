@@ -1,13 +1,14 @@
 """The page of forms in a real browser: the editor, and the list of what is doubtful on sheets."""
 
 import csv
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import axe_core_python
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Route, sync_playwright
 
 from servers import serving
 from tenfold.forms.form import load_form
@@ -96,6 +97,13 @@ def test_doubtful_fields_are_checked_and_the_table_is_saved(
     sheet = {"status": "uncertain", "fields": fields, "message": None}
     page.route("**/v1/forms", lambda route: route.fulfill(json=forms))
     page.route("**/v1/forms/marks?pictures", lambda route: route.fulfill(json=sheet))
+    checks = {"13": (None, "is not of the format ####"), "0013": ("0013", None), "X": ("yes", None)}
+
+    def check(route: Route) -> None:
+        value, fault = checks[json.loads(route.request.post_data or "")["value"]]
+        route.fulfill(json={"value": value, "fault": fault})
+
+    page.route("**/v1/forms/marks/check", check)
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}/forms")
     page.set_input_files("#sheets", EXAMPLE / "marks.png")
@@ -104,8 +112,13 @@ def test_doubtful_fields_are_checked_and_the_table_is_saved(
         page.keyboard.type(text)
         page.keyboard.press("Enter")
         if text == "13":
+            page.wait_for_selector("[aria-invalid=true]")
             assert "####" in page.inner_text("#review-message")
+            assert "####" in page.inner_text("#doubts > li:first-child p")
             page.keyboard.press("ControlOrMeta+a")
+        elif text == "0013":
+            page.wait_for_selector("li[data-done]")
+    page.wait_for_selector("#save-table:focus")
     page.evaluate(AXE)
     assert page.evaluate("axe.run()")["violations"] == []
     with page.expect_download() as saved:
@@ -113,3 +126,12 @@ def test_doubtful_fields_are_checked_and_the_table_is_saved(
     saved.value.save_as(tmp_path / "marks.csv")
     rows = list(csv.reader((tmp_path / "marks.csv").read_text().splitlines()))
     assert rows[1] == ["marks.png", "", "read", "", "0013", "7", "yes"]
+    page.set_input_files("#sheets", EXAMPLE / "marks.png")  # a further row of the same table
+    page.wait_for_selector("#save-table:not([disabled])")
+    assert "2 sheets, 2 fields to check" in page.inner_text("#review-message")
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.click("#clear")
+    assert page.locator("#doubts > li").count() == 4  # not saved, so kept
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.click("#clear")
+    assert page.locator("#doubts > li").count() == 0

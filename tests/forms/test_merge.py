@@ -133,6 +133,7 @@ def test_no_doubt_is_lost_with_a_row_of_the_list(workbook: Path, column: int, fa
     [
         ("id", 13, ["row 2", "id", "'13'", "####"]),
         ("mark", "many", ["row 3", "mark", "'many'", "#{1,2}"]),
+        ("mark", "\u20ac 17", ["row 3", "mark", "has \u20ac", "digits and the signs"]),
         ("late", "perhaps", ["row 4", "late", "yes or no"]),
         ("(the whole sheet)", "7", ["row 5", "whole sheet"]),
         ("mark", "=6+1", ["row 3", "formula"]),

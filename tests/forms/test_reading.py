@@ -4,15 +4,17 @@ import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from tenfold.forms.form import Field, Form
-from tenfold.forms.reading import NO_PRINT, OTHER_PRINT, FormReader, count_marks
+from tenfold.forms.reading import BESIDE, NO_PRINT, OTHER_PRINT, FormReader, count_marks
 from tenfold.forms.result import Batch, FormReading
-from tenfold.forms.values import join_comb
+from tenfold.forms.values import join_comb, to_field
 from tenfold.reading.reader import Reader
-from tenfold.reading.result import Reading, Status
+from tenfold.reading.result import ReadDigit, Reading, Status
 
 
 def test_the_fields_of_a_photographed_sheet_are_read(
@@ -60,6 +62,45 @@ def test_a_doubt_is_said_once_for_all_boxes_of_a_comb() -> None:
     readings = [Reading(*each) for each in zip(status, ((),) * 3, texts, strict=True)]
     found = join_comb(Field("id", (0, 0, 1, 1), digits=3), readings)
     assert found.message == "boxes 1, 3: might not be a digit"
+
+
+@pytest.mark.parametrize(
+    ("expect", "text", "is_sure"),
+    [("amount", "184 38", False), ("amount", "18438", True), ("## ##", "12 34", True)],
+)
+def test_a_gap_is_not_of_a_format_without_one(expect: str, text: str, is_sure: bool) -> None:
+    field = Field("total", (0, 0, 1, 1), expect=expect)
+    image = np.zeros((28, 28), np.uint8)
+    digits = tuple(
+        ReadDigit(int(each), 0.99, (0, 0, 9, 9), (), image, 0, True, i > 0 and k == 0)
+        for i, word in enumerate(text.split())
+        for k, each in enumerate(word)
+    )
+    found = to_field(field, Reading(Status.READ, digits, None), is_filled_form=False)
+    assert (found.value, found.is_sure) == (text, is_sure)
+
+
+def test_writing_beside_a_box_makes_its_field_doubtful(
+    form: Form, scan: npt.NDArray[np.uint8], form_reader: FormReader
+) -> None:
+    """A tick beside a box, a digit beside a comb, and a speck, which is nothing."""
+    sheet_HWC = scan.copy()
+    scale = scan.shape[1] / 210
+
+    def draw(*points_mm: tuple[float, float]) -> None:
+        points = np.array(points_mm) * scale
+        cv2.polylines(sheet_HWC, [points.astype(np.int32)], False, (60, 40, 30), 5, cv2.LINE_AA)
+
+    fields = {one.name: one for one in form.fields}
+    _, top, right, bottom = fields["absent"].box
+    draw((right + 1.4, top + 2), (right + 2.4, bottom - 0.5), (right + 4.5, top))
+    _, top, right, bottom = fields["student_id"].box
+    draw((right + 2, top + 2), (right + 5, top + 2), (right + 3, bottom - 1.5))
+    _, top, right, bottom = fields["late"].box
+    draw((right + 1.4, top + 2), (right + 1.8, top + 2.3))
+    few = replace(form, fields=tuple(map(fields.__getitem__, ("absent", "late", "student_id"))))
+    sheet = FormReader(form_reader.reader, few).read(sheet_HWC)
+    assert [one.message == BESIDE for one in sheet.fields] == [True, False, True]
 
 
 def test_print_that_is_missing_makes_a_field_doubtful_and_deleted_fields_none(

@@ -13,7 +13,7 @@ from PIL import Image
 from tenfold.errors import FormError
 from tenfold.forms.form import Field, Form
 from tenfold.forms.reference import Reference, load_reference
-from tenfold.forms.registration import Registration, register
+from tenfold.forms.registration import SECOND, Registration, register
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -54,6 +54,16 @@ def test_a_part_of_a_sheet_is_refused(reference: Reference, scan: Pixels) -> Non
         FormError, match=r"the lower (38|40|42) % of the sheet is not in the picture"
     ):
         register(reference, scan[: round(0.6 * len(scan))].copy())
+
+
+def test_what_is_cut_off_and_a_second_sheet_are_noted(reference: Reference, scan: Pixels) -> None:
+    """Also on a sheet that is read."""
+    assert register(reference, scan).notes == ()
+    cut = register(reference, scan[:, : round(0.92 * scan.shape[1])].copy())
+    assert cut.doubt is not None
+    assert "of the sheet is not in the picture" in cut.doubt
+    soft = np.asarray(cv2.GaussianBlur(scan, (0, 0), 1.5), np.uint8)  # another scan
+    assert register(reference, np.hstack([scan, soft])).notes == (SECOND,)
 
 
 def test_a_table_moved_by_one_row_is_refused(reference: Reference) -> None:

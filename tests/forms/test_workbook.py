@@ -59,6 +59,7 @@ def test_pictures_are_beside_their_entries_where_asked_for(tmp_path: Path) -> No
     assert ([cell.value for cell in sheet[2]], sheet._images) == (["a.png", "7", "8"], [])
     sheet = write_and_load(tmp_path / "out.xlsx", Sheet("a", ["f", "n", "m"], rows), pictures=True)
     [picture] = sheet["a"]._images
+    assert [cell.value for cell in sheet["a"][1]] == ["f", "n", "picture", "m"]
     assert [cell.value for cell in sheet["a"][2]] == ["a.png", "7", None, "8"]
     assert (picture.anchor._from.row, picture.anchor._from.col) == (1, 2)
     assert picture.height == 48

@@ -73,6 +73,41 @@ def test_a_sheet_is_answered_with_its_fields(transport: httpx.ASGITransport) -> 
     assert [one["status"] for one in answers] == ["read", "error"]
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("student_id", "1234567", "1234567"),
+        ("student_id", " - ", ""),
+        ("student_id", "abc", "is not of the format #######"),
+        ("student_id", "", "is empty; enter - if the field is"),
+        ("absent", "X", "yes"),
+        ("absent", "perhaps", "must be yes or no"),
+    ],
+)
+def test_a_correct_value_is_checked_as_merging_does(
+    transport: httpx.ASGITransport, field: str, value: str, expected: str
+) -> None:
+    url = "/v1/forms/marks/check"
+    answer = ask(transport, "POST", url, json={"field": field, "value": value}).json()
+    assert sorted(map(str, answer.values())) == sorted([expected, "None"])
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"[" * 100_000, 400),
+        (b'{"field": "absent"}', 400),
+        (b'{"field": "absent", "value": 1}', 400),
+        (b'{"field": "other", "value": "1"}', 422),
+    ],
+)
+def test_what_is_no_value_of_the_form_is_a_problem(
+    transport: httpx.ASGITransport, body: bytes, status: int
+) -> None:
+    answer = ask(transport, "POST", "/v1/forms/marks/check", content=body)
+    assert answer.status_code == status
+
+
 def test_what_is_not_the_form_is_a_problem(transport: httpx.ASGITransport, tmp_path: Path) -> None:
     Image.new("L", (300, 420), 250).save(tmp_path / "blank.png")
     blank = (tmp_path / "blank.png").read_bytes()

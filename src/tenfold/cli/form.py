@@ -144,12 +144,22 @@ def _merge(source: Path, out: Path, options: FormOptions) -> None:
             make_folder(out.parent)
             replace_file(out, text.getvalue().encode())
     print_text(f"{out}: {len(merged.rows)} sheets, {merged.num_corrected} corrected values")
-    if merged.refused:
-        names = ", ".join(merged.refused[:MAX_LISTED])
-        print_note(f"without values, as they do not match the form: {names}")
+    reasons = {(row[0], row[1]): row[3] for row in merged.rows if row[2] == "error"}
+    for (file, page), reason in list(reasons.items())[:MAX_LISTED]:
+        print_note(f"without values: {_name(file, page)}: {reason or 'it was not read'}")
+    if len(reasons) > MAX_LISTED:
+        print_note(f"without values: {len(reasons) - MAX_LISTED} more sheets")
     for hint in merged.hints[:MAX_LISTED]:
         print_note(hint)
-    for file, page, field in merged.doubtful[:MAX_LISTED]:
-        print_note(f"still doubtful: {file}{f', page {page}' if page else ''}: {field}")
-    if len(merged.doubtful) > MAX_LISTED:
-        print_note(f"still doubtful: {len(merged.doubtful) - MAX_LISTED} more")
+    doubtful: dict[tuple[str, str], list[str]] = {}
+    for file, page, field in merged.doubtful:
+        doubtful.setdefault((file, page), []).append(field)
+    for (file, page), fields in list(doubtful.items())[:MAX_LISTED]:
+        print_note(f"still doubtful: {_name(file, page)}: {', '.join(fields)}")
+    if len(doubtful) > MAX_LISTED:
+        print_note(f"still doubtful: fields of {len(doubtful) - MAX_LISTED} more sheets")
+
+
+def _name(file: str, page: str) -> str:
+    """A sheet, for messages."""
+    return f"{file}, page {page}" if page else file

@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import FormError
+from tenfold.forms.corrections import find_fault, normalise
 from tenfold.forms.result import DOUBTFUL
 from tenfold.forms.review import (
     ABOUT,
     ABOUT_HEADER,
     CORRECT,
-    EMPTY,
     REVIEW,
     REVIEW_HEADER,
     TABLE,
     WHOLE_SHEET,
 )
 from tenfold.forms.workbook import Entry, Sheet, check_name
-from tenfold.reading.pattern import parse_pattern
 from tenfold.system.files import read_file
 
 # Limits of a workbook that is read: bytes of the file, of its parts when unpacked, and how many.
@@ -31,13 +30,6 @@ MAX_ROWS, MAX_TEXT, MAX_SHOWN = 200_000, 1000, 5
 COLUMNS = ("file", "page", "status", "message")
 DOCTYPE = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
 NUM_HEAD_BYTES = 4096  # of a part of XML, where a declaration stands
-
-# What people enter for a box that is ticked, for one that is not, and for an empty field.
-EMPTY_WORDS = (EMPTY, "\u2013", "\u2014", "\u2212", "\u2010", "\u2011", "empty", "blank")
-TICK_WORDS = dict.fromkeys(
-    ("yes", "y", "x", "true", "1", "ticked", "\u2713", "\u2714", "\u00d7"), "yes"
-)
-TICK_WORDS |= dict.fromkeys(("no", "n", "false", "0", *EMPTY_WORDS), "no")
 
 FORMULA = "a formula without a value; open the workbook, save it, and merge again"
 
@@ -162,12 +154,12 @@ def merge(review: Review) -> Merged:
             doubtful.append(doubt.place)
         elif doubt.given.startswith("="):
             mistakes.append(f"{doubt.where}: {FORMULA}")
-        elif reason := _find_fault(doubt.given, *review.fields[field]):
+        elif reason := find_fault(doubt.given, *review.fields[field]):
             mistakes.append(f"{doubt.where}: {doubt.given[:40]!r} {reason}")
         else:
-            value = _normalise(doubt.given, *review.fields[field])
+            value = normalise(doubt.given, *review.fields[field])
             earlier = given_before.setdefault(doubt.place, doubt)
-            if value != _normalise(earlier.given, *review.fields[field]):
+            if value != normalise(earlier.given, *review.fields[field]):
                 mistakes.append(
                     f"rows {earlier.number} and {doubt.number}: {field[:40]} of {file} has two "
                     f"correct values, {earlier.given[:40]!r} and {doubt.given[:40]!r}"
@@ -216,32 +208,6 @@ def _list_missing(review: Review) -> list[str]:
         for field in row[3].partition(DOUBTFUL)[2].split(", ")
         if field and (row[0], row[1], field) not in listed
     ]
-
-
-def _normalise(given: str, kind: str, _: str, labels: Sequence[str]) -> str:
-    """A correct value as it stands in the table, whatever usual word was entered for it."""
-    word = given.lower()
-    if kind == "tick":
-        return TICK_WORDS.get(word, given)
-    return "" if word in EMPTY_WORDS and given not in labels else given
-
-
-def _find_fault(given: str, kind: str, expect: str, labels: Sequence[str]) -> str | None:
-    """Why a value cannot be that of a field; None if it can."""
-    value = _normalise(given, kind, expect, labels)
-    if kind == "tick":
-        return None if value in ("yes", "no") else "must be yes or no"
-    if not value:
-        return None
-    if kind == "bubbles" and not re.fullmatch("|".join(map(re.escape, labels)) + "|", value):
-        spelled = "".join(sorted(labels, key=len, reverse=True))
-        if not all(character in spelled for character in value):
-            return f"must be of {', '.join(labels)}"
-    if kind == "digits" and expect and not parse_pattern(expect).fits(value):
-        return f"is not of the format {expect}"
-    if kind == "digits" and not any(character.isdigit() for character in value):
-        return "has no digit"
-    return None
 
 
 def _list_doubts(path: Path, review: list[list[str]], formulas: list[list[str]]) -> list[Doubt]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.errors import FormError, ImageError, MissingExtraError
+from tenfold.forms.beside import find_writing_beside
 from tenfold.forms.form import Box, Field, Form
 from tenfold.forms.marks import read_bubbles, read_tick
 from tenfold.forms.reference import Floats, Mask, Reference, load_reference
@@ -22,7 +23,7 @@ from tenfold.reading.result import Reading, Status
 from tenfold.reading.sources import Page, Source, decode_source
 
 # Of a field's lower side: what is cut out around it for reading, and shown of a doubtful field.
-CONTEXT, SHOWN = 0.06, 0.35
+CONTEXT, SHOWN, SHOWN_BESIDE = 0.06, 0.35, 0.9
 EDGE, COMB_INSET = 0.05, 0.04  # of it, not searched for ink; left out of a compartment
 MAX_CROP_PX, MIN_CROP_PX = 1600, 8
 MIN_INK_MM2, MM_ON_A4 = 0.3, 364.0  # less ink is none; the diagonal of A4, for sheets of no size
@@ -35,6 +36,7 @@ MARK_HEIGHT = 0.6  # of the height of all ink: a mark that may be a digit
 MAX_OVERLAP = 0.3  # of the narrower of two marks side by side, which may lean
 
 UNREAD = "some of the writing was not read"
+BESIDE = "there is writing beside the box of this field"
 NOT_SEEN = "outside of the picture"
 OTHER_PRINT = "the printed box of this field is not found here; is it this version of the form?"
 NO_PRINT = "nothing is written here, where the form has no printed box; is the field's box right?"
@@ -163,6 +165,11 @@ class _Sheet:
         is_print_HW = self.reference.print_HW > 128
         return max(60.0, float(np.median(self.registration.print_HW[is_print_HW])))
 
+    @cached_property
+    def _beside(self) -> frozenset[str]:
+        """The fields beside whose boxes something is written."""
+        return find_writing_beside(self.reference, self.registration, self._strength)
+
     def _is_empty(self, box: Box, edge: float) -> bool:
         """Whether a box, without its edge, has nothing but the printed form's ink.
 
@@ -242,11 +249,15 @@ class _Sheet:
                 reading = replace(reading, status=Status.UNCERTAIN, message=OTHER_PRINT)
             elif is_found is None and reading.is_sure and reading.value in NOTHING:
                 reading = replace(reading, status=Status.UNCERTAIN, message=NO_PRINT)
+            is_ticked = field.kind == "tick" and reading.value == "yes"  # its tick may be long
+            if reading.is_sure and field.name in self._beside and not is_ticked:
+                reading = replace(reading, status=Status.UNCERTAIN, message=BESIDE)
         corners = self._locate(field.box, 0) * self.decoded.reduction
         reading = replace(reading, corners=tuple(map(tuple, corners.tolist())))
         if reading.is_sure:
             return reading
-        return replace(reading, picture=encode(self.cut(field.box, SHOWN)))
+        shown = SHOWN_BESIDE if reading.message == BESIDE else SHOWN
+        return replace(reading, picture=encode(self.cut(field.box, shown)))
 
     def _finds_print(self, field: Field) -> bool | None:
         """Whether most of a field's print is on the sheet; None if the form has none there.

@@ -9,7 +9,7 @@ Array names carry their axes: H rows, W columns, C colours, N features, T tiles.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -36,6 +36,8 @@ MIN_MARGIN = 0.35  # of the share of print that a rival lacks over that which it
 MAX_OTHER, MAX_OTHER_TILES = 0.015, 1  # tiles that are not found on a sheet without doubt
 MIN_TILES_TO_FIT = 6
 CUT_GRID, MIN_CUT = 40, 0.05  # places looked at in each direction; of a side, what is worth saying
+MIN_SECOND = 0.5  # of the sheet's print: what is beside it, if there is a second sheet
+SECOND = "a second sheet of this form is in the picture; only one is read"
 MAP_STEP = 8  # pixels between the points at which the place on the sheet is computed
 
 
@@ -46,6 +48,7 @@ class Registration:
     `bend` moves places of the reference as the sheet's paper is bent, `matrix` is the homography
     from there to the sheet. `found_T` says which tiles were found again; `print_HW` is the sheet's
     print in the frame of the reference, and `seen_HW` 255 where it is in the picture.
+    `notes` say what else is in doubt: that a part is cut off, or that there is a second sheet.
     """
 
     matrix: Floats
@@ -53,14 +56,15 @@ class Registration:
     found_T: npt.NDArray[np.bool_]
     print_HW: Mask
     seen_HW: Mask
+    notes: tuple[str, ...] = ()
 
     @property
     def doubt(self) -> str | None:
-        """That some of the print looks different, as that of another title does; None if not."""
+        """The notes, and that some of the print looks different, as that of another title does."""
         num_all, num_other = len(self.found_T), int((~self.found_T).sum())
-        if num_other <= max(MAX_OTHER_TILES, MAX_OTHER * num_all):
-            return None
-        return f"{num_other} of {num_all} pieces of its print look different; is it this form?"
+        other = f"{num_other} of {num_all} pieces of its print look different; is it this form?"
+        is_other = num_other > max(MAX_OTHER_TILES, MAX_OTHER * num_all)
+        return "; ".join((*self.notes, *[other] * is_other)) or None
 
     @property
     def share_found(self) -> float:
@@ -87,9 +91,11 @@ def register(reference: Reference, pixels_HWC: Mask) -> Registration:
         if reason is None:
             refined = _refine(reference, sheet_HW, matrix)
             reason = _describe_mismatch(reference, refined)
-            if reason is None:
-                return _enlarge(refined, scale)
             cut = _describe_cut(reference, refined.matrix, sheet_HW.shape)
+            if reason is None:
+                notes = cut, _describe_second(reference, refined.matrix, sheet_HW)
+                noted = replace(refined, notes=tuple(filter(None, notes)))
+                return _enlarge(noted, scale)
             reason = "; ".join(filter(None, (reason, cut)))
         reasons.append(reason)
     raise FormError(" or ".join(dict.fromkeys(reasons)) or "the printed form is not found on it")
@@ -181,6 +187,21 @@ def _describe_cut(reference: Reference, matrix: Floats, shape: tuple[int, ...]) 
     return f"{' and '.join(parts)} of the sheet is not in the picture" if parts else None
 
 
+def _describe_second(reference: Reference, matrix: Floats, sheet_HW: Mask) -> str | None:
+    """That the form is found a second time beside the sheet; searched for only in much print."""
+    width, height = reference.size
+    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
+    rest_HW = sheet_HW.copy()
+    cv2.fillConvexPoly(rest_HW, transform(corners, matrix).round().astype(np.int32), 0)
+    num_all, num_rest = (np.count_nonzero(layer_HW > 60) for layer_HW in (sheet_HW, rest_HW))
+    if num_rest < MIN_SECOND * (num_all - num_rest):
+        return None
+    other = _match_features(reference, rest_HW)
+    if other is None or _describe_implausible(reference, other, sheet_HW.shape) is not None:
+        return None
+    return SECOND
+
+
 def _refine(reference: Reference, sheet_HW: Mask, matrix: Floats) -> Registration:
     """Find the tiles again and again, and fit the homography, then the bend, to where they are."""
     middles_T2 = np.asarray(reference.corners_T2 + reference.tile_px / 2, np.float64)
@@ -247,8 +268,8 @@ def _describe_mismatch(reference: Reference, registration: Registration) -> str 
     found_T = registration.found_T
     if registration.share_found < MIN_FOUND:
         return (
-            f"{100 * registration.share_found:.0f} % of its print is found again, and "
-            f"{100 * MIN_FOUND:.0f} % must be"
+            f"only {100 * registration.share_found:.0f} % of the form's print is found on it, and "
+            f"at least {100 * MIN_FOUND:.0f} % is needed"
         )
     is_right_T, is_low_T = (
         middles_T > side / 2

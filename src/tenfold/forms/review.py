@@ -22,7 +22,6 @@ CORRECT = "correct value"
 REVIEW_HEADER = ("file", "page", "field", "read", "why doubtful", CORRECT)
 ABOUT_HEADER = ("Tenfold form", "kind", "format", "labels")
 WHOLE_SHEET = "(the whole sheet)"  # as a field, of a sheet that was refused
-EMPTY = "-"  # as a correct value: the field is empty
 SHOWN = 0.35  # of a field's height: context in its picture
 
 

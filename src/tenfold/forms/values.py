@@ -78,7 +78,8 @@ def _check_format(field: Field, reading: FieldReading) -> FieldReading:
     """The reading, doubted if it has not the field's format."""
     if field.expect is None or reading.status != Status.READ:
         return reading
-    if parse_pattern(field.expect).fits(reading.value):
+    has_gap = " " in reading.value and " " not in field.expect
+    if not has_gap and parse_pattern(field.expect).fits(reading.value):
         return reading
-    message = f"not of the format {field.expect}"
+    message = f"not of the format {field.expect}" + "; it has a gap" * has_gap
     return replace(reading, status=Status.UNCERTAIN, message=message)

@@ -28,6 +28,7 @@ MAX_NUMBER_DIGITS = 15
 NO_TITLE = re.compile(r"[][:*?/\\]")  # characters that the title of a sheet must not have
 MIN_WIDTH, MAX_WIDTH = 6, 60  # of columns, in characters
 PICTURE_SIZE = 240, 48  # pixels at most
+PICTURE = "picture"  # the heading of a column of them
 MARGIN_PX, CHARACTER_PX, POINTS_PER_PX = 2, 7, 0.75
 DOUBTFUL_FILL, HEADER_FILL = "FFFFE08A", "FFE8EAED"
 
@@ -146,11 +147,14 @@ def _fill(worksheet: "Worksheet", sheet: Sheet, pictures: bool) -> None:
     ]
     columns = [1 + i + sum(has_pictures[:i]) for i in range(num_columns)]
     widths = [float(MIN_WIDTH)] * num_columns
-    picture_widths = [float(MIN_WIDTH)] * num_columns
-    for i, name in enumerate(sheet.header):
-        cell: Any = worksheet.cell(1, columns[i])
+    picture_widths = [float(len(PICTURE) + 2)] * num_columns
+    headings = dict(zip(columns, sheet.header, strict=False))
+    headings |= {columns[i] + 1: PICTURE for i, has_some in enumerate(has_pictures) if has_some}
+    for column, name in headings.items():
+        cell: Any = worksheet.cell(1, column)
         _write_text(cell, name)
         cell.font, cell.fill = Font(bold=True), PatternFill("solid", fgColor=HEADER_FILL)
+    for i, name in enumerate(sheet.header):
         widths[i] = max(widths[i], len(name) + 2)
     for y, row in enumerate(sheet.rows, 2):
         height = 0.0

@@ -26,7 +26,7 @@ from tenfold.serving import metrics
 from tenfold.serving.access import AccessControl
 from tenfold.serving.answering import Answer, ReadingService
 from tenfold.serving.exchange import Exchange
-from tenfold.serving.forms import FORMS_PATH, PROPOSE_PATH, list_form_routes
+from tenfold.serving.forms import CHECK_PATH, FORMS_PATH, PROPOSE_PATH, list_form_routes
 from tenfold.serving.limits import READ_PATH, TABLE_PATH, Admission
 from tenfold.serving.problems import UNREADABLE, Problem, answer_http_exception
 from tenfold.serving.settings import ServingConfig
@@ -86,7 +86,7 @@ def list_routes(
     if not needs_token:
         del description["security"], description["components"]["securitySchemes"]
     if forms is None:
-        for path in (FORMS_PATH, f"{FORMS_PATH}/{{name}}", PROPOSE_PATH):
+        for path in (FORMS_PATH, f"{FORMS_PATH}/{{name}}", CHECK_PATH, PROPOSE_PATH):
             del description["paths"][path]
 
     async def count(_: Request) -> Response:

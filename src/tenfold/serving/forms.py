@@ -1,6 +1,7 @@
 """Reading sheets of the forms that a server was started with."""
 
 import base64
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tenfold.errors import FormError, ImageError, MissingExtraError, ServingError
-from tenfold.forms.form import load_form
+from tenfold.forms.corrections import find_fault, normalise
+from tenfold.forms.form import Form, load_form
 from tenfold.forms.propose import propose_form
 from tenfold.forms.reading import FormReader
 from tenfold.reading.reader import Reader
@@ -30,8 +32,10 @@ from tenfold.serving.problems import (
 from tenfold.serving.uploads import FLAGS, receive_upload
 
 FORMS_PATH, PROPOSE_PATH = "/v1/forms", "/v1/propose-form"
+CHECK_PATH = f"{FORMS_PATH}/{{name}}/check"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MAX_FORMS = 100
+MAX_TEXT = 1000  # characters of a correct value
 NOT_STORED = {"cache-control": "no-store"}
 
 
@@ -58,12 +62,16 @@ def load_forms(folder: Path, reader: Reader) -> dict[str, FormReader]:
 
 
 def list_form_routes(service: ReadingService, forms: Mapping[str, FormReader]) -> list[Route]:
-    """The addresses of forms: the list, one that reads sheets, and one that proposes fields."""
+    """The addresses of forms: to list them, read sheets, check values, and propose fields."""
 
-    async def read(request: Request) -> Response:
+    def find(request: Request) -> FormReader:
         form_reader = forms.get(request.path_params["name"])
         if form_reader is None:
             raise Problem(NOT_FOUND, f"there is no such form; {FORMS_PATH} lists them")
+        return form_reader
+
+    async def read(request: Request) -> Response:
+        form_reader = find(request)
         with_pictures = _parse_pictures(request)
         upload = await receive_upload(request)
         answers = await service.answer_form(upload, form_reader, with_pictures=with_pictures)
@@ -74,6 +82,9 @@ def list_form_routes(service: ReadingService, forms: Mapping[str, FormReader]) -
         if answer["status"] == Status.ERROR:
             raise Problem(NOT_THE_FORM, answer["message"], members={"sheet": answer})
         return JSONResponse(answer, headers=NOT_STORED)
+
+    async def check(request: Request) -> Response:
+        return JSONResponse(_check(find(request).form, await request.body()), headers=NOT_STORED)
 
     async def propose(request: Request) -> Response:
         upload = await receive_upload(request)
@@ -88,6 +99,7 @@ def list_form_routes(service: ReadingService, forms: Mapping[str, FormReader]) -
     return [
         Route(FORMS_PATH, listed, methods=["GET"]),
         Route(f"{FORMS_PATH}/{{name}}", read, methods=["POST"]),
+        Route(CHECK_PATH, check, methods=["POST"]),
         Route(PROPOSE_PATH, propose, methods=["POST"]),
     ]
 
@@ -100,6 +112,28 @@ def _parse_pictures(request: Request) -> bool:
     if len(given) > 1 or given[0][0] != "pictures" or given[0][1].lower() not in FLAGS:
         raise Problem(INVALID, "reading a form has no parameter but pictures, true or false")
     return FLAGS[given[0][1].lower()]
+
+
+def _check(form: Form, body: bytes) -> dict[str, Any]:
+    """A correct value as it stands in the table, or what is wrong with it, as merging says it."""
+    try:
+        given = json.loads(body)
+        name, entered = given["field"], given["value"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        name = entered = None
+    if not isinstance(name, str) or not isinstance(entered, str) or len(entered) > MAX_TEXT:
+        raise Problem(
+            BAD_REQUEST,
+            "the body must be a JSON object with the texts field and value, of at most "
+            f"{MAX_TEXT} characters",
+        )
+    field = next((one for one in form.fields if one.name == name), None)
+    if field is None:
+        raise Problem(INVALID, "the form has no such field")
+    known = field.kind, field.expect or "", field.labels
+    entered = entered.strip()
+    fault = find_fault(entered, *known) if entered else "is empty; enter - if the field is"
+    return {"value": normalise(entered, *known) if fault is None else None, "fault": fault}
 
 
 def _propose(data: bytes) -> dict[str, Any]:

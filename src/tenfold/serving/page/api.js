@@ -19,10 +19,11 @@ async function fetchJson(path, options = {}) {
 /** Reads an image. A busy server is asked again, so many times. */
 export async function readImage(blob, { single, stages, retries = 1 }) {
   const query = new URLSearchParams({ ...(single && { single }), ...(stages && { stages }) });
-  return postImage(`v1/read${query.size ? `?${query}` : ""}`, blob, retries);
+  return post(`v1/read${query.size ? `?${query}` : ""}`, blob, retries);
 }
 
-async function postImage(path, blob, retries = 0) {
+/** Posts an image, or other bytes. A busy server is asked again, so many times. */
+async function post(path, blob, retries = 0) {
   const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
   const options = { method: "POST", body: blob, headers: { "content-type": type } };
   for (;;) {
@@ -37,7 +38,7 @@ async function postImage(path, blob, retries = 0) {
 
 /** The fields that are proposed for a sheet, and its picture. */
 export async function proposeForm(blob) {
-  return postImage("v1/propose-form", blob);
+  return post("v1/propose-form", blob);
 }
 
 /** The forms that the server has. */
@@ -47,7 +48,13 @@ export async function listForms() {
 
 /** What is read of a sheet, with pictures of its doubtful fields. A busy server is asked again, so many times. */
 export async function readSheet(form, blob, retries) {
-  return postImage(`v1/forms/${encodeURIComponent(form)}?pictures`, blob, retries);
+  return post(`v1/forms/${encodeURIComponent(form)}?pictures`, blob, retries);
+}
+
+/** A correct value as it stands in the table, or the fault that it has. */
+export async function checkValue(form, field, value) {
+  const body = new Blob([JSON.stringify({ field, value })]);
+  return post(`v1/forms/${encodeURIComponent(form)}/check`, body, 5);
 }
 
 /** Whether programs must send a token; the browser has sent it by itself. */

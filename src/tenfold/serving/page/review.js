@@ -1,46 +1,64 @@
 // Sheets of a form: read one after another; what is doubtful is checked, and the table is saved.
 
-import { listForms, readSheet } from "./api.js";
+import { checkValue, listForms, readSheet } from "./api.js";
 import { quote, save } from "./results.js";
 import { describeFailure } from "./words.js";
 
 const element = (id) => document.getElementById(id);
 const [list, message] = ["doubts", "review-message"].map(element);
 const RETRIES = 60; // of a sheet where the server is busy, a second apart
-const TICKED = { yes: ["yes", "y", "x", "true", "1"], no: ["no", "n", "false", "0", "-"] };
 
 let forms = [];
 let columns = []; // the names of the form's fields
-let sheets = []; // { name, answer, checked }, where `checked` maps the name of a field to its right value
-let turn = 0;
+let sheets = []; // { form, name, answer, checked }, where `checked` maps the name of a field to its right value
+let isSaved = true; // the table with all that was checked
+let isReading = false;
 
 const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 const findDoubtful = ({ answer, checked }) => answer.fields.filter((one) => !one.is_sure && !checked.has(one.name));
 
-/** Reads all files; the doubtful fields of each are shown at once. */
+/** Reads all files; the doubtful fields of each are shown at once. Sheets of the same form are added. */
 async function read(files) {
-  const mine = ++turn;
   const form = forms[element("which").selectedIndex];
+  if (sheets.some((one) => one.form !== form.name)) {
+    if (!isSaved && !confirm(`The table of ${sheets[0].form} is not saved. Drop its corrections?`)) return;
+    clear();
+  }
   columns = form.fields.map((one) => one.name);
-  sheets = [];
-  list.replaceChildren();
-  element("refused").replaceChildren();
-  element("save-table").disabled = true;
+  setReading(true);
   for (const [number, file] of files.entries()) {
     message.textContent = `Reading ${number + 1} of ${files.length} …`;
-    const sheet = { name: file.name, checked: new Map(), answer: null };
+    const sheet = { form: form.name, name: file.name, checked: new Map(), answer: null };
     try {
       sheet.answer = await readSheet(form.name, file, RETRIES);
     } catch (error) {
       sheet.answer = error.details?.sheet ?? { status: "error", fields: [], message: describeFailure(error) };
     }
-    if (mine !== turn) return;
     sheets.push(sheet);
+    isSaved = false;
     show(sheet);
   }
-  element("save-table").disabled = false;
+  setReading(false);
   sumUp();
-  list.querySelector("input")?.focus();
+  list.querySelector("li:not([data-done]) input")?.focus();
+}
+
+/** Begins a new table. */
+function clear() {
+  sheets = [];
+  isSaved = true;
+  list.replaceChildren();
+  element("refused").replaceChildren();
+  element("review-keys").hidden = true;
+  element("clear").disabled = element("save-table").disabled = true;
+  message.textContent = "The table is empty.";
+}
+
+/** While sheets are read, no others are opened, as all become rows of one table. */
+function setReading(now) {
+  isReading = now;
+  for (const id of ["open-sheets", "which"]) element(id).disabled = now;
+  for (const id of ["clear", "save-table"]) element(id).disabled = now || !sheets.length;
 }
 
 /** Shows why a sheet was refused, or its doubtful fields. */
@@ -51,8 +69,7 @@ function show(sheet) {
     line.textContent = `${name}: ${answer.message}`;
     element("refused").append(line);
   }
-  const expected = new Map(forms[element("which").selectedIndex].fields.map((one) => [one.name, one.expect]));
-  list.append(...findDoubtful(sheet).map((field) => build(sheet, { ...field, expect: expected.get(field.name) })));
+  list.append(...findDoubtful(sheet).map((field) => build(sheet, field)));
   element("review-keys").hidden = !list.children.length;
 }
 
@@ -70,6 +87,7 @@ function build(sheet, field) {
   input.addEventListener("focus", () => input.select());
   input.addEventListener("input", () => {
     sheet.checked.delete(field.name); // until Enter takes it
+    isSaved = false;
     delete item.dataset.done;
     sumUp();
   });
@@ -81,33 +99,30 @@ function build(sheet, field) {
   return item;
 }
 
-/** Takes the value of a field as right, and goes to the next that is not checked. */
-function take(sheet, field, item, input) {
-  const { value, problem } = normalise(input.value.trim(), field);
-  if (problem) {
-    message.textContent = `${field.name}: ${problem}`;
+/** Takes the value of a field as right, if the server finds that it can be, and goes to the next. */
+async function take(sheet, field, item, input) {
+  const entered = input.value;
+  let checked;
+  try {
+    checked = await checkValue(sheet.form, field.name, entered);
+  } catch (error) {
+    checked = { fault: `is not checked. ${describeFailure(error)}` };
+  }
+  if (input.value !== entered) return; // changed meanwhile
+  input.setAttribute("aria-invalid", String(Boolean(checked.fault)));
+  if (checked.fault) {
+    message.textContent = `${field.name}: ${entered.trim()} ${checked.fault}`;
+    item.querySelector("p").textContent = `${entered.trim()} ${checked.fault}`; // the other may be out of sight
     return;
   }
-  sheet.checked.set(field.name, value);
+  sheet.checked.set(field.name, checked.value);
+  isSaved = false;
   item.dataset.done = "";
   sumUp();
   const items = [...list.children];
   const at = items.indexOf(item);
   const next = [...items.slice(at + 1), ...items.slice(0, at)].find((one) => !("done" in one.dataset));
   (next?.querySelector("input") ?? element("save-table")).focus();
-}
-
-/** A value as it stands in the table, or what is wrong with it. */
-function normalise(text, { kind, expect }) {
-  if (kind === "tick") {
-    const value = Object.keys(TICKED).find((key) => TICKED[key].includes(text.toLowerCase()));
-    return value ? { value } : { problem: "enter yes or no." };
-  }
-  if (!text) return { problem: "enter its value, or - if it is empty." };
-  if (text === "-") return { value: "" };
-  if (kind !== "digits" || !expect || /[a-z]/i.test(expect)) return { value: text }; // a named format
-  const source = expect.replace(/ /g, "").replace(/[.+$/]/g, "\\$&").replaceAll("#", "[0-9]");
-  return new RegExp(`^(?:${source})$`).test(text.replace(/ /g, "")) ? { value: text } : { problem: `not of the format ${expect}.` };
 }
 
 function sumUp() {
@@ -138,7 +153,14 @@ element("sheets").addEventListener("change", (event) => {
   if (files.length) read(files);
 });
 element("save-table").addEventListener("click", () => {
-  save(new Blob([toCsv()], { type: "text/csv" }), `${element("which").value}.csv`);
+  save(new Blob([toCsv()], { type: "text/csv" }), `${sheets[0].form}.csv`);
+  isSaved = true;
+});
+element("clear").addEventListener("click", () => {
+  if (isSaved || confirm("The table is not saved. Drop its corrections?")) clear();
+});
+addEventListener("beforeunload", (event) => {
+  if (!isSaved || isReading) event.preventDefault(); // the browser asks
 });
 
 forms = await listForms().catch(() => []);
