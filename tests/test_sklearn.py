@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 import own_models
@@ -32,7 +32,9 @@ SMALL: dict[str, Any] = {"hidden_sizes": (20,), "epochs": 2, "threads": 1}
 class AnyWidth(DigitClassifier):
     """The same with images made of any features, and any labels, for scikit-learn's own data."""
 
-    def _convert_images(self, X: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    def _convert_images(
+        self, X: npt.NDArray[Any], scale: int | None = None
+    ) -> npt.NDArray[np.uint8]:
         images_NP = np.zeros((len(X), 784), np.uint8)
         shares = X / (1 + np.abs(X))
         for i in range(784):
@@ -96,10 +98,30 @@ def test_images_and_labels_of_every_form_give_the_same_weights(
     assert again._fitted.weights == fitted._fitted.weights
     assert again.classes_.tolist() == [*"0123456789"]
     assert again.feature_names_in_[783] == "pixel783"
-    floats = pairs[1][0].reshape(-1, 784) / 255
+    floats = pairs[1][0].reshape(-1, 784) * 1.0
     with pytest.warns(UserWarning, match="does not have valid feature names"):
         named = again.predict(floats)
     np.testing.assert_array_equal(named.astype(int), fitted.predict(floats))
+
+
+def test_the_scale_of_fit_is_that_of_predict(pairs: tuple[Pair, Pair], tmp_path: Path) -> None:
+    """A scaler makes some test pixels brighter, or darker, than all of the training images."""
+    images_NP, test_NP = (images_NHW.reshape(-1, 784) for images_NHW, _ in pairs)
+    scaler = MinMaxScaler().fit(images_NP)
+    scaled_NP = scaler.transform(test_NP)
+    scaled_NP[0, 0] = -0.1
+    assert scaled_NP.max() > 20
+    classifier = DigitClassifier(**SMALL).fit(scaler.transform(images_NP), pairs[0][1])
+    probabilities_NK = classifier.predict_proba(scaled_NP)
+    np.testing.assert_array_equal(probabilities_NK, classifier.predict_proba(scaled_NP.clip(0, 1)))
+    classifier.save(tmp_path / "run")
+    loaded = DigitClassifier.load(tmp_path / "run")
+    np.testing.assert_array_equal(loaded.predict_proba(scaled_NP), probabilities_NK)
+    np.testing.assert_allclose(  # whatever other images are predicted with it
+        loaded.predict_proba(scaled_NP[3:4]), probabilities_NK[3:4], atol=1e-5
+    )
+    bytes_are_bytes = classifier.predict_proba(test_NP)
+    np.testing.assert_array_equal(bytes_are_bytes, classifier.predict_proba(test_NP / 255))
 
 
 def test_some_digits_are_enough(pairs: tuple[Pair, Pair], tmp_path: Path) -> None:
@@ -150,6 +172,8 @@ def test_it_is_cloned_pickled_and_searched(
     copied = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(copied.predict(images_NHW), fitted.predict(images_NHW))
     assert b"torch.nn" not in pickle.dumps(fitted)
+    with pytest.raises(ArrayError, match=r"largest value is 1\.0, but the earlier images were 0"):
+        fitted.predict(images_NHW / 255)
     with pytest.raises(NotFittedError):
         clone(fitted).predict(images_NHW)
     model = tenfold.ModuleConfig(own_models.build_lazy)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tenfold.data.arrays import read_images, read_labels
 from tenfold.data.mnist import label_images
-from tenfold.data.pixels import NUM_PIXELS
+from tenfold.data.pixels import NUM_PIXELS, Scale, find_scale
 from tenfold.digits import IMAGE_SIZE_PX, NUM_CLASSES
 from tenfold.errors import MissingExtraError, RunError, describe_install
 from tenfold.recipes.catalogue import RECIPES
@@ -46,11 +46,12 @@ Labels = Any
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierFile:
-    """What a saved classifier has beside its run: the classes and the names of the features."""
+    """What a saved classifier has beside its run: classes, names of features, scale of pixels."""
 
     classes: tuple[str | int | float, ...]
     dtype: str
     feature_names: tuple[str, ...] | None = None
+    scale: Scale | None = None  # unknown for a run that was evaluated
 
 
 class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # they have no types
@@ -61,11 +62,15 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     images, seed, machine and threads the weights are those of `tenfold.train`, bit for bit.
 
     X is [N, 784] or [N, 28, 28], white on black, framed as MNIST's images are: whole numbers 0 to
-    255, booleans, or floats, which are 0 to 1 if none in X is above 1, otherwise 0 to 255. Negative
-    values and values above 255 are refused, and so is an X whose largest value lies between 1 (for
-    floats, above 1) and 20, as it is unclear what is white. Standardised pixels do not fit. y has
-    digits, as whole numbers 0 to 9 or as text ("7"); some may be missing. Probabilities are those
-    of the digits in y, and not calibrated.
+    255, booleans, or floats. In `fit`, floats are 0 to 1 if none is above 1, otherwise 0 to 255;
+    negative values and values above 255 are refused, and so is an X whose largest value lies
+    between 1 (for floats, above 1) and 20, as it is unclear what is white. Standardised pixels do
+    not fit. To predict, floats have the scale of the X of `fit`, and values outside it are clipped:
+    a scaler such as MinMaxScaler makes them. Only the classifier of a run that `tenfold.train` made
+    decides the scale of floats from each X.
+
+    y has digits, as whole numbers 0 to 9 or as text ("7"); some may be missing. Probabilities are
+    those of the digits in y, and not calibrated.
 
     `save` writes the folder of a run, without pickle, and `load` reads it, or that of any run. A
     fitted classifier can also be pickled; it holds no objects of PyTorch.
@@ -146,6 +151,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         check_non_negative(X, "X")
         check_classification_targets(y)
         images_NHW = self._convert_images(X)
+        self._scale: Scale | None = find_scale(X)
         self.classes_, positions_N = np.unique(y, return_inverse=True)
         self._digits_K = self._convert_classes(self.classes_)
         images = label_images(images_NHW, self._digits_K[positions_N])
@@ -162,8 +168,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """The probability of each of the `classes_`, float32 [N, K], as training left it."""
         check_is_fitted(self)
         X = validate_data(self, _flatten(X), reset=False)
-        check_non_negative(X, "X")
-        return self._fitted.predict_proba(self._convert_images(X), self._digits_K)
+        images_NHW = self._convert_images(X, self._scale)
+        return self._fitted.predict_proba(images_NHW, self._digits_K)
 
     def save(self, folder: str | Path) -> None:
         """Write the folder of a run, which `tenfold.load_run` and `tenfold.export_run` take too.
@@ -176,6 +182,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             classes=tuple(self.classes_.tolist()),
             dtype=self.classes_.dtype.str,
             feature_names=None if names is None else tuple(map(str, names)),
+            scale=self._scale,
         )
         path = Path(folder)
         self._fitted.write(path)
@@ -203,14 +210,17 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             loaded._digits_K = loaded._convert_classes(loaded.classes_)
         except (ValueError, TypeError) as error:
             raise RunError(f"{file}: not valid: {error}") from error
+        loaded._scale = saved.scale
         loaded.n_features_in_ = NUM_PIXELS
         if saved.feature_names is not None:
             loaded.feature_names_in_ = np.array(saved.feature_names, dtype=object)
         loaded._fitted = FittedModel.from_run(run)
         return loaded
 
-    def _convert_images(self, X: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-        return read_images(X, "X")
+    def _convert_images(
+        self, X: npt.NDArray[Any], scale: int | None = None
+    ) -> npt.NDArray[np.uint8]:
+        return read_images(X, "X", scale=scale)
 
     def _convert_classes(self, classes_K: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         return read_labels(classes_K, "y")

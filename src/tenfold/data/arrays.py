@@ -41,12 +41,17 @@ def _is_pair(value: object) -> TypeGuard[tuple[Any, Any]]:
     return isinstance(value, tuple) and len(value) == 2
 
 
-def read_images(images: Any, name: str = "images") -> npt.NDArray[np.uint8]:  # noqa: ANN401
+def read_images(
+    images: Any,  # noqa: ANN401
+    name: str = "images",
+    *,
+    scale: int | None = None,
+) -> npt.NDArray[np.uint8]:
     """Images of a program as uint8 [N, 28, 28], by the rule of `tenfold.data.pixels`.
 
-    `name` is what an error calls them. Raises ArrayError.
+    `name` is what an error calls them; `scale` is as in `convert_images`. Raises ArrayError.
     """
-    return convert_images(_to_array(images, name), name)
+    return convert_images(_to_array(images, name), name, scale=scale)
 
 
 def read_labels(labels: Any, name: str = "labels") -> npt.NDArray[np.uint8]:  # noqa: ANN401
