@@ -13,10 +13,11 @@ import torch
 import own_models
 import tenfold
 from tenfold.data.mnist import LabelledImages
-from tenfold.errors import RecipeError, RunError, StudyError
+from tenfold.errors import RecipeError, ResumeError, RunError, StudyError
 from tenfold.models.build import build_model
 from tenfold.models.weights import load_model
 from tenfold.reports.study_report import build_study_report
+from tenfold.sklearn import DigitClassifier
 from tenfold.studies.statistics import summarize
 from workflow.continued import stop
 
@@ -107,9 +108,23 @@ def test_a_changed_source_is_warned_of(
     images = np.zeros((1, 784), np.uint8)
     tenfold.load_run(run.path).predict(images)
     assert "the source of changing_models has changed" in caplog.text
+    caplog.clear()
+    assert DigitClassifier.load(run.path).predict(images).shape == (1,)
+    assert "the source of changing_models has changed" in caplog.text
+    caplog.clear()
     resumed = tenfold.resume(tmp_path / "stopped")
+    assert "the source of changing_models has changed, so the weights may be quite" in caplog.text
     [changed] = resumed.training.resumed_with
     assert changed.startswith("changing_models SHA-256 ")
+    # With other layers, the weights do not fit.
+    other = tmp_path / "other"
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(recipe, out=other, on_progress=stop, **how)
+    monkeypatch.setattr(sys.modules["changing_models"], "build", own_models.build_flat)
+    with pytest.raises(ResumeError, match="not the weights of the run's recipe: Error"):
+        tenfold.resume(other)
+    with pytest.raises(RunError, match="not the weights of the run's recipe: Error"):
+        DigitClassifier.load(run.path).predict(images)
     # Loading a run imports nothing; without its module, it is not used.
     source.unlink()
     del sys.modules["changing_models"]

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages
-from tenfold.errors import DivergedError
+from tenfold.errors import DivergedError, ResumeError, RunError
+from tenfold.models.weights import restore
 from tenfold.runs.config import RunConfig
 from tenfold.runs.folder import CHECKPOINT, CONFIG
 from tenfold.runs.losses import LOSSES, append_losses, format_losses
@@ -71,7 +72,10 @@ class Trainer:
         self.start, self.trackers = start, trackers
         self.checkpoint = checkpoint or Checkpoint(model={}, optimizer={}, losses=[])
         if checkpoint is not None:
-            model.load_state_dict(dict(checkpoint.model))
+            try:
+                restore(model, checkpoint.model, str(path / CHECKPOINT))
+            except RunError as error:  # such as of a model of one's own that has changed
+                raise ResumeError(str(error)) from error
         losses = self.checkpoint.losses
         self.first_step = len(losses)
         epochs = range(0, len(losses), self.num_batches)

@@ -133,7 +133,7 @@ def _open_run(run: Run, data: str | Path | None) -> _Audited:
 
     config = run.config
     evaluated = reload_evaluated(config, f"the run {run.path}", data)
-    model = load_model(config.recipe, config.seed, run.weights_path)
+    model = load_model(config.recipe, config.seed, run.weights_path, config.versions)
 
     def classify(images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         with setting_threads(config.threads):

@@ -78,7 +78,8 @@ class FittedModel:
     def _model(self) -> "nn.Module":
         from tenfold.models.weights import build_from_weights
 
-        return build_from_weights(self.config.recipe.model, self.config.seed, self.weights)
+        config = self.config
+        return build_from_weights(config.recipe.model, config.seed, self.weights, config.versions)
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenfold.data.batches import count_batches
 from tenfold.errors import DivergedError, ResumeError, RunError
+from tenfold.recipes.own_model import ModuleConfig
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.config import EPOCHS, SEEDS, RunConfig
 from tenfold.runs.folder import (
@@ -169,9 +170,9 @@ def resume(
 
     Continues from the last checkpoint, or from the start if there is none, with the options the run
     was started with. Its weights are the same as without the stop if the machine, the threads, the
-    device and the versions are the same. Otherwise their last bits may differ: a warning is logged,
-    and the run's state and report say so. A complete run is returned unchanged. `data` is the
-    run's data folder, needed if it has moved, or its arrays; `threads` and `device` are by default
+    device and the versions are the same. Otherwise their last bits may differ, and with a
+    changed model of your own the weights themselves: a warning is logged, and the run's state and
+    report say so. A complete run is returned unchanged. `data` is the run's data folder, needed if it has moved, or its arrays; `threads` and `device` are by default
     the run's own. `progress` and `on_progress` are as in `train`.
 
     Raises RunError if there is no run or another process is training it, ResumeError (a RunError)
@@ -203,9 +204,10 @@ def resume(
         changes = config.describe_changes(here)
         if changes:
             logger.warning(
-                "tenfold: %s: resumed with %s; the weights may differ in their last bits",
+                "tenfold: %s: resumed with %s; %s",
                 escape(str(path)),
                 escape("; ".join(changes)),
+                _describe_effect(config, here),
             )
         resumed_with = tuple(dict.fromkeys([*state.resumed_with, *changes]))
         write_running_state(path, resumed_with)
@@ -215,6 +217,16 @@ def resume(
         ):
             job = _Job(path, config, here, images, trackers, show, checkpoint, resumed_with)
             return _finish_run(job)
+
+
+def _describe_effect(config: RunConfig, here: RunConfig) -> str:
+    """What the changes since a run was begun mean for its weights."""
+    model = config.recipe.model
+    if isinstance(model, ModuleConfig):
+        module = model.name.partition(":")[0]
+        if config.versions.get(module) != here.versions.get(module):
+            return f"the source of {module} has changed, so the weights may be quite different"
+    return "the weights may differ in their last bits"
 
 
 def _load_checkpoint(path: Path) -> "Checkpoint | None":
