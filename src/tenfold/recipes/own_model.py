@@ -41,6 +41,11 @@ class ModuleConfig:
 
     def __post_init__(self) -> None:
         name = self.factory if isinstance(self.factory, str) else _find_name(self.factory)
+        if name.startswith("__main__:"):
+            raise RecipeError(
+                f"{name} is of the script or notebook itself, which other processes and later "
+                f"calls cannot import; move it into a module of its own, {HOW}"
+            )
         if not re.fullmatch(f"{DOTTED}:{DOTTED}", name):
             raise RecipeError(
                 f"a model is named as package.module:name, such as my_models:Net, not {name!r}"
@@ -78,10 +83,7 @@ def _find_name(factory: object) -> str:
             f"{type(factory).__name__}; pass the class, with its arguments in `arguments`"
         )
     if module == "__main__":
-        raise RecipeError(
-            f"{name} is of the script or notebook itself, which other processes and later calls "
-            f"cannot import; move it into a module of its own, {HOW}"
-        )
+        return f"{module}:{name}"  # which is refused, also as text
     try:
         is_found = operator.attrgetter(name)(sys.modules[module]) is factory
     except (AttributeError, KeyError):
