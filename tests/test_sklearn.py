@@ -158,11 +158,28 @@ def test_a_saved_classifier_is_a_run_without_an_evaluation(
             call()
     with pytest.raises(DataError, match="trained on arrays, which its folder does not keep"):
         tenfold.export_run(run)
+    # What `fit` takes, `predict` takes.
+    images_NHW = pairs[1][0][:5]
+    labels_N = fitted.predict(images_NHW)
+    assert fitted.predict(images_NHW.tolist()).tolist() == labels_N.tolist()
+    assert fitted.predict(images_NHW[:, None]).tolist() == labels_N.tolist()
     with pytest.raises(RunError, match="the folder is not empty"):
         fitted.save(path)
     (path / "classifier.json").write_text('{"classes": [12], "dtype": "int64"}')
     with pytest.raises(RunError, match=r"classifier\.json: not valid: y: label 0, .*, is 12"):
         DigitClassifier.load(path)
+
+
+def test_a_saved_classifier_is_complete_last(
+    fitted: DigitClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, _: object) -> None:
+        assert (path / "classifier.json").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tenfold.workflow.fit.write_complete_state", fail)
+    with pytest.raises(KeyboardInterrupt):
+        fitted.save(tmp_path / "run")
 
 
 def test_it_is_cloned_pickled_and_searched(

@@ -23,7 +23,7 @@ from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.recipe import Recipe, list_fields
 from tenfold.runs.config import DEFAULT_THREADS
 from tenfold.runs.folder import load_run
-from tenfold.system.files import read_json, write_json
+from tenfold.system.files import read_json
 from tenfold.system.json_types import from_json
 from tenfold.workflow.arguments import choose_recipe
 from tenfold.workflow.fit import FittedModel, fit
@@ -61,13 +61,13 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     other parameters are fields of the recipe to change; None leaves the recipe's own. With the same
     images, seed, machine and threads the weights are those of `tenfold.train`, bit for bit.
 
-    X is [N, 784] or [N, 28, 28], white on black, framed as MNIST's images are: whole numbers 0 to
-    255, booleans, or floats. In `fit`, floats are 0 to 1 if none is above 1, otherwise 0 to 255;
-    negative values and values above 255 are refused, and so is an X whose largest value lies
-    between 1 (for floats, above 1) and 20, as it is unclear what is white. Standardised pixels do
-    not fit. To predict, floats have the scale of the X of `fit`, and values outside it are clipped:
-    a scaler such as MinMaxScaler makes them. Only the classifier of a run that `tenfold.train` made
-    decides the scale of floats from each X.
+    X is [N, 784] or [N, 28, 28], also with one channel, white on black, framed as MNIST's images
+    are: whole numbers 0 to 255, booleans, or floats. In `fit`, floats are 0 to 1 if none is above
+    1, otherwise 0 to 255; negative values and values above 255 are refused, and so is an X whose
+    largest value lies between 1 (for floats, above 1) and 20, as it is unclear what is white.
+    Standardised pixels do not fit. To predict, floats have the scale of the X of `fit`, and values
+    outside it are clipped: a scaler such as MinMaxScaler makes them. Only the classifier of a run
+    that `tenfold.train` made decides the scale of floats from each X.
 
     y has digits, as whole numbers 0 to 9 or as text ("7"); some may be missing. Probabilities are
     those of the digits in y, and not calibrated.
@@ -184,9 +184,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             feature_names=None if names is None else tuple(map(str, names)),
             scale=self._scale,
         )
-        path = Path(folder)
-        self._fitted.write(path)
-        write_json(path / CLASSIFIER, saved)
+        self._fitted.write(Path(folder), {CLASSIFIER: saved})
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -227,7 +225,13 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
 
 def _flatten(X: Images) -> Images:
-    """Images [N, 28, 28] as [N, 784], which scikit-learn's checks need."""
-    if getattr(X, "shape", ())[1:] == (IMAGE_SIZE_PX, IMAGE_SIZE_PX):
+    """Images [N, 28, 28], also with one channel, as [N, 784], which scikit-learn's checks need."""
+    if isinstance(X, list | tuple):
+        try:
+            X = np.asarray(X)
+        except ValueError:  # of rows of different lengths; scikit-learn says so
+            return X
+    sizes = tuple(size for size in getattr(X, "shape", ())[1:] if size != 1)
+    if sizes == (IMAGE_SIZE_PX, IMAGE_SIZE_PX):
         return np.asarray(X).reshape(len(X), -1)
     return X

@@ -160,7 +160,8 @@ def test_a_study_trains_it_and_notices_another(
     [
         ("build_gone", "has no build_gone"),
         ("build_nothing", "must return a torch.nn.Module, not int"),
-        ("build_two_answers", "to float logits [2, 10], but returned torch.float32 [2, 2]"),
+        ("build_two_answers", "to float32 logits [2, 10], but returned torch.float32 [2, 2]"),
+        ("build_halves", "but returned torch.float16 [2, 10]"),
         ("build_probabilities", "but returned probabilities; leave out the softmax"),
         ("build_doubles", "images [2, 1, 28, 28] failed: RuntimeError: "),
         ("build_fixed", "has no parameters to train"),
@@ -178,12 +179,19 @@ def test_a_model_that_does_not_fit_is_refused_before_training(
     assert not (tmp_path / "run").exists()
 
 
-def test_what_would_fail_late_is_refused_before_training(small_data: Path, tmp_path: Path) -> None:
+def test_what_would_fail_late_is_refused_before_training(
+    small_data: Path, tmp_path: Path, capfd: Any
+) -> None:
     how: dict[str, Any] = {"data": small_data, "out": tmp_path / "run"}
+    with pytest.raises(RecipeError, match=r"images \[65, .* failed: AssertionError: too many"):
+        tenfold.train(build_recipe("build_small_batches", batch_size=65), **how)
+    with pytest.raises(RecipeError, match="of its state_dict is of the type dict; return a tens"):
+        tenfold.train(build_recipe("build_remembering"), **how)
     with pytest.raises(RecipeError, match=r"images \[1, .*last batch of an epoch; --batch-size"):
         tenfold.train(build_recipe("build_batch_normalised", batch_size=109), **how)
     with pytest.raises(RecipeError, match="own_models:Branching cannot be exported to ONNX: Gua"):
         tenfold.train(build_recipe("Branching"), holdout=True, **how)
+    assert not capfd.readouterr().err
     with pytest.raises(RecipeError, match="needs a name of its own, not classic"):
         tenfold.train(tenfold.Recipe(name="classic", summary="", model=build_recipe().model), **how)
     assert not (tmp_path / "run").exists()

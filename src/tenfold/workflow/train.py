@@ -131,7 +131,8 @@ def train(
     log = check_names([*([log] if isinstance(log, str) else log), *["tensorboard"] * tensorboard])
     trackers = open_trackers(log)
     images = load_run_images(recipe, data, holdout=holdout)
-    check_own_model(recipe, images, seed)
+    calibrates = images.validation is not None
+    check_own_model(recipe, len(images.training), seed, calibrates=calibrates)
     config = RunConfig(
         recipe=recipe,
         seed=seed,
@@ -170,10 +171,11 @@ def resume(
 
     Continues from the last checkpoint, or from the start if there is none, with the options the run
     was started with. Its weights are the same as without the stop if the machine, the threads, the
-    device and the versions are the same. Otherwise their last bits may differ, and with a
-    changed model of your own the weights themselves: a warning is logged, and the run's state and
-    report say so. A complete run is returned unchanged. `data` is the run's data folder, needed if it has moved, or its arrays; `threads` and `device` are by default
-    the run's own. `progress` and `on_progress` are as in `train`.
+    device and the versions are the same. Otherwise their last bits may differ, and with a changed
+    model of your own the weights themselves: a warning is logged, and the run's state and report
+    say so. A complete run is returned unchanged. `data` is the run's data folder, needed if it has
+    moved, or its arrays; `threads` and `device` are by default the run's own. `progress` and
+    `on_progress` are as in `train`.
 
     Raises RunError if there is no run or another process is training it, ResumeError (a RunError)
     if its checkpoint is damaged or another run's, DataError if the data are not the run's.
