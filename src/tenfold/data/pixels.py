@@ -92,6 +92,7 @@ def _check_values(values: npt.NDArray[Any], where: str) -> None:
         raise ArrayError(
             f"{where}: image {wrong[0]}, row {row}, column {column}, counted from 0, is "
             f"{values[tuple(wrong)]}, but pixels are 0 to {WHITE}"
+            f"{', or 0 to 1; standardised pixels do not fit' * (values.dtype.kind == 'f')}"
         )
     is_unit = values.dtype.kind == "f" and high <= 1
     if 0 < high < LEAST_WHITE and not is_unit:
