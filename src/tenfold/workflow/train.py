@@ -98,26 +98,26 @@ def train(
 
     `recipe` is a name or a Recipe; `changes` are fields of it to change, such as epochs=10.
     `holdout` trains on five sixths of the training images and evaluates on the remaining sixth (for
-    MNIST, the last 10,000); the test images are not opened. `data` is a folder of IDX files or of
-    image folders, by default MNIST; or arrays, ((images, labels), (test images, test labels)), as
-    `load_mnist` returns, or (images, labels) with `holdout`. Images are [N, 28, 28] or [N, 784],
-    bytes or floats, white on black (`tenfold.data.pixels.convert_images` has the rule), and labels
-    0 to 9. The run's folder keeps checksums of arrays, not the arrays: `resume`, `evaluate` and
-    `export_run` need them again. `out` is the run's folder, by default a new one in ./runs.
-    `threads` is the number of CPU threads, by default 2 on every machine, because on some machines
-    the last bits of the weights depend on it. `device` is "cpu", "cuda" or "auto", which takes a
-    GPU if PyTorch finds one; GPU training is untested. A checkpoint is written every
-    `checkpoint_every` epochs and after the last one (0: only after the last one); `resume`
-    continues from it. `by_epoch` also measures the accuracy after every epoch. Without `report`
-    no figures and no report are written; `evaluate` can do that later. `log` names trackers that
-    also get losses, accuracies, the speed and the results: "csv" writes metrics.csv and
-    "tensorboard" event files to the run's folder, "mlflow" logs to MLflow's tracking URI, by
-    default mlflow.db in the current folder. `tensorboard` is the same as log="tensorboard".
-    `class_names` are those of the labels 0 to 9, by default those in classes.txt of the data
-    folder, if it has one. `progress` shows a bar on stderr, or lines where that is no terminal; by
-    default only a notebook shows progress, and with False it does not. `on_progress` is called with
-    the progress reports of `tenfold.runs.progress`; with it a notebook shows progress only if
-    `progress` is True.
+    MNIST, the last 10,000); the test images are not opened. `data` is a folder of IDX files or
+    image folders, or a folder or file of CSV, NumPy or Parquet, by default MNIST; or arrays,
+    ((images, labels), (test images, test labels)), as `load_mnist` returns, or (images, labels)
+    with `holdout`. Images are [N, 28, 28] or [N, 784], bytes or floats, white on black
+    (`tenfold.data.pixels.convert_images` has the rule), and labels 0 to 9. The run's folder keeps
+    checksums of arrays, not the arrays: `resume`, `evaluate` and `export_run` need them again.
+    `out` is the run's folder, by default a new one in ./runs. `threads` is the number of CPU
+    threads, by default 2 on every machine, because on some machines the last bits of the weights
+    depend on it. `device` is "cpu", "cuda" or "auto", which takes a GPU if PyTorch finds one; GPU
+    training is untested. A checkpoint is written every `checkpoint_every` epochs and after the last
+    one (0: only after the last one); `resume` continues from it. `by_epoch` also measures the
+    accuracy after every epoch. Without `report` no figures and no report are written; `evaluate`
+    can do that later. `log` names trackers that also get losses, accuracies, the speed and the
+    results: "csv" writes metrics.csv and "tensorboard" event files to the run's folder, "mlflow"
+    logs to MLflow's tracking URI, by default mlflow.db in the current folder. `tensorboard` is the
+    same as log="tensorboard". `class_names` are those of the labels 0 to 9, by default those in
+    classes.txt of the data folder, if it has one. `progress` shows a bar on stderr, or lines where
+    that is no terminal; by default only a notebook shows progress, and with False it does not.
+    `on_progress` is called with the progress reports of `tenfold.runs.progress`; with it a notebook
+    shows progress only if `progress` is True.
 
     Raises RecipeError, DataError or RunError for arguments that cannot be used. A run that fails or
     is interrupted stays in its folder as unfinished; Ctrl-C writes a checkpoint first.
