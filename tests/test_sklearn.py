@@ -210,6 +210,7 @@ def test_it_is_cloned_pickled_and_searched(
     [
         ({}, np.zeros((4, 64)), [0, 1, 2, 3], ArrayError, "X: the shape is"),
         ({}, np.full((4, 784), 9.0), [0, 1, 2, 3], ArrayError, "unclear which value is white"),
+        ({}, np.full((4, 784), -1.0), [0, 1, 2, 3], ArrayError, "standardised pixels do not fit"),
         ({}, np.zeros((4, 784)), [7, 8, 9, 10], ArrayError, "label 3, counted from 0, is 10"),
         ({"recipe": "clasic"}, np.zeros((1, 784)), [0], RecipeError, "unknown recipe 'clasic'"),
         ({"epochs": 0}, np.zeros((1, 784)), [0], RecipeError, "--epochs must be"),

@@ -18,7 +18,7 @@ from tenfold.data.arrays import read_images, read_labels
 from tenfold.data.mnist import label_images
 from tenfold.data.pixels import NUM_PIXELS, Scale, find_scale
 from tenfold.digits import IMAGE_SIZE_PX, NUM_CLASSES
-from tenfold.errors import MissingExtraError, RunError, describe_install
+from tenfold.errors import ArrayError, MissingExtraError, RunError, describe_install
 from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.recipe import Recipe, list_fields
 from tenfold.runs.config import DEFAULT_THREADS
@@ -31,7 +31,7 @@ from tenfold.workflow.fit import FittedModel, fit
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
+    from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise MissingExtraError(
         f"scikit-learn 1.6 or later is not installed ({error}): {describe_install('sklearn')}"
@@ -148,7 +148,11 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             self.recipe, {name: value for name, value in changes.items() if value is not None}
         )
         X, y = validate_data(self, _flatten(X), y)
-        check_non_negative(X, "X")
+        if (X < 0).any():  # the first words are those that scikit-learn's checks expect
+            raise ArrayError(
+                "Negative values in data passed to X: pixels are 0 to 255, or 0 to 1 as floats; "
+                "standardised pixels do not fit"
+            )
         check_classification_targets(y)
         images_NHW = self._convert_images(X)
         self._scale: Scale | None = find_scale(X)

@@ -20,8 +20,8 @@ class ModuleConfig:
 
     `factory` is a class or function, or its name, "package.module:name"; called with `arguments`,
     it returns the module. Only the name is kept, and other processes and later calls import it, so
-    it cannot be in the script or notebook itself. `arguments` are keyword arguments as JSON has them: numbers, text, lists and so on;
-    tuples become lists.
+    it cannot be in the script or notebook itself. `arguments` are keyword arguments as
+    JSON has them: numbers, text, lists and so on; tuples become lists.
 
     The module gets images as float32 [N, 1, 28, 28] from 0 (black) to 1 (white), and returns logits
     float32 [N, 10], without softmax. Its parameters are float32; those that do not require a
