@@ -60,6 +60,36 @@ def build_batch_normalised() -> nn.Module:
     return build_flat(nn.BatchNorm1d(10))
 
 
+def build_halves() -> nn.Module:
+    return build_flat(Halving())
+
+
+class Halving(nn.Module):
+    def forward(self, logits: Tensor) -> Tensor:
+        return logits.half()
+
+
+def build_remembering() -> nn.Module:
+    return build_flat(Remembering())
+
+
+class Remembering(nn.Identity):
+    """Has a state that is no tensor."""
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"seen": 3}
+
+
+def build_small_batches() -> nn.Module:
+    return nn.Sequential(SmallBatches(), build_flat())
+
+
+class SmallBatches(nn.Identity):
+    def forward(self, images: Tensor) -> Tensor:
+        assert len(images) <= 64, "too many images"
+        return images
+
+
 class Branching(nn.Module):
     """Cannot be exported: what it computes depends on the values."""
 

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 import own_models
@@ -32,7 +32,9 @@ SMALL: dict[str, Any] = {"hidden_sizes": (20,), "epochs": 2, "threads": 1}
 class AnyWidth(DigitClassifier):
     """The same with images made of any features, and any labels, for scikit-learn's own data."""
 
-    def _convert_images(self, X: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    def _convert_images(
+        self, X: npt.NDArray[Any], scale: int | None = None
+    ) -> npt.NDArray[np.uint8]:
         images_NP = np.zeros((len(X), 784), np.uint8)
         shares = X / (1 + np.abs(X))
         for i in range(784):
@@ -96,10 +98,30 @@ def test_images_and_labels_of_every_form_give_the_same_weights(
     assert again._fitted.weights == fitted._fitted.weights
     assert again.classes_.tolist() == [*"0123456789"]
     assert again.feature_names_in_[783] == "pixel783"
-    floats = pairs[1][0].reshape(-1, 784) / 255
+    floats = pairs[1][0].reshape(-1, 784) * 1.0
     with pytest.warns(UserWarning, match="does not have valid feature names"):
         named = again.predict(floats)
     np.testing.assert_array_equal(named.astype(int), fitted.predict(floats))
+
+
+def test_the_scale_of_fit_is_that_of_predict(pairs: tuple[Pair, Pair], tmp_path: Path) -> None:
+    """A scaler makes some test pixels brighter, or darker, than all of the training images."""
+    images_NP, test_NP = (images_NHW.reshape(-1, 784) for images_NHW, _ in pairs)
+    scaler = MinMaxScaler().fit(images_NP)
+    scaled_NP = scaler.transform(test_NP)
+    scaled_NP[0, 0] = -0.1
+    assert scaled_NP.max() > 20
+    classifier = DigitClassifier(**SMALL).fit(scaler.transform(images_NP), pairs[0][1])
+    probabilities_NK = classifier.predict_proba(scaled_NP)
+    np.testing.assert_array_equal(probabilities_NK, classifier.predict_proba(scaled_NP.clip(0, 1)))
+    classifier.save(tmp_path / "run")
+    loaded = DigitClassifier.load(tmp_path / "run")
+    np.testing.assert_array_equal(loaded.predict_proba(scaled_NP), probabilities_NK)
+    np.testing.assert_allclose(  # whatever other images are predicted with it
+        loaded.predict_proba(scaled_NP[3:4]), probabilities_NK[3:4], atol=1e-5
+    )
+    bytes_are_bytes = classifier.predict_proba(test_NP)
+    np.testing.assert_array_equal(bytes_are_bytes, classifier.predict_proba(test_NP / 255))
 
 
 def test_some_digits_are_enough(pairs: tuple[Pair, Pair], tmp_path: Path) -> None:
@@ -136,11 +158,28 @@ def test_a_saved_classifier_is_a_run_without_an_evaluation(
             call()
     with pytest.raises(DataError, match="trained on arrays, which its folder does not keep"):
         tenfold.export_run(run)
+    # What `fit` takes, `predict` takes.
+    images_NHW = pairs[1][0][:5]
+    labels_N = fitted.predict(images_NHW)
+    assert fitted.predict(images_NHW.tolist()).tolist() == labels_N.tolist()
+    assert fitted.predict(images_NHW[:, None]).tolist() == labels_N.tolist()
     with pytest.raises(RunError, match="the folder is not empty"):
         fitted.save(path)
     (path / "classifier.json").write_text('{"classes": [12], "dtype": "int64"}')
     with pytest.raises(RunError, match=r"classifier\.json: not valid: y: label 0, .*, is 12"):
         DigitClassifier.load(path)
+
+
+def test_a_saved_classifier_is_complete_last(
+    fitted: DigitClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, _: object) -> None:
+        assert (path / "classifier.json").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tenfold.workflow.fit.write_complete_state", fail)
+    with pytest.raises(KeyboardInterrupt):
+        fitted.save(tmp_path / "run")
 
 
 def test_it_is_cloned_pickled_and_searched(
@@ -150,6 +189,8 @@ def test_it_is_cloned_pickled_and_searched(
     copied = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(copied.predict(images_NHW), fitted.predict(images_NHW))
     assert b"torch.nn" not in pickle.dumps(fitted)
+    with pytest.raises(ArrayError, match=r"largest value is 1\.0, but the earlier images were 0"):
+        fitted.predict(images_NHW / 255)
     with pytest.raises(NotFittedError):
         clone(fitted).predict(images_NHW)
     model = tenfold.ModuleConfig(own_models.build_lazy)
@@ -169,6 +210,7 @@ def test_it_is_cloned_pickled_and_searched(
     [
         ({}, np.zeros((4, 64)), [0, 1, 2, 3], ArrayError, "X: the shape is"),
         ({}, np.full((4, 784), 9.0), [0, 1, 2, 3], ArrayError, "unclear which value is white"),
+        ({}, np.full((4, 784), -1.0), [0, 1, 2, 3], ArrayError, "standardised pixels do not fit"),
         ({}, np.zeros((4, 784)), [7, 8, 9, 10], ArrayError, "label 3, counted from 0, is 10"),
         ({"recipe": "clasic"}, np.zeros((1, 784)), [0], RecipeError, "unknown recipe 'clasic'"),
         ({"epochs": 0}, np.zeros((1, 784)), [0], RecipeError, "--epochs must be"),

@@ -16,14 +16,14 @@ import numpy.typing as npt
 
 from tenfold.data.arrays import read_images, read_labels
 from tenfold.data.mnist import label_images
-from tenfold.data.pixels import NUM_PIXELS
+from tenfold.data.pixels import NUM_PIXELS, Scale, find_scale
 from tenfold.digits import IMAGE_SIZE_PX, NUM_CLASSES
-from tenfold.errors import MissingExtraError, RunError, describe_install
+from tenfold.errors import ArrayError, MissingExtraError, RunError, describe_install
 from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.recipe import Recipe, list_fields
 from tenfold.runs.config import DEFAULT_THREADS
 from tenfold.runs.folder import load_run
-from tenfold.system.files import read_json, write_json
+from tenfold.system.files import read_json
 from tenfold.system.json_types import from_json
 from tenfold.workflow.arguments import choose_recipe
 from tenfold.workflow.fit import FittedModel, fit
@@ -31,7 +31,7 @@ from tenfold.workflow.fit import FittedModel, fit
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
+    from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise MissingExtraError(
         f"scikit-learn 1.6 or later is not installed ({error}): {describe_install('sklearn')}"
@@ -46,11 +46,12 @@ Labels = Any
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierFile:
-    """What a saved classifier has beside its run: the classes and the names of the features."""
+    """What a saved classifier has beside its run: classes, names of features, scale of pixels."""
 
     classes: tuple[str | int | float, ...]
     dtype: str
     feature_names: tuple[str, ...] | None = None
+    scale: Scale | None = None  # unknown for a run that was evaluated
 
 
 class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # they have no types
@@ -60,12 +61,16 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     other parameters are fields of the recipe to change; None leaves the recipe's own. With the same
     images, seed, machine and threads the weights are those of `tenfold.train`, bit for bit.
 
-    X is [N, 784] or [N, 28, 28], white on black, framed as MNIST's images are: whole numbers 0 to
-    255, booleans, or floats, which are 0 to 1 if none in X is above 1, otherwise 0 to 255. Negative
-    values and values above 255 are refused, and so is an X whose largest value lies between 1 (for
-    floats, above 1) and 20, as it is unclear what is white. Standardised pixels do not fit. y has
-    digits, as whole numbers 0 to 9 or as text ("7"); some may be missing. Probabilities are those
-    of the digits in y, and not calibrated.
+    X is [N, 784] or [N, 28, 28], also with one channel, white on black, framed as MNIST's images
+    are: whole numbers 0 to 255, booleans, or floats. In `fit`, floats are 0 to 1 if none is above
+    1, otherwise 0 to 255; negative values and values above 255 are refused, and so is an X whose
+    largest value lies between 1 (for floats, above 1) and 20, as it is unclear what is white.
+    Standardised pixels do not fit. To predict, floats have the scale of the X of `fit`, and values
+    outside it are clipped: a scaler such as MinMaxScaler makes them. Only the classifier of a run
+    that `tenfold.train` made decides the scale of floats from each X.
+
+    y has digits, as whole numbers 0 to 9 or as text ("7"); some may be missing. Probabilities are
+    those of the digits in y, and not calibrated.
 
     `save` writes the folder of a run, without pickle, and `load` reads it, or that of any run. A
     fitted classifier can also be pickled; it holds no objects of PyTorch.
@@ -143,9 +148,14 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             self.recipe, {name: value for name, value in changes.items() if value is not None}
         )
         X, y = validate_data(self, _flatten(X), y)
-        check_non_negative(X, "X")
+        if (X < 0).any():  # the first words are those that scikit-learn's checks expect
+            raise ArrayError(
+                "Negative values in data passed to X: pixels are 0 to 255, or 0 to 1 as floats; "
+                "standardised pixels do not fit"
+            )
         check_classification_targets(y)
         images_NHW = self._convert_images(X)
+        self._scale: Scale | None = find_scale(X)
         self.classes_, positions_N = np.unique(y, return_inverse=True)
         self._digits_K = self._convert_classes(self.classes_)
         images = label_images(images_NHW, self._digits_K[positions_N])
@@ -162,8 +172,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """The probability of each of the `classes_`, float32 [N, K], as training left it."""
         check_is_fitted(self)
         X = validate_data(self, _flatten(X), reset=False)
-        check_non_negative(X, "X")
-        return self._fitted.predict_proba(self._convert_images(X), self._digits_K)
+        images_NHW = self._convert_images(X, self._scale)
+        return self._fitted.predict_proba(images_NHW, self._digits_K)
 
     def save(self, folder: str | Path) -> None:
         """Write the folder of a run, which `tenfold.load_run` and `tenfold.export_run` take too.
@@ -176,10 +186,9 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             classes=tuple(self.classes_.tolist()),
             dtype=self.classes_.dtype.str,
             feature_names=None if names is None else tuple(map(str, names)),
+            scale=self._scale,
         )
-        path = Path(folder)
-        self._fitted.write(path)
-        write_json(path / CLASSIFIER, saved)
+        self._fitted.write(Path(folder), {CLASSIFIER: saved})
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -203,21 +212,30 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             loaded._digits_K = loaded._convert_classes(loaded.classes_)
         except (ValueError, TypeError) as error:
             raise RunError(f"{file}: not valid: {error}") from error
+        loaded._scale = saved.scale
         loaded.n_features_in_ = NUM_PIXELS
         if saved.feature_names is not None:
             loaded.feature_names_in_ = np.array(saved.feature_names, dtype=object)
         loaded._fitted = FittedModel.from_run(run)
         return loaded
 
-    def _convert_images(self, X: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-        return read_images(X, "X")
+    def _convert_images(
+        self, X: npt.NDArray[Any], scale: int | None = None
+    ) -> npt.NDArray[np.uint8]:
+        return read_images(X, "X", scale=scale)
 
     def _convert_classes(self, classes_K: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         return read_labels(classes_K, "y")
 
 
 def _flatten(X: Images) -> Images:
-    """Images [N, 28, 28] as [N, 784], which scikit-learn's checks need."""
-    if getattr(X, "shape", ())[1:] == (IMAGE_SIZE_PX, IMAGE_SIZE_PX):
+    """Images [N, 28, 28], also with one channel, as [N, 784], which scikit-learn's checks need."""
+    if isinstance(X, list | tuple):
+        try:
+            X = np.asarray(X)
+        except ValueError:  # of rows of different lengths; scikit-learn says so
+            return X
+    sizes = tuple(size for size in getattr(X, "shape", ())[1:] if size != 1)
+    if sizes == (IMAGE_SIZE_PX, IMAGE_SIZE_PX):
         return np.asarray(X).reshape(len(X), -1)
     return X

@@ -26,6 +26,7 @@ def test_every_type_gives_the_same_bytes(test_images: LabelledImages) -> None:
         converted = read_images(given)
         assert converted.dtype == np.uint8
         np.testing.assert_array_equal(converted, images_NHW)
+    np.testing.assert_array_equal(read_images(images_NHW.astype(object)), images_NHW)
     is_white_NHW = images_NHW > 99
     np.testing.assert_array_equal(read_images(is_white_NHW), 255 * is_white_NHW)
     np.testing.assert_array_equal(read_images(is_white_NHW * 1.0), 255 * is_white_NHW)
@@ -53,7 +54,9 @@ def with_value(value: float, dtype: type = float) -> Any:
         (np.zeros((1, 784), complex), "the type is complex128"),
         (np.full((1, 784), "0"), "the type is <U1"),
         ([[0], [1, 2]], "cannot be made an array"),
-        (with_value(-1), "image 1, row 1, column 2, counted from 0, is -1.0,"),
+        ("x.png", "not of the type str; tenfold.Reader reads image files"),
+        (np.full((1, 784), None), "the type is object, but must be a number"),
+        (with_value(-1), "is -1.0, but pixels are 0 to 255, or 0 to 1; standardised pixels do not"),
         (with_value(255.5), "image 1, row 1, column 2, counted from 0, is 255.5,"),
         (with_value(np.nan), "image 1, row 1, column 2, counted from 0, is nan,"),
         (with_value(np.inf), "image 1, row 1, column 2, counted from 0, is inf,"),
@@ -104,7 +107,7 @@ def test_a_part_has_the_checksums_of_its_files(test_images: LabelledImages) -> N
     ("data", "part", "message"),
     [
         (3, "train", "data must be a path, or ((images, labels), (test images, test labels))"),
-        ((1, 2, 3), "train", "not of the type tuple"),
+        ((1, 2, 3), "train", "test labels)), not a tuple of 3 items"),
         (([0], [0]), "test", "no test images; pass ((images, labels),"),
         ((([0], [0]), 3), "test", "the second is of the type int"),
         ((np.zeros((2, 784)), [1, 2, 3]), "train", "has 3 labels for 2 images"),

@@ -47,6 +47,7 @@ def of_a_script() -> Any:
     ("factory", "message"),
     [
         (of_a_script(), "which other processes and later calls cannot import; move it into a modu"),
+        ("__main__:Net", "__main__:Net is of the script or notebook itself, which other process"),
         (local(), "<locals>.<lambda> cannot be imported by this name; move it to the top level"),
         (own_models.Net(), "not by an object of the class Net; pass the class"),
         (partial(own_models.Net, 3), "not by an object of the class partial"),

@@ -13,10 +13,11 @@ import torch
 import own_models
 import tenfold
 from tenfold.data.mnist import LabelledImages
-from tenfold.errors import RecipeError, RunError, StudyError
+from tenfold.errors import RecipeError, ResumeError, RunError, StudyError
 from tenfold.models.build import build_model
 from tenfold.models.weights import load_model
 from tenfold.reports.study_report import build_study_report
+from tenfold.sklearn import DigitClassifier
 from tenfold.studies.statistics import summarize
 from workflow.continued import stop
 
@@ -107,9 +108,23 @@ def test_a_changed_source_is_warned_of(
     images = np.zeros((1, 784), np.uint8)
     tenfold.load_run(run.path).predict(images)
     assert "the source of changing_models has changed" in caplog.text
+    caplog.clear()
+    assert DigitClassifier.load(run.path).predict(images).shape == (1,)
+    assert "the source of changing_models has changed" in caplog.text
+    caplog.clear()
     resumed = tenfold.resume(tmp_path / "stopped")
+    assert "the source of changing_models has changed, so the weights may be quite" in caplog.text
     [changed] = resumed.training.resumed_with
     assert changed.startswith("changing_models SHA-256 ")
+    # With other layers, the weights do not fit.
+    other = tmp_path / "other"
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(recipe, out=other, on_progress=stop, **how)
+    monkeypatch.setattr(sys.modules["changing_models"], "build", own_models.build_flat)
+    with pytest.raises(ResumeError, match="not the weights of the run's recipe: Error"):
+        tenfold.resume(other)
+    with pytest.raises(RunError, match="not the weights of the run's recipe: Error"):
+        DigitClassifier.load(run.path).predict(images)
     # Loading a run imports nothing; without its module, it is not used.
     source.unlink()
     del sys.modules["changing_models"]
@@ -145,7 +160,8 @@ def test_a_study_trains_it_and_notices_another(
     [
         ("build_gone", "has no build_gone"),
         ("build_nothing", "must return a torch.nn.Module, not int"),
-        ("build_two_answers", "to float logits [2, 10], but returned torch.float32 [2, 2]"),
+        ("build_two_answers", "to float32 logits [2, 10], but returned torch.float32 [2, 2]"),
+        ("build_halves", "but returned torch.float16 [2, 10]"),
         ("build_probabilities", "but returned probabilities; leave out the softmax"),
         ("build_doubles", "images [2, 1, 28, 28] failed: RuntimeError: "),
         ("build_fixed", "has no parameters to train"),
@@ -163,12 +179,19 @@ def test_a_model_that_does_not_fit_is_refused_before_training(
     assert not (tmp_path / "run").exists()
 
 
-def test_what_would_fail_late_is_refused_before_training(small_data: Path, tmp_path: Path) -> None:
+def test_what_would_fail_late_is_refused_before_training(
+    small_data: Path, tmp_path: Path, capfd: Any
+) -> None:
     how: dict[str, Any] = {"data": small_data, "out": tmp_path / "run"}
+    with pytest.raises(RecipeError, match=r"images \[65, .* failed: AssertionError: too many"):
+        tenfold.train(build_recipe("build_small_batches", batch_size=65), **how)
+    with pytest.raises(RecipeError, match="of its state_dict is of the type dict; return a tens"):
+        tenfold.train(build_recipe("build_remembering"), **how)
     with pytest.raises(RecipeError, match=r"images \[1, .*last batch of an epoch; --batch-size"):
         tenfold.train(build_recipe("build_batch_normalised", batch_size=109), **how)
     with pytest.raises(RecipeError, match="own_models:Branching cannot be exported to ONNX: Gua"):
         tenfold.train(build_recipe("Branching"), holdout=True, **how)
+    assert not capfd.readouterr().err
     with pytest.raises(RecipeError, match="needs a name of its own, not classic"):
         tenfold.train(tenfold.Recipe(name="classic", summary="", model=build_recipe().model), **how)
     assert not (tmp_path / "run").exists()

@@ -1,5 +1,6 @@
 """Images and labels that a program has in memory."""
 
+from os import PathLike
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -25,28 +26,47 @@ def load_array_part(data: ArrayData, part: Part) -> LabelledImages:
     if _is_pair(data) and not _is_pair(data[0]):
         parts = (data, None)
     if not _is_pair(parts) or not _is_pair(parts[0]):
-        raise ArrayError(f"data must be a path, or {FORM}, not of the type {type(data).__name__}")
+        raise ArrayError(f"data must be a path, or {FORM}, not {_describe(data)}")
     chosen, prefix = (parts[0], "") if part == "train" else (parts[1], "test ")
     if chosen is None:
         raise ArrayError(f"data has no test images; pass {FORM}, or (images, labels) with holdout")
     if not _is_pair(chosen):
-        raise ArrayError(f"data must be {FORM}; the second is of the type {type(chosen).__name__}")
+        raise ArrayError(f"data must be {FORM}; the second is {_describe(chosen)}")
     images_NHW = read_images(chosen[0], f"{prefix}images")
     labels_N = read_labels(chosen[1], f"{prefix}labels")
     check_counts(images_NHW, labels_N, "data")
     return label_images(images_NHW, labels_N)
 
 
+def _describe(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)} items"
+    return f"of the type {type(value).__name__}"
+
+
 def _is_pair(value: object) -> TypeGuard[tuple[Any, Any]]:
     return isinstance(value, tuple) and len(value) == 2
 
 
-def read_images(images: Any, name: str = "images") -> npt.NDArray[np.uint8]:  # noqa: ANN401
+def read_images(
+    images: Any,  # noqa: ANN401
+    name: str = "images",
+    *,
+    scale: int | None = None,
+) -> npt.NDArray[np.uint8]:
     """Images of a program as uint8 [N, 28, 28], by the rule of `tenfold.data.pixels`.
 
-    `name` is what an error calls them. Raises ArrayError.
+    `name` is what an error calls them; `scale` is as in `convert_images`. Raises ArrayError.
     """
-    return convert_images(_to_array(images, name), name)
+    if isinstance(images, str | bytes | PathLike) or images is None:
+        raise ArrayError(
+            f"{name} must be an array, not of the type {type(images).__name__}; tenfold.Reader "
+            "reads image files"
+        )
+    array = _to_array(images, name)
+    if array.dtype == object:  # such as of a table of pandas with the type Int64
+        array = _to_array(array.tolist(), name)
+    return convert_images(array, name, scale=scale)
 
 
 def read_labels(labels: Any, name: str = "labels") -> npt.NDArray[np.uint8]:  # noqa: ANN401

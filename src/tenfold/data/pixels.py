@@ -15,6 +15,7 @@ Part = Literal["train", "test"]
 # uint8 [N, 28, 28], and uint8 [N] or None for images without labels.
 Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]
 
+Scale = Literal[1, 255]  # what makes the white of given values 255
 NUM_PIXELS = IMAGE_SIZE_PX**2
 SHAPES = f"[N, {IMAGE_SIZE_PX}, {IMAGE_SIZE_PX}] or [N, {NUM_PIXELS}]"
 # Between 1 and this, the largest value does not tell which value is white: scikit-learn's
@@ -23,13 +24,18 @@ LEAST_WHITE = 20
 IMAGES_AT_A_TIME = 5000  # converted; the results of each step are larger than bytes
 
 
-def convert_images(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
+def convert_images(
+    values: npt.NDArray[Any], where: str, *, scale: int | None = None
+) -> npt.NDArray[np.uint8]:
     """Images of any numeric type, white on black, as uint8 [N, 28, 28].
 
     They are [N, 28, 28] or [N, 784], also with one channel. Whole numbers are 0 to 255 and booleans
     black and white. Floats are 0 to 1 if none is above 1, otherwise 0 to 255, and are rounded.
     Values that are negative, above 255 or not finite are refused, and so are images whose largest
     value lies between 1 (for floats, above 1) and 20, as it is unclear which value is white.
+
+    `scale` is that of floats, if it is known from earlier images (`find_scale`). Values outside it
+    are clipped, and images are refused only if they seem to have the other scale, 0 to 1.
 
     `where` names them in an error. Raises ArrayError.
     """
@@ -40,7 +46,12 @@ def convert_images(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8
         raise ArrayError(f"{where}: there are no images")
     if values.dtype.kind not in "buif":
         raise ArrayError(f"{where}: the type is {values.dtype}, but must be a number")
-    scale = WHITE if values.dtype.kind == "b" else _find_scale(values, where)
+    if scale is not None and values.dtype.kind == "f":
+        _check_scale(values, scale, where)
+        values = np.clip(values, 0, WHITE / scale)
+    else:
+        _check_values(values, where)
+        scale = find_scale(values)
     images_NHW = values.reshape(-1, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
     if images_NHW.dtype == np.uint8:
         return np.ascontiguousarray(images_NHW)
@@ -51,8 +62,26 @@ def convert_images(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8
     return scaled_NHW
 
 
-def _find_scale(values: npt.NDArray[Any], where: str) -> int:
-    """What makes the white of these values 255."""
+def find_scale(values: npt.NDArray[Any]) -> Scale:
+    """What makes the white of these values 255, if they are images."""
+    kind = values.dtype.kind
+    return 255 if kind == "b" or (kind == "f" and values.max() <= 1) else 1
+
+
+def _check_scale(values: npt.NDArray[Any], scale: int, where: str) -> None:
+    high = values.max()
+    if not np.isfinite(values).all():
+        raise ArrayError(f"{where}: has values that are not finite numbers")
+    if scale == 1 and 0 < high <= 1:
+        raise ArrayError(
+            f"{where}: the largest value is {high}, but the earlier images were 0 (black) to "
+            f"{WHITE} (white); scale these as they were"
+        )
+
+
+def _check_values(values: npt.NDArray[Any], where: str) -> None:
+    if values.dtype.kind == "b":
+        return
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= WHITE):  # also for NaN
         wrong = np.argwhere(~((values >= 0) & (values <= WHITE)))[0]
@@ -63,15 +92,14 @@ def _find_scale(values: npt.NDArray[Any], where: str) -> int:
         raise ArrayError(
             f"{where}: image {wrong[0]}, row {row}, column {column}, counted from 0, is "
             f"{values[tuple(wrong)]}, but pixels are 0 to {WHITE}"
+            f"{', or 0 to 1; standardised pixels do not fit' * (values.dtype.kind == 'f')}"
         )
-    if values.dtype.kind == "f" and high <= 1:
-        return WHITE
-    if 0 < high < LEAST_WHITE:
+    is_unit = values.dtype.kind == "f" and high <= 1
+    if 0 < high < LEAST_WHITE and not is_unit:
         raise ArrayError(
             f"{where}: it is unclear which value is white, as the largest is {high}; scale the "
             f"images so that white is {WHITE}, or 1.0 as a float"
         )
-    return 1
 
 
 def convert_labels(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:

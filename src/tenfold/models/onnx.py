@@ -1,11 +1,12 @@
 """Exporting a model to ONNX, with its input normalisation in the graph."""
 
+import io
 import json
 import logging
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,12 @@ def dump_network(
     `names` are those of its input and output; `sizes` are the axes of the input that may have other
     sizes than those of the example.
     """
-    with warnings.catch_warnings(action="ignore"), _quiet("torch.onnx"), _quiet(GUARDS):
+    with (
+        warnings.catch_warnings(action="ignore"),
+        redirect_stderr(io.StringIO()),  # to which a failing exporter prints the whole graph
+        _quiet("torch.onnx"),
+        _quiet(GUARDS),
+    ):
         program = torch.onnx.export(
             network,
             (example,),

@@ -87,6 +87,12 @@ def build_own_model(config: ModuleConfig) -> OwnModel:
         raise RecipeError(f"{name}: parameters must be float32, not {', '.join(sorted(wrong))}")
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise RecipeError(f"{name}: the model has no parameters to train")
+    for key, value in model.state_dict().items():
+        if not isinstance(value, Tensor):
+            raise RecipeError(
+                f"{name}: only tensors can be saved, but {key} of its state_dict is of the type "
+                f"{type(value).__name__}; return a tensor from get_extra_state, or leave it out"
+            )
     return model
 
 
@@ -94,10 +100,10 @@ def _check_logits(logits: object, name: str) -> None:
     wanted = [NUM_CHECKED, NUM_CLASSES]
     if not isinstance(logits, Tensor):
         raise RecipeError(f"{name} must return logits, a tensor, not {type(logits).__name__}")
-    if list(logits.shape) != wanted or not logits.is_floating_point():
+    if list(logits.shape) != wanted or logits.dtype != torch.float32:
         raise RecipeError(
-            f"{name} must map images {[NUM_CHECKED, 1, IMAGE_SIZE_PX, IMAGE_SIZE_PX]} to float "
-            f"logits {wanted}, but returned {logits.dtype} {list(logits.shape)}"
+            f"{name} must map images {[NUM_CHECKED, 1, IMAGE_SIZE_PX, IMAGE_SIZE_PX]} to "
+            f"float32 logits {wanted}, but returned {logits.dtype} {list(logits.shape)}"
         )
     if (logits >= 0).all() and torch.allclose(logits.sum(1), torch.ones(NUM_CHECKED)):
         raise RecipeError(

@@ -18,19 +18,18 @@ HOW = "such as my_models.py, and name it: ModuleConfig('my_models:Net')"
 class ModuleConfig:
     """A model of your own: any `torch.nn.Module` that maps digit images to ten logits.
 
-    `factory` is the name of a class or function, "package.module:name", that returns the module
-    when it is called with `arguments`; or it is that class or function, and its name is kept. It
-    has to be in a module that can be imported, since other processes and later calls import it by
-    its name. `arguments` are keyword arguments as JSON has them: numbers, text, lists and so on;
-    tuples become lists.
+    `factory` is a class or function, or its name, "package.module:name"; called with `arguments`,
+    it returns the module. Only the name is kept, and other processes and later calls import it, so
+    it cannot be in the script or notebook itself. `arguments` are keyword arguments as
+    JSON has them: numbers, text, lists and so on; tuples become lists.
 
     The module gets images as float32 [N, 1, 28, 28] from 0 (black) to 1 (white), and returns logits
     float32 [N, 10], without softmax. Its parameters are float32; those that do not require a
-    gradient stay as they are. Initial weights, and random numbers of PyTorch in training such as
-    dropout's, follow from the seed of a run.
+    gradient stay as they are. Its `state_dict` has only tensors. Initial weights, and random
+    numbers of PyTorch in training such as dropout's, follow from the seed of a run.
 
-    Raises RecipeError for anything else. To use a run of such a model is to run the code of the
-    module that it names.
+    Raises RecipeError for anything else. Whatever uses a run of such a model, except `load_run`,
+    imports the module of the factory, and so runs its code.
     """
 
     kind: ClassVar[str] = "module"
@@ -41,6 +40,11 @@ class ModuleConfig:
 
     def __post_init__(self) -> None:
         name = self.factory if isinstance(self.factory, str) else _find_name(self.factory)
+        if name.startswith("__main__:"):
+            raise RecipeError(
+                f"{name} is of the script or notebook itself, which other processes and later "
+                f"calls cannot import; move it into a module of its own, {HOW}"
+            )
         if not re.fullmatch(f"{DOTTED}:{DOTTED}", name):
             raise RecipeError(
                 f"a model is named as package.module:name, such as my_models:Net, not {name!r}"
@@ -78,10 +82,7 @@ def _find_name(factory: object) -> str:
             f"{type(factory).__name__}; pass the class, with its arguments in `arguments`"
         )
     if module == "__main__":
-        raise RecipeError(
-            f"{name} is of the script or notebook itself, which other processes and later calls "
-            f"cannot import; move it into a module of its own, {HOW}"
-        )
+        return f"{module}:{name}"  # which is refused, also as text
     try:
         is_found = operator.attrgetter(name)(sys.modules[module]) is factory
     except (AttributeError, KeyError):

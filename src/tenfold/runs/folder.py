@@ -160,8 +160,10 @@ class Run:
 
         `images` are [N, 28, 28] or [N, 784], white on black, framed as MNIST's: whole numbers 0 to
         255, booleans, or floats, 0 to 1 if none is above 1, otherwise 0 to 255
-        (`tenfold.data.pixels.convert_images`). The model is loaded once; a model of your own is
-        imported. Photos and scans need `tenfold.Reader` and an exported model.
+        (`tenfold.data.pixels.convert_images`). The type and the range of the whole array decide
+        that, so pass bytes where a batch of floats from 0 to 255 may be black. The model is loaded
+        once; a model of your own is imported. Photos and scans need `tenfold.Reader` and an
+        exported model.
 
         Raises ArrayError for other images, MissingExtraError without PyTorch.
         """

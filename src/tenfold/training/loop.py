@@ -3,6 +3,7 @@
 It writes and prints nothing; the caller does.
 """
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from tenfold.data.batches import build_order, count_batches
 from tenfold.digits import WHITE
+from tenfold.errors import DivergedError
 from tenfold.models.seeding import seeding
 from tenfold.recipes.own_model import ModuleConfig
 from tenfold.recipes.recipe import Recipe
@@ -42,6 +44,15 @@ class Progress:
     losses: list[float]
     optimizer: Mapping[str, Tensor]
     is_stopped: bool = False
+
+    def check_losses(self) -> None:
+        """Raise DivergedError if a loss is not finite."""
+        for loss in self.losses:
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    f"training diverged in epoch {self.epoch + 1}: the loss is {loss}. Try a "
+                    "smaller --learning-rate."
+                )
 
 
 class Batches:

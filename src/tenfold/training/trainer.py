@@ -1,7 +1,6 @@
 """Training a run: losses and checkpoints are written to its folder as training proceeds."""
 
 import itertools
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,8 @@ from torch import Tensor, nn
 
 from tenfold.data.batches import count_batches
 from tenfold.data.mnist import LabelledImages
-from tenfold.errors import DivergedError
+from tenfold.errors import ResumeError, RunError
+from tenfold.models.weights import restore
 from tenfold.runs.config import RunConfig
 from tenfold.runs.folder import CHECKPOINT, CONFIG
 from tenfold.runs.losses import LOSSES, append_losses, format_losses
@@ -71,7 +71,10 @@ class Trainer:
         self.start, self.trackers = start, trackers
         self.checkpoint = checkpoint or Checkpoint(model={}, optimizer={}, losses=[])
         if checkpoint is not None:
-            model.load_state_dict(dict(checkpoint.model))
+            try:
+                restore(model, checkpoint.model, str(path / CHECKPOINT))
+            except RunError as error:  # such as of a model of one's own that has changed
+                raise ResumeError(str(error)) from error
         losses = self.checkpoint.losses
         self.first_step = len(losses)
         epochs = range(0, len(losses), self.num_batches)
@@ -120,12 +123,7 @@ class Trainer:
 
     def _record_losses(self, progress: Progress) -> None:
         epoch, losses = progress.epoch, progress.losses
-        for loss in losses:
-            if not math.isfinite(loss):
-                raise DivergedError(
-                    f"training diverged in epoch {epoch + 1}: the loss is {loss}. Try a smaller "
-                    "--learning-rate."
-                )
+        progress.check_losses()
         append_losses(self.path, epoch, progress.first_batch, losses)
         if epoch == len(self.history.losses):
             self.history.losses.append([])

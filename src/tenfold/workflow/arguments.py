@@ -36,7 +36,7 @@ def check_integer(flag: str, value: object, allowed: range) -> int:
     is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_integer or int(value) not in allowed:  # type: ignore[call-overload]
         raise RecipeError(
-            f"{flag} must be a whole number from {allowed[0]:,} to {allowed[-1]:,}, not {value}"
+            f"{flag} must be a whole number from {allowed[0]:,} to {allowed[-1]:,}, not {value!r}"
         )
     return int(value)  # type: ignore[call-overload,no-any-return]
 

@@ -25,7 +25,7 @@ from tenfold.studies.study import STUDY, Study, load_study
 from tenfold.system.files import write_file, write_json
 from tenfold.training.threads import setting_threads
 from tenfold.workflow.arguments import check_integer, get_run_path, require_train_extra
-from tenfold.workflow.images import reload_evaluated
+from tenfold.workflow.images import Data, reload_evaluated
 
 AUDIT, PAGE = "audit.json", "audit.html"
 BUNDLED_NAME = "reader"  # stands for the bundled reader's model, unless there is a file or folder
@@ -48,7 +48,7 @@ def audit(
     not_digits: Sequence[str | Path] = (),
     images: int | None = None,
     seed: int = 0,
-    data: str | Path | None = None,
+    data: Data | None = None,
     out: str | Path | None = None,
     on_progress: Callable[[str], None] | None = None,
 ) -> Audit:
@@ -61,9 +61,9 @@ def audit(
 
     `not_digits` are folders of images without digits. `images` audits the first so many images
     only. `seed` decides the corruption and the halves. `data` is the folder of the run's data, if
-    it has moved. audit.json and audit.html are written to `out`, by default the folder of the run;
-    for an ONNX file they are not written without `out`. `on_progress` is called with the name of
-    what is measured next.
+    it has moved, or the run's arrays. audit.json and audit.html are written to `out`, by default
+    the folder of the run; for an ONNX file they are not written without `out`. `on_progress` is
+    called with the name of what is measured next.
 
     Raises RunError or ModelError if there is no run or model, DataError for images that cannot be
     used, RecipeError for numbers out of range.
@@ -114,7 +114,7 @@ def audit_labels(study: str | Path | Study, *, data: str | Path | None = None) -
     return find_suspect_labels(opened, evaluated)
 
 
-def _open(run: str | Path | Run, data: str | Path | None) -> _Audited:
+def _open(run: str | Path | Run, data: Data | None) -> _Audited:
     path = get_run_path(run)
     if str(run) == BUNDLED_NAME and not path.exists():
         return _open_model(BUNDLED_MODEL, "reader (bundled)", data)
@@ -127,14 +127,14 @@ def _open(run: str | Path | Run, data: str | Path | None) -> _Audited:
     return _open_run(load_run(path), data)
 
 
-def _open_run(run: Run, data: str | Path | None) -> _Audited:
+def _open_run(run: Run, data: Data | None) -> _Audited:
     from tenfold.models.predict import compute_logits
     from tenfold.workflow.evaluate import load_model
 
     run.check_evaluated()  # it has no checksums of test images, by which to know them
     config = run.config
     evaluated = reload_evaluated(config, f"the run {run.path}", data)
-    model = load_model(config.recipe, config.seed, run.weights_path)
+    model = load_model(config.recipe, config.seed, run.weights_path, config.versions)
 
     def classify(images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         with setting_threads(config.threads):
@@ -144,7 +144,9 @@ def _open_run(run: Run, data: str | Path | None) -> _Audited:
     return _Audited(name, classify, evaluated, config.holdout)
 
 
-def _open_model(path: Path, name: str, data: str | Path | None) -> _Audited:
+def _open_model(path: Path, name: str, data: Data | None) -> _Audited:
+    if not isinstance(data, str | Path | None):
+        raise ModelError(f"{path}: name the folder of its images; only a run can be of arrays")
     classifier = load_classifier(path)
     part = "train" if classifier.card.get("holdout") is True else "test"
     try:

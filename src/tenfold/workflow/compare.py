@@ -18,7 +18,7 @@ from tenfold.studies.study import RUNS, STUDY, Study, StudyRun, load_study
 from tenfold.training.threads import setting_threads
 from tenfold.workflow.arguments import check_integer, require_train_extra
 from tenfold.workflow.evaluate import load_model
-from tenfold.workflow.images import reload_evaluated
+from tenfold.workflow.images import Data, reload_evaluated
 
 if TYPE_CHECKING:
     from tenfold.studies.comparison import Comparison
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @overload
 def compare(
-    studies: Sequence[Run], *, data: str | Path | None = None, out: str | Path | None = None
+    studies: Sequence[Run], *, data: Data | None = None, out: str | Path | None = None
 ) -> "RunComparison": ...
 
 
@@ -35,7 +35,7 @@ def compare(
 def compare(
     studies: Study | Sequence[Study],
     *,
-    data: str | Path | None = None,
+    data: Data | None = None,
     out: str | Path | None = None,
 ) -> "Comparison": ...
 
@@ -44,7 +44,7 @@ def compare(
 def compare(
     studies: str | Path | Sequence[str | Path | Study | Run],
     *,
-    data: str | Path | None = None,
+    data: Data | None = None,
     out: str | Path | None = None,
 ) -> Any: ...  # noqa: ANN401 - what is compared decides, and paths do not tell
 
@@ -52,7 +52,7 @@ def compare(
 def compare(
     studies: str | Path | Study | Sequence[str | Path | Study | Run],
     *,
-    data: str | Path | None = None,
+    data: Data | None = None,
     out: str | Path | None = None,
 ) -> "Comparison | RunComparison":
     """Compare studies, or runs, of the same images, the first with each of the others.
@@ -61,8 +61,8 @@ def compare(
     two tests and the images that one study misclassifies and the other does not. Of runs, returns a
     RunComparison: what each run measured, what differs in their settings, and for each pair the
     images that just one of the two networks gets right, with McNemar's test. `data` is the folder
-    of the data, if the folder has moved. With `out`, comparison.json, figures and a report are
-    written there.
+    of the data, if the folder has moved, or the arrays of runs that were trained on arrays. With
+    `out`, comparison.json, figures and a report are written there.
 
     Raises StudyError for a folder without a study, for studies of different images and for runs
     together with studies, RunError for runs of different images or that are not finished, DataError
@@ -104,9 +104,12 @@ def _get_path(given: str | Path | Study | Run) -> Path:
     return given.path if isinstance(given, Study | Run) else Path(given)
 
 
-def _compare_runs(
-    runs: list[Run], data: str | Path | None, out: str | Path | None
-) -> "RunComparison":
+def _get_folder(data: Data | None) -> str | Path | None:
+    """The folder of the data, for the command in a report, which cannot name arrays."""
+    return data if isinstance(data, str | Path) else None
+
+
+def _compare_runs(runs: list[Run], data: Data | None, out: str | Path | None) -> "RunComparison":
     from tenfold.studies.run_comparison import compare_runs
 
     comparison = compare_runs(runs)
@@ -114,12 +117,12 @@ def _compare_runs(
         from tenfold.reports.run_comparison import write_run_comparison
 
         evaluated = reload_evaluated(runs[0].config, f"the run {runs[0].path}", data)
-        write_run_comparison(Path(out), runs, comparison, evaluated, data)
+        write_run_comparison(Path(out), runs, comparison, evaluated, _get_folder(data))
     return comparison
 
 
 def _compare_studies(
-    studies: Sequence[str | Path | Study], data: str | Path | None, out: str | Path | None
+    studies: Sequence[str | Path | Study], data: Data | None, out: str | Path | None
 ) -> "Comparison":
     from tenfold.studies import comparison as comparing
 
@@ -139,7 +142,7 @@ def _compare_studies(
     if out is not None:
         from tenfold.reports.study_files import write_comparison_report
 
-        write_comparison_report(Path(out), opened, comparison, evaluated, data)
+        write_comparison_report(Path(out), opened, comparison, evaluated, _get_folder(data))
     return comparison
 
 

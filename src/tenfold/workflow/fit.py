@@ -5,8 +5,8 @@ Torch is imported when a call needs it.
 
 import dataclasses
 import hashlib
-import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, leave_out_mislabelled
-from tenfold.errors import DivergedError
 from tenfold.reading.probabilities import softmax
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.config import SEEDS, RunConfig
@@ -39,7 +38,7 @@ from tenfold.workflow.arguments import (
     describe_environment,
     require_train_extra,
 )
-from tenfold.workflow.images import RunImages, generate_images
+from tenfold.workflow.images import generate_images
 from tenfold.workflow.own_model import check_own_model
 
 if TYPE_CHECKING:
@@ -78,20 +77,26 @@ class FittedModel:
     def _model(self) -> "nn.Module":
         from tenfold.models.weights import build_from_weights
 
-        return build_from_weights(self.config.recipe.model, self.config.seed, self.weights)
+        config = self.config
+        return build_from_weights(config.recipe.model, config.seed, self.weights, config.versions)
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
-    def write(self, path: Path) -> None:
-        """Write the folder of a run that was not evaluated. Raises RunError if it is not empty."""
+    def write(self, path: Path, others: Mapping[str, object]) -> None:
+        """Write the folder of a run that was not evaluated, with other JSON files.
+
+        Raises RunError if it is not empty.
+        """
         config = dataclasses.replace(self.config, is_evaluated=False)
         path = create_run_folder(path, config.recipe.name, config.seed)
         with lock_run(path):
             write_json(path / CONFIG, config)
             write_file(path / LOSSES, format_losses(self.losses))
             write_file(path / WEIGHTS, self.weights)
-            write_complete_state(path, self.training)
+            for name, content in others.items():
+                write_json(path / name, content)
+            write_complete_state(path, self.training)  # last, as a complete run has all its files
 
 
 def fit(
@@ -118,8 +123,7 @@ def fit(
     )
     if recipe.leave_out_mislabelled:
         images = leave_out_mislabelled(images)
-    alone = RunImages(training=images, validation=None, evaluated=images, checksums={})
-    check_own_model(recipe, alone, seed)
+    check_own_model(recipe, len(images), seed, calibrates=False)
     with setting_threads(config.threads):
         return _train(config, images)
 
@@ -136,8 +140,7 @@ def _train(config: RunConfig, images: LabelledImages) -> FittedModel:
     model = build_model(recipe.model, seed).to(config.device)
     losses: list[list[float]] = []
     for progress in train_model(model, recipe, images.images_NHW, images.labels_N, seed):
-        if not all(map(math.isfinite, progress.losses)):
-            raise DivergedError(f"training diverged in epoch {progress.epoch + 1}")
+        progress.check_losses()
         if progress.epoch == len(losses):
             losses.append([])
         losses[-1] += progress.losses

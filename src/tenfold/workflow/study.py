@@ -111,7 +111,8 @@ def study(
         )
     plan = _check_plan(seeds, first_seed, threads, jobs, alone, by_epoch, on)
     images = load_run_images(recipe, data, holdout=holdout)
-    check_own_model(recipe, images, plan.seeds[0])
+    calibrates = images.validation is not None
+    check_own_model(recipe, len(images.training), plan.seeds[0], calibrates=calibrates)
     config = StudyConfig(
         recipe=recipe,
         holdout=holdout,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenfold.data.batches import count_batches
 from tenfold.errors import DivergedError, ResumeError, RunError
+from tenfold.recipes.own_model import ModuleConfig
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.config import EPOCHS, SEEDS, RunConfig
 from tenfold.runs.folder import (
@@ -97,26 +98,26 @@ def train(
 
     `recipe` is a name or a Recipe; `changes` are fields of it to change, such as epochs=10.
     `holdout` trains on five sixths of the training images and evaluates on the remaining sixth (for
-    MNIST, the last 10,000); the test images are not opened. `data` is a folder of IDX files or of
-    image folders, by default MNIST; or arrays, ((images, labels), (test images, test labels)), as
-    `load_mnist` returns, or (images, labels) with `holdout`. Images are [N, 28, 28] or [N, 784],
-    bytes or floats, white on black (`tenfold.data.pixels.convert_images` has the rule), and labels
-    0 to 9. The run's folder keeps checksums of arrays, not the arrays: `resume`, `evaluate` and
-    `export_run` need them again. `out` is the run's folder, by default a new one in ./runs.
-    `threads` is the number of CPU threads, by default 2 on every machine, because on some machines
-    the last bits of the weights depend on it. `device` is "cpu", "cuda" or "auto", which takes a
-    GPU if PyTorch finds one; GPU training is untested. A checkpoint is written every
-    `checkpoint_every` epochs and after the last one (0: only after the last one); `resume`
-    continues from it. `by_epoch` also measures the accuracy after every epoch. Without `report`
-    no figures and no report are written; `evaluate` can do that later. `log` names trackers that
-    also get losses, accuracies, the speed and the results: "csv" writes metrics.csv and
-    "tensorboard" event files to the run's folder, "mlflow" logs to MLflow's tracking URI, by
-    default mlflow.db in the current folder. `tensorboard` is the same as log="tensorboard".
-    `class_names` are those of the labels 0 to 9, by default those in classes.txt of the data
-    folder, if it has one. `progress` shows a bar on stderr, or lines where that is no terminal; by
-    default only a notebook shows progress, and with False it does not. `on_progress` is called with
-    the progress reports of `tenfold.runs.progress`; with it a notebook shows progress only if
-    `progress` is True.
+    MNIST, the last 10,000); the test images are not opened. `data` is a folder of IDX files or
+    image folders, or a folder or file of CSV, NumPy or Parquet, by default MNIST; or arrays,
+    ((images, labels), (test images, test labels)), as `load_mnist` returns, or (images, labels)
+    with `holdout`. Images are [N, 28, 28] or [N, 784], bytes or floats, white on black
+    (`tenfold.data.pixels.convert_images` has the rule), and labels 0 to 9. The run's folder keeps
+    checksums of arrays, not the arrays: `resume`, `evaluate` and `export_run` need them again.
+    `out` is the run's folder, by default a new one in ./runs. `threads` is the number of CPU
+    threads, by default 2 on every machine, because on some machines the last bits of the weights
+    depend on it. `device` is "cpu", "cuda" or "auto", which takes a GPU if PyTorch finds one; GPU
+    training is untested. A checkpoint is written every `checkpoint_every` epochs and after the last
+    one (0: only after the last one); `resume` continues from it. `by_epoch` also measures the
+    accuracy after every epoch. Without `report` no figures and no report are written; `evaluate`
+    can do that later. `log` names trackers that also get losses, accuracies, the speed and the
+    results: "csv" writes metrics.csv and "tensorboard" event files to the run's folder, "mlflow"
+    logs to MLflow's tracking URI, by default mlflow.db in the current folder. `tensorboard` is the
+    same as log="tensorboard". `class_names` are those of the labels 0 to 9, by default those in
+    classes.txt of the data folder, if it has one. `progress` shows a bar on stderr, or lines where
+    that is no terminal; by default only a notebook shows progress, and with False it does not.
+    `on_progress` is called with the progress reports of `tenfold.runs.progress`; with it a notebook
+    shows progress only if `progress` is True.
 
     Raises RecipeError, DataError or RunError for arguments that cannot be used. A run that fails or
     is interrupted stays in its folder as unfinished; Ctrl-C writes a checkpoint first.
@@ -132,7 +133,8 @@ def train(
         names = check_names([*names, "tensorboard"])
     trackers = open_trackers(names)
     images = load_run_images(recipe, data, holdout=holdout)
-    check_own_model(recipe, images, seed)
+    calibrates = images.validation is not None
+    check_own_model(recipe, len(images.training), seed, calibrates=calibrates)
     config = RunConfig(
         recipe=recipe,
         seed=seed,
@@ -179,10 +181,11 @@ def resume(
 
     Continues from the last checkpoint, or from the start if there is none, with the options the run
     was started with. Its weights are the same as without the stop if the machine, the threads, the
-    device and the versions are the same. Otherwise their last bits may differ: a warning is logged,
-    and the run's state and report say so. A complete run is returned unchanged. `data` is the
-    run's data folder, needed if it has moved, or its arrays; `threads` and `device` are by default
-    the run's own. `progress` and `on_progress` are as in `train`.
+    device and the versions are the same. Otherwise their last bits may differ, and with a changed
+    model of your own the weights themselves: a warning is logged, and the run's state and report
+    say so. A complete run is returned unchanged. `data` is the run's data folder, needed if it has
+    moved, or its arrays; `threads` and `device` are by default the run's own. `progress` and
+    `on_progress` are as in `train`.
 
     Raises RunError if there is no run or another process is training it, ResumeError (a RunError)
     if its checkpoint is damaged or another run's, DataError if the data are not the run's.
@@ -213,9 +216,10 @@ def resume(
         changes = config.describe_changes(here)
         if changes:
             logger.warning(
-                "tenfold: %s: resumed with %s; the weights may differ in their last bits",
+                "tenfold: %s: resumed with %s; %s",
                 escape(str(path)),
                 escape("; ".join(changes)),
+                _describe_effect(config, here),
             )
         resumed_with = tuple(dict.fromkeys([*state.resumed_with, *changes]))
         write_running_state(path, resumed_with)
@@ -234,6 +238,16 @@ def resume(
                 resumed_with=resumed_with,
             )
             return _finish_run(job)
+
+
+def _describe_effect(config: RunConfig, here: RunConfig) -> str:
+    """What the changes since a run was begun mean for its weights."""
+    model = config.recipe.model
+    if isinstance(model, ModuleConfig):
+        module = model.name.partition(":")[0]
+        if config.versions.get(module) != here.versions.get(module):
+            return f"the source of {module} has changed, so the weights may be quite different"
+    return "the weights may differ in their last bits"
 
 
 def _load_checkpoint(path: Path) -> "Checkpoint | None":
