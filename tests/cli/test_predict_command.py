@@ -3,6 +3,8 @@
 import csv
 import json
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from data.formats import write_kaggle
 from data.test_class_names import TEN
 from tenfold.cli import main
 from tenfold.data.mnist import LabelledImages
+from tenfold.reading.digit_classifier import BUNDLED_MODEL
 from tenfold.reports.run_report import build_train_command
 from tenfold.runs.results import Calibration
 
@@ -90,6 +93,20 @@ def test_an_exported_model_predicts_the_same(
     for one in first:
         assert one["confidence"] == max(one["probabilities"])
         assert sum(one["probabilities"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_an_exported_model_needs_no_pytorch(kaggle: Path, here: Path) -> None:
+    script = """import sys
+for name in ("torch", "matplotlib", "safetensors", "scipy", "jinja2"):
+    sys.modules[name] = None
+from tenfold.cli import main
+sys.exit(main(sys.argv[1:]))"""
+    data = ["--data", str(kaggle / "train.csv"), "--csv", "out.csv", "--json"]
+    command = [sys.executable, "-c", script, "predict", str(BUNDLED_MODEL), *data]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.stderr == ""
+    assert json.loads(ran.stdout)["accuracy"] > 0.9
+    assert Path("out.csv").is_file()
 
 
 def test_evaluating_keeps_all_predictions_and_shows_names(
