@@ -88,6 +88,7 @@ def test_an_exported_model_predicts_the_same(
         assert main(["predict", model, "--data", str(kaggle), "--json", "--probabilities"]) == 0
         printed.append(json.loads(capsys.readouterr().out)["predictions"])
     first, second = printed
+    assert [one["name"] for one in first] == [one["name"] for one in second]
     assert [one["predicted"] for one in first] == [one["predicted"] for one in second]
     assert len(first) == 50
     for one in first:

@@ -149,6 +149,8 @@ def build_metadata(run: Run, calibration: Calibration | None) -> dict[str, Any]:
         "training_seconds": training.seconds,
         "num_parameters": training.num_parameters,
         **measured,
+        # `labels` stay digits, which readers of the file expect.
+        **({"class_names": config.class_names} if config.class_names else {}),
         "calibration": calibration or "none: this model's probabilities are as training left them",
         "opset": OPSET,
     }
