@@ -90,6 +90,8 @@ def _print_audit(audited: "Audit") -> None:
         tabulate_not_digits(audited),
         tabulate_conformal(audited),
     ):
+        if not table.rows:
+            continue
         print_text(f"\n{table.title}")
         print_table([*table.columns], [[*row] for row in table.rows])
 

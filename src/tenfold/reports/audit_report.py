@@ -19,7 +19,9 @@ def build_audit_page(audit: Audit, evaluated: LabelledImages, command: str) -> s
         title=f"Audit of {audit.model}",
         subtitle=f"On {num:,} {PART_NAMES[audit.part]} images, corrupted with seed {audit.seed}",
         numbers=_list_numbers(audit),
-        tables=[tabulate_not_digits(audit), tabulate_conformal(audit)],
+        tables=[
+            table for table in (tabulate_not_digits(audit), tabulate_conformal(audit)) if table.rows
+        ],
         figures=_draw_figures(audit, evaluated),
         reproduction=(
             "Corruptions, halves and bootstrap samples depend on the seed alone; the last decimals "

@@ -40,6 +40,7 @@ class _Audited:
     classify: Classify
     evaluated: LabelledImages
     is_holdout: bool
+    class_names: tuple[str, ...] = ()
 
 
 def audit(
@@ -59,11 +60,12 @@ def audit(
     an ONNX file of `export_run`, or "reader" for the bundled reader's digit network. A hold-out run
     is audited on its hold-out; the test images are not opened.
 
-    `not_digits` are folders of images without digits. `images` audits the first so many images
-    only. `seed` decides the corruption and the halves. `data` is the folder of the run's data, if
-    it has moved. audit.json and audit.html are written to `out`, by default the folder of the run;
-    for an ONNX file they are not written without `out`. `on_progress` is called with the name of
-    what is measured next.
+    `not_digits` are folders of images without digits; the default ones are left out for a run with
+    names of classes, which are not digits. `images` audits the first so many images only. `seed`
+    decides the corruption and the halves. `data` is the folder of the run's data, if it has moved.
+    audit.json and audit.html are written to `out`, by default the folder of the run; for an ONNX
+    file they are not written without `out`. `on_progress` is called with the name of what is
+    measured next.
 
     Raises RunError or ModelError if there is no run or model, DataError for images that cannot be
     used, RecipeError for numbers out of range.
@@ -73,8 +75,13 @@ def audit(
     num = None if images is None else check_integer("--images", images, NUM_IMAGES)
     audited = _open(run, data)
     # Before the long part, so that a wrong folder is noticed at once.
-    sources = load_not_digits([Path(folder) for folder in not_digits], seed)
     whole, folder = audited.evaluated, _choose_folder(run, out)
+    sources = load_not_digits(
+        [Path(each) for each in not_digits],
+        seed,
+        own=("train" if audited.is_holdout else "test", whole.checksums[0]),
+        with_default=not audited.class_names,
+    )
     kept = whole if num is None else whole.select(np.arange(min(num, len(whole))))
     part = "validation" if audited.is_holdout else "test"
     is_mnist = whole.checksums == MNIST_CHECKSUMS["train" if audited.is_holdout else "test"]
@@ -94,7 +101,8 @@ def audit(
 
         write_json(folder / AUDIT, found)
         write_file(
-            folder / PAGE, build_audit_page(found, kept, _build_command(run, not_digits, num, seed))
+            folder / PAGE,
+            build_audit_page(found, kept, _build_command(run, not_digits, num, seed, data, out)),
         )
     return found
 
@@ -140,7 +148,7 @@ def _open_run(run: Run, data: str | Path | None) -> _Audited:
             return compute_logits(model, images_NHW)
 
     name = f"{build_display_name(config.recipe)}, seed {config.seed}"
-    return _Audited(name, classify, evaluated, config.holdout)
+    return _Audited(name, classify, evaluated, config.holdout, config.class_names)
 
 
 def _open_model(path: Path, name: str, data: str | Path | None) -> _Audited:
@@ -156,7 +164,10 @@ def _open_model(path: Path, name: str, data: str | Path | None) -> _Audited:
         checksums=(images_sha256, labels_sha256),
         owner=f"the model {path}; --data names their folder",
     )
-    return _Audited(name, lambda images: _classify(classifier, images), evaluated, part == "train")
+    names = tuple(classifier.card.get("class_names", ()))
+    return _Audited(
+        name, lambda images: _classify(classifier, images), evaluated, part == "train", names
+    )
 
 
 def _classify(classifier: Classifier, images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -175,11 +186,18 @@ def _choose_folder(run: str | Path | Run, out: str | Path | None) -> Path | None
 
 
 def _build_command(
-    run: str | Path | Run, not_digits: Sequence[str | Path], images: int | None, seed: int
+    run: str | Path | Run,
+    not_digits: Sequence[str | Path],
+    images: int | None,
+    seed: int,
+    data: str | Path | None,
+    out: str | Path | None,
 ) -> str:
     words = ["tenfold", "audit", str(get_run_path(run))]
     for folder in not_digits:
         words += ["--not-digits", str(folder)]
     words += [] if images is None else ["--images", str(images)]
     words += [] if seed == 0 else ["--seed", str(seed)]
+    words += [] if data is None else ["--data", str(data)]
+    words += [] if out is None else ["--out", str(out)]
     return shlex.join(words)
