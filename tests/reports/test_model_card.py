@@ -103,8 +103,8 @@ def test_a_model_of_own_data_names_no_dataset_of_others(path: Path) -> None:
 
 def test_classes_with_names_are_not_called_digits(path: Path) -> None:
     names = ("T-shirt", "a*b", *"CDEFGHIJ")
-    changes = {"is_mnist": False, "data": "fashion", "corrected_accuracy": None}
-    data, text = load(path, labels=names, **changes)
+    others: dict[str, Any] = {"is_mnist": False, "corrected_accuracy": None}
+    data, text = load(path, labels=names, data="fashion", **others)
     assert data.tags == ["onnx"]
     assert r"for the classes T-shirt, a\*b, C, D, E, F, G, H, I, J, in this order." in text
     assert "digit" not in text.lower()

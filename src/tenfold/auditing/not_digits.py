@@ -24,10 +24,10 @@ from tenfold.synthetic.characters import LETTERS, draw_font_character
 Images = npt.NDArray[np.uint8]
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
-IDX_FILES: Mapping[Part, tuple[str, str]] = MappingProxyType(
+IDX_FILES: Mapping[Part, tuple[str, ...]] = MappingProxyType(
     {
-        part: (f"{name}-images-idx3-ubyte", f"{name}-images-idx3-ubyte.gz")
-        for part, name in (("train", "train"), ("test", "t10k"))
+        "train": ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"),
+        "test": ("t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz"),
     }
 )
 SHAPE = (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
