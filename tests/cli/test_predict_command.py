@@ -18,8 +18,10 @@ from data.test_class_names import TEN
 from tenfold.cli import main
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.digit_classifier import BUNDLED_MODEL
+from tenfold.reports.run_comparison import _describe_disagreed
 from tenfold.reports.run_report import build_train_command
 from tenfold.runs.results import Calibration
+from tenfold.studies.run_comparison import DisagreedImage
 
 Capture = pytest.CaptureFixture[str]
 
@@ -57,7 +59,7 @@ def run(kaggle: Path, tmp_path_factory: pytest.TempPathFactory) -> tenfold.Run:
     )
 
 
-def test_a_submission_is_written_once_and_over_itself_only(
+def test_a_submission_is_written_and_no_file_is_overwritten(
     run: tenfold.Run,
     kaggle: Path,
     test_images: LabelledImages,
@@ -66,8 +68,7 @@ def test_a_submission_is_written_once_and_over_itself_only(
     fail: Fail,
 ) -> None:
     command = f"predict {run.path} --data {kaggle / 'test.csv'} --csv submission.csv"
-    for _ in range(2):
-        assert main(command.split()) == 0
+    assert main(command.split()) == 0
     assert "predictions  submission.csv" in capsys.readouterr().out
     with Path("submission.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -75,8 +76,7 @@ def test_a_submission_is_written_once_and_over_itself_only(
     right = [int(row["Label"]) == k for row, k in zip(rows, test_images.labels_N[:50], strict=True)]
     assert np.mean(right) > 0.6
     assert rows[0]["Name"] == TEN[int(rows[0]["Label"])]
-    message = fail(f"predict {run.path} --data {kaggle} --csv {kaggle / 'train.csv'}")
-    assert "is a file of other content, which is not overwritten" in message
+    assert fail(command) == "submission.csv exists; remove it, or name another file"
 
 
 def test_an_exported_model_predicts_the_same(
@@ -131,6 +131,16 @@ def test_evaluating_keeps_all_predictions_and_shows_names(
     ]
     wrong = {int(row["index"]) for row in kept if row["label"] != row["predicted"]}
     assert wrong == {mistake.index for mistake in run.evaluation.misclassified}
+
+
+def test_class_names_are_those_of_counts_and_of_compared_images(
+    kaggle: Path, here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["data", "--data", str(kaggle), "--sheet", "sheet.png"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split()[2:] == " ".join(TEN).split()
+    image = DisagreedImage(index=0, label=1, answer_of_first=1, answer_of_other=2)
+    assert _describe_disagreed(image, TEN) == (TEN[1], f"{TEN[2]}\nright → wrong")
 
 
 def test_class_names_of_the_data_folder_are_kept(run: tenfold.Run) -> None:
