@@ -154,7 +154,7 @@ def test_class_names_of_the_data_folder_are_kept(run: tenfold.Run) -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("predict nowhere", "nowhere: not a run folder: it has no config.json"),
+        ("predict nowhere", "nowhere: no such folder"),
         ("predict model.onnx", "name the images to predict with --data"),
         ("predict run --part test", "--part needs --data; name"),
         ("train --class-names a b", "--class-names: has 2 names, but must have 10"),
