@@ -40,6 +40,9 @@ def test_an_audit_is_printed_and_a_folder_gets_the_page(
     for text in ("accuracy", "impulse_noise", "other alphabets", "99.9 %", str(out / "audit.html")):
         assert text in printed.out
     assert "audit: zigzag" in printed.err
+    sets = printed.out.split("Prediction sets")[1]
+    assert sets.split("99.9 %")[1].split()[:6] == ["too", "few", "images", "–", "–", "–"]
+    assert "AUROC is the probability" in (out / "audit.html").read_text(encoding="utf-8")
     assert (out / "audit.html").is_file()
     found = json.loads((out / "audit.json").read_text())
     assert found["corrected"] is None  # its indices are of all 10,000 images

@@ -43,7 +43,8 @@ def audit(
     seed
         The random seed of corruptions and halves; by default 0.
     out
-        The folder for audit.json and audit.html; by default that of the run.
+        The folder for audit.json and audit.html; by default that of the run. For `reader` and ONNX
+        files they are written only with --out.
     """
     from tenfold.workflow import audit as auditing
 
