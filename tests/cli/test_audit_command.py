@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from runs.made_runs import write_run
 from tenfold.auditing import not_digits
 from tenfold.cli import main
 
@@ -48,6 +49,12 @@ def test_an_audit_is_printed_and_a_folder_gets_the_page(
     assert found["corrected"] is None  # its indices are of all 10,000 images
     assert found["has_reject_class"]
     assert all(each["auroc_reject"] > 0.9 for each in found["not_digits"])
+
+
+def test_labels_are_those_of_a_study(tmp_path: Path, capsys: Capture) -> None:
+    write_run(tmp_path / "run")
+    assert main(["audit", str(tmp_path / "run"), "--labels"]) == 2
+    assert "is a run; --labels takes a study" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

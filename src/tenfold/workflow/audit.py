@@ -16,11 +16,12 @@ from tenfold.auditing.labels import find_suspect_labels
 from tenfold.auditing.not_digits import load_not_digits
 from tenfold.auditing.results import Audit, LabelAudit
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, load_evaluated
-from tenfold.errors import ModelError, RunError
+from tenfold.errors import DataError, ModelError, RunError, StudyError
 from tenfold.reading.digit_classifier import BATCH_SIZE, BUNDLED_MODEL, Classifier, load_classifier
 from tenfold.recipes.catalogue import build_display_name
 from tenfold.runs.config import SEEDS
 from tenfold.runs.folder import Run, load_run
+from tenfold.runs.listing import describe
 from tenfold.studies.study import STUDY, Study, load_study
 from tenfold.system.files import write_file, write_json
 from tenfold.training.threads import setting_threads
@@ -117,6 +118,9 @@ def audit_labels(study: str | Path | Study, *, data: str | Path | None = None) -
     Raises StudyError if there is no study of at least two runs, DataError for data that cannot be
     read or are not the study's.
     """
+    listed = None if isinstance(study, Study) else describe(Path(study))
+    if listed is not None and listed.kind == "run":
+        raise StudyError(f"{study}: is a run; --labels takes a study, as `tenfold study` makes")
     opened = study if isinstance(study, Study) else load_study(study)
     evaluated = reload_evaluated(opened.config, f"the study {opened.path}", data)
     return find_suspect_labels(opened, evaluated)
@@ -158,11 +162,15 @@ def _open_model(path: Path, name: str, data: str | Path | None) -> _Audited:
         images_sha256, labels_sha256 = classifier.card["checksums"][part]
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: does not say which {part} images it was evaluated on") from error
+    if data is None and (images_sha256, labels_sha256) != MNIST_CHECKSUMS[part]:
+        raise DataError(
+            f"{path}: was not evaluated on MNIST; name the folder of its data with --data"
+        )
     evaluated = load_evaluated(
         None if data is None else Path(data),
         holdout=part == "train",
         checksums=(images_sha256, labels_sha256),
-        owner=f"the model {path}; --data names their folder",
+        owner=f"the model {path}",
     )
     names = tuple(classifier.card.get("class_names", ()))
     return _Audited(
