@@ -84,11 +84,13 @@ def _describe_pair(pair: ComparedRunPair, comparison: RunComparison) -> Finding:
     if pair.p_value < SIGNIFICANT:
         answer = "better" if points > 0 else "worse"
     images = f"{comparison.num_images:,} {PART_NAMES[comparison.part]} images"
+    position = f"{abs(points):.2f} points {'above' if points > 0 else 'below'}"
+    if not pair.difference:
+        position = "level with"
     sentence = (
-        f"{pair.other} is {abs(points):.2f} points {'above' if points >= 0 else 'below'} "
-        f"{pair.first} on {images}: only {pair.other} gets {other:,} of them right, only "
-        f"{pair.first} {first:,}, and both get {pair.num_both_wrong:,} wrong (McNemar's exact "
-        f"test: p = {pair.p_value:.2g}). The test compares these two trained networks, not their "
+        f"{pair.other} is {position} {pair.first} on {images}: only {pair.other} gets {other:,} of "
+        f"them right, only {pair.first} {first:,}, and both get {pair.num_both_wrong:,} wrong "
+        f"(McNemar's exact test: p = {pair.p_value:.2g}). The test compares these two trained networks, not their "
         "recipes: one run of each says nothing about other seeds. Compare studies for that."
     )
     return Finding(
