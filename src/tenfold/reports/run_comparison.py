@@ -90,8 +90,9 @@ def _describe_pair(pair: ComparedRunPair, comparison: RunComparison) -> Finding:
     sentence = (
         f"{pair.other} is {position} {pair.first} on {images}: only {pair.other} gets {other:,} of "
         f"them right, only {pair.first} {first:,}, and both get {pair.num_both_wrong:,} wrong "
-        f"(McNemar's exact test: p = {pair.p_value:.2g}). The test compares these two trained networks, not their "
-        "recipes: one run of each says nothing about other seeds. Compare studies for that."
+        f"(McNemar's exact test: p = {pair.p_value:.2g}). The test compares these two trained "
+        "networks, not their recipes: one run of each says nothing about other seeds. Compare "
+        "studies for that."
     )
     return Finding(
         name="difference",

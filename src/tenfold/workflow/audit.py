@@ -15,7 +15,7 @@ from tenfold.auditing.audit import Classify, measure_audit
 from tenfold.auditing.labels import find_suspect_labels
 from tenfold.auditing.not_digits import load_not_digits
 from tenfold.auditing.results import Audit, LabelAudit
-from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, load_evaluated
+from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, Part, load_evaluated
 from tenfold.errors import DataError, ModelError, RunError, StudyError
 from tenfold.reading.digit_classifier import BATCH_SIZE, BUNDLED_MODEL, Classifier, load_classifier
 from tenfold.recipes.catalogue import build_display_name
@@ -157,7 +157,7 @@ def _open_run(run: Run, data: str | Path | None) -> _Audited:
 
 def _open_model(path: Path, name: str, data: str | Path | None) -> _Audited:
     classifier = load_classifier(path)
-    part = "train" if classifier.card.get("holdout") is True else "test"
+    part: Part = "train" if classifier.card.get("holdout") is True else "test"
     try:
         images_sha256, labels_sha256 = classifier.card["checksums"][part]
     except (KeyError, TypeError, ValueError) as error:
