@@ -197,7 +197,7 @@ def test_a_calibration_that_does_not_fit_is_refused(
     kinds: dict[str, Kind], held_out: tenfold.Run, tmp_path: Path
 ) -> None:
     perceptron, *others = (kind.run for kind in kinds.values())
-    another = "its recipe has another name (perceptron, not "
+    another = "its recipe differs in name (perceptron, not "
     for run, calibration, message in (
         (perceptron, perceptron, "the run has no calibration; use a hold-out run"),
         *((run, held_out, f"its calibration does not fit {run.path}: {another}") for run in others),

@@ -118,7 +118,7 @@ def find_calibration(run: Run, calibration: str | Path | Run | None) -> Calibrat
         raise RunError(f"{other.path}: the run has no calibration; use a hold-out run")
     reason = None
     if other.config.recipe != run.config.recipe:
-        reason = f"its recipe has another {_list_differences(other, run)}"
+        reason = f"its recipe differs in {_list_differences(other, run)}"
     elif other.config.checksums["train"] != run.config.checksums["train"]:
         reason = "the training data differ"
     if reason:
@@ -136,7 +136,7 @@ def _list_differences(other: Run, run: Run) -> str:
     if "model" in names:  # its fields differ, too
         names = [name for name in names if name in theirs and name in ours]
     texts = [f"{name} ({theirs.get(name)}, not {ours.get(name)})" for name in names]
-    return join_words(texts) if texts else "summary"
+    return join_words(texts) if texts else "its summary"
 
 
 def build_metadata(run: Run, calibration: Calibration | None) -> dict[str, Any]:
