@@ -7,6 +7,7 @@ from PIL import Image
 from tenfold.auditing import not_digits
 from tenfold.auditing.not_digits import load_not_digits
 from tenfold.data.idx import dump_idx
+from tenfold.data.mnist import hash_idx
 from tenfold.errors import DataError
 
 
@@ -30,6 +31,22 @@ def test_there_are_letters_and_other_alphabets_and_they_depend_on_the_seed() -> 
         assert images.any(axis=(1, 2)).all()
         assert (images == again[name]).all()
         assert (images != other[name]).any()
+
+
+@pytest.mark.usefixtures("few")
+def test_the_images_that_a_model_is_audited_on_are_not_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, others = np.zeros((3, 28, 28), np.uint8), np.ones((2, 28, 28), np.uint8)
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(dump_idx(images))
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(dump_idx(others))
+    monkeypatch.setattr(not_digits, "FASHION", tmp_path)
+    assert "Fashion-MNIST" in load_not_digits([], own=("test", hash_idx(others)))
+    assert "Fashion-MNIST" not in load_not_digits([], own=("test", hash_idx(images)))
+    assert "Fashion-MNIST" not in load_not_digits([], own=("train", hash_idx(others)))
+    with pytest.raises(DataError, match="has the images that the model is audited on"):
+        load_not_digits([tmp_path], own=("test", hash_idx(images)), with_default=False)
+    assert list(load_not_digits([tmp_path], with_default=False)) == [tmp_path.name]
 
 
 @pytest.mark.usefixtures("few")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from runs.made_runs import write_run
 from tenfold.auditing import not_digits
 from tenfold.cli import main
 
@@ -40,11 +41,20 @@ def test_an_audit_is_printed_and_a_folder_gets_the_page(
     for text in ("accuracy", "impulse_noise", "other alphabets", "99.9 %", str(out / "audit.html")):
         assert text in printed.out
     assert "audit: zigzag" in printed.err
+    sets = printed.out.split("Prediction sets")[1]
+    assert sets.split("99.9 %")[1].split()[:6] == ["too", "few", "images", "–", "–", "–"]
+    assert "AUROC is the probability" in (out / "audit.html").read_text(encoding="utf-8")
     assert (out / "audit.html").is_file()
     found = json.loads((out / "audit.json").read_text())
     assert found["corrected"] is None  # its indices are of all 10,000 images
     assert found["has_reject_class"]
     assert all(each["auroc_reject"] > 0.9 for each in found["not_digits"])
+
+
+def test_labels_are_those_of_a_study(tmp_path: Path, capsys: Capture) -> None:
+    write_run(tmp_path / "run")
+    assert main(["audit", str(tmp_path / "run"), "--labels"]) == 2
+    assert "is a run; --labels takes a study" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

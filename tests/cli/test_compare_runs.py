@@ -55,4 +55,4 @@ def test_runs_are_compared_on_a_page(
 def test_no_report_of_a_run_is_lost(runs: list[tenfold.Run], fail: Fail) -> None:
     first, other = (str(run.path) for run in runs)
     assert f"{other}: has the report of a run" in fail(f"compare {first} {other} --out {other}")
-    assert "nowhere: not a run folder" in fail(f"compare {first} nowhere")
+    assert "nowhere: no such folder" in fail(f"compare {first} nowhere")

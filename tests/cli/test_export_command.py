@@ -100,8 +100,8 @@ def test_read_takes_the_exported_file(
     ("arguments", "message"),
     [
         ("", "missing RUN; usage: tenfold export RUN [OUT] [OPTIONS]"),
-        ("nowhere", "nowhere: not a run folder: it has no config.json"),
-        ("RUN --calibration nowhere", "nowhere: not a run folder: it has no config.json"),
+        ("nowhere", "nowhere: no such folder; name the folder of a run"),
+        ("RUN --calibration nowhere", "nowhere: no such folder; name the folder of a run"),
         ("RUN --calibration RUN", "the run has no calibration; use a hold-out run"),
         ("RUN --data nowhere", "nowhere: no such folder"),
         ("RUN here there", "too many arguments: there; usage: tenfold export RUN [OUT] [OPTIONS]"),

@@ -3,6 +3,8 @@
 import csv
 import json
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +17,11 @@ from data.formats import write_kaggle
 from data.test_class_names import TEN
 from tenfold.cli import main
 from tenfold.data.mnist import LabelledImages
+from tenfold.reading.digit_classifier import BUNDLED_MODEL
+from tenfold.reports.run_comparison import _describe_disagreed
 from tenfold.reports.run_report import build_train_command
 from tenfold.runs.results import Calibration
+from tenfold.studies.run_comparison import DisagreedImage
 
 Capture = pytest.CaptureFixture[str]
 
@@ -54,7 +59,7 @@ def run(kaggle: Path, tmp_path_factory: pytest.TempPathFactory) -> tenfold.Run:
     )
 
 
-def test_a_submission_is_written_once_and_over_itself_only(
+def test_a_submission_is_written_and_no_file_is_overwritten(
     run: tenfold.Run,
     kaggle: Path,
     test_images: LabelledImages,
@@ -63,8 +68,7 @@ def test_a_submission_is_written_once_and_over_itself_only(
     fail: Fail,
 ) -> None:
     command = f"predict {run.path} --data {kaggle / 'test.csv'} --csv submission.csv"
-    for _ in range(2):
-        assert main(command.split()) == 0
+    assert main(command.split()) == 0
     assert "predictions  submission.csv" in capsys.readouterr().out
     with Path("submission.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -72,8 +76,7 @@ def test_a_submission_is_written_once_and_over_itself_only(
     right = [int(row["Label"]) == k for row, k in zip(rows, test_images.labels_N[:50], strict=True)]
     assert np.mean(right) > 0.6
     assert rows[0]["Name"] == TEN[int(rows[0]["Label"])]
-    message = fail(f"predict {run.path} --data {kaggle} --csv {kaggle / 'train.csv'}")
-    assert "is a file of other content, which is not overwritten" in message
+    assert fail(command) == "submission.csv exists; remove it, or name another file"
 
 
 def test_an_exported_model_predicts_the_same(
@@ -85,11 +88,26 @@ def test_an_exported_model_predicts_the_same(
         assert main(["predict", model, "--data", str(kaggle), "--json", "--probabilities"]) == 0
         printed.append(json.loads(capsys.readouterr().out)["predictions"])
     first, second = printed
+    assert [one["name"] for one in first] == [one["name"] for one in second]
     assert [one["predicted"] for one in first] == [one["predicted"] for one in second]
     assert len(first) == 50
     for one in first:
         assert one["confidence"] == max(one["probabilities"])
         assert sum(one["probabilities"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_an_exported_model_needs_no_pytorch(kaggle: Path, here: Path) -> None:
+    script = """import sys
+for name in ("torch", "matplotlib", "safetensors", "scipy", "jinja2"):
+    sys.modules[name] = None
+from tenfold.cli import main
+sys.exit(main(sys.argv[1:]))"""
+    data = ["--data", str(kaggle / "train.csv"), "--csv", "out.csv", "--json"]
+    command = [sys.executable, "-c", script, "predict", str(BUNDLED_MODEL), *data]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.stderr == ""
+    assert json.loads(ran.stdout)["accuracy"] > 0.9
+    assert Path("out.csv").is_file()
 
 
 def test_evaluating_keeps_all_predictions_and_shows_names(
@@ -115,6 +133,16 @@ def test_evaluating_keeps_all_predictions_and_shows_names(
     assert wrong == {mistake.index for mistake in run.evaluation.misclassified}
 
 
+def test_class_names_are_those_of_counts_and_of_compared_images(
+    kaggle: Path, here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["data", "--data", str(kaggle), "--sheet", "sheet.png"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split()[2:] == " ".join(TEN).split()
+    image = DisagreedImage(index=0, label=1, answer_of_first=1, answer_of_other=2)
+    assert _describe_disagreed(image, TEN) == (TEN[1], f"{TEN[2]}\nright → wrong")
+
+
 def test_class_names_of_the_data_folder_are_kept(run: tenfold.Run) -> None:
     assert run.config.class_names == run.evaluation.class_names == TEN
     findings = {finding.name: finding for finding in run.evaluation.findings}
@@ -126,7 +154,7 @@ def test_class_names_of_the_data_folder_are_kept(run: tenfold.Run) -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("predict nowhere", "nowhere: not a run folder: it has no config.json"),
+        ("predict nowhere", "nowhere: no such folder"),
         ("predict model.onnx", "name the images to predict with --data"),
         ("predict run --part test", "--part needs --data; name"),
         ("train --class-names a b", "--class-names: has 2 names, but must have 10"),

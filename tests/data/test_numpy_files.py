@@ -52,7 +52,7 @@ def test_one_set_of_images_is_for_training(few: LabelledImages, tmp_path: Path) 
     np.savez(path, images=few.images_NHW, labels=few.labels_N)
     assert len(load_npz(path, "train")[0]) == len(load_npz(path, None)[0]) == 4
     assert catch_error(lambda: load_npz(path, "test"), DataError).startswith(
-        f"{path}: has no array x_test or test_images"
+        f"{path}: has training images only"
     )
 
 

@@ -101,6 +101,17 @@ def test_a_model_of_own_data_names_no_dataset_of_others(path: Path) -> None:
     assert "mnist" not in data.tags
 
 
+def test_classes_with_names_are_not_called_digits(path: Path) -> None:
+    names = ("T-shirt", "a*b", *"CDEFGHIJ")
+    others: dict[str, Any] = {"is_mnist": False, "corrected_accuracy": None}
+    data, text = load(path, labels=names, data="fashion", **others)
+    assert data.tags == ["onnx"]
+    assert r"for the classes T-shirt, a\*b, C, D, E, F, G, H, I, J, in this order." in text
+    assert "digit" not in text.lower()
+    assert "tenfold read" not in text
+    assert "number them 0 to 9" in text
+
+
 def test_the_text_names_labels_and_temperature(path: Path) -> None:
     calibration = Calibration(temperature=1.2345, read=0.9, not_digit=0.8)
     reader = RECIPES["reader"]

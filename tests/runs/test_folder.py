@@ -149,8 +149,8 @@ def refused_run(folder: Path) -> str:
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        assert refused_run(folder) == ": not a run folder: it has no config.json"
+    assert refused_run(tmp_path) == ": not a run folder: it has no config.json"
+    assert refused_run(tmp_path / "nowhere") == ": no such folder; name the folder of a run"
 
 
 def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:

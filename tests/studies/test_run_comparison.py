@@ -64,6 +64,9 @@ def test_only_settings_that_differ_are_listed(images: LabelledImages, tmp_path: 
         "classic (seed=0)",
         "classic (epochs=7, seed=0)",
     ]
+    later = make_run(tmp_path / "d", images, [], seed=1, recipe=CLASSIC.replace(epochs=7))
+    named = [run.name for run in compare_runs([runs[0], later]).runs]
+    assert named == ["classic (seed=0)", "classic (epochs=7, seed=1)"]
     checksums = {**runs[0].config.checksums, "train": ("3" * 64, "4" * 64)}
     other = make_run(tmp_path / "c", images, [], seed=0, recipe=strong, checksums=checksums)
     settings = compare_runs([runs[0], other]).settings
@@ -72,9 +75,9 @@ def test_only_settings_that_differ_are_listed(images: LabelledImages, tmp_path: 
     assert settings["channels"] == (None, [32, 64, 128])
     assert settings["training_data"] == ("SHA-256 11111111 22222222", "SHA-256 33333333 44444444")
     assert settings.keys().isdisjoint({"seed", "threads", "torch", "momentum"})
-    same = compare_runs([runs[0], runs[0]])
+    same = compare_runs([runs[0], make_run(tmp_path / "e", images, [], seed=0)])
     assert same.settings == {}
-    assert [run.name for run in same.runs] == [str(runs[0].path)] * 2
+    assert [run.name for run in same.runs] == [str(tmp_path / name) for name in "ae"]
     assert same.differences[0].p_value == 1.0
 
 
@@ -82,6 +85,8 @@ def test_runs_of_other_images_are_not_compared(images: LabelledImages, tmp_path:
     first = make_run(tmp_path / "a", images, [1])
     with pytest.raises(RunError, match="a: is a single run; name the runs to compare it with"):
         compare_runs([first])
+    with pytest.raises(RunError, match="a: is named twice"):
+        compare_runs([first, first])
     held_out = {"holdout": True, "checksums": {"train": OTHER_TRAINING}}
     fewer = images.select(np.arange(400))
     for name, run in (

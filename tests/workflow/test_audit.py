@@ -1,5 +1,6 @@
 """Audits of a small run and of a study's labels."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 import tenfold
+from data.test_class_names import TEN
 from tenfold.auditing import metrics, not_digits
+from tenfold.auditing.corruptions import CORRUPTIONS
 from tenfold.data.mnist import label_images
 from tenfold.errors import DataError, ModelError, RecipeError, RunError, StudyError
 from tenfold.system.json_types import from_json
@@ -68,6 +71,19 @@ def test_the_numbers_and_the_page_lie_in_the_folder_of_the_run(
     assert tenfold.load_run(run.path).accuracy == run.accuracy
 
 
+def test_letters_are_not_something_else_than_classes_with_names(
+    run: tenfold.Run, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = dataclasses.replace(run, config=dataclasses.replace(run.config, class_names=TEN))
+    monkeypatch.setattr("tenfold.workflow.audit.load_run", lambda _: named)
+    monkeypatch.setattr("tenfold.auditing.audit.CORRUPTIONS", dict([*CORRUPTIONS.items()][:1]))
+    found = tenfold.audit(run, data=small_data, out=tmp_path)
+    assert found.not_digits == ()
+    page = (tmp_path / "audit.html").read_text(encoding="utf-8")
+    assert f"tenfold audit {run.path} --data {small_data} --out {tmp_path}" in page
+    assert "Images without digits" not in page
+
+
 def test_a_model_is_audited_on_the_images_that_it_was_evaluated_on(small_data: Path) -> None:
     with pytest.raises(DataError, match="not the test images of the model"):
         tenfold.audit("reader", data=small_data)
@@ -80,7 +96,7 @@ def test_a_run_that_was_not_evaluated_is_refused_rather_than_audited_on_its_trai
     images_NHW[:20] = 255
     labels_N = np.arange(40, dtype=np.uint8) % 10
     fitted = fit(PERCEPTRON, label_images(images_NHW, labels_N), seed=0, threads=1, device="cpu")
-    fitted.write(tmp_path / "saved")
+    fitted.write(tmp_path / "saved", {})
     arrays: dict[str, Any] = {"data": ((images_NHW, labels_N), (images_NHW[::-1], labels_N))}
     for data in (arrays, {}):
         with pytest.raises(RunError, match="was trained without test images"):

@@ -19,6 +19,7 @@ from tenfold.data.mnist import LabelledImages
 from tenfold.errors import ArrayError, RunError
 from tenfold.recipes.configs import PerceptronConfig
 from tenfold.runs.hub import load_hub_config
+from tenfold.runs.listing import list_folder
 from tenfold.workflow.export import Exported
 from tenfold.workflow.hub import HubModel
 from workflow.exports import compute_probabilities
@@ -98,6 +99,12 @@ def test_the_lines_in_the_card_classify_a_picture(
     monkeypatch.chdir(tmp_path)
     exec(with_tenfold, names)
     np.testing.assert_array_equal(names["probabilities"], expected_NK)
+
+
+def test_the_folder_is_no_run(exported: Exported) -> None:
+    with pytest.raises(RunError, match=r"a folder for the Hugging Face Hub, not a run; use .*onnx"):
+        tenfold.load_run(exported.path)
+    assert list_folder(exported.path.parent) == []
 
 
 def test_folders_that_are_none_or_damaged_are_refused(model: HubModel, tmp_path: Path) -> None:

@@ -121,6 +121,12 @@ def measure_auroc(digits_N: Floats, others_M: Floats) -> float:
     return float((ranks[:num].sum() - num * (num + 1) / 2) / (num * num_others))
 
 
+def find_rank(num_fitted: int, coverage: float) -> int:
+    """Which of the sorted scores is the threshold; beyond the last one if there are too few."""
+    # Rounded first: (n + 1) x 0.999 is not exact.
+    return math.ceil(round((num_fitted + 1) * coverage, 6))
+
+
 def measure_conformal_sets(
     probabilities_NK: Floats, labels_N: Labels, fitted_N: Right, coverages: tuple[float, ...]
 ) -> tuple[ConformalSets, ...]:
@@ -134,8 +140,7 @@ def measure_conformal_sets(
     held_out = ~fitted_N
     results = []
     for coverage in coverages:
-        # Rounded first: (n + 1) x 0.999 is not exact.
-        rank = math.ceil(round((len(own_N) + 1) * coverage, 6))
+        rank = find_rank(len(own_N), coverage)
         threshold = float(own_N[rank - 1]) if rank <= len(own_N) else 1.0
         sets_NK = scores_NK[held_out] <= threshold
         sizes_N = sets_NK.sum(axis=1)

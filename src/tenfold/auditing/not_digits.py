@@ -3,8 +3,9 @@
 Array names carry their axes: N images, H rows, W columns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ from PIL import Image, UnidentifiedImageError
 from tenfold.data.folders import IMAGE_FORMATS, SYSTEM_FILES
 from tenfold.data.handwriting import load_other_characters
 from tenfold.data.idx import load_idx
+from tenfold.data.mnist import hash_idx
+from tenfold.data.pixels import Part
 from tenfold.digits import IMAGE_SIZE_PX, WHITE
 from tenfold.errors import DataError
 from tenfold.reading.digit_image import normalise_digit
@@ -21,22 +24,52 @@ from tenfold.synthetic.characters import LETTERS, draw_font_character
 Images = npt.NDArray[np.uint8]
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
-IDX_FILES = ("t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz")
+IDX_FILES: Mapping[Part, tuple[str, ...]] = MappingProxyType(
+    {
+        "train": ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"),
+        "test": ("t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz"),
+    }
+)
+SHAPE = (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
 MOST_IMAGES = 10_000  # of a source
 NUM_LETTERS, NUM_CHARACTERS = 2000, 2000
 MOST_PIXELS = 4_000_000  # of an image of one character
 FAINTEST = 16  # of 255: the least contrast of ink
 
 
-def load_not_digits(folders: Sequence[Path], seed: int = 0) -> dict[str, Images]:
+def load_not_digits(
+    folders: Sequence[Path],
+    seed: int = 0,
+    *,
+    own: tuple[Part, str] | None = None,
+    with_default: bool = True,
+) -> dict[str, Images]:
     """Images of no digit by the name of their source, uint8 [N, 28, 28], bright on black.
 
     Fashion-MNIST if Debian's package is installed, letters drawn with the bundled fonts, characters
-    of other alphabets, and each of the folders. Raises DataError for a folder without images.
+    of other alphabets, and each of the folders; without `with_default`, only the folders. `own` is
+    the part of the data that a model is audited on, and the checksum of its images: Fashion-MNIST
+    is left out if they are its images.
+
+    Raises DataError for a folder without images, or with those of `own`.
     """
+    sources = _load_default(seed, own) if with_default else {}
+    for folder in folders:
+        if _has_images(folder, own):
+            raise DataError(
+                f"{folder}: has the images that the model is audited on; --not-digits takes others"
+            )
+        found = _find_idx(folder)
+        name = folder.resolve().name
+        name = str(folder) if name in sources else name
+        sources[name] = _load_folder(folder) if found is None else _load_idx_images(found)
+    return sources
+
+
+def _load_default(seed: int, own: tuple[Part, str] | None) -> dict[str, Images]:
     sources: dict[str, Images] = {}
     fashion = _find_idx(FASHION)
-    if fashion is not None:
+    if fashion is not None and not _has_images(FASHION, own):
         sources["Fashion-MNIST"] = _load_idx_images(fashion)
     rng = np.random.default_rng(seed)
     letters = (LETTERS[int(rng.integers(len(LETTERS)))] for _ in range(NUM_LETTERS))
@@ -48,21 +81,25 @@ def load_not_digits(folders: Sequence[Path], seed: int = 0) -> dict[str, Images]
     sources["other alphabets"] = np.array(
         [normalise_digit(characters_NHW[row] / np.float32(WHITE)) for row in np.sort(rows)]
     )
-    for folder in folders:
-        found = _find_idx(folder)
-        name = folder.resolve().name
-        name = str(folder) if name in sources else name
-        sources[name] = _load_folder(folder) if found is None else _load_idx_images(found)
     return sources
 
 
-def _find_idx(folder: Path) -> Path | None:
-    """The test images of a folder of IDX files, if it is one."""
-    return next((folder / name for name in IDX_FILES if (folder / name).is_file()), None)
+def _has_images(folder: Path, own: tuple[Part, str] | None) -> bool:
+    """Whether a folder of IDX files has the images of that part with that checksum."""
+    if own is None:
+        return False
+    part, checksum = own
+    path = _find_idx(folder, part)
+    return path is not None and checksum == hash_idx(load_idx(path, SHAPE))
+
+
+def _find_idx(folder: Path, part: Part = "test") -> Path | None:
+    """The images of a part in a folder of IDX files, if it is one."""
+    return next((folder / name for name in IDX_FILES[part] if (folder / name).is_file()), None)
 
 
 def _load_idx_images(path: Path) -> Images:
-    return load_idx(path, (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX))[:MOST_IMAGES]
+    return load_idx(path, SHAPE)[:MOST_IMAGES]
 
 
 def _load_folder(folder: Path) -> Images:

@@ -43,7 +43,8 @@ def audit(
     seed
         The random seed of corruptions and halves; by default 0.
     out
-        The folder for audit.json and audit.html; by default that of the run.
+        The folder for audit.json and audit.html; by default that of the run. For `reader` and ONNX
+        files they are written only with --out.
     """
     from tenfold.workflow import audit as auditing
 
@@ -90,6 +91,8 @@ def _print_audit(audited: "Audit") -> None:
         tabulate_not_digits(audited),
         tabulate_conformal(audited),
     ):
+        if not table.rows:
+            continue
         print_text(f"\n{table.title}")
         print_table([*table.columns], [[*row] for row in table.rows])
 

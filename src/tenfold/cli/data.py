@@ -8,6 +8,7 @@ import numpy as np
 
 from tenfold.cli.options import AsJson, DataFolder
 from tenfold.cli.output import print_json, print_rows, print_table, print_text
+from tenfold.data.class_names import find_class_names
 from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, Part, hash_idx, load_part
 from tenfold.data.pixels import Arrays
 from tenfold.data.sources import load_arrays
@@ -38,7 +39,7 @@ def data(
         print_json(described)
         return
     print_table(
-        ["part", "images", *map(str, range(NUM_CLASSES))],
+        ["part", "images", *(find_class_names(data) or map(str, range(NUM_CLASSES)))],
         [
             [part, str(one["num_images"]), *map(str, one["num_images_of_label"] or NO_COUNTS)]
             for part, one in described.items()
@@ -67,7 +68,8 @@ def _draw_sheet(training: LabelledImages, folder: Path | None) -> bytes:
     from tenfold.reports.figures.images import draw_contact_sheet
 
     title = "MNIST" if folder is None else folder.resolve().name
-    return draw_contact_sheet(training.images_NHW, training.labels_N, title)
+    names = find_class_names(folder)
+    return draw_contact_sheet(training.images_NHW, training.labels_N, title, class_names=names)
 
 
 def _load_test(data: Path | None) -> Arrays:

@@ -1,6 +1,6 @@
 """`tenfold predict`."""
 
-from contextlib import suppress
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,12 +42,12 @@ def predict(
     part
         Which part of --data to predict, by default test.
     csv
-        The CSV file to write; by default it is printed.
+        A new CSV file to write; by default it is printed.
     probabilities
         Also write the probability of each digit, in the columns p0 to p9.
     """
-    if csv is not None:
-        _check_replaceable(csv)
+    if csv is not None and os.path.lexists(csv):
+        raise RunError(f"{csv} exists; remove it, or name another file")
     from tenfold.workflow import predict as predicting
 
     predicted = predicting.predict(run, data, part=part)
@@ -73,25 +73,6 @@ def predict(
         print_rows(*rows, *([("accuracy", right)] * bool(right)))
     elif right:
         print_note(f"accuracy {right}")
-
-
-def _check_replaceable(path: Path) -> None:
-    """Raise RunError if a file would be overwritten that no earlier call has written."""
-    from tenfold.evaluation.prediction_tables import SUBMISSION
-
-    start = ",".join(SUBMISSION)
-    with suppress(FileNotFoundError):
-        try:
-            with path.open("rb") as file:
-                is_ours = file.read(len(start)) == start.encode()
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
-        if not is_ours:
-            raise RunError(
-                f"{path}: is a file of other content, which is not overwritten; use another name"
-            )
 
 
 def _to_json(run: Path, predicted: Any, *, with_all: bool) -> dict[str, Any]:  # noqa: ANN401

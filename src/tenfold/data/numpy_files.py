@@ -89,6 +89,10 @@ def _choose_arrays(names: list[str], part: Part | None, path: Path) -> tuple[str
         images = next((name for name in IMAGE_NAMES[each] if name in names), None)
         if images is not None:
             return images, next((name for name in LABEL_NAMES[each] if name in names), None)
+    if part == "test" and any(
+        name in names for key in ("train", None) for name in IMAGE_NAMES[key]
+    ):
+        raise DataError(f"{path}: has training images only, no test images such as x_test")
     wanted = " or ".join(name for each in parts for name in IMAGE_NAMES[each])
     raise DataError(f"{path}: has no array {wanted}; its arrays are {', '.join(names) or 'none'}")
 

@@ -3,18 +3,19 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.models.predict import Predictions
+if TYPE_CHECKING:  # it imports torch, which an exported model does without
+    from tenfold.models.predict import Predictions
 
 SUBMISSION = ["ImageId", "Label"]  # what Kaggle's Digit Recognizer takes, counted from 1
 
 
 def dump_predictions(
-    labels_N: npt.NDArray[np.uint8], predictions: Predictions, class_names: Sequence[str] = ()
+    labels_N: npt.NDArray[np.uint8], predictions: "Predictions", class_names: Sequence[str] = ()
 ) -> str:
     """The predictions of a run: index from 0, label, predicted label, its probability; names."""
     names = ["label_name", "predicted_name"] * bool(class_names)

@@ -1,6 +1,7 @@
 """The page of an audit, and its numbers as text."""
 
-from tenfold.auditing.results import Audit
+from tenfold.auditing.metrics import find_rank
+from tenfold.auditing.results import Audit, ConformalSets
 from tenfold.data.mnist import LabelledImages
 from tenfold.evaluation.text import PART_NAMES, format_interval, format_percent
 from tenfold.reports.figures.audit import (
@@ -19,7 +20,9 @@ def build_audit_page(audit: Audit, evaluated: LabelledImages, command: str) -> s
         title=f"Audit of {audit.model}",
         subtitle=f"On {num:,} {PART_NAMES[audit.part]} images, corrupted with seed {audit.seed}",
         numbers=_list_numbers(audit),
-        tables=[tabulate_not_digits(audit), tabulate_conformal(audit)],
+        tables=[
+            table for table in (tabulate_not_digits(audit), tabulate_conformal(audit)) if table.rows
+        ],
         figures=_draw_figures(audit, evaluated),
         reproduction=(
             "Corruptions, halves and bootstrap samples depend on the seed alone; the last decimals "
@@ -77,6 +80,9 @@ def tabulate_not_digits(audit: Audit) -> PageTable:
             )
             for each in audit.not_digits
         ],
+        note="AUROC is the probability that a digit's confidence is above that of another image. "
+        "The last column is the share of other images that are still read at a threshold that "
+        "turns away 1 % of the digits.",
     )
 
 
@@ -86,16 +92,23 @@ def tabulate_conformal(audit: Audit) -> PageTable:
         title="Prediction sets",
         columns=("wanted", "label in set", "mean size", "one digit", "empty"),
         rows=[
-            (
-                format_percent(each.wanted, 1),
-                format_percent(each.coverage),
-                f"{each.mean_size:.3f}",
-                format_percent(each.share_of_one),
-                format_percent(each.share_empty),
-            )
+            (format_percent(each.wanted, 1), *_list_sets(each, audit.accuracy.num_images // 2))
             for each in audit.conformal
         ],
+        note="Every digit whose probability is so high that, on the other half of the images, the "
+        "label was among these digits as often as wanted. Small sets are those of a sure model.",
     )
+
+
+def _list_sets(sets: ConformalSets, num_fitted: int) -> list[str]:
+    if find_rank(num_fitted, sets.wanted) > num_fitted:  # the sets have every digit
+        return ["too few images", "–", "–", "–"]
+    return [
+        format_percent(sets.coverage),
+        f"{sets.mean_size:.3f}",
+        format_percent(sets.share_of_one),
+        format_percent(sets.share_empty),
+    ]
 
 
 def _list_numbers(audit: Audit) -> list[tuple[str, str, str]]:
@@ -105,11 +118,12 @@ def _list_numbers(audit: Audit) -> list[tuple[str, str, str]]:
     if corrected is not None:
         share = format_percent(corrected.accuracy)
         numbers.append(("on corrected labels", share, f"n = {corrected.num_images:,}"))
-    times = _format_times(audit.relative_corruption_error)
+    relative = audit.relative_corruption_error
+    times = "none on clean images" if relative is None else f"{_format_times(relative)} clean"
     calibration = audit.calibration
     return [
         *numbers,
-        ("errors if corrupted", format_percent(audit.mean_corruption_error), f"{times} clean"),
+        ("errors if corrupted", format_percent(audit.mean_corruption_error), times),
         ("calibration error", f"{calibration.error:.4f}", _describe_interval(audit)),
         ("log loss", f"{calibration.log_loss:.4f}", f"Brier score {calibration.brier:.4f}"),
         (
@@ -136,6 +150,7 @@ def _draw_figures(audit: Audit, evaluated: LabelledImages) -> list[PageFigure]:
             "The error rate on each corruption, the worst on top.",
             draw_corruption_errors,
             audit,
+            note="How often the model errs when its images are damaged in each of fifteen ways.",
         ),
         PageFigure.draw(
             "The corruptions",
@@ -149,11 +164,17 @@ def _draw_figures(audit: Audit, evaluated: LabelledImages) -> list[PageFigure]:
             "Errors made against errors that the confidences promise.",
             draw_reliability,
             audit,
+            note="A well calibrated model is right as often as its confidence says: the "
+            "calibration error is the mean gap between the two. Log loss and Brier score are low "
+            "for probabilities near 1 for the label and near 0 for the others.",
         ),
         PageFigure.draw(
             "Risk against coverage",
             "The errors among the most confident images, against their share.",
             draw_risk,
             audit,
+            note="Reading only the most confident images makes fewer errors. “Read at 0.1 % "
+            "errors” is the largest share with at most one error in a thousand; the area under the "
+            "curve is the mean share of errors over all shares that could be read.",
         ),
     ]

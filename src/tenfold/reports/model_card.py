@@ -1,9 +1,11 @@
 """The model card of a folder for the Hugging Face Hub: README.md with its YAML front matter."""
 
 import json
+import re
 
 import jinja2
 
+from tenfold.digits import NUM_CLASSES
 from tenfold.evaluation.text import PART_NAMES, format_interval, format_percent
 from tenfold.recipes.catalogue import build_display_name
 from tenfold.reports.describe import list_recipe
@@ -33,6 +35,7 @@ def build_model_card(config: HubConfig, license_id: str) -> str:
         dataset=_describe_dataset(config),
         metrics=_list_metrics(config),
         labels=_describe_labels(config),
+        names=config.has_names,
         part=PART_NAMES[config.part].capitalize() + " images",
         accuracy=(
             f"{accuracy.num_correct:,} of {accuracy.num_images:,} are classified correctly, "
@@ -68,8 +71,12 @@ def _list_metrics(config: HubConfig) -> dict[str, float]:
 
 
 def _describe_labels(config: HubConfig) -> str:
-    *_, last = config.labels
-    if last == "none":
+    if config.has_names:
+        # What Markdown would read as something else.
+        names = [re.sub(r"([\\`*_\[\]<>|&])", r"\\\1", name) for name in config.labels]
+        rejected = " and, last, for images of no class" * config.recipe.model.rejects
+        return f"the classes {', '.join(names[:NUM_CLASSES])}, in this order{rejected}"
+    if config.recipe.model.rejects:
         return "the digits 0 to 9 and, last, for images that show no digit"
     return "the digits 0 to 9"
 

@@ -25,23 +25,30 @@ class PageFigure:
     description: str
     light: bytes
     dark: bytes
+    note: str = ""
 
     @classmethod
     def draw(
-        cls, title: str, description: str, draw: Callable[..., bytes], *content: object
+        cls,
+        title: str,
+        description: str,
+        draw: Callable[..., bytes],
+        *content: object,
+        note: str = "",
     ) -> "PageFigure":
-        """A figure drawn by `draw(*content, theme)`."""
+        """A figure drawn by `draw(*content, theme)`, with a note below it."""
         light, dark = draw(*content, LIGHT), draw(*content, DARK)
-        return cls(title=title, description=description, light=light, dark=dark)
+        return cls(title=title, description=description, light=light, dark=dark, note=note)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageTable:
-    """A table with a title."""
+    """A table with a title, and a note below it."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The comparison of runs as tables, findings and a page with figures."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.evaluation.text import PART_NAMES, format_interval, format_percent, join_words
-from tenfold.reports.figures.images import draw_gallery
+from tenfold.reports.figures.images import draw_gallery, shorten_name
 from tenfold.reports.figures.loss import draw_compared_losses
 from tenfold.reports.figures.style import LIGHT, Theme
 from tenfold.reports.page import Page, PageFigure, PageTable
@@ -18,7 +19,12 @@ from tenfold.reports.study_report import describe_difference, tabulate
 from tenfold.runs.folder import REPORT, Run
 from tenfold.runs.results import Finding
 from tenfold.studies.comparison import Comparison
-from tenfold.studies.run_comparison import ComparedRun, ComparedRunPair, RunComparison
+from tenfold.studies.run_comparison import (
+    ComparedRun,
+    ComparedRunPair,
+    DisagreedImage,
+    RunComparison,
+)
 from tenfold.system.files import make_folder, reporting_disk_errors, write_file, write_json
 
 SIGNIFICANT = 0.05
@@ -78,12 +84,15 @@ def _describe_pair(pair: ComparedRunPair, comparison: RunComparison) -> Finding:
     if pair.p_value < SIGNIFICANT:
         answer = "better" if points > 0 else "worse"
     images = f"{comparison.num_images:,} {PART_NAMES[comparison.part]} images"
+    position = f"{abs(points):.2f} points {'above' if points > 0 else 'below'}"
+    if not pair.difference:
+        position = "level with"
     sentence = (
-        f"{pair.other} is {abs(points):.2f} points {'above' if points >= 0 else 'below'} "
-        f"{pair.first} on {images}: only {pair.other} gets {other:,} of them right, only "
-        f"{pair.first} {first:,}, and both get {pair.num_both_wrong:,} wrong (McNemar's exact "
-        f"test: p = {pair.p_value:.2g}). The test compares these two trained networks, not their "
-        "recipes: one run of each says nothing about other seeds. Compare studies for that."
+        f"{pair.other} is {position} {pair.first} on {images}: only {pair.other} gets {other:,} of "
+        f"them right, only {pair.first} {first:,}, and both get {pair.num_both_wrong:,} wrong "
+        f"(McNemar's exact test: p = {pair.p_value:.2g}). The test compares these two trained "
+        "networks, not their recipes: one run of each says nothing about other seeds. Compare "
+        "studies for that."
     )
     return Finding(
         name="difference",
@@ -98,28 +107,46 @@ def _title_disagreed(pair: ComparedRunPair) -> str:
 
 
 def draw_disagreed_images(
-    images_NHW: npt.NDArray[np.uint8], pair: ComparedRunPair, theme: Theme = LIGHT
+    images_NHW: npt.NDArray[np.uint8],
+    pair: ComparedRunPair,
+    class_names: Sequence[str],
+    theme: Theme = LIGHT,
 ) -> bytes:
-    """Draw images that just one of two runs classifies as labelled, as a PNG."""
+    """Draw images that just one of two runs classifies as labelled, as a PNG.
+
+    `class_names` are those of the labels, empty for digits.
+    """
     halves = (pair.only_other_right, pair.only_first_right)
     # Half of the places for each; what one leaves, the other may take.
     left = max(0, NUM_SHOWN // 2 - min(map(len, halves)))
     listed = [image for half in halves for image in half[: NUM_SHOWN // 2 + left]]
-    shown = [
-        (
-            image.index,
-            f"{image.label}: {image.answer_of_first} → {image.answer_of_other}",
-            "right → wrong" if image.answer_of_first == image.label else "wrong → right",
-        )
-        for image in listed
-    ]
+    shown = [(image.index, *_describe_disagreed(image, class_names)) for image in listed]
     subtitle = "none"
     if shown:
-        subtitle = (
-            f"{len(shown)} of {sum(map(len, halves)):,}: label, answer of the first → of the other"
-        )
+        texts = "label, answer of the first → of the other"
+        if class_names:
+            texts = "label, wrong answer, the first → the other"
+        subtitle = f"{len(shown)} of {sum(map(len, halves)):,}: {texts}"
     title = _title_disagreed(pair)
-    return draw_gallery(images_NHW, shown, title=title, subtitle=subtitle, theme=theme)
+    return draw_gallery(
+        images_NHW,
+        shown,
+        title=title,
+        subtitle=subtitle,
+        theme=theme,
+        has_names=bool(class_names),
+    )
+
+
+def _describe_disagreed(image: DisagreedImage, class_names: Sequence[str]) -> tuple[str, str]:
+    """The texts above and below an image; names need lines of their own."""
+    is_first_right = image.answer_of_first == image.label
+    order = "right → wrong" if is_first_right else "wrong → right"
+    if not class_names:
+        return f"{image.label}: {image.answer_of_first} → {image.answer_of_other}", order
+    wrong = image.answer_of_other if is_first_right else image.answer_of_first
+    label, answer = (shorten_name(class_names[one]) for one in (image.label, wrong))
+    return label, f"{answer}\n{order}"
 
 
 def write_run_comparison(
@@ -134,6 +161,7 @@ def write_run_comparison(
     `data` is the folder of the data if it was given, for the command in the report.
     """
     names = [run.name for run in comparison.runs]
+    class_names = runs[0].config.class_names
     losses = {name: run.read_losses() for name, run in zip(names, runs, strict=True)}
     averaged = "moving averages; logarithmic axis"
     if len({run.config.recipe.augmentation for run in runs}) > 1:
@@ -150,7 +178,7 @@ def write_run_comparison(
     for number, pair in enumerate(comparison.differences, start=2):
         title = _title_disagreed(pair)
         figures[f"disagreed_{number}"] = PageFigure.draw(
-            title, f"{title}.", draw_disagreed_images, evaluated.images_NHW, pair
+            title, f"{title}.", draw_disagreed_images, evaluated.images_NHW, pair, class_names
         )
     with reporting_disk_errors(path):
         make_folder(path)

@@ -49,6 +49,7 @@ CONFIG, STATE, WEIGHTS = "config.json", "state.json", "model.safetensors"
 EVALUATION, REPORT, CALIBRATION = "evaluation.json", "report.html", "calibration.json"
 PREDICTIONS = "predictions.csv"
 CHECKPOINT = "checkpoint.safetensors"
+HUB_FILES = ("model.onnx", "README.md")  # of `tenfold export --hub`, beside config.json
 FIGURES = {
     "loss_per_batch": "figures/loss_per_batch.png",
     "confusion_matrix": "figures/confusion_matrix.png",
@@ -224,10 +225,17 @@ def load_run(path: str | Path) -> Run:
 
 def read_state(path: Path) -> RunningState | CompleteState:
     """The state of the run in a folder. Raises RunError if there is no run or it is unreadable."""
+    if not os.path.lexists(path):
+        raise RunError(f"{path}: no such folder; name the folder of a run")
     if not os.path.isfile(path / CONFIG):  # noqa: PTH113 - Path.is_file may raise
         raise RunError(f"{path}: not a run folder: it has no {CONFIG}")
     if has_only_config(path):
         return RunningState(state="running")
+    if {*HUB_FILES} <= {*_list_names(path)} and not (path / STATE).exists():
+        raise RunError(
+            f"{path}: is a folder for the Hugging Face Hub, not a run; use {path / HUB_FILES[0]}, "
+            "or the run that was exported"
+        )
     with _naming(path / STATE):
         return parse_state(read_json(path / STATE))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
+from tenfold.digits import NUM_CLASSES
 from tenfold.errors import RecipeError, RunError
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.config import SEEDS
@@ -29,9 +30,9 @@ class SeedStatistics:
 class HubConfig:
     """What a model is, where it comes from and how good it is: the content of config.json.
 
-    `labels` are those of the logits, in order. Pixel values, 0 to 255, are divided by `scale`
-    before the first layer; `model.onnx` does that itself. `calibration` is None for a model whose
-    probabilities are as training left them.
+    `labels` are those of the logits, in order: names of classes if the run has them. Pixel values,
+    0 to 255, are divided by `scale` before the first layer; `model.onnx` does that itself.
+    `calibration` is None for a model whose probabilities are as training left them.
 
     `accuracy` and `corrected_accuracy`, on MNIST's corrected test labels, are those of this run on
     the `part` of the data; `study` has those of all seeds if the run is one of a study.
@@ -61,6 +62,11 @@ class HubConfig:
     machine: dict[str, str | int]
     versions: dict[str, str]
     files: Annotated[dict[str, str], {WEIGHTS, MODEL, CARD}]
+
+    @property
+    def has_names(self) -> bool:
+        """Whether the classes have names, and so are not digits."""
+        return self.labels[:NUM_CLASSES] != tuple(map(str, range(NUM_CLASSES)))
 
 
 def load_hub_config(folder: Path) -> HubConfig:

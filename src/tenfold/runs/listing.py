@@ -19,6 +19,7 @@ from tenfold.runs.folder import (
     CHECKPOINT,
     CONFIG,
     EVALUATION,
+    HUB_FILES,
     STATE,
     CompleteState,
     RunningState,
@@ -104,6 +105,8 @@ def describe(path: Path, find: Find = find_file) -> RunEntry | None:
     config = read_object(find(path, CONFIG))
     if config is None:
         return None
+    if find(path, STATE) is None and all(find(path, name) for name in HUB_FILES):
+        return None  # a folder for the Hugging Face Hub has a config.json, too
     evaluation = read_object(find(path, EVALUATION))
     return RunEntry(
         path=path,

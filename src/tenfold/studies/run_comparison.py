@@ -7,7 +7,7 @@ from scipy import stats
 
 from tenfold.errors import RunError
 from tenfold.evaluation.text import PART_NAMES, format_percent
-from tenfold.recipes.catalogue import find_changes, format_changes
+from tenfold.recipes.catalogue import RECIPES, find_changes, format_changes
 from tenfold.recipes.recipe import Recipe
 from tenfold.runs.folder import EVALUATION, Run
 from tenfold.runs.results import Accuracy
@@ -103,9 +103,19 @@ def check_comparable(runs: list[Run]) -> None:
                 )
         if _identify_images(run) != _identify_images(first):
             raise RunError(
-                f"{run.path}: evaluated on other images ({run.evaluation.part}) than {first.path} "
-                f"({first.evaluation.part}); only runs of the same images can be compared"
+                f"{run.path}: evaluated on other images ({_name_images(run)}) than {first.path} "
+                f"({_name_images(first)}); only runs of the same images can be compared"
             )
+    paths = [run.path.resolve() for run in runs]
+    for run, path in zip(runs, paths, strict=True):
+        if paths.count(path) > 1:
+            raise RunError(f"{run.path}: is named twice; a run is compared with others")
+
+
+def _name_images(run: Run) -> str:
+    config = run.config
+    data = "arrays" if config.from_arrays else config.data_folder or "MNIST"
+    return f"{run.evaluation.part}, {data}"
 
 
 def _identify_images(run: Run) -> tuple[str, int, tuple[str, str]]:
@@ -134,19 +144,16 @@ def compare_runs(runs: list[Run]) -> RunComparison:
 
 
 def _name_runs(runs: list[Run]) -> list[str]:
-    """A name for each run, as short as tells them apart."""
-    configs = [run.config for run in runs]
-    for names in (
-        [config.recipe.name + format_changes({"seed": config.seed}) for config in configs],
-        [
-            config.recipe.name
-            + format_changes({**find_changes(config.recipe), "seed": config.seed})
-            for config in configs
-        ],
-    ):
-        if len(set(names)) == len(names):
-            return names
-    return [str(run.path) for run in runs]
+    """A name for each run: its recipe, the changed fields in which the runs differ, the seed."""
+    differing = list_settings(runs)
+    names = []
+    for run in runs:
+        changes = find_changes(run.config.recipe)
+        if run.config.recipe.name not in RECIPES:  # nothing to be changed from
+            changes = run.config.recipe.flatten()
+        shown = {name: value for name, value in changes.items() if name in differing}
+        names.append(run.config.recipe.name + format_changes({**shown, "seed": run.config.seed}))
+    return names if len(set(names)) == len(names) else [str(run.path) for run in runs]
 
 
 def _describe_run(run: Run, name: str) -> ComparedRun:

@@ -15,12 +15,13 @@ from tenfold.auditing.audit import Classify, measure_audit
 from tenfold.auditing.labels import find_suspect_labels
 from tenfold.auditing.not_digits import load_not_digits
 from tenfold.auditing.results import Audit, LabelAudit
-from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, load_evaluated
-from tenfold.errors import ModelError, RunError
+from tenfold.data.mnist import MNIST_CHECKSUMS, LabelledImages, Part, load_evaluated
+from tenfold.errors import DataError, ModelError, RunError, StudyError
 from tenfold.reading.digit_classifier import BATCH_SIZE, BUNDLED_MODEL, Classifier, load_classifier
 from tenfold.recipes.catalogue import build_display_name
 from tenfold.runs.config import SEEDS
 from tenfold.runs.folder import Run, load_run
+from tenfold.runs.listing import describe
 from tenfold.studies.study import STUDY, Study, load_study
 from tenfold.system.files import write_file, write_json
 from tenfold.training.threads import setting_threads
@@ -40,6 +41,7 @@ class _Audited:
     classify: Classify
     evaluated: LabelledImages
     is_holdout: bool
+    class_names: tuple[str, ...] = ()
 
 
 def audit(
@@ -59,11 +61,12 @@ def audit(
     an ONNX file of `export_run`, or "reader" for the bundled reader's digit network. A hold-out run
     is audited on its hold-out; the test images are not opened.
 
-    `not_digits` are folders of images without digits. `images` audits the first so many images
-    only. `seed` decides the corruption and the halves. `data` is the folder of the run's data, if
-    it has moved, or the run's arrays. audit.json and audit.html are written to `out`, by default
-    the folder of the run; for an ONNX file they are not written without `out`. `on_progress` is
-    called with the name of what is measured next.
+    `not_digits` are folders of images without digits; the default ones are left out for a run with
+    names of classes, which are not digits. `images` audits the first so many images only. `seed`
+    decides the corruption and the halves. `data` is the folder of the run's data, if it has moved,
+    or the run's arrays. audit.json and audit.html are written to `out`, by default the folder of
+    the run; for an ONNX file they are not written without `out`. `on_progress` is called with the
+    name of what is measured next.
 
     Raises RunError or ModelError if there is no run or model, DataError for images that cannot be
     used, RecipeError for numbers out of range.
@@ -73,8 +76,13 @@ def audit(
     num = None if images is None else check_integer("--images", images, NUM_IMAGES)
     audited = _open(run, data)
     # Before the long part, so that a wrong folder is noticed at once.
-    sources = load_not_digits([Path(folder) for folder in not_digits], seed)
     whole, folder = audited.evaluated, _choose_folder(run, out)
+    sources = load_not_digits(
+        [Path(each) for each in not_digits],
+        seed,
+        own=("train" if audited.is_holdout else "test", whole.checksums[0]),
+        with_default=not audited.class_names,
+    )
     kept = whole if num is None else whole.select(np.arange(min(num, len(whole))))
     part = "validation" if audited.is_holdout else "test"
     is_mnist = whole.checksums == MNIST_CHECKSUMS["train" if audited.is_holdout else "test"]
@@ -94,7 +102,8 @@ def audit(
 
         write_json(folder / AUDIT, found)
         write_file(
-            folder / PAGE, build_audit_page(found, kept, _build_command(run, not_digits, num, seed))
+            folder / PAGE,
+            build_audit_page(found, kept, _build_command(run, not_digits, num, seed, data, out)),
         )
     return found
 
@@ -109,6 +118,9 @@ def audit_labels(study: str | Path | Study, *, data: str | Path | None = None) -
     Raises StudyError if there is no study of at least two runs, DataError for data that cannot be
     read or are not the study's.
     """
+    listed = None if isinstance(study, Study) else describe(Path(study))
+    if listed is not None and listed.kind == "run":
+        raise StudyError(f"{study}: is a run; --labels takes a study, as `tenfold study` makes")
     opened = study if isinstance(study, Study) else load_study(study)
     evaluated = reload_evaluated(opened.config, f"the study {opened.path}", data)
     return find_suspect_labels(opened, evaluated)
@@ -141,25 +153,32 @@ def _open_run(run: Run, data: Data | None) -> _Audited:
             return compute_logits(model, images_NHW)
 
     name = f"{build_display_name(config.recipe)}, seed {config.seed}"
-    return _Audited(name, classify, evaluated, config.holdout)
+    return _Audited(name, classify, evaluated, config.holdout, config.class_names)
 
 
 def _open_model(path: Path, name: str, data: Data | None) -> _Audited:
     if not isinstance(data, str | Path | None):
         raise ModelError(f"{path}: name the folder of its images; only a run can be of arrays")
     classifier = load_classifier(path)
-    part = "train" if classifier.card.get("holdout") is True else "test"
+    part: Part = "train" if classifier.card.get("holdout") is True else "test"
     try:
         images_sha256, labels_sha256 = classifier.card["checksums"][part]
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: does not say which {part} images it was evaluated on") from error
+    if data is None and (images_sha256, labels_sha256) != MNIST_CHECKSUMS[part]:
+        raise DataError(
+            f"{path}: was not evaluated on MNIST; name the folder of its data with --data"
+        )
     evaluated = load_evaluated(
         None if data is None else Path(data),
         holdout=part == "train",
         checksums=(images_sha256, labels_sha256),
-        owner=f"the model {path}; --data names their folder",
+        owner=f"the model {path}",
     )
-    return _Audited(name, lambda images: _classify(classifier, images), evaluated, part == "train")
+    names = tuple(classifier.card.get("class_names", ()))
+    return _Audited(
+        name, lambda images: _classify(classifier, images), evaluated, part == "train", names
+    )
 
 
 def _classify(classifier: Classifier, images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -178,11 +197,18 @@ def _choose_folder(run: str | Path | Run, out: str | Path | None) -> Path | None
 
 
 def _build_command(
-    run: str | Path | Run, not_digits: Sequence[str | Path], images: int | None, seed: int
+    run: str | Path | Run,
+    not_digits: Sequence[str | Path],
+    images: int | None,
+    seed: int,
+    data: Data | None,
+    out: str | Path | None,
 ) -> str:
     words = ["tenfold", "audit", str(get_run_path(run))]
     for folder in not_digits:
         words += ["--not-digits", str(folder)]
     words += [] if images is None else ["--images", str(images)]
     words += [] if seed == 0 else ["--seed", str(seed)]
+    words += ["--data", str(data)] if isinstance(data, str | Path) else []
+    words += [] if out is None else ["--out", str(out)]
     return shlex.join(words)

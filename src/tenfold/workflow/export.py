@@ -10,6 +10,7 @@ from typing import Any
 
 from tenfold._version import __version__
 from tenfold.errors import RunError
+from tenfold.evaluation.text import join_words
 from tenfold.runs.folder import Run, load_run
 from tenfold.runs.results import Calibration
 from tenfold.system.files import write_file
@@ -117,12 +118,25 @@ def find_calibration(run: Run, calibration: str | Path | Run | None) -> Calibrat
         raise RunError(f"{other.path}: the run has no calibration; use a hold-out run")
     reason = None
     if other.config.recipe != run.config.recipe:
-        reason = f"the recipe, {other.config.recipe.name}, is another one"
+        reason = f"its recipe differs in {_list_differences(other, run)}"
     elif other.config.checksums["train"] != run.config.checksums["train"]:
         reason = "the training data differ"
     if reason:
         raise RunError(f"{other.path}: its calibration does not fit {run.path}: {reason}")
     return other.calibration
+
+
+def _list_differences(other: Run, run: Run) -> str:
+    """What differs in the recipes of two runs."""
+    theirs, ours = (
+        {"name": recipe.name, "model": recipe.model.kind, **recipe.flatten()}
+        for recipe in (other.config.recipe, run.config.recipe)
+    )
+    names = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+    if "model" in names:  # its fields differ, too
+        names = [name for name in names if name in theirs and name in ours]
+    texts = [f"{name} ({theirs.get(name)}, not {ours.get(name)})" for name in names]
+    return join_words(texts) if texts else "its summary"
 
 
 def build_metadata(run: Run, calibration: Calibration | None) -> dict[str, Any]:
@@ -149,6 +163,8 @@ def build_metadata(run: Run, calibration: Calibration | None) -> dict[str, Any]:
         "training_seconds": training.seconds,
         "num_parameters": training.num_parameters,
         **measured,
+        # `labels` stay digits, which readers of the file expect.
+        **({"class_names": config.class_names} if config.class_names else {}),
         "calibration": calibration or "none: this model's probabilities are as training left them",
         "opset": OPSET,
     }

@@ -112,11 +112,12 @@ def _build_config(run: Run, calibration: Calibration | None) -> HubConfig:
     from tenfold.models.onnx import list_labels
 
     config, evaluation, training = run.config, run.evaluation, run.training
+    labels = list_labels(config.recipe)
     return HubConfig(
         tenfold=__version__,
         recipe=config.recipe,
         seed=config.seed,
-        labels=tuple(list_labels(config.recipe)),
+        labels=(*config.class_names, *labels[len(config.class_names) :]),
         scale=float(WHITE),
         calibration=calibration,
         part=evaluation.part,

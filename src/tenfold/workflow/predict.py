@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.data.class_names import check_class_names
 from tenfold.data.pixels import Part
 from tenfold.data.sources import load_arrays
 from tenfold.digits import NUM_CLASSES
 from tenfold.errors import RunError
-from tenfold.reading.digit_classifier import BATCH_SIZE, load_classifier
+from tenfold.reading.digit_classifier import BATCH_SIZE, Classifier, load_classifier
 from tenfold.reading.probabilities import softmax
 from tenfold.runs.folder import Run, load_run
 from tenfold.training.threads import setting_threads
@@ -62,7 +63,12 @@ def predict(
     if is_file:
         assert data is not None
         images_NHW, labels_N = load_arrays(Path(data), part)
-        return Predicted(probabilities_NK=_classify(path, images_NHW), labels_N=labels_N)
+        classifier = load_classifier(path)
+        return Predicted(
+            probabilities_NK=_classify(classifier, images_NHW),
+            labels_N=labels_N,
+            class_names=_find_names(classifier),
+        )
     require_train_extra()
     run = load_run(path)
     if data is None:
@@ -82,9 +88,14 @@ def predict(
     )
 
 
-def _classify(path: Path, images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _find_names(classifier: Classifier) -> tuple[str, ...]:
+    names = classifier.card.get("class_names", [])
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return check_class_names(names, classifier.name) if is_list and names else ()
+
+
+def _classify(classifier: Classifier, images_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Probabilities of the ten digits; that of "not a digit", if the model has it, is left out."""
-    classifier = load_classifier(path)
     logits = [
         classifier.run(images_NHW[first : first + BATCH_SIZE])[:, :NUM_CLASSES]
         for first in range(0, len(images_NHW), BATCH_SIZE)

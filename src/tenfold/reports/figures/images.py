@@ -1,6 +1,7 @@
 """Digit images: galleries (one is the exercise's third figure) and contact sheets."""
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -119,9 +120,11 @@ def draw_contact_sheet(
     labels_N: npt.NDArray[np.uint8],
     title: str,
     theme: Theme = LIGHT,
+    class_names: Sequence[str] = (),
 ) -> bytes:
     """Draw the first images of each label, a row per label, as a PNG."""
     labels = np.unique(labels_N)
+    names = [shorten_name(class_names[label]) if class_names else str(label) for label in labels]
     sheet_RCHW = np.zeros((len(labels), SHEET_COLUMNS, 30, 30), dtype=np.uint8)
     for row, label in enumerate(labels):
         images = images_NHW[labels_N == label][:SHEET_COLUMNS]
@@ -130,7 +133,7 @@ def draw_contact_sheet(
         _draw_heading(figure, title, "the first images of each label", theme)
         axes = figure.add_subplot()
         axes.imshow(sheet_RCHW.swapaxes(1, 2).reshape(len(labels) * 30, -1), **GREY)
-        axes.set_yticks(np.arange(len(labels)) * 30 + 15, [str(label) for label in labels])
+        axes.set_yticks(np.arange(len(labels)) * 30 + 15, names)
         axes.set_xticks([])
         axes.tick_params(length=0, labelsize=11, labelcolor=theme.ink)
         axes.spines[:].set_visible(False)
