@@ -14,11 +14,11 @@ from tenfold.data.mnist import LabelledImages
 from tenfold.errors import MissingExtraError
 from tenfold.reading.aligned_table import align
 from tenfold.reading.decoding import Decoded
-from tenfold.reading.page_segmenter import load_page_segmenter
+from tenfold.reading.page_segmenter import PageMap, load_page_segmenter
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import ReadDigit, Reading, ReadSign, Status
 from tenfold.reading.settings import build_settings
-from tenfold.reading.table import read_table
+from tenfold.reading.table import LINES_MESSAGE, _View, read_table
 from tenfold.reading.table_result import Table
 
 Pixels = npt.NDArray[np.uint8]
@@ -37,6 +37,7 @@ def draw(
     *,
     has_lines: bool,
     is_joined: bool = False,
+    digit: int = DIGIT,
 ) -> Pixels:
     """Clear digits in rows and columns; `is_joined` leaves out the line between two cells."""
     random = np.random.default_rng(5)
@@ -51,10 +52,10 @@ def draw(
                 ]
                 columns = np.flatnonzero(image.max(axis=0) > 60)
                 digit_HW = image[4:24, columns[0] : columns[-1] + 1]
-                size = (max(1, digit_HW.shape[1] * DIGIT // 20), DIGIT)
+                size = (max(1, digit_HW.shape[1] * digit // 20), digit)
                 large_HW = cv2.resize(digit_HW, size, interpolation=cv2.INTER_CUBIC)
-                top = TOP + y * ROW + (ROW - DIGIT) // 2
-                ink_HW[top : top + DIGIT, at : at + size[0]] = large_HW / np.float32(255)
+                top = TOP + y * ROW + (ROW - digit) // 2
+                ink_HW[top : top + digit, at : at + size[0]] = large_HW / np.float32(255)
                 at += size[0] + 7
     right, bottom = LEFT + len(texts[0]) * COLUMN, TOP + len(texts) * ROW
     for y in range(TOP, bottom + 1, ROW) if has_lines else ():
@@ -115,6 +116,37 @@ def test_a_cell_that_spans_several_is_one_and_doubtful_with_several_numbers(
     assert cell.reading.status == Status.UNCERTAIN
     assert table.status == Status.UNCERTAIN
     assert [row[1:] for row in table.to_rows()[1:]] == [row[1:] for row in TEXTS[1:]]
+
+
+@pytest.mark.parametrize("digit", [54, 58])
+def test_digits_as_high_as_their_cells_are_read_or_doubtful(
+    reader: Reader, test_images: LabelledImages, digit: int
+) -> None:
+    texts = [["4", "8", "7"], ["5", "3", "4"], ["3", "2", "5"], ["4", "7", "6"]]
+    table = reader.read_table(draw(test_images, texts, has_lines=True, digit=digit))
+    cells = [cell for row in table.rows for cell in row]
+    assert len(cells) == 12
+    assert not any(cell.reading.status == Status.BLANK for cell in cells)
+    sure = [cell for cell in cells if not cell.is_doubtful]
+    assert len(sure) >= 6
+    assert all(cell.reading.text == texts[cell.row][cell.column] for cell in sure)
+
+
+def test_ink_that_is_taken_for_lines_makes_a_cell_doubtful(
+    reader: Reader, test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(view: _View, pixels_HWC: Pixels, _: PageMap) -> tuple[Pixels, PageMap]:
+        height, width = view.size[::-1]
+        picture = cv2.warpPerspective(pixels_HWC, view.matrix, (width, height))
+        return np.asarray(picture, np.uint8), PageMap(*np.zeros((2, height, width), np.float32))
+
+    monkeypatch.setattr(_View, "cut", cut)
+    table = reader.read_table(draw(test_images, TEXTS, has_lines=True))
+    assert table.status == Status.UNCERTAIN
+    for cell in (cell for row in table.rows for cell in row):
+        is_empty = not TEXTS[cell.row][cell.column]
+        assert cell.reading.status == (Status.BLANK if is_empty else Status.UNCERTAIN)
+        assert is_empty or cell.reading.message == LINES_MESSAGE
 
 
 def test_writing_beside_the_grid_is_mentioned(reader: Reader, test_images: LabelledImages) -> None:
