@@ -18,7 +18,7 @@ from tenfold.reading.page_segmenter import PageMap, load_page_segmenter
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import ReadDigit, Reading, ReadSign, Status
 from tenfold.reading.settings import build_settings
-from tenfold.reading.table import LINES_MESSAGE, _View, read_table
+from tenfold.reading.table import LINES_MESSAGE, SEVERAL_MESSAGE, _View, read_table
 from tenfold.reading.table_result import Table
 
 Pixels = npt.NDArray[np.uint8]
@@ -147,6 +147,17 @@ def test_ink_that_is_taken_for_lines_makes_a_cell_doubtful(
         is_empty = not TEXTS[cell.row][cell.column]
         assert cell.reading.status == (Status.BLANK if is_empty else Status.UNCERTAIN)
         assert is_empty or cell.reading.message == LINES_MESSAGE
+
+
+def test_a_row_whose_line_is_missing_is_doubtful(
+    reader: Reader, test_images: LabelledImages
+) -> None:
+    texts = [["24", "37"], ["75", "73"], ["30", "27"], ["42", "47"]]
+    pixels = draw(test_images, texts, has_lines=True)
+    pixels[TOP + 2 * ROW - 3 : TOP + 2 * ROW + 4] = 240
+    table = reader.read_table(pixels)
+    assert [cell.reading.status for cell in table.rows[1]] == 2 * [Status.UNCERTAIN]
+    assert SEVERAL_MESSAGE in [cell.reading.message for cell in table.rows[1]]
 
 
 def test_writing_beside_the_grid_is_mentioned(reader: Reader, test_images: LabelledImages) -> None:

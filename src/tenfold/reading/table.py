@@ -139,7 +139,7 @@ def _read_grid(
         table_cell = TableCell(
             *place,
             _map_box(cell.box, to_page),
-            _check(replace(reading, digits=tuple(digits), signs=tuple(signs)), cell),
+            _check(replace(reading, digits=tuple(digits), signs=tuple(signs))),
             None if picture is None else picture[0],
         )
         found.append(table_cell)
@@ -298,11 +298,11 @@ def _has_writing_outside(page: PageComponents, cells: Sequence[Cell]) -> bool:
     return bool((inside_HW[middle_M2[1], middle_M2[0]] == 0).any())
 
 
-def _check(reading: Reading, cell: Cell) -> Reading:
+def _check(reading: Reading) -> Reading:
     """The reading, doubtful if it has several numbers, as the cell may be several."""
-    has_several = any(digit.starts_number or digit.line for digit in reading.digits)
-    is_large = max(cell.row_span, cell.column_span) > 1
-    if not (is_large and has_several and reading.status == Status.READ):
+    marks = (*reading.digits, *reading.signs)
+    has_several = any(mark.starts_number or mark.line for mark in marks)
+    if not (has_several and reading.status == Status.READ):
         return reading
     digits = tuple(replace(digit, is_sure=False) for digit in reading.digits)
     return replace(reading, status=Status.UNCERTAIN, digits=digits, message=SEVERAL_MESSAGE)
