@@ -163,9 +163,15 @@ def test_a_row_whose_line_is_missing_is_doubtful(
 def test_writing_beside_the_grid_is_mentioned(reader: Reader, test_images: LabelledImages) -> None:
     pixels = draw(test_images, TEXTS, has_lines=True)
     pixels[10 : 10 + ROW - 4] = pixels[TOP + 2 : TOP + ROW - 2]  # a row without lines above
-    message = reader.read_table(pixels).message
-    assert message is not None
-    assert "outside the cells" in message
+    table = reader.read_table(pixels)
+    assert table.message is not None
+    assert "outside the cells" in table.message
+    texts = [["2", "4", "7"], ["5", "7", "4"], ["3", "0", "2"]]
+    sure = draw(test_images, texts, has_lines=True)
+    assert reader.read_table(sure).status == Status.READ
+    beside = sure.copy()
+    beside[10 : 10 + ROW - 4] = sure[TOP + 2 : TOP + ROW - 2]
+    assert reader.read_table(beside).status == Status.UNCERTAIN
 
 
 def test_numbers_below_one_another_are_columns(reader: Reader, test_images: LabelledImages) -> None:

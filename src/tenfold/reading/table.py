@@ -35,7 +35,8 @@ MIN_HEIGHT_PX, MAX_SIDE_PX = 64, 1600  # of the picture of a cell
 EDGE, MIN_INK, INK_LEVEL = 0.1, 0.01, 0.5
 LINE, MIN_STROKE = 0.06, 0.3  # of a cell's height: where its lines are; a stroke that is no line
 MIN_TALL_INK = 0.5  # of the digits' height: ink that makes a cell doubtful if nothing is read there
-MIN_OUTSIDE_HEIGHT = 0.5  # of the digits' height: what is written outside the cells
+# Of the digits' height: what is written outside the cells, and what may be cells that are missing.
+MIN_OUTSIDE_HEIGHT, MIN_LOST_HEIGHT = 0.5, 0.8
 MAP_DIGIT_PX, MAX_MAP_PX = 26, 2_000_000  # digits' height in the map of the cells; its area
 # If fewer of the filled cells are read, the table may not be upright, and is turned if that helps.
 MIN_READ, MIN_FILLED, MIN_GAIN = 0.6, 4, 1.3
@@ -78,6 +79,8 @@ def read_table(
                 grid.messages.append(f"read after turning the image by {degrees} degrees")
                 break
         table = _build_table(grid.cells, grid.messages)
+        if grid.may_miss_cells and table.status == Status.READ:
+            table = replace(table, status=Status.UNCERTAIN)
     message = "; ".join(filter(None, (table.message, decoded.note))) or None
     return replace(table, message=message, page=decoded.page, num_pages=decoded.num_pages)
 
@@ -88,6 +91,7 @@ class _Grid:
 
     cells: list[TableCell]
     messages: list[str]
+    may_miss_cells: bool = False
 
     @property
     def num_read(self) -> int:
@@ -143,7 +147,9 @@ def _read_grid(
             None if picture is None else picture[0],
         )
         found.append(table_cell)
-    return _Grid(found, [OUTSIDE_MESSAGE] if _has_writing_outside(page, cells) else [])
+    outside = _measure_outside(page, cells) / digit_px
+    messages = [OUTSIDE_MESSAGE] if outside >= MIN_OUTSIDE_HEIGHT else []
+    return _Grid(found, messages, outside >= MIN_LOST_HEIGHT)
 
 
 def _read_again(
@@ -287,15 +293,15 @@ def _map_box(box: Box, matrix: npt.NDArray[np.float64]) -> Box:
     return round(left), round(top), round(right), round(bottom)
 
 
-def _has_writing_outside(page: PageComponents, cells: Sequence[Cell]) -> bool:
-    boxes_M4 = page.components.boxes_M4[
-        page.heights_M >= MIN_OUTSIDE_HEIGHT * page.component_height
-    ]
+def _measure_outside(page: PageComponents, cells: Sequence[Cell]) -> int:
+    """The height of the highest component whose middle is in no cell; 0 without any."""
+    boxes_M4 = page.components.boxes_M4
     inside_HW = np.zeros(page.ink.strength_HW.shape, np.uint8)
     for cell in cells:
         cv2.fillConvexPoly(inside_HW, np.rint(cell.corners).astype(np.int32), 1)
     middle_M2 = ((boxes_M4[:, :2] + boxes_M4[:, 2:]) // 2).T
-    return bool((inside_HW[middle_M2[1], middle_M2[0]] == 0).any())
+    is_outside_M = inside_HW[middle_M2[1], middle_M2[0]] == 0
+    return int(page.heights_M[is_outside_M].max(initial=0))
 
 
 def _check(reading: Reading) -> Reading:
