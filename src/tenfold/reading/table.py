@@ -21,7 +21,7 @@ from tenfold.reading.grid import find_cells
 from tenfold.reading.ink import Map, Pixels
 from tenfold.reading.orientation import Matrix, turn
 from tenfold.reading.page_segmenter import MIN_TEXT, PageMap, PageSegmenter
-from tenfold.reading.result import Cell, Reading, Status
+from tenfold.reading.result import Cell, ReadDigit, Reading, ReadSign, Status
 from tenfold.reading.settings import Settings
 from tenfold.reading.table_result import Table, TableCell
 
@@ -306,7 +306,7 @@ def _measure_outside(page: PageComponents, cells: Sequence[Cell]) -> int:
 
 def _check(reading: Reading) -> Reading:
     """The reading, doubtful if it has several numbers, as the cell may be several."""
-    marks = (*reading.digits, *reading.signs)
+    marks: list[ReadDigit | ReadSign] = [*reading.digits, *reading.signs]
     has_several = any(mark.starts_number or mark.line for mark in marks)
     if not (has_several and reading.status == Status.READ):
         return reading
