@@ -65,14 +65,37 @@ def test_doubtful_digits_are_named_line_by_line(second: list[float], message: st
     ],
 )
 def test_a_gap_wider_than_between_digits_parts_numbers(gaps: list[int], text: str) -> None:
+    line = space_digits(gaps)
+    assert (
+        decide([TextLine(line)], Thresholds(read=0.9, not_digit=0.9), LINE_THRESHOLD).text == text
+    )
+
+
+@pytest.mark.parametrize(
+    ("gaps", "text", "message"),
+    [
+        ([3, 3, 3, 36, 3], "777777", None),  # of digits 30 pixels high
+        ([3, 3, 3, 60, 3], "7777 77", "7777 77 might be several numbers"),
+        ([80, 80, 80, 80, 80], "777777", None),  # a box for each
+    ],
+)
+def test_within_what_should_be_one_number_only_a_wide_gap_counts(
+    gaps: list[int], text: str, message: str | None
+) -> None:
+    settings = build_settings(expect="#{6}")
+    line = TextLine(space_digits(gaps))
+    reading = decide([line], Thresholds(read=0.9, not_digit=0.9), LINE_THRESHOLD, settings)
+    assert (reading.text, reading.message) == (text, message)
+    assert reading.status == (Status.READ if message is None else Status.UNCERTAIN)
+
+
+def space_digits(gaps: list[int]) -> list[Candidate]:
     line, left = [], 0
     for candidate, gap in zip(build_line([0.99] * (len(gaps) + 1)), [*gaps, 0], strict=True):
         glyph = replace(candidate.glyph, box=(left, 0, left + 20, 30))
         line.append(replace(candidate, glyph=glyph))
         left += 20 + gap
-    assert (
-        decide([TextLine(line)], Thresholds(read=0.9, not_digit=0.9), LINE_THRESHOLD).text == text
-    )
+    return line
 
 
 def test_two_clear_digits_that_touch_are_not_one_that_is_less_clear() -> None:

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import tenfold
-from reading.pages import enlarge, lay_out, paint
+from reading.pages import cut, enlarge, lay_out, paint
 from reading.signed_lines import write_signed
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.components import find_components
+from tenfold.reading.doubts import CENTS_DOUBT
 from tenfold.reading.ink import find_ink
 from tenfold.reading.result import Cell, ReadDigit, Reading, ReadSign, Status, part_cells
 
@@ -35,6 +36,25 @@ def test_what_is_no_digit_makes_a_line_doubtful_and_is_said(
     reading = reader.read(write_signed(test_images, text)[0])
     assert (reading.status, reading.message) == (Status.UNCERTAIN, message)
     assert not any(digit.is_sure for digit in reading.digits)
+
+
+def test_raised_cents_are_doubtful(reader: tenfold.Reader, test_images: LabelledImages) -> None:
+    digits = [cut(enlarge(test_images.images_NHW[i], 3)) for i in (18, 4, 0)]  # 3, 4 and 7
+    small = [cut(enlarge(test_images.images_NHW[i], 1.6)) for i in (8, 3)]  # 5 and 0
+    ink_HW = np.zeros((140, 400), np.float32)
+    left = 40
+    for one_HW in (*digits, *small):
+        top = 40 if one_HW.shape[0] < 40 else 100 - one_HW.shape[0]
+        ink_HW[top : top + one_HW.shape[0], left : left + one_HW.shape[1]] = one_HW
+        left += one_HW.shape[1] + 12
+    reading = reader.read(paint(ink_HW))
+    assert reading.status == Status.UNCERTAIN
+    assert reading.message is not None
+    assert CENTS_DOUBT in reading.message
+    lowered_HW = ink_HW.copy()
+    first = left - sum(one_HW.shape[1] + 12 for one_HW in small) - 6
+    lowered_HW[:, first:] = np.roll(ink_HW[:, first:], 60 - small[0].shape[0], axis=0)
+    assert CENTS_DOUBT not in (reader.read(paint(lowered_HW)).message or "")
 
 
 def test_a_line_that_the_edge_cuts_off_is_doubtful(

@@ -14,11 +14,12 @@ from tenfold.data.mnist import LabelledImages
 from tenfold.errors import MissingExtraError
 from tenfold.reading.aligned_table import align
 from tenfold.reading.decoding import Decoded
-from tenfold.reading.page_segmenter import load_page_segmenter
+from tenfold.reading.glyphs import PageComponents
+from tenfold.reading.page_segmenter import PageMap, load_page_segmenter
 from tenfold.reading.reader import Reader
 from tenfold.reading.result import ReadDigit, Reading, ReadSign, Status
 from tenfold.reading.settings import build_settings
-from tenfold.reading.table import read_table
+from tenfold.reading.table import LINES_MESSAGE, SEVERAL_MESSAGE, _View, read_table
 from tenfold.reading.table_result import Table
 
 Pixels = npt.NDArray[np.uint8]
@@ -117,12 +118,63 @@ def test_a_cell_that_spans_several_is_one_and_doubtful_with_several_numbers(
     assert [row[1:] for row in table.to_rows()[1:]] == [row[1:] for row in TEXTS[1:]]
 
 
+def test_digits_that_join_the_grid_are_no_higher_than_cells(
+    reader: Reader, test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = Reader._find_components
+
+    def find_joined(
+        reader: Reader, pixels_HWC: Pixels, page_map: PageMap | None = None
+    ) -> PageComponents | None:
+        page = find(reader, pixels_HWC, page_map)
+        if page is not None and page_map is None:  # of all the page, as one component
+            page.__dict__["component_height"] = 4.0 * ROW
+        return page
+
+    monkeypatch.setattr(Reader, "_find_components", find_joined)
+    assert reader.read_table(draw(test_images, TEXTS, has_lines=True)).to_rows() == TEXTS
+
+
+def test_ink_that_is_taken_for_lines_makes_a_cell_doubtful(
+    reader: Reader, test_images: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(view: _View, pixels_HWC: Pixels, _: PageMap) -> tuple[Pixels, PageMap]:
+        height, width = view.size[::-1]
+        picture = cv2.warpPerspective(pixels_HWC, view.matrix, (width, height))
+        return np.asarray(picture, np.uint8), PageMap(*np.zeros((2, height, width), np.float32))
+
+    monkeypatch.setattr(_View, "cut", cut)
+    table = reader.read_table(draw(test_images, TEXTS, has_lines=True))
+    assert table.status == Status.UNCERTAIN
+    for cell in (cell for row in table.rows for cell in row):
+        is_empty = not TEXTS[cell.row][cell.column]
+        assert cell.reading.status == (Status.BLANK if is_empty else Status.UNCERTAIN)
+        assert is_empty or cell.reading.message == LINES_MESSAGE
+
+
+def test_a_row_whose_line_is_missing_is_doubtful(
+    reader: Reader, test_images: LabelledImages
+) -> None:
+    texts = [["24", "37"], ["75", "73"], ["30", "27"], ["42", "47"]]
+    pixels = draw(test_images, texts, has_lines=True)
+    pixels[TOP + 2 * ROW - 3 : TOP + 2 * ROW + 4] = 240
+    table = reader.read_table(pixels)
+    assert [cell.reading.status for cell in table.rows[1]] == 2 * [Status.UNCERTAIN]
+    assert SEVERAL_MESSAGE in [cell.reading.message for cell in table.rows[1]]
+
+
 def test_writing_beside_the_grid_is_mentioned(reader: Reader, test_images: LabelledImages) -> None:
     pixels = draw(test_images, TEXTS, has_lines=True)
     pixels[10 : 10 + ROW - 4] = pixels[TOP + 2 : TOP + ROW - 2]  # a row without lines above
-    message = reader.read_table(pixels).message
-    assert message is not None
-    assert "outside the cells" in message
+    table = reader.read_table(pixels)
+    assert table.message is not None
+    assert "outside the cells" in table.message
+    texts = [["2", "4", "7"], ["5", "7", "4"], ["3", "0", "2"]]
+    sure = draw(test_images, texts, has_lines=True)
+    assert reader.read_table(sure).status == Status.READ
+    beside = sure.copy()
+    beside[10 : 10 + ROW - 4] = sure[TOP + 2 : TOP + ROW - 2]
+    assert reader.read_table(beside).status == Status.UNCERTAIN
 
 
 def test_numbers_below_one_another_are_columns(reader: Reader, test_images: LabelledImages) -> None:

@@ -92,19 +92,19 @@ def decide(
         )
         message = "the writing does not look like digits"
         return Reading(Status.NOT_DIGITS, (_build_digit(largest, 0, is_sure=False),), message)
-    reading = _build_reading(kept, judge)
+    reading = _build_reading(kept, judge, has_pattern=settings.pattern is not None)
     if num_rejected and not is_among_digits:
         message = "some of the writing does not look like digits"
         return replace(reading, status=Status.UNCERTAIN, message=message)
     return _add_doubts(reading, kept, judge, settings)
 
 
-def _build_reading(lines: Sequence[TextLine], judge: _Judge) -> Reading:
+def _build_reading(lines: Sequence[TextLine], judge: _Judge, *, has_pattern: bool) -> Reading:
     """The reading of lines, as if nothing were doubtful."""
     digits: list[ReadDigit] = []
     signs: list[ReadSign] = []
     for number, line in enumerate(lines):
-        line_digits, line_signs = _build_line(line, number, judge)
+        line_digits, line_signs = _build_line(line, number, judge, has_pattern=has_pattern)
         digits += line_digits
         signs += line_signs
     alternatives = tuple(line.alternatives for line in lines)
@@ -142,10 +142,10 @@ def _keep(line: TextLine, is_kept: Callable[[Candidate], bool]) -> TextLine:
 
 
 def _build_line(
-    line: TextLine, number: int, judge: _Judge
+    line: TextLine, number: int, judge: _Judge, *, has_pattern: bool
 ) -> tuple[list[ReadDigit], list[ReadSign]]:
     """The digits and the signs of a line."""
-    starts = _find_gaps(line)
+    starts = _find_gaps(line, is_one_number=has_pattern and line.fits)
     order = _order(line)
     digits = [
         replace(
@@ -175,8 +175,11 @@ def _order(line: TextLine) -> list[tuple[int, int, int]]:
     return sorted(signs + [(i, 1, 0) for i in range(len(line.digits))])
 
 
-def _find_gaps(line: TextLine) -> list[bool]:
-    """Whether each digit and sign has a gap before it that parts two numbers."""
+def _find_gaps(line: TextLine, *, is_one_number: bool) -> list[bool]:
+    """Whether each digit and sign has a gap before it that parts two numbers.
+
+    In what should be one number, only a wide gap does.
+    """
     heights = [candidate.glyph.height for candidate in line.digits]
     height = float(np.median(heights))
     boxes = [
@@ -189,6 +192,8 @@ def _find_gaps(line: TextLine) -> list[bool]:
     least = LONE_GAP * height
     if usual is not None:
         least = min(max(gap * height, factor * usual) for gap, factor in NUMBER_GAPS)
+    if is_one_number:
+        least = max(least, LONE_GAP * height)
     return [False, *(gap > least for gap in gaps)]
 
 
@@ -204,6 +209,8 @@ def _compare_with_pattern(
     for line, read in zip(lines, reading.lines, strict=True):
         if not line.fits or not settings.accepts(read.text):
             doubts.append(f"{read.text} does not fit {expected}")
+        elif " " in read.text:
+            doubts.append(f"{read.text} might be several numbers")
         elif line.free_text is not None:
             notes.append(f"without {expected} it was read as {line.free_text}")
     return doubts, notes

@@ -28,8 +28,12 @@ MAX_ONE_HEIGHT, MAX_ONE_BELOW = 1.1, 0.06
 # Of its own height: how much a slash waves, how far it leans from its middle, and a bracket's bow.
 MAX_WAVE, MIN_LEAN, MIN_BOW, MIN_SHAPE_PX = 0.01, 0.1, 0.1, 8
 EDGE_PX, MAX_CUT_HEIGHT = 1, 0.75  # to the image's edge; of another line's digits, of what is cut
+# Of the other digits' height: cents without a point are no higher, end so far above the others, and
+# are this close, two of them or one.
+MAX_CENTS_HEIGHT, MIN_CENTS_RISE, MAX_CENTS_GAP = 0.6, 0.3, {1: 0.5, 2: 1.5}
 FOREIGN_DOUBT = "there is something that is neither a digit nor a sign"
 PLUS_DOUBT = "there may be a plus before the digits"
+CENTS_DOUBT = "the last digits are small and raised; they may be cents or an exponent"
 CUT_DOUBT = "cut off by the edge of the image"
 OTHER_CHARACTER, STAR = LABELS.index(OTHER), LABELS.index("*")
 UNREAD_SIGNS = [LABELS.index(sign) for sign in "*=#"]
@@ -127,3 +131,30 @@ def doubt_cut_lines(lines: Sequence[TextLine], image_height: int) -> list[TextLi
         is_cut = is_on_edge and height < MAX_CUT_HEIGHT * max(heights)
         doubted.append(replace(line, doubts=(*line.doubts, CUT_DOUBT)) if is_cut else line)
     return doubted
+
+
+def doubt_raised_ends(lines: Sequence[TextLine]) -> list[TextLine]:
+    """Lines, doubtful where the last one or two digits are small and raised, and no sign is before.
+
+    Without a point, 348 with raised cents 50 would be 34850.
+    """
+    return [
+        replace(line, doubts=(*line.doubts, CENTS_DOUBT)) if _has_raised_end(line) else line
+        for line in lines
+    ]
+
+
+def _has_raised_end(line: TextLine) -> bool:
+    box_N4 = np.array([one.glyph.box for one in line.digits]).reshape(-1, 4)
+    signs = {sign.num_digits_before for sign in line.signs.found}
+    for num, max_gap in MAX_CENTS_GAP.items():
+        first = len(box_N4) - num
+        if first < 1 or first in signs:
+            return False
+        height_N = box_N4[:, 3] - box_N4[:, 1]
+        height, base = float(np.median(height_N[:first])), float(np.median(box_N4[:first, 3]))
+        is_small = height_N[first:].max() <= MAX_CENTS_HEIGHT * height
+        is_near = box_N4[first, 0] - box_N4[first - 1, 2] <= max_gap * height
+        if is_small and is_near and box_N4[first:, 3].max() <= base - MIN_CENTS_RISE * height:
+            return True
+    return False

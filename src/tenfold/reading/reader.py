@@ -16,7 +16,7 @@ from tenfold.reading.decision import BLANK_MESSAGE, IGNORED_MESSAGE, decide, has
 from tenfold.reading.decoding import Decoded
 from tenfold.reading.digit_classifier import Classifier, load_classifier
 from tenfold.reading.digit_image import normalise_digit
-from tenfold.reading.doubts import FOREIGN_DOUBT, doubt_cut_lines
+from tenfold.reading.doubts import FOREIGN_DOUBT, doubt_cut_lines, doubt_raised_ends
 from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob
 from tenfold.reading.ink import Ink, Pixels, find_ink
 from tenfold.reading.lattice import (
@@ -374,7 +374,7 @@ class Reader:
         page_map = segmented.page.page_map
         if page_map is not None and not page_map.is_clear:
             lines = [replace(line, digits=mark_doubtful(line.digits)) for line in lines]
-        lines = doubt_cut_lines(lines, segmented.decoded.pixels_HWC.shape[0])
+        lines = doubt_raised_ends(doubt_cut_lines(lines, segmented.decoded.pixels_HWC.shape[0]))
         reading = decide(lines, self.classifier.thresholds, line_threshold, segmented.settings)
         is_checked = reading.status == Status.READ and not segmented.is_single
         read: list[ReadDigit | ReadSign] = [*reading.digits, *reading.signs]

@@ -21,7 +21,7 @@ from tenfold.reading.grid import find_cells
 from tenfold.reading.ink import Map, Pixels
 from tenfold.reading.orientation import Matrix, turn
 from tenfold.reading.page_segmenter import MIN_TEXT, PageMap, PageSegmenter
-from tenfold.reading.result import Cell, Reading, Status
+from tenfold.reading.result import Cell, ReadDigit, Reading, ReadSign, Status
 from tenfold.reading.settings import Settings
 from tenfold.reading.table_result import Table, TableCell
 
@@ -34,13 +34,16 @@ MIN_HEIGHT_PX, MAX_SIDE_PX = 64, 1600  # of the picture of a cell
 # than this share of a square as high as digits. Ink is half as strong as elsewhere at least.
 EDGE, MIN_INK, INK_LEVEL = 0.1, 0.01, 0.5
 LINE, MIN_STROKE = 0.06, 0.3  # of a cell's height: where its lines are; a stroke that is no line
-MIN_OUTSIDE_HEIGHT = 0.5  # of the digits' height: what is written outside the cells
+MIN_TALL_INK = 0.5  # of the digits' height: ink that makes a cell doubtful if nothing is read there
+# Of the digits' height: what is written outside the cells, and what may be cells that are missing.
+MIN_OUTSIDE_HEIGHT, MIN_LOST_HEIGHT = 0.5, 0.8
 MAP_DIGIT_PX, MAX_MAP_PX = 26, 2_000_000  # digits' height in the map of the cells; its area
 # If fewer of the filled cells are read, the table may not be upright, and is turned if that helps.
 MIN_READ, MIN_FILLED, MIN_GAIN = 0.6, 4, 1.3
 EMPTY = Reading(Status.BLANK, message=BLANK_MESSAGE)
 SEVERAL_MESSAGE = "there are several numbers; a line between cells may be missing"
 OUTSIDE_MESSAGE = "what is written outside the cells was not read"
+LINES_MESSAGE = "what is written here may be lines of the table"
 
 FindComponents = Callable[[Pixels], PageComponents | None]
 ReadCells = Callable[[Sequence[tuple[Pixels, PageMap]]], Iterator[Reading]]
@@ -76,6 +79,8 @@ def read_table(
                 grid.messages.append(f"read after turning the image by {degrees} degrees")
                 break
         table = _build_table(grid.cells, grid.messages)
+        if grid.may_miss_cells and table.status == Status.READ:
+            table = replace(table, status=Status.UNCERTAIN)
     message = "; ".join(filter(None, (table.message, decoded.note))) or None
     return replace(table, message=message, page=decoded.page, num_pages=decoded.num_pages)
 
@@ -86,6 +91,7 @@ class _Grid:
 
     cells: list[TableCell]
     messages: list[str]
+    may_miss_cells: bool = False
 
     @property
     def num_read(self) -> int:
@@ -116,16 +122,20 @@ def _read_grid(
     cells = find_cells(page.ink.unmasked_HW, page.page_map, page.component_height)
     if not cells:
         return None
-    digit_px = page.component_height
+    views = [_View(cell) for cell in cells]
+    # Digits that touch the lines are one component with the grid; none is higher than its cell.
+    digit_px = min(page.component_height, float(np.median([view.height_px for view in views])))
     height, width = pixels_HWC.shape[:2]
     scale = min(MAP_DIGIT_PX / digit_px, math.sqrt(MAX_MAP_PX / (height * width)), 2.0)
     page_map = segmenter.segment_at(pixels_HWC, scale)
-    views = [_View(cell, digit_px) for cell in cells]
-    pictures = [view.cut(pixels_HWC, page_map) if view.has_ink(page) else None for view in views]
-    readings = read_cells([picture for picture in pictures if picture is not None])
+    pictures = [
+        view.cut(pixels_HWC, page_map) if view.has_ink(page, digit_px) else None for view in views
+    ]
+    found_readings = read_cells([picture for picture in pictures if picture is not None])
+    readings = [EMPTY if picture is None else next(found_readings) for picture in pictures]
+    _read_again(readings, views, pictures, page, digit_px, read_cells)
     found = []
-    for cell, view, picture in zip(cells, views, pictures, strict=True):
-        reading = EMPTY if picture is None else next(readings)
+    for cell, view, picture, reading in zip(cells, views, pictures, readings, strict=True):
         back = to_page @ np.linalg.inv(view.matrix)
         digits = [replace(digit, box=_map_box(digit.box, back)) for digit in reading.digits]
         signs = [replace(sign, box=_map_box(sign.box, back)) for sign in reading.signs]
@@ -133,18 +143,46 @@ def _read_grid(
         table_cell = TableCell(
             *place,
             _map_box(cell.box, to_page),
-            _check(replace(reading, digits=tuple(digits), signs=tuple(signs)), cell),
+            _check(replace(reading, digits=tuple(digits), signs=tuple(signs))),
             None if picture is None else picture[0],
         )
         found.append(table_cell)
-    return _Grid(found, [OUTSIDE_MESSAGE] if _has_writing_outside(page, cells) else [])
+    outside = _measure_outside(page, cells) / digit_px
+    messages = [OUTSIDE_MESSAGE] if outside >= MIN_OUTSIDE_HEIGHT else []
+    return _Grid(found, messages, outside >= MIN_LOST_HEIGHT)
+
+
+def _read_again(
+    readings: list[Reading],
+    views: Sequence["_View"],
+    pictures: Sequence[tuple[Pixels, PageMap] | None],
+    page: PageComponents,
+    digit_px: float,
+    read_cells: ReadCells,
+) -> None:
+    """Read cells in which nothing was found, although there is ink as high as digits, without map.
+
+    What the map takes for a line there may be a digit. So it is doubtful, whatever is read.
+    """
+    lost = [
+        (i, views[i], picture[0])
+        for i, picture in enumerate(pictures)
+        if picture is not None
+        and readings[i].status == Status.BLANK
+        and views[i].has_tall_ink(page, digit_px)
+    ]
+    again = read_cells([(pixels_HWC, view.mark_inside()) for _, view, pixels_HWC in lost])
+    for (i, _, _), reading in zip(lost, again, strict=True):
+        digits = tuple(replace(digit, is_sure=False) for digit in reading.digits)
+        readings[i] = replace(
+            reading, status=Status.UNCERTAIN, digits=digits, message=LINES_MESSAGE
+        )
 
 
 class _View:
     """A cell seen from above: its place in the picture, and the matrix that cuts it out."""
 
-    def __init__(self, cell: Cell, digit_height: float) -> None:
-        self.digit_height = digit_height
+    def __init__(self, cell: Cell) -> None:
         self.corners_42: Corners = np.array(cell.corners, np.float64)
         sides_4 = np.linalg.norm(np.roll(self.corners_42, -1, axis=0) - self.corners_42, axis=1)
         width, height = float(sides_4[[0, 2]].mean()), float(sides_4[[1, 3]].mean())
@@ -175,21 +213,38 @@ class _View:
         flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
         return cv2.warpPerspective(layer, matrix, self.size, flags=flags, borderMode=border)
 
-    def has_ink(self, page: PageComponents) -> bool:
+    def mark_inside(self) -> PageMap:
+        """A map of the cell's picture in which all is writing but the lines around it."""
+        text_HW = np.zeros(self.size[::-1], np.float32)
+        edge = round(self.margin + EDGE * (self.size[1] - 2 * self.margin))
+        text_HW[edge:-edge, edge:-edge] = 1.0
+        return PageMap(text_HW, np.zeros_like(text_HW))
+
+    def has_ink(self, page: PageComponents, digit_px: float) -> bool:
         """Whether anything may be written in the cell."""
+        num = np.count_nonzero(self._find_ink(page, INK_LEVEL * page.ink.level))
+        return bool(num > MIN_INK * digit_px**2)
+
+    def has_tall_ink(self, page: PageComponents, digit_px: float) -> bool:
+        """Whether there is ink as high as a digit in the cell."""
+        is_ink_HW = self._find_ink(page, page.ink.level)
+        table_M5 = cv2.connectedComponentsWithStats(is_ink_HW.view(np.uint8))[2]
+        return bool((table_M5[1:, 3] >= MIN_TALL_INK * digit_px).any())
+
+    def _find_ink(self, page: PageComponents, level: float) -> npt.NDArray[np.bool_]:
+        """Which pixels of the cell's box are ink within its lines."""
         middle_2 = self.corners_42.mean(axis=0)
         left, top = np.floor(self.corners_42.min(axis=0)).astype(int).clip(0).tolist()
         right, bottom = np.ceil(self.corners_42.max(axis=0)).astype(int).tolist()
         ink_HW = page.ink.unmasked_HW[top:bottom, left:right]
         if not ink_HW.size:
-            return False
+            return np.zeros((1, 1), bool)
         edge = EDGE * self.height_px
         reach_42 = middle_2 - self.corners_42
         inner_42 = self.corners_42 + np.sign(reach_42) * np.minimum(np.abs(reach_42), edge)
         inside_HW = np.zeros(ink_HW.shape, np.uint8)
         cv2.fillConvexPoly(inside_HW, np.rint(inner_42 - (left, top)).astype(np.int32), 1)
-        num = np.count_nonzero(ink_HW[inside_HW > 0] > INK_LEVEL * page.ink.level)
-        return bool(num > MIN_INK * self.digit_height**2)
+        return np.asarray((inside_HW > 0) & (ink_HW > level))
 
 
 def _claim_strokes(text_HW: Map, rules_HW: Map, edge: int) -> None:
@@ -238,22 +293,22 @@ def _map_box(box: Box, matrix: npt.NDArray[np.float64]) -> Box:
     return round(left), round(top), round(right), round(bottom)
 
 
-def _has_writing_outside(page: PageComponents, cells: Sequence[Cell]) -> bool:
-    boxes_M4 = page.components.boxes_M4[
-        page.heights_M >= MIN_OUTSIDE_HEIGHT * page.component_height
-    ]
+def _measure_outside(page: PageComponents, cells: Sequence[Cell]) -> int:
+    """The height of the highest component whose middle is in no cell; 0 without any."""
+    boxes_M4 = page.components.boxes_M4
     inside_HW = np.zeros(page.ink.strength_HW.shape, np.uint8)
     for cell in cells:
         cv2.fillConvexPoly(inside_HW, np.rint(cell.corners).astype(np.int32), 1)
     middle_M2 = ((boxes_M4[:, :2] + boxes_M4[:, 2:]) // 2).T
-    return bool((inside_HW[middle_M2[1], middle_M2[0]] == 0).any())
+    is_outside_M = inside_HW[middle_M2[1], middle_M2[0]] == 0
+    return int(page.heights_M[is_outside_M].max(initial=0))
 
 
-def _check(reading: Reading, cell: Cell) -> Reading:
+def _check(reading: Reading) -> Reading:
     """The reading, doubtful if it has several numbers, as the cell may be several."""
-    has_several = any(digit.starts_number or digit.line for digit in reading.digits)
-    is_large = max(cell.row_span, cell.column_span) > 1
-    if not (is_large and has_several and reading.status == Status.READ):
+    marks: list[ReadDigit | ReadSign] = [*reading.digits, *reading.signs]
+    has_several = any(mark.starts_number or mark.line for mark in marks)
+    if not (has_several and reading.status == Status.READ):
         return reading
     digits = tuple(replace(digit, is_sure=False) for digit in reading.digits)
     return replace(reading, status=Status.UNCERTAIN, digits=digits, message=SEVERAL_MESSAGE)

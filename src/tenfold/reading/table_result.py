@@ -47,9 +47,9 @@ class TableCell:
 class Table:
     """A table: a status, its cells in rows, and a message.
 
-    The status is `read` if no cell is doubtful and none is missing. Rows have as many cells as were
-    found; a cell that spans several rows is in its first one. `page` and `num_pages` are as of a
-    reading.
+    The status is `read` if no cell is doubtful, none is missing, and nothing as high as the digits
+    is written outside. Rows have as many cells as were found; a cell that spans several rows is in
+    its first one. `page` and `num_pages` are as of a reading.
     """
 
     status: Status
