@@ -25,10 +25,10 @@ pytestmark = pytest.mark.usefixtures("progress_at_every_step")
 
 
 def test_a_folder_without_a_run_cannot_be_resumed(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "nowhere"):
+    for folder, reason in ((tmp_path, CONFIG), (tmp_path / "nowhere", "no such folder")):
         message = catch_error(lambda folder=folder: tenfold.resume(folder))  # type: ignore[misc]
         assert message.startswith(f"{folder}: ")
-        assert CONFIG in message
+        assert reason in message
 
 
 def check_refused_checkpoint(run: Path, content: bytes) -> str:
