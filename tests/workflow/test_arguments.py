@@ -13,4 +13,4 @@ def test_integers_in_range_are_accepted() -> None:
     for value in (8, -1, 3.0, True, "3", None, math.nan):
         with pytest.raises(RecipeError) as raised:
             check_integer("--seed", value, range(8))
-        assert str(raised.value) == f"--seed must be a whole number from 0 to 7, not {value}"
+        assert str(raised.value) == f"--seed must be a whole number from 0 to 7, not {value!r}"
