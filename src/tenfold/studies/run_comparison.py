@@ -206,26 +206,17 @@ def _compare_pair(first: Run, other: Run, names: tuple[str, str]) -> ComparedRun
         {mistake.index: mistake for mistake in run.evaluation.misclassified}
         for run in (first, other)
     )
-    only_other_right = tuple(
+    disagreed = [
         DisagreedImage(
             index=index,
-            label=mistake.label,
-            answer_of_first=mistake.predicted,
-            answer_of_other=mistake.label,
+            label=(one := missed_by_first.get(index) or missed_by_other[index]).label,
+            answer_of_first=one.predicted if index in missed_by_first else one.label,
+            answer_of_other=one.predicted if index in missed_by_other else one.label,
         )
-        for index, mistake in sorted(missed_by_first.items())
-        if index not in missed_by_other
-    )
-    only_first_right = tuple(
-        DisagreedImage(
-            index=index,
-            label=mistake.label,
-            answer_of_first=mistake.label,
-            answer_of_other=mistake.predicted,
-        )
-        for index, mistake in sorted(missed_by_other.items())
-        if index not in missed_by_first
-    )
+        for index in sorted(missed_by_first.keys() ^ missed_by_other.keys())
+    ]
+    only_first_right = tuple(each for each in disagreed if each.index in missed_by_other)
+    only_other_right = tuple(each for each in disagreed if each.index in missed_by_first)
     return ComparedRunPair(
         first=names[0],
         other=names[1],

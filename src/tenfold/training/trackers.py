@@ -298,8 +298,8 @@ def check_names(names: str | Iterable[str] | None) -> tuple[TrackerName, ...]:
 def open_trackers(names: Sequence[TrackerName], *, is_resumed: bool = False) -> Trackers:
     """The trackers of a run.
 
-    Raises MissingExtraError or RunError for one that cannot be used; a resumed run goes on without
-    it, with a warning.
+    Raises MissingExtraError or RunError for one that cannot be used; a resumed run continues
+    without it, with a warning.
     """
     trackers = {}
     for name in names:
