@@ -108,6 +108,9 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         depths: Sequence[int] | None = None,
         first_kernel_px: int | None = None,
         first_stride_px: int | None = None,
+        width: int | None = None,
+        first_px: int | None = None,
+        blocks: Sequence[int] | None = None,
     ) -> None:
         self.recipe = recipe
         self.seed = seed
@@ -136,6 +139,9 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.depths = depths
         self.first_kernel_px = first_kernel_px
         self.first_stride_px = first_stride_px
+        self.width = width
+        self.first_px = first_px
+        self.blocks = blocks
 
     def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - scikit-learn has no types
         tags = super().__sklearn_tags__()

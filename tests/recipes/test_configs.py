@@ -14,6 +14,7 @@ from tenfold.recipes.configs import (
     ConvolutionalConfig,
     OptimizerConfig,
     PerceptronConfig,
+    SeparableConfig,
 )
 
 
@@ -155,3 +156,27 @@ def test_augmentation_is_described(strength: dict[str, Any], described: str) -> 
 def test_interpolation_alone_is_no_augmentation() -> None:
     assert AugmentationConfig().is_none
     assert AugmentationConfig(interpolation="bicubic").is_none
+
+
+def test_separable_blocks_are_listed_with_their_pooling() -> None:
+    config = SeparableConfig(width=4, first_px=4, blocks=(1, 2, 0, 1, 0))
+    assert config.list_blocks() == [(1, False), (2, True), (1, True)]
+    assert (config.first_size_px, config.last_size_px) == (13, 3)
+    assert config.describe() == "separable 4: 1 2 | 1 |"
+    # Two blocks of 4 x 9 + 4 x 4 weights, four normalisations, the first, the sum and the last.
+    assert config.count_parameters() == 2 * 52 + 4 * 8 + 4 * 16 + 4 * 9 + 50
+    products = 4 * 16 * 169 + 2 * 169 * 52 + 36 * 52 + 4 * 9 + 40
+    assert config.count_multiply_adds() == products
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ((0, 1), "--blocks must have a block before each 0, not (0, 1)"),
+        ((1, 0, 0), "--blocks must have a block before each 0, not (1, 0, 0)"),
+        ((1, 0, 1, 0, 1, 0, 1, 0), "--blocks must pool 3 times at most, which leaves one pixel"),
+        ((17,), "--blocks must be 1 to 32 whole numbers, each from 0 to 16, not (17,)"),
+    ],
+)
+def test_invalid_blocks_are_refused(blocks: tuple[int, ...], message: str) -> None:
+    assert catch_error(lambda: SeparableConfig(blocks=blocks), RecipeError) == message
