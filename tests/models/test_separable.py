@@ -45,7 +45,8 @@ def test_logits_equal_an_explicit_computation(images: Tensor) -> None:
     def normalise(activations: Tensor, prefix: str) -> Tensor:
         scale, offset = tensors[f"{prefix}.weight"], tensors[f"{prefix}.bias"]
         scale = scale / (1 + 1e-5) ** 0.5  # the running statistics are those of the start
-        return (activations * scale[:, None, None] + offset[:, None, None]).clamp(min=0)
+        normalised: Tensor = activations * scale[:, None, None] + offset[:, None, None]
+        return normalised.clamp(min=0)
 
     patches = F.unfold(images[:, None], 4, stride=2)
     activations = torch.einsum("np...,cp->nc...", patches, tensors["first.weight"].flatten(1))
