@@ -63,6 +63,7 @@ def test_weights_depend_on_the_seed_alone(config: ModelConfig) -> None:
         ConvolutionalConfig(),
         ConvolutionalConfig(channels=(3,), depths=(1,), first_kernel_px=1),
         ConvolutionalConfig(channels=(3, 5), depths=(3, 2), first_kernel_px=7),
+        ConvolutionalConfig(channels=(3, 5, 4), depths=(2, 1, 1), first_stride_px=2),
         ConvolutionalConfig(channels=(8, 4, 2, 6), depths=(1, 1, 2, 3), first_kernel_px=3),
         *(recipe.model for recipe in RECIPES.values()),
     ],

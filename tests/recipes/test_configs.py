@@ -37,10 +37,20 @@ def test_parameters_and_multiply_adds_are_counted() -> None:
 def test_convolutions_are_listed_in_order() -> None:
     config = ConvolutionalConfig(channels=(4, 6, 8), depths=(2, 1, 1), first_kernel_px=7)
     assert [dataclasses.astuple(layer) for layer in config.list_convolutions()] == [
-        (1, 4, 7, 28, False),
-        (4, 4, 3, 28, True),
-        (4, 6, 3, 14, True),
-        (6, 8, 3, 7, False),  # followed by the mean and the maximum of each channel
+        (1, 4, 7, 1, 28, False),
+        (4, 4, 3, 1, 28, True),
+        (4, 6, 3, 1, 14, True),
+        (6, 8, 3, 1, 7, False),  # followed by the mean and the maximum of each channel
+    ]
+
+
+def test_a_stride_replaces_the_pooling_of_the_first_stage() -> None:
+    config = ConvolutionalConfig(channels=(4, 6, 8), depths=(2, 1, 1), first_stride_px=2)
+    assert [dataclasses.astuple(layer) for layer in config.list_convolutions()] == [
+        (1, 4, 5, 2, 14, False),
+        (4, 4, 3, 1, 14, False),
+        (4, 6, 3, 1, 14, True),
+        (6, 8, 3, 1, 7, False),
     ]
 
 

@@ -184,8 +184,14 @@ def test_json_has_all_fields(recipe: Recipe, model: dict[str, Any]) -> None:
     del expected["augmentation"]["corrupted_share"]
     assert values == expected
     assert Recipe.from_json(values) == recipe
-    corrupted = recipe.replace(corrupted_share=0.5)
-    assert Recipe.from_json(json.loads(json.dumps(corrupted.to_json()))) == corrupted
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [CLASSIC.replace(corrupted_share=0.5), CONVOLUTIONAL.replace(first_stride_px=2)],
+)
+def test_json_has_later_fields_where_they_differ_from_their_defaults(recipe: Recipe) -> None:
+    assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,16 @@ from tenfold.recipes.configs import (
     AugmentationConfig,
     ConvolutionalConfig,
     OptimizerConfig,
+    PerceptronConfig,
 )
 from tenfold.recipes.recipe import Recipe
 
 MODERATE = AugmentationConfig(
     rotation_degrees=12.0, shift_px=1.5, scale=0.12, shear=0.12, elastic_px=0.8
+)
+
+LIGHT = AugmentationConfig(
+    rotation_degrees=8.0, shift_px=1.0, scale=0.08, shear=0.08, elastic_px=0.5
 )
 
 CLASSIC = Recipe(
@@ -29,6 +34,42 @@ CLASSIC_AUGMENTED = Recipe(
     augmentation=MODERATE,
     batch_size=128,
     epochs=150,
+)
+DASH = Recipe(
+    name="dash",
+    summary="97 % in half a second: a perceptron with one hidden layer",
+    model=PerceptronConfig(hidden_sizes=(256,)),
+    optimizer=OptimizerConfig(optimizer="sgd", learning_rate=0.5, schedule="one-cycle"),
+    batch_size=200,
+    epochs=2,
+)
+SPRINT = Recipe(
+    name="sprint",
+    summary="99 % in three seconds: a small convolutional network, one epoch",
+    model=ConvolutionalConfig(channels=(32, 32, 64, 64), depths=(1, 1, 1, 1), first_stride_px=2),
+    optimizer=OptimizerConfig(
+        learning_rate=0.01, weight_decay=0.01, schedule="one-cycle", warmup=0.2
+    ),
+    batch_size=125,
+    epochs=1,
+    precision="bfloat16",
+)
+SWIFT = Recipe(
+    name="swift",
+    summary="99.5 % in half a minute: the network of sprint, trained on altered images",
+    model=SPRINT.model,
+    optimizer=OptimizerConfig(
+        optimizer="sgd",
+        learning_rate=0.1,
+        weight_decay=5e-4,
+        schedule="one-cycle",
+        warmup=0.2,
+    ),
+    augmentation=LIGHT,
+    batch_size=125,
+    epochs=8,
+    clean_share=0.125,
+    precision="bfloat16",
 )
 STRONG = Recipe(
     name="strong",
@@ -77,7 +118,10 @@ READER = Recipe(
 )
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {recipe.name: recipe for recipe in (CLASSIC, CLASSIC_AUGMENTED, STRONG, ROBUST, READER)}
+    {
+        recipe.name: recipe
+        for recipe in (CLASSIC, CLASSIC_AUGMENTED, DASH, SPRINT, SWIFT, STRONG, ROBUST, READER)
+    }
 )
 
 

@@ -57,6 +57,7 @@ class Convolution:
     num_inputs: int
     num_outputs: int
     kernel_px: int
+    stride_px: int
     size_px: int
     is_pooled: bool
 
@@ -74,7 +75,8 @@ class ConvolutionalConfig:
     """A convolutional network: stages of 3x3 convolutions, each at half the size of the last.
 
     Every convolution is followed by batch normalisation and ReLU, with 2x2 max pooling before them
-    at the end of a stage. The mean and the maximum of each channel go to one linear layer.
+    at the end of a stage; the first stage may be halved by its first convolution's stride instead.
+    The mean and the maximum of each channel go to one linear layer.
     """
 
     kind: ClassVar[str] = "convolutional"
@@ -84,6 +86,9 @@ class ConvolutionalConfig:
     )
     depths: tuple[int, ...] = integers((1, 2, 2), 1, 8, "Convolutions in each stage.", sizes=(1, 4))
     first_kernel_px: int = number(5, 1, 7, "Kernel size of the first convolution, an odd number.")
+    first_stride_px: int = number(
+        1, 1, 2, "Stride of the first convolution; 2 replaces the first stage's pooling."
+    )
     rejects: bool = boolean(
         False, "Add a class for images that show no digit (convolutional networks only)."
     )
@@ -112,12 +117,16 @@ class ConvolutionalConfig:
         num_inputs, size_px = 1, IMAGE_SIZE_PX
         for stage, (num_outputs, depth) in enumerate(zip(self.channels, self.depths, strict=True)):
             for i in range(depth):
+                stride_px = 1 if convolutions else self.first_stride_px
+                size_px //= stride_px
+                is_halved = i == depth - 1 and stage < len(self.depths) - 1
                 convolution = Convolution(
                     num_inputs=num_inputs,
                     num_outputs=num_outputs,
                     kernel_px=3 if convolutions else self.first_kernel_px,
+                    stride_px=stride_px,
                     size_px=size_px,
-                    is_pooled=i == depth - 1 and stage < len(self.depths) - 1,
+                    is_pooled=is_halved and not (stage == 0 and self.first_stride_px == 2),
                 )
                 convolutions.append(convolution)
                 num_inputs, size_px = num_outputs, size_px // (2 if convolution.is_pooled else 1)
