@@ -12,6 +12,7 @@ from tenfold.recipes.configs import (
     ConvolutionalConfig,
     OptimizerConfig,
     PerceptronConfig,
+    SeparableConfig,
 )
 from tenfold.recipes.recipe import Recipe
 
@@ -96,6 +97,28 @@ ROBUST = Recipe(
     leave_out_mislabelled=True,
     precision=STRONG.precision,
 )
+SMALL = Recipe(
+    name="small",
+    summary="99.5 % with 5,000 parameters: a separable network, trained on altered images",
+    model=SeparableConfig(width=26, blocks=(1, 2, 2, 0, 3, 4, 4, 0)),
+    optimizer=OptimizerConfig(learning_rate=0.03, weight_decay=0.02, schedule="one-cycle"),
+    augmentation=STRONG.augmentation,
+    batch_size=250,
+    epochs=40,
+    clean_share=0.1,
+    precision="bfloat16",
+)
+CHIP = Recipe(
+    name="chip",
+    summary="99.5 % in 12 kB of integers: a separable network, for `tenfold export --c`",
+    model=SeparableConfig(width=32, blocks=(1, 2, 0, 3, 4, 5, 0, 6)),
+    optimizer=SMALL.optimizer,
+    augmentation=SMALL.augmentation,
+    batch_size=SMALL.batch_size,
+    epochs=SMALL.epochs,
+    clean_share=SMALL.clean_share,
+    precision=SMALL.precision,
+)
 READER = Recipe(
     name="reader",
     summary="the bundled reader's network, trained on drawn scenes of digits and of other marks",
@@ -120,7 +143,18 @@ READER = Recipe(
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         recipe.name: recipe
-        for recipe in (CLASSIC, CLASSIC_AUGMENTED, DASH, SPRINT, SWIFT, STRONG, ROBUST, READER)
+        for recipe in (
+            CLASSIC,
+            CLASSIC_AUGMENTED,
+            DASH,
+            SPRINT,
+            SWIFT,
+            STRONG,
+            ROBUST,
+            SMALL,
+            CHIP,
+            READER,
+        )
     }
 )
 
