@@ -6,7 +6,7 @@ import pytest
 
 from made_studies import OTHER_DATA, build_study
 from tenfold.auditing.labels import find_suspect_labels
-from tenfold.data.mnist import LabelledImages
+from tenfold.data.mnist import MISLABELLED, LabelledImages, split_holdout
 from tenfold.errors import StudyError
 
 
@@ -47,6 +47,20 @@ def test_precision_and_recall_are_of_the_first_so_many(test_images: LabelledImag
     # Equally suspect ones are in order of their index: 5, 6, 7, 8, 947.
     assert (five.top, five.num_found, five.precision) == (5, 1, 0.2)
     assert five.recall == pytest.approx(1 / 15)
+
+
+def test_known_errors_of_the_holdout_are_found_by_their_place_in_it(
+    training: LabelledImages,
+) -> None:
+    held_out = split_holdout(training)[1]
+    [index] = np.flatnonzero((held_out.images_NHW == training.images_NHW[59915]).all((1, 2)))
+    labels = held_out.labels_N
+    given = np.tile(labels.astype(np.int64), (4, 1))
+    given[:, index] = (labels[index] + 1) % 10
+    found = find_suspect_labels(build_study(labels, given, holdout=True), held_out)
+    assert [(one.index, one.is_listed) for one in found.suspects] == [(int(index), True)]
+    assert 59915 in MISLABELLED
+    assert found.num_listed == 1
 
 
 def test_only_mnist_has_known_errors_and_one_run_is_too_few(test_images: LabelledImages) -> None:

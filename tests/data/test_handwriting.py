@@ -2,10 +2,16 @@
 
 import numpy as np
 
-from tenfold.data.handwriting import find_new_writers, load_pen_tracks, load_writers
+from tenfold.data.handwriting import (
+    find_held_out,
+    find_new_writers,
+    load_pen_tracks,
+    load_writers,
+)
 from tenfold.data.mnist import LabelledImages
 
-NUM_TRAINED = 50_000  # of MNIST's training images where the hold-out is kept from training
+NUM_FIRST = 50_000  # images by whose writers the page and line networks are trained
+FIRST_STUDENT = 2100  # lower numbers are of employees of the Census Bureau
 
 
 def test_every_training_image_has_a_writer(training: LabelledImages) -> None:
@@ -19,12 +25,25 @@ def test_every_training_image_has_a_writer(training: LabelledImages) -> None:
     assert shares_10.min() > 0
 
 
-def test_new_writers_wrote_none_of_the_images_before_the_holdout() -> None:
+def test_no_writer_is_held_out_and_trained_on_and_both_have_employees_and_students() -> None:
+    writers_N, is_held_out_N = load_writers(), find_held_out()
+    assert not set(writers_N[is_held_out_N]) & set(writers_N[~is_held_out_N])
+    is_student_N = writers_N >= FIRST_STUDENT
+    for is_chosen_N, num_writers, num_employees, num_students in (
+        (is_held_out_N, 90, 5_291, 4_714),
+        (~is_held_out_N, 449, 25_659, 24_336),
+    ):
+        assert len(np.unique(writers_N[is_chosen_N])) == num_writers
+        assert (is_chosen_N & ~is_student_N).sum() == num_employees
+        assert (is_chosen_N & is_student_N).sum() == num_students
+
+
+def test_new_writers_wrote_none_of_the_first_images() -> None:
     writers_N, is_new_N = load_writers(), find_new_writers()
     assert is_new_N.sum() == 5_920
-    assert not is_new_N[:NUM_TRAINED].any()
+    assert not is_new_N[:NUM_FIRST].any()
     assert not set(writers_N[is_new_N]) & set(writers_N[~is_new_N])
-    assert set(writers_N[~is_new_N]) == set(writers_N[:NUM_TRAINED])
+    assert set(writers_N[~is_new_N]) == set(writers_N[:NUM_FIRST])
 
 
 def test_pen_tracks_are_digits_as_points() -> None:

@@ -12,8 +12,9 @@ from PIL import Image
 
 import tenfold
 from run_errors import catch_error
-from tenfold.data import mnist
+from tenfold.data import mnist, training_data
 from tenfold.data.folders import IMAGE_FORMATS
+from tenfold.data.handwriting import load_writers
 from tenfold.data.idx import dump_idx
 from tenfold.data.mnist import (
     MISLABELLED,
@@ -105,11 +106,37 @@ def test_a_missing_file_is_named(missing: str, tmp_path: Path) -> None:
     assert "test/0 ... test/9" in message
 
 
-def test_the_holdout_is_the_last_sixth(training: LabelledImages) -> None:
-    for part, rows in zip(split_holdout(training), (np.s_[:50_000], np.s_[50_000:]), strict=True):
-        np.testing.assert_array_equal(part.images_NHW, training.images_NHW[rows])
-        np.testing.assert_array_equal(part.labels_N, training.labels_N[rows])
+def test_whole_writers_are_held_out_of_mnist(training: LabelledImages) -> None:
+    writers_N = load_writers()
+    held_out = set(sorted(set(writers_N.tolist()))[::6])
+    is_held_out_N = np.array([writer in held_out for writer in writers_N.tolist()])
+    for part, is_chosen_N in zip(
+        split_holdout(training), (~is_held_out_N, is_held_out_N), strict=True
+    ):
+        np.testing.assert_array_equal(part.images_NHW, training.images_NHW[is_chosen_N])
+        np.testing.assert_array_equal(part.labels_N, training.labels_N[is_chosen_N])
         assert part.checksums == training.checksums
+
+
+def test_the_holdout_of_other_data_is_a_random_sixth(training: LabelledImages) -> None:
+    other = dataclasses.replace(training, checksums=("a", "b"))
+    order = np.random.default_rng(0).permutation(60_000)
+    for part, rows in zip(split_holdout(other), (order[:50_000], order[50_000:]), strict=True):
+        np.testing.assert_array_equal(part.labels_N, training.labels_N[rows])
+        np.testing.assert_array_equal(part.images_NHW[:10], training.images_NHW[rows[:10]])
+
+
+def test_without_the_list_of_writers_mnist_has_no_holdout(
+    training: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the images come from, so that it is the same images on every machine."""
+    monkeypatch.setattr(training_data, "PACKAGE", "not_installed")
+    monkeypatch.setattr(training_data, "CHECKOUT", tmp_path)
+    load_writers.cache_clear()
+    with pytest.raises(DataError, match=r"^the list of MNIST's writers, by which its hold-out .*"):
+        split_holdout(training)
+    other = dataclasses.replace(training, checksums=("a", "b")).select(np.arange(60))
+    assert [len(part) for part in split_holdout(other)] == [50, 10]
 
 
 def test_mislabelled_indices_are_sorted_and_unique() -> None:
@@ -125,8 +152,19 @@ def test_mislabelled_images_are_left_out(training: LabelledImages) -> None:
     expected = [i for i in range(60_000) if i not in MISLABELLED]
     np.testing.assert_array_equal(kept.labels_N, training.labels_N[expected])
     np.testing.assert_array_equal(kept.images_NHW, training.images_NHW[expected])
-    first, _ = split_holdout(training)
-    assert len(leave_out_mislabelled(first)) == 50_000 - sum(i < 50_000 for i in MISLABELLED)
+
+
+def test_mislabelled_images_are_left_out_of_the_training_part_alone(
+    training: LabelledImages,
+) -> None:
+    whole, held_out = split_holdout(training)
+    kept, unchanged = split_holdout(training, leaves_out_mislabelled=True)
+    wrong = training.images_NHW[list(MISLABELLED)]
+    is_wrong_N = np.any([(whole.images_NHW == image_HW).all((1, 2)) for image_HW in wrong], axis=0)
+    assert is_wrong_N.sum() == len(MISLABELLED) - 1  # 59915 is held out
+    np.testing.assert_array_equal(kept.images_NHW, whole.images_NHW[~is_wrong_N])
+    np.testing.assert_array_equal(kept.labels_N, whole.labels_N[~is_wrong_N])
+    np.testing.assert_array_equal(unchanged.images_NHW, held_out.images_NHW)
 
 
 def test_no_images_are_left_out_of_other_data(training: LabelledImages) -> None:

@@ -70,8 +70,8 @@ def test_the_front_matter_says_what_the_model_is(path: Path) -> None:
 def test_an_accuracy_on_held_out_images_is_not_one_on_test_images(path: Path) -> None:
     data, text = load(path, part="validation", corrected_accuracy=None)
     [result] = data.eval_results
-    assert result.dataset_split == "train[50000:]"
-    assert "held out" in result.dataset_name
+    assert result.dataset_split == "train"
+    assert result.dataset_name == "MNIST, 10,000 training images by held-out writers"
     assert result.metric_name == "accuracy of this run on held-out images"
     assert "This is not the accuracy on the test\nimages" in text
     assert "not the accuracy on the test" not in load(path)[1]

@@ -81,6 +81,8 @@ def test_arrays_of_mnist_are_mnist(data: Data, test_images: LabelledImages) -> N
     classic = tenfold.RECIPES["classic"]
     images = load_run_images(classic, tenfold.load_mnist(), holdout=False)
     assert name_source(tenfold.load_mnist(), images) == {"data_folder": None, "from_arrays": False}
+    held_out = load_run_images(classic, tenfold.load_mnist()[0], holdout=True)
+    assert (len(held_out.training), len(held_out.evaluated)) == (49_995, 10_005)
     own = (data[0], (test_images.images_NHW, test_images.labels_N))
     images = load_run_images(classic, own, holdout=False)
     assert name_source(own, images) == {"data_folder": None, "from_arrays": True}

@@ -2,7 +2,10 @@
 
 from collections import defaultdict
 
+import numpy as np
+
 from tenfold.auditing.results import FoundAtTop, LabelAudit, SuspectLabel
+from tenfold.data.handwriting import find_held_out
 from tenfold.data.label_errors import CONTESTED
 from tenfold.data.mnist import MISLABELLED, LabelledImages
 from tenfold.errors import StudyError
@@ -10,7 +13,6 @@ from tenfold.studies.study import Study
 
 TOPS = (5, 10, 15, 20, 30, 50)
 LEAST_RUNS = 2
-NUM_FITTED = 50_000  # MNIST's hold-out are the training images from this one on
 
 
 def find_suspect_labels(study: Study, evaluated: LabelledImages) -> LabelAudit:
@@ -63,7 +65,8 @@ def _list_known(study: Study) -> frozenset[int]:
         return frozenset()
     if not study.config.holdout:
         return CONTESTED
-    return frozenset(index - NUM_FITTED for index in MISLABELLED if index >= NUM_FITTED)
+    held_out = np.flatnonzero(find_held_out())
+    return frozenset(np.flatnonzero(np.isin(held_out, MISLABELLED)).tolist())
 
 
 def _compare(suspects: list[SuspectLabel], num_listed: int) -> tuple[FoundAtTop, ...]:

@@ -56,7 +56,8 @@ Holdout = Annotated[
     Parameter(
         negative=(),
         help="Train on five sixths of the training images and evaluate on the remaining sixth (for "
-        "MNIST, the last 10,000), not on the test images. Use it to choose between recipes.",
+        "MNIST, the 10,005 images by every sixth writer), not on the test images. Use it to choose "
+        "between recipes.",
     ),
 ]
 DigitModel = Annotated[

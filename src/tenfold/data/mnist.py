@@ -13,13 +13,13 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.data.handwriting import HOLDOUT_SHARE, find_held_out
 from tenfold.data.idx import dump_idx
 from tenfold.data.pixels import Part as Part
 from tenfold.data.sources import load_arrays
 from tenfold.data.training_data import find_training_data
 from tenfold.errors import DataError
 
-HOLDOUT_SHARE = 6  # one training image in six: 10,000 of MNIST's 60,000
 Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]  # images [N, 28, 28], labels [N]
 
 # SHA-256 of the unpacked files (images, labels) as published on yann.lecun.com.
@@ -119,22 +119,32 @@ def label_images(
     return LabelledImages(images_NHW=images_NHW, labels_N=labels_N, checksums=checksums)
 
 
-def split_holdout(training: LabelledImages) -> tuple[LabelledImages, LabelledImages]:
-    """Split training images into a training part and a sixth for validation.
+def split_holdout(
+    training: LabelledImages, *, leaves_out_mislabelled: bool = False
+) -> tuple[LabelledImages, LabelledImages]:
+    """Split training images into five sixths for training and a sixth for validation.
 
-    MNIST is split into its first 50,000 and last 10,000 images, as usual. Other data may be sorted
-    by label and are shuffled first, always in the same way. Both parts keep the checksums of the
-    whole. Raises DataError for fewer than 6 images.
+    MNIST is split by writer, into 49,995 images by 449 writers and 10,005 by 90 others. Other data,
+    whose writers are unknown, may be sorted by label and are shuffled first, always in the same
+    way. Both parts keep the checksums of the whole. With `leaves_out_mislabelled` the training part
+    is without the images in MISLABELLED.
+
+    Raises DataError for fewer than 6 images, and for MNIST if the list of its writers, which is in
+    the training data, is not installed.
     """
+    if training.checksums == MNIST_CHECKSUMS["train"]:
+        is_held_out_N = find_held_out()
+        rows = np.flatnonzero(~is_held_out_N)
+        if leaves_out_mislabelled:
+            rows = np.setdiff1d(rows, MISLABELLED)
+        return training.select(rows), training.select(np.flatnonzero(is_held_out_N))
     num_training = len(training) - len(training) // HOLDOUT_SHARE
     if num_training == len(training):
         raise DataError(
             f"a hold-out needs at least {HOLDOUT_SHARE} training images, but there are "
             f"{len(training)}"
         )
-    order = np.arange(len(training))
-    if training.checksums != MNIST_CHECKSUMS["train"]:
-        order = np.random.default_rng(0).permutation(len(training))
+    order = np.random.default_rng(0).permutation(len(training))
     return training.select(order[:num_training]), training.select(order[num_training:])
 
 
@@ -159,7 +169,7 @@ def load_evaluated(
 
 
 def leave_out_mislabelled(training: LabelledImages) -> LabelledImages:
-    """Training images without those in MISLABELLED; data other than MNIST stay unchanged."""
+    """All training images but those in MISLABELLED; data other than MNIST stay unchanged."""
     if training.checksums != MNIST_CHECKSUMS["train"]:
         return training
     return training.select(np.setdiff1d(np.arange(len(training)), MISLABELLED))

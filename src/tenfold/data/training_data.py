@@ -27,7 +27,7 @@ def find_training_data(
         what = {
             "mnist": "MNIST is",
             "fonts": "the fonts of the training images are",
-            "writers": "the list of MNIST's writers is",
+            "writers": "the list of MNIST's writers, by which its hold-out is chosen, is",
         }.get(kind, "the handwriting of the training images is")
         other = ", or name a folder of images with --data" if kind == "mnist" else ""
         raise DataError(

@@ -55,8 +55,8 @@ def _describe_dataset(config: HubConfig) -> dict[str, str]:
         return {"type": "imagefolder", "name": config.data, "split": config.part}
     if config.part == "test":
         return {"type": MNIST_ON_HUB, "name": "MNIST", "split": "test"}
-    name = "MNIST, last 10,000 training images, held out"
-    return {"type": MNIST_ON_HUB, "name": name, "split": "train[50000:]"}
+    name = f"MNIST, {config.accuracy.num_images:,} training images by held-out writers"
+    return {"type": MNIST_ON_HUB, "name": name, "split": "train"}
 
 
 def _list_metrics(config: HubConfig) -> dict[str, float]:

@@ -21,6 +21,8 @@ class RunConfig:
     `data_folder` is None for MNIST, and for data that were arrays (`from_arrays`). `checksums` are
     the SHA-256 of the unpacked data files, images first, for each part: "train", and "test" unless
     it is a hold-out run or was not evaluated (`is_evaluated`), as an estimator is not.
+    `holds_out_writers` is whether whole writers were held out of MNIST, which Tenfold 0.2 did not
+    do.
 
     Four fields do not affect the weights: epochs between checkpoints (0 writes only the last one),
     accuracy after each epoch, figures and report, trackers. `class_names` are those of the labels 0
@@ -44,6 +46,7 @@ class RunConfig:
     class_names: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
     from_arrays: bool = field(default=False, metadata=OMIT_DEFAULT)
     is_evaluated: bool = field(default=True, metadata=OMIT_DEFAULT)
+    holds_out_writers: bool = field(default=False, metadata=OMIT_DEFAULT)
 
     @property
     def fingerprint(self) -> dict[str, str | int]:

@@ -115,7 +115,7 @@ def check_comparable(runs: list[Run]) -> None:
 def _name_images(run: Run) -> str:
     config = run.config
     data = "arrays" if config.from_arrays else config.data_folder or "MNIST"
-    return f"{run.evaluation.part}, {data}"
+    return f"{run.evaluation.num_images:,} {run.evaluation.part} images of {data}"
 
 
 def _identify_images(run: Run) -> tuple[str, int, tuple[str, str]]:

@@ -41,8 +41,8 @@ class StudyConfig:
 
     `data_folder` is None for MNIST. `checksums` are the SHA-256 of the unpacked data
     files, by part ("train", and "test" unless held out), images first. `threads` is the number
-    per run; None in studies of Tenfold 0.1, whose runs differ in it. `class_names` are as in
-    RunConfig.
+    per run; None in studies of Tenfold 0.1, whose runs differ in it. `class_names` and
+    `holds_out_writers` are as in RunConfig.
     """
 
     recipe: Recipe
@@ -52,6 +52,7 @@ class StudyConfig:
     num_evaluated: Annotated[int, range(1, 2**31)]
     threads: Annotated[int, THREADS] | None = None
     class_names: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    holds_out_writers: bool = field(default=False, metadata=OMIT_DEFAULT)
 
     @property
     def part(self) -> Literal["test", "validation"]:

@@ -175,6 +175,11 @@ def _open_model(path: Path, name: str, data: Data | None) -> _Audited:
         checksums=(images_sha256, labels_sha256),
         owner=f"the model {path}",
     )
+    if part == "train" and classifier.card.get("num_images") != len(evaluated):
+        raise ModelError(
+            f"{path}: was made by an earlier version, with another hold-out, and trained on images "
+            "that are held out now; train it again"
+        )
     names = tuple(classifier.card.get("class_names", ()))
     return _Audited(
         name, lambda images: _classify(classifier, images), evaluated, part == "train", names

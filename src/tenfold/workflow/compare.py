@@ -18,7 +18,7 @@ from tenfold.studies.study import RUNS, STUDY, Study, StudyRun, load_study
 from tenfold.training.threads import setting_threads
 from tenfold.workflow.arguments import check_integer, require_train_extra
 from tenfold.workflow.evaluate import load_model
-from tenfold.workflow.images import Data, reload_evaluated
+from tenfold.workflow.images import Data, check_holdout, reload_evaluated
 
 if TYPE_CHECKING:
     from tenfold.studies.comparison import Comparison
@@ -133,6 +133,8 @@ def _compare_studies(
     first = opened[0]
     evaluated = reload_evaluated(first.config, f"the study {first.path}", data)
     for study in opened:
+        if study.config.holdout:
+            check_holdout(study.config, f"the study {study.path}")
         if study.config.num_evaluated != len(evaluated):
             raise StudyError(
                 f"{study.path}: the study evaluated {study.config.num_evaluated} images, but the "

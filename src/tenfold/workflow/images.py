@@ -7,10 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tenfold.data.arrays import FORM, ArrayData, load_array_part
-from tenfold.data.handwriting import find_new_writers
 from tenfold.data.mnist import (
     MNIST_CHECKSUMS,
     LabelledImages,
@@ -40,22 +37,31 @@ class RunImages:
     evaluated: LabelledImages
     checksums: dict[str, tuple[str, str]]
 
+    @property
+    def holds_out_writers(self) -> bool:
+        """Whether whole writers of MNIST are kept from training."""
+        is_mnist = self.checksums["train"] == MNIST_CHECKSUMS["train"]
+        return self.validation is not None and is_mnist
+
 
 def load_run_images(recipe: Recipe, data: Data | None, *, holdout: bool) -> RunImages:
     """The images of a run. A hold-out run does not open the test images.
 
     `data` is a folder, or arrays as `load_array_part` takes them; None is MNIST.
 
-    Of MNIST, a run calibrates on digits by writers that it was not trained on, as users are.
-
-    Raises DataError if they cannot be read, or if the fonts for synthetic images are missing.
+    Raises DataError if they cannot be read or split, or if the fonts for synthetic images are
+    missing.
     """
     if recipe.scenes:
         find_training_data("fonts")  # fail before training, not while images are generated
     training, validation = _load_part(data, "train"), None
     checksums = {"train": training.checksums}
     if holdout or recipe.calibrates:
-        training, validation = split_holdout(training)
+        training, validation = split_holdout(
+            training, leaves_out_mislabelled=recipe.leave_out_mislabelled
+        )
+    elif recipe.leave_out_mislabelled:
+        training = leave_out_mislabelled(training)
     if holdout:
         assert validation is not None
         evaluated = validation
@@ -63,15 +69,6 @@ def load_run_images(recipe: Recipe, data: Data | None, *, holdout: bool) -> RunI
         with _add_holdout_hint():
             evaluated = _load_part(data, "test")
         checksums["test"] = evaluated.checksums
-    if (
-        validation is not None
-        and recipe.calibrates
-        and training.checksums == MNIST_CHECKSUMS["train"]
-    ):
-        is_new_N = find_new_writers()[-len(validation) :]
-        validation = validation.select(np.flatnonzero(is_new_N))
-    if recipe.leave_out_mislabelled:
-        training = leave_out_mislabelled(training)
     return RunImages(
         training=training, validation=validation, evaluated=evaluated, checksums=checksums
     )
@@ -97,8 +94,10 @@ def name_source(data: Data | None, images: RunImages) -> dict[str, Any]:
 def reload_run_images(config: RunConfig, path: Path, data: Data | None) -> RunImages:
     """The images of the run in `path`; `data` are needed if their folder moved or they were arrays.
 
-    Raises DataError if they cannot be read or are not the run's.
+    Raises DataError if they cannot be read or are not the run's, or if it was trained on images
+    that are held out now.
     """
+    check_holdout(config, f"the run in {path}")
     folder = _choose_source(config, f"the run in {path}", data)
     with _add_data_hint(folder, data):
         images = load_run_images(config.recipe, folder, holdout=config.holdout)
@@ -116,8 +115,11 @@ def reload_evaluated(
     """The images that a run or study was evaluated on.
 
     `data` are needed if their folder has moved or they were arrays. `owner` names the run or study
-    in an error. Raises DataError if the images cannot be read or differ.
+    in an error. Raises DataError if the images cannot be read or differ, or if it was trained on
+    images that are held out now.
     """
+    if config.holdout:
+        check_holdout(config, owner)
     folder = _choose_source(config, owner, data)
     part: Part = "test" if "test" in config.checksums else "train"
     checksums = config.checksums[part]
@@ -129,6 +131,20 @@ def reload_evaluated(
     if loaded.checksums != checksums:
         raise DataError(f"the arrays are not the {part} part of {owner}: the checksums differ")
     return split_holdout(loaded)[1] if config.holdout else loaded
+
+
+def check_holdout(config: RunConfig | StudyConfig, owner: str) -> None:
+    """Raise DataError if a run or study may have been trained on what is held out of MNIST now.
+
+    Tenfold 0.2 trained on the first 50,000 images, some by writers who are held out now.
+    """
+    is_mnist = config.checksums["train"] == MNIST_CHECKSUMS["train"]
+    holds_out = config.holdout or config.recipe.calibrates
+    if is_mnist and holds_out and not config.holds_out_writers:
+        raise DataError(
+            f"{owner} was made by an earlier version, with another hold-out of MNIST, and trained "
+            "on images that are held out now; train it again"
+        )
 
 
 def _choose_source(config: RunConfig | StudyConfig, owner: str, data: Data | None) -> Data | None:

@@ -81,6 +81,7 @@ class SeedTrainer:
             recipe=wanted.recipe,
             holdout=wanted.holdout,
             checksums=wanted.checksums,
+            holds_out_writers=wanted.holds_out_writers,
             threads=self.threads,
             seed=seed,
         )

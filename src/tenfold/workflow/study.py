@@ -40,7 +40,7 @@ from tenfold.workflow.arguments import (
     choose_recipe,
     require_train_extra,
 )
-from tenfold.workflow.images import RunImages, load_run_images
+from tenfold.workflow.images import RunImages, check_holdout, load_run_images
 from tenfold.workflow.own_model import check_own_model
 from tenfold.workflow.progress import showing_study_progress
 from tenfold.workflow.seed_trainer import SeedTrainer, write_run_files
@@ -118,6 +118,7 @@ def study(
         holdout=holdout,
         data_folder=None if data is None else str(Path(data).resolve()),
         checksums=images.checksums,
+        holds_out_writers=images.holds_out_writers,
         num_evaluated=len(images.evaluated),
         threads=plan.threads,
         class_names=choose_class_names(class_names, data),
@@ -207,6 +208,7 @@ def open_study(path: Path, config: StudyConfig) -> Study:
             f"{path}: cannot continue the study of {known.config.recipe.name} in this folder, "
             f"which differs in {', '.join(differing)}. Use --out for another folder."
         )
+    check_holdout(known.config, f"the study in {path}")
     config = dataclasses.replace(config, threads=known.config.threads)
     return dataclasses.replace(known, config=config)  # the data folder may have moved
 

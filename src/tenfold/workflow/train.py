@@ -98,7 +98,7 @@ def train(
 
     `recipe` is a name or a Recipe; `changes` are fields of it to change, such as epochs=10.
     `holdout` trains on five sixths of the training images and evaluates on the remaining sixth (for
-    MNIST, the last 10,000); the test images are not opened. `data` is a folder of IDX files or
+    MNIST, that of 90 writers); the test images are not opened. `data` is a folder of IDX files or
     image folders, or a folder or file of CSV, NumPy or Parquet, by default MNIST; or arrays,
     ((images, labels), (test images, test labels)), as `load_mnist` returns, or (images, labels)
     with `holdout`. Images are [N, 28, 28] or [N, 784], bytes or floats, white on black
@@ -141,6 +141,7 @@ def train(
         holdout=holdout,
         **name_source(data, images),
         checksums=images.checksums,
+        holds_out_writers=images.holds_out_writers,
         checkpoint_every=checkpoint_every,
         by_epoch=by_epoch,
         report=report,
