@@ -15,7 +15,7 @@ CORE_PYTHONS := 3.11 3.12 3.13
 # `make test COVERAGE=--cov`.
 COVERAGE = $(shell $(BIN)/python -c 'import sys; print("--cov" * (sys.version_info >= (3, 12)))')
 
-.PHONY: train test test-core test-heavy bench bench-reading bench-serving browser docs format lock clean
+.PHONY: train test test-core test-heavy bench bench-peers bench-reading bench-serving browser docs format lock clean
 
 train: $(TRAIN)
 	$(BIN)/tenfold train classic
@@ -66,6 +66,20 @@ bench: $(DEV)
 	$(BIN)/python benchmarks/bench_classic.py --with-sklearn
 	$(BIN)/python benchmarks/bench_augment.py
 
+# Wants the machine to itself for an hour or more: `make bench-peers ROUNDS=1` for less. JAX and Keras get an
+# environment of their own, with Tenfold's core. The runs are kept to measure the throughput of their models.
+ROUNDS := 3
+
+bench-peers: $(DEV)
+	@test -d .venv-frameworks || $(PYTHON) -m venv .venv-frameworks
+	@.venv-frameworks/bin/pip install --quiet --constraint constraints.txt . ./training-data \
+	  jax==0.10.2 jaxlib==0.10.2 keras==3.15.1
+	rm -rf .bench-runs && mkdir .bench-runs
+	$(BIN)/python benchmarks/bench_peers.py --rounds $(ROUNDS) --frameworks .venv-frameworks/bin/python \
+	  --runs .bench-runs --json benchmarks/records/peers.json
+	$(BIN)/python benchmarks/bench_throughput.py .bench-runs/* --json benchmarks/records/throughput.json
+	$(BIN)/python benchmarks/draw_records.py
+
 # Beside Tesseract, if it is installed, and other programs, which get an environment of their own.
 # torchvision, which EasyOCR wants, is the release for the torch of constraints.txt.
 bench-reading: $(DEV)
@@ -103,7 +117,7 @@ lock: $(TRAIN)
 	$(LOCK) --group build --output-file requirements/build.txt
 
 clean:
-	rm -rf site .venv .venv-core .venv-peers .bench-node
+	rm -rf site .venv .venv-core .venv-frameworks .venv-peers .bench-node .bench-runs
 
 $(TRAIN): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: on Debian, apt install python3 python3-venv; elsewhere, make PYTHON=/path/to/python3.11"; exit 1; }

@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,11 +30,10 @@ from contestants import (
     TUTORIAL,
     build_contestants,
 )
-from measure import Result, build_parser, list_instruction_sets
+from measure import IDLE_LOAD, Result, build_parser, list_instruction_sets, note
 from tenfold.system.machine import describe_machine, list_versions
 
 ROWS = (TENFOLD, RESIDENT, TUTORIAL, SCIKIT, LIMIT, FASTEST, BESIDE, BESIDE_OTHER, IMPORT)
-IDLE_LOAD = 0.5
 
 Round = dict[str, Result]
 
@@ -149,11 +147,6 @@ def print_report(rounds: list[Round], targets: list[Target], epochs: int) -> Non
     print("ratio: seconds of training to tenfold's; accuracy: mean over the rounds' seeds")
     for target in targets:
         print(target.describe())
-
-
-def note(text: str) -> None:
-    """Print to standard error."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> None:

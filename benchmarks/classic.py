@@ -1,4 +1,4 @@
-"""The parts of the classic recipe that the PyTorch contestants share."""
+"""The classic recipe's parts that PyTorch contestants share, and those of other recipes' too."""
 
 import argparse
 
@@ -10,6 +10,9 @@ from tenfold.runs.config import DEFAULT_THREADS
 
 BATCH_SIZE = 100
 LEARNING_RATE = 0.001
+# Of MNIST's training pixels, as recipes for it have them.
+MEAN, DEVIATION = 0.1307, 0.3081
+TEST_BATCH_SIZE = 1000
 
 
 def start(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -21,7 +24,7 @@ def start(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 
 def build_model() -> nn.Sequential:
-    """The 784-500-125-10 perceptron for images [N, 28, 28] or [N, 1, 28, 28]."""
+    """The 784-500-125-10 perceptron for images [N, 1, 28, 28]."""
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(784, 500),
@@ -32,14 +35,28 @@ def build_model() -> nn.Sequential:
     )
 
 
-def load_tensors(part: LabelledImages) -> tuple[Tensor, Tensor]:
-    """Images as float32 in [0, 1], [N, 28, 28], and labels as int64 [N]."""
-    images, labels = torch.tensor(part.images_NHW), torch.tensor(part.labels_N)
-    return images.float().div_(255), labels.long()
+def load_tensors(
+    part: LabelledImages, *, mean: float = 0.0, deviation: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Images as float32 [N, 1, 28, 28], and labels as int64 [N].
+
+    Pixels from 0 to 1 become (pixel - mean) / deviation.
+    """
+    images = torch.tensor(part.images_NHW).unsqueeze(1).float().div_(255)
+    if (mean, deviation) != (0.0, 1.0):
+        images.sub_(mean).div_(deviation)
+    return images, torch.tensor(part.labels_N).long()
 
 
 @torch.no_grad()
-def measure_accuracy(model: nn.Module) -> float:
+def measure_accuracy(model: nn.Module, *, mean: float = 0.0, deviation: float = 1.0) -> float:
     """The share of the test images that `model` classifies as labelled."""
-    images, labels = load_tensors(load_part(None, "test"))
-    return float((model(images).argmax(1) == labels).double().mean())
+    images, labels = load_tensors(load_part(None, "test"), mean=mean, deviation=deviation)
+    model.eval()
+    predicted = torch.cat([model(batch).argmax(1) for batch in images.split(TEST_BATCH_SIZE)])
+    return float((predicted == labels).double().mean())
+
+
+def count_parameters(model: nn.Module) -> int:
+    """The number of trained values of a model."""
+    return sum(parameter.numel() for parameter in model.parameters())

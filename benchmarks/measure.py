@@ -7,6 +7,7 @@ A contestant's script takes the flags of `build_parser` and prints one line of J
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,8 +18,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tenfold.system.machine import count_cores, find_cpu_name
+
 FOLDER = Path(__file__).parent
 INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
+IDLE_LOAD = 0.5
 # Ends when the benchmark has ended, even if that was killed.
 BUSY_LOOP = f"""
 import os
@@ -36,6 +40,7 @@ class Result:
     seconds: float | None = None
     accuracy: float | None = None
     threads: int | None = None
+    num_parameters: int | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -53,15 +58,26 @@ def list_instruction_sets() -> list[str]:
     return [name for name in INSTRUCTION_SETS if name in found.partition(":")[2].split()]
 
 
-def build_parser(description: str | None) -> argparse.ArgumentParser:
-    """The flags of every script in this folder."""
+def describe_processor() -> str:
+    """The processor, its cores and its instruction sets for fast products."""
+    sets = ", ".join(list_instruction_sets())
+    return f"{find_cpu_name()}, {count_cores()} cores" + (f" ({sets})" if sets else "")
+
+
+def build_parser(description: str | None, epochs: int = 5) -> argparse.ArgumentParser:
+    """The flags of every script in this folder; `epochs` is what its recipe says."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--epochs", type=int, default=5, help="fewer for a quick try")
+    parser.add_argument("--epochs", type=int, default=epochs, help="fewer for a quick try")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="as many as Tenfold would take by default")
     return parser
+
+
+def note(text: str) -> None:
+    """Print to standard error."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def report_result(**values: object) -> None:
@@ -69,34 +85,52 @@ def report_result(**values: object) -> None:
     print(json.dumps(values))
 
 
-def run_script(name: str, *flags: str) -> Result:
-    """Run a contestant's script of this folder in a fresh process."""
-    output, whole_seconds = _run([str(FOLDER / name), *flags])
+def keep_to_cores(threads: int) -> int:
+    """Keep this process and its threads to as many cores, and return how many these are.
+
+    For libraries that start a thread on each core that they may use, such as XLA. It does what
+    `taskset` does, on Linux only, and must be called before they start theirs.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    return count_cores()
+
+
+def run_script(name: str, *flags: str, python: str = sys.executable) -> Result:
+    """Run a contestant's script of this folder in a fresh process of the given Python."""
+    output, whole_seconds = _run([str(FOLDER / name), *flags], python)
     values = json.loads(output.splitlines()[-1])
     return Result(
         whole_seconds=whole_seconds,
         seconds=values.pop("seconds", None),
         accuracy=values.pop("accuracy", None),
         threads=values.pop("threads", None),
+        num_parameters=values.pop("num_parameters", None),
         details=values,
     )
 
 
-def run_tenfold(*flags: str) -> Result:
-    """Run `tenfold train classic` in a fresh process and read its run folder."""
+def run_tenfold(*flags: str, recipe: str = "classic", keep: Path | None = None) -> Result:
+    """Run `tenfold train` in a fresh process and read its run folder.
+
+    The first run folder of the recipe is kept in the folder `keep`, if one is given.
+    """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        _, whole_seconds = _run(["-m", "tenfold", "train", "classic", "--out", str(out), *flags])
+        _, whole_seconds = _run(["-m", "tenfold", "train", recipe, "--out", str(out), *flags])
         if not (out / "report.html").is_file():
             raise SystemExit(f"tenfold did not write {out / 'report.html'}")
         evaluation = json.loads((out / "evaluation.json").read_text())
         config = json.loads((out / "config.json").read_text())
         state = json.loads((out / "state.json").read_text())
+        if keep is not None and not (keep / recipe).exists():
+            shutil.copytree(out, keep / recipe)
     return Result(
         whole_seconds=whole_seconds,
         seconds=evaluation["training"]["seconds"],
         accuracy=evaluation["accuracy"],
         threads=config["threads"],
+        num_parameters=evaluation["training"]["num_parameters"],
         details={"weights_sha256": state.get("weights_sha256")},
     )
 
@@ -123,10 +157,10 @@ def busy_loop(*, own_session: bool) -> Iterator[None]:
         process.wait()
 
 
-def _run(arguments: list[str]) -> tuple[str, float]:
+def _run(arguments: list[str], python: str = sys.executable) -> tuple[str, float]:
     """Standard output and wall seconds of a Python process."""
     started = time.perf_counter()
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([python, *arguments], capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - started
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stderr}")

@@ -10,7 +10,15 @@ import time
 import torch
 from torch import nn
 
-from classic import BATCH_SIZE, LEARNING_RATE, build_model, load_tensors, measure_accuracy, start
+from classic import (
+    BATCH_SIZE,
+    LEARNING_RATE,
+    build_model,
+    count_parameters,
+    load_tensors,
+    measure_accuracy,
+    start,
+)
 from measure import build_parser, report_result
 from tenfold.data.mnist import LabelledImages, load_part
 
@@ -41,7 +49,10 @@ def main() -> None:
     train(model, optimizer, part, arguments.epochs)
     seconds = time.perf_counter() - started
     report_result(
-        seconds=seconds, accuracy=measure_accuracy(model), threads=torch.get_num_threads()
+        seconds=seconds,
+        accuracy=measure_accuracy(model),
+        threads=torch.get_num_threads(),
+        num_parameters=count_parameters(model),
     )
 
 

@@ -44,7 +44,10 @@ def main() -> None:
         classifier.fit(scale(part), part.labels_N)
         seconds = time.perf_counter() - started
     accuracy = float(classifier.score(scale(test), test.labels_N))
-    report_result(seconds=seconds, accuracy=accuracy, threads=threads)
+    num_parameters = sum(array.size for array in classifier.coefs_ + classifier.intercepts_)
+    report_result(
+        seconds=seconds, accuracy=accuracy, threads=threads, num_parameters=num_parameters
+    )
 
 
 if __name__ == "__main__":

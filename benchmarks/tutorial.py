@@ -12,7 +12,14 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from classic import BATCH_SIZE, LEARNING_RATE, build_model, measure_accuracy, start
+from classic import (
+    BATCH_SIZE,
+    LEARNING_RATE,
+    build_model,
+    count_parameters,
+    measure_accuracy,
+    start,
+)
 from measure import build_parser, report_result
 from tenfold.data.mnist import LabelledImages, load_part
 
@@ -66,7 +73,10 @@ def main() -> None:
     train(model, optimizer, part, arguments.epochs)
     seconds = time.perf_counter() - started
     report_result(
-        seconds=seconds, accuracy=measure_accuracy(model), threads=torch.get_num_threads()
+        seconds=seconds,
+        accuracy=measure_accuracy(model),
+        threads=torch.get_num_threads(),
+        num_parameters=count_parameters(model),
     )
 
 

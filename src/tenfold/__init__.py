@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tenfold.recipes.configs import ConvolutionalConfig as ConvolutionalConfig
     from tenfold.recipes.configs import OptimizerConfig as OptimizerConfig
     from tenfold.recipes.configs import PerceptronConfig as PerceptronConfig
+    from tenfold.recipes.configs import SeparableConfig as SeparableConfig
     from tenfold.recipes.own_model import ModuleConfig as ModuleConfig
     from tenfold.recipes.recipe import Recipe as Recipe
     from tenfold.runs.folder import Run as Run
@@ -61,6 +62,7 @@ _HOMES = {
     "Reading": "tenfold.reading.result",
     "Recipe": "tenfold.recipes.recipe",
     "Run": "tenfold.runs.folder",
+    "SeparableConfig": "tenfold.recipes.configs",
     "Status": "tenfold.reading.result",
     "Study": "tenfold.studies.study",
     "TenfoldError": "tenfold.errors",
@@ -93,6 +95,7 @@ __all__ = [
     "Reading",
     "Recipe",
     "Run",
+    "SeparableConfig",
     "Status",
     "Study",
     "TenfoldError",

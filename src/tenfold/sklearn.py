@@ -107,6 +107,10 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         channels: Sequence[int] | None = None,
         depths: Sequence[int] | None = None,
         first_kernel_px: int | None = None,
+        first_stride_px: int | None = None,
+        width: int | None = None,
+        first_px: int | None = None,
+        blocks: Sequence[int] | None = None,
     ) -> None:
         self.recipe = recipe
         self.seed = seed
@@ -134,6 +138,10 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.channels = channels
         self.depths = depths
         self.first_kernel_px = first_kernel_px
+        self.first_stride_px = first_stride_px
+        self.width = width
+        self.first_px = first_px
+        self.blocks = blocks
 
     def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - scikit-learn has no types
         tags = super().__sklearn_tags__()

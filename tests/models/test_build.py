@@ -9,16 +9,19 @@ from torch import Tensor, nn
 from tenfold.models.build import build_model
 from tenfold.models.convolutional import ConvolutionalNetwork
 from tenfold.models.perceptron import Perceptron
+from tenfold.models.separable import SeparableNetwork
 from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.configs import (
     ConvolutionalConfig,
     ModelConfig,
     PerceptronConfig,
+    SeparableConfig,
 )
 
 SMALL_PERCEPTRON = PerceptronConfig(hidden_sizes=(30, 20))
 SMALL_CONVOLUTIONAL = ConvolutionalConfig(channels=(4, 6, 8), depths=(1, 2, 1))
-CONFIGS = [SMALL_PERCEPTRON, SMALL_CONVOLUTIONAL]
+SMALL_SEPARABLE = SeparableConfig(width=5, blocks=(1, 2, 2, 0, 1))
+CONFIGS = [SMALL_PERCEPTRON, SMALL_CONVOLUTIONAL, SMALL_SEPARABLE]
 
 
 def flatten(model: nn.Module) -> Tensor:
@@ -43,6 +46,7 @@ def count_with_hooks(model: nn.Module) -> int:
 def test_the_config_selects_the_model() -> None:
     assert isinstance(build_model(SMALL_PERCEPTRON, 0), Perceptron)
     assert isinstance(build_model(SMALL_CONVOLUTIONAL, 0), ConvolutionalNetwork)
+    assert isinstance(build_model(SMALL_SEPARABLE, 0), SeparableNetwork)
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -63,7 +67,10 @@ def test_weights_depend_on_the_seed_alone(config: ModelConfig) -> None:
         ConvolutionalConfig(),
         ConvolutionalConfig(channels=(3,), depths=(1,), first_kernel_px=1),
         ConvolutionalConfig(channels=(3, 5), depths=(3, 2), first_kernel_px=7),
+        ConvolutionalConfig(channels=(3, 5, 4), depths=(2, 1, 1), first_stride_px=2),
         ConvolutionalConfig(channels=(8, 4, 2, 6), depths=(1, 1, 2, 3), first_kernel_px=3),
+        SeparableConfig(width=1, first_px=1, blocks=(3,)),
+        SeparableConfig(width=3, first_px=7, blocks=(1, 2, 0, 2, 0, 1, 0)),
         *(recipe.model for recipe in RECIPES.values()),
     ],
 )

@@ -14,6 +14,7 @@ CONFIGS = [
     ConvolutionalConfig(channels=(5,), depths=(1,), first_kernel_px=1),
     ConvolutionalConfig(channels=(5, 3), depths=(2, 2), first_kernel_px=7),
     ConvolutionalConfig(channels=(2, 3, 4, 5), depths=(1, 1, 1, 2)),
+    ConvolutionalConfig(channels=(4, 6, 3), depths=(2, 1, 1), first_stride_px=2),
 ]
 
 
@@ -49,8 +50,10 @@ def compute(
     for stage, depth in enumerate(config.depths):
         for i in range(depth):
             weight = tensors[f"blocks.{number}.convolution.weight"]
-            activations = F.conv2d(activations, weight, padding=weight.shape[2] // 2)
-            if i == depth - 1 and stage < len(config.depths) - 1:
+            stride = config.first_stride_px if number == 0 else 1
+            activations = F.conv2d(activations, weight, stride=stride, padding=weight.shape[2] // 2)
+            is_halved = stage == 0 and config.first_stride_px == 2
+            if i == depth - 1 and stage < len(config.depths) - 1 and not is_halved:
                 activations = F.max_pool2d(activations, kernel_size=2, stride=2)
             names = ("running_mean", "running_var", "weight", "bias")
             mean, variance, scale, offset = (

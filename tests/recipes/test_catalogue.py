@@ -39,6 +39,7 @@ STRONG = {
     "channels": (32, 64, 128),
     "depths": (1, 2, 2),
     "first_kernel_px": 5,
+    "first_stride_px": 1,
     "rejects": False,
     "optimizer": "sgd",
     "learning_rate": 0.1,

@@ -14,6 +14,7 @@ from tenfold.recipes.configs import (
     ConvolutionalConfig,
     OptimizerConfig,
     PerceptronConfig,
+    SeparableConfig,
 )
 
 
@@ -37,10 +38,20 @@ def test_parameters_and_multiply_adds_are_counted() -> None:
 def test_convolutions_are_listed_in_order() -> None:
     config = ConvolutionalConfig(channels=(4, 6, 8), depths=(2, 1, 1), first_kernel_px=7)
     assert [dataclasses.astuple(layer) for layer in config.list_convolutions()] == [
-        (1, 4, 7, 28, False),
-        (4, 4, 3, 28, True),
-        (4, 6, 3, 14, True),
-        (6, 8, 3, 7, False),  # followed by the mean and the maximum of each channel
+        (1, 4, 7, 1, 28, False),
+        (4, 4, 3, 1, 28, True),
+        (4, 6, 3, 1, 14, True),
+        (6, 8, 3, 1, 7, False),  # followed by the mean and the maximum of each channel
+    ]
+
+
+def test_a_stride_replaces_the_pooling_of_the_first_stage() -> None:
+    config = ConvolutionalConfig(channels=(4, 6, 8), depths=(2, 1, 1), first_stride_px=2)
+    assert [dataclasses.astuple(layer) for layer in config.list_convolutions()] == [
+        (1, 4, 5, 2, 14, False),
+        (4, 4, 3, 1, 14, False),
+        (4, 6, 3, 1, 14, True),
+        (6, 8, 3, 1, 7, False),
     ]
 
 
@@ -145,3 +156,27 @@ def test_augmentation_is_described(strength: dict[str, Any], described: str) -> 
 def test_interpolation_alone_is_no_augmentation() -> None:
     assert AugmentationConfig().is_none
     assert AugmentationConfig(interpolation="bicubic").is_none
+
+
+def test_separable_blocks_are_listed_with_their_pooling() -> None:
+    config = SeparableConfig(width=4, first_px=4, blocks=(1, 2, 0, 1, 0))
+    assert config.list_blocks() == [(1, False), (2, True), (1, True)]
+    assert (config.first_size_px, config.last_size_px) == (13, 3)
+    assert config.describe() == "separable 4: 1 2 | 1 |"
+    # Two blocks of 4 x 9 + 4 x 4 weights, four normalisations, the first, the sum and the last.
+    assert config.count_parameters() == 2 * 52 + 4 * 8 + 4 * 16 + 4 * 9 + 50
+    products = 4 * 16 * 169 + 2 * 169 * 52 + 36 * 52 + 4 * 9 + 40
+    assert config.count_multiply_adds() == products
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ((0, 1), "--blocks must have a block before each 0, not (0, 1)"),
+        ((1, 0, 0), "--blocks must have a block before each 0, not (1, 0, 0)"),
+        ((1, 0, 1, 0, 1, 0, 1, 0), "--blocks must pool 3 times at most, which leaves one pixel"),
+        ((17,), "--blocks must be 1 to 32 whole numbers, each from 0 to 16, not (17,)"),
+    ],
+)
+def test_invalid_blocks_are_refused(blocks: tuple[int, ...], message: str) -> None:
+    assert catch_error(lambda: SeparableConfig(blocks=blocks), RecipeError) == message

@@ -17,12 +17,14 @@ from tenfold.recipes.configs import (
     ConvolutionalConfig,
     OptimizerConfig,
     PerceptronConfig,
+    SeparableConfig,
 )
 from tenfold.recipes.fields import flag_name, get_allowed
 from tenfold.recipes.own_model import ModuleConfig
 from tenfold.recipes.recipe import PARTS, Recipe, list_fields
 
 CLASSIC = RECIPES["classic"]
+SEPARABLE = Recipe(name="separable", summary="", model=SeparableConfig())
 CONVOLUTIONAL = Recipe(
     name="of-my-own",
     summary="one of each part that is not the default",
@@ -64,7 +66,7 @@ def test_every_field_except_the_name_can_be_changed() -> None:
 
 def test_field_names_are_unique_across_parts() -> None:
     # A flag would set two fields at once if two parts of a recipe had one of that name.
-    for recipe in (CLASSIC, CONVOLUTIONAL):
+    for recipe in (CLASSIC, CONVOLUTIONAL, SEPARABLE):
         holders = [recipe, *(getattr(recipe, part) for part in PARTS)]
         names = [
             field.name
@@ -77,7 +79,8 @@ def test_field_names_are_unique_across_parts() -> None:
 
 def test_list_fields_covers_all_models() -> None:
     any_recipes = set(list_fields())
-    assert any_recipes == set(list_fields(CLASSIC)) | set(list_fields(CONVOLUTIONAL))
+    of_each = [set(list_fields(recipe)) for recipe in (CLASSIC, CONVOLUTIONAL, SEPARABLE)]
+    assert any_recipes == set.union(*of_each)
     assert set(list_fields(CLASSIC)) - set(list_fields(CONVOLUTIONAL)) == {"hidden_sizes"}
 
 
@@ -184,8 +187,14 @@ def test_json_has_all_fields(recipe: Recipe, model: dict[str, Any]) -> None:
     del expected["augmentation"]["corrupted_share"]
     assert values == expected
     assert Recipe.from_json(values) == recipe
-    corrupted = recipe.replace(corrupted_share=0.5)
-    assert Recipe.from_json(json.loads(json.dumps(corrupted.to_json()))) == corrupted
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [CLASSIC.replace(corrupted_share=0.5), CONVOLUTIONAL.replace(first_stride_px=2)],
+)
+def test_json_has_later_fields_where_they_differ_from_their_defaults(recipe: Recipe) -> None:
+    assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from tenfold.models.convolutional import ConvolutionalNetwork
 from tenfold.models.own_model import build_own_model
 from tenfold.models.perceptron import Perceptron
 from tenfold.models.seeding import seeding
-from tenfold.recipes.configs import ModelConfig, PerceptronConfig
+from tenfold.models.separable import SeparableNetwork
+from tenfold.recipes.configs import ModelConfig, PerceptronConfig, SeparableConfig
 from tenfold.recipes.own_model import ModuleConfig
 
 
@@ -21,4 +22,6 @@ def build_model(config: ModelConfig, seed: int) -> nn.Module:
             return Perceptron(config)
         if isinstance(config, ModuleConfig):
             return build_own_model(config)
+        if isinstance(config, SeparableConfig):
+            return SeparableNetwork(config)
         return ConvolutionalNetwork(config)

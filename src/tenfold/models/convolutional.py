@@ -15,8 +15,15 @@ class Block(nn.Module):
 
     def __init__(self, convolution: Convolution) -> None:
         super().__init__()
-        shape = convolution.num_inputs, convolution.num_outputs, convolution.kernel_px
-        self.convolution = nn.Conv2d(*shape, padding="same", bias=False)
+        kernel_px = convolution.kernel_px
+        self.convolution = nn.Conv2d(
+            convolution.num_inputs,
+            convolution.num_outputs,
+            kernel_px,
+            stride=convolution.stride_px,
+            padding=kernel_px // 2,  # what "same" is for an odd kernel, which a stride excludes
+            bias=False,
+        )
         self.normalisation = nn.BatchNorm2d(convolution.num_outputs)
         self.is_pooled = convolution.is_pooled
 

@@ -11,11 +11,17 @@ from tenfold.recipes.configs import (
     AugmentationConfig,
     ConvolutionalConfig,
     OptimizerConfig,
+    PerceptronConfig,
+    SeparableConfig,
 )
 from tenfold.recipes.recipe import Recipe
 
 MODERATE = AugmentationConfig(
     rotation_degrees=12.0, shift_px=1.5, scale=0.12, shear=0.12, elastic_px=0.8
+)
+
+LIGHT = AugmentationConfig(
+    rotation_degrees=8.0, shift_px=1.0, scale=0.08, shear=0.08, elastic_px=0.5
 )
 
 CLASSIC = Recipe(
@@ -29,6 +35,42 @@ CLASSIC_AUGMENTED = Recipe(
     augmentation=MODERATE,
     batch_size=128,
     epochs=150,
+)
+DASH = Recipe(
+    name="dash",
+    summary="97 % in half a second: a perceptron with one hidden layer",
+    model=PerceptronConfig(hidden_sizes=(256,)),
+    optimizer=OptimizerConfig(optimizer="sgd", learning_rate=0.5, schedule="one-cycle"),
+    batch_size=200,
+    epochs=2,
+)
+SPRINT = Recipe(
+    name="sprint",
+    summary="99 % in three seconds: a small convolutional network, one epoch",
+    model=ConvolutionalConfig(channels=(32, 32, 64, 64), depths=(1, 1, 1, 1), first_stride_px=2),
+    optimizer=OptimizerConfig(
+        learning_rate=0.01, weight_decay=0.01, schedule="one-cycle", warmup=0.2
+    ),
+    batch_size=125,
+    epochs=1,
+    precision="bfloat16",
+)
+SWIFT = Recipe(
+    name="swift",
+    summary="99.5 % in half a minute: the network of sprint, trained on altered images",
+    model=SPRINT.model,
+    optimizer=OptimizerConfig(
+        optimizer="sgd",
+        learning_rate=0.1,
+        weight_decay=5e-4,
+        schedule="one-cycle",
+        warmup=0.2,
+    ),
+    augmentation=LIGHT,
+    batch_size=125,
+    epochs=8,
+    clean_share=0.125,
+    precision="bfloat16",
 )
 STRONG = Recipe(
     name="strong",
@@ -55,6 +97,28 @@ ROBUST = Recipe(
     leave_out_mislabelled=True,
     precision=STRONG.precision,
 )
+SMALL = Recipe(
+    name="small",
+    summary="99.5 % with 5,000 parameters: a separable network, trained on altered images",
+    model=SeparableConfig(width=26, blocks=(1, 2, 2, 0, 3, 4, 4, 0)),
+    optimizer=OptimizerConfig(learning_rate=0.03, weight_decay=0.02, schedule="one-cycle"),
+    augmentation=STRONG.augmentation,
+    batch_size=250,
+    epochs=40,
+    clean_share=0.1,
+    precision="bfloat16",
+)
+CHIP = Recipe(
+    name="chip",
+    summary="99.5 % in 12 kB of integers: a separable network, for `tenfold export --c`",
+    model=SeparableConfig(width=32, blocks=(1, 2, 0, 3, 4, 5, 0, 6)),
+    optimizer=SMALL.optimizer,
+    augmentation=SMALL.augmentation,
+    batch_size=SMALL.batch_size,
+    epochs=SMALL.epochs,
+    clean_share=SMALL.clean_share,
+    precision=SMALL.precision,
+)
 READER = Recipe(
     name="reader",
     summary="the bundled reader's network, trained on drawn scenes of digits and of other marks",
@@ -77,7 +141,21 @@ READER = Recipe(
 )
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {recipe.name: recipe for recipe in (CLASSIC, CLASSIC_AUGMENTED, STRONG, ROBUST, READER)}
+    {
+        recipe.name: recipe
+        for recipe in (
+            CLASSIC,
+            CLASSIC_AUGMENTED,
+            DASH,
+            SPRINT,
+            SWIFT,
+            STRONG,
+            ROBUST,
+            SMALL,
+            CHIP,
+            READER,
+        )
+    }
 )
 
 

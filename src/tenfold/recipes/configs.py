@@ -57,6 +57,7 @@ class Convolution:
     num_inputs: int
     num_outputs: int
     kernel_px: int
+    stride_px: int
     size_px: int
     is_pooled: bool
 
@@ -74,7 +75,8 @@ class ConvolutionalConfig:
     """A convolutional network: stages of 3x3 convolutions, each at half the size of the last.
 
     Every convolution is followed by batch normalisation and ReLU, with 2x2 max pooling before them
-    at the end of a stage. The mean and the maximum of each channel go to one linear layer.
+    at the end of a stage; the first stage may be halved by its first convolution's stride instead.
+    The mean and the maximum of each channel go to one linear layer.
     """
 
     kind: ClassVar[str] = "convolutional"
@@ -84,6 +86,9 @@ class ConvolutionalConfig:
     )
     depths: tuple[int, ...] = integers((1, 2, 2), 1, 8, "Convolutions in each stage.", sizes=(1, 4))
     first_kernel_px: int = number(5, 1, 7, "Kernel size of the first convolution, an odd number.")
+    first_stride_px: int = number(
+        1, 1, 2, "Stride of the first convolution; 2 replaces the first stage's pooling."
+    )
     rejects: bool = boolean(
         False, "Add a class for images that show no digit (convolutional networks only)."
     )
@@ -112,12 +117,16 @@ class ConvolutionalConfig:
         num_inputs, size_px = 1, IMAGE_SIZE_PX
         for stage, (num_outputs, depth) in enumerate(zip(self.channels, self.depths, strict=True)):
             for i in range(depth):
+                stride_px = 1 if convolutions else self.first_stride_px
+                size_px //= stride_px
+                is_halved = i == depth - 1 and stage < len(self.depths) - 1
                 convolution = Convolution(
                     num_inputs=num_inputs,
                     num_outputs=num_outputs,
                     kernel_px=3 if convolutions else self.first_kernel_px,
+                    stride_px=stride_px,
                     size_px=size_px,
-                    is_pooled=i == depth - 1 and stage < len(self.depths) - 1,
+                    is_pooled=is_halved and not (stage == 0 and self.first_stride_px == 2),
                 )
                 convolutions.append(convolution)
                 num_inputs, size_px = num_outputs, size_px // (2 if convolution.is_pooled else 1)
@@ -139,9 +148,91 @@ class ConvolutionalConfig:
         return sum(layer.count_multiply_adds() for layer in self.list_convolutions()) + last
 
 
-ModelConfig = PerceptronConfig | ConvolutionalConfig | ModuleConfig
+POOLING = 0  # in `SeparableConfig.blocks`
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeparableConfig:
+    """A convolutional network of few parameters: separable blocks that may share weights.
+
+    A first convolution of stride 2, then blocks: a 3x3 convolution of each channel (depthwise), a
+    1x1 convolution of all (pointwise), batch normalisation and ReLU, as in MobileNets (Howard et
+    al., 2017). Blocks with the same number have the same weights, but each its own normalisation.
+    At the end a weighted sum over the pixels of each channel goes to one linear layer.
+    """
+
+    kind: ClassVar[str] = "separable"
+    rejects: ClassVar[bool] = False
+
+    width: int = number(10, 1, 256, "Channels of every layer (separable networks only).")
+    first_px: int = number(
+        4, 1, 7, "Kernel size of the first convolution, which has stride 2 and no padding."
+    )
+    blocks: tuple[int, ...] = integers(
+        (1, 1, 1, POOLING, 1, 1, 1, POOLING),
+        POOLING,
+        16,
+        "The blocks in order; equal numbers share weights, 0 pools the outputs of the block before "
+        "it.",
+        sizes=(1, 32),
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        pairs = zip((POOLING, *self.blocks), self.blocks, strict=False)
+        if any(before == block == POOLING for before, block in pairs):
+            raise RecipeError(f"--blocks must have a block before each 0, not {self.blocks}")
+        if self.last_size_px < 1:
+            raise RecipeError("--blocks must pool 3 times at most, which leaves one pixel")
+
+    @property
+    def first_size_px(self) -> int:
+        """The size of the outputs of the first convolution."""
+        return (IMAGE_SIZE_PX - self.first_px) // 2 + 1
+
+    @property
+    def last_size_px(self) -> int:
+        """The size of the last block's outputs."""
+        return self.first_size_px >> self.blocks.count(POOLING)
+
+    def list_blocks(self) -> list[tuple[int, bool]]:
+        """The number of each block, and whether its outputs are pooled."""
+        following = (*self.blocks[1:], None)
+        return [
+            (block, after == POOLING)
+            for block, after in zip(self.blocks, following, strict=True)
+            if block != POOLING
+        ]
+
+    def describe(self) -> str:
+        """The width and the blocks in one line, such as separable 10: 1 1 1 | 1 1 1 |."""
+        blocks = " ".join(str(block) if block != POOLING else "|" for block in self.blocks)
+        return f"separable {self.width}: {blocks}"
+
+    def count_parameters(self) -> int:
+        """Weights, biases, and the scale and shift of batch normalisation."""
+        blocks = self.list_blocks()
+        num_different = len({number for number, _ in blocks})
+        per_channel = self.first_px**2 + self.last_size_px**2 + NUM_CLASSES
+        per_channel += (9 + self.width) * num_different + 2 * (len(blocks) + 1)
+        return self.width * per_channel + NUM_CLASSES
+
+    def count_multiply_adds(self) -> int:
+        """The multiply-adds for one image."""
+        size_px = self.first_size_px
+        count = (self.first_px * size_px) ** 2
+        for _, is_pooled in self.list_blocks():
+            count += size_px**2 * (9 + self.width)
+            size_px //= 2 if is_pooled else 1
+        return self.width * (count + size_px**2 + NUM_CLASSES)
+
+
+ModelConfig = PerceptronConfig | ConvolutionalConfig | SeparableConfig | ModuleConfig
 MODEL_KINDS: Mapping[str, type[ModelConfig]] = MappingProxyType(
-    {kind.kind: kind for kind in (PerceptronConfig, ConvolutionalConfig, ModuleConfig)}
+    {
+        kind.kind: kind
+        for kind in (PerceptronConfig, ConvolutionalConfig, SeparableConfig, ModuleConfig)
+    }
 )
 
 

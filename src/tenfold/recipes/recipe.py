@@ -17,6 +17,9 @@ from tenfold.recipes.configs import (
 from tenfold.recipes.fields import boolean, check_fields, choice, flag_name, get_allowed, number
 from tenfold.system.json_types import check_keys
 
+# Added after the first files were written. They are left out at their defaults, so that the same
+# recipe still gives the same bytes.
+LATER_FIELDS = (("augmentation", "corrupted_share"), ("model", "first_stride_px"))
 NAME_PATTERN = "[a-z0-9][a-z0-9-]*"  # part of the name of a folder
 
 
@@ -82,8 +85,10 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON values; `Recipe.from_json` reads them back."""
         values = dataclasses.asdict(self)
-        if not self.augmentation.corrupted_share:  # a later field: older files stay as they are
-            del values["augmentation"]["corrupted_share"]
+        for part, name in LATER_FIELDS:
+            field = type(getattr(self, part)).__dataclass_fields__.get(name)
+            if field is not None and values[part][name] == field.default:
+                del values[part][name]
         return {**values, "model": {"kind": self.model.kind, **values["model"]}}
 
     @classmethod
