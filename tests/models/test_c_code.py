@@ -16,7 +16,7 @@ from tenfold.models.build import build_model
 from tenfold.models.c_code import build_c_code
 from tenfold.models.quantisation import SummaryLayer, WeightedLayer, quantise, quantise_layers
 from tenfold.models.seeding import seeding
-from tenfold.recipes.configs import ConvolutionalConfig, PerceptronConfig
+from tenfold.recipes.configs import ConvolutionalConfig, PerceptronConfig, SeparableConfig
 
 SANITIZED = ("-O1", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
 Layers = list[WeightedLayer | SummaryLayer]
@@ -60,7 +60,7 @@ def draw_layers(images_NHW: npt.NDArray[np.uint8], seed: int) -> Layers:
     def add(layer: WeightedLayer) -> None:
         nonlocal activations
         layers.append(layer)
-        activations = layer.compute(activations).relu()
+        activations = layer.compute(activations)
         if layer.normalisation is not None:
             layer.normalisation.eval()
 
@@ -74,6 +74,9 @@ def draw_layers(images_NHW: npt.NDArray[np.uint8], seed: int) -> Layers:
                 WeightedLayer(weights=convolution, normalisation=normalisation, is_pooled=is_pooled)
             )
         num_channels = activations.shape[1]
+        # Its outputs are negative, too, and padding is zeros: no kernel that needs any follows.
+        add(WeightedLayer(weights=nn.Conv2d(num_channels, num_channels, 3), has_relu=False))
+        add(WeightedLayer(weights=nn.Conv2d(num_channels, num_channels, 1)))
         shared = nn.Conv2d(num_channels, num_channels, 3, padding="same")
         for _ in range(2):
             normalisation = draw_normalisation(num_channels, random)
@@ -82,7 +85,7 @@ def draw_layers(images_NHW: npt.NDArray[np.uint8], seed: int) -> Layers:
             layers.append(SummaryLayer(has_maximum=bool(kind == 2)))
             activations = torch.zeros(1, num_channels * int(kind), 1, 1)
         add(WeightedLayer(weights=nn.Linear(activations[0].numel(), 20)))
-        add(WeightedLayer(weights=nn.Linear(20, 10)))
+        add(WeightedLayer(weights=nn.Linear(20, 10), has_relu=False))
     return layers
 
 
@@ -120,6 +123,8 @@ def test_named_networks_give_the_same_scores_in_c(
         (PerceptronConfig(hidden_sizes=(20,)), 10),
         (PerceptronConfig(hidden_sizes=(30, 20, 10)), 10),
         (ConvolutionalConfig(channels=(3, 4, 6), depths=(1, 2, 1), rejects=True), 11),
+        (ConvolutionalConfig(channels=(4, 8), depths=(1, 1), first_stride_px=2), 10),
+        (SeparableConfig(width=8, blocks=(1, 2, 0, 1, 0)), 10),
     ):
         network = quantise(build_model(config, 1), images_NHW[:60])
         code = build_c_code(network, {}).text

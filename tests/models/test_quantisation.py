@@ -11,7 +11,12 @@ from tenfold.models.integer_network import Convolution, Rescaling
 from tenfold.models.predict import compute_logits
 from tenfold.models.quantisation import SummaryLayer, WeightedLayer, quantise, quantise_layers
 from tenfold.models.seeding import seeding
-from tenfold.recipes.configs import ConvolutionalConfig, ModelConfig, PerceptronConfig
+from tenfold.recipes.configs import (
+    ConvolutionalConfig,
+    ModelConfig,
+    PerceptronConfig,
+    SeparableConfig,
+)
 
 
 @torch.no_grad()
@@ -34,6 +39,8 @@ def draw_model(config: ModelConfig, images: torch.Tensor) -> nn.Module:
         PerceptronConfig(hidden_sizes=(100, 50)),
         ConvolutionalConfig(channels=(8, 16), depths=(2, 2)),
         ConvolutionalConfig(channels=(8,), depths=(1,), first_kernel_px=7, rejects=True),
+        ConvolutionalConfig(channels=(8, 8), depths=(2, 1), first_stride_px=2),
+        SeparableConfig(width=16, blocks=(1, 2, 0, 1, 0)),
     ],
 )
 def test_scores_are_the_logits_in_their_unit(
@@ -44,7 +51,7 @@ def test_scores_are_the_logits_in_their_unit(
     network = quantise(model, images_NHW[:100])
     logits_NK = compute_logits(model, images_NHW)
     difference_NK = network.unit * network.compute_scores(images_NHW) - logits_NK
-    assert difference_NK.std() < 0.1 * (logits_NK - logits_NK.mean(0)).std()
+    assert difference_NK.std() < 0.2 * (logits_NK - logits_NK.mean(0)).std()
     assert network.num_answers == logits_NK.shape[1]
 
 
@@ -53,14 +60,14 @@ def test_a_fully_connected_layer_may_follow_a_convolution(test_images: LabelledI
     with seeding(0):
         layers = [
             WeightedLayer(weights=nn.Conv2d(1, 6, 3, stride=2, padding=1), is_pooled=True),
-            WeightedLayer(weights=nn.Linear(6 * 7 * 7, 10)),
+            WeightedLayer(weights=nn.Linear(6 * 7 * 7, 10), has_relu=False),
         ]
     with torch.inference_mode():
-        hidden = layers[0].compute(torch.tensor(images_NHW)[:, None] / 255).relu()
+        hidden = layers[0].compute(torch.tensor(images_NHW)[:, None] / 255)
         logits_NK = layers[1].compute(hidden)[:, :, 0, 0].numpy()
     network = quantise_layers([*layers], images_NHW)
     difference_NK = network.unit * network.compute_scores(images_NHW) - logits_NK
-    assert difference_NK.std() < 0.1 * (logits_NK - logits_NK.mean(0)).std()
+    assert difference_NK.std() < 0.2 * (logits_NK - logits_NK.mean(0)).std()
 
 
 def test_a_mean_has_a_scale_of_its_own(test_images: LabelledImages) -> None:
@@ -69,7 +76,7 @@ def test_a_mean_has_a_scale_of_its_own(test_images: LabelledImages) -> None:
     with seeding(0):
         last = nn.Linear(1, 10)
     network = quantise_layers(
-        [SummaryLayer(has_maximum=False), WeightedLayer(weights=last)], images_NHW
+        [SummaryLayer(has_maximum=False), WeightedLayer(weights=last, has_relu=False)], images_NHW
     )
     with torch.inference_mode():
         logits_NK = last(torch.tensor(images_NHW.mean((1, 2))[:, None] / 255).float()).numpy()
@@ -87,7 +94,7 @@ def test_means_and_maxima_of_different_scales_are_joined(test_images: LabelledIm
             WeightedLayer(weights=first),
             SummaryLayer(has_maximum=True),
             WeightedLayer(weights=hidden),
-            WeightedLayer(weights=last),
+            WeightedLayer(weights=last, has_relu=False),
         ],
         images_NHW,
     )
@@ -113,7 +120,8 @@ def test_sums_are_rounded_to_the_nearest_and_limited() -> None:
 def test_a_channel_that_is_nearly_constant_stays_so(test_images: LabelledImages) -> None:
     """Its bias would not fit into int32 in the unit of its sums."""
     images_NHW = test_images.images_NHW[:100]
-    convolution, normalisation = nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4).eval()
+    with seeding(0):
+        convolution, normalisation = nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4).eval()
     normalisation.weight.data = torch.tensor([0.0, 1e-12, -1e-12, 1.0])
     normalisation.bias.data = torch.tensor([0.5, 1.0, -1.0, 0.0])
     layers: list[WeightedLayer | SummaryLayer] = [
@@ -127,4 +135,4 @@ def test_a_channel_that_is_nearly_constant_stays_so(test_images: LabelledImages)
     activations = first.compute(images.double())
     expected = normalisation(convolution(images / 255)).relu().detach()
     step = float(expected.max()) / 255
-    assert float((activations * step - expected).abs().max()) < 1.5 * step
+    assert float((activations * step - expected).abs().max()) < 2 * step

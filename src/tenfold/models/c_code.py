@@ -99,7 +99,7 @@ def _list_fields(layer: Convolution, arrays: dict[tuple[str, bytes], _Array]) ->
     }
     if layer.rescaling is not None:
         fields["multipliers"] = _add_array("multipliers", layer.rescaling.multipliers_O, arrays)
-        fields["shift"] = layer.rescaling.shift
+        fields |= {"shift": layer.rescaling.shift, "zero": layer.rescaling.zero}
     fields |= {
         "size": layer.size_px,
         "output_size": output_size_px,

@@ -1,7 +1,7 @@
 """A network of integers: what the exported C code computes, bit by bit, in PyTorch.
 
-Pixels and activations are uint8 whose zero is 0, weights int8, sums int32. A layer's sums become
-activations as in Jacob et al. 2018, "Quantization and training of neural networks for efficient
+Pixels and activations are uint8, weights int8, sums int32. A layer's sums become activations as in
+Jacob et al. 2018, "Quantization and training of neural networks for efficient
 integer-arithmetic-only inference": times an int32 multiplier, over a power of two.
 
 Array names carry their axes: N images, O outputs, I inputs, H rows, W columns of a kernel, K
@@ -22,26 +22,29 @@ MAX_WEIGHT, MAX_ACTIVATION, MAX_SUM = 127, 255, 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class Rescaling:
-    """Sums to activations, by channel, with ReLU.
+    """Sums to activations, by channel.
 
-    sum * multiplier / 2^shift, rounded to the nearest integer, halves upwards, and limited to 0 to
-    255. This is the rounding of TensorFlow Lite's "single rounding". `multipliers_O` is int32 [O],
-    or [1] for all channels; a negative one reverses a channel, as batch normalisation may.
+    zero + sum * multiplier / 2^shift, rounded to the nearest integer, halves upwards, and limited
+    to 0 to 255, which is also ReLU if `zero` is 0. This is the rounding of TensorFlow Lite's
+    "single rounding". `multipliers_O` is int32 [O], or [1] for all channels; a negative one
+    reverses a channel, as batch normalisation may. `zero` is what stands for 0, where activations
+    may be negative.
     """
 
     multipliers_O: npt.NDArray[np.int32]
-    shift: int  # from 1 to 62
+    shift: int  # from 1 to 54, as zero * 2^shift must fit into int64, too
+    zero: int = 0
 
     def apply(self, sums: Tensor) -> Tensor:
         """Activations of sums, both whole numbers as float64."""
         multipliers = torch.tensor(self.multipliers_O, dtype=torch.int64)[:, None, None]
         rounded = (sums.long() * multipliers + (1 << (self.shift - 1))) >> self.shift
-        return rounded.clamp(0, MAX_ACTIVATION).double()
+        return (self.zero + rounded).clamp(0, MAX_ACTIVATION).double()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution:
-    """A convolution, the maximum of each `pool_px` x `pool_px` sums, and rescaling with ReLU.
+    """A convolution, the maximum of each `pool_px` x `pool_px` sums, and rescaling.
 
     A fully connected layer is one of 1x1 on an image of one pixel, `size_px` = 1, whose channels
     are the pixels of all channels if it follows a convolution. Without `rescaling`, the sums are
