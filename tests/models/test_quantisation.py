@@ -11,6 +11,7 @@ from tenfold.models.integer_network import Convolution, Rescaling
 from tenfold.models.predict import compute_logits
 from tenfold.models.quantisation import SummaryLayer, WeightedLayer, quantise, quantise_layers
 from tenfold.models.seeding import seeding
+from tenfold.models.separable import SeparableNetwork
 from tenfold.recipes.configs import (
     ConvolutionalConfig,
     ModelConfig,
@@ -29,6 +30,8 @@ def draw_model(config: ModelConfig, images: torch.Tensor) -> nn.Module:
                 module.momentum = 1.0
                 module.weight.normal_()
                 module.bias.normal_()
+        if isinstance(model, SeparableNetwork):
+            model.sum.weight.normal_()  # sums of both signs
     model(images / 255)
     return model.eval()
 
