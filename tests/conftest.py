@@ -50,6 +50,8 @@ LONGEST_FILES = (
     "workflow/test_seed_trainer.py",
     "end_to_end/test_stopped_studies.py",
     "workflow/test_export.py",
+    "workflow/test_export_int8.py",
+    "workflow/test_export_c.py",
     "workflow/test_calibrate.py",
     "reading/test_reader.py",
     "cli/test_cli.py",

@@ -51,7 +51,7 @@ LIBRARIES = {
     "torch": "models training workflow cli",
     "safetensors": "training workflow models",
     "matplotlib": "reports",
-    "jinja2": "reports",
+    "jinja2": "models reports",
     "onnx": "workflow models",
     "ray": "cluster",
     "pyarrow": "cluster data",

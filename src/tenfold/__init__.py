@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from tenfold.workflow.compare import compare as compare
     from tenfold.workflow.evaluate import evaluate as evaluate
     from tenfold.workflow.export import export_run as export_run
+    from tenfold.workflow.export_c import export_c as export_c
+    from tenfold.workflow.export_int8 import export_int8 as export_int8
     from tenfold.workflow.hub import export_hub as export_hub
     from tenfold.workflow.hub import load_hub as load_hub
     from tenfold.workflow.study import study as study
@@ -69,7 +71,9 @@ _HOMES = {
     "average_study": "tenfold.workflow.compare",
     "compare": "tenfold.workflow.compare",
     "evaluate": "tenfold.workflow.evaluate",
+    "export_c": "tenfold.workflow.export_c",
     "export_hub": "tenfold.workflow.hub",
+    "export_int8": "tenfold.workflow.export_int8",
     "export_run": "tenfold.workflow.export",
     "load_hub": "tenfold.workflow.hub",
     "load_mnist": "tenfold.data.mnist",
@@ -100,7 +104,9 @@ __all__ = [
     "average_study",
     "compare",
     "evaluate",
+    "export_c",
     "export_hub",
+    "export_int8",
     "export_run",
     "load_hub",
     "load_mnist",

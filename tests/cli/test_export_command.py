@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import tenfold
 from cli.conftest import Fail
 from tenfold.cli import main
+from tenfold.data.mnist import LabelledImages
 from tenfold.reading.digit_classifier import load_classifier
 from tenfold.recipes.recipe import Recipe
 
@@ -96,6 +98,52 @@ def test_read_takes_the_exported_file(
     assert printed.err.count("\n") == 1
 
 
+def test_read_takes_the_quantised_file(
+    run: tenfold.Run,
+    test_images: LabelledImages,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path, image = run.path / "model-int8.onnx", tmp_path / "seven.png"
+    assert main(["export", str(run.path), "--int8"]) == 0
+    rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert [*rows] == ["model", "size", "calibrated", "accuracy", "next"]
+    num_float_bytes = 4 * run.training.num_parameters
+    assert re.fullmatch(r" *0\.02 MB, 0\.07 MB before", rows["size"])
+    assert path.stat().st_size < num_float_bytes / 2
+    accuracy = rf"\d\d\.\d\d % of 500 images \({100 * run.accuracy:.2f} % in floating point\), the"
+    assert re.search(accuracy, rows["accuracy"])
+    assert rows["next"].strip() == f"tenfold read image.png --model {path}"
+    Image.fromarray(255 - test_images.images_NHW[0]).save(image)
+    assert main(["read", str(image), "--model", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["text"] == "7"
+
+
+def test_export_writes_c(
+    run: tenfold.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.c"
+    assert main(["export", str(run.path), "--c", str(path)]) == 0
+    rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert [*rows] == ["code", "constants", "memory", "accuracy", "next"]
+    assert rows["code"].strip() == str(path)
+    # 784-20-10: weights, biases, and multipliers of the hidden layer.
+    assert rows["constants"].strip() == f"{794 * 20 + 4 * (20 + 20 + 10):,} bytes"
+    assert rows["memory"].strip() == "20 bytes, and the stack"
+    assert rows["next"].strip().startswith("arm-none-eabi-gcc -std=c99 ")
+    assert "int digit_classify(" in path.read_text()
+    assert main(["export", str(run.path), "--c", str(path), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["compared"].pop("accuracy") > 0.3
+    assert printed["compared"].pop("agreement") > 0.97
+    assert printed == {
+        "path": str(path),
+        "num_constant_bytes": 16_080,
+        "num_memory_bytes": 20,
+        "compared": {"num_images": 500, "float_accuracy": run.accuracy},
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -105,10 +153,17 @@ def test_read_takes_the_exported_file(
         ("RUN --calibration RUN", "the run has no calibration; use a hold-out run"),
         ("RUN --data nowhere", "nowhere: no such folder"),
         ("RUN here there", "too many arguments: there; usage: tenfold export RUN [OUT] [OPTIONS]"),
-        ("RUN .", ". is a folder, and the second argument is the file to write"),
+        ("RUN .", ". is a folder, and not the file to write; export several runs one by one"),
         ("RUN --out here", "Unknown option: --out."),
         ("RUN here --hub there", "--hub writes model.onnx into there; leave out here"),
         ("RUN --license mit", "--license is for the model card, which only --hub writes"),
+        ("RUN --c .", ". is a folder, and not the file to write"),
+        ("RUN it --c here", "--c writes here and no other file; leave out it"),
+        ("RUN --c here --int8", "--c writes here and no other file; leave out --int8"),
+        ("RUN --c here --hub it", "--c writes here and no other file; leave out --hub"),
+        ("RUN --c here --calibration RUN", "no other file; leave out --calibration"),
+        ("RUN --c here --license mit", "--license is for the model card, which only --hub writes"),
+        ("RUN --int8 --hub it", "--int8 writes one ONNX file and no folder; leave out --hub"),
         ("RUN --hub new --license GPL!", "such as mit or cc-by-4.0, not GPL!"),
         ("RUN --hub RUN", "has files that `tenfold export --hub` did not write"),
     ],

@@ -41,7 +41,7 @@ VERBS = {
     ),
     "export": (
         TRAIN,
-        "Write the model of a run as an ONNX file.",
+        "Write the model of a run as an ONNX file or as C.",
         "runs/2026-11-22-reader-0 reader.onnx",
         "RUN [OUT]",
     ),

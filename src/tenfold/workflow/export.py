@@ -51,7 +51,7 @@ def export_run(
     require_train_extra()
     run = load_run(get_run_path(run))
     path = run.path / "model.onnx" if out is None else Path(out)
-    _check_path(path, run)
+    check_path(path, run, ".onnx")
     exported = convert_run(run, path, find_calibration(run, calibration), data)
     write_file(path, exported.content)
     return exported.describe(path)
@@ -102,11 +102,11 @@ def convert_run(
     )
 
 
-def _check_path(path: Path, run: Run) -> None:
-    """Raise RunError if the model would replace another file of the run."""
+def check_path(path: Path, run: Run, suffix: str) -> None:
+    """Raise RunError if a model, whose files have this suffix, would replace a file of the run."""
     is_file = os.path.isfile(path)  # noqa: PTH113 - Path.is_file may raise
-    if is_file and path.suffix != ".onnx" and path.resolve().parent == run.path.resolve():
-        raise RunError(f"{path}: is a file of the run; name another one, such as model.onnx")
+    if is_file and path.suffix != suffix and path.resolve().parent == run.path.resolve():
+        raise RunError(f"{path}: is a file of the run; name another one, such as model{suffix}")
 
 
 def find_calibration(run: Run, calibration: str | Path | Run | None) -> Calibration | None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from tenfold.data.arrays import FORM, ArrayData, load_array_part
 from tenfold.data.mnist import (
     MNIST_CHECKSUMS,
@@ -26,6 +29,7 @@ from tenfold.studies.study import StudyConfig
 
 Data = str | Path | ArrayData
 PATH = str | Path  # other data are arrays
+NUM_SAMPLED = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +149,26 @@ def check_holdout(config: RunConfig | StudyConfig, owner: str) -> None:
             f"{owner} was made by an earlier version, with another hold-out of MNIST, and trained "
             "on images that are held out now; train it again"
         )
+
+
+def sample_training(config: RunConfig, owner: str, data: Data | None) -> npt.NDArray[np.uint8]:
+    """A thousand images that a run was trained on, uint8 [N, 28, 28], evenly spaced in their file.
+
+    Fewer if there are fewer. `owner` and `data` are as in `reload_evaluated`. Raises DataError if
+    the images cannot be read or differ.
+    """
+    source = _choose_source(config, owner, data)
+    with _add_data_hint(source, data):
+        training = _load_part(source, "train")
+    if training.checksums != config.checksums["train"]:
+        raise DataError(
+            f"{_describe_source(source)}: not the training data of {owner}: the checksums differ. "
+            "If the data folder has moved, name it with --data."
+        )
+    if config.holdout or config.recipe.calibrates:
+        training, _ = split_holdout(training)
+    count = min(len(training), NUM_SAMPLED)
+    return training.select(np.linspace(0, len(training) - 1, count).astype(np.int64)).images_NHW
 
 
 def _choose_source(config: RunConfig | StudyConfig, owner: str, data: Data | None) -> Data | None:
