@@ -108,8 +108,9 @@ def main() -> None:
     """Measure all runs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path)
+    runs = parser.parse_args().runs
     print(describe_machine())
-    for path in parser.parse_args().runs:
+    for path in runs:
         with tempfile.TemporaryDirectory() as folder:
             report(tenfold.load_run(path), Path(folder))
 

@@ -84,25 +84,25 @@ def classify(model: Model, images: LabelledImages, batch_size: int) -> tuple[flo
 
 def measure(models: list[Model], images: LabelledImages, num_rounds: int) -> list[Throughput]:
     """Time every model at every batch size, once a round, after one round to warm up."""
-    keys = [(model.recipe, size) for size in BATCH_SIZES for model in models]
-    seconds: dict[tuple[str, int], list[float]] = {key: [] for key in keys}
-    accuracies: dict[str, float] = {}
-    for number in range(1 + num_rounds):
+    keys = [(number, size) for size in BATCH_SIZES for number in range(len(models))]
+    seconds: dict[tuple[int, int], list[float]] = {key: [] for key in keys}
+    accuracies = [0.0] * len(models)
+    for round_number in range(1 + num_rounds):
         for size in BATCH_SIZES:
-            for model in models:
-                taken, accuracies[model.recipe] = classify(model, images, size)
-                if number:
-                    seconds[model.recipe, size].append(taken)
+            for number, model in enumerate(models):
+                taken, accuracies[number] = classify(model, images, size)
+                if round_number:
+                    seconds[number, size].append(taken)
     found = []
-    for model in models:
-        medians = {size: statistics.median(seconds[model.recipe, size]) for size in BATCH_SIZES}
+    for number, model in enumerate(models):
+        medians = {size: statistics.median(seconds[number, size]) for size in BATCH_SIZES}
         best = min(medians, key=lambda size: medians[size])
         found.append(
             Throughput(
                 recipe=model.recipe,
                 images_per_second=len(images) / medians[best],
                 batch_size=best,
-                accuracy=accuracies[model.recipe],
+                accuracy=accuracies[number],
                 num_parameters=model.num_parameters,
                 num_bytes=model.num_bytes,
             )

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 from measure import Result, busy_loop, run_import, run_script, run_tenfold
-from tenfold.recipes.catalogue import RECIPES
 
 TENFOLD, TUTORIAL, RESIDENT = "tenfold train classic", "tutorial script", "resident tensors"
 LIMIT, FASTEST = "limit, torch.mm", "limit, faster library"
@@ -20,7 +19,6 @@ LADDER = (
     "classic",
     "classic-augmented",
     "strong",
-    "tiny",
     "small",
     "chip",
 )
@@ -65,9 +63,7 @@ def build_ladder(keep: Path | None) -> Contestants:
 
     A run folder of each is kept in `keep`, if it is given.
     """
-    return {
-        name: partial(run_tenfold, recipe=name, keep=keep) for name in LADDER if name in RECIPES
-    }
+    return {name: partial(run_tenfold, recipe=name, keep=keep) for name in LADDER}
 
 
 def build_peers(frameworks: str | None) -> Contestants:

@@ -49,7 +49,7 @@ def test_export_prints_its_result_and_the_next_command(
         "next",
     ]
     assert f"model       {path}\n" in printed.out
-    assert f"size        {path.stat().st_size / 1e6:.2f} MB\n" in printed.out
+    assert f"size        {path.stat().st_size / 1e3:.1f} kB\n" in printed.out
     assert "calibrated  no: name a hold-out run with --calibration\n" in printed.out
     assert re.search(r"compared +500 images, probabilities within \d\.\de-\d\d of", printed.out)
     assert f"next        tenfold read image.png --model {path}\n" in printed.out
@@ -109,9 +109,9 @@ def test_read_takes_the_quantised_file(
     rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     assert [*rows] == ["model", "size", "calibrated", "accuracy", "next"]
     num_float_bytes = 4 * run.training.num_parameters
-    assert re.fullmatch(r" *0\.02 MB, 0\.07 MB before", rows["size"])
+    assert re.fullmatch(r" *\d\d\.\d kB, 6\d\.\d kB before", rows["size"])
     assert path.stat().st_size < num_float_bytes / 2
-    accuracy = rf"\d\d\.\d\d % of 500 images \({100 * run.accuracy:.2f} % in floating point\), the"
+    accuracy = rf"\d\d\.\d\d % of 500 test images \({100 * run.accuracy:.2f} % in floating point"
     assert re.search(accuracy, rows["accuracy"])
     assert rows["next"].strip() == f"tenfold read image.png --model {path}"
     Image.fromarray(255 - test_images.images_NHW[0]).save(image)
@@ -127,8 +127,8 @@ def test_export_writes_c(
     rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     assert [*rows] == ["code", "constants", "memory", "accuracy", "next"]
     assert rows["code"].strip() == str(path)
-    # 784-20-10: weights, biases, and multipliers of the hidden layer.
-    assert rows["constants"].strip() == f"{794 * 20 + 4 * (20 + 20 + 10):,} bytes"
+    # 784-20-10: weights, biases, multipliers of the hidden layer, and two records of layers.
+    assert rows["constants"].strip() == f"{794 * 20 + 4 * (20 + 20 + 10) + 2 * 28:,} bytes"
     assert rows["memory"].strip() == "20 bytes, and the stack"
     assert rows["next"].strip().startswith("arm-none-eabi-gcc -std=c99 ")
     assert "int digit_classify(" in path.read_text()
@@ -138,9 +138,9 @@ def test_export_writes_c(
     assert printed["compared"].pop("agreement") > 0.97
     assert printed == {
         "path": str(path),
-        "num_constant_bytes": 16_080,
+        "num_constant_bytes": 16_136,
         "num_memory_bytes": 20,
-        "compared": {"num_images": 500, "float_accuracy": run.accuracy},
+        "compared": {"part": "test", "num_images": 500, "float_accuracy": run.accuracy},
     }
 
 
@@ -161,7 +161,10 @@ def test_export_writes_c(
         ("RUN it --c here", "--c writes here and no other file; leave out it"),
         ("RUN --c here --int8", "--c writes here and no other file; leave out --int8"),
         ("RUN --c here --hub it", "--c writes here and no other file; leave out --hub"),
-        ("RUN --c here --calibration RUN", "no other file; leave out --calibration"),
+        (
+            "RUN --c here --calibration RUN",
+            "scores of --c are not calibrated; leave out --cal",
+        ),
         ("RUN --c here --license mit", "--license is for the model card, which only --hub writes"),
         ("RUN --int8 --hub it", "--int8 writes one ONNX file and no folder; leave out --hub"),
         ("RUN --hub new --license GPL!", "such as mit or cc-by-4.0, not GPL!"),

@@ -172,8 +172,8 @@ def test_separable_blocks_are_listed_with_their_pooling() -> None:
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [
-        ((0, 1), "--blocks must have a block before each 0, not (0, 1)"),
-        ((1, 0, 0), "--blocks must have a block before each 0, not (1, 0, 0)"),
+        ((0, 1), "--blocks must have a block before each 0, not 0 1"),
+        ((1, 0, 0), "--blocks must have a block before each 0, not 1 0 0"),
         ((1, 0, 1, 0, 1, 0, 1, 0), "--blocks must pool 3 times at most, which leaves one pixel"),
         ((17,), "--blocks must be 1 to 32 whole numbers, each from 0 to 16, not (17,)"),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from run_errors import catch_error
+from tenfold.errors import RunError
 from tenfold.runs.folder import create_run_folder
 from tenfold.runs.losses import LOSSES, append_losses
 from tenfold.system.files import reporting_disk_errors, write_file, write_json
@@ -59,6 +60,16 @@ def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     found = catch_error(lambda: write_file(path, "new"))
     assert found == f"{path}: cannot be written: Is a directory"
     assert list_names(tmp_path) == ["a.json"]
+
+
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    message = catch_error(lambda: write_file(path, b"1"), RunError)
+    assert f"{path}" in message
+    assert "not a regular file" in message
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert list_names(tmp_path) == ["pipe"]
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`tenfold export`."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,12 +12,14 @@ from tenfold.cli.options import AsJson, Flag, MovedData
 from tenfold.cli.output import print_json, print_rows
 from tenfold.errors import RunError
 
+COMPILER = "arm-none-eabi-gcc -std=c99 -Os -mcpu=cortex-m0plus -mthumb -ffreestanding"
+
 CFile = Annotated[
     Path,
     Parameter(
         name="--c",
-        help="A C file to write instead, for microcontrollers: the network in integers, without "
-        "libraries, as the function digit_classify.",
+        help="A C file to write instead, for microcontrollers: the network in integers, as "
+        "the function digit_classify.",
     ),
 ]
 
@@ -44,7 +47,7 @@ def export(
         The file to write; by default model.onnx in the run's folder, with --int8 model-int8.onnx.
     int8
         Quantise the ONNX file: weights and activations as integers of 8 bits, which makes large
-        networks smaller and faster.
+        networks smaller and faster, but not small ones.
     hub
         A folder to write instead, for the Hugging Face Hub: the weights, the ONNX file, config.json
         and README.md, a model card. It must be new, empty, or written by this command before.
@@ -55,19 +58,15 @@ def export(
         A hold-out run of the same recipe; its temperature and thresholds go into the file.
     """
     if c is not None:
-        given = {str(out): out, "--int8": int8, "--hub": hub, "--calibration": calibration}
+        given = {str(out): out, "--int8": int8, "--hub": hub}
         _refuse(f"--c writes {c} and no other file", given)
+        _refuse("the scores of --c are not calibrated", {"--calibration": calibration})
     elif int8:
         _refuse("--int8 writes one ONNX file and no folder", {"--hub": hub})
     if hub is not None and out is not None:
         raise RunError(f"--hub writes model.onnx into {hub}; leave out {out}")
     if hub is None and license is not None:
         raise RunError("--license is for the model card, which only --hub writes")
-    for path in (out, c):
-        if path is not None and path.is_dir():
-            raise RunError(
-                f"{path} is a folder, and not the file to write; export several runs one by one"
-            )
     if c is not None:
         _write_c(run, c, data, json)
     elif int8:
@@ -95,7 +94,7 @@ def _write_c(run: Path, out: Path, data: Path | None, json: bool) -> None:
         ("constants", f"{exported.num_constant_bytes:,} bytes"),
         ("memory", f"{exported.num_memory_bytes:,} bytes, and the stack"),
         ("accuracy", exported.compared.describe()),
-        ("next", f"arm-none-eabi-gcc -std=c99 -Os -ffreestanding -c {exported.path}"),
+        ("next", f"{COMPILER} -c {shlex.quote(str(exported.path))}"),
     )
 
 
@@ -153,7 +152,7 @@ def _write_onnx(
 
 
 def _format_size(num_bytes: int) -> str:
-    return f"{num_bytes / 1e6:.2f} MB"
+    return f"{num_bytes / 1e6:.2f} MB" if num_bytes >= 1e6 else f"{num_bytes / 1e3:.1f} kB"
 
 
 def _describe_calibration(run: Path, calibration: Path | None, is_calibrated: bool) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tenfold.data.idx import load_idx
 from tenfold.data.training_data import find_training_data
 
-HOLDOUT_SHARE = 6  # one writer in six, or of other data one image in six, is held out
+HOLDOUT_EVERY = 6  # one writer in six, or of other data one image in six, is held out
 NUM_SPLIT = 50_000  # MNIST's first images; the page and line networks train on their writers
 
 
@@ -34,7 +34,7 @@ def find_held_out() -> npt.NDArray[np.bool_]:
     # and half, as the test images are. MNIST's last images do not do: those by writers of none of
     # the earlier ones are all by employees, and most of the others' writers are trained on.
     writers_N = load_writers()
-    return np.isin(writers_N, np.unique(writers_N)[::HOLDOUT_SHARE])
+    return np.isin(writers_N, np.unique(writers_N)[::HOLDOUT_EVERY])
 
 
 def find_new_writers() -> npt.NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.data.handwriting import HOLDOUT_SHARE, find_held_out
+from tenfold.data.handwriting import HOLDOUT_EVERY, find_held_out
 from tenfold.data.idx import dump_idx
 from tenfold.data.pixels import Part as Part
 from tenfold.data.sources import load_arrays
@@ -138,10 +138,10 @@ def split_holdout(
         if leaves_out_mislabelled:
             rows = np.setdiff1d(rows, MISLABELLED)
         return training.select(rows), training.select(np.flatnonzero(is_held_out_N))
-    num_training = len(training) - len(training) // HOLDOUT_SHARE
+    num_training = len(training) - len(training) // HOLDOUT_EVERY
     if num_training == len(training):
         raise DataError(
-            f"a hold-out needs at least {HOLDOUT_SHARE} training images, but there are "
+            f"a hold-out needs at least {HOLDOUT_EVERY} training images, but there are "
             f"{len(training)}"
         )
     order = np.random.default_rng(0).permutation(len(training))

@@ -15,12 +15,13 @@ from tenfold.system.escaping import escape
 
 TEMPLATE = "digit_classify.c.j2"
 WIDTH = 96
+LAYER_BYTES = 28  # of a `struct layer` with pointers of 32 bits
 BUFFERS = ("activations_a", "activations_b")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CCode:
-    """The text of a C file, and what it takes: bytes of constant arrays and of static memory."""
+    """The text of a C file, and what it takes: bytes of constants and of static memory."""
 
     text: str
     num_constant_bytes: int
@@ -59,6 +60,7 @@ def build_c_code(network: IntegerNetwork, facts: Mapping[str, str]) -> CCode:
     layers.append(("last", _list_fields(network.last, arrays)))
     calls.append(f"return score(&last, {inputs}, scores)")
     num_constant_bytes = sum(array.num_bytes for array in arrays.values())
+    num_constant_bytes += LAYER_BYTES * len(layers)
     num_memory_bytes = sum(sizes.values())
     facts = {
         **facts,
@@ -152,7 +154,7 @@ def _format_comment(network: IntegerNetwork, facts: Mapping[str, str]) -> list[s
     rows = [f"{name:<{width}}  {_clean(value)}" for name, value in facts.items()]
     return [
         "A network that classifies images of 28x28 pixels, in integers. It needs a C99 compiler",
-        "and no library. Declare its function where you call it:",
+        "and no library but the compiler's own. Declare its function where you call it:",
         "",
         f"    int digit_classify(const uint8_t pixels[784], int32_t scores[{num_answers}]);",
         "",

@@ -82,12 +82,27 @@ class ConvolutionalConfig:
     kind: ClassVar[str] = "convolutional"
 
     channels: tuple[int, ...] = integers(
-        (32, 64, 128), 1, 1024, "Channels in each stage.", sizes=(1, 4)
+        (32, 64, 128),
+        1,
+        1024,
+        "Channels in each stage (convolutional networks only).",
+        sizes=(1, 4),
     )
-    depths: tuple[int, ...] = integers((1, 2, 2), 1, 8, "Convolutions in each stage.", sizes=(1, 4))
-    first_kernel_px: int = number(5, 1, 7, "Kernel size of the first convolution, an odd number.")
+    depths: tuple[int, ...] = integers(
+        (1, 2, 2), 1, 8, "Convolutions in each stage (convolutional networks only).", sizes=(1, 4)
+    )
+    first_kernel_px: int = number(
+        5,
+        1,
+        7,
+        "Kernel size of the first convolution, an odd number (convolutional networks only).",
+    )
     first_stride_px: int = number(
-        1, 1, 2, "Stride of the first convolution; 2 replaces the first stage's pooling."
+        1,
+        1,
+        2,
+        "Stride of the first convolution; 2 replaces the first stage's pooling (convolutional "
+        "networks only).",
     )
     rejects: bool = boolean(
         False, "Add a class for images that show no digit (convolutional networks only)."
@@ -166,14 +181,18 @@ class SeparableConfig:
 
     width: int = number(10, 1, 256, "Channels of every layer (separable networks only).")
     first_px: int = number(
-        4, 1, 7, "Kernel size of the first convolution, which has stride 2 and no padding."
+        4,
+        1,
+        7,
+        "Kernel size of the first convolution, which has stride 2 and no padding (separable "
+        "networks only).",
     )
     blocks: tuple[int, ...] = integers(
         (1, 1, 1, POOLING, 1, 1, 1, POOLING),
         POOLING,
         16,
         "The blocks in order; equal numbers share weights, 0 pools the outputs of the block before "
-        "it.",
+        "it (separable networks only).",
         sizes=(1, 32),
     )
 
@@ -181,7 +200,8 @@ class SeparableConfig:
         check_fields(self)
         pairs = zip((POOLING, *self.blocks), self.blocks, strict=False)
         if any(before == block == POOLING for before, block in pairs):
-            raise RecipeError(f"--blocks must have a block before each 0, not {self.blocks}")
+            blocks = " ".join(map(str, self.blocks))
+            raise RecipeError(f"--blocks must have a block before each 0, not {blocks}")
         if self.last_size_px < 1:
             raise RecipeError("--blocks must pool 3 times at most, which leaves one pixel")
 

@@ -34,6 +34,8 @@ def write_file(path: Path, content: bytes | str) -> None:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file like `write_file` into an existing folder; raises OSError."""
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a device, which renaming replaces
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     # Not named after the process: machines that share a folder may have equal process ids.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:

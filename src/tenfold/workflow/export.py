@@ -103,7 +103,11 @@ def convert_run(
 
 
 def check_path(path: Path, run: Run, suffix: str) -> None:
-    """Raise RunError if a model, whose files have this suffix, would replace a file of the run."""
+    """Raise RunError for a folder, and for a file of the run without the suffix of models."""
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir may raise
+        raise RunError(
+            f"{path} is a folder, and not the file to write; export several runs one by one"
+        )
     is_file = os.path.isfile(path)  # noqa: PTH113 - Path.is_file may raise
     if is_file and path.suffix != suffix and path.resolve().parent == run.path.resolve():
         raise RunError(f"{path}: is a file of the run; name another one, such as model{suffix}")

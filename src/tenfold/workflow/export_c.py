@@ -37,8 +37,8 @@ def export_c(run: str | Path | Run, out: str | Path, *, data: Data | None = None
     thousand training images give the ranges of activations; `data` is as in `export_run`. The
     accuracy is that of the same integers in PyTorch, on the images that the run was evaluated on.
 
-    Raises RunError if the folder holds no finished run or its model is one of your own; DataError
-    if the data cannot be read.
+    Raises RunError if the folder holds no finished run, its model is one of your own, or `out` is
+    a folder or another file of the run; DataError if the data cannot be read.
     """
     require_train_extra()
     run = load_run(get_run_path(run))
@@ -59,7 +59,8 @@ def export_c(run: str | Path | Run, out: str | Path, *, data: Data | None = None
     model = load_model(config.recipe, config.seed, run.weights_path, config.versions)
     network = quantise(model, ranges_NHW)
     scores_NK = network.compute_scores(evaluated.images_NHW)
-    compared = compare_answers(evaluated, scores_NK, compute_logits(model, evaluated.images_NHW))
+    logits_NK = compute_logits(model, evaluated.images_NHW)
+    compared = compare_answers(config, evaluated, scores_NK, logits_NK)
     facts = {
         "written by": f"Tenfold {__version__}",
         "recipe": build_display_name(config.recipe),

@@ -6,6 +6,7 @@ Torch is imported when a call needs it.
 from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold.errors import RunError
 from tenfold.reading.digit_classifier import Classifier
 from tenfold.runs.folder import Run, load_run
 from tenfold.system.files import write_file
@@ -45,6 +46,8 @@ def export_int8(
     run = load_run(get_run_path(run))
     path = run.path / "model-int8.onnx" if out is None else Path(out)
     check_path(path, run, ".onnx")
+    if path.resolve() == (run.path / "model.onnx").resolve():
+        raise RunError(f"{path}: is for the model in floating point; name another file")
     exported = convert_run(run, path, find_calibration(run, calibration), data)
     owner = f"the run {run.path}"
     ranges_NHW = sample_training(run.config, owner, data)
@@ -63,5 +66,5 @@ def export_int8(
         num_bytes=len(content),
         num_float_bytes=len(exported.content),
         is_calibrated=exported.calibration is not None,
-        compared=compare_answers(evaluated, quantised_NK, float_NK),
+        compared=compare_answers(run.config, evaluated, quantised_NK, float_NK),
     )

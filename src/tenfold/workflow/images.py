@@ -152,9 +152,10 @@ def check_holdout(config: RunConfig | StudyConfig, owner: str) -> None:
 
 
 def sample_training(config: RunConfig, owner: str, data: Data | None) -> npt.NDArray[np.uint8]:
-    """A thousand images that a run was trained on, uint8 [N, 28, 28], evenly spaced in their file.
+    """A thousand images of a run's training data, uint8 [N, 28, 28], evenly spaced in their file.
 
-    Fewer if there are fewer. `owner` and `data` are as in `reload_evaluated`. Raises DataError if
+    They are as the file has them, neither augmented nor drawn into scenes. Fewer if there are
+    fewer. `owner` and `data` are as in `reload_evaluated`. Raises DataError if
     the images cannot be read or differ.
     """
     source = _choose_source(config, owner, data)
