@@ -166,8 +166,8 @@ def list_captions(
     else:
         captions.append(
             f"Training and process time: in turns on {turns['date']}, `--threads "
-            f"{turns['threads']}`, {turns['machine']}; medians of {len(turns['rounds'])} rounds, "
-            "or of fewer for what takes long."
+            f"{turns['threads']}`, {turns['machine']}; rounds: {len(turns['rounds'])}, "
+            "one for what takes more than a minute; medians."
         )
     if from_study := {f"`{one.name}`": one.timed_on for one in ours if one.timed_on}:
         machines = " and ".join(sorted(set(from_study.values())))

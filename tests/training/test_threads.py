@@ -20,6 +20,8 @@ DENORMAL = 1e-40
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="threads inherit states on Linux")
 MANY = 100_000  # enough for every thread of PyTorch to get some
 
+VARIABLES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+
 
 def flushes_denormals() -> list[bool]:
     """Which of MANY denormal numbers become 0 when all threads multiply them by one."""
@@ -145,18 +147,25 @@ def test_an_environment_that_limits_threads_is_refused(
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [({}, SPIN_COUNT), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+    [
+        ({}, (SPIN_COUNT, "active")),
+        ({"GOMP_SPINCOUNT": "7"}, ("7", "active")),
+        ({"OMP_WAIT_POLICY": "passive"}, (None, "passive")),
+    ],
 )
-def test_the_spin_count_respects_the_environment(
-    given: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch
+def test_waiting_respects_the_environment(
+    given: dict[str, str],
+    expected: tuple[str | None, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delitem(sys.modules, "torch")
-    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
-        monkeypatch.delenv(name, raising=False)
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "")  # so that it is restored
+        monkeypatch.delenv(name)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     limit_spinning()
-    assert os.environ.get("GOMP_SPINCOUNT") == expected
+    assert tuple(os.environ.get(name) for name in VARIABLES) == expected
 
 
 def test_the_spin_count_is_not_set_after_importing_torch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +182,7 @@ class Stop(Exception): pass
 class Finder:
     def find_spec(self, name, path, target=None):
         if name == "torch":
-            print(os.environ.get("GOMP_SPINCOUNT"))
+            print(os.environ.get("GOMP_SPINCOUNT"), os.environ.get("OMP_WAIT_POLICY"))
             raise Stop
 sys.meta_path.insert(0, Finder())
 import importlib.util
@@ -184,8 +193,8 @@ try:
 except Stop:
     pass
 """
-    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout == f"{SPIN_COUNT}\n"
+    assert done.stdout == f"{SPIN_COUNT} active\n"
