@@ -79,7 +79,7 @@ def test_measured_peers_are_listed_beside_the_recipes(
         cells = rf"9\d\.\d+ % ± [\d.]+ \(\d+ seeds\) \| {re.escape(seconds)} \| 9.00 \|"
         assert re.search(rf"\| `{name}` \| {cells}", page), name
     assert "XLA | 98.00 % (2 seeds) | 5.00 (4.00 to 6.00) | 9.00 | 456,385 |" in page
-    assert "in turns on 2026-01-02, `--threads 2`, a machine; medians of 2 rounds" in page
+    assert "in turns on 2026-01-02, `--threads 2`, a machine; rounds: 2, one" in page
     assert re.search("Training time of .*`classic-augmented`.*: mean of the study's runs", page)
     assert "The peers have not been measured" not in page
 
