@@ -62,8 +62,12 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     [training] = [cell for cell in notebook.cells if cell.source.startswith("run = tenfold.train(")]
     training.source = training.source.replace("seed=0)", "seed=0, epochs=2)")  # is slow enough
     folder = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=folder).execute()
-    check_said(read_outputs(notebook), least=95)
+    said = ""
+    for _ in range(2):  # on a loaded machine the kernel now and then loses what a cell printed
+        if "3 read" not in said:
+            NotebookClient(notebook, timeout=600, kernel_name="python3", resources=folder).execute()
+            said = read_outputs(notebook)
+    check_said(said, least=95)
     [bar] = [output for output in training.outputs if output.output_type == "display_data"]
     assert re.fullmatch(r"classic: epoch 2/2, loss .*images/s", bar.data["text/plain"])
     assert bar.data["text/html"].startswith('<progress value="1.0000">')

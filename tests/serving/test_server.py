@@ -111,6 +111,8 @@ def test_ctrl_c_exits_with_130(seconds: float) -> None:
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=30)
+    if seconds < 1 and process.returncode == -signal.SIGINT:
+        pytest.skip("on this slow machine Python itself was still starting")
     assert process.returncode == 130
     assert said.splitlines()[-1] == "tenfold: interrupted"
 

@@ -185,12 +185,12 @@ def test_a_recipe_built_in_python_trains_on_other_data(small_data: Path, tmp_pat
 def test_a_short_run_of_every_recipe_learns(
     name: str, is_whole: bool, small_data: Path, tmp_path: Path, no_report: None
 ) -> None:
-    """With a tenth of a convolutional network's weights, or with all, which takes minutes."""
+    """With a quarter of a convolutional network's channels, or with all, which takes minutes."""
     recipe = tenfold.RECIPES[name].replace(epochs=4, batch_size=20, calibrates=False)
     if is_whole:
         recipe = recipe.replace(scenes=min(recipe.scenes, 1500))
     elif isinstance(recipe.model, ConvolutionalConfig):
-        recipe = recipe.replace(channels=(8, 16, 32))
+        recipe = recipe.replace(channels=[number // 4 for number in recipe.model.channels])
         if recipe.scenes:  # which teach less than so many clean images
             recipe = recipe.replace(scenes=400, epochs=12)
     run = tenfold.train(recipe, data=small_data, out=tmp_path, threads=1, report=False)
