@@ -110,6 +110,11 @@ def test_a_file_of_the_run_is_not_replaced(runs: dict[str, tenfold.Run]) -> None
     path = runs["perceptron"].path / "config.json"
     with pytest.raises(RunError, match=r"config\.json: is a file of the run"):
         tenfold.export_int8(runs["perceptron"], path)
+    path = runs["perceptron"].path / "model.onnx"
+    with pytest.raises(RunError, match=r"model\.onnx: is for the model in floating point"):
+        tenfold.export_int8(runs["perceptron"], path)
+    with pytest.raises(RunError, match="is a folder, and not the file to write"):
+        tenfold.export_int8(runs["perceptron"], runs["perceptron"].path)
 
 
 def test_a_model_of_ones_own_is_quantised(small_data: Path, tmp_path: Path) -> None:

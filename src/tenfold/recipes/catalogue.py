@@ -86,16 +86,12 @@ STRONG = Recipe(
     leave_out_mislabelled=True,
     precision="bfloat16",
 )
-ROBUST = Recipe(
+ROBUST = dataclasses.replace(
+    STRONG,
     name="robust",
     summary="strong, trained on corrupted images too",
-    model=STRONG.model,
-    optimizer=STRONG.optimizer,
     augmentation=dataclasses.replace(STRONG.augmentation, corrupted_share=0.5),
-    batch_size=STRONG.batch_size,
-    epochs=STRONG.epochs,
-    leave_out_mislabelled=True,
-    precision=STRONG.precision,
+    clean_share=0.0,
 )
 SMALL = Recipe(
     name="small",
@@ -108,16 +104,11 @@ SMALL = Recipe(
     clean_share=0.1,
     precision="bfloat16",
 )
-CHIP = Recipe(
+CHIP = dataclasses.replace(
+    SMALL,
     name="chip",
     summary="99.5 % in 12 kB of integers: a separable network, for `tenfold export --c`",
     model=SeparableConfig(width=32, blocks=(1, 2, 0, 3, 4, 5, 0, 6)),
-    optimizer=SMALL.optimizer,
-    augmentation=SMALL.augmentation,
-    batch_size=SMALL.batch_size,
-    epochs=SMALL.epochs,
-    clean_share=SMALL.clean_share,
-    precision=SMALL.precision,
 )
 READER = Recipe(
     name="reader",
