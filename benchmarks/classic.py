@@ -1,10 +1,13 @@
 """The classic recipe's parts that PyTorch contestants share, and those of other recipes' too."""
 
 import argparse
+import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from measure import report_result
 from tenfold.data.mnist import LabelledImages, load_part
 from tenfold.runs.config import DEFAULT_THREADS
 
@@ -60,3 +63,18 @@ def measure_accuracy(model: nn.Module, *, mean: float = 0.0, deviation: float = 
 def count_parameters(model: nn.Module) -> int:
     """The number of trained values of a model."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def report_training(
+    train: Callable[[], None], model: nn.Module, *, mean: float = 0.0, deviation: float = 1.0
+) -> None:
+    """Train, and print the seconds and how good `model` is then, for `measure.run_script`."""
+    started = time.perf_counter()
+    train()
+    seconds = time.perf_counter() - started
+    report_result(
+        seconds=seconds,
+        accuracy=measure_accuracy(model, mean=mean, deviation=deviation),
+        threads=torch.get_num_threads(),
+        num_parameters=count_parameters(model),
+    )

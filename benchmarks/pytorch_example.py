@@ -7,15 +7,13 @@ left out. Prints the training seconds, from images in memory as bytes to final w
 accuracy, as one line of JSON.
 """
 
-import time
-
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import StepLR
 from torch.utils.data import DataLoader
 
-from classic import DEVIATION, MEAN, count_parameters, measure_accuracy, start
-from measure import build_parser, report_result
+from classic import DEVIATION, MEAN, report_training, start
+from measure import build_parser
 from tenfold.data.mnist import LabelledImages, load_part
 from tutorial import DigitImages
 
@@ -77,14 +75,11 @@ def main() -> None:
     model = build_model()
     # The first optimizer makes PyTorch import its compiler, so it is built before timing.
     optimizer = torch.optim.Adadelta(model.parameters(), lr=LEARNING_RATE)
-    started = time.perf_counter()
-    train(model, optimizer, part, arguments.epochs)
-    seconds = time.perf_counter() - started
-    report_result(
-        seconds=seconds,
-        accuracy=measure_accuracy(model, mean=MEAN, deviation=DEVIATION),
-        threads=torch.get_num_threads(),
-        num_parameters=count_parameters(model),
+    report_training(
+        lambda: train(model, optimizer, part, arguments.epochs),
+        model,
+        mean=MEAN,
+        deviation=DEVIATION,
     )
 
 

@@ -5,21 +5,11 @@ is read while training; still eager PyTorch with autograd. Prints the training s
 in memory as bytes to final weights, and the test accuracy, as one line of JSON.
 """
 
-import time
-
 import torch
 from torch import nn
 
-from classic import (
-    BATCH_SIZE,
-    LEARNING_RATE,
-    build_model,
-    count_parameters,
-    load_tensors,
-    measure_accuracy,
-    start,
-)
-from measure import build_parser, report_result
+from classic import BATCH_SIZE, LEARNING_RATE, build_model, load_tensors, report_training, start
+from measure import build_parser
 from tenfold.data.mnist import LabelledImages, load_part
 
 
@@ -45,15 +35,7 @@ def main() -> None:
     model = build_model()
     # The first optimizer makes PyTorch import its compiler, so it is built before timing.
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
-    started = time.perf_counter()
-    train(model, optimizer, part, arguments.epochs)
-    seconds = time.perf_counter() - started
-    report_result(
-        seconds=seconds,
-        accuracy=measure_accuracy(model),
-        threads=torch.get_num_threads(),
-        num_parameters=count_parameters(model),
-    )
+    report_training(lambda: train(model, optimizer, part, arguments.epochs), model)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,12 @@ that is drawn once. The training seconds start at images in memory as bytes, whe
 own start at normalised floats on the GPU. Prints them and the test accuracy as one line of JSON.
 """
 
-import time
-
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from classic import DEVIATION, MEAN, count_parameters, load_tensors, measure_accuracy, start
-from measure import build_parser, report_result
+from classic import DEVIATION, MEAN, load_tensors, report_training, start
+from measure import build_parser
 from tenfold.data.mnist import LabelledImages, load_part
 
 EPOCHS = 1
@@ -63,14 +61,11 @@ def main() -> None:
     model = build_model()
     # The first optimizer makes PyTorch import its compiler, so it is built before timing.
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=BETAS)
-    started = time.perf_counter()
-    train(model, optimizer, part, arguments.epochs)
-    seconds = time.perf_counter() - started
-    report_result(
-        seconds=seconds,
-        accuracy=measure_accuracy(model, mean=MEAN, deviation=DEVIATION),
-        threads=torch.get_num_threads(),
-        num_parameters=count_parameters(model),
+    report_training(
+        lambda: train(model, optimizer, part, arguments.epochs),
+        model,
+        mean=MEAN,
+        deviation=DEVIATION,
     )
 
 

@@ -4,23 +4,14 @@ Prints the training seconds, from images in memory as bytes to final weights, an
 as one line of JSON.
 """
 
-import time
-
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from classic import (
-    BATCH_SIZE,
-    LEARNING_RATE,
-    build_model,
-    count_parameters,
-    measure_accuracy,
-    start,
-)
-from measure import build_parser, report_result
+from classic import BATCH_SIZE, LEARNING_RATE, build_model, report_training, start
+from measure import build_parser
 from tenfold.data.mnist import LabelledImages, load_part
 
 
@@ -69,15 +60,7 @@ def main() -> None:
     model = build_model()
     # The first optimizer makes PyTorch import its compiler, so it is built before timing.
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    started = time.perf_counter()
-    train(model, optimizer, part, arguments.epochs)
-    seconds = time.perf_counter() - started
-    report_result(
-        seconds=seconds,
-        accuracy=measure_accuracy(model),
-        threads=torch.get_num_threads(),
-        num_parameters=count_parameters(model),
-    )
+    report_training(lambda: train(model, optimizer, part, arguments.epochs), model)
 
 
 if __name__ == "__main__":
