@@ -51,15 +51,13 @@ def build_line_model(node: onnx.NodeProto, second: onnx.NodeProto | None = None)
     A second node makes those of a second output, `coarse_columns`.
     """
     nodes = [helper.make_node("Cast", ["strips"], ["floats"], to=FLOAT), node]
-    for prefix in ("", "coarse_")[: 1 if second is None else 2]:
-        nodes += [
-            helper.make_node(
-                "Transpose", [f"{prefix}columns"], [f"{prefix}turned"], perm=[0, 2, 1]
-            ),
-            helper.make_node("MatMul", [f"{prefix}turned", "weights"], [f"{prefix}logits"]),
-        ]
     if second is not None:
-        nodes.insert(2, second)
+        nodes.append(second)
+    prefixes = ("", "coarse_")[: len(nodes) - 1]
+    for prefix in prefixes:
+        columns, turned, logits = (f"{prefix}{name}" for name in ("columns", "turned", "logits"))
+        nodes.append(helper.make_node("Transpose", [columns], [turned], perm=[0, 2, 1]))
+        nodes.append(helper.make_node("MatMul", [turned, "weights"], [logits]))
     constants = {
         "weights": np.zeros((HEIGHT_PX, len(LABELS)), np.float32),
         "axis": np.array([2]),
@@ -69,9 +67,9 @@ def build_line_model(node: onnx.NodeProto, second: onnx.NodeProto | None = None)
         "step": np.array([4]),
     }
     inputs = (value("strips", UINT8, ("N", HEIGHT_PX, "W")),)
-    outputs = [value("logits", FLOAT, ("N", "T", len(LABELS)))]
-    if second is not None:
-        outputs.append(value("coarse_logits", FLOAT, ("N", "S", len(LABELS))))
+    outputs = tuple(
+        value(f"{prefix}logits", FLOAT, ("N", f"{prefix}T", len(LABELS))) for prefix in prefixes
+    )
     metadata = {"format": 1, "labels": LABELS, "calibration": None, "card": {}}
     return dump_graph(nodes, inputs, outputs, constants, metadata)
 

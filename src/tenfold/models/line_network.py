@@ -68,7 +68,7 @@ class LineNetwork(nn.Module):
 class LineNetworks(nn.Module):
     """A fine and a coarse line network as one: the logits of each."""
 
-    def __init__(self, fine: LineNetwork, coarse: LineNetwork) -> None:
+    def __init__(self, fine: nn.Module, coarse: nn.Module) -> None:
         super().__init__()
         self.fine, self.coarse = fine, coarse
 
