@@ -114,14 +114,18 @@ def fuse_line(
     free, around = [reading for readings in by_crop for reading in readings], by_crop[-1][0]
     chosen = _choose_digits(free, path.digits, classify)
     line = _add_signs_and_alternatives(chosen, around, None, reads_signs)
-    doubts = find_doubts(chosen, frozenset.intersection(*(each.foreign for each in free)))
+    # The second network was not trained long enough to tell other characters from digits.
+    foreign = frozenset.intersection(*(first.foreign for first, *_ in by_crop))
+    doubts = find_doubts(chosen, foreign)
     if reads_signs:
         texts = [_spell_labels(each.text_TK) for each in free]
-        doubts += doubt_signs(texts[0], line) or doubt_slashes(texts, line)
+        doubts += doubt_signs(texts[0], line)
+        if pattern is None and not doubts:
+            doubts += doubt_slashes(texts, line)
     if pattern is None:
         return replace(line, doubts=doubts)
     fitting = [_keep_to(reading, pattern) for reading in free]
-    if max(_average_by_network([each.acceptance for each in fitting], fitting)) < MIN_ACCEPTANCE:
+    if min(_average_by_network([each.acceptance for each in fitting], fitting)) < MIN_ACCEPTANCE:
         return replace(line, fits=False, doubts=doubts)
     found = [chosen, _choose_digits(fitting, path.likeliest, classify, pattern)]
     lines = [
