@@ -31,7 +31,7 @@ BUNDLED_SHA256 = {
 }
 METADATA_KEY = "tenfold"
 FORMAT = 1
-MAX_BYTES = 64 * 1024**2  # the bundled models have 1, 2 and 12 MiB
+MAX_BYTES = 64 * 1024**2  # the bundled files have 1, 2 and 12 MiB
 MAX_METADATA = 256 * 1024  # characters of an entry; a bundled model has a few thousand
 MAX_MESSAGE = 500  # characters; a value in a file may be long
 MAX_LOADED = 8  # models that stay loaded
