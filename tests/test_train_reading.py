@@ -87,7 +87,9 @@ def test_a_stopped_training_ends_with_the_same_weights(
 
 def save_run(folder: Path, network: nn.Module) -> None:
     folder.mkdir()
-    weights = {f"averaged.{name}": value for name, value in network.state_dict().items()}
+    weights = {
+        f"averaged.{name}": value.contiguous() for name, value in network.state_dict().items()
+    }
     save_file(weights, folder / CHECKPOINT)
 
 
@@ -105,16 +107,16 @@ def test_runs_are_averaged_and_trained_further(tmp_path: Path) -> None:
     assert equal(train(none, tmp_path, runs[1], 0, 1), weights[1])
 
 
-def build_short_lines() -> nn.Module:
+def build_short_lines(*, is_coarse: bool) -> nn.Module:
     """A line network with one block of each kind, as the time of an export is that of its depth."""
-    network = LineNetwork(len(LABELS))
+    network = LineNetwork(len(LABELS), is_coarse=is_coarse)
     network.blocks = nn.Sequential(*(network.blocks[i] for i in (0, 3, 10)))
     network.attention = nn.Sequential(network.attention[0])
     return network
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["page", "lines"])
 def test_a_network_becomes_a_model_for_reading(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,9 +125,11 @@ def test_a_network_becomes_a_model_for_reading(
         save_run(tmp_path / "run", TASKS["page"].build())
         arguments += ["--average", str(tmp_path / "run")]
     else:
-        short = dataclasses.replace(TASKS["lines"], build=build_short_lines)
-        monkeypatch.setitem(TASKS, "lines", short)
-        arguments += ["--chunks", "1"]
+        for is_coarse, task in enumerate(("lines", "coarse-lines")):
+            build = partial(build_short_lines, is_coarse=bool(is_coarse))
+            monkeypatch.setitem(TASKS, task, dataclasses.replace(TASKS[task], build=build))
+        save_run(tmp_path / "coarse", TASKS["coarse-lines"].build())
+        arguments += ["--chunks", "1", "--coarse", str(tmp_path / "coarse")]
     monkeypatch.setattr(sys, "argv", arguments)
     train_reading.main()
     model: PageSegmenter | LineReader
@@ -137,11 +141,35 @@ def test_a_network_becomes_a_model_for_reading(
     else:
         model = reader = load_line_reader(tmp_path / "lines.onnx")
         assert reader.calibration.is_fitted
-        assert reader.read(np.zeros((40, 80), np.uint8)).shape == (20, len(LABELS))
+        found = reader.read(np.zeros((40, 80), np.uint8))
+        assert [each_TK.shape for each_TK in found] == [(20, len(LABELS)), (12, len(LABELS))]
+        assert reader.card["coarse_mean_of"] == ["coarse"]
     assert model.card["network"] == name
     assert model.card.get("chunks") == (1 if name == "lines" else None)
     assert model.card.get("mean_of") == (["run"] if name == "page" else None)
     assert {"torch", "tenfold"} <= set(model.card["versions"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["page", "--coarse", "run"], "--coarse is for lines"),
+        (["coarse-lines", "--average", "run"], "there is no model of coarse-lines alone"),
+    ],
+)
+def test_what_makes_no_model_is_refused(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name, *options = arguments
+    monkeypatch.setattr(sys, "argv", ["train_reading.py", name, str(tmp_path / "new"), *options])
+    with pytest.raises(SystemExit):
+        train_reading.main()
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 def test_batches_have_pages_of_one_shape() -> None:

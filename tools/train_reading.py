@@ -1,13 +1,16 @@
-"""Train the reader's page network or line network, on pictures drawn while training goes on.
+"""Train the reader's page network or line networks, on pictures drawn while training goes on.
 
     python tools/train_reading.py page runs/page
     python tools/train_reading.py lines runs/lines --start PP-OCRv6_rec_small.onnx
-    python tools/train_reading.py lines runs/mean --average runs/lines runs/more
+    python tools/train_reading.py coarse-lines runs/coarse --start PP-OCRv6_rec_small.onnx
+    python tools/train_reading.py lines runs/both --average runs/lines \
+        --coarse PP-OCRv6_rec_small.onnx runs/coarse
 
 The same command continues training that was stopped. At the end, FOLDER/page.onnx or lines.onnx is
-a model for `tenfold read`. The line network starts from the weights of PP-OCRv6's small recogniser,
-a file in the wheel of rapidocr 3.10.0 (Apache-2.0). `--start` also takes the folder of another run,
-and `--average` makes the mean of the weights of several runs, without training.
+a model for `tenfold read`. Line networks start from the weights of PP-OCRv6's small recogniser, a
+file in the wheel of rapidocr 3.10.0 (Apache-2.0). `--start` also takes the folder of another run.
+`--average` makes the mean of the weights of several runs, without training. `--coarse` adds such a
+mean of coarse-lines to a model of lines, as its second network.
 
 Array names carry their axes: N pictures, H rows, W columns, T columns of logits, K classes.
 """
@@ -30,12 +33,13 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from tenfold.digits import NUM_CLASSES
-from tenfold.models.line_network import LineNetwork, compute_ctc_loss
-from tenfold.models.onnx import dump_network
+from tenfold.models.line_network import LineNetwork, LineNetworks, compute_ctc_loss
+from tenfold.models.onnx import dump_network, halve_weights
 from tenfold.models.page_network import PageNetwork, compute_page_loss
 from tenfold.models.pp_ocr import load_pp_ocr
 from tenfold.reading import line_reader, page_segmenter
-from tenfold.reading.ctc import compute_log_likelihood, decode_greedy
+from tenfold.reading.ctc import LogProbs, compute_log_likelihood, decode_greedy
+from tenfold.reading.fusion import MIN_LIKELIHOOD
 from tenfold.reading.line_image import COLUMN_PX, HEIGHT_PX
 from tenfold.reading.probabilities import log_softmax
 from tenfold.synthetic.hands import Handwriting, load_handwriting
@@ -75,6 +79,7 @@ class Task:
     learning_rate: float
     last_rate_factor: float  # of the last layer, which may start anew
     weight_decay: float
+    model: str | None  # the name of its file; a coarse line network is part of another's
 
 
 def draw_pages(seed: int, indices: range, batch_size: int) -> list[Batch]:
@@ -111,6 +116,18 @@ def draw_lines(seed: int, indices: range, batch_size: int) -> list[Batch]:
     return batches
 
 
+LINES = Task(
+    build=lambda: LineNetwork(len(line_reader.LABELS)),
+    draw=draw_lines,
+    compute_loss=lambda logits, labels: compute_ctc_loss(logits, labels.long(), NO_LABEL),
+    num_chunks=400,
+    chunk_size=640,
+    batch_size=32,
+    learning_rate=5e-4,
+    last_rate_factor=2.0,
+    weight_decay=0.02,
+    model="lines.onnx",
+)
 TASKS = {
     "page": Task(
         build=PageNetwork,
@@ -122,17 +139,17 @@ TASKS = {
         learning_rate=4e-3,
         last_rate_factor=1.0,
         weight_decay=0.01,
+        model="page.onnx",
     ),
-    "lines": Task(
-        build=lambda: LineNetwork(len(line_reader.LABELS)),
-        draw=draw_lines,
-        compute_loss=lambda logits, labels: compute_ctc_loss(logits, labels.long(), NO_LABEL),
-        num_chunks=400,
-        chunk_size=640,
-        batch_size=32,
-        learning_rate=5e-4,
-        last_rate_factor=2.0,
-        weight_decay=0.02,
+    "lines": LINES,
+    # Trained a little: what PP-OCRv6 knows of real handwriting is soon lost on drawn lines.
+    "coarse-lines": replace(
+        LINES,
+        build=lambda: LineNetwork(len(line_reader.LABELS), is_coarse=True),
+        num_chunks=8,
+        learning_rate=1e-4,
+        last_rate_factor=3.0,
+        model=None,
     ),
 }
 
@@ -172,10 +189,8 @@ def train(
     """Train to the end, from a checkpoint in the folder if there is one; the averaged weights."""
     torch.manual_seed(seed)
     network = task.build().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    if start is not None and start.is_dir():
+    if start is not None:
         network.load_state_dict(load_weights(start))
-    elif start is not None:
-        load_pp_ocr(network, start, line_reader.LABELS)
     optimizer = _build_optimizer(network, task)
     averaged = {name: value.clone() for name, value in network.state_dict().items()}
     checkpoint, first = folder / CHECKPOINT, 0
@@ -267,9 +282,13 @@ def _resume(
     return int(tensors["done"])
 
 
-def load_weights(folder: Path) -> dict[str, Tensor]:
-    """The averaged weights of a run's last checkpoint."""
-    tensors, prefix = load_file(folder / CHECKPOINT), "averaged."
+def load_weights(start: Path) -> dict[str, Tensor]:
+    """The averaged weights of a run's last checkpoint, or those of PP-OCRv6's file."""
+    if not start.is_dir():
+        network = LineNetwork(len(line_reader.LABELS))
+        load_pp_ocr(network, start, line_reader.LABELS)
+        return network.state_dict()
+    tensors, prefix = load_file(start / CHECKPOINT), "averaged."
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()
@@ -277,13 +296,13 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     }
 
 
-def average_runs(folders: Sequence[Path]) -> dict[str, Tensor]:
+def average_runs(starts: Sequence[Path]) -> dict[str, Tensor]:
     """The mean of several runs' weights, which is often better than each of them.
 
     Each run must have started from another's weights or from the same: the mean of weights that
     have nothing in common reads nothing.
     """
-    first, *others = map(load_weights, folders)
+    first, *others = map(load_weights, starts)
     for number, weights in enumerate(others, 2):
         for name, value in weights.items():
             if value.is_floating_point():
@@ -291,22 +310,24 @@ def average_runs(folders: Sequence[Path]) -> dict[str, Tensor]:
     return first
 
 
-def export(network: nn.Module, name: str, folder: Path, card: dict[str, Any]) -> Path:
+def export(network: nn.Module, path: Path, card: dict[str, Any]) -> None:
     """Write the model of a trained network."""
     metadata: dict[str, Any] = {"calibration": None, "card": card}
     sizes: dict[int, Any] = {0: torch.export.Dim("num_images", min=1)}
-    if name == "page":
+    names: tuple[str, ...]
+    if isinstance(network, PageNetwork):
         example, names = torch.zeros(2, 64, 96, 3), (page_segmenter.INPUT, page_segmenter.OUTPUT)
         for axis, side in ((1, "rows"), (2, "columns")):
             sizes[axis] = page_segmenter.STEP_PX * torch.export.Dim(side, min=1, max=64)
         metadata["labels"] = page_segmenter.LABELS
     else:
         example, names = torch.zeros(2, HEIGHT_PX, 64), (line_reader.INPUT, line_reader.OUTPUT)
+        if isinstance(network, LineNetworks):
+            names = (*names, line_reader.COARSE_OUTPUT)
         sizes[2] = COLUMN_PX * torch.export.Dim("num_columns", min=2, max=4096)
         metadata |= {"labels": line_reader.LABELS, "calibration": calibrate_lines(network)}
-    path = folder / f"{name}.onnx"
-    write_file(path, dump_network(network, example.to(torch.uint8), names, sizes, metadata))
-    return path
+    data = dump_network(network, example.to(torch.uint8), names, sizes, metadata)
+    write_file(path, halve_weights(data))
 
 
 def calibrate_lines(network: nn.Module) -> dict[str, float]:
@@ -320,10 +341,12 @@ def calibrate_lines(network: nn.Module) -> dict[str, float]:
     for index in range(NUM_CALIBRATED):
         image_HW, characters = build_line_image(writing, CALIBRATION_SEED, index)
         with torch.no_grad():
-            logits_TK = network(torch.from_numpy(image_HW)[None])[0].double().numpy()
-        log_probs_TK = log_softmax(logits_TK)
-        found = [span.label for span in decode_greedy(log_probs_TK)]
-        confidences.append(math.exp(compute_log_likelihood(log_probs_TK, found)))
+            outputs = network(torch.from_numpy(image_HW)[None])
+        logits = outputs if isinstance(network, LineNetworks) else (outputs,)
+        found, confidence = choose_labels(
+            [log_softmax(each[0].double().numpy()) for each in logits]
+        )
+        confidences.append(confidence)
         written = [line_reader.LABELS.index(character) for character in characters]
         is_right.append(_keep_digits(found) == _keep_digits(written))
     order = np.argsort(confidences)[::-1]
@@ -339,6 +362,18 @@ def calibrate_lines(network: nn.Module) -> dict[str, float]:
     }
 
 
+def choose_labels(log_probs: Sequence[LogProbs]) -> tuple[list[int], float]:
+    """The likeliest of what each network finds, and the probability that both give it."""
+    found = [[span.label for span in decode_greedy(each_TK)] for each_TK in log_probs]
+    likelihoods = [
+        [math.exp(compute_log_likelihood(each_TK, labels)) for each_TK in log_probs]
+        for labels in found
+    ]
+    scores = [sum(math.log(one + MIN_LIKELIHOOD) for one in ones) for ones in likelihoods]
+    best = int(np.argmax(scores))
+    return found[best], math.prod(likelihoods[best])
+
+
 def _keep_digits(labels: list[int]) -> list[int]:
     return [label for label in labels if label < NUM_CLASSES]
 
@@ -351,7 +386,7 @@ def main() -> None:
     parser.add_argument("network", choices=TASKS)
     parser.add_argument("folder", type=Path, help="for the checkpoint and the model")
     parser.add_argument(
-        "--start", type=Path, help="PP-OCRv6_rec_small.onnx (lines), or the folder of another run"
+        "--start", type=Path, help="PP-OCRv6_rec_small.onnx, or the folder of another run"
     )
     parser.add_argument(
         "--average",
@@ -360,11 +395,22 @@ def main() -> None:
         metavar="RUN",
         help="export the mean of the weights in these runs' folders, without training",
     )
+    parser.add_argument(
+        "--coarse",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="runs of coarse-lines, and PP-OCRv6_rec_small.onnx: their mean is the second network",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--chunks", type=int, help="train for so many chunks")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--processes", type=int, default=1, help="that draw")
     options = parser.parse_args()
+    if options.coarse and options.network != "lines":
+        parser.error("--coarse is for lines")
+    if options.average and TASKS[options.network].model is None:
+        parser.error(f"there is no model of {options.network} alone; use --coarse with lines")
     torch.set_num_threads(options.threads)
     options.folder.mkdir(parents=True, exist_ok=True)
     task = TASKS[options.network]
@@ -378,13 +424,23 @@ def main() -> None:
         weights = train(task, options.folder, options.start, options.seed, options.processes)
         start = getattr(options.start, "name", None)
         card |= {"seed": options.seed, "chunks": task.num_chunks, "start": start}
+    if task.model is None:
+        print(f"wrote {options.folder / CHECKPOINT}")
+        return
     network = task.build()
     network.load_state_dict(weights)
+    if options.coarse:
+        coarse = TASKS["coarse-lines"].build()
+        coarse.load_state_dict(average_runs(options.coarse))
+        network = LineNetworks(network, coarse)
+        card["coarse_mean_of"] = [run.name for run in options.coarse]
     card |= {
         "versions": list_versions(),
         "trained": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    print(f"wrote {export(network.eval(), options.network, options.folder, card)}")
+    path = options.folder / task.model
+    export(network.eval(), path, card)
+    print(f"wrote {path}")
 
 
 if __name__ == "__main__":

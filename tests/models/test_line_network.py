@@ -19,6 +19,15 @@ def test_there_are_logits_for_every_four_columns(width: int) -> None:
     assert logits_NTK.shape == (3, width // 4, NUM_CLASSES)
 
 
+def test_a_coarse_network_has_the_columns_of_pp_ocr() -> None:
+    """Eight pixels of a line that is 48 high, so 6.4 of one that is 40 high."""
+    network = LineNetwork(NUM_CLASSES, is_coarse=True).eval()
+    with torch.inference_mode():
+        for width, num_columns in ((8, 1), (64, 10), (256, 40)):
+            logits_NTK = network(torch.zeros(2, 40, width, dtype=torch.uint8))
+            assert logits_NTK.shape == (2, num_columns, NUM_CLASSES)
+
+
 def test_the_loss_is_the_mean_negative_log_likelihood() -> None:
     generator = torch.Generator().manual_seed(0)
     logits_NTK = torch.randn(3, 20, NUM_CLASSES, generator=generator)

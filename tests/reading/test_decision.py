@@ -125,6 +125,12 @@ def test_the_signs_of_a_line_are_sure_together_with_its_digits() -> None:
     assert all(sign.is_sure for sign in reading.signs)
 
 
+def test_signs_need_a_confidence_of_their_own() -> None:
+    for confidence, status in ((0.8, Status.READ), (0.6, Status.UNCERTAIN)):
+        reading = decide([build_text_line(confidence)], THRESHOLDS, line_threshold=0.2)
+        assert reading.status == status
+
+
 def test_of_doubtful_signs_only_those_of_their_line_are_named() -> None:
     lines = [build_text_line(0.9), build_text_line(0.3, top=50)]
     lines[0] = replace(lines[0], alternatives=(("7.7", 0.9), ("7-7", 0.1)))

@@ -11,9 +11,12 @@ from reading.pages import cut, enlarge, lay_out, paint
 from reading.signed_lines import write_signed
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.components import find_components
-from tenfold.reading.doubts import CENTS_DOUBT
+from tenfold.reading.doubts import CENTS_DOUBT, doubt_slashes
+from tenfold.reading.glyphs import Glyph
 from tenfold.reading.ink import find_ink
+from tenfold.reading.lattice import Candidate
 from tenfold.reading.result import Cell, ReadDigit, Reading, ReadSign, Status, part_cells
+from tenfold.reading.text_line import TextLine
 
 FOREIGN = "there is something that is neither a digit nor a sign"
 STROKE = "the 1 (digit {}) might be a slash or a bracket"
@@ -36,6 +39,16 @@ def test_what_is_no_digit_makes_a_line_doubtful_and_is_said(
     reading = reader.read(write_signed(test_images, text)[0])
     assert (reading.status, reading.message) == (Status.UNCERTAIN, message)
     assert not any(digit.is_sure for digit in reading.digits)
+
+
+def test_a_one_that_may_be_a_slash_is_doubtful() -> None:
+    glyph = Glyph((0, 0, 8, 20), np.ones((20, 8), np.float32))
+    image = np.zeros((28, 28), np.uint8)
+    ones = [Candidate(glyph, image, np.eye(11, dtype=np.float32)[digit]) for digit in (3, 1, 8)]
+    line = TextLine(ones)
+    assert doubt_slashes(["318", "3/8"], line) == ("318 might be 3/8",)
+    for other in ("318", "3.18", "31/8", "3/18", "318/", "/318", "38"):
+        assert doubt_slashes([other], line) == ()
 
 
 def test_raised_cents_are_doubtful(reader: tenfold.Reader, test_images: LabelledImages) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from reading.pages import enlarge, lay_out, paint
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.ctc import (
     CtcSpan,
+    LogProbs,
     compute_log_likelihood,
     compute_single_digit_probs,
     decode_greedy,
@@ -27,6 +29,7 @@ from tenfold.reading.fusion import (
 from tenfold.reading.glyphs import Box, Glyph, merge
 from tenfold.reading.lattice import Candidate, DigitPath
 from tenfold.reading.line_image import normalise_line
+from tenfold.reading.line_reader import LineReader
 from tenfold.reading.pattern import parse_pattern
 from tenfold.reading.text_line import TextLine
 
@@ -94,16 +97,51 @@ def test_a_wrong_path_is_overruled_by_the_line_reader(
         if digits != labels:
             continue
         num_right += 1
-        log_probs_TK = reader.lines.read(normalise_line(merge(glyphs).strength_HW))
-        assert digits == [span.label for span in decode_greedy(log_probs_TK)]
-        # That of the digits, whatever is between them, so at least that of all labels.
-        likelihood = np.exp(compute_log_likelihood(log_probs_TK, digits))
+        seen = reader.lines.read(normalise_line(merge(glyphs).strength_HW))
+        texts = [[span.label for span in decode_greedy(each_TK)] for each_TK in seen]
+        assert digits in texts
+        # Those of the digits, whatever is between them, so at least those of all labels.
+        likelihood = np.exp(sum(compute_log_likelihood(each_TK, digits) for each_TK in seen))
         assert found[0].line_confidence is not None
-        assert likelihood <= found[0].line_confidence / DISAGREEMENT_FACTOR + 1e-6 <= 1.001
+        num_others = sum(text != digits for text in texts) + 1  # the path, too
+        claimed = found[0].line_confidence / DISAGREEMENT_FACTOR**num_others
+        assert likelihood <= claimed + 1e-6 <= 1.001
         for one, glyph in zip(found, glyphs, strict=True):
             middle = (one.glyph.box[0] + one.glyph.box[2]) / 2
-            assert glyph.box[0] - 4 < middle < glyph.box[2] + 4
+            assert glyph.box[0] - 6 < middle < glyph.box[2] + 6
     assert num_right >= 11  # of 15
+
+
+def test_a_second_network_decides_where_the_first_is_not_sure(
+    reader: tenfold.Reader, test_images: LabelledImages
+) -> None:
+    glyphs, labels = write(test_images, [16, 17, 18, 19], gap=6)
+    sure_TK, *_ = reader.lines.read(normalise_line(merge(glyphs).strength_HW))
+    other = (labels[2] + 1) % 10
+    [span] = [span for span in decode_greedy(sure_TK) if span.label == labels[2]]
+    unsure_TK, columns = sure_TK.copy(), slice(span.start, span.end)
+    unsure_TK[columns, other] = sure_TK[columns, labels[2]] + np.log(0.6)
+    unsure_TK[columns, labels[2]] += np.log(0.4)
+    path = classify(reader, glyphs)
+    path[2] = replace(path[2], probabilities_K=np.full(11, 1 / 11, np.float32))
+
+    class SomeNetworks:
+        def __init__(self, *outputs: LogProbs) -> None:
+            self.outputs = outputs
+
+        def read(self, _: object) -> list[LogProbs]:
+            return list(self.outputs)
+
+    for networks, expected in (
+        (SomeNetworks(unsure_TK), other),
+        (SomeNetworks(unsure_TK, sure_TK), labels[2]),
+        (SomeNetworks(sure_TK, unsure_TK), labels[2]),
+    ):
+        lines = cast("LineReader", networks)
+        line = fuse_line(
+            [merge(glyphs)], DigitPath(path), lines, lambda some: classify(reader, some)
+        )
+        assert [one.digit for one in line.digits] == [*labels[:2], expected, labels[3]]
 
 
 def test_with_a_pattern_only_digits_that_fit_it_are_chosen_from(
@@ -153,9 +191,8 @@ def test_the_line_reader_confirms_or_contradicts_a_doubtful_digit(
             doubtful_K[claimed] = 0.8
             doubtful = replace(one, probabilities_K=doubtful_K)
             found = fuse_digit(doubtful, lambda: reader.lines)
-            log_probs_TK = reader.lines.read(normalise_line(one.glyph.strength_HW))
-            seen_K = compute_single_digit_probs(log_probs_TK)
-            if seen_K[label] > 0.95:
+            seen = reader.lines.read(normalise_line(one.glyph.strength_HW))
+            if min(compute_single_digit_probs(each_TK)[label] for each_TK in seen) > 0.95:
                 assert (found.probabilities_K[claimed] > 0.85) == (claimed == label)
 
 
@@ -166,7 +203,8 @@ def test_a_line_without_digits_for_the_line_reader_keeps_its_path(
     glyphs = [Glyph((0, 0, 30, 4), dash_HW), Glyph((40, 0, 70, 4), dash_HW)]
     path = classify(reader, glyphs)
     found = fuse(reader, glyphs, path).digits
-    if not decode_greedy(reader.lines.read(normalise_line(merge(glyphs).strength_HW))):
+    seen = reader.lines.read(normalise_line(merge(glyphs).strength_HW))
+    if not any(map(decode_greedy, seen)):
         assert found is path
 
 

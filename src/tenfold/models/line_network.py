@@ -1,9 +1,9 @@
-"""The line network: a text line as digits and signs, trained with CTC.
+"""The line networks: a text line as digits and signs, trained with CTC.
 
-Its architecture is that of PP-OCRv6's small recogniser (PaddleOCR, Apache-2.0): a convolutional
+Their architecture is that of PP-OCRv6's small recogniser (PaddleOCR, Apache-2.0): a convolutional
 backbone with squeeze-and-excitation, and a neck with two blocks of self-attention (SVTR, Du et al.
-2022). It differs in its labels, in that it looks at ink alone, and in that its columns are twice as
-fine. Connectionist temporal classification: Graves et al. 2006.
+2022). They differ in their labels, and in that they look at ink alone. The columns of one are twice
+as fine. Connectionist temporal classification: Graves et al. 2006.
 
 Array names carry their axes: N lines, H rows, W columns of pixels, T columns, K classes, L labels.
 """
@@ -15,16 +15,19 @@ from torch import Tensor, nn
 from tenfold.digits import WHITE
 
 NECK, HEADS = 120, 8
+COARSE_HEIGHT_PX = 48
 
 
 class LineNetwork(nn.Module):
     """Maps line images, uint8 [N, 40, W], to logits [N, T, K]: labels and, last, the blank.
 
-    W is a multiple of 4, and T = W / 4.
+    W is a multiple of 4, and T = W / 4. If `is_coarse`, the geometry is that of PP-OCRv6, so that
+    little training is enough: images are enlarged to 48 pixels, and T is about W / 6.4.
     """
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, *, is_coarse: bool = False) -> None:
         super().__init__()
+        self.is_coarse = is_coarse
         self.stem1 = nn.Conv2d(1, 48, 3, 2, 1)
         self.stem2a, self.stem2b = nn.Conv2d(48, 24, 2), nn.Conv2d(24, 48, 2)
         self.stem3, self.stem4 = nn.Conv2d(96, 48, 3, 2, 1), nn.Conv2d(48, 96, 1)
@@ -45,19 +48,33 @@ class LineNetwork(nn.Module):
     def forward(self, lines: Tensor) -> Tensor:
         """Logits of each column."""
         ink = lines[:, None].float() / WHITE
+        if self.is_coarse:
+            ink = F.interpolate(ink, (COARSE_HEIGHT_PX, lines.shape[2] // 4 * 5), mode="bilinear")
         first = F.relu(self.stem1(1 - 2 * ink))
         padding = (0, 1, 0, 1)  # right and below
         convolved = F.relu(self.stem2a(F.pad(first, padding)))
         convolved = F.relu(self.stem2b(F.pad(convolved, padding)))
         pooled = F.max_pool2d(F.pad(first, padding), 2, 1)
         features = F.relu(self.stem4(F.relu(self.stem3(torch.cat([pooled, convolved], 1)))))
-        features = F.avg_pool2d(self.blocks(features), (3, 1))
+        features = F.avg_pool2d(self.blocks(features), (3, 2 if self.is_coarse else 1))
         narrow = F.silu(self.narrow(features))
         narrow = narrow + F.silu(self.mix(narrow))
         columns = self.normalise(self.attention(narrow.squeeze(2).transpose(1, 2)))
         around = F.silu(self.around(features)).squeeze(2).transpose(1, 2)
         logits: Tensor = self.last(columns + around)
         return logits
+
+
+class LineNetworks(nn.Module):
+    """A fine and a coarse line network as one: the logits of each."""
+
+    def __init__(self, fine: nn.Module, coarse: nn.Module) -> None:
+        super().__init__()
+        self.fine, self.coarse = fine, coarse
+
+    def forward(self, lines: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of each column of both."""
+        return self.fine(lines), self.coarse(lines)
 
 
 def compute_ctc_loss(logits_NTK: Tensor, labels_NL: Tensor, padding: int) -> Tensor:

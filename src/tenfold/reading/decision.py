@@ -25,6 +25,7 @@ MAX_DOT_DISTANCE = 0.4  # of a digit's height: punctuation is this close to a di
 # enough gaps, so many times as wide as the usual one.
 NUMBER_GAPS, MIN_GAPS = ((0.9, 2.0), (0.55, 4.0)), 3
 LONE_GAP = 1.5  # of the digits' height, where there are fewer
+MIN_SURE_SIGNS = 0.7  # the least confidence of a line's signs; chosen on drawn lines
 MAX_NAMED = 3  # doubtful digits that a message names
 DEFAULTS = Settings()
 
@@ -47,7 +48,8 @@ class _Judge:
     def are_signs_sure(self, line: TextLine) -> bool:
         line_confidence = line.digits[0].line_confidence
         digits = 1.0 if line_confidence is None else line_confidence
-        return digits * line.signs.confidence >= self.line_threshold
+        sure = line.signs.confidence
+        return sure >= MIN_SURE_SIGNS and digits * sure >= self.line_threshold
 
     def is_tall(self, candidate: Candidate) -> bool:
         return candidate.glyph.height > LOW_HEIGHT * self.tallest

@@ -82,6 +82,17 @@ def doubt_signs(alone: str, line: TextLine) -> tuple[str, ...]:
     return (f"{text} might be {alone}",) if is_same and is_more and not may_be_equal else ()
 
 
+def doubt_slashes(texts: Iterable[str], line: TextLine) -> tuple[str, ...]:
+    """A doubt about a line if one of these texts is the same but for a slash in place of a one."""
+    text = line.spell()
+    digits = re.sub(r"\D", "", text)
+    for other in texts:
+        inner = other.strip("/")
+        if "/" in inner and re.sub(r"\D", "", inner.replace("/", "1")) == digits:
+            return (f"{text} might be {other}",)
+    return ()
+
+
 def doubt_left_out(line: TextLine) -> tuple[str, ...]:
     """A doubt about a line whose pattern leaves out a clear sign."""
     free_text = line.signs.free_text

@@ -1,7 +1,7 @@
-"""Classifier fusion: combine the digits of single glyphs with those of the line reader.
+"""Classifier fusion: combine the digits of single glyphs with those of the line networks.
 
-The line reader is right more often where digits touch, the digit classifier where they do not.
-Where both agree they are hardly ever wrong.
+The line networks are right more often where digits touch, the digit classifier where they do not.
+Where all agree they are hardly ever wrong.
 
 Array names carry their axes: T columns, K classes.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from tenfold.digits import NUM_CLASSES
 from tenfold.reading.automaton import CHARACTERS
@@ -24,7 +25,13 @@ from tenfold.reading.ctc import (
     decode_greedy,
     decode_under,
 )
-from tenfold.reading.doubts import doubt_left_out, doubt_signs, find_doubts, find_foreign
+from tenfold.reading.doubts import (
+    doubt_left_out,
+    doubt_signs,
+    doubt_slashes,
+    find_doubts,
+    find_foreign,
+)
 from tenfold.reading.glyphs import Box, Glyph, find_box
 from tenfold.reading.lattice import Candidate, Classify, DigitPath, mark_doubtful
 from tenfold.reading.line_image import COLUMN_PX, SIDE_PX, find_scale, normalise_line
@@ -42,11 +49,11 @@ from tenfold.reading.text_line import (
 
 MAX_DIGITS = 60  # of a line that is read as a whole
 # Weights, chosen on drawn lines and amounts on cheques.
-CROP_WEIGHTS = (0.3, 0.7)  # of the glyphs alone and of all ink around them
+CROP_WEIGHTS = (0.15, 0.85)  # of the glyphs alone and of all ink around them
 # Of the glyphs' log probabilities that they are these digits, beside the line's log likelihood.
 GLYPHS_WEIGHT, GLYPHS_FLOOR = 0.1, 0.05
 LEFT_OUT_FLOOR = 0.005  # of the probability that a glyph left out is no digit
-DISAGREEMENT_FACTOR = 0.4  # on the line's confidence for each crop, or the glyphs, that differ
+DISAGREEMENT_FACTOR = 0.7  # on the line's confidence for each crop, or the glyphs, that differ
 MIN_LIKELIHOOD = 0.01  # the line reader may be sure and wrong
 LINE_FLOOR, LINE_WEIGHT = 0.05, 0.5  # added to a line's probabilities, and their exponent
 CONFIDENT_ALONE = 0.995  # a digit this confident is not given to the line reader
@@ -59,15 +66,17 @@ EMPTY = 0.1  # of full ink: a column with less is a gap
 
 @dataclass(frozen=True)
 class _LineReading:
-    """What the line reader finds in one crop of a line: log probabilities of digits, or none.
+    """What a line network finds in one crop of a line: log probabilities of digits, or none.
 
     `text_TK` are those of all that a text consists of, `foreign` are the doubts that come from
     anything else. `labels` are the likeliest, under a pattern only such as fit it; `acceptance` is
-    the probability that the digits fit it.
+    the probability that the digits fit it. `column_px` is the width of a column in the line image.
     """
 
+    network: int
     crop: Glyph
     weight: float
+    column_px: float
     labels: list[CtcSpan]
     log_probs_TK: LogProbs
     text_TK: LogProbs
@@ -98,23 +107,29 @@ def fuse_line(
     get the line's confidence, which is 0 where the line reader was overruled. With a pattern, only
     digits that fit it are chosen from, and confidences are those given that it fits.
     """
-    free = [
+    by_crop = [
         _read_crop(crop, weight, line_reader)
         for crop, weight in zip(crops, CROP_WEIGHTS, strict=False)
     ]
+    free, around = [reading for readings in by_crop for reading in readings], by_crop[-1][0]
     chosen = _choose_digits(free, path.digits, classify)
-    line = _add_signs_and_alternatives(chosen, free[-1], None, reads_signs)
-    doubts = find_doubts(chosen, frozenset.intersection(*(each.foreign for each in free)))
+    line = _add_signs_and_alternatives(chosen, around, None, reads_signs)
+    # The second network was not trained long enough to tell other characters from digits.
+    foreign = frozenset.intersection(*(first.foreign for first, *_ in by_crop))
+    doubts = find_doubts(chosen, foreign)
     if reads_signs:
-        doubts += doubt_signs(_spell_labels(free[0].text_TK), line)
+        texts = [_spell_labels(each.text_TK) for each in free]
+        doubts += doubt_signs(texts[0], line)
+        if pattern is None and not doubts:
+            doubts += doubt_slashes(texts, line)
     if pattern is None:
         return replace(line, doubts=doubts)
     fitting = [_keep_to(reading, pattern) for reading in free]
-    if _average([each.acceptance for each in fitting], fitting) < MIN_ACCEPTANCE:
+    if min(_average_by_network([each.acceptance for each in fitting], fitting)) < MIN_ACCEPTANCE:
         return replace(line, fits=False, doubts=doubts)
     found = [chosen, _choose_digits(fitting, path.likeliest, classify, pattern)]
     lines = [
-        _add_signs_and_alternatives(digits, free[-1], pattern, reads_signs)
+        _add_signs_and_alternatives(digits, around, pattern, reads_signs)
         for digits in found
         if pattern.digits_automaton.accepts(_spell(digits))
     ]
@@ -154,16 +169,17 @@ def _choose_digits(
     pattern: Pattern | None = None,
 ) -> list[Candidate]:
     path_digits = tuple(candidate.digit for candidate in path)
-    readings = [each for each in readings if each.digits and each.acceptance > 0]
-    if not readings or max(map(len, [path_digits, *(r.digits for r in readings)])) > MAX_DIGITS:
+    readings = [each for each in readings if each.acceptance > 0]
+    found = [each.digits for each in readings if each.digits]
+    if not found or max(map(len, [path_digits, *found])) > MAX_DIGITS:
         return path
     best, best_score = mark_doubtful(path) if pattern is not None else path, -math.inf
-    acceptance = _average([reading.acceptance for reading in readings], readings)
-    for digits in dict.fromkeys([path_digits, *(reading.digits for reading in readings)]):
+    acceptances = _average_by_network([reading.acceptance for reading in readings], readings)
+    for digits in dict.fromkeys([path_digits, *found]):
         if pattern is not None and not pattern.digits_automaton.accepts(map(str, digits)):
             continue
         own = [reading for reading in readings if reading.digits == digits]
-        likelihood = min(1.0, _compute_likelihood(digits, readings) / acceptance)
+        likelihoods = np.minimum(1, _compute_likelihoods(digits, readings) / acceptances)
         segmented: list[Candidate] = path
         signs: list[Box] = []
         if digits != path_digits:
@@ -177,14 +193,14 @@ def _choose_digits(
         outside = _find_outside(path, _select_unlike_digits(signs, segmented))
         boxes = [candidate.glyph.box for candidate in segmented]
         left_out = [1 - candidate.confidence for candidate in _find_outside(outside, boxes)]
-        score = math.log(likelihood + MIN_LIKELIHOOD)
+        score = float(np.log(likelihoods + MIN_LIKELIHOOD).sum())
         score += GLYPHS_WEIGHT * sum(math.log(max(each, GLYPHS_FLOOR)) for each in kept)
         score += sum(math.log(max(each, LEFT_OUT_FLOOR)) for each in left_out)
         if score <= best_score:
             continue
         is_path = digits == tuple(candidate.digit for candidate in outside)
         num_others = len(readings) - len(own) + (not is_path)
-        confidence = DISAGREEMENT_FACTOR**num_others * likelihood
+        confidence = DISAGREEMENT_FACTOR**num_others * float(likelihoods.prod())
         best_score = score
         best = _combine(segmented, own[0], confidence) if own else mark_doubtful(path)
     return best
@@ -203,9 +219,14 @@ def _keep_to(reading: _LineReading, pattern: Pattern) -> _LineReading:
     return replace(reading, labels=spans, acceptance=acceptance)
 
 
-def _average(values: Sequence[float], readings: Sequence[_LineReading]) -> float:
-    """The mean over the crops, by their weights."""
-    return float(np.average(values, weights=[reading.weight for reading in readings]))
+def _average_by_network(
+    values: Sequence[float], readings: Sequence[_LineReading]
+) -> npt.NDArray[np.float64]:
+    """The mean over the crops that a network read, by their weights, for each network."""
+    networks = [reading.network for reading in readings]
+    weights = np.array([reading.weight for reading in readings])
+    is_own = [np.array(networks) == network for network in sorted(set(networks))]
+    return np.array([np.average(np.array(values)[own], weights=weights[own]) for own in is_own])
 
 
 def drop_covered_lines(lines: list[TextLine]) -> list[TextLine]:
@@ -251,20 +272,36 @@ def _find_outside(path: list[Candidate], boxes: Sequence[Box]) -> list[Candidate
     ]
 
 
-def _read_crop(crop: Glyph, weight: float, line_reader: LineReader) -> _LineReading:
-    labels_TK = line_reader.read(normalise_line(crop.strength_HW))
-    # Whether a column shows a sign or the space between two digits makes no digit less sure.
-    none_T = np.logaddexp.reduce(labels_TK[:, NUM_CLASSES:], axis=1)
-    log_probs_TK = np.column_stack([labels_TK[:, :NUM_CLASSES], none_T])
-    text_TK = leave_out_false_signs(crop, select_text_classes(labels_TK))
-    foreign = find_foreign(labels_TK)
-    return _LineReading(crop, weight, decode_greedy(labels_TK), log_probs_TK, text_TK, foreign)
+def _read_crop(crop: Glyph, weight: float, line_reader: LineReader) -> list[_LineReading]:
+    """What each line network finds."""
+    image_HW = normalise_line(crop.strength_HW)
+    readings = []
+    for network, labels_TK in enumerate(line_reader.read(image_HW)):
+        # Whether a column shows a sign or the space between two digits makes no digit less sure.
+        none_T = np.logaddexp.reduce(labels_TK[:, NUM_CLASSES:], axis=1)
+        text_TK = select_text_classes(labels_TK)
+        readings.append(
+            _LineReading(
+                network=network,
+                crop=crop,
+                weight=weight,
+                column_px=image_HW.shape[1] / len(labels_TK),
+                labels=decode_greedy(labels_TK),
+                log_probs_TK=np.column_stack([labels_TK[:, :NUM_CLASSES], none_T]),
+                # The box of a sign is sought with the columns of the first network.
+                text_TK=text_TK if network else leave_out_false_signs(crop, text_TK),
+                foreign=find_foreign(labels_TK),
+            )
+        )
+    return readings
 
 
-def _compute_likelihood(digits: Sequence[int], readings: Sequence[_LineReading]) -> float:
-    """The weighted mean over the crops."""
+def _compute_likelihoods(
+    digits: Sequence[int], readings: Sequence[_LineReading]
+) -> npt.NDArray[np.float64]:
+    """The probability of digits, for each network."""
     likelihoods = [math.exp(compute_log_likelihood(one.log_probs_TK, digits)) for one in readings]
-    return _average(likelihoods, readings)
+    return _average_by_network(likelihoods, readings)
 
 
 def _classify_labels(
@@ -275,7 +312,7 @@ def _classify_labels(
     Only the line reader, which sees their place and their neighbours, can tell them apart. A slash
     that is first or last is left to both networks: there a one is likelier.
     """
-    parts = cut_between_labels(reading.crop, reading.labels)
+    parts = cut_between_labels(reading.crop, reading.labels, reading.column_px)
     if len(parts) != len(reading.labels):
         return [], []
     labelled = list(zip(parts, (LABELS[span.label] for span in reading.labels), strict=True))
@@ -287,13 +324,13 @@ def _classify_labels(
 def fuse_digit(candidate: Candidate, load_line_reader: Callable[[], LineReader]) -> Candidate:
     """A single digit's probabilities multiplied by those of the line reader.
 
-    The line reader's count half, as both networks learned from the same images and are not
-    independent. It is loaded only if it is needed.
+    The line reader's, the mean of its networks, count half, as all networks learned from the same
+    images and are not independent. It is loaded only if it is needed.
     """
     if candidate.confidence >= CONFIDENT_ALONE:
         return candidate
     image_HW = normalise_line(candidate.glyph.strength_HW)
-    line_K = compute_single_digit_probs(load_line_reader().read(image_HW))
+    line_K = compute_single_digit_probs(load_line_reader().read(image_HW)[0])
     if len(candidate.probabilities_K) > NUM_CLASSES:
         line_K = np.append(line_K, max(0.0, 1 - line_K.sum()))
     product_K = candidate.probabilities_K * (line_K + LINE_FLOOR) ** LINE_WEIGHT
@@ -320,7 +357,7 @@ def add_signs(
     line: TextLine, crop: Glyph, line_reader: LineReader, pattern: Pattern | None
 ) -> TextLine:
     """A line of one digit with the signs that the line reader finds beside it in a crop."""
-    reading = _read_crop(crop, 1.0, line_reader)
+    reading = _read_crop(crop, 1.0, line_reader)[0]
     automaton = pattern.automaton if pattern is not None and line.fits else None
     signs = find_signs(crop, reading.text_TK, _spell(line.digits), automaton)
     doubts = find_doubts(line.digits, reading.foreign)
@@ -328,10 +365,12 @@ def add_signs(
     return replace(line, doubts=doubts + doubt_left_out(line))
 
 
-def cut_between_labels(whole: Glyph, spans: Sequence[CtcSpan]) -> list[Glyph]:
-    """A line cut between the labels that the line reader found, without the ink beside them."""
+def cut_between_labels(
+    whole: Glyph, spans: Sequence[CtcSpan], column_px: float = COLUMN_PX
+) -> list[Glyph]:
+    """A line cut between the labels that a line network found, without the ink beside them."""
     scale = find_scale(whole.height, whole.width)
-    middles = [((span.start + span.end) / 2 * COLUMN_PX - SIDE_PX) / scale for span in spans]
+    middles = [((span.start + span.end) / 2 * column_px - SIDE_PX) / scale for span in spans]
     between = [(left + right) / 2 for left, right in pairwise(middles)]
     # The line ends at the gaps next to its first and its last label, which may lie in the margin.
     first, last = np.clip([middles[0], middles[-1]], 0, whole.width - 1)

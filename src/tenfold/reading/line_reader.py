@@ -15,29 +15,39 @@ from tenfold.reading.model_file import BUNDLED, Interface, ModelFile, load_model
 from tenfold.reading.probabilities import log_softmax
 
 BUNDLED_LINES = BUNDLED / "lines.onnx"
-INPUT, OUTPUT = "strips", "logits"
+INPUT, OUTPUT, COARSE_OUTPUT = "strips", "logits", "coarse_logits"
 # What the network tells apart: digits, signs, any other character, and CTC's blank.
 SIGNS, OTHER, BLANK = ".,-+/:$*=#%", "~", "blank"
 LABELS = (*"0123456789", *SIGNS, OTHER, BLANK)
 
 
 class LineReader(ModelFile):
-    """A loaded model of line images."""
+    """A loaded model of line images: one line network, or two."""
 
     interface = Interface(
-        INPUT, (None, HEIGHT_PX, None), OUTPUT, 3, num_answers=(len(LABELS),), labels=LABELS
+        INPUT,
+        (None, HEIGHT_PX, None),
+        OUTPUT,
+        3,
+        num_answers=(len(LABELS),),
+        labels=LABELS,
+        second_output_name=COARSE_OUTPUT,
     )
 
-    def read(self, image_HW: LineImage) -> LogProbs:
-        """Log probabilities of LABELS, [W / 4, K], of a line image, uint8 [40, W]."""
-        logits_TK = self.run(image_HW[None])[0].astype(np.float64)
-        num_columns = image_HW.shape[1] // COLUMN_PX
-        if len(logits_TK) != num_columns:
-            raise ModelError(
-                f"{self.name}: the model gave {len(logits_TK)} columns for a line image of "
-                f"{image_HW.shape[1]} pixels, not {num_columns}"
-            )
-        return log_softmax(logits_TK)
+    def read(self, image_HW: LineImage) -> list[LogProbs]:
+        """Log probabilities of LABELS of a line image, uint8 [40, W], from each network.
+
+        They are [W / 4, K]; those of a second network may have fewer columns.
+        """
+        outputs, expected = self.run_all(image_HW[None]), image_HW.shape[1] // COLUMN_PX
+        for number, logits_NTK in enumerate(outputs):
+            num_columns = logits_NTK.shape[1]
+            if not 0 < num_columns <= expected or (number == 0 and num_columns < expected):
+                raise ModelError(
+                    f"{self.name}: the model gave {num_columns} columns for a line image of "
+                    f"{image_HW.shape[1]} pixels, not {expected}"
+                )
+        return [log_softmax(logits_NTK[0].astype(np.float64)) for logits_NTK in outputs]
 
 
 def load_line_reader(path: Path | None = None, threads: int = 1) -> LineReader:

@@ -25,13 +25,13 @@ from tenfold.errors import ModelError
 
 BUNDLED = Path(__file__).parent / "model"
 BUNDLED_SHA256 = {
-    "lines.onnx": "df40d4af3bd9bb217e0aa475e03b674d44918809bbdb6b137bc8a1807078a32f",
+    "lines.onnx": "5651235f6ae661b67d212e3172234f929a6b50d805571541c0ba98ca0caea5c5",
     "page.onnx": "cfd2c9e9f7394e1088f9f8c6f669c394db768172de807f72aa5618d429d86e89",
     "reader.onnx": "a58aac48a8cc6bfffc521d93d3b8a1dd2b379a04fa6eb8f8532cabf4e871e85e",
 }
 METADATA_KEY = "tenfold"
 FORMAT = 1
-MAX_BYTES = 64 * 1024**2  # the bundled models have 1, 2 and 12 MiB
+MAX_BYTES = 64 * 1024**2  # the bundled files have 1, 2 and 12 MiB
 MAX_METADATA = 256 * 1024  # characters of an entry; a bundled model has a few thousand
 MAX_MESSAGE = 500  # characters; a value in a file may be long
 MAX_LOADED = 8  # models that stay loaded
@@ -61,7 +61,8 @@ class Calibration:
 class Interface:
     """Names and shapes of a model's input and output; None for sizes that vary.
 
-    `labels` are those that a model's own labels must begin with.
+    A model may have another output like the first if `second_output_name` is given. `labels` are
+    those that a model's own labels must begin with.
     """
 
     input_name: str
@@ -70,6 +71,7 @@ class Interface:
     output_rank: int
     num_answers: tuple[int, ...]
     labels: tuple[str, ...] = tuple(map(str, range(NUM_CLASSES)))
+    second_output_name: str | None = None
 
 
 # By the name of its input: what a model reads, and the flag that takes it.
@@ -114,16 +116,22 @@ class ModelFile:
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """The logits of images, divided by the calibration's temperature, [N, ..., K]."""
+        return self.run_all(images)[0]
+
+    def run_all(self, images: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+        """The same of each output."""
         one = self.interface
         try:
-            [logits] = self._session.run([one.output_name], {one.input_name: images})
+            outputs = self._session.run(None, {one.input_name: images})
         except Exception as error:
             raise ModelError(f"{self.name}: the model cannot be run: {_shorten(error)}") from error
-        is_expected = logits.ndim == one.output_rank and logits.shape[-1] == self.num_answers
-        if not is_expected or len(logits) != len(images) or not np.isfinite(logits).all():
-            raise ModelError(f"{self.name}: the model did not give finite logits for each image")
-        scaled: npt.NDArray[np.float32] = logits / np.float32(self.calibration.temperature)
-        return scaled
+        for logits in outputs:
+            is_expected = logits.ndim == one.output_rank and logits.shape[-1] == self.num_answers
+            if not is_expected or len(logits) != len(images) or not np.isfinite(logits).all():
+                raise ModelError(
+                    f"{self.name}: the model did not give finite logits for each image"
+                )
+        return [logits / np.float32(self.calibration.temperature) for logits in outputs]
 
     def _check_interface(self) -> None:
         one = self.interface
@@ -141,8 +149,12 @@ class ModelFile:
         if tuple(size if isinstance(size, int) else None for size in shape) != one.input_shape:
             raise ModelError(f"the input must be {expected}, not {shape}")
         kinds = [(each.name, each.type, len(each.shape)) for each in outputs]
-        is_good = kinds == [(one.output_name, "tensor(float)", one.output_rank)]
-        if not is_good or outputs[0].shape[-1] not in one.num_answers:
+        good = [
+            (name, "tensor(float)", one.output_rank)
+            for name in (one.output_name, one.second_output_name)
+        ]
+        is_good = kinds == good[:1] or (kinds == good and one.second_output_name is not None)
+        if not is_good or any(each.shape[-1] not in one.num_answers for each in outputs):
             axes = ", ".join(["N", "T"][: one.output_rank - 1])
             expected = (
                 f"{one.output_name}, float [{axes}, {' or '.join(map(str, one.num_answers))}]"
