@@ -153,8 +153,10 @@ def test_a_network_becomes_a_model_for_reading(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["page", "--coarse", "run"], "--coarse is for lines"),
-        (["coarse-lines", "--average", "run"], "there is no model of coarse-lines alone"),
+        (["page", "--coarse", "."], "--coarse is for lines"),
+        (["coarse-lines", "--average", "."], "there is no model of coarse-lines alone"),
+        (["lines", "--average", "nowhere"], "nowhere does not exist"),
+        (["page", "--start", __file__], "is not the folder of a run"),
     ],
 )
 def test_what_makes_no_model_is_refused(

@@ -409,6 +409,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.coarse and options.network != "lines":
         parser.error("--coarse is for lines")
+    for path in (options.start, *(options.average or ()), *(options.coarse or ())):
+        if path is not None and not path.exists():
+            parser.error(f"{path} does not exist")
+        if path is not None and path.is_file() and options.network == "page":
+            parser.error(f"{path} is not the folder of a run")
     if options.average and TASKS[options.network].model is None:
         parser.error(f"there is no model of {options.network} alone; use --coarse with lines")
     torch.set_num_threads(options.threads)

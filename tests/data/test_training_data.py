@@ -55,5 +55,5 @@ def test_missing_training_data_are_refused_with_the_command_to_install_them(
 def test_the_core_package_does_not_contain_training_data() -> None:
     files = [path for path in Path(tenfold.__file__).parent.rglob("*.*") if path.suffix != ".pyc"]
     assert {".gz", ".woff"}.isdisjoint(path.suffix for path in files)
-    # Three networks take nearly all of it.
+    # The networks take nearly all of it.
     assert sum(path.stat().st_size for path in files) < 20_000_000

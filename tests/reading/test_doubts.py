@@ -16,7 +16,7 @@ from tenfold.reading.glyphs import Glyph
 from tenfold.reading.ink import find_ink
 from tenfold.reading.lattice import Candidate
 from tenfold.reading.result import Cell, ReadDigit, Reading, ReadSign, Status, part_cells
-from tenfold.reading.text_line import TextLine
+from tenfold.reading.text_line import SignCandidate, Signs, TextLine
 
 FOREIGN = "there is something that is neither a digit nor a sign"
 STROKE = "the 1 (digit {}) might be a slash or a bracket"
@@ -43,12 +43,27 @@ def test_what_is_no_digit_makes_a_line_doubtful_and_is_said(
 
 def test_a_one_that_may_be_a_slash_is_doubtful() -> None:
     glyph = Glyph((0, 0, 8, 20), np.ones((20, 8), np.float32))
-    image = np.zeros((28, 28), np.uint8)
-    ones = [Candidate(glyph, image, np.eye(11, dtype=np.float32)[digit]) for digit in (3, 1, 8)]
-    line = TextLine(ones)
-    assert doubt_slashes(["318", "3/8"], line) == ("318 might be 3/8",)
-    for other in ("318", "3.18", "31/8", "3/18", "318/", "/318", "38"):
-        assert doubt_slashes([other], line) == ()
+
+    def build(text: str) -> TextLine:
+        digits, signs = [], []
+        for character in text:
+            if character.isdigit():
+                probs_K = np.eye(11, dtype=np.float32)[int(character)]
+                digits.append(Candidate(glyph, np.zeros((28, 28), np.uint8), probs_K))
+            else:
+                signs.append(SignCandidate(character, glyph.box, len(digits), 0.9))
+        return TextLine(digits, Signs(tuple(signs)))
+
+    for text, other in (
+        ("318", "3/8"),
+        ("12/0112026", "12/01/2026"),
+        ("3/118", "3/1/8"),
+        ("25100/-", "25/00/-"),
+        ("31.8", "3/8"),
+    ):
+        assert doubt_slashes([text, other], build(text)) == (f"{text} might be {other}",)
+    for other in ("318", "3.18", "31/8", "3/18", "318/", "/318", "38", "4/8"):
+        assert doubt_slashes([other], build("318")) == ()
 
 
 def test_raised_cents_are_doubtful(reader: tenfold.Reader, test_images: LabelledImages) -> None:

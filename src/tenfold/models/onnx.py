@@ -107,9 +107,9 @@ def dump_network(
 
 
 def halve_weights(data: bytes) -> bytes:
-    """An ONNX file with its larger weights stored as float16; they are float32 once it is loaded.
+    """An ONNX file with its larger weights rounded to float16; they are float32 once it is loaded.
 
-    Bundled models are half as large. Their accuracy does not change.
+    Raises ValueError for weights beyond the range of float16.
     """
     import onnx
     from onnx import helper, numpy_helper
@@ -119,6 +119,8 @@ def halve_weights(data: bytes) -> bytes:
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
         if values.dtype == np.float32 and values.size >= MIN_HALVED:
+            if np.abs(values).max() > np.finfo(np.float16).max:
+                raise ValueError(f"{tensor.name} has weights beyond the range of float16")
             stored = f"{tensor.name}_half"
             tensors.append(numpy_helper.from_array(values.astype(np.float16), stored))
             casts.append(

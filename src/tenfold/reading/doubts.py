@@ -83,12 +83,15 @@ def doubt_signs(alone: str, line: TextLine) -> tuple[str, ...]:
 
 
 def doubt_slashes(texts: Iterable[str], line: TextLine) -> tuple[str, ...]:
-    """A doubt about a line if one of these texts is the same but for a slash in place of a one."""
+    """A doubt about a line if one of these texts is the same but for slashes in place of ones.
+
+    Other signs do not count, nor do slashes at the ends.
+    """
     text = line.spell()
-    digits = re.sub(r"\D", "", text)
     for other in texts:
-        inner = other.strip("/")
-        if "/" in inner and re.sub(r"\D", "", inner.replace("/", "1")) == digits:
+        read, seen = (re.sub(r"[^\d/]", "", one.strip(ENDINGS)) for one in (text, other))
+        pairs = {pair for pair in zip(read, seen, strict=False) if pair[0] != pair[1]}
+        if len(read) == len(seen) and pairs == {("1", "/")}:
             return (f"{text} might be {other}",)
     return ()
 

@@ -34,7 +34,13 @@ from tenfold.reading.doubts import (
 )
 from tenfold.reading.glyphs import Box, Glyph, find_box
 from tenfold.reading.lattice import Candidate, Classify, DigitPath, mark_doubtful
-from tenfold.reading.line_image import COLUMN_PX, SIDE_PX, find_scale, normalise_line
+from tenfold.reading.line_image import (
+    COARSE_COLUMN_PX,
+    COLUMN_PX,
+    SIDE_PX,
+    find_scale,
+    normalise_line,
+)
 from tenfold.reading.line_reader import LABELS, SIGNS, LineReader
 from tenfold.reading.pattern import Pattern
 from tenfold.reading.splitting import split_at
@@ -47,13 +53,16 @@ from tenfold.reading.text_line import (
     select_text_classes,
 )
 
+COLUMNS_PX = (COLUMN_PX, COARSE_COLUMN_PX)  # of each line network
 MAX_DIGITS = 60  # of a line that is read as a whole
 # Weights, chosen on drawn lines and amounts on cheques.
 CROP_WEIGHTS = (0.15, 0.85)  # of the glyphs alone and of all ink around them
 # Of the glyphs' log probabilities that they are these digits, beside the line's log likelihood.
 GLYPHS_WEIGHT, GLYPHS_FLOOR = 0.1, 0.05
 LEFT_OUT_FLOOR = 0.005  # of the probability that a glyph left out is no digit
-DISAGREEMENT_FACTOR = 0.7  # on the line's confidence for each crop, or the glyphs, that differ
+# On the line's confidence for each network's reading of a crop, and for the path, that differs. On
+# drawn lines and cheques no line that three contradict was read wrong, if both networks are sure.
+DISAGREEMENT_FACTOR = 0.7
 MIN_LIKELIHOOD = 0.01  # the line reader may be sure and wrong
 LINE_FLOOR, LINE_WEIGHT = 0.05, 0.5  # added to a line's probabilities, and their exponent
 CONFIDENT_ALONE = 0.995  # a digit this confident is not given to the line reader
@@ -101,7 +110,7 @@ def fuse_line(
     pattern: Pattern | None = None,
     reads_signs: bool = True,
 ) -> TextLine:
-    """The likeliest reading of a text line: `path`, from its glyphs, or one of the line reader.
+    """The likeliest reading of a text line: `path`, from its glyphs, or one of the line networks'.
 
     The line reader sees the line in two crops: its glyphs alone, and all ink around them. Digits
     get the line's confidence, which is 0 where the line reader was overruled. With a pattern, only
@@ -285,10 +294,10 @@ def _read_crop(crop: Glyph, weight: float, line_reader: LineReader) -> list[_Lin
                 network=network,
                 crop=crop,
                 weight=weight,
-                column_px=image_HW.shape[1] / len(labels_TK),
+                column_px=COLUMNS_PX[network],
                 labels=decode_greedy(labels_TK),
                 log_probs_TK=np.column_stack([labels_TK[:, :NUM_CLASSES], none_T]),
-                # The box of a sign is sought with the columns of the first network.
+                # What leaves out false signs knows the width of the first network's columns only.
                 text_TK=text_TK if network else leave_out_false_signs(crop, text_TK),
                 foreign=find_foreign(labels_TK),
             )
@@ -324,8 +333,8 @@ def _classify_labels(
 def fuse_digit(candidate: Candidate, load_line_reader: Callable[[], LineReader]) -> Candidate:
     """A single digit's probabilities multiplied by those of the line reader.
 
-    The line reader's, the mean of its networks, count half, as all networks learned from the same
-    images and are not independent. It is loaded only if it is needed.
+    Those of its first network count half, as both networks learned from the same images and are
+    not independent. It is loaded only if it is needed.
     """
     if candidate.confidence >= CONFIDENT_ALONE:
         return candidate

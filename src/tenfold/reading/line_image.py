@@ -19,7 +19,8 @@ LineImage = npt.NDArray[np.uint8]
 HEIGHT_PX = 40
 MARGIN_PX = 2  # above and below the ink
 SIDE_PX = 6  # left and right of it
-COLUMN_PX = 4  # the network gives one output for this many pixels along the line
+COLUMN_PX = 4  # the first network gives one output for this many pixels along the line
+COARSE_COLUMN_PX = 6.4  # the second network: eight pixels of an image enlarged 1.25 times
 MAX_WIDTH_PX = 1024  # longer lines are squeezed
 
 

@@ -227,7 +227,7 @@ class Reader:
     def _recognise_upright(
         self, segmented: Segmentation, candidates: list[Candidate], effort: Effort
     ) -> Reading:
-        """Turn classified glyphs into a reading: best paths, fusion of both networks, decision."""
+        """Turn classified glyphs into a reading: best paths, fusion of all networks, decision."""
         rest = iter(candidates)
         lines = [list(islice(rest, len(line))) for line in segmented.lines]
         paths = self._find_best_paths(segmented, lines, effort)
