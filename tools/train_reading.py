@@ -1,4 +1,4 @@
-"""Train the reader's page network or line networks, on pictures drawn while training goes on.
+"""Train the reader's page network or line networks, on pictures drawn during training.
 
     python tools/train_reading.py page runs/page
     python tools/train_reading.py lines runs/lines --start PP-OCRv6_rec_small.onnx

@@ -88,7 +88,7 @@ def test_a_wrong_path_is_overruled_by_the_line_reader(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
     """Two digits that were taken for one, with a lower confidence as the networks disagree."""
-    num_right = 0
+    num_right = num_misplaced = 0
     for first in range(0, 60, 4):
         glyphs, labels = write(test_images, list(range(first, first + 4)), gap=2)
         wrong = classify(reader, glyphs)[:3]  # one is left out
@@ -108,8 +108,9 @@ def test_a_wrong_path_is_overruled_by_the_line_reader(
         assert likelihood <= claimed + 1e-6 <= 1.001
         for one, glyph in zip(found, glyphs, strict=True):
             middle = (one.glyph.box[0] + one.glyph.box[2]) / 2
-            assert glyph.box[0] - 6 < middle < glyph.box[2] + 6
+            num_misplaced += not glyph.box[0] - 4 < middle < glyph.box[2] + 4
     assert num_right >= 11  # of 15
+    assert num_misplaced <= 1  # a one whose label lies right of the gap after it
 
 
 def test_a_second_network_decides_where_the_first_is_not_sure(

@@ -37,7 +37,7 @@ NAME = r"the \d( \((line \d+, )?digit \d+\))?"
 DOUBT = rf"{NAME}((, {NAME})* and {NAME})? might (be an? \d|not be (a digit|digits))"
 MESSAGES = re.compile(
     rf"{DOUBT}(; {DOUBT})*|{FOREIGN_DOUBT}|\d+ of \d+ digits are doubtful"
-    "|some of the writing does not look like digits"
+    r"|some of the writing does not look like digits|[\d/]+ might be [\d/]+"
 )
 
 
@@ -213,7 +213,7 @@ def test_the_status_and_message_agree_with_the_digits(
 ) -> None:
     threshold = reader.classifier.thresholds.read
     num_uncertain = 0
-    for first in range(0, 360, 9):
+    for first in range(0, 720, 9):
         glyphs = [enlarge(image_HW, 2) for image_HW in test_images.images_NHW[first : first + 3]]
         reading = reader.read(paint(lay_out([glyphs], gap=20, margin=20)[0]))
         if reading.status == Status.READ:
@@ -228,7 +228,7 @@ def test_the_status_and_message_agree_with_the_digits(
             assert not all(digit.is_sure for digit in reading.digits)
             for digit, place in re.findall(r"the (\d) \(digit (\d+)\)", reading.message):
                 assert reading.digits[int(place) - 1].digit == int(digit)
-    assert 0 < num_uncertain < 20
+    assert 1 < num_uncertain < 20
 
 
 @pytest.mark.parametrize("single", [True, False])

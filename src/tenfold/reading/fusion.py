@@ -8,52 +8,50 @@ Array names carry their axes: T columns, K classes.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from tenfold.digits import NUM_CLASSES
 from tenfold.reading.automaton import CHARACTERS
 from tenfold.reading.ctc import (
     CtcSpan,
     LogProbs,
-    compute_acceptance,
-    compute_log_likelihood,
     compute_single_digit_probs,
     decode_greedy,
-    decode_under,
 )
 from tenfold.reading.doubts import (
     doubt_left_out,
     doubt_signs,
     doubt_slashes,
     find_doubts,
-    find_foreign,
 )
 from tenfold.reading.glyphs import Box, Glyph, find_box
 from tenfold.reading.lattice import Candidate, Classify, DigitPath, mark_doubtful
 from tenfold.reading.line_image import (
-    COARSE_COLUMN_PX,
     COLUMN_PX,
     SIDE_PX,
     find_scale,
     normalise_line,
 )
 from tenfold.reading.line_reader import LABELS, SIGNS, LineReader
+from tenfold.reading.line_readings import (
+    LineReading,
+    average_by_network,
+    compute_likelihoods,
+    keep_to,
+    read_crop,
+)
 from tenfold.reading.pattern import Pattern
 from tenfold.reading.splitting import split_at
 from tenfold.reading.text_line import (
     MIN_ACCEPTANCE,
     TextLine,
     find_signs,
-    leave_out_false_signs,
     list_alternatives,
-    select_text_classes,
 )
 
-COLUMNS_PX = (COLUMN_PX, COARSE_COLUMN_PX)  # of each line network
 MAX_DIGITS = 60  # of a line that is read as a whole
 # Weights, chosen on drawn lines and amounts on cheques.
 CROP_WEIGHTS = (0.15, 0.85)  # of the glyphs alone and of all ink around them
@@ -73,34 +71,6 @@ DIGIT_HEIGHTS = (0.7, 1.12)  # of the other digits' height: a one is not lower o
 EMPTY = 0.1  # of full ink: a column with less is a gap
 
 
-@dataclass(frozen=True)
-class _LineReading:
-    """What a line network finds in one crop of a line: log probabilities of digits, or none.
-
-    `text_TK` are those of all that a text consists of, `foreign` are the doubts that come from
-    anything else. `labels` are the likeliest, under a pattern only such as fit it; `acceptance` is
-    the probability that the digits fit it. `column_px` is the width of a column in the line image.
-    """
-
-    network: int
-    crop: Glyph
-    weight: float
-    column_px: float
-    labels: list[CtcSpan]
-    log_probs_TK: LogProbs
-    text_TK: LogProbs
-    foreign: frozenset[str]
-    acceptance: float = 1.0
-
-    @property
-    def spans(self) -> list[CtcSpan]:
-        return [span for span in self.labels if span.label < NUM_CLASSES]
-
-    @property
-    def digits(self) -> tuple[int, ...]:
-        return tuple(span.label for span in self.spans)
-
-
 def fuse_line(
     crops: Sequence[Glyph],
     path: DigitPath,
@@ -117,7 +87,7 @@ def fuse_line(
     digits that fit it are chosen from, and confidences are those given that it fits.
     """
     by_crop = [
-        _read_crop(crop, weight, line_reader)
+        read_crop(crop, weight, line_reader)
         for crop, weight in zip(crops, CROP_WEIGHTS, strict=False)
     ]
     free, around = [reading for readings in by_crop for reading in readings], by_crop[-1][0]
@@ -133,8 +103,8 @@ def fuse_line(
             doubts += doubt_slashes(texts, line)
     if pattern is None:
         return replace(line, doubts=doubts)
-    fitting = [_keep_to(reading, pattern) for reading in free]
-    if min(_average_by_network([each.acceptance for each in fitting], fitting)) < MIN_ACCEPTANCE:
+    fitting = [keep_to(reading, pattern) for reading in free]
+    if min(average_by_network([each.acceptance for each in fitting], fitting)) < MIN_ACCEPTANCE:
         return replace(line, fits=False, doubts=doubts)
     found = [chosen, _choose_digits(fitting, path.likeliest, classify, pattern)]
     lines = [
@@ -152,7 +122,7 @@ def fuse_line(
 
 
 def _add_signs_and_alternatives(
-    digits: list[Candidate], around: _LineReading, pattern: Pattern | None, reads_signs: bool
+    digits: list[Candidate], around: LineReading, pattern: Pattern | None, reads_signs: bool
 ) -> TextLine:
     """A line of these digits, with the signs and alternatives in the crop around them."""
     if not reads_signs:
@@ -172,7 +142,7 @@ def _spell_labels(text_TK: LogProbs) -> str:
 
 
 def _choose_digits(
-    readings: Sequence[_LineReading],
+    readings: Sequence[LineReading],
     path: list[Candidate],
     classify: Classify,
     pattern: Pattern | None = None,
@@ -183,12 +153,12 @@ def _choose_digits(
     if not found or max(map(len, [path_digits, *found])) > MAX_DIGITS:
         return path
     best, best_score = mark_doubtful(path) if pattern is not None else path, -math.inf
-    acceptances = _average_by_network([reading.acceptance for reading in readings], readings)
+    acceptances = average_by_network([reading.acceptance for reading in readings], readings)
     for digits in dict.fromkeys([path_digits, *found]):
         if pattern is not None and not pattern.digits_automaton.accepts(map(str, digits)):
             continue
         own = [reading for reading in readings if reading.digits == digits]
-        likelihoods = np.minimum(1, _compute_likelihoods(digits, readings) / acceptances)
+        likelihoods = np.minimum(1, compute_likelihoods(digits, readings) / acceptances)
         segmented: list[Candidate] = path
         signs: list[Box] = []
         if digits != path_digits:
@@ -213,29 +183,6 @@ def _choose_digits(
         best_score = score
         best = _combine(segmented, own[0], confidence) if own else mark_doubtful(path)
     return best
-
-
-def _keep_to(reading: _LineReading, pattern: Pattern) -> _LineReading:
-    """The same crop with its likeliest digits that fit the pattern.
-
-    Its likeliest labels stay if their digits fit, as their signs say where digits end.
-    """
-    automaton = pattern.digits_automaton
-    acceptance = compute_acceptance(reading.log_probs_TK, automaton)
-    if automaton.accepts(map(str, reading.digits)):
-        return replace(reading, acceptance=acceptance)
-    spans = decode_under(reading.log_probs_TK, automaton) or []
-    return replace(reading, labels=spans, acceptance=acceptance)
-
-
-def _average_by_network(
-    values: Sequence[float], readings: Sequence[_LineReading]
-) -> npt.NDArray[np.float64]:
-    """The mean over the crops that a network read, by their weights, for each network."""
-    networks = [reading.network for reading in readings]
-    weights = np.array([reading.weight for reading in readings])
-    is_own = [np.array(networks) == network for network in sorted(set(networks))]
-    return np.array([np.average(np.array(values)[own], weights=weights[own]) for own in is_own])
 
 
 def drop_covered_lines(lines: list[TextLine]) -> list[TextLine]:
@@ -281,41 +228,7 @@ def _find_outside(path: list[Candidate], boxes: Sequence[Box]) -> list[Candidate
     ]
 
 
-def _read_crop(crop: Glyph, weight: float, line_reader: LineReader) -> list[_LineReading]:
-    """What each line network finds."""
-    image_HW = normalise_line(crop.strength_HW)
-    readings = []
-    for network, labels_TK in enumerate(line_reader.read(image_HW)):
-        # Whether a column shows a sign or the space between two digits makes no digit less sure.
-        none_T = np.logaddexp.reduce(labels_TK[:, NUM_CLASSES:], axis=1)
-        text_TK = select_text_classes(labels_TK)
-        readings.append(
-            _LineReading(
-                network=network,
-                crop=crop,
-                weight=weight,
-                column_px=COLUMNS_PX[network],
-                labels=decode_greedy(labels_TK),
-                log_probs_TK=np.column_stack([labels_TK[:, :NUM_CLASSES], none_T]),
-                # What leaves out false signs knows the width of the first network's columns only.
-                text_TK=text_TK if network else leave_out_false_signs(crop, text_TK),
-                foreign=find_foreign(labels_TK),
-            )
-        )
-    return readings
-
-
-def _compute_likelihoods(
-    digits: Sequence[int], readings: Sequence[_LineReading]
-) -> npt.NDArray[np.float64]:
-    """The probability of digits, for each network."""
-    likelihoods = [math.exp(compute_log_likelihood(one.log_probs_TK, digits)) for one in readings]
-    return _average_by_network(likelihoods, readings)
-
-
-def _classify_labels(
-    reading: _LineReading, classify: Classify
-) -> tuple[list[Candidate], list[Box]]:
+def _classify_labels(reading: LineReading, classify: Classify) -> tuple[list[Candidate], list[Box]]:
     """The crop cut between its labels: the digits, and the boxes of signs, which may look like 1.
 
     Only the line reader, which sees their place and their neighbours, can tell them apart. A slash
@@ -366,7 +279,7 @@ def add_signs(
     line: TextLine, crop: Glyph, line_reader: LineReader, pattern: Pattern | None
 ) -> TextLine:
     """A line of one digit with the signs that the line reader finds beside it in a crop."""
-    reading = _read_crop(crop, 1.0, line_reader)[0]
+    reading = read_crop(crop, 1.0, line_reader)[0]
     automaton = pattern.automaton if pattern is not None and line.fits else None
     signs = find_signs(crop, reading.text_TK, _spell(line.digits), automaton)
     doubts = find_doubts(line.digits, reading.foreign)
@@ -395,7 +308,7 @@ def cut_between_labels(
 
 
 def _combine(
-    candidates: list[Candidate], reading: _LineReading, line_confidence: float
+    candidates: list[Candidate], reading: LineReading, line_confidence: float
 ) -> list[Candidate]:
     """Candidates with the mean of both networks' probabilities, and the line's confidence.
 
