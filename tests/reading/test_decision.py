@@ -71,6 +71,13 @@ def test_a_gap_wider_than_between_digits_parts_numbers(gaps: list[int], text: st
     )
 
 
+def test_only_a_wide_gap_parts_the_digits_in_a_comb() -> None:
+    thresholds = Thresholds(read=0.9, not_digit=0.9)
+    for gap, text in ((20, "77777"), (60, "77 777")):
+        line = TextLine(space_digits([3, gap, 3, 3]), is_in_comb=True)
+        assert decide([line], thresholds, LINE_THRESHOLD).text == text
+
+
 @pytest.mark.parametrize(
     ("gaps", "text", "message"),
     [

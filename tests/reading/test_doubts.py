@@ -11,7 +11,7 @@ from reading.pages import cut, enlarge, lay_out, paint
 from reading.signed_lines import write_signed
 from tenfold.data.mnist import LabelledImages
 from tenfold.reading.components import find_components
-from tenfold.reading.doubts import CENTS_DOUBT, doubt_slashes
+from tenfold.reading.doubts import CENTS_DOUBT, doubt_slashes, find_doubts
 from tenfold.reading.glyphs import Glyph
 from tenfold.reading.ink import find_ink
 from tenfold.reading.lattice import Candidate
@@ -126,3 +126,19 @@ def test_numbers_of_neighbouring_cells_are_parted() -> None:
     # One digit in each cell may be one number.
     boxes = tuple(Cell((x - 2, 0, x + 18, 40), 0, i) for i, x in enumerate(xs))
     assert part_cells(replace(reading, cells=boxes)).text == "12-345"
+    # A side between two boxes may not have been found.
+    wide = (Cell((8, 0, 68, 40), 0, 0), *boxes[2:])
+    assert part_cells(replace(reading, cells=wide)).text == "12-345"
+
+
+def test_the_only_digit_of_a_line_that_the_digit_network_rejects_is_doubtful() -> None:
+    glyph = Glyph((0, 0, 8, 20), np.ones((20, 8), np.float32))
+
+    def doubt(rejected: float, num: int) -> tuple[str, ...]:
+        probs_K = np.zeros(11, np.float32)
+        probs_K[3], probs_K[10] = 1 - rejected, rejected
+        digits = [Candidate(glyph, np.zeros((28, 28), np.uint8), probs_K)] * num
+        return find_doubts(digits, [])
+
+    assert doubt(0.49, 1) == ("the 3 might not be a digit",)
+    assert doubt(0.49, 2) == doubt(0.1, 1) == ()

@@ -147,7 +147,7 @@ def _build_line(
     line: TextLine, number: int, judge: _Judge, *, has_pattern: bool
 ) -> tuple[list[ReadDigit], list[ReadSign]]:
     """The digits and the signs of a line."""
-    starts = _find_gaps(line, is_one_number=has_pattern and line.fits)
+    starts = _find_gaps(line, is_one_number=line.is_in_comb or (has_pattern and line.fits))
     order = _order(line)
     digits = [
         replace(

@@ -22,6 +22,9 @@ from tenfold.reading.text_line import ENDINGS, INK, TextLine
 
 # Chosen on drawn lines.
 MAX_FOREIGN = 0.2  # probability of such a character somewhere in a line
+# Mean over the digit network, which rejects it, and the line networks, which cannot, for the only
+# digit of a line.
+MAX_REJECTED = 0.25
 # A stroke that is first or last is a one unless it is so much higher than the other digits, ends so
 # far below them, in their height, and has the shape of a slash or a bracket.
 MAX_ONE_HEIGHT, MAX_ONE_BELOW = 1.1, 0.06
@@ -64,6 +67,8 @@ def find_foreign(labels_TK: LogProbs) -> frozenset[str]:
 def find_doubts(digits: Sequence[Candidate], foreign: Iterable[str]) -> tuple[str, ...]:
     """The doubts about a line of these digits, with those that come from other characters."""
     doubts = sorted(foreign)
+    if not doubts and len(digits) == 1 and digits[0].reject_probability > MAX_REJECTED:
+        doubts.append(f"the {digits[0].digit} might not be a digit")
     for number in _find_strokes(digits):
         doubts.append(f"the 1 (digit {number + 1}) might be a slash or a bracket")
     return tuple(doubts)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.reading.components import Components
-from tenfold.reading.ink import Ink, Map
+from tenfold.reading.ink import Ink, Map, Mask
 from tenfold.reading.page_segmenter import PageMap
 from tenfold.reading.percentiles import find_weighted_median
 
@@ -113,21 +113,39 @@ class PageComponents:
         return Glyph((left, top, right, bottom), strength_HW)
 
     def crop_around(self, glyphs: Sequence[Glyph]) -> Glyph:
-        """All ink around a text line; of an image that hardly shows more, all of it."""
+        """All ink around a text line but for combs; of an image that hardly shows more, all."""
         height, width = self.ink.strength_HW.shape
         left, top, right, bottom = find_box([glyph.box for glyph in glyphs])
         if bottom - top >= ONLY_LINE_SHARE * height:
-            writing_HW = self.ink.strength_HW
-            return Glyph((0, 0, width, height), self.ink.unmasked_HW, writing_HW=writing_HW)
+            left, top, right, bottom = 0, 0, width, height
         margin = round(LINE_MARGIN * (bottom - top))
         left, top = max(0, left - margin), max(0, top - margin)
         right, bottom = min(width, right + margin), min(height, bottom + margin)
         inside = slice(top, bottom), slice(left, right)
         return Glyph(
             (left, top, right, bottom),
-            self.ink.unmasked_HW[inside],
+            self._ink_without_combs[inside],
             writing_HW=self.ink.strength_HW[inside],
         )
+
+    @cached_property
+    def combs(self) -> Mask | None:
+        """A mask of the combs in the image; None without any."""
+        if self.page_map is None:
+            return None
+        combs_HW = self.page_map.find_combs(*self.ink.strength_HW.shape)
+        return combs_HW if combs_HW.any() else None
+
+    def is_in_comb(self, glyphs: Sequence[Glyph]) -> bool:
+        """Whether there are parts of a comb around these glyphs."""
+        left, top, right, bottom = find_box([glyph.box for glyph in glyphs])
+        return self.combs is not None and bool(self.combs[top:bottom, left:right].any())
+
+    @cached_property
+    def _ink_without_combs(self) -> Map:
+        if self.combs is None:
+            return self.ink.unmasked_HW
+        return np.where(self.combs, self.ink.strength_HW, self.ink.unmasked_HW)
 
     def find_main_glyph(self) -> Glyph | None:
         """The main component and its parts, as the one glyph of an image; None without components.

@@ -102,7 +102,7 @@ class LineFusion:
         if max(widths) > MAX_WIDTH_PX or self.effort.line_px + sum(widths) > MAX_LINES_PX:
             return TextLine(mark_doubtful(path.likeliest))
         self.effort.line_px += sum(widths)
-        return fuse_line(
+        line = fuse_line(
             crops,
             replace(path, digits=digits),
             self.load_line_reader(),
@@ -110,6 +110,7 @@ class LineFusion:
             pattern=settings.pattern,
             reads_signs=settings.signs,
         )
+        return replace(line, is_in_comb=self.segmented.page.is_in_comb(glyphs))
 
     def _add_signs(self, glyphs: Sequence[Glyph], line: TextLine) -> TextLine:
         """A line of one digit with the signs beside it, if there is anything beside it."""

@@ -5,12 +5,14 @@ Array names carry their axes: H rows, W columns, C colours, K classes.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.reading.combs import find_combs
 from tenfold.reading.ink import Map, Mask
 from tenfold.reading.model_file import BUNDLED, Interface, ModelFile, load_model
 from tenfold.reading.probabilities import softmax
@@ -29,6 +31,7 @@ MAX_FACTOR, MIN_SMALL = 2.5, 5  # at most so much larger; for at least so many m
 MIN_MARK_PX = 3  # height in the map: a smaller mark is noise
 MIN_SIDE_PX = 36  # of the longer side: a smaller image has no ruled lines
 MIN_TEXT = 0.3  # probability of a pixel that may be ink
+MIN_RULE = 0.3  # of one that may be part of a comb
 MIN_CLEAR = 0.55  # mean of these probabilities where writing is clear
 MAX_MARKS = 400  # whose parts are compared
 # A mark is a digit, perhaps with a rule that it touches, if this share of its pixels is writing. It
@@ -67,6 +70,20 @@ class PageMap:
         heights_M = table_M5[1:, 3][table_M5[1:, 3] >= MIN_MARK_PX]
         return float(np.median(heights_M)) if len(heights_M) >= MIN_SMALL else math.inf
 
+    @cached_property
+    def combs(self) -> Mask:
+        """A mask of the combs and of rows of boxes."""
+        is_text_HW = self.text_HW > self.rules_HW
+        is_rule_HW = ~is_text_HW & (self.rules_HW > MIN_RULE)
+        return find_combs(is_text_HW & (self.text_HW > MIN_TEXT), is_rule_HW)
+
+    def find_combs(self, height: int, width: int) -> Mask:
+        """A mask of the combs and of rows of boxes, for an image of that size."""
+        if not self.combs.any():
+            return np.zeros((height, width), np.uint8)
+        enlarged_HW = cv2.dilate(self.combs, np.ones((3, 3), np.uint8))
+        return cv2.resize(enlarged_HW, (width, height), interpolation=cv2.INTER_NEAREST)
+
     def find_text(self, height: int, width: int) -> Mask:
         """A mask of the writing, for an image of that size."""
         text_HW, rules_HW = self._unify_strokes()
@@ -81,9 +98,11 @@ class PageMap:
         A mark is writing if it has parts of rules only within, as a ruled line or a frame that a
         digit touches reaches beyond it; if it is an upright stroke as high as the digits beside it;
         or if nothing else is and it has the shape of a character. Of a mark that is hardly writing,
-        small parts are none.
+        small parts are none. Combs are paper.
         """
         text_HW, rules_HW = self.text_HW.copy(), self.rules_HW.copy()
+        is_comb_HW = self.combs > 0
+        text_HW[is_comb_HW] = rules_HW[is_comb_HW] = 0.0
         is_text_HW = text_HW > rules_HW
         marks_HW = (text_HW + rules_HW > 0.5).view(np.uint8)
         _, labels_HW, table_M5, _ = cv2.connectedComponentsWithStats(marks_HW, connectivity=8)
@@ -109,6 +128,7 @@ class PageMap:
             elif is_whole_M[i] or _is_within(mark_HW & is_text_HW[box]):
                 text_HW[box][mark_HW] = 1.0
                 rules_HW[box][mark_HW] = 0.0
+        text_HW[is_comb_HW] = 0.0
         return text_HW, rules_HW
 
 

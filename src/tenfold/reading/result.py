@@ -1,6 +1,8 @@
 """The result of reading an image: a status, digits and a message."""
 
 import itertools
+import statistics
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -12,6 +14,8 @@ from tenfold.reading.glyphs import Box
 from tenfold.reading.numbers import parse_number, to_number
 
 Point = tuple[float, float]
+
+WIDE_CELL = 1.5  # times the usual width of cells: it may be two boxes
 
 
 class Status(StrEnum):
@@ -194,7 +198,8 @@ class Reading:
 def part_cells(reading: Reading) -> Reading:
     """The reading with a gap between what is in different cells of a grid.
 
-    If no cell has several digits, the cells may be boxes for the digits of one number.
+    If no cell has several digits, the cells may be boxes for the digits of one number. Of two boxes
+    one cell may have been found, which is wider than the others.
     """
 
     def find_cell(box: Box) -> int | None:
@@ -205,8 +210,10 @@ def part_cells(reading: Reading) -> Reading:
         return None
 
     cells = [find_cell(digit.box) for digit in reading.digits]
-    inside = [cell for cell in cells if cell is not None]
-    if len(set(inside)) == len(inside):
+    counts = Counter(cell for cell in cells if cell is not None)
+    widths = [right - left for left, _, right, _ in (cell.box for cell in reading.cells)]
+    widest = WIDE_CELL * statistics.median(widths or [0])
+    if not any(count > 1 and widths[cell] <= widest for cell, count in counts.items()):
         return reading
     parted: list[ReadDigit | ReadSign] = []
     for line in sorted({digit.line for digit in reading.digits}):

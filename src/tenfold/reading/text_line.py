@@ -88,6 +88,7 @@ class TextLine:
     free_text: str | None = None
     fits: bool = True
     doubts: tuple[str, ...] = ()
+    is_in_comb: bool = False
 
     def spell(self) -> str:
         """The text, without spaces."""
