@@ -85,7 +85,7 @@ def test_raised_cents_are_doubtful(reader: tenfold.Reader, test_images: Labelled
     assert CENTS_DOUBT not in (reader.read(paint(lowered_HW)).message or "")
 
 
-def test_a_line_that_the_edge_cuts_off_is_doubtful(
+def test_a_line_that_the_edge_cuts_off_is_left_out(
     reader: tenfold.Reader, test_images: LabelledImages
 ) -> None:
     rows = [[enlarge(test_images.images_NHW[i], 2) for i in row] for row in ((3, 10, 0), (4, 9, 0))]
@@ -94,9 +94,10 @@ def test_a_line_that_the_edge_cuts_off_is_doubtful(
     cut = boxes[0][1] + round(0.55 * (boxes[0][3] - boxes[0][1]))
     reading = reader.read(paint(ink_HW[cut:]))
     assert reading.status == Status.UNCERTAIN
-    assert reading.message == "line 1: cut off by the edge of the image"
-    assert reading.lines[1].text == "497"
-    assert all(digit.is_sure for digit in reading.digits if digit.line == 1)
+    assert reading.message == "what the edge of the image cuts off was left out"
+    assert reading.text == "497"
+    assert all(digit.is_sure for digit in reading.digits)
+    assert [digit.line for digit in reading.digits] == [0, 0, 0]
 
 
 def test_digits_that_a_line_joins_are_no_circle_around_another() -> None:

@@ -37,7 +37,7 @@ MAX_CENTS_HEIGHT, MIN_CENTS_RISE, MAX_CENTS_GAP = 0.6, 0.3, {1: 0.5, 2: 1.5}
 FOREIGN_DOUBT = "there is something that is neither a digit nor a sign"
 PLUS_DOUBT = "there may be a plus before the digits"
 CENTS_DOUBT = "the last digits are small and raised; they may be cents or an exponent"
-CUT_DOUBT = "cut off by the edge of the image"
+CUT_NOTE = "what the edge of the image cuts off was left out"
 OTHER_CHARACTER, STAR = LABELS.index(OTHER), LABELS.index("*")
 UNREAD_SIGNS = [LABELS.index(sign) for sign in "*=#"]
 
@@ -134,22 +134,22 @@ def _has_shape(glyph: Glyph, *, is_first: bool) -> bool:
     return bool((is_straight and lean < -MIN_LEAN) or (bow if is_first else -bow) > MIN_BOW)
 
 
-def doubt_cut_lines(lines: Sequence[TextLine], image_height: int) -> list[TextLine]:
-    """Lines, doubtful where all digits end at the upper or lower edge and are lower than others.
+def leave_out_cut_lines(lines: Sequence[TextLine], image_height: int) -> list[TextLine]:
+    """The lines but for those whose digits all end at the upper or lower edge and are lower.
 
     Of digits that are cut off, parts are left that look like other digits. A tight crop of a line
     has all of their height.
     """
     boxes = [np.array([one.glyph.box for one in line.digits]).reshape(-1, 4) for line in lines]
     heights = [float(np.median(each[:, 3] - each[:, 1])) if len(each) else 0.0 for each in boxes]
-    doubted = []
+    whole = []
     for line, box_N4, height in zip(lines, boxes, heights, strict=True):
         is_on_edge = (box_N4[:, 1] <= EDGE_PX).all() or (
             box_N4[:, 3] >= image_height - EDGE_PX
         ).all()
-        is_cut = is_on_edge and height < MAX_CUT_HEIGHT * max(heights)
-        doubted.append(replace(line, doubts=(*line.doubts, CUT_DOUBT)) if is_cut else line)
-    return doubted
+        if not line.digits or not is_on_edge or height >= MAX_CUT_HEIGHT * max(heights):
+            whole.append(line)
+    return whole
 
 
 def doubt_raised_ends(lines: Sequence[TextLine]) -> list[TextLine]:

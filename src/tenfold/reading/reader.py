@@ -16,7 +16,7 @@ from tenfold.reading.decision import BLANK_MESSAGE, IGNORED_MESSAGE, decide, has
 from tenfold.reading.decoding import Decoded
 from tenfold.reading.digit_classifier import Classifier, load_classifier
 from tenfold.reading.digit_image import normalise_digit
-from tenfold.reading.doubts import FOREIGN_DOUBT, doubt_cut_lines, doubt_raised_ends
+from tenfold.reading.doubts import CUT_NOTE, FOREIGN_DOUBT, doubt_raised_ends, leave_out_cut_lines
 from tenfold.reading.glyphs import Glyph, PageComponents, is_filled_blob
 from tenfold.reading.ink import Ink, Pixels, find_ink
 from tenfold.reading.lattice import (
@@ -374,13 +374,14 @@ class Reader:
         page_map = segmented.page.page_map
         if page_map is not None and not page_map.is_clear:
             lines = [replace(line, digits=mark_doubtful(line.digits)) for line in lines]
-        lines = doubt_raised_ends(doubt_cut_lines(lines, segmented.decoded.pixels_HWC.shape[0]))
-        reading = decide(lines, self.classifier.thresholds, line_threshold, segmented.settings)
+        whole = doubt_raised_ends(leave_out_cut_lines(lines, segmented.decoded.pixels_HWC.shape[0]))
+        reading = decide(whole, self.classifier.thresholds, line_threshold, segmented.settings)
+        if len(whole) < len(lines) and reading.status in (Status.READ, Status.UNCERTAIN):
+            reading = replace(reading, status=Status.UNCERTAIN).add_note(CUT_NOTE)
         is_checked = reading.status == Status.READ and not segmented.is_single
         read: list[ReadDigit | ReadSign] = [*reading.digits, *reading.signs]
         if is_checked and has_ignored_marks(segmented.page, segmented.glyphs, read):
-            message = "; ".join(filter(None, (reading.message, IGNORED_MESSAGE)))
-            reading = replace(reading, message=message)
+            reading = reading.add_note(IGNORED_MESSAGE)
         digits = tuple(replace(one, box=segmented.to_original(one.box)) for one in reading.digits)
         signs = tuple(replace(one, box=segmented.to_original(one.box)) for one in reading.signs)
         return replace(reading, digits=digits, signs=signs, decimal=segmented.settings.decimal)
@@ -395,5 +396,4 @@ def _refuse(source: Source, error: Exception) -> Reading:
 
 def _add_page(reading: Reading, decoded: Decoded) -> Reading:
     """Say which page was read, or in the message that others were not read."""
-    message = "; ".join(filter(None, (reading.message, decoded.note))) or None
-    return replace(reading, message=message, page=decoded.page, num_pages=decoded.num_pages)
+    return replace(reading.add_note(decoded.note), page=decoded.page, num_pages=decoded.num_pages)

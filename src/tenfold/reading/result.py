@@ -173,6 +173,10 @@ class Reading:
         """The number, if the text is exactly one; None for dates, fractions and several numbers."""
         return parse_number(self.text, self.decimal)
 
+    def add_note(self, note: str | None) -> "Reading":
+        """The reading with something else that its message says, if there is anything."""
+        return replace(self, message="; ".join(filter(None, (self.message, note))) or None)
+
     def to_json(self, *, top: int = 0) -> dict[str, Any]:
         """Status, text, value, digits, signs and message as JSON values.
 
