@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from tenfold.recipes.configs import (
     PerceptronConfig,
     SeparableConfig,
 )
+from tenfold.recipes.upright import UprightConfig
 
 
 def test_models_describe_their_layers() -> None:
@@ -180,3 +182,29 @@ def test_separable_blocks_are_listed_with_their_pooling() -> None:
 )
 def test_invalid_blocks_are_refused(blocks: tuple[int, ...], message: str) -> None:
     assert catch_error(lambda: SeparableConfig(blocks=blocks), RecipeError) == message
+
+
+def test_an_upright_network_has_few_parameters() -> None:
+    config = UprightConfig(widths=(3, 5, 4), dilations=(1, 2))
+    assert (config.first_size_px, config.last_size_px) == (14, 8)
+    assert config.describe() == "upright 3-5-4, dilated 1-2"
+    # The first convolution, two blocks, shifts, planes and the last layer.
+    assert config.count_parameters() == 27 + (27 + 15) + (45 + 20) + 12 + 12 + 50
+    products = 27 * 784 + 144 * (27 + 15) + 64 * (45 + 20) + 4 * 64 + 40
+    assert config.count_multiply_adds() == products
+    assert UprightConfig().count_parameters() == 699
+
+
+@pytest.mark.parametrize(
+    ("widths", "dilations", "message"),
+    [
+        ((3, 5, 4), (1,), "--dilations must have one value for each block, 2, not 1"),
+        ((3, 5, 4), (4, 3), "--dilations must be 6 in all at most, which leaves two pixels"),
+        ((3,), (1,), "--widths must be 2 to 8 whole numbers, each from 1 to 256, not (3,)"),
+    ],
+)
+def test_invalid_widths_and_dilations_are_refused(
+    widths: tuple[int, ...], dilations: tuple[int, ...], message: str
+) -> None:
+    build = functools.partial(UprightConfig, widths=widths, dilations=dilations)
+    assert catch_error(build, RecipeError) == message

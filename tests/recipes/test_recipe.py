@@ -22,9 +22,11 @@ from tenfold.recipes.configs import (
 from tenfold.recipes.fields import flag_name, get_allowed
 from tenfold.recipes.own_model import ModuleConfig
 from tenfold.recipes.recipe import PARTS, Recipe, list_fields
+from tenfold.recipes.upright import UprightConfig
 
 CLASSIC = RECIPES["classic"]
 SEPARABLE = Recipe(name="separable", summary="", model=SeparableConfig())
+UPRIGHT = Recipe(name="upright", summary="", model=UprightConfig())
 CONVOLUTIONAL = Recipe(
     name="of-my-own",
     summary="one of each part that is not the default",
@@ -66,7 +68,7 @@ def test_every_field_except_the_name_can_be_changed() -> None:
 
 def test_field_names_are_unique_across_parts() -> None:
     # A flag would set two fields at once if two parts of a recipe had one of that name.
-    for recipe in (CLASSIC, CONVOLUTIONAL, SEPARABLE):
+    for recipe in (CLASSIC, CONVOLUTIONAL, SEPARABLE, UPRIGHT):
         holders = [recipe, *(getattr(recipe, part) for part in PARTS)]
         names = [
             field.name
@@ -79,7 +81,7 @@ def test_field_names_are_unique_across_parts() -> None:
 
 def test_list_fields_covers_all_models() -> None:
     any_recipes = set(list_fields())
-    of_each = [set(list_fields(recipe)) for recipe in (CLASSIC, CONVOLUTIONAL, SEPARABLE)]
+    of_each = [set(list_fields(recipe)) for recipe in (CLASSIC, CONVOLUTIONAL, SEPARABLE, UPRIGHT)]
     assert any_recipes == set.union(*of_each)
     assert set(list_fields(CLASSIC)) - set(list_fields(CONVOLUTIONAL)) == {"hidden_sizes"}
 

@@ -14,6 +14,7 @@ from tenfold.models.build import build_model
 from tenfold.models.weights import load_weights
 from tenfold.recipes.configs import ConvolutionalConfig, OptimizerConfig, PerceptronConfig
 from tenfold.recipes.recipe import Recipe
+from tenfold.recipes.upright import UprightConfig
 from tenfold.workflow.export import Exported
 
 PERCEPTRON = Recipe(
@@ -32,9 +33,18 @@ CONVOLUTIONAL = Recipe(
     epochs=1,
     batch_size=50,
 )
+UPRIGHT = Recipe(
+    name="upright",
+    summary="a small upright network",
+    model=UprightConfig(widths=(6, 8), dilations=(1,)),
+    optimizer=OptimizerConfig(learning_rate=0.05),
+    epochs=10,
+    batch_size=50,
+)
 RECIPES = {
     "perceptron": PERCEPTRON,
     "convolutional": CONVOLUTIONAL,
+    "upright": UPRIGHT,
     "scenes": CONVOLUTIONAL.replace(rejects=True, scenes=300, epochs=4),
 }
 

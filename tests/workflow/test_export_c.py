@@ -14,6 +14,7 @@ from tenfold.models.predict import compute_logits
 from tenfold.models.quantisation import quantise
 from tenfold.models.weights import load_model
 from tenfold.recipes.catalogue import build_display_name
+from tenfold.recipes.configs import ModelConfig
 from tenfold.sklearn import DigitClassifier
 from tenfold.workflow.export_c import ExportedC
 from tenfold.workflow.images import reload_evaluated, sample_training
@@ -21,6 +22,7 @@ from workflow.exports import RECIPES
 
 SEPARABLE = tenfold.RECIPES["chip"].replace(width=12, blocks=[1, 1, 0, 2], batch_size=20, epochs=2)
 KINDS = {**RECIPES, "separable": SEPARABLE}
+UPRIGHT = KINDS.pop("upright")
 NAMES = tuple(f"class {number}" for number in range(10))
 
 
@@ -153,14 +155,18 @@ def test_a_saved_estimator_is_compared_on_what_it_was_fitted_on(
     assert exported.compared.agreement > 0.97
 
 
-def test_a_model_of_ones_own_is_refused(small_data: Path, tmp_path: Path) -> None:
-    recipe = tenfold.Recipe(
-        name="mine",
-        summary="a model of one's own",
-        model=tenfold.ModuleConfig("own_models:Net", {}),
-        epochs=1,
-    )
+@pytest.mark.parametrize(
+    ("model", "what"),
+    [
+        (tenfold.ModuleConfig("own_models:Net", {}), "a model of your own"),
+        (UPRIGHT.model, "an upright network"),
+    ],
+)
+def test_other_models_are_refused(
+    small_data: Path, tmp_path: Path, model: ModelConfig, what: str
+) -> None:
+    recipe = tenfold.Recipe(name="other", summary="another model", model=model, epochs=1)
     run = tenfold.train(recipe, data=small_data, out=tmp_path / "run", threads=1, report=False)
-    with pytest.raises(RunError, match=r"/run: a model of your own cannot be exported as C; `ten"):
+    with pytest.raises(RunError, match=rf"/run: {what} cannot be exported as C; `ten"):
         tenfold.export_c(run, tmp_path / "model.c")
     assert not (tmp_path / "model.c").exists()

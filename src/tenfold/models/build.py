@@ -7,8 +7,10 @@ from tenfold.models.own_model import build_own_model
 from tenfold.models.perceptron import Perceptron
 from tenfold.models.seeding import seeding
 from tenfold.models.separable import SeparableNetwork
+from tenfold.models.upright import UprightNetwork
 from tenfold.recipes.configs import ModelConfig, PerceptronConfig, SeparableConfig
 from tenfold.recipes.own_model import ModuleConfig
+from tenfold.recipes.upright import UprightConfig
 
 
 def build_model(config: ModelConfig, seed: int) -> nn.Module:
@@ -24,4 +26,6 @@ def build_model(config: ModelConfig, seed: int) -> nn.Module:
             return build_own_model(config)
         if isinstance(config, SeparableConfig):
             return SeparableNetwork(config)
+        if isinstance(config, UprightConfig):
+            return UprightNetwork(config)
         return ConvolutionalNetwork(config)

@@ -15,6 +15,7 @@ from tenfold.recipes.configs import (
     SeparableConfig,
 )
 from tenfold.recipes.recipe import Recipe
+from tenfold.recipes.upright import UprightConfig
 
 MODERATE = AugmentationConfig(
     rotation_degrees=12.0, shift_px=1.5, scale=0.12, shear=0.12, elastic_px=0.8
@@ -104,6 +105,17 @@ SMALL = Recipe(
     clean_share=0.1,
     precision="bfloat16",
 )
+TINY = Recipe(
+    name="tiny",
+    summary="99 % with 700 parameters: a network that first makes digits upright",
+    model=UprightConfig(),
+    optimizer=OptimizerConfig(learning_rate=0.03, schedule="one-cycle"),
+    augmentation=AugmentationConfig(
+        rotation_degrees=10.0, shift_px=0.5, scale=0.1, shear=0.1, elastic_px=0.7
+    ),
+    batch_size=128,
+    epochs=40,
+)
 CHIP = dataclasses.replace(
     SMALL,
     name="chip",
@@ -142,6 +154,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             SWIFT,
             STRONG,
             ROBUST,
+            TINY,
             SMALL,
             CHIP,
             READER,

@@ -4,12 +4,13 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from tenfold.digits import IMAGE_SIZE_PX, NUM_CLASSES
 from tenfold.errors import RecipeError
 from tenfold.recipes.fields import boolean, check_fields, choice, flag_name, integers, number
 from tenfold.recipes.own_model import ModuleConfig
+from tenfold.recipes.upright import UprightConfig
 
 NUM_INPUTS = IMAGE_SIZE_PX**2
 # 400 MB of weights, and four times that in training. The largest named recipe has 1.5 million;
@@ -247,12 +248,11 @@ class SeparableConfig:
         return self.width * (count + size_px**2 + NUM_CLASSES)
 
 
-ModelConfig = PerceptronConfig | ConvolutionalConfig | SeparableConfig | ModuleConfig
+ModelConfig = (
+    PerceptronConfig | ConvolutionalConfig | SeparableConfig | UprightConfig | ModuleConfig
+)
 MODEL_KINDS: Mapping[str, type[ModelConfig]] = MappingProxyType(
-    {
-        kind.kind: kind
-        for kind in (PerceptronConfig, ConvolutionalConfig, SeparableConfig, ModuleConfig)
-    }
+    {kind.kind: kind for kind in get_args(ModelConfig)}
 )
 
 

@@ -10,6 +10,7 @@ from tenfold._version import __version__
 from tenfold.errors import RunError
 from tenfold.recipes.catalogue import build_display_name
 from tenfold.recipes.own_model import ModuleConfig
+from tenfold.recipes.upright import UprightConfig
 from tenfold.runs.folder import Run, load_run
 from tenfold.system.files import write_file
 from tenfold.workflow.arguments import get_run_path, require_train_extra
@@ -37,16 +38,18 @@ def export_c(run: str | Path | Run, out: str | Path, *, data: Data | None = None
     thousand training images give the ranges of activations; `data` is as in `export_run`. The
     accuracy is that of the same integers in PyTorch, on the images that the run was evaluated on.
 
-    Raises RunError if the folder holds no finished run, its model is one of your own, or `out` is
-    a folder or another file of the run; DataError if the data cannot be read.
+    Raises RunError if the folder holds no finished run, its model is one of your own or an upright
+    network, or `out` is a folder or another file of the run; DataError if the data cannot be read.
     """
     require_train_extra()
     run = load_run(get_run_path(run))
     config, path, owner = run.config, Path(out), f"the run {run.path}"
     check_path(path, run, ".c")
-    if isinstance(config.recipe.model, ModuleConfig):
+    if isinstance(config.recipe.model, ModuleConfig | UprightConfig):
+        is_own = isinstance(config.recipe.model, ModuleConfig)
+        what = "a model of your own" if is_own else "an upright network"
         raise RunError(
-            f"{run.path}: a model of your own cannot be exported as C; `tenfold export RUN --int8` "
+            f"{run.path}: {what} cannot be exported as C; `tenfold export RUN --int8` "
             "quantises any model that ONNX can express"
         )
     evaluated = reload_evaluated(config, owner, data)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 UNKNOWN_LICENSE = "unknown"  # the Hub's name
-OWN_KINDS = ("perceptron", "convolutional", "separable")  # built by Tenfold's own code
+OWN_KINDS = ("perceptron", "convolutional", "separable", "upright")  # built by Tenfold's own code
 
 
 def export_hub(
