@@ -47,9 +47,21 @@ def test_evenly_spaced_ticks_are_a_comb(ticks: Sequence[int], top: int, slope: f
     assert not comb_HW[top : top + 8, 93:98].any()
 
 
+def draw_squares(rows: Sequence[int], bottom: int) -> np.ndarray:
+    """Squared paper, whose upright lines end at the bottom."""
+    rules_HW = np.zeros(SIZE, np.uint8)
+    for x in EVEN:
+        cv2.line(rules_HW, (x, 0), (x, bottom), 1, 2)
+    for y in rows:
+        cv2.line(rules_HW, (0, y), (299, y), 1, 2)
+    return rules_HW > 0
+
+
 @pytest.mark.parametrize(
     "rules_HW",
     [
+        pytest.param(draw_squares((2, 31, 61), 61), id="squares"),
+        pytest.param(draw_squares((20, 50), 69), id="squares that are cut off"),
         pytest.param(draw(EVEN[:3]), id="three ticks"),
         pytest.param(draw((20, 47, 90, 104, 139, 190, 221, 260)), id="uneven"),
         pytest.param(draw((20, 50, 140, 170, 260)), id="few of many"),
@@ -70,6 +82,15 @@ def test_boxes_that_do_not_touch_are_a_comb() -> None:
     text_HW[14:30, 73:76] = text_HW[20:40, 139:142] = True  # of the walls
     is_rule_HW = (rules_HW > 0) & ~text_HW
     assert find_combs(text_HW, is_rule_HW)[is_rule_HW | text_HW].all()
+
+
+def test_lines_that_most_writing_crosses_are_no_comb() -> None:
+    text_HW = np.zeros(SIZE, bool)
+    for x in EVEN[::2]:
+        text_HW[40:44, x - 8 : x + 9] = True
+    assert not find_combs(text_HW, draw(EVEN) & ~text_HW).any()
+    text_HW[:, 100:] = False  # of nine lines, two are crossed
+    assert find_combs(text_HW, draw(EVEN) & ~text_HW).any()
 
 
 def test_ones_that_writing_joins_are_no_comb() -> None:

@@ -6,7 +6,7 @@ left of them for ones, slashes and commas. Where they are evenly spaced, they ca
 Array names carry their axes: H rows, W columns of the page network's map, M marks, T ticks.
 """
 
-from itertools import combinations
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -22,7 +22,11 @@ MIN_RULES_PX, MIN_WIDTH_PX, MIN_TICK_PX, MIN_PITCH_PX = 40, 40, 4, 6
 JOIN_PX = (3, 7)  # rows and columns: parts of a comb are this close to one another
 RIM_PX = 1.5  # beyond a tick's edges
 MIN_TICKS, MAX_TICKS = 4, 40
+MAX_BETWEEN = 3  # of two neighbouring ticks, one is at most so many lines further
 MAX_COMBS = 100  # that are looked for
+# Squared paper has more lines along, writing crosses more of those across, and they are longer, by
+# a share of the pitch.
+MAX_LINES, MAX_CROSSED, MAX_LONGER = 2, 0.3, 0.15
 MIN_SEEN = 0.7  # of the ticks, and of the upright lines that are ticks
 MIN_HEIGHT = 0.2  # of the highest tick
 MIN_LINE, MIN_COVER = 0.8, 0.5  # of the pitch: an unbroken line; of the comb's width, by lines
@@ -61,11 +65,15 @@ def _mark_comb(rule_HW: Mask, text_HW: Mask, comb_HW: Mask) -> None:
     if ticks is None:
         return
     x_T, pitch = ticks
-    across = np.ones((1, round(MIN_LINE * pitch)), np.uint8)
-    line_HW = cv2.morphologyEx(rule_HW, cv2.MORPH_OPEN, across)
+    line_HW = cv2.morphologyEx(
+        rule_HW, cv2.MORPH_OPEN, np.ones((1, round(MIN_LINE * pitch)), np.uint8)
+    )
     if np.count_nonzero(line_HW.any(axis=0)) < MIN_COVER * pitch * (len(x_T) - 1):
         return
-    # Digits part it into pieces, some of them short.
+    reach = line_px / 2 + RIM_PX
+    if _are_crossed(text_HW, x_T, reach) or _are_squares(upright_HW, line_HW, x_T, pitch):
+        return
+    # Digits part the line into pieces, some of them short.
     line_HW |= rule_HW & cv2.dilate(line_HW, np.ones((3, 2 * round(pitch) + 1), np.uint8))
     comb_HW |= cv2.dilate(line_HW, np.ones((3, 3), np.uint8)) & (1 - text_HW)
     # Boxes that do not touch have two walls for a tick.
@@ -75,16 +83,13 @@ def _mark_comb(rule_HW: Mask, text_HW: Mask, comb_HW: Mask) -> None:
     rows = np.flatnonzero(upright_HW.any(axis=1))
     inside = slice(max(0, rows[0] - 2), rows[-1] + 3)
     for x in x_T:
-        wall = _select(x, line_px / 2 + RIM_PX + apart, text_HW.shape[1])
+        wall = _select(x, reach + apart, text_HW.shape[1])
         comb_HW[inside, wall] |= 1 - text_HW[inside, wall]
         # A digit that crosses it continues at one of its sides.
-        reach = max(MIN_CROSSING * pitch, line_px / 2 + 2) + apart
-        wide = _select(x, reach, text_HW.shape[1])
-        beside_H = np.zeros(len(text_HW), bool)
-        for column in (wide.start - 1, wide.stop):
-            if 0 <= column < text_HW.shape[1]:
-                beside_H |= text_HW[:, column] > 0
-        comb_HW[inside, wide] |= text_HW[inside, wide] & ~beside_H[inside, None]
+        wide = _select(x, max(MIN_CROSSING * pitch, line_px / 2 + 2) + apart, text_HW.shape[1])
+        sides = text_HW[:, max(0, wide.start - 1)], text_HW[:, min(wide.stop, len(text_HW[0]) - 1)]
+        is_free_H = (sides[0] | sides[1]) == 0
+        comb_HW[inside, wide] |= text_HW[inside, wide] & is_free_H[inside, None]
 
 
 def _find_upright(upright_HW: Mask, max_width: float) -> tuple[Floats, Integers]:
@@ -95,6 +100,30 @@ def _find_upright(upright_HW: Mask, max_width: float) -> tuple[Floats, Integers]
     table_M5, x_M = table_M5[is_narrow_M], x_M[is_narrow_M]
     is_high_M = table_M5[:, 3] >= MIN_HEIGHT * table_M5[:, 3].max(initial=0)
     return x_M[is_high_M], table_M5[is_high_M, 4]
+
+
+def _are_crossed(text_HW: Mask, x_T: Floats, reach: float) -> bool:
+    """Whether there is writing from one side of many ticks to the other."""
+    columns = [_select(x, reach, text_HW.shape[1]) for x in x_T]
+    is_crossed_T = np.array([text_HW[:, each].all(axis=1).any() for each in columns])
+    return bool(is_crossed_T.mean() > MAX_CROSSED)
+
+
+def _are_squares(upright_HW: Mask, line_HW: Mask, x_T: Floats, pitch: float) -> bool:
+    """Whether there are many lines along, or the lines across go on at both sides of them."""
+    across_HT = upright_HW[:, np.clip(np.rint(x_T).astype(int), 0, upright_HW.shape[1] - 1)]
+    between_HT = line_HW[:, np.rint((x_T[:-1] + x_T[1:]) / 2).astype(int)]
+    num_lines_T = np.count_nonzero(np.diff(between_HT, axis=0, prepend=0) == 1, axis=0)
+    above_px = _find_first(between_HT) - _find_first(across_HT)
+    below_px = _find_first(between_HT[::-1]) - _find_first(across_HT[::-1])
+    is_longer = min(above_px, below_px) > MAX_LONGER * pitch + 2
+    return bool(np.median(num_lines_T) > MAX_LINES or is_longer)
+
+
+def _find_first(lines_HT: Mask) -> float:
+    """The usual row of the first line in each column, of those that have any."""
+    is_any_T = lines_HT.any(axis=0)
+    return float(np.median(lines_HT.argmax(axis=0)[is_any_T])) if is_any_T.any() else 0.0
 
 
 def _select(x: float, reach: float, width: int) -> slice:
@@ -116,7 +145,8 @@ def _space_evenly(x_T: Floats, min_pitch: float) -> tuple[Floats, float] | None:
     if not MIN_TICKS <= len(x_T) <= MAX_TICKS:
         return None
     best, best_score = None, 0.0
-    for first, second in combinations(x_T, 2):
+    neighbours = [zip(x_T, x_T[apart:], strict=False) for apart in range(1, MAX_BETWEEN + 1)]
+    for first, second in chain.from_iterable(neighbours):
         pitch = second - first
         if pitch < min_pitch:
             continue
