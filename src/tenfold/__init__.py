@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tenfold.recipes.configs import SeparableConfig as SeparableConfig
     from tenfold.recipes.own_model import ModuleConfig as ModuleConfig
     from tenfold.recipes.recipe import Recipe as Recipe
+    from tenfold.recipes.upright import UprightConfig as UprightConfig
     from tenfold.runs.folder import Run as Run
     from tenfold.runs.folder import load_run as load_run
     from tenfold.studies.study import Study as Study
@@ -66,6 +67,7 @@ _HOMES = {
     "Status": "tenfold.reading.result",
     "Study": "tenfold.studies.study",
     "TenfoldError": "tenfold.errors",
+    "UprightConfig": "tenfold.recipes.upright",
     "audit": "tenfold.workflow.audit",
     "audit_labels": "tenfold.workflow.audit",
     "average_study": "tenfold.workflow.compare",
@@ -99,6 +101,7 @@ __all__ = [
     "Status",
     "Study",
     "TenfoldError",
+    "UprightConfig",
     "audit",
     "audit_labels",
     "average_study",
