@@ -19,6 +19,7 @@ LADDER = (
     "classic",
     "classic-augmented",
     "strong",
+    "tiny",
     "small",
     "chip",
 )

@@ -127,9 +127,6 @@ def test_numbers_of_neighbouring_cells_are_parted() -> None:
     # One digit in each cell may be one number.
     boxes = tuple(Cell((x - 2, 0, x + 18, 40), 0, i) for i, x in enumerate(xs))
     assert part_cells(replace(reading, cells=boxes)).text == "12-345"
-    # A side between two boxes may not have been found.
-    wide = (Cell((8, 0, 68, 40), 0, 0), *boxes[2:])
-    assert part_cells(replace(reading, cells=wide)).text == "12-345"
 
 
 def test_the_only_digit_of_a_line_that_the_digit_network_rejects_is_doubtful() -> None:

@@ -198,7 +198,7 @@ def test_an_upright_network_has_few_parameters() -> None:
 @pytest.mark.parametrize(
     ("widths", "dilations", "message"),
     [
-        ((3, 5, 4), (1,), "--dilations must have one value for each block, 2, not 1"),
+        ((3, 5, 4), (1,), "--dilations must have one value fewer than --widths, 2, not 1"),
         ((3, 5, 4), (4, 3), "--dilations must be 6 in all at most, which leaves two pixels"),
         ((3,), (1,), "--widths must be 2 to 8 whole numbers, each from 1 to 256, not (3,)"),
     ],

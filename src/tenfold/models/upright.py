@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.digits import IMAGE_SIZE_PX
+from tenfold.digits import IMAGE_SIZE_PX, NUM_CLASSES
 from tenfold.recipes.upright import KERNEL_PX, NUM_PLANE, UprightConfig
 
 # What every digit is made to be, in pixels: how far its ink is from its middle, as standard
@@ -48,8 +48,7 @@ class PlaneSum(nn.Module):
 
     def __init__(self, num_channels: int, size_px: int) -> None:
         super().__init__()
-        mean = torch.tensor([1.0, 0.0, 0.0])
-        assert len(mean) == NUM_PLANE
+        mean = torch.eye(NUM_PLANE)[0]
         self.planes = nn.Parameter(mean.repeat(num_channels, 1))
         place = (torch.arange(size_px) + 0.5) / size_px * 2 - 1
         right, down = place.expand(size_px, size_px), place[:, None].expand(size_px, size_px)
@@ -86,7 +85,7 @@ class UprightNetwork(nn.Module):
         self.normalisations = nn.ModuleList(nn.BatchNorm2d(w, affine=False) for w in widths)
         self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(w, 1, 1)) for w in widths)
         self.sum = PlaneSum(widths[-1], config.last_size_px)
-        self.last = nn.Linear(widths[-1], 10)
+        self.last = nn.Linear(widths[-1], NUM_CLASSES)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Combs: evenly spaced ticks on a printed line, or boxes in a row, for one character each.
 
 The page network takes some of their ticks and walls for writing, and a line network takes what is
-left of them for ones, slashes and commas. Where they are evenly spaced, they can be told from both.
+left of them for ones, slashes and commas. Where four or more are evenly spaced on a line, and what is
+written stands between them, they can be told from both.
 
 Array names carry their axes: H rows, W columns of the page network's map, M marks, T ticks.
 """
@@ -27,6 +28,8 @@ MAX_COMBS = 100  # that are looked for
 # Squared paper has more lines along, writing crosses more of those across, and they are longer, by
 # a share of the pitch.
 MAX_LINES, MAX_CROSSED, MAX_LONGER = 2, 0.3, 0.15
+MIN_HIGH, MIN_BETWEEN = 0.6, 0.5  # of the highest mark of writing; of the marks as high as that
+MAX_BEYOND = 0.35  # of the pitch: how far the line of a comb goes beyond its ticks
 MIN_SEEN = 0.7  # of the ticks, and of the upright lines that are ticks
 MIN_HEIGHT = 0.2  # of the highest tick
 MIN_LINE, MIN_COVER = 0.8, 0.5  # of the pitch: an unbroken line; of the comb's width, by lines
@@ -57,6 +60,7 @@ def _mark_comb(rule_HW: Mask, text_HW: Mask, comb_HW: Mask) -> None:
     """Mark the comb that one connected mark is, if it is one."""
     padded_HW = cv2.copyMakeBorder(rule_HW, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     distances_HW = cv2.distanceTransform(padded_HW, cv2.DIST_L2, 3)
+    # The pixels of a line are (width + 2) / 4 from the next pixel beyond it, in the mean.
     line_px = max(1.0, 4 * float(distances_HW[padded_HW > 0].mean()) - 2)
     upright = np.ones((max(MIN_TICK_PX, round(2 * line_px)), 1), np.uint8)
     upright_HW = cv2.morphologyEx(rule_HW, cv2.MORPH_OPEN, upright)
@@ -71,7 +75,8 @@ def _mark_comb(rule_HW: Mask, text_HW: Mask, comb_HW: Mask) -> None:
     if np.count_nonzero(line_HW.any(axis=0)) < MIN_COVER * pitch * (len(x_T) - 1):
         return
     reach = line_px / 2 + RIM_PX
-    if _are_crossed(text_HW, x_T, reach) or _are_squares(upright_HW, line_HW, x_T, pitch):
+    is_other = _is_other(upright_HW, line_HW, x_T, pitch) or _are_crossed(text_HW, x_T, reach)
+    if is_other or not _is_between(text_HW, x_T, pitch):
         return
     # Digits part the line into pieces, some of them short.
     line_HW |= rule_HW & cv2.dilate(line_HW, np.ones((3, 2 * round(pitch) + 1), np.uint8))
@@ -109,15 +114,35 @@ def _are_crossed(text_HW: Mask, x_T: Floats, reach: float) -> bool:
     return bool(is_crossed_T.mean() > MAX_CROSSED)
 
 
-def _are_squares(upright_HW: Mask, line_HW: Mask, x_T: Floats, pitch: float) -> bool:
-    """Whether there are many lines along, or the lines across go on at both sides of them."""
+def _is_between(text_HW: Mask, x_T: Floats, pitch: float) -> bool:
+    """Whether most high marks of writing are between ticks; digits beside ones are in their row."""
+    _, _, table_M5, middles_M2 = cv2.connectedComponentsWithStats(text_HW, connectivity=8)
+    heights_M, x_M = table_M5[1:, 3], middles_M2[1:, 0]
+    x_M = x_M[heights_M >= MIN_HIGH * heights_M.max(initial=0)]
+    off_M = np.abs(x_M[:, None] - x_T).min(axis=1)
+    return len(x_M) > 0 and bool(np.mean(off_M > MAX_WALL_OFF * pitch) > MIN_BETWEEN)
+
+
+def _is_other(upright_HW: Mask, line_HW: Mask, x_T: Floats, pitch: float) -> bool:
+    """Whether it is squared paper, or ones on a ruled line, rather than a comb.
+
+    Squared paper has many lines along, or those across go on at both sides of them. The line of a
+    comb ends at its outer ticks.
+    """
     across_HT = upright_HW[:, np.clip(np.rint(x_T).astype(int), 0, upright_HW.shape[1] - 1)]
     between_HT = line_HW[:, np.rint((x_T[:-1] + x_T[1:]) / 2).astype(int)]
-    num_lines_T = np.count_nonzero(np.diff(between_HT, axis=0, prepend=0) == 1, axis=0)
+    num_lines = np.median(np.count_nonzero(np.diff(between_HT, axis=0, prepend=0) == 1, axis=0))
     above_px = _find_first(between_HT) - _find_first(across_HT)
     below_px = _find_first(between_HT[::-1]) - _find_first(across_HT[::-1])
-    is_longer = min(above_px, below_px) > MAX_LONGER * pitch + 2
-    return bool(np.median(num_lines_T) > MAX_LINES or is_longer)
+    longer_px = MAX_LONGER * pitch + 2
+    along = np.flatnonzero(line_HW.any(axis=0))
+    beyond_px = max(x_T[0] - along[0], along[-1] - x_T[-1])
+    stands_on_one = num_lines <= 1 and above_px > longer_px
+    return bool(
+        num_lines > MAX_LINES
+        or min(above_px, below_px) > longer_px
+        or (stands_on_one and beyond_px > MAX_BEYOND * pitch)
+    )
 
 
 def _find_first(lines_HT: Mask) -> float:

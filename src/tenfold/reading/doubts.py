@@ -22,8 +22,8 @@ from tenfold.reading.text_line import ENDINGS, INK, TextLine
 
 # Chosen on drawn lines.
 MAX_FOREIGN = 0.2  # probability of such a character somewhere in a line
-# Mean over the digit network, which rejects it, and the line networks, which cannot, for the only
-# digit of a line.
+# Of a line's only digit: the mean probability that it is none. Line networks cannot reject, so
+# theirs is 0.
 MAX_REJECTED = 0.25
 # A stroke that is first or last is a one unless it is so much higher than the other digits, ends so
 # far below them, in their height, and has the shape of a slash or a bracket.
@@ -37,6 +37,7 @@ MAX_CENTS_HEIGHT, MIN_CENTS_RISE, MAX_CENTS_GAP = 0.6, 0.3, {1: 0.5, 2: 1.5}
 FOREIGN_DOUBT = "there is something that is neither a digit nor a sign"
 PLUS_DOUBT = "there may be a plus before the digits"
 CENTS_DOUBT = "the last digits are small and raised; they may be cents or an exponent"
+CUT_DOUBT = "it may be cut off by the edge of the image"
 CUT_NOTE = "what the edge of the image cuts off was left out"
 OTHER_CHARACTER, STAR = LABELS.index(OTHER), LABELS.index("*")
 UNREAD_SIGNS = [LABELS.index(sign) for sign in "*=#"]
@@ -134,22 +135,27 @@ def _has_shape(glyph: Glyph, *, is_first: bool) -> bool:
     return bool((is_straight and lean < -MIN_LEAN) or (bow if is_first else -bow) > MIN_BOW)
 
 
-def leave_out_cut_lines(lines: Sequence[TextLine], image_height: int) -> list[TextLine]:
-    """The lines but for those whose digits all end at the upper or lower edge and are lower.
+def leave_out_cut_lines(
+    lines: Sequence[TextLine], image_height: int, threshold: float
+) -> list[TextLine]:
+    """The lines but for those that the edge of the image cuts off.
 
-    Of digits that are cut off, parts are left that look like other digits. A tight crop of a line
-    has all of their height.
+    Their digits all end at the upper or lower edge and are lower than others, as a tight crop of a
+    line has all of their height. Parts of digits look like other digits; where each has at least
+    `threshold` confidence, they may be whole small ones, and the line is doubtful instead.
     """
     boxes = [np.array([one.glyph.box for one in line.digits]).reshape(-1, 4) for line in lines]
     heights = [float(np.median(each[:, 3] - each[:, 1])) if len(each) else 0.0 for each in boxes]
-    whole = []
+    kept = []
     for line, box_N4, height in zip(lines, boxes, heights, strict=True):
         is_on_edge = (box_N4[:, 1] <= EDGE_PX).all() or (
             box_N4[:, 3] >= image_height - EDGE_PX
         ).all()
         if not line.digits or not is_on_edge or height >= MAX_CUT_HEIGHT * max(heights):
-            whole.append(line)
-    return whole
+            kept.append(line)
+        elif all(candidate.confidence >= threshold for candidate in line.digits):
+            kept.append(replace(line, doubts=(*line.doubts, CUT_DOUBT)))
+    return kept
 
 
 def doubt_raised_ends(lines: Sequence[TextLine]) -> list[TextLine]:

@@ -371,13 +371,14 @@ class Reader:
         """The reading of a page, with boxes in pixels of the upright image at its original size."""
         # If no line reader has been loaded, no candidate has a line confidence above 0.
         line_threshold = self._lines.thresholds.read if self._lines is not None else 1.0
-        page_map = segmented.page.page_map
-        if page_map is not None and not page_map.is_clear:
+        if (page_map := segmented.page.page_map) and not page_map.is_clear:
             lines = [replace(line, digits=mark_doubtful(line.digits)) for line in lines]
-        whole = doubt_raised_ends(leave_out_cut_lines(lines, segmented.decoded.pixels_HWC.shape[0]))
-        reading = decide(whole, self.classifier.thresholds, line_threshold, segmented.settings)
-        if len(whole) < len(lines) and reading.status in (Status.READ, Status.UNCERTAIN):
-            reading = replace(reading, status=Status.UNCERTAIN).add_note(CUT_NOTE)
+        height, thresholds = segmented.decoded.pixels_HWC.shape[0], self.classifier.thresholds
+        whole = leave_out_cut_lines(lines, height, thresholds.read)
+        reading = decide(doubt_raised_ends(whole), thresholds, line_threshold, segmented.settings)
+        if len(whole) < len(lines):
+            status = Status.UNCERTAIN if reading.status == Status.READ else reading.status
+            reading = replace(reading, status=status).add_note(CUT_NOTE)
         is_checked = reading.status == Status.READ and not segmented.is_single
         read: list[ReadDigit | ReadSign] = [*reading.digits, *reading.signs]
         if is_checked and has_ignored_marks(segmented.page, segmented.glyphs, read):

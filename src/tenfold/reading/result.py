@@ -1,8 +1,6 @@
 """The result of reading an image: a status, digits and a message."""
 
 import itertools
-import statistics
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -14,8 +12,6 @@ from tenfold.reading.glyphs import Box
 from tenfold.reading.numbers import parse_number, to_number
 
 Point = tuple[float, float]
-
-WIDE_CELL = 1.5  # times the usual width of cells: it may be two boxes
 
 
 class Status(StrEnum):
@@ -202,8 +198,7 @@ class Reading:
 def part_cells(reading: Reading) -> Reading:
     """The reading with a gap between what is in different cells of a grid.
 
-    If no cell has several digits, the cells may be boxes for the digits of one number. Of two boxes
-    one cell may have been found, which is wider than the others.
+    If no cell has several digits, the cells may be boxes for the digits of one number.
     """
 
     def find_cell(box: Box) -> int | None:
@@ -214,10 +209,8 @@ def part_cells(reading: Reading) -> Reading:
         return None
 
     cells = [find_cell(digit.box) for digit in reading.digits]
-    counts = Counter(cell for cell in cells if cell is not None)
-    widths = [right - left for left, _, right, _ in (cell.box for cell in reading.cells)]
-    widest = WIDE_CELL * statistics.median(widths or [0])
-    if not any(count > 1 and widths[cell] <= widest for cell, count in counts.items()):
+    inside = [cell for cell in cells if cell is not None]
+    if len(set(inside)) == len(inside):
         return reading
     parted: list[ReadDigit | ReadSign] = []
     for line in sorted({digit.line for digit in reading.digits}):

@@ -94,17 +94,6 @@ ROBUST = dataclasses.replace(
     augmentation=dataclasses.replace(STRONG.augmentation, corrupted_share=0.5),
     clean_share=0.0,
 )
-SMALL = Recipe(
-    name="small",
-    summary="99.5 % with 5,000 parameters: a separable network, trained on altered images",
-    model=SeparableConfig(width=26, blocks=(1, 2, 2, 0, 3, 4, 4, 0)),
-    optimizer=OptimizerConfig(learning_rate=0.03, weight_decay=0.02, schedule="one-cycle"),
-    augmentation=STRONG.augmentation,
-    batch_size=250,
-    epochs=40,
-    clean_share=0.1,
-    precision="bfloat16",
-)
 TINY = Recipe(
     name="tiny",
     summary="99 % with 700 parameters: a network that first makes digits upright",
@@ -115,6 +104,17 @@ TINY = Recipe(
     ),
     batch_size=128,
     epochs=40,
+)
+SMALL = Recipe(
+    name="small",
+    summary="99.5 % with 5,000 parameters: a separable network, trained on altered images",
+    model=SeparableConfig(width=26, blocks=(1, 2, 2, 0, 3, 4, 4, 0)),
+    optimizer=OptimizerConfig(learning_rate=0.03, weight_decay=0.02, schedule="one-cycle"),
+    augmentation=STRONG.augmentation,
+    batch_size=250,
+    epochs=40,
+    clean_share=0.1,
+    precision="bfloat16",
 )
 CHIP = dataclasses.replace(
     SMALL,

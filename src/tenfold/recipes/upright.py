@@ -40,7 +40,7 @@ class UprightConfig:
         check_fields(self)
         if len(self.dilations) != len(self.widths) - 1:
             raise RecipeError(
-                f"--dilations must have one value for each block, {len(self.widths) - 1}, not "
+                f"--dilations must have one value fewer than --widths, {len(self.widths) - 1}, not "
                 f"{len(self.dilations)}"
             )
         if self.last_size_px < 1:
