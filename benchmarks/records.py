@@ -116,15 +116,15 @@ def build_ours(
 
 def _from_study(name: str, study: Study, measured: Record | None) -> Record:
     accuracies = [100 * float(share) for share in study.accuracies]
-    alone = [run.seconds for run in study.runs if run.was_alone]
+    alone = [run for run in study.runs if run.was_alone]
     record = Record(
         name=name,
         kind="ours",
         accuracy=statistics.mean(accuracies),
         deviation=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         num_values=len(accuracies),
-        seconds=statistics.mean(alone) if alone else None,
-        timed_on=study.runs[0].cpu if alone else "",
+        seconds=statistics.mean(run.seconds for run in alone) if alone else None,
+        timed_on=alone[0].cpu if alone else "",
         num_parameters=study.runs[0].num_parameters,
     )
     if measured is None:
