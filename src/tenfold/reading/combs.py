@@ -1,8 +1,8 @@
 """Combs: evenly spaced ticks on a printed line, or boxes in a row, for one character each.
 
 The page network takes some of their ticks and walls for writing, and a line network takes what is
-left of them for ones, slashes and commas. Where four or more are evenly spaced on a line, and what is
-written stands between them, they can be told from both.
+left of them for ones, slashes and commas. Where four or more are evenly spaced on a line, and what
+is written stands between them, they can be told from both.
 
 Array names carry their axes: H rows, W columns of the page network's map, M marks, T ticks.
 """
