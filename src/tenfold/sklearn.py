@@ -111,6 +111,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         width: int | None = None,
         first_px: int | None = None,
         blocks: Sequence[int] | None = None,
+        widths: Sequence[int] | None = None,
+        dilations: Sequence[int] | None = None,
     ) -> None:
         self.recipe = recipe
         self.seed = seed
@@ -142,6 +144,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.width = width
         self.first_px = first_px
         self.blocks = blocks
+        self.widths = widths
+        self.dilations = dilations
 
     def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - scikit-learn has no types
         tags = super().__sklearn_tags__()
