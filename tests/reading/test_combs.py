@@ -106,6 +106,21 @@ def test_lines_that_most_writing_crosses_are_no_comb() -> None:
     assert find(text_HW, draw(EVEN) & ~text_HW).any()
 
 
+def test_walls_at_the_edges_of_the_image_are_parts_of_a_row_of_boxes() -> None:
+    rules_HW, text_HW = np.zeros((60, 211), np.uint8), np.zeros((60, 211), bool)
+    for x in range(0, 211, 30):
+        cv2.line(rules_HW, (x, 5), (x, 54), 1, 2)
+    for y in (5, 54):
+        cv2.line(rules_HW, (0, y), (210, y), 1, 2)
+    text_HW[10:34, [0, 1, 209, 210]] = True  # of the outer walls
+    for x in range(12, 200, 30):
+        text_HW[20:42, x : x + 7] = True
+    text_HW[20:24, 1:12] = True  # of a digit that touches the first
+    comb_HW = find_combs(text_HW, (rules_HW > 0) & ~text_HW)
+    assert comb_HW[10:18][:, [0, 1, 209, 210]].all()
+    assert not comb_HW[20:24, 6:12].any()
+
+
 def test_ones_that_writing_joins_are_no_comb() -> None:
     ones_HW, text_HW = draw(EVEN, line=False, top=10), np.zeros(SIZE, bool)
     text_HW[26:29, 20:261] = True

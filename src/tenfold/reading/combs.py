@@ -87,13 +87,13 @@ def _mark_comb(rule_HW: Mask, text_HW: Mask, comb_HW: Mask) -> None:
     comb_HW |= _find_parts(text_HW, x_T, max(REACH * pitch, line_px + 1) + apart)
     rows = np.flatnonzero(upright_HW.any(axis=1))
     inside = slice(max(0, rows[0] - 2), rows[-1] + 3)
+    padded_text_HW = np.pad(text_HW, ((0, 0), (1, 1)))
     for x in x_T:
         wall = _select(x, reach + apart, text_HW.shape[1])
         comb_HW[inside, wall] |= 1 - text_HW[inside, wall]
         # A digit that crosses it continues at one of its sides.
         wide = _select(x, max(MIN_CROSSING * pitch, line_px / 2 + 2) + apart, text_HW.shape[1])
-        sides = text_HW[:, max(0, wide.start - 1)], text_HW[:, min(wide.stop, len(text_HW[0]) - 1)]
-        is_free_H = (sides[0] | sides[1]) == 0
+        is_free_H = padded_text_HW[:, [wide.start, wide.stop + 1]].max(axis=1) == 0
         comb_HW[inside, wide] |= text_HW[inside, wide] & is_free_H[inside, None]
 
 
@@ -157,7 +157,7 @@ def _select(x: float, reach: float, width: int) -> slice:
 
 
 def _join(x_M: Floats, areas_M: Integers, gap: float) -> Floats:
-    """Where lines are, [T], from the left, of which these are pieces; a larger gap parts two."""
+    """Where lines are, [T], from the left, whose pieces these are; a larger gap parts two."""
     order_M = np.argsort(x_M)
     x_M, areas_M = x_M[order_M], areas_M[order_M]
     ends = np.flatnonzero(np.diff(x_M) > gap) + 1

@@ -17,6 +17,8 @@ from tenfold._version import __version__
 from tenfold.data.arrays import read_images
 from tenfold.digits import WHITE
 from tenfold.errors import RunError
+from tenfold.recipes.configs import MODEL_KINDS
+from tenfold.recipes.own_model import ModuleConfig
 from tenfold.runs.config import RunConfig
 from tenfold.runs.folder import CONFIG, WEIGHTS, Run, load_run
 from tenfold.runs.hub import (
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 UNKNOWN_LICENSE = "unknown"  # the Hub's name
-OWN_KINDS = ("perceptron", "convolutional", "separable", "upright")  # built by Tenfold's own code
+OWN_KINDS = MODEL_KINDS.keys() - {ModuleConfig.kind}  # built by Tenfold's own code
 
 
 def export_hub(
