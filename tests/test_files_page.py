@@ -76,10 +76,10 @@ def test_the_lines_of_the_losses_are_documented() -> None:
     assert find_names(read_section("`losses.jsonl`")) == line.keys()
 
 
-def test_the_tensors_of_both_kinds_of_network_are_documented() -> None:
-    section = read_section("`model.safetensors`")
-    for kind, recipe in (("perceptron", "classic"), ("convolutional", "strong")):
-        model = build_model(RECIPES[recipe].model, 0)
-        rows = "".join(re.findall(rf"^\| {kind} \| (.*?) \|", section, re.MULTILINE))
-        tensors = {re.sub(r"\.\d+\.", ".I.", name) for name in model.state_dict()}
-        assert set(re.findall(r"`([\w.]+)`", rows)) == tensors
+@pytest.mark.parametrize("name", ["classic", "swift", "strong", "small", "tiny"])
+def test_the_tensors_of_each_kind_of_network_are_documented(name: str) -> None:
+    section, config = read_section("`model.safetensors`"), RECIPES[name].model
+    rows = re.findall(rf"^\| [a-z, ]*\b{config.kind}\b[a-z, ]* \| (.*?) \|", section, re.MULTILINE)
+    tensors = {re.sub(r"\.\d+\b", ".I", name) for name in build_model(config, 0).state_dict()}
+    tensors = {name.removeprefix("columns.I.") for name in tensors}
+    assert set(re.findall(r"`([\w.]+)`", "".join(rows))) == tensors

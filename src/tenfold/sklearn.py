@@ -108,6 +108,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         depths: Sequence[int] | None = None,
         first_kernel_px: int | None = None,
         first_stride_px: int | None = None,
+        upright_px: int | None = None,
+        columns: int | None = None,
         width: int | None = None,
         first_px: int | None = None,
         blocks: Sequence[int] | None = None,
@@ -141,6 +143,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.depths = depths
         self.first_kernel_px = first_kernel_px
         self.first_stride_px = first_stride_px
+        self.upright_px = upright_px
+        self.columns = columns
         self.width = width
         self.first_px = first_px
         self.blocks = blocks

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -5,7 +7,8 @@ from torch import Tensor, nn
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.models.build import build_model
-from tenfold.models.convolutional import ConvolutionalNetwork
+from tenfold.models.convolutional import ConvolutionalNetwork, MultiColumnNetwork
+from tenfold.models.upright import make_upright
 from tenfold.recipes.configs import ConvolutionalConfig
 
 CONFIG = ConvolutionalConfig(channels=(4, 6, 8), depths=(1, 2, 1))
@@ -118,3 +121,28 @@ def test_activations_are_channels_last(images: Tensor) -> None:
     with torch.inference_mode():
         model(images)
     assert layouts == [True] * 4
+
+
+@pytest.mark.parametrize("size_px", [4, 8, 17, 24, 28])
+@torch.inference_mode()
+def test_an_upright_network_is_one_of_upright_images(size_px: int, images: Tensor) -> None:
+    upright = dataclasses.replace(CONFIG, upright_px=size_px)
+    model, plain = build(upright).eval(), build(CONFIG).eval()
+    assert make_upright(images, size_px).shape == (20, size_px, size_px)
+    assert torch.equal(model(images), plain(make_upright(images, size_px)))
+
+
+@torch.inference_mode()
+def test_columns_are_averaged(images: Tensor) -> None:
+    model = build_model(dataclasses.replace(CONFIG, columns=3, upright_px=24), 0)
+    assert isinstance(model, MultiColumnNetwork)
+    logits = model(images)  # in training mode: of each column
+    assert logits.shape == (3, 20, 10)
+    assert (logits[0] - logits[1]).abs().mean() > 0.01
+    model.eval()
+    plain, probabilities = build(CONFIG).eval(), []
+    for column, evenness in zip(model.columns, (0, 0.5, 1), strict=True):
+        plain.load_state_dict(column.state_dict())
+        probabilities.append(plain(make_upright(images, 24, evenness)).softmax(1))
+    means = torch.stack(probabilities).log().mean(0).softmax(1)
+    torch.testing.assert_close(model(images).softmax(1), means)

@@ -40,6 +40,8 @@ STRONG = {
     "depths": (1, 2, 2),
     "first_kernel_px": 5,
     "first_stride_px": 1,
+    "upright_px": 0,
+    "columns": 1,
     "rejects": False,
     "optimizer": "sgd",
     "learning_rate": 0.1,

@@ -22,7 +22,10 @@ from tenfold.recipes.upright import UprightConfig
 
 def test_models_describe_their_layers() -> None:
     assert PerceptronConfig(hidden_sizes=(7,)).describe() == "784-7-10"
-    assert ConvolutionalConfig(channels=(4, 8), depths=(1, 2)).describe() == "conv 1x4 2x8"
+    convolutional = ConvolutionalConfig(channels=(4, 8), depths=(1, 2))
+    assert convolutional.describe() == "conv 1x4 2x8"
+    columns = dataclasses.replace(convolutional, columns=3, upright_px=24)
+    assert columns.describe() == "3 columns of conv 1x4 2x8, upright 24 px"
 
 
 def test_parameters_and_multiply_adds_are_counted() -> None:
@@ -35,6 +38,9 @@ def test_parameters_and_multiply_adds_are_counted() -> None:
     assert convolutional.count_multiply_adds() == 78_400 + 56_448 + 160
     # Kernels, a factor and an offset for each of 12 channels, and the last layer.
     assert convolutional.count_parameters() == 100 + 288 + 24 + 170
+    columns = dataclasses.replace(convolutional, columns=3, upright_px=14)
+    assert columns.count_multiply_adds() == 3 * ((78_400 + 56_448) // 4 + 160)
+    assert columns.count_parameters() == 3 * (100 + 288 + 24 + 170)
 
 
 def test_convolutions_are_listed_in_order() -> None:
@@ -64,6 +70,9 @@ def test_a_stride_replaces_the_pooling_of_the_first_stage() -> None:
         ({"depths": (1,)}, "--depths must have as many values as --channels, 2, not 1"),
         ({"first_kernel_px": 4}, "--first-kernel-px must be an odd number, not 4"),
         ({"first_kernel_px": 9}, "--first-kernel-px must be a whole number from 1 to 7, not 9"),
+        ({"upright_px": 1}, "--upright-px must be 0, or 2 or more for 2 stages, not 1"),
+        ({"upright_px": 29}, "--upright-px must be a whole number from 0 to 28, not 29"),
+        ({"columns": 0}, "--columns must be a whole number from 1 to 32, not 0"),
         (
             {"channels": (0, 1)},
             "--channels must be 1 to 4 whole numbers, each from 1 to 1,024, not (0, 1)",
@@ -85,7 +94,7 @@ def test_invalid_convolutions_are_refused(changes: dict[str, Any], message: str)
             "million parameters; at most 100 million are allowed",
         ),
         (
-            "strong",
+            "robust",
             {"channels": (1024,) * 4, "depths": (8,) * 4},
             "--channels: 1024 1024 1024 1024 makes a model of 293 million parameters; at most 100 "
             "million are allowed",

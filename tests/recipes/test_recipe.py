@@ -193,7 +193,11 @@ def test_json_has_all_fields(recipe: Recipe, model: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "recipe",
-    [CLASSIC.replace(corrupted_share=0.5), CONVOLUTIONAL.replace(first_stride_px=2)],
+    [
+        CLASSIC.replace(corrupted_share=0.5),
+        CONVOLUTIONAL.replace(first_stride_px=2),
+        CONVOLUTIONAL.replace(upright_px=24, columns=3),
+    ],
 )
 def test_json_has_later_fields_where_they_differ_from_their_defaults(recipe: Recipe) -> None:
     assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from tenfold.data.mnist import LabelledImages
 from tenfold.models.build import build_model
+from tenfold.models.convolutional import MultiColumnNetwork
 from tenfold.models.perceptron import Perceptron
 from tenfold.recipes.catalogue import RECIPES
 from tenfold.recipes.configs import ConvolutionalConfig, PerceptronConfig
@@ -172,6 +173,20 @@ def test_other_models_use_autograd(
         found = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         assert torch.equal(torch.cat([gradient.flatten() for gradient in found]), expected)
         assert flat.gradients.norm() == pytest.approx(expected.norm())  # they are in the buffer
+
+
+def test_columns_learn_as_if_each_were_alone(test_images: LabelledImages) -> None:
+    recipe = SMALL_CONVOLUTIONAL.replace(columns=2, upright_px=20)
+    model = build_model(recipe.model, seed=1)
+    assert isinstance(model, MultiColumnNetwork)
+    images, labels = take_batch(test_images, 0, 50)
+    alone = [differentiate(column, images, labels) for column in model.columns]
+    flatten_parameters(model)
+    loss = build_gradients(model, recipe)(images, labels)
+    torch.testing.assert_close(loss, torch.stack([each for each, _ in alone]).mean())
+    found = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    expected = torch.cat([gradient for _, gradient in alone])
+    torch.testing.assert_close(torch.cat([each.flatten() for each in found]), expected)
 
 
 def test_bfloat16_gradients_are_close_to_float32(test_images: LabelledImages) -> None:

@@ -41,9 +41,11 @@ UPRIGHT = Recipe(
     epochs=10,
     batch_size=50,
 )
+COLUMNS = CONVOLUTIONAL.replace(columns=3, upright_px=20)
 RECIPES = {
     "perceptron": PERCEPTRON,
     "convolutional": CONVOLUTIONAL,
+    "columns": COLUMNS,
     "upright": UPRIGHT,
     "scenes": CONVOLUTIONAL.replace(rejects=True, scenes=300, epochs=4),
 }

@@ -22,7 +22,7 @@ from workflow.exports import RECIPES
 
 SEPARABLE = tenfold.RECIPES["chip"].replace(width=12, blocks=[1, 1, 0, 2], batch_size=20, epochs=2)
 KINDS = {**RECIPES, "separable": SEPARABLE}
-UPRIGHT = KINDS.pop("upright")
+UPRIGHT, COLUMNS = KINDS.pop("upright"), KINDS.pop("columns")
 NAMES = tuple(f"class {number}" for number in range(10))
 
 
@@ -159,7 +159,9 @@ def test_a_saved_estimator_is_compared_on_what_it_was_fitted_on(
     ("model", "what"),
     [
         (tenfold.ModuleConfig("own_models:Net", {}), "a model of your own"),
-        (UPRIGHT.model, "an upright network"),
+        (UPRIGHT.model, "a network that makes digits upright"),
+        (COLUMNS.model, "a network that makes digits upright"),
+        (COLUMNS.replace(upright_px=0).model, "a network of several columns"),
     ],
 )
 def test_other_models_are_refused(

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from tenfold.models.convolutional import ConvolutionalNetwork
+from tenfold.models.convolutional import ConvolutionalNetwork, MultiColumnNetwork
 from tenfold.models.own_model import build_own_model
 from tenfold.models.perceptron import Perceptron
 from tenfold.models.seeding import seeding
@@ -28,4 +28,6 @@ def build_model(config: ModelConfig, seed: int) -> nn.Module:
             return SeparableNetwork(config)
         if isinstance(config, UprightConfig):
             return UprightNetwork(config)
+        if config.columns > 1:
+            return MultiColumnNetwork(config)
         return ConvolutionalNetwork(config)

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tenfold.models.upright import make_upright
 from tenfold.recipes.configs import Convolution, ConvolutionalConfig
 
 
@@ -36,10 +37,11 @@ class Block(nn.Module):
 
 
 class ConvolutionalNetwork(nn.Module):
-    """The config's blocks, mean and maximum of each channel, and a linear layer."""
+    """A column of the config: blocks, mean and maximum of each channel, and a linear layer."""
 
-    def __init__(self, config: ConvolutionalConfig) -> None:
+    def __init__(self, config: ConvolutionalConfig, evenness: float = 0.5) -> None:
         super().__init__()
+        self.upright_px, self.evenness = config.upright_px, evenness
         self.blocks = nn.Sequential(*map(Block, config.list_convolutions()))
         self.last = nn.Linear(2 * config.channels[-1], config.num_answers)
         # Channels-last, CPU kernels take two thirds of the time. The weights' layout decides, as an
@@ -48,7 +50,26 @@ class ConvolutionalNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images, [N, 28, 28] in [0, 1], to logits [N, 10], or [N, 11] with a reject class."""
+        if self.upright_px:
+            images = make_upright(images, self.upright_px, self.evenness)
         activations = self.blocks(images[:, None])
         summary = torch.cat([activations.mean((2, 3)), activations.amax((2, 3))], 1)
         logits: Tensor = self.last(summary)
         return logits
+
+
+class MultiColumnNetwork(nn.Module):
+    """The config's columns side by side, from the one that leaves widths to the evenest."""
+
+    def __init__(self, config: ConvolutionalConfig) -> None:
+        super().__init__()
+        evenness = torch.linspace(0, 1, config.columns).tolist()
+        self.columns = nn.ModuleList(ConvolutionalNetwork(config, each) for each in evenness)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images, [N, 28, 28] in [0, 1], to mean log probabilities [N, 10 or 11].
+
+        In training mode, to the logits of each column, [columns, N, 10 or 11], for their losses.
+        """
+        logits = torch.stack([column(images) for column in self.columns])
+        return logits if self.training else logits.log_softmax(2).mean(0)

@@ -15,12 +15,15 @@ DEVIATION_X, DEVIATION_Y, SQUARE_PX = 4.2, 5.2, 25.0
 MIN_INK, MIN_VARIANCE = 1e-3, 0.1  # of an image with less there is nothing to measure
 
 
-def make_upright(images: Tensor) -> Tensor:
+def make_upright(images: Tensor, size_px: int = IMAGE_SIZE_PX, evenness: float = 0.5) -> Tensor:
     """Images [N, 28, 28], sheared until rows are centred below one another, and scaled.
 
+    The result, [N, size_px, size_px], shows the same section whatever its size. Widths stay as they
+    are with an `evenness` of 0, and become the same with 1.
+
     Moments of the ink give the shear, as in LeCun et al. 1998, "Gradient-based learning applied to
-    document recognition", table 2 (deslanting); the height of all becomes the same, and the width
-    half as different as it was: its factor is the root of the one that would make it the same.
+    document recognition", table 2 (deslanting); the height of all becomes the same. The factor of a
+    width is that which would make it the same, to the power of `evenness`.
     """
     middle_px = (IMAGE_SIZE_PX - 1) / 2
     place = torch.arange(IMAGE_SIZE_PX, device=images.device, dtype=images.dtype) - middle_px
@@ -32,10 +35,11 @@ def make_upright(images: Tensor) -> Tensor:
     covariance = ((images * place[:, None]).sum(1) * place).sum(1) / ink - x * y
     shear = covariance / variance_y
     sheared = (variance_x - shear * covariance).clamp_min(MIN_VARIANCE)
-    scale_x = (sheared.sqrt() / DEVIATION_X).sqrt()
+    scale_x = (sheared.sqrt() / DEVIATION_X) ** evenness
     scale_y = variance_y.sqrt() / DEVIATION_Y
     half_px = IMAGE_SIZE_PX / 2  # of the image, whose edges grid_sample has at -1 and 1
-    at = place / half_px * (SQUARE_PX / IMAGE_SIZE_PX)
+    at = torch.arange(size_px, device=images.device, dtype=images.dtype) - (size_px - 1) / 2
+    at = at / half_px * (SQUARE_PX / size_px)
     source_y = scale_y[:, None] * at + y[:, None] / half_px
     slant = (shear * scale_y)[:, None] * at + x[:, None] / half_px
     source_x = scale_x[:, None, None] * at + slant[:, :, None]

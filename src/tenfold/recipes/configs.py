@@ -78,6 +78,11 @@ class ConvolutionalConfig:
     Every convolution is followed by batch normalisation and ReLU, with 2x2 max pooling before them
     at the end of a stage; the first stage may be halved by its first convolution's stride instead.
     The mean and the maximum of each channel go to one linear layer.
+
+    Several such networks may be side by side, each with weights and a loss of its own; their mean
+    log probabilities decide. If digits are made upright, the first of these columns leaves their
+    widths as they are, the last makes them equal, and those between do so in part, as in Cireşan et
+    al. 2012, "Multi-column deep neural networks for image classification".
     """
 
     kind: ClassVar[str] = "convolutional"
@@ -105,6 +110,16 @@ class ConvolutionalConfig:
         "Stride of the first convolution; 2 replaces the first stage's pooling (convolutional "
         "networks only).",
     )
+    upright_px: int = number(
+        0,
+        0,
+        IMAGE_SIZE_PX,
+        "Make digits upright, centred and of one height first, in images of this size; 0 leaves "
+        "images as they are (convolutional networks only).",
+    )
+    columns: int = number(
+        1, 1, 32, "Networks side by side, whose mean decides (convolutional networks only)."
+    )
     rejects: bool = boolean(
         False, "Add a class for images that show no digit (convolutional networks only)."
     )
@@ -120,7 +135,17 @@ class ConvolutionalConfig:
             raise RecipeError(
                 f"--first-kernel-px must be an odd number, not {self.first_kernel_px}"
             )
+        if 0 < self.upright_px < self.min_size_px:
+            raise RecipeError(
+                f"--upright-px must be 0, or {self.min_size_px} or more for {len(self.channels)} "
+                f"stages, not {self.upright_px}"
+            )
         _check_parameters(self, "channels")
+
+    @property
+    def min_size_px(self) -> int:
+        """The smallest images of which the last stage has a pixel."""
+        return 1 << (len(self.channels) - 1)
 
     @property
     def num_answers(self) -> int:
@@ -128,13 +153,13 @@ class ConvolutionalConfig:
         return NUM_CLASSES + self.rejects
 
     def list_convolutions(self) -> list[Convolution]:
-        """All convolutions, in order."""
+        """All convolutions of a column, in order."""
         convolutions: list[Convolution] = []
-        num_inputs, size_px = 1, IMAGE_SIZE_PX
+        num_inputs, size_px = 1, self.upright_px or IMAGE_SIZE_PX
         for stage, (num_outputs, depth) in enumerate(zip(self.channels, self.depths, strict=True)):
             for i in range(depth):
                 stride_px = 1 if convolutions else self.first_stride_px
-                size_px //= stride_px
+                size_px = -(-size_px // stride_px)
                 is_halved = i == depth - 1 and stage < len(self.depths) - 1
                 convolution = Convolution(
                     num_inputs=num_inputs,
@@ -151,17 +176,22 @@ class ConvolutionalConfig:
     def describe(self) -> str:
         """The stages in one line, such as conv 1x32 2x64 2x128."""
         stages = zip(self.depths, self.channels, strict=True)
-        return "conv " + " ".join(f"{depth}x{channels}" for depth, channels in stages)
+        text = "conv " + " ".join(f"{depth}x{channels}" for depth, channels in stages)
+        if self.columns > 1:
+            text = f"{self.columns} columns of {text}"
+        return f"{text}, upright {self.upright_px} px" if self.upright_px else text
 
     def count_parameters(self) -> int:
         """Weights, biases, and the scale and shift of batch normalisation."""
         last = (2 * self.channels[-1] + 1) * self.num_answers
-        return sum(layer.count_parameters() for layer in self.list_convolutions()) + last
+        convolutions = sum(layer.count_parameters() for layer in self.list_convolutions())
+        return self.columns * (convolutions + last)
 
     def count_multiply_adds(self) -> int:
-        """The multiply-adds for one image."""
+        """The multiply-adds for one image, without making it upright."""
         last = 2 * self.channels[-1] * self.num_answers
-        return sum(layer.count_multiply_adds() for layer in self.list_convolutions()) + last
+        convolutions = sum(layer.count_multiply_adds() for layer in self.list_convolutions())
+        return self.columns * (convolutions + last)
 
 
 POOLING = 0  # in `SeparableConfig.blocks`

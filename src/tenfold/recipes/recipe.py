@@ -19,7 +19,12 @@ from tenfold.system.json_types import check_keys
 
 # Added after the first files were written. They are left out at their defaults, so that the same
 # recipe still gives the same bytes.
-LATER_FIELDS = (("augmentation", "corrupted_share"), ("model", "first_stride_px"))
+LATER_FIELDS = (
+    ("augmentation", "corrupted_share"),
+    ("model", "first_stride_px"),
+    ("model", "upright_px"),
+    ("model", "columns"),
+)
 NAME_PATTERN = "[a-z0-9][a-z0-9-]*"  # part of the name of a folder
 
 

@@ -61,8 +61,10 @@ class AutogradGradients:
         """Fill the gradients for one batch and return its mean loss."""
         self.model.zero_grad(set_to_none=False)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bfloat16):
-            loss = F.cross_entropy(self.model(images).float(), labels)
-        loss.backward()
+            logits = self.model(images).float()
+            num_columns = len(logits) if logits.ndim == 3 else 1  # see MultiColumnNetwork
+            loss = F.cross_entropy(logits.flatten(0, -2), labels.repeat(num_columns))
+        (loss * num_columns).backward()  # so that each column learns as if it were alone
         return loss.detach()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tenfold._version import __version__
 from tenfold.errors import RunError
 from tenfold.recipes.catalogue import build_display_name
+from tenfold.recipes.configs import ConvolutionalConfig, ModelConfig
 from tenfold.recipes.own_model import ModuleConfig
 from tenfold.recipes.upright import UprightConfig
 from tenfold.runs.folder import Run, load_run
@@ -38,16 +39,15 @@ def export_c(run: str | Path | Run, out: str | Path, *, data: Data | None = None
     thousand training images give the ranges of activations; `data` is as in `export_run`. The
     accuracy is that of the same integers in PyTorch, on the images that the run was evaluated on.
 
-    Raises RunError if the folder holds no finished run, its model is one of your own or an upright
-    network, or `out` is a folder or another file of the run; DataError if the data cannot be read.
+    Raises RunError if the folder holds no finished run, its model is one of your own, makes digits
+    upright or has several columns, or `out` is a folder or another file of the run; DataError if
+    the data cannot be read.
     """
     require_train_extra()
     run = load_run(get_run_path(run))
     config, path, owner = run.config, Path(out), f"the run {run.path}"
     check_path(path, run, ".c")
-    if isinstance(config.recipe.model, ModuleConfig | UprightConfig):
-        is_own = isinstance(config.recipe.model, ModuleConfig)
-        what = "a model of your own" if is_own else "an upright network"
+    if (what := _find_obstacle(config.recipe.model)) is not None:
         raise RunError(
             f"{run.path}: {what} cannot be exported as C; `tenfold export RUN --int8` "
             "quantises any model that ONNX can express"
@@ -81,3 +81,17 @@ def export_c(run: str | Path | Run, out: str | Path, *, data: Data | None = None
         num_memory_bytes=code.num_memory_bytes,
         compared=compared,
     )
+
+
+def _find_obstacle(model: ModelConfig) -> str | None:
+    """What kind of a model cannot be exported as C; None if it can be."""
+    if isinstance(model, ModuleConfig):
+        return "a model of your own"
+    if isinstance(model, UprightConfig):
+        return "a network that makes digits upright"
+    if isinstance(model, ConvolutionalConfig):
+        if model.upright_px:
+            return "a network that makes digits upright"
+        if model.columns > 1:
+            return "a network of several columns"
+    return None
