@@ -48,7 +48,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 
-    recipe = find_recipe("strong")
+    recipe = find_recipe("robust").replace(corrupted_share=0.0)
     training = load_part(None, "train")
     model = build_model(recipe.model, seed=0)
     flatten_parameters(model)

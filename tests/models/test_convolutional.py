@@ -141,8 +141,9 @@ def test_columns_are_averaged(images: Tensor) -> None:
     assert (logits[0] - logits[1]).abs().mean() > 0.01
     model.eval()
     plain, probabilities = build(CONFIG).eval(), []
-    for column, evenness in zip(model.columns, (0, 0.5, 1), strict=True):
+    views = (images, make_upright(images, 24, evenness=0), make_upright(images, 24, evenness=1))
+    for column, view in zip(model.columns, views, strict=True):
         plain.load_state_dict(column.state_dict())
-        probabilities.append(plain(make_upright(images, 24, evenness)).softmax(1))
+        probabilities.append(plain(view).softmax(1))
     means = torch.stack(probabilities).log().mean(0).softmax(1)
     torch.testing.assert_close(model(images).softmax(1), means)

@@ -36,12 +36,12 @@ MODERATE = {
     "corrupted_share": 0.0,
 }
 STRONG = {
-    "channels": (32, 64, 128),
+    "channels": (16, 32, 64),
     "depths": (1, 2, 2),
     "first_kernel_px": 5,
     "first_stride_px": 1,
-    "upright_px": 0,
-    "columns": 1,
+    "upright_px": 24,
+    "columns": 4,
     "rejects": False,
     "optimizer": "sgd",
     "learning_rate": 0.1,

@@ -25,7 +25,7 @@ def test_models_describe_their_layers() -> None:
     convolutional = ConvolutionalConfig(channels=(4, 8), depths=(1, 2))
     assert convolutional.describe() == "conv 1x4 2x8"
     columns = dataclasses.replace(convolutional, columns=3, upright_px=24)
-    assert columns.describe() == "3 columns of conv 1x4 2x8, upright 24 px"
+    assert columns.describe() == "3 x conv 1x4 2x8, upright"
 
 
 def test_parameters_and_multiply_adds_are_counted() -> None:
@@ -39,8 +39,27 @@ def test_parameters_and_multiply_adds_are_counted() -> None:
     # Kernels, a factor and an offset for each of 12 channels, and the last layer.
     assert convolutional.count_parameters() == 100 + 288 + 24 + 170
     columns = dataclasses.replace(convolutional, columns=3, upright_px=14)
-    assert columns.count_multiply_adds() == 3 * ((78_400 + 56_448) // 4 + 160)
+    of_upright = (78_400 + 56_448) // 4 + 160
+    assert columns.count_multiply_adds() == 78_400 + 56_448 + 160 + 2 * of_upright
     assert columns.count_parameters() == 3 * (100 + 288 + 24 + 170)
+
+
+@pytest.mark.parametrize(
+    ("columns", "upright_px", "evenness"),
+    [
+        (1, 0, [None]),
+        (3, 0, [None, None, None]),
+        (1, 24, [0.5]),
+        (2, 24, [None, 0.5]),
+        (4, 24, [None, None, 0, 1]),
+        (5, 24, [None, None, 0, 0.5, 1]),
+    ],
+)
+def test_half_of_the_columns_see_digits_upright(
+    columns: int, upright_px: int, evenness: list[float | None]
+) -> None:
+    config = ConvolutionalConfig(columns=columns, upright_px=upright_px)
+    assert config.list_evenness() == evenness
 
 
 def test_convolutions_are_listed_in_order() -> None:

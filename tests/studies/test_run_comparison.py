@@ -72,7 +72,7 @@ def test_only_settings_that_differ_are_listed(images: LabelledImages, tmp_path: 
     settings = compare_runs([runs[0], other]).settings
     assert settings["recipe"] == ("classic", "strong")
     assert settings["hidden_sizes"] == ([500, 125], None)
-    assert settings["channels"] == (None, [32, 64, 128])
+    assert settings["channels"] == (None, [16, 32, 64])
     assert settings["training_data"] == ("SHA-256 11111111 22222222", "SHA-256 33333333 44444444")
     assert settings.keys().isdisjoint({"seed", "threads", "torch", "momentum"})
     same = compare_runs([runs[0], make_run(tmp_path / "e", images, [], seed=0)])

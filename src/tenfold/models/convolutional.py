@@ -39,7 +39,7 @@ class Block(nn.Module):
 class ConvolutionalNetwork(nn.Module):
     """A column of the config: blocks, mean and maximum of each channel, and a linear layer."""
 
-    def __init__(self, config: ConvolutionalConfig, evenness: float = 0.5) -> None:
+    def __init__(self, config: ConvolutionalConfig, evenness: float | None) -> None:
         super().__init__()
         self.upright_px, self.evenness = config.upright_px, evenness
         self.blocks = nn.Sequential(*map(Block, config.list_convolutions()))
@@ -50,7 +50,7 @@ class ConvolutionalNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images, [N, 28, 28] in [0, 1], to logits [N, 10], or [N, 11] with a reject class."""
-        if self.upright_px:
+        if self.evenness is not None:
             images = make_upright(images, self.upright_px, self.evenness)
         activations = self.blocks(images[:, None])
         summary = torch.cat([activations.mean((2, 3)), activations.amax((2, 3))], 1)
@@ -59,12 +59,13 @@ class ConvolutionalNetwork(nn.Module):
 
 
 class MultiColumnNetwork(nn.Module):
-    """The config's columns side by side, from the one that leaves widths to the evenest."""
+    """The config's columns side by side."""
 
     def __init__(self, config: ConvolutionalConfig) -> None:
         super().__init__()
-        evenness = torch.linspace(0, 1, config.columns).tolist()
-        self.columns = nn.ModuleList(ConvolutionalNetwork(config, each) for each in evenness)
+        self.columns = nn.ModuleList(
+            ConvolutionalNetwork(config, evenness) for evenness in config.list_evenness()
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images, [N, 28, 28] in [0, 1], to mean log probabilities [N, 10 or 11].

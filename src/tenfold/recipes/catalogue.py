@@ -75,8 +75,8 @@ SWIFT = Recipe(
 )
 STRONG = Recipe(
     name="strong",
-    summary="a small convolutional network, trained on altered images",
-    model=ConvolutionalConfig(),
+    summary="the mean of four convolutional networks, trained on altered images",
+    model=ConvolutionalConfig(channels=(16, 32, 64), upright_px=24, columns=4),
     optimizer=OptimizerConfig(
         optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, schedule="one-cycle"
     ),
@@ -90,7 +90,8 @@ STRONG = Recipe(
 ROBUST = dataclasses.replace(
     STRONG,
     name="robust",
-    summary="strong, trained on corrupted images too",
+    summary="a convolutional network, trained on corrupted images too",
+    model=ConvolutionalConfig(),
     augmentation=dataclasses.replace(STRONG.augmentation, corrupted_share=0.5),
     clean_share=0.0,
 )

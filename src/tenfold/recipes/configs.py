@@ -80,9 +80,9 @@ class ConvolutionalConfig:
     The mean and the maximum of each channel go to one linear layer.
 
     Several such networks may be side by side, each with weights and a loss of its own; their mean
-    log probabilities decide. If digits are made upright, the first of these columns leaves their
-    widths as they are, the last makes them equal, and those between do so in part, as in Cireşan et
-    al. 2012, "Multi-column deep neural networks for image classification".
+    log probabilities decide. If digits are made upright, then only for the second half of these
+    columns, from one that leaves widths as they are to one for which all are equal, as in Cireşan
+    et al. 2012, "Multi-column deep neural networks for image classification".
     """
 
     kind: ClassVar[str] = "convolutional"
@@ -114,8 +114,8 @@ class ConvolutionalConfig:
         0,
         0,
         IMAGE_SIZE_PX,
-        "Make digits upright, centred and of one height first, in images of this size; 0 leaves "
-        "images as they are (convolutional networks only).",
+        "Make digits upright, centred and of one height first, in images of this size, for half of "
+        "the columns if there are several; 0 for images as they are (convolutional networks only).",
     )
     columns: int = number(
         1, 1, 32, "Networks side by side, whose mean decides (convolutional networks only)."
@@ -152,10 +152,20 @@ class ConvolutionalConfig:
         """The number of logits."""
         return NUM_CLASSES + self.rejects
 
-    def list_convolutions(self) -> list[Convolution]:
-        """All convolutions of a column, in order."""
+    def list_evenness(self) -> list[float | None]:
+        """For each column, how far the widths of digits are made equal, from 0 to 1.
+
+        None is for a column that sees images as they are.
+        """
+        num_upright = (self.columns + 1) // 2 if self.upright_px else 0
+        last = num_upright - 1
+        evenness = [i / last if last else 0.5 for i in range(num_upright)]
+        return [*[None] * (self.columns - num_upright), *evenness]
+
+    def list_convolutions(self, size_px: int = IMAGE_SIZE_PX) -> list[Convolution]:
+        """The convolutions of a column for images of a size, in order."""
         convolutions: list[Convolution] = []
-        num_inputs, size_px = 1, self.upright_px or IMAGE_SIZE_PX
+        num_inputs = 1
         for stage, (num_outputs, depth) in enumerate(zip(self.channels, self.depths, strict=True)):
             for i in range(depth):
                 stride_px = 1 if convolutions else self.first_stride_px
@@ -174,12 +184,12 @@ class ConvolutionalConfig:
         return convolutions
 
     def describe(self) -> str:
-        """The stages in one line, such as conv 1x32 2x64 2x128."""
+        """The columns and stages in one line, such as 4 x conv 1x32 2x64 2x128, upright."""
         stages = zip(self.depths, self.channels, strict=True)
         text = "conv " + " ".join(f"{depth}x{channels}" for depth, channels in stages)
         if self.columns > 1:
-            text = f"{self.columns} columns of {text}"
-        return f"{text}, upright {self.upright_px} px" if self.upright_px else text
+            text = f"{self.columns} x {text}"
+        return f"{text}, upright" if self.upright_px else text
 
     def count_parameters(self) -> int:
         """Weights, biases, and the scale and shift of batch normalisation."""
@@ -190,8 +200,13 @@ class ConvolutionalConfig:
     def count_multiply_adds(self) -> int:
         """The multiply-adds for one image, without making it upright."""
         last = 2 * self.channels[-1] * self.num_answers
-        convolutions = sum(layer.count_multiply_adds() for layer in self.list_convolutions())
-        return self.columns * (convolutions + last)
+        return sum(
+            last + sum(layer.count_multiply_adds() for layer in self.list_convolutions(size_px))
+            for size_px in (
+                IMAGE_SIZE_PX if evenness is None else self.upright_px
+                for evenness in self.list_evenness()
+            )
+        )
 
 
 POOLING = 0  # in `SeparableConfig.blocks`

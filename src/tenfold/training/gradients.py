@@ -37,7 +37,7 @@ def build_gradients(model: nn.Module, recipe: Recipe) -> Gradients:
 def choose_precision(wanted: str, device: torch.device = CPU) -> str:
     """The wanted precision, or float32 if the device does not support bfloat16 natively.
 
-    PyTorch would emulate bfloat16: with AVX2 alone, `strong` took twelve times as long. Support by
+    PyTorch would emulate bfloat16: with AVX2 alone, `robust` took twelve times as long. Support by
     a processor is known to a private function of PyTorch only; without it, float32 is used.
     """
     if wanted == "float32":
