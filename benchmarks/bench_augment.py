@@ -1,8 +1,8 @@
 """The cost of augmentation, compared with a training step and with augmenting image by image.
 
-Interleaved in one process: augmenting a batch by the recipe `strong`, the gradients of its network
-for that batch, and the affine part of the augmentation by Pillow, image by image, as a transform of
-a data set does it. Prints milliseconds and ratios.
+Interleaved in one process: augmenting a batch by the recipe `strong`, the gradients of the network
+of `robust` for that batch, and the affine part of the augmentation by Pillow, image by image, as a
+transform of a data set does it. Prints milliseconds and ratios.
 """
 
 import argparse

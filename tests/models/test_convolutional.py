@@ -123,7 +123,7 @@ def test_activations_are_channels_last(images: Tensor) -> None:
     assert layouts == [True] * 4
 
 
-@pytest.mark.parametrize("size_px", [4, 8, 17, 24, 28])
+@pytest.mark.parametrize("size_px", [8, 17, 24, 28])
 @torch.inference_mode()
 def test_an_upright_network_is_one_of_upright_images(size_px: int, images: Tensor) -> None:
     upright = dataclasses.replace(CONFIG, upright_px=size_px)

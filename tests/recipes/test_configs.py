@@ -89,7 +89,7 @@ def test_a_stride_replaces_the_pooling_of_the_first_stage() -> None:
         ({"depths": (1,)}, "--depths must have as many values as --channels, 2, not 1"),
         ({"first_kernel_px": 4}, "--first-kernel-px must be an odd number, not 4"),
         ({"first_kernel_px": 9}, "--first-kernel-px must be a whole number from 1 to 7, not 9"),
-        ({"upright_px": 1}, "--upright-px must be 0, or 2 or more for 2 stages, not 1"),
+        ({"upright_px": 3}, "--upright-px must be 0, or 4 or more for 2 stages, not 3"),
         ({"upright_px": 29}, "--upright-px must be a whole number from 0 to 28, not 29"),
         ({"columns": 0}, "--columns must be a whole number from 1 to 32, not 0"),
         (
@@ -117,6 +117,12 @@ def test_invalid_convolutions_are_refused(changes: dict[str, Any], message: str)
             {"channels": (1024,) * 4, "depths": (8,) * 4},
             "--channels: 1024 1024 1024 1024 makes a model of 293 million parameters; at most 100 "
             "million are allowed",
+        ),
+        (
+            "robust",
+            {"channels": (512,) * 3, "columns": 32},
+            "--channels: 512 512 512 in 32 columns makes a model of 303 million parameters; at "
+            "most 100 million are allowed",
         ),
     ],
 )

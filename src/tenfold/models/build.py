@@ -30,4 +30,5 @@ def build_model(config: ModelConfig, seed: int) -> nn.Module:
             return UprightNetwork(config)
         if config.columns > 1:
             return MultiColumnNetwork(config)
-        return ConvolutionalNetwork(config, *config.list_evenness())
+        [evenness] = config.list_evenness()
+        return ConvolutionalNetwork(config, evenness)

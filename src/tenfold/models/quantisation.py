@@ -72,7 +72,7 @@ def list_layers(model: nn.Module) -> list[WeightedLayer | SummaryLayer]:
     if isinstance(model, Perceptron):
         *hidden, last = model.linear_layers()
         return [*(WeightedLayer(weights=layer) for layer in hidden), _list_last(last)]
-    if isinstance(model, ConvolutionalNetwork):
+    if isinstance(model, ConvolutionalNetwork) and model.evenness is None:
         blocks = [block for block in model.blocks if isinstance(block, Block)]
         convolutions = [
             WeightedLayer(

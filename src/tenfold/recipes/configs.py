@@ -80,9 +80,10 @@ class ConvolutionalConfig:
     The mean and the maximum of each channel go to one linear layer.
 
     Several such networks may be side by side, each with weights and a loss of its own; their mean
-    log probabilities decide. If digits are made upright, then only for the second half of these
-    columns, from one that leaves widths as they are to one for which all are equal, as in Cireşan
-    et al. 2012, "Multi-column deep neural networks for image classification".
+    log probabilities decide. If digits are made upright, then for the last half of these columns,
+    rounded up: the first of them leaves widths as they are, the last makes all equal, and one alone
+    makes them half as different. Columns for images that are normalised in different ways are those
+    of Cireşan et al. 2012, "Multi-column deep neural networks for image classification".
     """
 
     kind: ClassVar[str] = "convolutional"
@@ -115,10 +116,13 @@ class ConvolutionalConfig:
         0,
         IMAGE_SIZE_PX,
         "Make digits upright, centred and of one height first, in images of this size, for half of "
-        "the columns if there are several; 0 for images as they are (convolutional networks only).",
+        "the columns, rounded up; 0 for images as they are (convolutional networks only).",
     )
     columns: int = number(
-        1, 1, 32, "Networks side by side, whose mean decides (convolutional networks only)."
+        1,
+        1,
+        32,
+        "Networks side by side, whose mean log probabilities decide (convolutional networks only).",
     )
     rejects: bool = boolean(
         False, "Add a class for images that show no digit (convolutional networks only)."
@@ -144,8 +148,8 @@ class ConvolutionalConfig:
 
     @property
     def min_size_px(self) -> int:
-        """The smallest images of which the last stage has a pixel."""
-        return 1 << (len(self.channels) - 1)
+        """The smallest images of which the last stage has four pixels."""
+        return 2 << (len(self.channels) - 1)
 
     @property
     def num_answers(self) -> int:
@@ -306,6 +310,8 @@ def _check_parameters(config: PerceptronConfig | ConvolutionalConfig, field_name
     count = config.count_parameters()
     if count > MAX_PARAMETERS:
         sizes = " ".join(map(str, getattr(config, field_name)))
+        if isinstance(config, ConvolutionalConfig) and config.columns > 1:
+            sizes += f" in {config.columns} columns"
         raise RecipeError(
             f"{flag_name(field_name)}: {sizes} makes a model of {count / 1e6:.0f} million "
             f"parameters; at most {MAX_PARAMETERS / 1e6:.0f} million are allowed"

@@ -1,7 +1,7 @@
 """Loss and gradients of a batch: by autograd for any model, explicitly for perceptrons.
 
-The loss is the mean cross-entropy. Gradients are left in the parameters' `.grad`, which are views
-of one flat buffer (`flat_parameters.py`).
+The loss is the mean cross-entropy, of several columns the mean of theirs. Gradients are left in the
+parameters' `.grad`, which are views of one flat buffer (`flat_parameters.py`).
 
 The explicit version does what autograd does, in the same order, without building a graph, and
 reuses its buffers. Tests compare the two.
@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tenfold.models.convolutional import MultiColumnNetwork
 from tenfold.models.perceptron import Perceptron
 from tenfold.recipes.recipe import Recipe
 from tenfold.training.products import Products
@@ -55,6 +56,7 @@ class AutogradGradients:
     def __init__(self, model: nn.Module, precision: str = "float32") -> None:
         self.model = model
         self.device = next(model.parameters()).device
+        self.num_columns = len(model.columns) if isinstance(model, MultiColumnNetwork) else 1
         self.is_bfloat16 = choose_precision(precision, self.device) == "bfloat16"
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -62,9 +64,10 @@ class AutogradGradients:
         self.model.zero_grad(set_to_none=False)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bfloat16):
             logits = self.model(images).float()
-            num_columns = len(logits) if logits.ndim == 3 else 1  # see MultiColumnNetwork
-            loss = F.cross_entropy(logits.flatten(0, -2), labels.repeat(num_columns))
-        (loss * num_columns).backward()  # so that each column learns as if it were alone
+            if self.num_columns > 1:
+                logits, labels = logits.flatten(0, 1), labels.repeat(self.num_columns)
+            loss = F.cross_entropy(logits, labels)
+        (loss * self.num_columns).backward()  # so that each column learns as if it were alone
         return loss.detach()
 
 
