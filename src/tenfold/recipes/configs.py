@@ -148,7 +148,7 @@ class ConvolutionalConfig:
 
     @property
     def min_size_px(self) -> int:
-        """The smallest images of which the last stage has four pixels."""
+        """The smallest images that leave four pixels to the last stage."""
         return 2 << (len(self.channels) - 1)
 
     @property
