@@ -37,13 +37,17 @@ def test_a_digit_becomes_upright_centred_and_of_one_height(
     assert height == pytest.approx(DEVIATION_Y * 28 / SQUARE_PX, rel=0.03)
 
 
-def test_a_sheared_moved_and_smaller_digit_becomes_the_same(test_images: LabelledImages) -> None:
+@pytest.mark.parametrize("evenness", [0, 0.5, 1])
+def test_a_sheared_moved_and_smaller_digit_becomes_the_same(
+    test_images: LabelledImages, evenness: float
+) -> None:
     image_HW = test_images.images_NHW[0].astype(np.float32) / 255
     matrix = np.array([[0.8, 0.25, -1], [0, 0.8, 5]], np.float32)
     other_HW = cv2.warpAffine(image_HW, matrix, (28, 28), flags=cv2.INTER_LINEAR)
-    first, second = make_upright(torch.tensor(np.stack([image_HW, other_HW])))
-    # The width becomes half as different as it was: 0.8 times, so a root of it.
-    assert measure(second)[2] / measure(first)[2] == pytest.approx(0.8**0.5, rel=0.04)
+    first, second = make_upright(torch.tensor(np.stack([image_HW, other_HW])), evenness=evenness)
+    # The width is 0.8 times as large, which evens out.
+    ratio = measure(second)[2] / measure(first)[2]
+    assert ratio == pytest.approx(0.8 ** (1 - evenness), rel=0.04)
     rows = [each.sum(1) / each.sum() for each in (first, second)]
     assert float((rows[0] - rows[1]).abs().sum()) < 0.1
 

@@ -68,9 +68,9 @@ class MultiColumnNetwork(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images, [N, 28, 28] in [0, 1], to mean log probabilities [N, 10 or 11].
+        """Map images, [N, 28, 28] in [0, 1], to the columns' mean logits [N, 10 or 11].
 
         In training mode, to the logits of each column, [columns, N, 10 or 11], for their losses.
         """
         logits = torch.stack([column(images) for column in self.columns])
-        return logits if self.training else logits.log_softmax(2).mean(0)
+        return logits if self.training else logits.mean(0)
