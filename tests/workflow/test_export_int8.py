@@ -18,7 +18,7 @@ from workflow.exports import RECIPES
 
 @pytest.fixture(scope="module")
 def runs(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tenfold.Run]:
-    """A hold-out run of each kind."""
+    """A run of each kind, the one with scenes held out."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("MOST_READ", "MOST_READ_OF_OTHERS", "NUM_SCENES"):
             patch.setattr(f"tenfold.workflow.calibrate.{name}", 20)
@@ -27,7 +27,7 @@ def runs(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
                 recipe.replace(epochs=2),
                 data=small_data,
                 out=tmp_path_factory.mktemp("runs") / name,
-                holdout=True,
+                holdout=name == "scenes",
                 threads=1,
                 report=False,
             )
@@ -38,6 +38,12 @@ def runs(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 @pytest.fixture(scope="module")
 def files(runs: dict[str, tenfold.Run]) -> dict[str, ExportedInt8]:
     return {name: tenfold.export_int8(run) for name, run in runs.items()}
+
+
+@pytest.fixture(scope="module")
+def originals(runs: dict[str, tenfold.Run]) -> dict[str, bytes]:
+    """The files in floating point; an export takes seconds."""
+    return {name: tenfold.export_run(run).path.read_bytes() for name, run in runs.items()}
 
 
 def read_metadata(content: bytes) -> dict[str, object]:
@@ -52,6 +58,7 @@ def test_a_file_answers_nearly_as_the_run(
     name: str,
     runs: dict[str, tenfold.Run],
     files: dict[str, ExportedInt8],
+    originals: dict[str, bytes],
     test_images: LabelledImages,
 ) -> None:
     run, exported = runs[name], files[name]
@@ -63,27 +70,24 @@ def test_a_file_answers_nearly_as_the_run(
     weights = [one for one in model.graph.initializer if one.name.endswith("weight_quantized")]
     assert len(weights) > 1
     assert {one.data_type for one in weights} == {onnx.TensorProto.INT8}
-    assert exported.compared.num_images == 200
+    assert exported.compared.num_images == (200 if name == "scenes" else 500)
     assert exported.compared.float_accuracy == pytest.approx(run.accuracy)
-    assert exported.compared.agreement > 0.95
+    assert exported.compared.agreement > 0.85  # of networks that have hardly learnt
     probabilities_NK = Classifier(content, "it").classify(test_images.images_NHW[:500])
-    expected_NK = Classifier(tenfold.export_run(run).path.read_bytes(), "it").classify(
-        test_images.images_NHW[:500]
-    )
+    expected_NK = Classifier(originals[name], "it").classify(test_images.images_NHW[:500])
     assert 0 < np.abs(probabilities_NK - expected_NK).mean() < 0.02
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_metadata_are_those_of_the_file_that_was_quantised(
-    name: str, runs: dict[str, tenfold.Run], files: dict[str, ExportedInt8]
+    name: str, files: dict[str, ExportedInt8], originals: dict[str, bytes]
 ) -> None:
-    expected = read_metadata(tenfold.export_run(runs[name]).path.read_bytes())
+    expected = read_metadata(originals[name])
     metadata = read_metadata(files[name].path.read_bytes())
     quantised = metadata["card"].pop("quantised")  # type: ignore[attr-defined]
     assert quantised.startswith("int8 weights by channel, uint8 activations; ONNX Runtime ")
     assert metadata == expected
-    assert files[name].is_calibrated
-    assert metadata["calibration"] is not None
+    assert files[name].is_calibrated == (metadata["calibration"] is not None) == (name == "scenes")
 
 
 def test_a_perceptron_has_a_quarter_of_its_size(files: dict[str, ExportedInt8]) -> None:

@@ -90,12 +90,17 @@ def test_incomplete_epoch_accuracies_are_dropped(again: Continued) -> None:
 
 def test_a_locked_seed_is_not_trained(again: Continued) -> None:
     run = again.leave_stopped()
-    before = {name: (run / name).stat() for name in list_files(run)}
+
+    def find_written() -> dict[str, tuple[int, int]]:
+        files = {name: (run / name).stat() for name in list_files(run)}
+        return {name: (file.st_mtime_ns, file.st_size) for name, file in files.items()}
+
+    before = find_written()
     message = f"{run}: the run is locked: another process is training it"
     for _ in range(2):  # with a checkpoint, and before there is one
         with lock_run(run), pytest.raises(RunError, match=f"^{re.escape(message)}$"):
             again.train()
-        assert {name: (run / name).stat() for name in list_files(run)} == before
+        assert find_written() == before
         (run / "checkpoint.safetensors").unlink(missing_ok=True)
         before.pop("checkpoint.safetensors", None)
 
