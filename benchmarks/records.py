@@ -172,8 +172,8 @@ def list_captions(
     if from_study := {f"`{one.name}`": one.timed_on for one in ours if one.timed_on}:
         machines = " and ".join(sorted(set(from_study.values())))
         captions.append(
-            f"Training time of {', '.join(from_study)}: mean of the study's runs, on other days, "
-            f"{machines}."
+            f"Training time of {', '.join(from_study)}: mean of the study's runs that had the "
+            f"machine to themselves, on other days, {machines}."
         )
     if throughput["models"]:
         captions.append(

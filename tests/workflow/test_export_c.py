@@ -1,5 +1,6 @@
 """Runs as C files, whose answers for all test images are those of the integers in PyTorch."""
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import numpy.typing as npt
 import pytest
 
 import tenfold
-from models.c_programs import classify_in_c
+from models.c_programs import classify_in_c, require_program
+from readme import find_blocks, find_commands
 from tenfold.data.mnist import LabelledImages
 from tenfold.errors import DataError, RunError
 from tenfold.models.predict import compute_logits
@@ -82,6 +84,22 @@ def test_all_test_images_have_the_scores_of_the_integers_in_pytorch(
     floats_N = compute_logits(model, images_NHW[:500]).argmax(1)
     assert compared.agreement == (returned_N[:500] == floats_N).mean() > 0.9
     assert f"{compared.num_images} test images" in compared.describe()
+
+
+def test_the_program_of_the_page_classifies(
+    runs: dict[str, tenfold.Run], test_images: LabelledImages, tmp_path: Path
+) -> None:
+    [program] = find_blocks("c", "docs/microcontrollers.md")
+    (tmp_path / "main.c").write_text(program)
+    tenfold.export_c(runs["perceptron"], tmp_path / "model.c")
+    [command] = find_commands("gcc", "docs/microcontrollers.md")
+    subprocess.run([require_program("gcc"), *command.split()[1:]], cwd=tmp_path, check=True)
+    images_NHW = test_images.images_NHW[:20]
+    done = subprocess.run(
+        [tmp_path / "classify"], input=images_NHW.tobytes(), capture_output=True, check=True
+    )
+    expected_N = compute_scores(runs["perceptron"], images_NHW).argmax(1)
+    np.testing.assert_array_equal([int(line) for line in done.stdout.split()], expected_N)
 
 
 def test_the_file_says_what_it_is(run: tenfold.Run, exported: ExportedC, tmp_path: Path) -> None:
