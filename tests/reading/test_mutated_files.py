@@ -246,7 +246,7 @@ def test_floats_without_bounds_are_read(number: float, page: npt.NDArray[np.uint
             assert reading.status in (Status.READ, Status.UNCERTAIN)
 
 
-@pytest.mark.parametrize("num_sizes", [6, pytest.param(100, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("num_sizes", [12, pytest.param(100, marks=pytest.mark.heavy)])
 @pytest.mark.parametrize("single", [False, True])
 def test_images_of_any_size_and_content_are_read(single: bool, num_sizes: int) -> None:
     reader, rng = Reader(), np.random.default_rng(0)

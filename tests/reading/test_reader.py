@@ -213,7 +213,7 @@ def test_the_status_and_message_agree_with_the_digits(
 ) -> None:
     threshold = reader.classifier.thresholds.read
     num_uncertain = 0
-    for first in range(0, 450, 9):
+    for first in range(0, 720, 9):
         glyphs = [enlarge(image_HW, 2) for image_HW in test_images.images_NHW[first : first + 3]]
         reading = reader.read(paint(lay_out([glyphs], gap=20, margin=20)[0]))
         if reading.status == Status.READ:
@@ -228,7 +228,7 @@ def test_the_status_and_message_agree_with_the_digits(
             assert not all(digit.is_sure for digit in reading.digits)
             for digit, place in re.findall(r"the (\d) \(digit (\d+)\)", reading.message):
                 assert reading.digits[int(place) - 1].digit == int(digit)
-    assert 1 < num_uncertain < 15
+    assert 1 < num_uncertain < 20
 
 
 @pytest.mark.parametrize("single", [True, False])
